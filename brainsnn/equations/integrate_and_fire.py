@@ -1,0 +1,141 @@
+"""Integrate-and-fire neurons with a soft reset, as discrete map (IF) and as differential equation (LIF)."""
+
+from brian2 import ms
+
+from brainsnn.equations.model import NeuronModel
+
+__all__ = ["IF", "LIF"]
+
+# What arrives in a step, spikes and the neuron's own reset alike, is added in the next one: so the leak acts on the
+# potential that was tested, v(t+1) = leak*v(t) + sum(w*spikes(t)) - threshold*spike(t).
+IF_EQUATIONS = """
+v : 1                                            # membrane potential
+I : 1                                            # what arrived since the last step
+v_th : 1                                         # threshold
+h : 1                                            # spike height
+bias : 1                                         # bias of the artificial neuron, a constant current
+"""
+IF_UPDATE = """
+v = leak*v + I + bias
+I = 0
+"""
+IF_RESET = "I -= v_th"
+
+ACCUMULATOR = """
+S : 1                                            # the logits, summed over time
+I : 1                                            # what arrived since the last step
+bias : 1
+"""
+
+LIF_EQUATIONS = """
+dv/dt = (I - v)/tau_m : 1                        # membrane potential
+dI/dt = -I/tau_s : 1                             # synaptic current
+S = v + bias : 1
+v_th : 1                                         # threshold
+h : 1                                            # spike height
+bias : 1                                         # bias of the artificial neuron
+"""
+LIF_READOUT = """
+dS_dyn/dt = (I - S_dyn)/tau_m : 1
+dI/dt = -I/tau_s : 1
+S = S_dyn + bias : 1
+bias : 1
+"""
+
+
+def IF(leak=1.0, threshold=1.0):
+    """
+    Integrate-and-fire neuron with a soft reset, a discrete map.
+
+    ``spike(t) = v(t) > v_th`` and ``v(t+1) = leak*v(t) + sum(w*spikes(t)) - v_th*spike(t)``; the readout accumulates.
+
+    Parameters
+    ----------
+    leak : float
+        Share of the membrane potential that is kept from one step to the next, 0 < leak <= 1.
+    threshold : float
+        Threshold of the neurons whose layer ``convert(..., thresholds={layer: value})`` does not name.
+
+    Returns
+    -------
+    model : `~brainsnn.equations.model.NeuronModel`
+
+    Raises
+    ------
+    ValueError
+        If ``leak`` lies outside (0, 1] or ``threshold`` is not positive.
+
+    References
+    ----------
+    Rathi, Srinivasan, Panda, Roy (2020), ICLR.
+    """
+    if not 0 < leak <= 1:
+        raise ValueError(f"IF.leak: must lie in (0, 1], got {leak!r}. 1 keeps the potential for ever.")
+    if not threshold > 0:
+        raise ValueError(f"IF.threshold: must be positive, got {threshold!r}.")
+    readout = NeuronModel(
+        name="IF readout",
+        equations=ACCUMULATOR,
+        update="S = S + I + bias; I = 0",
+        spike_height=None,
+    )
+    return NeuronModel(
+        name="IF",
+        equations=IF_EQUATIONS,
+        threshold="v > v_th",
+        reset=IF_RESET,
+        update=IF_UPDATE,
+        parameters={"leak": leak, "v_th": threshold, "h": 1.0},
+        threshold_parameter="v_th",
+        attention={"output_gain": "h"},
+        encoder="poisson",
+        readout=readout,
+    )
+
+
+def LIF(tau_m=20 * ms, tau_s=5 * ms, threshold=1.0, tau_readout=50 * ms):
+    """
+    Leaky integrate-and-fire neuron with an exponential synapse and a soft reset.
+
+    Parameters
+    ----------
+    tau_m, tau_s, tau_readout : `~brian2.units.fundamentalunits.Quantity`
+        Time constants of membrane, synapse and readout membrane (ms).
+    threshold : float
+        Threshold of the neurons whose layer ``convert(..., thresholds={layer: value})`` does not name.
+
+    Returns
+    -------
+    model : `~brainsnn.equations.model.NeuronModel`
+        Its spike height is such that a neuron driven by a constant signal S well above threshold has a filtered output of
+        about S.
+
+    Raises
+    ------
+    ValueError
+        If ``threshold`` is not positive.
+
+    References
+    ----------
+    Gerstner, Kistler, Naud, Paninski (2014), Neuronal Dynamics, chapter 1.
+    """
+    if not threshold > 0:
+        raise ValueError(f"LIF.threshold: must be positive, got {threshold!r}.")
+    readout = NeuronModel(
+        name="LIF readout",
+        equations=LIF_READOUT,
+        parameters={"tau_m": tau_readout, "tau_s": tau_s},
+        spike_height=None,
+    )
+    return NeuronModel(
+        name="LIF",
+        equations=LIF_EQUATIONS,
+        threshold="S > v_th",
+        reset="v -= v_th",
+        # A soft reset loses v_th per spike and a constant signal S refills S/tau_m: S*h*tau_s/(v_th*tau_m) = S.
+        parameters={"tau_m": tau_m, "tau_s": tau_s, "v_th": threshold, "h": float(threshold * tau_m / tau_s)},
+        membrane="v",
+        threshold_parameter="v_th",
+        attention={"output_gain": "h"},
+        readout=readout,
+    )

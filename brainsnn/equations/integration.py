@@ -1,0 +1,57 @@
+"""Exponential Euler integration for linear equations with additive noise."""
+
+import sympy as sp
+from brian2 import Equations
+from brian2.equations.equations import DIFFERENTIAL_EQUATION, SingleEquation
+from brian2.parsing.sympytools import sympy_to_str
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.stateupdaters.exponential_euler import exponential_euler, get_conditionally_linear_system
+
+__all__ = ["ExponentialEulerAdditive"]
+
+
+class ExponentialEulerAdditive(StateUpdateMethod):
+    """
+    Exponential Euler for equations that are linear in their own variable and have additive noise.
+
+    Brian2's ``exponential_euler`` refuses noise. Here the deterministic part is integrated by it, unchanged, and each
+    step adds a normal deviate with the variance that an Ornstein-Uhlenbeck process gains in one step,
+    ``g**2*(exp(2*A*dt) - 1)/(2*A)`` for ``dx = (A*x + B)*dt + g*dW``. The result is exact for constant B and g.
+
+    References
+    ----------
+    Gillespie (1996), Phys. Rev. E 54:2084.
+    """
+
+    def __call__(self, equations, variables=None, method_options=None):
+        """Abstract code of one step, see `~brian2.stateupdaters.base.StateUpdateMethod`."""
+        if equations.stochastic_type != "additive":
+            raise UnsupportedEquationsException("Only equations with additive noise are supported.")
+        deterministic, noise = [], {}
+        for equation in equations.values():
+            expression = equation.expr
+            if equation.type == DIFFERENTIAL_EQUATION and expression.stochastic_variables:
+                expression, terms = expression.split_stochastic()
+                noise[equation.varname] = list(terms.values())
+            deterministic.append(
+                SingleEquation(
+                    equation.type, equation.varname, equation.dim,
+                    var_type=equation.var_type, expr=expression, flags=equation.flags,
+                )
+            )  # fmt: skip
+        drift = Equations(deterministic)
+        code = exponential_euler(drift, variables, method_options).splitlines()
+        try:
+            system = get_conditionally_linear_system(drift, variables)
+        except ValueError as error:
+            raise UnsupportedEquationsException("The equations are not conditionally linear.") from error
+        dt = sp.Symbol("dt")
+        for variable, terms in noise.items():
+            rate = system[variable][0]
+            gained = dt if rate == 0 else (sp.exp(2 * rate * dt) - 1) / (2 * rate)
+            sample = " + ".join(f"({term.code})*randn()" for term in terms)
+            code.append(f"{variable} = {variable} + sqrt({sympy_to_str(gained)})*({sample})")
+        return "\n".join(code)
+
+
+StateUpdateMethod.register("exponential_euler_additive", ExponentialEulerAdditive())
