@@ -1,0 +1,1 @@
+"""From a Keras model to a LayerGraph (plain data) and on to Brian2 objects."""

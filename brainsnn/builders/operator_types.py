@@ -1,0 +1,377 @@
+"""Exact linear operators between channels-last feature maps."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["Operator", "ConvOperator", "SparseOperator", "axis_sources", "axis_slices", "shape3"]
+
+
+def axis_sources(taps, stride, up, n_in, n_out):
+    """
+    Input position that each output position reads through each tap, along one axis.
+
+    Parameters
+    ----------
+    taps : (n_taps,) array_like of int
+        Offset of each tap.
+    stride, up : int
+        Output and input dilation of ``o*stride + tap == i*up``.
+    n_in, n_out : int
+        Extent of the axis in the input and in the output.
+
+    Returns
+    -------
+    source : (n_out, n_taps) ndarray of int
+        The input position, or -1 where the tap reads nothing (padding, or between two up-sampled pixels).
+    """
+    position = np.arange(n_out)[:, None] * stride + np.asarray(taps, dtype=int)[None, :]
+    source, rest = np.divmod(position, up)
+    return np.where((rest == 0) & (source >= 0) & (source < n_in), source, -1)
+
+
+def axis_slices(source):
+    """(output slice, input slice) of every tap, None for a tap that reads nothing."""
+    slices = []
+    for column in source.T:
+        out = np.flatnonzero(column >= 0)
+        if len(out) == 0:
+            slices.append(None)
+            continue
+        # Valid positions form an arithmetic progression on both sides, hence views and no copies.
+        step_out = int(out[1] - out[0]) if len(out) > 1 else 1
+        step_in = int(column[out[1]] - column[out[0]]) if len(out) > 1 else 1
+        first_in, last_in = int(column[out[0]]), int(column[out[-1]])
+        slices.append((slice(int(out[0]), int(out[-1]) + 1, step_out), slice(first_in, last_in + 1, max(step_in, 1))))
+    return slices
+
+
+def shape3(shape, what):
+    """A (H, W, C) tuple of positive ints."""
+    shape = tuple(int(n) for n in shape)
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"{what}: expected a shape (height, width, channels) of positive numbers, got {shape}.")
+    return shape
+
+
+class Operator:
+    """What all operators share: sizes, reading of arrays, and `transfer`."""
+
+    is_pointwise = is_channelwise = is_scale = is_identity = False
+
+    def __repr__(self):
+        return f"<{self.kind} {self.input_shape} -> {self.output_shape}, {self.n_connections:,} connections>"
+
+    @property
+    def size_in(self):
+        """Number of input values."""
+        return math.prod(self.input_shape)
+
+    @property
+    def size_out(self):
+        """Number of output values."""
+        return math.prod(self.output_shape)
+
+    @property
+    def kind(self):
+        """Name for tables."""
+        return type(self).__name__
+
+    def _maps(self, x):
+        """`x` as a float array (n, H, W, C)."""
+        x = np.asarray(x)
+        if x.dtype.kind != "f":
+            x = x.astype(float)
+        if x.ndim == 0 or x.size != len(x) * self.size_in:
+            raise ValueError(
+                f"{type(self).__name__}.apply: an input of shape {x.shape} does not hold maps of {self.input_shape}; "
+                f"expected (n, {', '.join(map(str, self.input_shape))}) or (n, {self.size_in})."
+            )
+        return x.reshape(len(x), *self.input_shape)
+
+    def transfer(self, bias_map):
+        """
+        Apply the operator to one map, as a bias that travels along.
+
+        Parameters
+        ----------
+        bias_map : (H, W, C) array_like
+            Values broadcastable to `input_shape`, or as many as it holds.
+
+        Returns
+        -------
+        (Ho, Wo, Co) ndarray
+        """
+        bias_map = np.asarray(bias_map, dtype=float)
+        if bias_map.size != self.size_in:
+            bias_map = np.broadcast_to(bias_map, self.input_shape)
+        return self.apply(bias_map.reshape(1, -1))[0]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConvOperator(Operator):
+    """
+    A convolution, transposed or not, dense, grouped or depthwise.
+
+    ``out[o] += kernel[k] * in[i]`` for all o, k, i with ``o*stride + tap[k] == i*up``, in rows and columns alike.
+
+    Parameters
+    ----------
+    input_shape, output_shape : tuple of int
+        (H, W, C) and (Ho, Wo, Co).
+    kernel : (KH, KW, C, F) array_like
+        F consecutive output channels for each input channel.
+    channel_start : (C,) array_like of int
+        Input channel c reaches the output channels ``channel_start[c] ... channel_start[c] + F - 1``.
+    row_taps, col_taps : (KH,), (KW,) array_like of int
+        Offsets, ``k*dilation - pad_before``; may be negative; no value may occur twice.
+    stride, up : tuple of int, optional
+        Step over the input, and dilation of the input (larger than 1 in a transposed convolution).
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not fit together.
+    """
+
+    input_shape: tuple
+    output_shape: tuple
+    kernel: np.ndarray
+    channel_start: np.ndarray
+    row_taps: np.ndarray
+    col_taps: np.ndarray
+    stride: tuple = (1, 1)
+    up: tuple = (1, 1)
+
+    def __post_init__(self):
+        fix = object.__setattr__
+        fix(self, "input_shape", shape3(self.input_shape, "ConvOperator.input_shape"))
+        fix(self, "output_shape", shape3(self.output_shape, "ConvOperator.output_shape"))
+        fix(self, "kernel", np.ascontiguousarray(self.kernel, dtype=float))
+        for name in ("channel_start", "row_taps", "col_taps"):
+            fix(self, name, np.asarray(getattr(self, name), dtype=int))
+        for name in ("stride", "up"):
+            pair = tuple(int(n) for n in getattr(self, name))
+            if len(pair) != 2 or min(pair) < 1:
+                raise ValueError(f"ConvOperator.{name}: expected two numbers >= 1, got {pair}.")
+            fix(self, name, pair)
+        channels = self.input_shape[2]
+        expected = (len(self.row_taps), len(self.col_taps), channels)
+        if self.kernel.ndim != 4 or self.kernel.shape[:3] != expected or self.kernel.size == 0:
+            raise ValueError(f"ConvOperator.kernel: expected shape {(*expected, 'F')}, got {self.kernel.shape}.")
+        start, last = self.channel_start, self.output_shape[2] - self.kernel.shape[3]
+        if start.shape != (channels,) or start.min() < 0 or start.max() > last:
+            raise ValueError(
+                f"ConvOperator.channel_start: expected {channels} numbers from 0 to {last}, got shape "
+                f"{start.shape} with values from {start.min()} to {start.max()}."
+            )
+        for name in ("row_taps", "col_taps"):
+            if len(np.unique(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f"ConvOperator.{name}: an offset occurs twice in {getattr(self, name)}.")
+
+    @property
+    def n_weights(self):
+        """Number of stored weights."""
+        return self.kernel.size
+
+    @property
+    def is_pointwise(self):
+        """Whether each pixel reads only itself."""
+        return (
+            self.kernel.shape[:2] == (1, 1)
+            and self.input_shape[:2] == self.output_shape[:2]
+            and self.row_taps[0] == self.col_taps[0] == 0
+            and self.stride == self.up == (1, 1)
+        )
+
+    @property
+    def is_channelwise(self):
+        """Whether each input value reaches one output value of its own pixel (a scale, an embedding)."""
+        return self.is_pointwise and self.kernel.shape[3] == 1
+
+    @property
+    def is_scale(self):
+        """Whether the output is the input times a number for each channel."""
+        return (
+            self.is_channelwise
+            and self.input_shape == self.output_shape
+            and np.array_equal(self.channel_start, np.arange(self.input_shape[2]))
+        )
+
+    @property
+    def is_identity(self):
+        """Whether the output is the input."""
+        return self.is_scale and bool(np.all(self.kernel == 1))
+
+    @cached_property
+    def row_sources(self):
+        """(Ho, KH) ndarray of int : input row read by each output row and tap, -1 for none."""
+        return axis_sources(self.row_taps, self.stride[0], self.up[0], self.input_shape[0], self.output_shape[0])
+
+    @cached_property
+    def col_sources(self):
+        """(Wo, KW) ndarray of int : input column read by each output column and tap, -1 for none."""
+        return axis_sources(self.col_taps, self.stride[1], self.up[1], self.input_shape[1], self.output_shape[1])
+
+    def apply(self, x):
+        """
+        Apply the operator.
+
+        Parameters
+        ----------
+        x : (n, H, W, C) or (n, H*W*C) array_like
+
+        Returns
+        -------
+        (n, Ho, Wo, Co) ndarray
+            In the floating-point type of `x`, float64 for integers.
+        """
+        x = self._maps(x)
+        out = np.zeros((len(x), *self.output_shape), dtype=x.dtype)
+        kernel = self.kernel.astype(x.dtype, copy=False)
+        accumulate = self._accumulator()
+        for r, rows in enumerate(axis_slices(self.row_sources)):
+            for c, cols in enumerate(axis_slices(self.col_sources)):
+                if rows is not None and cols is not None:
+                    accumulate(out[:, rows[0], cols[0]], x[:, rows[1], cols[1]], kernel[r, c])
+        return out
+
+    def _accumulator(self):
+        """Function that adds one tap, the fastest one for how the channels are wired."""
+        start, n_out = self.channel_start, self.kernel.shape[3]
+        groups = np.unique(start)
+
+        def by_group(out, part, kernel):
+            for first in groups:
+                member = start == first
+                out[..., first : first + n_out] += part[..., member] @ kernel[member]
+
+        def one_to_few(out, part, kernel):
+            product = (part[..., None] * kernel).reshape(*part.shape[:-1], -1)
+            out[..., start[0] : start[0] + product.shape[-1]] += product
+
+        def one_range(out, part, kernel):
+            out[..., start[0] : start[0] + n_out] += part @ kernel
+
+        def general(out, part, kernel):
+            out += part @ dense_channels(kernel[None, None], start, self.output_shape[2])[0, 0]
+
+        if len(groups) == 1:
+            return one_range
+        if np.array_equal(start, start[0] + n_out * np.arange(len(start))):
+            return one_to_few
+        return by_group if len(groups) <= 32 else general
+
+    def to_coo(self):
+        """
+        All connections, one entry for each.
+
+        Returns
+        -------
+        i, j : (n_connections,) ndarray of int
+            Flat source and target index, ``(row*width + column)*channels + channel``.
+        w : (n_connections,) ndarray of float
+            Weights. A weight of exactly 0 makes no connection: composition fills kernels with zeros.
+        """
+        i, j, w = [], [], []
+        width_in, channels_in = self.input_shape[1:]
+        width_out, channels_out = self.output_shape[1:]
+        for r, source_row in enumerate(self.row_sources.T):
+            out_row = np.flatnonzero(source_row >= 0)
+            for c, source_col in enumerate(self.col_sources.T):
+                out_col = np.flatnonzero(source_col >= 0)
+                c_in, f = np.nonzero(self.kernel[r, c])
+                pixel_in = source_row[out_row][:, None] * width_in + source_col[out_col]
+                pixel_out = out_row[:, None] * width_out + out_col
+                i.append((pixel_in[..., None] * channels_in + c_in).ravel())
+                j.append((pixel_out[..., None] * channels_out + (self.channel_start[c_in] + f)).ravel())
+                w.append(np.broadcast_to(self.kernel[r, c, c_in, f], (*pixel_in.shape, len(c_in))).ravel())
+        return np.concatenate(i), np.concatenate(j), np.concatenate(w)
+
+    @cached_property
+    def n_connections(self):
+        """Number of connections, those with a weight of exactly 0 left out."""
+        used = np.count_nonzero(self.kernel, axis=(2, 3))
+        rows, cols = (np.count_nonzero(s >= 0, axis=0) for s in (self.row_sources, self.col_sources))
+        return int(rows @ used @ cols)
+
+    @cached_property
+    def fan_in(self):
+        """Largest number of connections onto one target."""
+        target = (self.channel_start[:, None] + np.arange(self.kernel.shape[3])).ravel()
+        used = (self.kernel != 0).reshape(*self.kernel.shape[:2], -1)
+        count = np.stack([[np.bincount(target[tap], minlength=self.output_shape[2]) for tap in row] for row in used])
+        # Most pixels share one pattern of taps that lie inside the map.
+        rows, cols = (np.unique(s >= 0, axis=0).astype(float) for s in (self.row_sources, self.col_sources))
+        return int(np.tensordot(cols, np.tensordot(rows, count, axes=(1, 0)), axes=(1, 1)).max())
+
+
+def dense_channels(kernel, channel_start, n_channels):
+    """Kernel (KH, KW, C, F) as (KH, KW, C, n_channels), zero where an input channel does not reach."""
+    dense = np.zeros((*kernel.shape[:3], n_channels), dtype=kernel.dtype)
+    target = channel_start[:, None] + np.arange(kernel.shape[3])
+    dense[:, :, np.arange(len(channel_start))[:, None], target] = kernel
+    return dense
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseOperator(Operator):
+    """
+    Any linear operator, as a sparse matrix.
+
+    Parameters
+    ----------
+    input_shape, output_shape : tuple of int
+        (H, W, C) and (Ho, Wo, Co).
+    matrix : (H*W*C, Ho*Wo*Co) sparse matrix or array_like
+        Weights from every input to every output value.
+
+    Raises
+    ------
+    ValueError
+        If the matrix does not fit the shapes.
+    """
+
+    input_shape: tuple
+    output_shape: tuple
+    matrix: sparse.csr_matrix
+
+    def __post_init__(self):
+        fix = object.__setattr__
+        fix(self, "input_shape", shape3(self.input_shape, "SparseOperator.input_shape"))
+        fix(self, "output_shape", shape3(self.output_shape, "SparseOperator.output_shape"))
+        matrix = sparse.csr_matrix(self.matrix, dtype=float)
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+        if matrix.shape != (self.size_in, self.size_out):
+            raise ValueError(
+                f"SparseOperator.matrix: shape {matrix.shape} does not fit {self.input_shape} -> "
+                f"{self.output_shape}, which needs {(self.size_in, self.size_out)}."
+            )
+        fix(self, "matrix", matrix)
+
+    @property
+    def n_weights(self):
+        """Number of stored weights."""
+        return self.matrix.nnz
+
+    n_connections = n_weights
+
+    @property
+    def fan_in(self):
+        """Largest number of connections onto one target."""
+        return int(np.bincount(self.matrix.indices, minlength=1).max())
+
+    def apply(self, x):
+        """Apply the operator to (n, H, W, C) or flat maps; see `ConvOperator.apply`."""
+        x = self._maps(x)
+        out = self.matrix.T.astype(x.dtype) @ x.reshape(len(x), -1).T
+        return np.ascontiguousarray(out.T).reshape(len(x), *self.output_shape)
+
+    def to_coo(self):
+        """All connections ``(i, j, w)``; see `ConvOperator.to_coo`."""
+        coo = self.matrix.tocoo()
+        return coo.row.astype(int), coo.col.astype(int), coo.data
