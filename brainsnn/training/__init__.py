@@ -1,0 +1,26 @@
+"""The TensorFlow side: transfer layer, model files, architectures and the training of the shipped checkpoint.
+
+Nothing here is imported until it is asked for, so that ``import brainsnn`` does not load TensorFlow.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "ASNTransfer": "asn_transfer",
+    "ModelFileError": "keras_files",
+    "load_model": "keras_files",
+    "small_vgg": "architectures",
+    "preactivation_resnet": "architectures",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}.")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,222 @@
+"""Networks that train well with `ASNTransfer` and convert exactly, as plain Keras functional models."""
+
+import keras
+from keras import layers
+
+from brainsnn.training.asn_transfer import ASNTransfer
+
+__all__ = ["small_vgg", "preactivation_resnet"]
+
+#: depth -> (blocks of each stage, bottleneck blocks?, default width of the first stage)
+_RESNETS = {
+    18: ((2, 2, 2, 2), False, 64),
+    20: ((3, 3, 3), False, 16),
+    34: ((3, 4, 6, 3), False, 64),
+    50: ((3, 4, 6, 3), True, 64),
+}
+#: Inputs with at least that many rows get the 7x7 stem and the max pooling.
+_LARGE_INPUT = 64
+
+
+def small_vgg(
+    input_shape=(28, 28, 1),
+    n_classes=10,
+    channels=(16, 32),
+    convolutions_per_stage=1,
+    dense=(64,),
+    pooling="average",
+    classifier_activation="softmax",
+    m_f=0.1,
+    encoding=True,
+    dropout=0.0,
+    name="small_vgg",
+):
+    """
+    Small VGG: stages of 3x3 convolutions with pooling behind each, then dense layers.
+
+    Parameters
+    ----------
+    input_shape : tuple of int, optional
+        (height, width, channels) of an image.
+    n_classes : int, optional
+        Units of the readout.
+    channels : sequence of int, optional
+        Output channels of the convolutions of each stage.
+    convolutions_per_stage : int, optional
+        Convolutions before each pooling.
+    dense : sequence of int, optional
+        Units of the hidden dense layers.
+    pooling : {"average", "max"}, optional
+        2x2 pooling. Average pooling converts to spikes exactly and costs nothing; max pooling needs a
+        membrane.
+    classifier_activation : str, optional
+        Activation of the readout, such as "softmax" or "sigmoid".
+    m_f : float, optional
+        Precision of every `ASNTransfer`.
+    encoding : bool, optional
+        Put an `ASNTransfer` on the pixels, which turns the image into spikes. The pixels should be between 0
+        and 1.
+    dropout : float, optional
+        Dropout rate before the readout.
+    name : str, optional
+        Name of the model.
+
+    Returns
+    -------
+    model : keras.Model
+        Input (n, height, width, channels), output (n, n_classes). Layers are called ``conv1``, ``conv1_bn``,
+        ``conv1_asn``, ``pool1``, ..., ``dense1``, ..., ``readout``; convolutions and hidden dense layers have
+        no bias (the batch normalization behind them has one).
+
+    Raises
+    ------
+    ValueError
+        If `pooling` is unknown or the image is too small for the number of stages.
+    """
+    poolings = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}
+    if pooling not in poolings:
+        raise ValueError(f"small_vgg: pooling must be 'average' or 'max', got {pooling!r}.")
+    _check_image(input_shape, "small_vgg")
+    if min(input_shape[:2]) < 2 ** len(channels):
+        raise ValueError(
+            f"small_vgg: an image of {input_shape[0]}x{input_shape[1]} is too small for {len(channels)} 2x2 poolings."
+        )
+    inputs = keras.Input(input_shape, name="pixels")
+    x = ASNTransfer(m_f, name="encoding_asn")(inputs) if encoding else inputs
+    number = 0
+    for stage, n_channels in enumerate(channels, start=1):
+        for _ in range(convolutions_per_stage):
+            number += 1
+            x = layers.Conv2D(n_channels, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
+            x = _normalised_asn(x, f"conv{number}", m_f)
+        x = poolings[pooling](2, name=f"pool{stage}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for number, n_units in enumerate(dense, start=1):
+        x = layers.Dense(n_units, use_bias=False, name=f"dense{number}")(x)
+        x = _normalised_asn(x, f"dense{number}", m_f)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(n_classes, activation=classifier_activation, name="readout")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def preactivation_resnet(
+    depth=18,
+    input_shape=(224, 224, 3),
+    n_classes=1000,
+    classifier_activation="softmax",
+    width=None,
+    m_f=0.1,
+    encoding=True,
+    stem=None,
+    name=None,
+):
+    """
+    Pre-activation residual network (He et al. 2016) with `ASNTransfer` nonlinearities.
+
+    Each block adds to the residual stream what BN -> ASN -> convolution, twice (three times in a bottleneck),
+    makes of it. The first block of every later stage halves the image; there, and where the number of
+    channels changes, the shortcut is a 1x1 convolution of the stream itself. Nothing but sums and linear
+    operators touches the stream.
+
+    Parameters
+    ----------
+    depth : {18, 20, 34, 50}, optional
+        18, 34 and 50 have the four stages of the ImageNet networks (50 with bottlenecks), 20 the three stages
+        of the CIFAR network.
+    input_shape : tuple of int, optional
+        (height, width, channels) of an image.
+    n_classes : int, optional
+        Units of the classifier.
+    classifier_activation : str, optional
+        "softmax", or "sigmoid" for several objects per image.
+    width : int, optional
+        Channels of the first stage; they double with each stage. 64 by default, 16 for depth 20.
+    m_f : float, optional
+        Precision of every `ASNTransfer`.
+    encoding : bool, optional
+        Put BN + ASN on the pixels, which turns the image into spikes.
+    stem : {"imagenet", "cifar"}, optional
+        "imagenet" is a 7x7 convolution of stride 2 and 3x3 max pooling of stride 2, "cifar" a 3x3
+        convolution. By default the first for images of at least 64 rows and columns, except at depth 20.
+    name : str, optional
+        Name of the model; ``resnet18`` and so on by default.
+
+    Returns
+    -------
+    model : keras.Model
+        Input (n, height, width, channels), output (n, n_classes). Layers are called after stage and block, as
+        in ``stage2_block1_conv1``, ``stage2_block1_asn1``, ``stage2_block1_shortcut``, ``stage2_block1_add``;
+        the last ones are ``final_bn``, ``final_asn``, ``global_pool`` and ``readout``. Only the readout has a
+        bias.
+
+    Raises
+    ------
+    ValueError
+        If `depth` or `stem` is unknown.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun (2016), Identity mappings in deep residual networks, ECCV.
+    """
+    if depth not in _RESNETS:
+        raise ValueError(f"preactivation_resnet: depth must be one of {sorted(_RESNETS)}, got {depth!r}.")
+    _check_image(input_shape, "preactivation_resnet")
+    stage_blocks, bottleneck, default_width = _RESNETS[depth]
+    width = default_width if width is None else width
+    stem = stem or ("imagenet" if depth != 20 and min(input_shape[:2]) >= _LARGE_INPUT else "cifar")
+    inputs = keras.Input(input_shape, name="pixels")
+    x = _normalised_asn(inputs, "encoding", m_f) if encoding else inputs
+    x = _stem(x, stem, width)
+    for stage, n_blocks in enumerate(stage_blocks, start=1):
+        for block in range(1, n_blocks + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            x = _residual_block(x, width * 2 ** (stage - 1), stride, bottleneck, m_f, f"stage{stage}_block{block}")
+    x = _normalised_asn(x, "final", m_f)
+    x = layers.GlobalAveragePooling2D(name="global_pool")(x)
+    outputs = layers.Dense(n_classes, activation=classifier_activation, name="readout")(x)
+    return keras.Model(inputs, outputs, name=name or f"resnet{depth}")
+
+
+def _check_image(shape, caller):
+    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise ValueError(
+            f"{caller}: input_shape must be (height, width, channels), three positive integers, got {shape!r}."
+        )
+
+
+def _normalised_asn(x, name, m_f, number=""):
+    """Batch normalization, then the transfer function."""
+    x = layers.BatchNormalization(name=f"{name}_bn{number}")(x)
+    return ASNTransfer(m_f, name=f"{name}_asn{number}")(x)
+
+
+def _convolution(x, n_channels, size, stride, name):
+    return layers.Conv2D(
+        n_channels, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
+    )(x)
+
+
+def _stem(x, stem, width):
+    """Convolution, and max pooling for large images, before the first block."""
+    if stem == "cifar":
+        return _convolution(x, width, 3, 1, "stem_conv")
+    if stem == "imagenet":
+        x = _convolution(x, width, 7, 2, "stem_conv")
+        return layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
+    raise ValueError(f"preactivation_resnet: stem must be 'imagenet' or 'cifar', got {stem!r}.")
+
+
+def _residual_block(x, n_channels, stride, bottleneck, m_f, name):
+    """x plus two (or, in a bottleneck, three) times BN -> ASN -> convolution."""
+    if bottleneck:
+        plan = [(n_channels, 1, 1), (n_channels, 3, stride), (4 * n_channels, 1, 1)]
+    else:
+        plan = [(n_channels, 3, stride), (n_channels, 3, 1)]
+    y = x
+    for number, (n_out, size, step) in enumerate(plan, start=1):
+        y = _normalised_asn(y, name, m_f, number)
+        y = _convolution(y, n_out, size, step, f"{name}_conv{number}")
+    if stride != 1 or x.shape[-1] != y.shape[-1]:
+        x = _convolution(x, y.shape[-1], 1, stride, f"{name}_shortcut")
+    return layers.Add(name=f"{name}_add")([x, y])

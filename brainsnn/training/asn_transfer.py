@@ -1,0 +1,96 @@
+"""The transfer function of the adaptive spiking neuron as a Keras layer."""
+
+import math
+
+import keras
+from keras import ops
+
+from brainsnn.equations.transfer import spike_height, transfer_coefficients
+
+__all__ = ["ASNTransfer"]
+
+
+@keras.saving.register_keras_serializable(package="brainsnn")
+class ASNTransfer(keras.layers.Layer):
+    r"""
+    Nonlinearity that an adaptive spiking neuron computes with its mean filtered spike train.
+
+    Computes ``max(0, f(x'))`` with ``x' = x`` where ``x >= threshold`` and 0 elsewhere, and `f` the transfer
+    function of `brainsnn.equations.transfer`, for which f(1) = 1. A network trained with it keeps its
+    activations when each layer is replaced by spiking neurons of the same `m_f`.
+
+    Parameters
+    ----------
+    m_f : float, optional
+        Precision of the neuron: its resting threshold and the growth of the threshold per spike, > 0.
+    threshold : float, optional
+        Inputs below it count as 0.
+    **kwargs
+        Arguments of every Keras layer: ``name``, ``dtype``, ...
+
+    Raises
+    ------
+    ValueError
+        If `m_f` is not a finite positive number or `threshold` is not a number.
+
+    Notes
+    -----
+    Any shape of input; the output has the same shape.
+
+    With u(S) = (c1 S + c2)/(c3 S + c4), the layer evaluates u = u_inf + (u_0 - u_inf)/(1 + S c3/c4), where
+    u_0 = c2/c4 and u_inf = c1/c3 are the values at S = 0 and at infinity: the same function, but nothing
+    overflows, so that value and gradient are finite for every input, infinity included. `f` has a pole at
+    negative S, where the positive part is 0 anyway: S is clipped at 0 first (it matters only with a negative
+    `threshold`).
+
+    See Also
+    --------
+    brainsnn.equations.transfer.transfer_function : the same function in numpy.
+
+    References
+    ----------
+    Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
+    """
+
+    def __init__(self, m_f=0.1, threshold=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.m_f = _number("m_f", m_f)
+        self.threshold = _number("threshold", threshold, allow_infinite=True)
+        if self.m_f <= 0:
+            raise ValueError(f"ASNTransfer.m_f: must be > 0 (no finite spike height exists at 0), got {m_f!r}.")
+        c1, c2, c3, c4 = transfer_coefficients(self.m_f)
+        self._u_zero = c2 / c4
+        self._u_infinity = c1 / c3
+        self._slope = c3 / c4
+        self._height = spike_height(self.m_f)
+        self._offset = self._height * (self._occupancy(self.m_f / 2, math.expm1) - 0.5)
+
+    def _occupancy(self, S, expm1):
+        """1/(exp(u(S)) - 1) for S >= 0, with the exponential of numbers or of tensors."""
+        u = self._u_infinity + (self._u_zero - self._u_infinity) / (1 + self._slope * S)
+        return 1 / expm1(u)
+
+    def call(self, inputs):
+        """Apply the transfer function to a tensor of any shape."""
+        S = ops.where(inputs >= self.threshold, inputs, ops.zeros_like(inputs))
+        S = ops.maximum(S, 0)
+        return ops.maximum(self._height * self._occupancy(S, ops.expm1) - self._offset, 0)
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the output is that of the input."""
+        return input_shape
+
+    def get_config(self):
+        """Arguments that make this layer again."""
+        return {**super().get_config(), "m_f": self.m_f, "threshold": self.threshold}
+
+
+def _number(name, value, allow_infinite=False):
+    """`value` as a Python float, or an error that names the argument."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number) or (math.isinf(number) and not allow_infinite):
+        raise ValueError(f"ASNTransfer.{name}: must be a finite number, got {value!r}.")
+    return number

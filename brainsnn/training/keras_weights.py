@@ -1,0 +1,236 @@
+"""Weights from the HDF5 files of Keras into a model, checked one by one."""
+
+import warnings
+
+import h5py
+import numpy as np
+
+from brainsnn.training.keras_config import ModelFileError, snake_case
+
+__all__ = ["assign_legacy_weights", "assign_keras3_weights", "is_legacy_weights", "check_finite"]
+
+
+def is_legacy_weights(group):
+    """Whether a group holds weights in Keras 2's layout, one group per layer name."""
+    return "layer_names" in group.attrs or "layer_names0" in group.attrs
+
+
+def assign_legacy_weights(model, group):
+    """
+    Give a model the weights of a Keras 2 weights group.
+
+    Layers are matched by name. If the names differ but there are as many layers with weights, they are
+    matched in order, with a warning.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built model; changed in place.
+    group : h5py.Group
+        Group with the attribute ``layer_names`` and a group for each layer.
+
+    Raises
+    ------
+    ModelFileError
+        If a layer's weights are missing, too many, of another shape, or not finite.
+    """
+    backend = _text(group.attrs.get("backend", "tensorflow"))
+    if backend == "theano":
+        raise ModelFileError(
+            "The weights were saved with Keras's Theano backend, whose convolutions are flipped. Save "
+            "them with TensorFlow."
+        )
+    stored = {}
+    for name in _text_list(group, "layer_names"):
+        layer_group = _descend(group, name)
+        names = _text_list(layer_group, "weight_names")
+        if names:
+            stored[name] = [(weight, _dataset(layer_group, weight)) for weight in names]
+    wanted = {layer.name: _variables(layer) for layer in model.layers if layer.weights and _variables(layer)}
+    if set(wanted) == set(stored):
+        pairs = [(name, wanted[name], stored[name]) for name in wanted]
+    elif len(wanted) == len(stored):
+        warnings.warn(
+            "The names of the layers in the weights file differ from the model's; weights are assigned in order.",
+            stacklevel=2,
+        )
+        pairs = [(name, wanted[name], found) for name, found in zip(wanted, stored.values(), strict=True)]
+    else:
+        missing, extra = sorted(set(wanted) - set(stored)), sorted(set(stored) - set(wanted))
+        raise ModelFileError(
+            f"The weights file does not fit the model: no weights for the layers {missing}, and weights "
+            f"for the layers {extra}, which the "
+            "model does not have. Use the weights that were saved with this model."
+        )
+    for name, variables, datasets in pairs:
+        _assign_layer(name, _match(name, variables, datasets))
+
+
+def assign_keras3_weights(model, group, config):
+    """
+    Give a model the weights of a Keras 3 weights file.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built model; changed in place.
+    group : h5py.Group
+        Root of ``model.weights.h5``.
+    config : dict
+        ``{"class_name": ..., "config": ...}`` of the model; the file numbers the layers of a class in the
+        order of the configuration.
+
+    Raises
+    ------
+    ModelFileError
+        If a layer's weights are missing, of another shape, or not finite.
+    """
+    if "layers" not in group:
+        raise ModelFileError(
+            "The weights file has no group 'layers': it is not from Keras 3. Load the model in its own "
+            "Keras and save it again."
+        )
+    inner = config["config"]
+    entries = inner if isinstance(inner, list) else inner["layers"]
+    counts, groups = {}, {}
+    for entry in entries:
+        base = snake_case("Functional" if entry["class_name"] == "Model" else entry["class_name"])
+        count = counts[base] = counts.get(base, -1) + 1
+        entry_name = entry.get("name") or entry["config"].get("name")
+        groups[entry_name] = (entry, f"{base}_{count}" if count else base)
+    by_name = _named_groups(group["layers"])
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        entry, numbered = groups[layer.name]
+        path = by_name.get(layer.name, numbered)
+        if path not in group["layers"]:
+            raise ModelFileError(
+                f"Layer {layer.name!r}: the file has no weights for it (no group 'layers/{path}'). Save "
+                "the model again."
+            )
+        layer_group = _descend(group, f"layers/{path}")
+        if hasattr(layer, "layers"):
+            assign_keras3_weights(layer, layer_group, entry)
+            continue
+        values = _descend(layer_group, "vars")
+        names = sorted(values, key=int)
+        variables = _variables(layer)
+        _check_number(layer.name, len(variables), len(names))
+        _assign_layer(
+            layer.name, [(variable, _dataset(values, key)) for variable, key in zip(variables, names, strict=True)]
+        )
+
+
+def check_finite(layer_name, weight_name, value):
+    """Refuse NaN and infinite weights by name."""
+    n_bad = int(value.size - np.count_nonzero(np.isfinite(value)))
+    if n_bad:
+        raise ModelFileError(
+            f"Layer {layer_name!r}: weight {weight_name!r} has {n_bad} of {value.size} values that are "
+            "NaN or infinite. The training "
+            "diverged: load a checkpoint from before that."
+        )
+
+
+def _named_groups(layers):
+    """Layer name -> group name, where the file tells (newer Keras 3 does), and only if the names are unique."""
+    names = {}
+    for key in layers:
+        values = layers[key].get("vars") if isinstance(layers[key], h5py.Group) else None
+        name = None if values is None else values.attrs.get("name")
+        if name is not None:
+            names.setdefault(_text(name), []).append(key)
+    return {name: keys[0] for name, keys in names.items() if len(keys) == 1}
+
+
+def _variables(layer):
+    """Variables in the order of the files: trainable ones first; without the states of random generators."""
+    # A frozen layer lists all of its variables as non-trainable, in the order of creation, as Keras does when
+    # it saves.
+    found = layer.trainable_weights + layer.non_trainable_weights
+    return [variable for variable in found if "seed_generator" not in variable.path]
+
+
+def _match(layer_name, variables, datasets):
+    """Pairs (variable, dataset), by name where the names are the same and unique, else in order."""
+    _check_number(layer_name, len(variables), len(datasets))
+    for depth in (2, 1):
+        theirs = {_tail(name, depth): dataset for name, dataset in datasets}
+        ours = [_tail(variable.path, depth) for variable in variables]
+        if len(theirs) == len(datasets) and len(set(ours)) == len(ours) and set(ours) == set(theirs):
+            return [(variable, theirs[key]) for variable, key in zip(variables, ours, strict=True)]
+    return [(variable, dataset) for variable, (_, dataset) in zip(variables, datasets, strict=True)]
+
+
+def _tail(path, depth):
+    """Last parts of a weight's path, without the ``:0`` of a tensor."""
+    return tuple(path.split(":")[0].split("/")[-depth:])
+
+
+def _check_number(layer_name, expected, found):
+    if expected != found:
+        raise ModelFileError(
+            f"Layer {layer_name!r}: the model has {expected} weights, the file has {found}. Use the "
+            "weights that were saved with this model."
+        )
+
+
+def _assign_layer(layer_name, pairs):
+    """Check all weights of a layer, then assign them."""
+    values = []
+    for variable, dataset in pairs:
+        if tuple(dataset.shape) != tuple(variable.shape):
+            raise ModelFileError(
+                f"Layer {layer_name!r}: weight {variable.name!r} has the shape {tuple(dataset.shape)} in "
+                "the file and "
+                f"{tuple(variable.shape)} in the model. Use the weights that were saved with this model."
+            )
+        if dataset.dtype.kind != "f":
+            raise ModelFileError(
+                f"Layer {layer_name!r}: weight {variable.name!r} is stored as {dataset.dtype}, not as floating point."
+            )
+        value = dataset[()]
+        check_finite(layer_name, variable.name, value)
+        values.append(value)
+    for (variable, _), value in zip(pairs, values, strict=True):
+        variable.assign(value)
+
+
+def _descend(group, path):
+    """Object at a path, through ordinary links only: a file must not make us read another file."""
+    for part in path.split("/"):
+        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
+            raise ModelFileError(
+                f"The file has no {path!r}: it is damaged, or from another version. Save the model again."
+            )
+        if not isinstance(link, h5py.HardLink):
+            raise ModelFileError(f"The file's {path!r} is a link to another place: refused.")
+        group = group[part]
+    return group
+
+
+def _dataset(group, path):
+    found = _descend(group, path)
+    if not isinstance(found, h5py.Dataset):
+        raise ModelFileError(f"The file's {path!r} is no array: it is damaged. Save the model again.")
+    if found.is_virtual or found.external:
+        raise ModelFileError(f"The file's {path!r} keeps its values in another file: refused.")
+    return found
+
+
+def _text(value):
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _text_list(group, name):
+    """List of strings in an attribute; Keras spreads long ones over name0, name1, ..."""
+    if name in group.attrs:
+        return [_text(item) for item in group.attrs[name]]
+    found = []
+    while f"{name}{len(found)}" in group.attrs:
+        found.append([_text(item) for item in group.attrs[f"{name}{len(found)}"]])
+    if not found:
+        raise ModelFileError(f"The file's group {group.name!r} has no {name!r}: it is damaged. Save the model again.")
+    return [item for chunk in found for item in chunk]
