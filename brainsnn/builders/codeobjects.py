@@ -1,0 +1,71 @@
+"""Brian2 code objects with the templates of event-driven and graded connections."""
+
+from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.codegen.generators.cython_generator import get_cpp_dtype
+from brian2.codegen.runtime.cython_rt import CythonCodeObject
+from brian2.codegen.targets import codegen_targets
+from brian2.core.variables import ArrayVariable
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
+from brian2.devices.device import RuntimeDevice, get_device
+
+__all__ = ["connection_codeobject_class", "ConnectionCythonCodeObject", "ConnectionStandaloneCodeObject"]
+
+
+def _shifted_arrays(type_name):
+    """
+    Make the function by which a template finds the arrays that its inner loop indexes from a moving start.
+
+    The statement of a connection reads the weight and variables of the source and of the target neuron. All of them
+    share the loop index ``_idx``, so each array is entered at its own offset: the weights at the weight, target
+    variables at the target, and source variables (index ``0``) at the source neuron.
+    """
+
+    def shifted(variables, variable_indices, get_array_name, tables):
+        arrays = {}
+        for name in sorted(variables):
+            variable = variables[name]
+            if not isinstance(variable, ArrayVariable) or variable.scalar or name in tables:
+                continue
+            offset = "_weight" if name == "w" else "_source" if variable_indices[name] == "0" else "_target"
+            pointer = get_array_name(variable)
+            if arrays.setdefault(pointer, (type_name(variable.dtype), offset))[1] != offset:
+                raise ValueError(
+                    f"The statement of a connection from a group to itself uses {name!r} of the source and of the target "
+                    "neuron. Use connectivity='synapses' for it."
+                )
+        return [{"pointer": pointer, "type": t, "offset": offset} for pointer, (t, offset) in arrays.items()]
+
+    return shifted
+
+
+class ConnectionCythonCodeObject(CythonCodeObject):
+    """Runtime code object that also knows brainsnn's templates."""
+
+    templater = CythonCodeObject.templater.derive(
+        "brainsnn.builders", env_globals={"shifted_arrays": _shifted_arrays(get_cpp_dtype), "data_type": get_cpp_dtype}
+    )
+
+
+class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
+    """C++ standalone code object that also knows brainsnn's templates."""
+
+    templater = CPPStandaloneCodeObject.templater.derive(
+        "brainsnn.builders", env_globals={"shifted_arrays": _shifted_arrays(c_data_type), "data_type": c_data_type}
+    )
+
+
+codegen_targets.add(ConnectionCythonCodeObject)
+codegen_targets.add(ConnectionStandaloneCodeObject)
+
+
+def connection_codeobject_class():
+    """
+    The code object class of the active Brian2 device.
+
+    Returns
+    -------
+    codeobject_class : type
+    """
+    if isinstance(get_device(), RuntimeDevice):
+        return ConnectionCythonCodeObject
+    return ConnectionStandaloneCodeObject

@@ -1,0 +1,47 @@
+{# Event-driven convolution: every spike adds its patch of the kernel to the target. The kernel is stored as
+   (input channel, row tap, column tap, output channel) with the column taps in the order of the targets, so that one
+   row of a patch is one contiguous stretch of weights and, where the channels are full, of targets. #}
+{# USES_VARIABLES { _spikes, w, row_first, row_target, row_tap, col_first, col_target, col_tap, col_length, channel_start } #}
+{% extends 'common_group.cpp' %}
+{% block maincode %}
+    // scalar code
+    const size_t _vectorisation_idx = -1;
+    {{scalar_code|autoindent}}
+
+    {% for array in shifted_arrays(variables, variable_indices, get_array_name, tables) %}
+    auto* const _base_{{loop.index0}} = {{array.pointer}};
+    {% endfor %}
+    const int _n_spikes = {{_spikes}}[{{n_sources}}];
+    for (int _event=0; _event<_n_spikes; _event++)
+    {
+        const int _source = {{_spikes}}[_event];
+        const int _channel = _source % {{n_channels}};
+        const int _row = (_source / {{n_channels}}) / {{n_columns}};
+        const int _col = (_source / {{n_channels}}) % {{n_columns}};
+        for (int _r={{row_first}}[_row]; _r<{{row_first}}[_row + 1]; _r++)
+        for (int _c={{col_first}}[_col]; _c<{{col_first}}[_col + 1]; _c++)
+        {
+            size_t _target = ((size_t){{row_target}}[_r]*{{n_target_columns}} + {{col_target}}[_c])*{{n_target_channels}}
+                             + {{channel_start}}[_channel];
+            size_t _weight = (((size_t)_channel*{{n_row_taps}} + {{row_tap}}[_r])*{{n_column_taps}}
+                              + {{col_tap}}[_c])*{{n_fan_channels}};
+            {% if contiguous %}
+            const size_t _length = (size_t){{col_length}}[_c]*{{n_fan_channels}};
+            {% else %}
+            const size_t _length = {{n_fan_channels}};
+            for (int _position=0; _position<{{col_length}}[_c];
+                 _position++, _target += {{n_target_channels}}, _weight += {{n_fan_channels}})
+            {% endif %}
+            {
+                {% for array in shifted_arrays(variables, variable_indices, get_array_name, tables) %}
+                {{array.type}}* __restrict {{array.pointer}} = _base_{{loop.index0}} + {{array.offset}};
+                {% endfor %}
+                for (size_t _idx=0; _idx<_length; _idx++)
+                {
+                    const size_t _vectorisation_idx = _idx;
+                    {{vector_code|autoindent}}
+                }
+            }
+        }
+    }
+{% endblock %}
