@@ -1,0 +1,154 @@
+"""Compiled programs, kept by the content of their source."""
+
+import hashlib
+import os
+import platform
+import re
+import shlex
+import subprocess
+import tempfile
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from shutil import rmtree
+
+import brian2
+
+__all__ = ["cache_directory", "compiled_program", "clear_cache"]
+
+
+def cache_directory():
+    """
+    Where compiled programs are kept.
+
+    Returns
+    -------
+    directory : `~pathlib.Path`
+        ``$BRAINSNN_CACHE``, or ``brainsnn`` in the user's cache directory.
+    """
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "brainsnn"
+    return Path(os.environ.get("BRAINSNN_CACHE", default))
+
+
+def clear_cache():
+    """
+    Remove all compiled programs.
+
+    Returns
+    -------
+    n_bytes : int
+        Disk space that was freed.
+    """
+    directory = cache_directory()
+    n_bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    rmtree(directory, ignore_errors=True)
+    return n_bytes
+
+
+def _machine():
+    """What -march=native depends on."""
+    try:
+        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        flags = platform.processor()
+    return f"{platform.machine()} {flags}"
+
+
+def _content_key(project):
+    compiler = os.environ.get("CXX", "c++")
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    digest = hashlib.sha256(f"{brian2.__version__}\n{version}\n{_machine()}\n".encode())
+    for path in sorted(project.rglob("*")):
+        if path.suffix in (".cpp", ".h") or path.name == "makefile":
+            digest.update(f"{path.relative_to(project)}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _merge_code_objects(project, n_files):
+    """
+    Merge the source files of all code objects into a few; most of their compile time goes into the same headers.
+
+    Every code object keeps a namespace of its own, since each brings its own copy of the functions it uses.
+
+    Returns
+    -------
+    others, merged : list of str
+        Brian2's other files, and the new ones.
+    """
+    others, parts = [], []
+    for path in sorted(project.rglob("*.cpp")):
+        if path.parent.name == "code_objects":
+            parts.append(path)
+        elif not path.name.startswith("merged_"):
+            others.append(str(path.relative_to(project)))
+    merged = []
+    for k in range(min(n_files, len(parts))):
+        includes, bodies = {}, []
+        for n, path in enumerate(parts[k::n_files]):
+            lines = path.read_text().splitlines()
+            includes.update(dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("#include")))
+            body = "\n".join(line for line in lines if not line.lstrip().startswith("#include"))
+            functions = re.findall(r"^void (\w+)\(\)", body, flags=re.MULTILINE)
+            bodies.append(f"namespace part_{n} {{\n{body}\n}}")
+            bodies += [f"void {name}() {{ part_{n}::{name}(); }}" for name in functions]
+        (project / f"merged_{k}.cpp").write_text("\n".join([*includes, *bodies]) + "\n")
+        merged.append(f"merged_{k}.cpp")
+    return others, merged
+
+
+def _compile(project):
+    """Compile a project with the flags of its makefile, only the code objects with full optimisation."""
+    makefile = dict(re.findall(r"^(\w+) *= *(.*)$", (project / "makefile").read_text(), flags=re.MULTILINE))
+    flags = shlex.split(makefile["CXXFLAGS"].replace("$(OPTIMISATIONS)", makefile["OPTIMISATIONS"]))
+    # At link time this makes the program treat denormal numbers as 0, as the compiled code may assume.
+    fast_math = [flag for flag in flags if flag == "-ffast-math"]
+    compiler = os.environ.get("CXX", "c++")
+    jobs = os.cpu_count() or 1
+    others, merged = _merge_code_objects(project, jobs)
+
+    def run(arguments):
+        result = subprocess.run([compiler, *arguments], cwd=project, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise RuntimeError(f"Compiling the network in {project} failed:\n{(result.stdout + result.stderr)[-3000:]}")
+
+    def compile_file(source):
+        run([*flags, *([] if source in merged else ["-O1"]), source, "-o", f"{source}.o"])
+
+    with ThreadPool(jobs) as pool:
+        pool.map(compile_file, [*sorted(others, key=lambda s: s != "objects.cpp"), *merged], chunksize=1)
+    objects = [f"{source}.o" for source in (*others, *merged)]
+    run([*objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))])
+
+
+def compiled_program(project):
+    """
+    The program of a C++ standalone project, compiled if it is not in the cache.
+
+    The key is the content of all source files, the makefile, Brian2's version, the compiler and the processor. Two
+    processes that want the same program at once both compile it and one of the equal results stays.
+
+    Parameters
+    ----------
+    project : `~pathlib.Path`
+        Directory that Brian2 wrote.
+
+    Returns
+    -------
+    program : `~pathlib.Path`
+
+    Raises
+    ------
+    RuntimeError
+        If the compiler fails; the message holds the end of what it said.
+    """
+    folder = cache_directory() / _content_key(project)
+    program = folder / "main"
+    if program.exists():
+        return program
+    _compile(project)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        file.write((project / "main").read_bytes())
+    os.chmod(file.name, 0o755)
+    os.replace(file.name, program)
+    return program

@@ -1,0 +1,235 @@
+"""From the populations of a LayerGraph to NeuronGroups: which equations each of them gets."""
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+from brian2 import NeuronGroup
+from brian2.equations.equations import PARAMETER
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+
+from brainsnn.equations.inputs import signed_spike_input
+from brainsnn.equations.model import NeuronModel, graded_variables
+
+__all__ = ["Inputs", "inputs_of", "model_for", "make_group", "brian_name"]
+
+
+@dataclass
+class Inputs:
+    """What reaches a population: spikes, the stimulus, graded currents, or another population's membrane."""
+
+    spikes: list
+    current: list
+    membrane: list
+    stimulus: bool = False
+
+    @property
+    def has_spikes(self):
+        """Whether spikes arrive (bool)."""
+        return bool(self.spikes)
+
+
+def inputs_of(graph, encoder):
+    """
+    Sort the projections of a graph by their target.
+
+    With the ``current`` encoder the image is a constant current that no synapse filters. It is taken out of the
+    projections here, junctions included, and reaches every population that it reaches linearly as ``stimulus``.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.layer_graph.LayerGraph`
+    encoder : {"current", "poisson"}
+
+    Returns
+    -------
+    inputs : dict of str to `Inputs`
+        Junctions that hold nothing but the stimulus are left out.
+    """
+    inputs = {}
+    for name, population in graph.populations.items():
+        if population.kind == "input":
+            continue
+        found = Inputs([], [], [])
+        for projection in graph.projections:
+            if projection.target != name:
+                continue
+            source = graph.populations[projection.source]
+            if source.kind == "input" and encoder == "current":
+                found.stimulus = True
+            elif projection.mode == "current" and source.kind == "junction":
+                upstream = inputs.get(projection.source)
+                found.stimulus |= upstream is None or upstream.stimulus
+                if upstream is not None:
+                    found.current.append(projection)
+            else:
+                getattr(found, projection.mode).append(projection)
+        if population.kind == "junction" and not (found.spikes or found.current):
+            continue
+        inputs[name] = found
+    return inputs
+
+
+def model_for(population, inputs, neuron, n_graded):
+    """
+    The equations of one population.
+
+    Parameters
+    ----------
+    population : `~brainsnn.builders.layer_graph.Population`
+    inputs : `Inputs` or None
+        What reaches it; None for the input population.
+    neuron : `~brainsnn.equations.model.NeuronModel`
+        The user's neuron.
+    n_graded : int
+        Number of variables that graded connections write.
+
+    Returns
+    -------
+    model : `~brainsnn.equations.model.NeuronModel`
+    """
+    if population.kind == "input":
+        return signed_spike_input()
+    if population.kind == "junction":
+        model = neuron.junction()
+        extra = [f"{name} : {_unit_of(model)}" for name in graded_variables(n_graded)]
+        if inputs.has_spikes:
+            return replace(model, equations="\n".join([model.equations, *extra]))
+        return replace(model, equations="\n".join(extra), receives="graded", parameters={})
+    if population.kind == "readout":
+        model = neuron.readout
+    elif population.kind == "membrane":
+        model = neuron.membrane_only()
+    else:
+        model = neuron
+    if inputs.membrane:
+        return model.pooled()
+    model = model.with_inputs(spikes=inputs.has_spikes, graded=n_graded, stimulus=inputs.stimulus)
+    if population.kind == "membrane" and model.bias and np.any(population.bias):
+        # A bias that differs from place to place has to be added in front of the pooling.
+        unit = str(next(eq for eq in model.equations.splitlines() if eq.startswith(f"{model.bias} :"))).split(":")[1]
+        model = replace(
+            model,
+            equations=f"{model.equations}\nbiased :{unit}",
+            update=f"biased = {model.membrane} + {model.bias}",
+            membrane="biased",
+        )
+    return model
+
+
+def _unit_of(model):
+    return model.equations.split(":")[1].strip()
+
+
+def brian_name(name):
+    """
+    A valid name of a Brian2 object from a Keras layer's name.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    name : str
+        With everything but letters, digits and underscores replaced by an underscore.
+    """
+    name = re.sub(r"\W", "_", name)
+    return name if name[0].isalpha() else f"layer_{name}"
+
+
+def _integration_method(model):
+    """The first of the model's methods that its equations allow (Brian2 would announce each choice)."""
+    equations = model.brian_equations
+    if isinstance(model.method, str) or not equations.diff_eq_names:
+        return model.method if isinstance(model.method, str) else "euler"
+    for method in model.method:
+        try:
+            StateUpdateMethod.stateupdaters[method](equations, {})
+            return method
+        except UnsupportedEquationsException:
+            continue
+    raise ValueError(
+        f"{model.name}.method: none of {model.method} can integrate these equations:\n{model.equations}\nName another of "
+        f"Brian2's methods with model.edit(method=...)."
+    )
+
+
+def make_group(model, n_neurons, name, clock):
+    """
+    A NeuronGroup with the equations of a model.
+
+    Parameters
+    ----------
+    model : `~brainsnn.equations.model.NeuronModel`
+    n_neurons : int
+    name : str
+        Name of the Brian2 object.
+    clock : `~brian2.core.clocks.Clock`
+
+    Returns
+    -------
+    group : `~brian2.groups.neurongroup.NeuronGroup`
+        Its statements of every step, if the model has any, are a ``run_regularly`` operation among its contained objects.
+    """
+    # The times of a stimulus are compared with t, which is float64 whatever the type of the state.
+    times = {eq.varname: np.float64 for eq in model.brian_equations.values() if eq.varname in ("t_on", "t_off")}
+    group = NeuronGroup(
+        n_neurons,
+        model.equations,
+        threshold=model.threshold,
+        reset=model.reset if model.threshold is not None else None,
+        method=_integration_method(model),
+        namespace=model.constants,
+        name=name,
+        clock=clock,
+        dtype=times or None,
+    )
+    if model.update:
+        group.run_regularly(model.update, when="groups", order=1, name=f"{name}_update", clock=clock)
+    return group
+
+
+def state_variables(group, kept):
+    """
+    The arrays of a group that a trial changes, and that are reset in front of each trial.
+
+    Parameters
+    ----------
+    group : `~brian2.groups.neurongroup.NeuronGroup`
+    kept : set of str
+        Parameters, which keep their values.
+
+    Returns
+    -------
+    variables : dict of str to `~brian2.core.variables.ArrayVariable`
+    """
+    fixed = {"i", "N", "t", "dt", "t_in_timesteps"} | set(kept)
+    return {
+        name: variable
+        for name, variable in group.variables.items()
+        if name not in fixed
+        and variable.array
+        and getattr(variable, "owner", None) is not None
+        and variable.owner.name == group.name
+        and (name == "_spikespace" or not (variable.read_only and name not in ("lastspike", "not_refractory")))
+    }
+
+
+def parameter_names(model: NeuronModel, written):
+    """
+    The per-neuron parameters of a model that a run leaves alone.
+
+    Parameters
+    ----------
+    model : `~brainsnn.equations.model.NeuronModel`
+    written : set of str
+        Variables that connections write.
+
+    Returns
+    -------
+    names : list of str
+    """
+    code = "\n".join(filter(None, (model.update, model.reset)))
+    assigned = set(re.findall(r"(\w+)\s*[-+*/]?=(?!=)", code)) | set(written)
+    return [eq.varname for eq in model.brian_equations.values() if eq.type == PARAMETER and eq.varname not in assigned]

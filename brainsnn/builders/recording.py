@@ -1,0 +1,183 @@
+"""Which spikes and states to record: checking the user's wishes, and the monitors that fulfil them."""
+
+import os
+
+import numpy as np
+from brian2 import SpikeMonitor, StateMonitor
+
+from brainsnn.errors import UnknownNameError
+
+__all__ = ["Recordings"]
+
+
+class Recordings:
+    """
+    The monitors of a network.
+
+    Every spiking population has a spike monitor, which at least counts; states are recorded where the user asks.
+
+    Parameters
+    ----------
+    wishes : dict
+        Layer name -> list of ``"spikes"`` and state variables, or dict of these to the neurons to record (True for all,
+        flat indices, or (row, column, channel) tuples).
+    graph : `~brainsnn.builders.layer_graph.LayerGraph`
+    groups : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
+
+    Raises
+    ------
+    UnknownNameError
+        If a layer or a variable does not exist.
+    IndexError
+        If a neuron does not exist.
+    """
+
+    def __init__(self, wishes, graph, groups):
+        self.neurons = {}
+        for layer, wanted in (wishes or {}).items():
+            population = graph.population(layer)
+            if population.name not in groups:
+                raise UnknownNameError(layer, groups, "population of the spiking network")
+            wanted = {wanted: True} if isinstance(wanted, str) else wanted
+            wanted = wanted if isinstance(wanted, dict) else dict.fromkeys(wanted, True)
+            for variable, neurons in wanted.items():
+                self._add(population, groups[population.name], variable, neurons)
+        self.spike_monitors, self.state_monitors, self.readout_monitors = {}, {}, {}
+        for name, group in groups.items():
+            wanted = self.neurons.get(name, {})
+            if group.thresholder:
+                self.spike_monitors[name] = SpikeMonitor(group, record="spikes" in wanted, name=f"{group.name}_spikes")
+            for variable, neurons in wanted.items():
+                if variable != "spikes":
+                    self.state_monitors[name, variable] = StateMonitor(
+                        group, variable, record=neurons, when="end", name=f"{group.name}_{variable}_states"
+                    )
+        for population in graph.readouts:
+            group = groups[population.name]
+            self.readout_monitors[population.name] = StateMonitor(
+                group, "S", record=True, when="end", name=f"{group.name}_output"
+            )
+
+    def _add(self, population, group, variable, neurons):
+        if variable != "spikes" and variable not in group.equations:
+            raise UnknownNameError(variable, ["spikes", *group.equations], f"variable of {population.name!r}")
+        if variable == "spikes" and not group.thresholder:
+            raise UnknownNameError(
+                variable, group.equations, f"variable of {population.name!r}", f"The {population.kind} does not spike."
+            )
+        n = len(group)
+        if neurons is True:
+            indices = np.arange(n)
+        else:
+            neurons = np.asarray(neurons)
+            indices = neurons if neurons.ndim < 2 else np.ravel_multi_index(tuple(neurons.T), population.shape)
+            indices = np.atleast_1d(indices)
+            if indices.size == 0 or indices.min() < 0 or indices.max() >= n:
+                raise IndexError(
+                    f"record[{population.name!r}][{variable!r}]: neurons must lie in 0 ... {n - 1}, got {neurons}."
+                )
+        self.neurons.setdefault(population.name, {})[variable] = indices
+
+    @property
+    def monitors(self):
+        """All monitors (list)."""
+        return [*self.spike_monitors.values(), *self.state_monitors.values(), *self.readout_monitors.values()]
+
+    def n_bytes(self, n_trials, n_steps, itemsize):
+        """
+        Memory that the recorded states of a run take.
+
+        Parameters
+        ----------
+        n_trials, n_steps, itemsize : int
+
+        Returns
+        -------
+        n_bytes : int
+        """
+        width = sum(len(self.neurons[name][variable]) for name, variable in self.state_monitors)
+        width += sum(monitor.n_indices for monitor in self.readout_monitors.values())
+        return n_trials * n_steps * width * itemsize
+
+    def check_memory(self, n_trials, n_steps, itemsize):
+        """
+        Refuse a run whose recordings do not fit into memory.
+
+        Parameters
+        ----------
+        n_trials, n_steps, itemsize : int
+
+        Raises
+        ------
+        MemoryError
+            With the memory that is needed and that is there.
+        """
+        # Monitors and result hold the states at once for a moment.
+        needed, available = 2 * self.n_bytes(n_trials, n_steps, itemsize), _available_memory()
+        if needed > available:
+            largest = max(
+                self.state_monitors, key=lambda key: len(self.neurons[key[0]][key[1]]), default=("the readout", "S")
+            )
+            raise MemoryError(
+                f"Recording needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are available; the largest part is "
+                f"{largest[1]!r} of {largest[0]!r}. Record fewer neurons (record={{layer: {{variable: indices}}}}), fewer "
+                "steps, or run fewer images at a time."
+            )
+
+    def collect(self, result, record, trial, activations):
+        """
+        Move one trial's recordings into the result.
+
+        Parameters
+        ----------
+        result : `~brainsnn.builders.result.Result`
+        record : `~brainsnn.builders.trials.TrialRecord`
+        trial : int
+        activations : dict of str to callable
+            Activation of each readout.
+        """
+        for name, monitor in self.spike_monitors.items():
+            result.spike_counts[name][trial] = record.spike_counts[monitor.name]
+            if monitor.record:
+                neurons, steps = record.spikes[monitor.name]
+                wanted = self.neurons[name]["spikes"]
+                if len(wanted) < np.prod(result.shapes[name]):
+                    kept = np.isin(neurons, wanted)
+                    neurons, steps = neurons[kept], steps[kept]
+                result.spikes[name][trial] = (neurons, steps)
+        for (name, variable), monitor in self.state_monitors.items():
+            result.states[name][variable][trial] = record.states[monitor.name][variable]
+        for name, monitor in self.readout_monitors.items():
+            result.outputs[name][trial] = activations[name](record.states[monitor.name]["S"])
+
+    def prepare(self, result, n_trials, dtype):
+        """
+        Make room for all trials in a result.
+
+        Parameters
+        ----------
+        result : `~brainsnn.builders.result.Result`
+        n_trials : int
+        dtype : dtype
+            Type of the states.
+        """
+        for name, monitor in self.spike_monitors.items():
+            result.spike_counts[name] = np.zeros(n_trials, dtype=np.int64)
+            if monitor.record:
+                result.spikes[name] = [None] * n_trials
+        for name, variable in self.state_monitors:
+            indices = self.neurons[name][variable]
+            result.recorded.setdefault(name, {})[variable] = indices
+            result.states.setdefault(name, {})[variable] = np.zeros(
+                (n_trials, result.n_steps, len(indices)), dtype=dtype
+            )
+        for name, monitor in self.readout_monitors.items():
+            result.outputs[name] = np.zeros((n_trials, result.n_steps, monitor.n_indices), dtype=dtype)
+
+
+def _available_memory():
+    try:
+        with open("/proc/meminfo") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

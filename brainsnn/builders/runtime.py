@@ -1,0 +1,116 @@
+"""Running the trials of a network in Brian2's runtime mode."""
+
+import numpy as np
+from brian2 import Network, SpikeMonitor, second, seed, set_device
+from brian2.core.base import BrianObject
+
+from brainsnn.builders.trials import TrialRecord
+
+__all__ = ["RuntimeBackend", "TrialNetwork"]
+
+
+class TrialNetwork(Network):
+    """
+    A Brian2 network that prepares its objects once for many runs.
+
+    Brian2 generates all code anew at every ``run``. Here that happens only when objects were added or removed; a
+    further trial starts in a millisecond.
+    """
+
+    def __init__(self, *objects, **kwds):
+        super().__init__(*objects, **kwds)
+        self._prepared_for = None
+
+    def before_run(self, run_namespace):
+        """Prepare the objects, unless nothing changed since the last run."""
+        objects = [(id(obj), obj.active) for obj in self.sorted_objects]
+        if objects != self._prepared_for:
+            super().before_run(run_namespace)
+            self._prepared_for = objects
+        self._stopped = False
+        Network._globally_stopped = False
+
+
+class RuntimeBackend:
+    """Trials one after the other in this process, code objects compiled by Cython."""
+
+    name = "runtime"
+    preferences = {}
+
+    def __init__(self, threads=1):
+        self._initial = None
+
+    def activate(self):
+        """Make Brian2's runtime device the active one."""
+        set_device("runtime")
+
+    def set_values(self, group, variable, values):
+        """Write an array into a group's variable, at once."""
+        group.variables[variable].get_value()[:] = values
+
+    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+        """
+        Run all trials.
+
+        Parameters
+        ----------
+        network : `TrialNetwork`
+        groups : dict of str to NeuronGroup
+        state : dict of str to dict of str to ArrayVariable
+            Arrays to reset in front of each trial.
+        monitors : list
+            Monitors to be read after each trial.
+        replays : dict of str to `~brainsnn.builders.connections.SpikeReplay`
+        trials : `~brainsnn.builders.trials.Trials`
+        processes : int
+            Has no effect here.
+        on_trial : callable
+            Called with the index and the `~brainsnn.builders.trials.TrialRecord` of each trial.
+        """
+        arrays = [variable for variables in state.values() for variable in variables.values()]
+        if self._initial is None:
+            self._initial = [variable.get_value().copy() for variable in arrays]
+        for monitor in monitors:
+            _clear(monitor)
+        for (group, variable), values in trials.shared.items():
+            self.set_values(groups[group], variable, values)
+        for trial in range(trials.n_trials):
+            for variable, initial in zip(arrays, self._initial):
+                variable.get_value()[:] = initial
+            for (group, variable), values in trials.per_trial.items():
+                self.set_values(groups[group], variable, values(trial))
+            for name, train in trials.trains.items():
+                signs = train(trial).ravel()
+                replays[name].variables["train"].resize(len(signs))
+                replays[name].variables["train"].set_value(signs)
+            seed(trials.seed_of(trial))
+            network.t_ = 0.0
+            starts = {monitor.name: _recorded(monitor) for monitor in monitors}
+            network.run(trials.n_steps * trials.dt * second, namespace={})
+            on_trial(trial, _trial_record(monitors, starts, trials))
+
+
+def _recorded(monitor: BrianObject):
+    """How many events or steps a monitor holds."""
+    return int(monitor.variables["N"].get_value()[0] if monitor.variables["N"].array else monitor.N)
+
+
+def _clear(monitor):
+    monitor.resize(0)
+    monitor.variables["N"].set_value(0)
+
+
+def _trial_record(monitors, starts, trials):
+    record = TrialRecord({}, {}, {})
+    for monitor in monitors:
+        part = slice(starts[monitor.name], _recorded(monitor))
+        if isinstance(monitor, SpikeMonitor):
+            record.spike_counts[monitor.name] = part.stop - part.start
+            if monitor.record:
+                steps = np.rint(monitor.variables["t"].get_value()[part] / trials.dt).astype(np.int32)
+                record.spikes[monitor.name] = (monitor.variables["i"].get_value()[part].copy(), steps)
+        else:
+            record.states[monitor.name] = {
+                name: monitor.variables[name].get_value()[part].copy() for name in monitor.record_variables
+            }
+    return record

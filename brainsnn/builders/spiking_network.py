@@ -1,0 +1,403 @@
+"""A converted network: its Brian2 objects, and running images through it."""
+
+from contextlib import contextmanager
+
+import numpy as np
+from brian2 import Quantity, get_unit, ms, prefs, second
+from tqdm import tqdm
+
+from brainsnn.builders.assembly import CONNECTIVITIES, SCHEDULES, assemble
+from brainsnn.builders.devices import make_backend
+from brainsnn.builders.keras_reader import read_keras
+from brainsnn.builders.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
+from brainsnn.builders.populations import parameter_names, state_variables
+from brainsnn.builders.recording import Recordings
+from brainsnn.builders.result import Result
+from brainsnn.builders.runtime import TrialNetwork
+from brainsnn.builders.stimulus import drives_of, image_range_check
+from brainsnn.builders.trials import Trials
+from brainsnn.equations import ASN
+from brainsnn.errors import UnknownNameError
+
+__all__ = ["SpikingNetwork", "convert"]
+
+
+def convert(
+    model,
+    neuron=None,
+    connectivity="event_driven",
+    schedule="pipelined",
+    average_pooling="spikes",
+    device="runtime",
+    record=None,
+    dtype="float32",
+    threads=1,
+    *,
+    encoder=None,
+    thresholds=None,
+    dt=1 * ms,
+):
+    """
+    Turn a trained Keras model into a spiking network of Brian2 objects.
+
+    Parameters
+    ----------
+    model : keras.Model or `~brainsnn.builders.layer_graph.LayerGraph`
+        The trained network.
+    neuron : `~brainsnn.equations.model.NeuronModel`, optional
+        Neuron model of all spiking populations, ``ASN()`` by default.
+    connectivity : {"event_driven", "synapses"}
+        Kernels stored once and visited by spikes, or one Brian2 synapse for each connection. Both give the same spikes.
+    schedule : {"pipelined", "synchronous"}
+        A spike acts in the next layer one step later (Brian2's standard schedule), or within the same step.
+    average_pooling : {"spikes", "membrane"}
+        Whether average pooling behind a nonlinearity averages the spikes, or the membranes and then spikes.
+    device : {"runtime", "cpp_standalone"}
+        Brian2 device.
+    record : dict, optional
+        Layer name -> list of ``"spikes"`` and state variables to record, or a dict of these to the neurons.
+    dtype : {"float32", "float64"}
+        Type of all state variables and weights.
+    threads : int
+        OpenMP threads of a C++ standalone program.
+    encoder : {"current", "poisson"}, optional
+        How images arrive: as a current into the first population, or as signed Poisson spikes of input neurons, which can
+        also replay given spikes. The neuron model's own by default.
+    thresholds : dict, optional
+        Layer name -> threshold, for neuron models that have one per layer, such as ``IF``.
+    dt : `~brian2.units.fundamentalunits.Quantity`
+        Time step.
+
+    Returns
+    -------
+    network : `SpikingNetwork`
+
+    Raises
+    ------
+    ValueError, ConversionError, UnknownNameError
+        If an argument or the model is not valid; nothing has been built then.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> snn = bs.convert(bs.load_model("weights/digits.keras"), neuron=bs.ASN(m_f=0.1))  # doctest: +SKIP
+    >>> result = snn.run(images, duration=300*bs.ms)  # doctest: +SKIP
+    """
+    neuron = ASN() if neuron is None else neuron
+    _check_choice("connectivity", connectivity, CONNECTIVITIES)
+    _check_choice("schedule", schedule, SCHEDULES)
+    _check_choice("average_pooling", average_pooling, ("spikes", "membrane"))
+    _check_choice("dtype", dtype, ("float32", "float64"))
+    encoder = neuron.encoder if encoder is None else encoder
+    _check_choice("encoder", encoder, ("current", "poisson"))
+    if neuron.readout is None:
+        raise ValueError(
+            f"convert: the neuron model {neuron.name!r} has no readout; give it one with readout=NeuronModel(...)."
+        )
+    if isinstance(model, LayerGraph):
+        graph = model if neuron.has_linear_filter else model.expand_junctions()
+    else:
+        graph = read_keras(model, average_pooling=average_pooling, junctions=neuron.has_linear_filter)
+    return SpikingNetwork(
+        graph, neuron, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
+        dtype=dtype, threads=threads, thresholds=thresholds, dt=dt,
+    )  # fmt: skip
+
+
+class SpikingNetwork:
+    """
+    A spiking network of Brian2 objects, made by `convert`.
+
+    Attributes
+    ----------
+    graph : `~brainsnn.builders.layer_graph.LayerGraph`
+    neuron : `~brainsnn.equations.model.NeuronModel`
+    models : dict of str to `~brainsnn.equations.model.NeuronModel`
+        The equations that each population got.
+    populations : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
+        By Keras layer name: spiking populations in graph order, then the readout, then all that do not spike. Names of
+        layers that were folded into a population find it too.
+    projections : list
+        Each has ``source``, ``target`` and ``to_coo() -> (i, j, w)``.
+    network : `~brian2.core.network.Network`
+        Anything of Brian2's can be added to it before the first run.
+    """
+
+    def __init__(
+        self, graph, neuron, *, connectivity, schedule, encoder, device, record, dtype, threads, thresholds, dt
+    ):
+        self.graph, self.neuron, self.encoder, self.schedule = graph, neuron, encoder, schedule
+        self.dtype, self.dt = np.dtype(dtype), float(dt)
+        self._backend = make_backend(device, threads)
+        self._backend.activate()
+        with self._preferences():
+            assembly = assemble(graph, neuron, connectivity, schedule, encoder, dt)
+            self._groups, self.models, self._inputs = assembly.groups, assembly.models, assembly.inputs
+            self._replays = assembly.replays
+            self.projections = assembly.connections
+            self.populations = Populations(graph, assembly.groups)
+            self._recordings = Recordings(record, graph, assembly.groups)
+            self.network = TrialNetwork(assembly.objects, self._recordings.monitors, name="brainsnn_network")
+        parameters = {name: parameter_names(model, assembly.written[name]) for name, model in assembly.models.items()}
+        self._parameters = parameters
+        self._state = {group.name: state_variables(group, parameters[name]) for name, group in assembly.groups.items()}
+        self._set_initial_parameters(thresholds or {})
+
+    def _set_initial_parameters(self, thresholds):
+        named = {self.graph.population(layer).name: value for layer, value in thresholds.items()}
+        parameter = self.neuron.threshold_parameter
+        if named and parameter is None:
+            raise ValueError(f"thresholds: the neuron model {self.neuron.name!r} has no threshold parameter.")
+        for name, model in self.models.items():
+            for variable in self._parameters[name]:
+                if variable in model.parameters:
+                    self.set_parameters(name, **{variable: model.parameters[variable]})
+            population = self.graph.populations.get(name)
+            if population is not None and model.bias is not None:
+                bias = np.broadcast_to(population.bias, population.shape).ravel()
+                self.set_parameters(name, **{model.bias: bias * model.input_unit})
+        for name, value in named.items():
+            if parameter not in self._parameters[name]:
+                raise ValueError(f"thresholds: {name!r} is a {self.graph.populations[name].kind} and has no threshold.")
+            self.set_parameters(name, **{parameter: value})
+
+    def set_parameters(self, layer, **values):
+        """
+        Set per-neuron parameters of a population for all further runs, on every device without compiling.
+
+        Parameters
+        ----------
+        layer : str
+        **values : float, Quantity or array_like
+            One value, or one for each neuron: flat, (H, W, C), or anything that broadcasts to (H, W, C), such as (H, W, 1).
+            Parameters that follow from a changed one (``h`` from ``m_f``) are set with it unless they are given too.
+
+        Raises
+        ------
+        UnknownNameError
+            If the population has no such parameter.
+        ValueError
+            If the values have a wrong size, unit, or are not finite.
+        """
+        name = self.populations.name_of(layer)
+        group, model = self._groups[name], self.models[name]
+        for origin in list(values):
+            for derived, (source, function) in model.derived.items():
+                if source == origin and derived not in values:
+                    values[derived] = function(np.asarray(values[origin], dtype=float))
+        for variable, value in values.items():
+            if variable not in self._parameters[name]:
+                raise UnknownNameError(variable, self._parameters[name], f"parameter of {name!r}")
+            self._backend.set_values(group, variable, self._parameter_array(name, variable, value))
+
+    def _parameter_array(self, name, variable, value):
+        group = self._groups[name]
+        dimensions = group.variables[variable].dim
+        if get_unit(dimensions) != 1 and Quantity(value).dim is not dimensions:
+            raise ValueError(f"{name}.{variable}: the value needs the unit {get_unit(dimensions)}, got {value!r}.")
+        array = np.asarray(value, dtype=float)
+        if not np.all(np.isfinite(array) | (array == np.inf)):
+            raise ValueError(f"{name}.{variable}: the values hold NaN.")
+        size = group.variables[variable].size
+        if array.size not in (1, size) and name in self.graph.populations:
+            try:
+                array = np.broadcast_to(array, self.graph.populations[name].shape)
+            except ValueError:
+                raise ValueError(
+                    f"{name}.{variable}: values of shape {array.shape} for {size} neurons of shape "
+                    f"{self.graph.populations[name].shape}."
+                ) from None
+        return array.ravel()
+
+    def run(
+        self,
+        images=None,
+        duration=None,
+        seed=0,
+        *,
+        spikes=None,
+        onset=0 * ms,
+        offset=None,
+        background=0.0,
+        processes=1,
+        progress=False,
+    ):
+        """
+        Run a batch of images, each as a trial of its own that starts from the initial state.
+
+        Parameters
+        ----------
+        images : (n, H, W, C) array_like of float, optional
+        duration : `~brian2.units.fundamentalunits.Quantity`
+            Duration of each trial, a multiple of the time step. The length of ``spikes`` by default.
+        seed : int
+            The random numbers of a trial depend on it and on the index of the image alone.
+        spikes : (n, n_steps, H, W, C) array_like of {-1, 0, 1}, optional
+            Input spikes to be replayed, in place of images; needs ``encoder="poisson"``.
+        onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
+            When the image comes on and goes off, one time or one for each image; ``offset=None`` leaves it on.
+        background : float or array_like
+            Level of the input while the image is off, broadcast to (H, W, C).
+        processes : int
+            Number of programs that run at once (C++ standalone).
+        progress : bool
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        result : `~brainsnn.builders.result.Result`
+
+        Raises
+        ------
+        ValueError
+            If images, spikes or times are not valid.
+        MemoryError
+            If the recordings do not fit into memory.
+        """
+        trials = self._trials(images, duration, seed, spikes, onset, offset, background)
+        self._recordings.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
+        shapes = {name: self.graph.populations[name].shape for name in self._groups if name in self.graph.populations}
+        result = Result(shapes, self.dt, trials.n_steps)
+        self._recordings.prepare(result, trials.n_trials, self.dtype)
+        activations = {p.name: OUTPUT_ACTIVATIONS[p.activation or "linear"] for p in self.graph.readouts}
+        with tqdm(total=trials.n_trials, unit="image", disable=not progress) as bar, self._preferences():
+
+            def on_trial(trial, record):
+                # A compiled program tells of each trial at once and hands its recordings over at the end.
+                if trial is None or self._backend.name == "runtime":
+                    bar.update()
+                if trial is not None:
+                    self._recordings.collect(result, record, trial, activations)
+
+            self._backend.run(
+                self.network,
+                self._groups,
+                self._state,
+                self._recordings.monitors,
+                self._replays,
+                trials,
+                processes,
+                on_trial,
+            )
+        return result
+
+    def _trials(self, images, duration, seed, spikes, onset, offset, background):
+        if (images is None) == (spikes is None):
+            raise ValueError("run: give either images or spikes.")
+        given = self._check_spikes(spikes) if images is None else image_range_check(self.graph, images, self.encoder)
+        n_trials = len(given)
+        if duration is None:
+            if spikes is None:
+                raise ValueError("run: give a duration, such as duration=500*ms.")
+            n_steps = given.shape[1]
+        else:
+            n_steps = self._steps("duration", duration)
+        if n_steps == 0:
+            raise ValueError("run: the duration is 0.")
+        trials = Trials(n_trials, n_steps, self.dt, int(seed))
+        on = self._times("onset", onset, n_trials)
+        off = np.full(n_trials, np.inf) if offset is None else self._times("offset", offset, n_trials)
+        shape = self.graph.input.shape
+        try:
+            background = np.broadcast_to(np.asarray(background, dtype=float), shape)
+        except ValueError:
+            raise ValueError(
+                f"run: a background of shape {np.shape(background)} does not fit images of {shape}."
+            ) from None
+        image_range_check(self.graph, background[None], self.encoder)
+        for name, drive in drives_of(self.graph, self._inputs, self._groups, self.encoder).items():
+            group, unit = self._groups[name].name, float(self.models[name].input_unit)
+            trials.shared[name, "background"] = drive(background) * unit
+            if spikes is None:
+                trials.per_trial[name, "image"] = lambda k, drive=drive, unit=unit: drive(given[k]) * unit
+            trials.per_trial[name, "t_on"] = lambda k: on[k]
+            trials.per_trial[name, "t_off"] = lambda k: off[k]
+            if self.graph.populations[name].kind == "input":
+                trials.shared[name, "is_replayed"] = np.array([float(spikes is not None)])
+                if spikes is not None:
+                    trials.trains[f"{group}_replay"] = lambda k: given[k].reshape(n_steps, -1)[:n_steps]
+        return trials
+
+    def _check_spikes(self, spikes):
+        if self.encoder != "poisson":
+            raise ValueError("run: replayed spikes need input neurons that spike; convert with encoder='poisson'.")
+        spikes = np.asarray(spikes)
+        shape = self.graph.input.shape
+        if spikes.ndim != 5 or spikes.shape[2:] != shape:
+            raise ValueError(
+                f"run: spikes of shape {spikes.shape}; expected (n, n_steps, {', '.join(map(str, shape))})."
+            )
+        if not np.isin(spikes, (-1, 0, 1)).all():
+            raise ValueError("run: replayed spikes must be -1, 0 or 1.")
+        return spikes
+
+    def _steps(self, what, time):
+        if not isinstance(time, Quantity) or not time.dim == second.dim:
+            raise ValueError(f"run: {what} needs a unit of time, such as {time}*ms.")
+        steps = np.asarray(time) / self.dt
+        if np.any(steps < 0) or np.any(np.abs(steps - np.rint(steps)) > 1e-6):
+            nearest = np.rint(steps).max() * self.dt * 1e3
+            raise ValueError(
+                f"run: {what}={time} is no multiple of the time step {self.dt * 1e3:g} ms; the nearest one is {nearest:g} ms."
+            )
+        return np.rint(steps).astype(int) if np.ndim(steps) else int(np.rint(steps))
+
+    def _times(self, what, time, n_trials):
+        steps = np.asarray(self._steps(what, time))
+        if steps.ndim and len(steps) != n_trials:
+            raise ValueError(f"run: {len(steps)} values of {what} for {n_trials} images.")
+        return np.broadcast_to(steps * self.dt, n_trials)
+
+    @contextmanager
+    def _preferences(self):
+        """Brian2's preferences for this network, put back afterwards."""
+        wanted = {"core.default_float_dtype": self.dtype.type, **self._backend.preferences}
+        saved = {key: prefs[key] for key in wanted}
+        try:
+            for key, value in wanted.items():
+                prefs[key] = value
+            yield
+        finally:
+            for key, value in saved.items():
+                prefs[key] = value
+
+    def __repr__(self):
+        neurons = sum(len(group) for group in self._groups.values())
+        what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
+        return f"<SpikingNetwork: {what}, {self._backend.name}>"
+
+
+class Populations(dict):
+    """NeuronGroups by name: spiking ones in graph order, the readouts, then the others; aliases are understood."""
+
+    def __init__(self, graph, groups):
+        kinds = {"spiking": 0, "readout": 1}
+        names = [name for name in groups if name in graph.populations]
+        ordered = sorted(names, key=lambda name: kinds.get(graph.populations[name].kind, 2))
+        super().__init__((name, groups[name]) for name in ordered)
+        self._graph, self._groups = graph, groups
+
+    def name_of(self, layer):
+        """
+        Name of the population that a layer's name stands for.
+
+        Parameters
+        ----------
+        layer : str
+
+        Returns
+        -------
+        name : str
+        """
+        name = layer if layer in self._groups else self._graph.population(layer).name
+        if name not in self._groups:
+            raise UnknownNameError(layer, self, "population of the spiking network")
+        return name
+
+    def __missing__(self, layer):
+        return self._groups[self.name_of(layer)]
+
+
+def _check_choice(what, value, choices):
+    if value not in choices:
+        raise ValueError(f"convert: {what}={value!r}; choose one of {', '.join(map(repr, choices))}.")

@@ -1,0 +1,300 @@
+"""Running the trials of a network in C++ standalone mode: compiled once, then any number of images."""
+
+import itertools
+import os
+import subprocess
+import tempfile
+import weakref
+from pathlib import Path
+from shutil import rmtree
+
+import numpy as np
+from brian2 import SpikeMonitor, get_device, second, set_device
+from brian2.core.variables import DynamicArrayVariable
+from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
+from brian2.devices.device import all_devices
+
+from brainsnn.builders.build_cache import compiled_program
+from brainsnn.builders.trials import TrialRecord
+
+__all__ = ["StandaloneBackend"]
+
+_serial = itertools.count()
+
+# The part of main() that runs the trials. Arrays that a trial may set are found by name in a table, so that images,
+# parameters and seeds reach a compiled program as files.
+MAIN = """
+{
+    struct Array { std::string name; char* data; size_t bytes; };
+    struct Source { Array array; std::ifstream file; };
+    const std::vector<Array> settable = {
+%SETTABLE%
+    };
+    const std::vector<Array> state = {
+%STATE%
+    };
+    std::vector<std::vector<char> > initial;
+    for (const Array& array : state)
+        initial.push_back(std::vector<char>(array.data, array.data + array.bytes));
+
+    const char* directory = getenv("BRAINSNN_TRIALS");
+    if (directory == NULL)
+    {
+        std::cerr << "BRAINSNN_TRIALS does not name the directory of the trials." << std::endl;
+        return 1;
+    }
+    const std::string path(directory);
+    std::ifstream manifest(path + "/manifest.txt");
+    long n_trials, n_steps, n_shared, n_per_trial;
+    double trial_dt;
+    manifest >> n_trials >> n_steps >> trial_dt >> n_shared >> n_per_trial;
+    auto open = [&](Source& source) {
+        std::string name, file;
+        manifest >> name >> file;
+        for (const Array& array : settable)
+            if (array.name == name)
+                source.array = array;
+        source.file.open(path + "/" + file, std::ios::binary);
+        if (source.array.name.empty() || !source.file)
+        {
+            std::cerr << "Cannot set '" << name << "' from '" << file << "'." << std::endl;
+            exit(1);
+        }
+    };
+    for (long k=0; k<n_shared; k++)
+    {
+        Source source;
+        open(source);
+        source.file.read(source.array.data, source.array.bytes);
+    }
+    std::vector<Source> sources(n_per_trial);
+    for (Source& source : sources)
+        open(source);
+    %OPEN_TRAINS%
+    std::ifstream seeds(path + "/seeds.txt");
+    std::ofstream ends(results_dir + "trial_ends", std::ios::binary);
+    for (long trial=0; trial<n_trials; trial++)
+    {
+        for (size_t k=0; k<state.size(); k++)
+            std::copy(initial[k].begin(), initial[k].end(), state[k].data);
+        for (Source& source : sources)
+            source.file.read(source.array.data, source.array.bytes);
+        %READ_TRAINS%
+        unsigned long trial_seed;
+        seeds >> trial_seed;
+        %SEED%
+        %NETWORK%.t = 0;
+        %CLOCKS%
+        %NETWORK%.run(n_steps*trial_dt, NULL, 10.0);
+        const std::vector<int64_t> recorded = {%RECORDED%};
+        ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));
+        std::cout << "trial" << std::endl;
+    }
+}
+"""
+
+
+class StandaloneBackend:
+    """
+    Trials in compiled programs, several of them at once if asked for.
+
+    Every network has a Brian2 device of its own, so that several networks live side by side in one Python process.
+    """
+
+    name = "cpp_standalone"
+
+    def __init__(self, threads=1):
+        self.preferences = {"devices.cpp_standalone.openmp_threads": threads if threads > 1 else 0}
+        self.device = CPPStandaloneDevice()
+        self._device_name = f"brainsnn_cpp_standalone_{next(_serial)}"
+        all_devices[self._device_name] = self.device
+        self._values = {}
+        self._program = None
+        self._objects = None
+        self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
+        self._cleanup = weakref.finalize(self, rmtree, self.directory, ignore_errors=True)
+
+    def activate(self):
+        """Make this network's device the active Brian2 device; objects added to the network must be made under it."""
+        if get_device() is not self.device:
+            set_device(self._device_name, build_on_run=False)
+
+    def set_values(self, group, variable, values):
+        """Keep an array for a group's variable; it is given to the program when it runs."""
+        target = group.variables[variable]
+        array = np.array(np.broadcast_to(values, target.size), dtype=target.dtype)
+        self._values[group.name, variable] = array
+        self.device.array_cache[target] = array
+
+    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+        """
+        Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
+
+        Raises
+        ------
+        RuntimeError
+            If objects were added after the network was compiled, or if the program fails.
+        """
+        if self._program is None:
+            self._build(network, groups, state, monitors, replays)
+        elif self._objects != {obj.name for obj in network.sorted_objects}:
+            changed = self._objects ^ {obj.name for obj in network.sorted_objects}
+            raise RuntimeError(
+                f"The network is compiled already and {', '.join(sorted(changed))} was added or removed since. Change the "
+                "network before its first run, or convert it anew."
+            )
+        n_processes = max(1, min(processes, trials.n_trials))
+        bounds = np.linspace(0, trials.n_trials, n_processes + 1).astype(int)
+        chunks = []
+        for k, (first, last) in enumerate(zip(bounds[:-1], bounds[1:])):
+            folder = self.directory / f"run_{k}"
+            self._write_trials(folder, trials, range(first, last))
+            chunks.append((folder, range(first, last)))
+        self._execute(chunks, on_trial)
+        for folder, indices in chunks:
+            self.device.results_dir = f"{folder / 'results'}{os.sep}"
+            self.device.has_been_run = True
+            for trial, record in zip(indices, self._read(folder, monitors, trials, len(indices))):
+                on_trial(trial, record)
+
+    # Compiling
+
+    def _build(self, network, groups, state, monitors, replays):
+        self.activate()
+        network.run(0 * second, namespace={})
+        self.device.insert_code("main", self._main_code(network, groups, state, monitors, replays))
+        project = self.directory / "project"
+        self.device.build(directory=str(project), compile=False, run=False)
+        self._program = compiled_program(project)
+        self._objects = {obj.name for obj in network.sorted_objects}
+
+    def _main_code(self, network, groups, state, monitors, replays):
+        def entry(group, name, variable):
+            array = self.device.get_array_name(variable)
+            size = f"{variable.size}*sizeof({array}[0])"
+            return f'        {{"{group}.{name}", (char*){array}, {size}}},'
+
+        settable = [
+            entry(group.name, name, variable)
+            for group in groups.values()
+            for name, variable in group.variables.items()
+            if variable.array and variable.owner is not None and variable.owner.name == group.name
+            and not variable.read_only and not isinstance(variable, DynamicArrayVariable)
+        ]  # fmt: skip
+        resets = [entry(g, name, variable) for g, variables in state.items() for name, variable in variables.items()]
+        trains = {
+            name: self.device.get_array_name(r.variables["train"], access_data=False) for name, r in replays.items()
+        }
+        fill = {
+            "SETTABLE": "\n".join(settable),
+            "STATE": "\n".join(resets),
+            "OPEN_TRAINS": "\n".join(
+                f'std::ifstream train_{name}(path + "/{name}.train", std::ios::binary);' for name in trains
+            ),
+            "READ_TRAINS": "\n".join(
+                f"if (train_{name}) {{ {array}.resize(n_steps*{len(replays[name].target)}); "
+                f"train_{name}.read((char*)&{array}[0], {array}.size()); }}"
+                for name, array in trains.items()
+            ),
+            "SEED": "for (auto& generator : _random_generators) generator.seed(trial_seed);",
+            "NETWORK": network.name,
+            "CLOCKS": " ".join(sorted(f"{clock.name}.t[0] = 0;" for clock in network._clocks)),
+            "RECORDED": ", ".join(f"{self.device.get_array_name(m.variables['N'])}[0]" for m in monitors),
+        }
+        code = MAIN
+        for key, text in fill.items():
+            code = code.replace(f"%{key}%", text)
+        return code
+
+    # Running
+
+    def _write_trials(self, folder, trials, indices):
+        rmtree(folder, ignore_errors=True)
+        (folder / "results").mkdir(parents=True)
+        (folder / "static_arrays").symlink_to(self.directory / "project" / "static_arrays")
+        shared = {**self._values, **trials.shared}
+        per_trial = trials.per_trial
+        shared = {key: values for key, values in shared.items() if key not in per_trial}
+        lines = [f"{len(indices)} {trials.n_steps} {trials.dt!r} {len(shared)} {len(per_trial)}"]
+        for k, ((group, variable), values) in enumerate(shared.items()):
+            lines.append(f"{group}.{variable} shared_{k}")
+            self._array(group, variable, values).tofile(folder / f"shared_{k}")
+        for k, ((group, variable), values) in enumerate(per_trial.items()):
+            lines.append(f"{group}.{variable} trial_{k}")
+            with open(folder / f"trial_{k}", "wb") as file:
+                for trial in indices:
+                    self._array(group, variable, values(trial)).tofile(file)
+        for name, train in trials.trains.items():
+            with open(folder / f"{name}.train", "wb") as file:
+                for trial in indices:
+                    np.asarray(train(trial), dtype=np.int8).tofile(file)
+        (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
+        (folder / "seeds.txt").write_text("\n".join(str(trials.seed_of(trial)) for trial in indices) + "\n")
+
+    def _array(self, group, variable, values):
+        target = next(
+            v for v in self.device.arrays if v.owner is not None and (v.owner.name, v.name) == (group, variable)
+        )
+        return np.array(np.broadcast_to(np.ravel(values), target.size), dtype=target.dtype)
+
+    def _execute(self, chunks, on_trial):
+        running = []
+        for folder, indices in chunks:
+            environment = {**os.environ, "BRAINSNN_TRIALS": str(folder), "LD_BIND_NOW": "1"}
+            process = subprocess.Popen(
+                [str(self._program)],
+                cwd=folder,
+                env=environment,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            running.append((process, indices))
+        try:
+            for process, _ in running:
+                for line in process.stdout:
+                    if line == "trial\n":
+                        on_trial(None, None)
+                errors = process.stderr.read()
+                if process.wait() != 0:
+                    raise RuntimeError(
+                        f"The compiled network stopped with exit status {process.returncode}: {errors.strip() or 'no message'}"
+                    )
+        finally:
+            for process, _ in running:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+    # Results
+
+    def _file(self, folder, variable):
+        path = folder / "results" / self.device.get_array_filename(variable)
+        return np.fromfile(path, dtype=variable.dtype)
+
+    def _read(self, folder, monitors, trials, n_trials):
+        ends = np.fromfile(folder / "results" / "trial_ends", dtype=np.int64).reshape(n_trials, len(monitors))
+        starts = np.vstack([np.zeros((1, len(monitors)), dtype=np.int64), ends[:-1]])
+        arrays = {}
+        for monitor in monitors:
+            if isinstance(monitor, SpikeMonitor):
+                names = ("i", "t") if monitor.record else ()
+            else:
+                names = monitor.record_variables
+            arrays[monitor.name] = {name: self._file(folder, monitor.variables[name]) for name in names}
+        for k in range(n_trials):
+            record = TrialRecord({}, {}, {})
+            for m, monitor in enumerate(monitors):
+                part = slice(starts[k, m], ends[k, m])
+                data = arrays[monitor.name]
+                if isinstance(monitor, SpikeMonitor):
+                    record.spike_counts[monitor.name] = int(part.stop - part.start)
+                    if monitor.record:
+                        steps = np.rint(data["t"][part] / trials.dt).astype(np.int32)
+                        record.spikes[monitor.name] = (data["i"][part], steps)
+                else:
+                    width = monitor.n_indices
+                    record.states[monitor.name] = {
+                        name: data[name].reshape(-1, width)[part] for name in monitor.record_variables
+                    }
+            yield record
