@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from brian2 import Clock, Synapses, ms
 
-from brainsnn.builders.connections import EventDrivenProjection, GradedProjection, SpikeReplay
+from brainsnn.builders.connections import EventDrivenProjection, GradedProjection, SpikeReplay, SynapticProjection
 from brainsnn.builders.layer_operators import identity
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.pooling import OperatorChain
@@ -131,21 +131,7 @@ def _add_connections(assembly, name, graph, neuron, connectivity, place, depth):
 def _spike_projection(source, target, operator, neuron, connectivity, name):
     if connectivity == "event_driven":
         return EventDrivenProjection(source, target, operator, neuron.on_pre, name=name, namespace=neuron.constants)
-    synapses = Synapses(
-        source, target, "w : 1", on_pre=neuron.on_pre, name=name, clock=source.clock, namespace=neuron.constants
-    )
-    _connect(synapses, operator)
-    return synapses
-
-
-def _connect(synapses, operator):
-    i, j, w = operator.to_coo()
-    if len(i) == 0:
-        synapses.active = False
-    synapses.connect(i=i, j=j)
-    synapses.w = w
-    synapses.operator = operator
-    synapses.to_coo = operator.to_coo
+    return SynapticProjection(source, target, operator, name, on_pre=neuron.on_pre, namespace=neuron.constants)
 
 
 def _current_projection(assembly, projection, target, variable, connectivity, first):
@@ -159,11 +145,8 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
     terms = ([model.receives] if inputs.has_spikes else []) + graded_variables(len(inputs.current))
     total = " + ".join(f"{term}_pre" for term in terms)
     unit = assembly.models[projection.source].equations.split(":")[1].split("\n")[0].strip()
-    synapses = Synapses(
-        source, target, f"w : 1\n{variable}_post = w*({total}) : {unit} (summed)", name=name, clock=source.clock
-    )
-    _connect(synapses, projection.operator)
-    return synapses
+    equations = f"{variable}_post = w*({total}) : {unit} (summed)"
+    return SynapticProjection(source, target, projection.operator, name, equations=equations)
 
 
 def _add_pooling(assembly, projection, target, connectivity, place, depth):
@@ -183,10 +166,8 @@ def _add_pooling(assembly, projection, target, connectivity, place, depth):
             assembly.groups[holder], assembly.models[holder], assembly.written[holder] = group, model, {"pooled"}
         name = _unique_name(assembly, source, group)
         if connectivity == "synapses" and isinstance(operator, ConvOperator):
-            connection = Synapses(
-                source, group, f"w : 1\npooled_post = w*{read}_pre : 1 (summed)", name=name, clock=source.clock
-            )
-            _connect(connection, operator)
+            equations = f"pooled_post = w*{read}_pre : 1 (summed)"
+            connection = SynapticProjection(source, group, operator, name, equations=equations)
         else:  # a maximum is no sum over synapses
             connection = GradedProjection(source, group, operator, read, "pooled", name)
         place.pooling(connection, depth, step=k)

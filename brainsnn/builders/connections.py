@@ -1,7 +1,7 @@
 """Connections between NeuronGroups: event-driven convolutions and graded operators, as Brian2 objects."""
 
 import numpy as np
-from brian2 import prefs
+from brian2 import Synapses, prefs
 from brian2.core.variables import Variables
 from brian2.groups.group import CodeRunner, Group
 
@@ -10,7 +10,7 @@ from brainsnn.builders.kernel_tables import contiguous_runs, source_table, targe
 from brainsnn.builders.operators import ConvOperator, SparseOperator
 from brainsnn.builders.pooling import MaxPool
 
-__all__ = ["EventDrivenProjection", "GradedProjection", "SpikeReplay"]
+__all__ = ["EventDrivenProjection", "SynapticProjection", "GradedProjection", "SpikeReplay"]
 
 
 class _Connection(Group, CodeRunner):
@@ -120,6 +120,53 @@ class EventDrivenProjection(_Connection):
     def to_coo(self):
         """
         The connections one by one.
+
+        Returns
+        -------
+        i, j, w : ndarray
+            Source neuron, target neuron and weight of each connection.
+        """
+        return self.operator.to_coo()
+
+
+class SynapticProjection(Synapses):
+    """
+    A projection with one Brian2 synapse for each connection: slow and large, but plastic and known to every device.
+
+    Parameters
+    ----------
+    source, target : `~brian2.groups.neurongroup.NeuronGroup`
+    operator : `~brainsnn.builders.operators.ConvOperator` or `~brainsnn.builders.operators.SparseOperator`
+        The weights, which become the synaptic variable ``w``.
+    name : str
+        Name of the Brian2 object.
+    on_pre : str, optional
+        What a spike does to its target.
+    equations : str, optional
+        Further synaptic equations, such as a summed variable of a graded projection.
+    namespace : dict, optional
+        Constants of the equations and statements.
+
+    See Also
+    --------
+    EventDrivenProjection : gives the same result.
+    """
+
+    def __init__(self, source, target, operator, name, on_pre=None, equations="", namespace=None):
+        _check_sizes(name, source, target, operator)
+        model = f"w : 1\n{equations}"
+        super().__init__(source, target, model, on_pre=on_pre, name=name, clock=source.clock, namespace=namespace or {})
+        self.add_attribute("operator")
+        self.operator = operator
+        i, j, w = operator.to_coo()
+        self.active = len(i) > 0  # Brian2 knows no empty set of synapses
+        if self.active:
+            self.connect(i=i, j=j)
+            self.w = w
+
+    def to_coo(self):
+        """
+        The connections one by one, as they were made.
 
         Returns
         -------
