@@ -1,0 +1,246 @@
+"""Metrics against values computed by hand, plots, and the comparison of ANN and SNN."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from brian2 import mV
+
+import brainsnn as bs
+from brainsnn import analysis
+from brainsnn.errors import UnknownNameError
+
+
+@pytest.fixture
+def result():
+    """Two images, four steps of 1 ms, a population of 2x1x2 neurons with spikes and one recorded variable."""
+    result = bs.Result({"conv": (2, 1, 2), "readout": (1, 1, 2)}, 1e-3, 4)
+    result.outputs["readout"] = np.array(
+        [[[0.0, 1.0], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2]], [[1.0, 0.0], [0.9, 0.1], [0.4, 0.6], [0.3, 0.7]]]
+    )
+    result.spikes["conv"] = [(np.array([0, 3, 3]), np.array([0, 1, 3])), (np.array([], int), np.array([], int))]
+    result.spike_counts["conv"] = np.array([3, 0])
+    result.states["conv"] = {"v": np.arange(16.0).reshape(2, 4, 2) * 1e-3}
+    result.recorded["conv"] = {"v": np.array([1, 3])}
+    return result
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+def test_analysis_is_imported_only_when_it_is_asked_for():
+    code = "import sys, brainsnn.analysis as a; assert not {'brainsnn.analysis.plots', 'pandas', 'tensorflow'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    for name in analysis.__all__:
+        assert getattr(analysis, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'acu'"):
+        analysis.acu  # noqa: B018
+
+
+# Metrics
+
+
+def test_filtered_spikes_equal_the_recursion():
+    random = np.random.default_rng(0)
+    raster = random.random((60, 5)) < 0.2
+    decay, window = np.exp(-1 / 50), 17
+    trace, total = np.zeros(5), np.zeros(5)
+    for t, spikes in enumerate(raster):
+        trace = trace * decay + spikes
+        total += trace * (t >= 60 - window)
+    steps, neurons = np.nonzero(raster)
+    np.testing.assert_allclose(
+        analysis.filtered_spikes(neurons, steps, 5, 60, decay, window), total / window, rtol=1e-12
+    )
+    # without a filter: spikes per step
+    plain = analysis.filtered_spikes(neurons, steps, 5, 60, 0.0, window)
+    np.testing.assert_allclose(plain, raster[-window:].mean(axis=0))
+
+
+def test_filtered_spikes_of_a_regular_train():
+    # A spike every 5 steps, long after the transient: 1/(5*(1 - decay)).
+    decay = np.exp(-1 / 20)
+    mean = analysis.filtered_spikes(np.zeros(200, int), np.arange(0, 1000, 5), 1, 1000, decay, 500)
+    assert mean == pytest.approx(1 / (5 * (1 - decay)), rel=1e-9)
+
+
+@pytest.mark.parametrize("window, decay", [(0, 0.5), (5, 0.5), (2, 1.0), (2, -0.1)])
+def test_filtered_spikes_refuses(window, decay):
+    with pytest.raises(ValueError, match="must lie in"):
+        analysis.filtered_spikes([0], [0], 1, 4, decay, window)
+
+
+def test_spikes_per_image(result):
+    result.spike_counts["other"] = np.array([1, 5])
+    np.testing.assert_array_equal(analysis.spikes_per_image(result), [4, 5])
+
+
+def test_accuracy_interval():
+    # Wilson, 98 of 100 at 95%: known values
+    low, high = analysis.accuracy_interval(98, 100)
+    assert (low, high) == (pytest.approx(0.9300, abs=5e-5), pytest.approx(0.9945, abs=5e-5))
+
+
+def test_auc():
+    # pairs (present, absent): 0.9>0.2, 0.9>0.5, 0.5>0.2, 0.5=0.5 -> (3 + 1/2)/4
+    assert analysis.auc([0.9, 0.5, 0.2, 0.5], [1, 1, 0, 0]) == pytest.approx(3.5 / 4)
+    assert analysis.auc([1, 2, 3], [False, False, True]) == 1.0
+    with pytest.raises(ValueError, match="with and trials without"):
+        analysis.auc([1, 2], [1, 1])
+
+
+def test_d_prime():
+    assert analysis.d_prime(50, 100, 50, 100) == pytest.approx(0.0, abs=1e-12)
+    # (84.5)/101 and (15.5)/101: z = +-1.0212
+    assert analysis.d_prime(84, 100, 15, 100) == pytest.approx(2 * 0.9991, abs=0.05)
+    assert np.isfinite(analysis.d_prime(100, 100, 0, 100))
+
+
+def test_detection_time(result):
+    times = analysis.detection_time(result.output, [0, 1], result.times)
+    np.testing.assert_array_equal(times, [1, 2])
+    times = analysis.detection_time(result.output, [0, 1], result.times, criterion=0.75, start=1)
+    np.testing.assert_array_equal(times, [3, np.nan])
+
+
+def test_evoked_potential(result):
+    np.testing.assert_allclose(analysis.evoked_potential(result, "conv", "v")[0], [0.5e-3, 2.5e-3, 4.5e-3, 6.5e-3])
+    with pytest.raises(UnknownNameError, match="Did you mean 'conv.v'"):
+        analysis.evoked_potential(result, "conv", "S")
+
+
+def test_response_latency():
+    times = np.arange(400.0)
+    response = np.exp(-((times - 200) ** 2) / (2 * 20.0**2))
+    # A Gaussian of 20 ms smoothed by one of 8 ms crosses half its height sqrt(2 ln 2 (20^2 + 8^2)) before the peak.
+    expected = 200 - np.sqrt(2 * np.log(2) * (20**2 + 8**2))
+    assert analysis.response_latency(response, times, (50, 100)) == pytest.approx(expected, abs=0.1)
+    assert np.isnan(analysis.response_latency(np.zeros(400), times, (50, 100)))
+    with pytest.raises(ValueError, match="no step lies"):
+        analysis.response_latency(response, times, (500, 600))
+
+
+def test_dissimilarity_matrix():
+    rdm = analysis.dissimilarity_matrix([[1, 2, 3], [2, 4, 6], [3, 2, 1]])
+    np.testing.assert_allclose(rdm, [[0, 0, 2], [0, 0, 2], [2, 2, 0]], atol=1e-12)
+    assert np.isnan(analysis.dissimilarity_matrix([[1, 1], [1, 2]])[0, 1])
+
+
+# Plots
+
+
+def test_plot_traces_draws_trace_and_spikes(result):
+    ax = result.plot_traces("conv", neuron=(1, 0, 1), variables=["v"])
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), result.states["conv"]["v"][0, :, 1])
+    ticks = ax.collections[0].get_segments()
+    assert [segment[0][0] for segment in ticks] == [1, 3]
+    assert "(1, 0, 1)" in ax.get_title() and ax.get_xlabel() == "time (ms)"
+
+
+def test_plot_traces_with_units(result):
+    ax = analysis.plot_traces(result, "conv", 3, image=1, units={"v": mV})
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [9, 11, 13, 15])
+    assert ax.get_ylabel() == "v (mV)"
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        (("cnov", 0), UnknownNameError, "Did you mean 'conv'"),
+        (("conv", 0), IndexError, "was not recorded"),
+        (("conv", (2, 0, 0)), IndexError, r"shape is \(2, 1, 2\)"),
+        (("conv", 9), IndexError, "has 4 neurons"),
+        (("conv", 1, 2), IndexError, "has 2 images"),
+    ],
+)
+def test_plot_traces_refuses(result, arguments, error, message):
+    with pytest.raises(error, match=message):
+        analysis.plot_traces(result, *arguments)
+
+
+def test_plot_raster(result):
+    ax = analysis.plot_raster(result, "conv")
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[0, 0], [1, 3], [3, 3]])
+    assert analysis.plot_raster(result, "conv", image=1, max_neurons=2).get_title().startswith("conv: 1 in 3")
+    with pytest.raises(UnknownNameError, match="'readout'"):
+        analysis.plot_raster(result, "readout")
+
+
+def test_plot_accuracy_over_time(result):
+    ax = analysis.plot_accuracy_over_time({"a": result}, [0, 1], ann_accuracy=0.9)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0, 50, 100, 100])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a: 100.0%", "ANN: 90.0%"]
+
+
+# ANN against SNN
+
+
+def small_model():
+    """Pixels, a convolution with a bias, a dense layer and a softmax, from one seed."""
+    import keras
+
+    from brainsnn.training import ASNTransfer
+
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 1), name="pixels"),
+            ASNTransfer(m_f=0.05, name="encoding"),
+            layers.Conv2D(4, 3, bias_initializer="random_uniform", name="conv"),
+            ASNTransfer(m_f=0.05, name="conv_asn"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax", name="readout"),
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_compare_activations():
+    model = small_model()
+    images = np.random.default_rng(1).random((4, 6, 6, 1))
+    snn = bs.convert(model, neuron=bs.ASN(m_f=0.05), device="cpp_standalone")
+    comparison = analysis.compare_activations(model, snn, images, duration=600 * bs.ms, window=300 * bs.ms)
+    table = comparison.table.set_index("layer")
+    assert list(table.index) == ["encoding", "conv_asn", "readout"]
+    assert (table["keras_error"] < 1e-5).all()
+    assert (table["correlation"] > 0.99).all()
+    # The encoding layer has constant inputs: there the formula holds within a fraction of a spike height (0.064).
+    assert table.loc["encoding", "rmse"] < 0.02
+    assert table.loc["conv_asn", "rmse"] < 0.05
+    np.testing.assert_allclose(comparison.snn["readout"].sum(axis=-1), 1, atol=1e-5)
+    assert np.isnan(table.loc["readout", "rate_hz"]) and table.loc["encoding", "rate_hz"] > 0
+    assert comparison.ann["conv_asn"].shape == comparison.snn["conv_asn"].shape == (4, 4, 4, 4)
+    assert "conv_asn" in str(comparison)
+    assert len(comparison.plot().axes) == 3
+
+    # The copy that records follows the parameters of the network: silenced neurons are silent in the comparison.
+    snn.set_parameters("encoding", m_f=1e3)
+    silenced = analysis.compare_activations(snn.graph, snn, images[:1], duration=50 * bs.ms, window=50 * bs.ms)
+    table = silenced.table.set_index("layer")
+    assert table.loc["encoding", "silent"] == 1
+    assert table["keras_error"].isna().all()
+
+
+def test_compare_activations_refuses_a_window_longer_than_the_run():
+    from types import SimpleNamespace
+
+    with pytest.raises(ValueError, match="at most duration"):
+        analysis.compare_activations(None, SimpleNamespace(dt=1e-3), None, duration=100 * bs.ms)
+
+
+def test_synaptic_decay():
+    from brainsnn.analysis.compare import synaptic_decay
+
+    assert synaptic_decay(bs.ASN(), 1e-3) == pytest.approx(np.exp(-1 / 50))
+    assert synaptic_decay(
+        bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = -2*I/(10*ms) : 1"), 1e-3
+    ) == pytest.approx(np.exp(-1 / 5))
+    assert synaptic_decay(bs.IF(), 1e-3) == 0.0
+    with pytest.raises(ValueError, match="must decay exponentially"):
+        synaptic_decay(bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = 1/tau_beta - I**2/tau_beta : 1"), 1e-3)
