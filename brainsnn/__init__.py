@@ -1,54 +1,49 @@
-"""Spiking networks of ordinary Brian2 objects from convolutional networks trained in TensorFlow."""
+"""
+Spiking networks of ordinary Brian2 objects from convolutional networks trained in TensorFlow.
 
-from brian2 import ms, second
+Names are imported when they are first used: ``import brainsnn`` itself loads neither Brian2 (which brings matplotlib
+along) nor TensorFlow.
+"""
 
-from brainsnn.builders.keras_reader import read_keras
-from brainsnn.builders.layer_graph import LayerGraph
-from brainsnn.builders.result import Result
-from brainsnn.builders.spiking_network import SpikingNetwork, convert
-from brainsnn.equations import ASN, IF, LIF, NeuronModel
-from brainsnn.errors import ConversionError, UnknownNameError
+from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "ASN",
-    "IF",
-    "LIF",
-    "ConversionError",
-    "LayerGraph",
-    "NeuronModel",
-    "Result",
-    "SpikingNetwork",
-    "UnknownNameError",
-    "convert",
-    "load_model",
-    "ms",
-    "read_keras",
-    "second",
-]
+_HOME = {
+    "ASN": "brainsnn.equations",
+    "IF": "brainsnn.equations",
+    "LIF": "brainsnn.equations",
+    "NeuronModel": "brainsnn.equations",
+    "ConversionError": "brainsnn.errors",
+    "UnknownNameError": "brainsnn.errors",
+    "LayerGraph": "brainsnn.builders.layer_graph",
+    "Result": "brainsnn.builders.result",
+    "SpikingNetwork": "brainsnn.builders.spiking_network",
+    "convert": "brainsnn.builders.spiking_network",
+    "read_keras": "brainsnn.builders.keras_reader",
+    "load_model": "brainsnn.training.keras_files",
+    "compare_activations": "brainsnn.analysis.compare",
+    "ArrayField": "brainsnn.attention",
+    "Attention": "brainsnn.attention",
+    "FeatureField": "brainsnn.attention",
+    "GaussianField": "brainsnn.attention",
+    "SpatialAttention": "brainsnn.attention",
+    "switchable": "brainsnn.attention",
+    "PredictiveGate": "brainsnn.feedback",
+    "ms": "brian2",
+    "second": "brian2",
+}
+
+__all__ = sorted(_HOME)
 
 
-def load_model(path, weights=None):
-    """
-    Load a trained Keras model without executing anything that is in the file.
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'brainsnn' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
 
-    Parameters
-    ----------
-    path : str or `~pathlib.Path`
-        ``.keras``, a whole-model HDF5 file (also of Keras 2.2), or the JSON of an architecture.
-    weights : str or `~pathlib.Path`, optional
-        HDF5 weights that belong to a JSON.
 
-    Returns
-    -------
-    model : keras.Model
-
-    Raises
-    ------
-    ModelFileError
-        If the file is none of these, is damaged, or holds layers that cannot be loaded safely.
-    """
-    from brainsnn.training.keras_files import load_model
-
-    return load_model(path, weights)
+def __dir__():
+    return sorted({*globals(), *_HOME})

@@ -1,10 +1,12 @@
 """From a LayerGraph and a neuron model to Brian2 objects in their places in the schedule."""
 
 from dataclasses import dataclass, field
+from itertools import count
 
 from brian2 import Clock, Synapses, ms
 
 from brainsnn.builders.connections import EventDrivenProjection, GradedProjection, SpikeReplay, SynapticProjection
+from brainsnn.builders.feedback_connections import add_feedback
 from brainsnn.builders.layer_operators import identity
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.pooling import OperatorChain
@@ -50,7 +52,7 @@ class Assembly:
         return [*self.groups.values(), *self.connections, *self.replays.values()]
 
 
-def assemble(graph, neuron, connectivity, schedule, encoder, dt=1 * ms):
+def assemble(graph, neuron, connectivity, schedule, encoder, dt=1 * ms, feedback=None):
     """
     Build all groups and connections of a network.
 
@@ -62,6 +64,7 @@ def assemble(graph, neuron, connectivity, schedule, encoder, dt=1 * ms):
     schedule : {"pipelined", "synchronous"}
     encoder : {"current", "poisson"}
     dt : `~brian2.units.fundamentalunits.Quantity`
+    feedback : `~brainsnn.feedback.gate.PredictiveGate`, optional
 
     Returns
     -------
@@ -75,19 +78,22 @@ def assemble(graph, neuron, connectivity, schedule, encoder, dt=1 * ms):
                 continue
         elif name not in assembly.inputs:
             continue
-        _add_population(assembly, population, neuron, connectivity, place, depth)
+        model = feedback.model if feedback is not None and population.kind == "input" else None
+        _add_population(assembly, population, neuron, connectivity, place, depth, model)
         if population.kind != "input":
             _add_connections(assembly, name, graph, neuron, connectivity, place, depth)
+    if feedback is not None:
+        add_feedback(assembly, graph, feedback, connectivity)
     return assembly
 
 
-def _add_population(assembly, population, neuron, connectivity, place, depth):
+def _add_population(assembly, population, neuron, connectivity, place, depth, model=None):
     name = population.name
     inputs = assembly.inputs.get(name, Inputs([], [], []))
     n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
     if population.kind == "junction" and not inputs.has_spikes:
         n_graded = max(n_graded, 1)
-    model = model_for(population, inputs, neuron, n_graded)
+    model = model or model_for(population, inputs, neuron, n_graded)
     n_neurons = population.shape[0] * population.shape[1] * population.shape[2]
     group = make_group(model, n_neurons, brian_name(name), assembly.clock)
     assembly.groups[name], assembly.models[name] = group, model
@@ -153,6 +159,8 @@ def _add_pooling(assembly, projection, target, connectivity, place, depth):
     """A maximum or an average of membranes, through holder groups if several operators follow each other."""
     source = assembly.groups[projection.source]
     read = assembly.models[projection.source].membrane
+    unit = next(line for line in assembly.models[target.name].equations.splitlines() if line.startswith("pooled :"))
+    unit = unit.split(":")[1].strip()
     operators = (
         projection.operator.operators if isinstance(projection.operator, OperatorChain) else [projection.operator]
     )
@@ -161,12 +169,14 @@ def _add_pooling(assembly, projection, target, connectivity, place, depth):
         group = target
         if not last:
             holder = f"{target.name}_pool_{k + 1}"
-            model = NeuronModel(name="pooled", equations="pooled : 1", receives="pooled", spike_height=None, bias=None)
+            model = NeuronModel(
+                name="pooled", equations=f"pooled : {unit}", receives="pooled", spike_height=None, bias=None
+            )
             group = make_group(model, operator.size_out, holder, assembly.clock)
             assembly.groups[holder], assembly.models[holder], assembly.written[holder] = group, model, {"pooled"}
         name = _unique_name(assembly, source, group)
         if connectivity == "synapses" and isinstance(operator, ConvOperator):
-            equations = f"pooled_post = w*{read}_pre : 1 (summed)"
+            equations = f"pooled_post = w*{read}_pre : {unit} (summed)"
             connection = SynapticProjection(source, group, operator, name, equations=equations)
         else:  # a maximum is no sum over synapses
             connection = GradedProjection(source, group, operator, read, "pooled", name)
@@ -178,7 +188,9 @@ def _add_pooling(assembly, projection, target, connectivity, place, depth):
 def _unique_name(assembly, source, target):
     name = f"{source.name}_to_{target.name}"
     taken = {connection.name for connection in assembly.connections}
-    return next(n for n in (name, *(f"{name}_{k}" for k in range(2, 10**6))) if n not in taken)
+    if name not in taken:
+        return name
+    return next(f"{name}_{k}" for k in count(2) if f"{name}_{k}" not in taken)
 
 
 def _parts(connection):
@@ -193,10 +205,6 @@ def _parts(connection):
 def _put(objects, when, order):
     for obj in objects:
         obj.when, obj.order = when, order
-
-
-def _update_of(group):
-    return [obj for obj in group.contained_objects if obj.name == f"{group.name}_update"]
 
 
 class _Pipelined:
@@ -226,7 +234,7 @@ class _Synchronous:
     def group(self, group, depth, is_junction):
         # A junction keeps what arrived in this step until all its readers have seen it, and decays at the end.
         self._put(group.state_updater, depth if not is_junction else 10**4, 40)
-        for update in _update_of(group):
+        for update in group.updates:
             self._put(update, depth, 50)
         for thresholder in group.thresholder.values():
             self._put(thresholder, depth, 60)

@@ -57,11 +57,33 @@ def _content_key(project):
     compiler = os.environ.get("CXX", "c++")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
     digest = hashlib.sha256(f"{brian2.__version__}\n{version}\n{_machine()}\n".encode())
-    for path in sorted(project.rglob("*")):
-        if path.suffix in (".cpp", ".h") or path.name == "makefile":
-            digest.update(f"{path.relative_to(project)}\0".encode())
-            digest.update(path.read_bytes())
+    rename = _canonical_names()
+    paths = [path for path in project.rglob("*") if path.suffix in (".cpp", ".h") or path.name == "makefile"]
+    texts = {}
+    # main.cpp names all code objects, always in the same order
+    for path in sorted(paths, key=lambda path: (path.name != "main.cpp", path)):
+        texts[rename(str(path.relative_to(project)))] = rename(path.read_text())
+    for name in sorted(texts):
+        digest.update(f"{name}\0{texts[name]}\0".encode())
     return digest.hexdigest()[:32]
+
+
+def _canonical_names():
+    """
+    A function that renames code objects by the order in which it meets them.
+
+    Brian2 numbers the code objects of one Python process; the same network built twice would look different.
+    """
+    names, counts = {}, {}
+
+    def canonical(match):
+        if match[0] not in names:
+            counts[match[1]] = counts.get(match[1], 0) + 1
+            names[match[0]] = f"{match[1]}_{counts[match[1]]}"
+        return names[match[0]]
+
+    pattern = re.compile(r"(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling)")
+    return lambda text: pattern.sub(canonical, text)
 
 
 def _merge_code_objects(project, n_files):

@@ -1,5 +1,9 @@
 """Brian2 code objects with the templates of event-driven and graded connections."""
 
+import re
+
+import numpy as np
+from brian2 import prefs
 from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.codegen.generators.cython_generator import get_cpp_dtype
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
@@ -38,6 +42,14 @@ def _shifted_arrays(type_name):
     return shifted
 
 
+def _single_precision(code):
+    """Mark the numbers in C++ code as float where the state is float; the compiler would compute with doubles."""
+    if prefs.core.default_float_dtype is not np.float32:
+        return code
+    lines = code if isinstance(code, list) else code.splitlines()
+    return [re.sub(r"(?<![\w.])(\d+\.\d*(?:[eE][-+]?\d+)?)(?![\w.])", r"\1f", line) for line in lines]
+
+
 class ConnectionCythonCodeObject(CythonCodeObject):
     """Runtime code object that also knows brainsnn's templates."""
 
@@ -50,7 +62,12 @@ class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object that also knows brainsnn's templates."""
 
     templater = CPPStandaloneCodeObject.templater.derive(
-        "brainsnn.builders", env_globals={"shifted_arrays": _shifted_arrays(c_data_type), "data_type": c_data_type}
+        "brainsnn.builders",
+        env_globals={
+            "shifted_arrays": _shifted_arrays(c_data_type),
+            "data_type": c_data_type,
+            "single_precision": _single_precision,
+        },
     )
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 from brian2 import Synapses, prefs
 from brian2.core.variables import Variables
+from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
 from brainsnn.builders.codeobjects import connection_codeobject_class
-from brainsnn.builders.kernel_tables import contiguous_runs, source_table, target_table
+from brainsnn.builders.kernel_tables import contiguous_runs, share_columns, share_rows, source_table, target_table
 from brainsnn.builders.operators import ConvOperator, SparseOperator
 from brainsnn.builders.pooling import MaxPool
 
@@ -95,15 +96,19 @@ class EventDrivenProjection(_Connection):
         _, n_columns, n_channels = operator.input_shape
         _, n_target_columns, n_target_channels = operator.output_shape
         (H, W, _), (Ho, Wo, _) = operator.input_shape, operator.output_shape
-        rows = source_table(H, Ho, operator.row_taps, operator.stride[0], operator.up[0])
-        order, *columns = contiguous_runs(W, Wo, operator.col_taps, operator.stride[1], operator.up[1])
+        row_first, row_target, row_tap = source_table(H, Ho, operator.row_taps, operator.stride[0], operator.up[0])
+        columns = contiguous_runs(W, Wo, operator.col_taps, operator.stride[1], operator.up[1])
+        kernel, rows_at = share_rows(np.asarray(operator.kernel, dtype=dtype))
+        kernel, columns_at = share_columns(kernel, operator.col_taps, operator.stride[1], Wo)
+        rows = row_first, row_target, rows_at[row_tap]
+        columns = *columns[:2], columns_at[columns[2]], columns[3]
         for name, table in zip(("row_first", "row_target", "row_tap"), rows):
             self._add_table(name, table)
         for name, table in zip(("col_first", "col_target", "col_tap", "col_length"), columns):
             self._add_table(name, table)
         self._add_table("channel_start", operator.channel_start)
-        self._add_table("w", operator.kernel[:, order].transpose(2, 0, 1, 3), dtype)
-        n_row_taps, n_column_taps, _, n_fan_channels = operator.kernel.shape
+        self._add_table("w", kernel.transpose(2, 0, 1, 3), dtype)
+        n_row_taps, n_column_taps, _, n_fan_channels = kernel.shape
         return {
             "n_columns": n_columns, "n_channels": n_channels, "n_target_columns": n_target_columns,
             "n_target_channels": n_target_channels, "n_row_taps": n_row_taps, "n_column_taps": n_column_taps,
@@ -278,14 +283,20 @@ class SpikeReplay(_Connection):
 
     Notes
     -----
-    ``train`` is a dynamic array of int8 that holds (n_steps, n_neurons) signs, row by row.
+    ``train`` is a dynamic array of int8 (int32 in runtime mode, as Cython templates know no int8) that holds
+    (n_steps, n_neurons) signs, row by row.
     """
 
     def __init__(self, target, name, when="start", order=0):
         self.target = target
         super().__init__(target, name, when, order)
         self.variables.add_dynamic_array(
-            "train", size=1, dtype=np.int8, constant=False, read_only=True, needs_reference_update=True
+            "train",
+            size=1,
+            dtype=np.int32 if isinstance(get_device(), RuntimeDevice) else np.int8,
+            constant=False,
+            read_only=True,
+            needs_reference_update=True,
         )
         self.variables.add_reference("replayed", target)
         self.variables.add_reference("timestep", target.clock)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["axis_pairs", "source_table", "target_table", "contiguous_runs"]
+__all__ = ["axis_pairs", "source_table", "target_table", "contiguous_runs", "share_rows", "share_columns"]
 
 
 def axis_pairs(n_source, n_target, taps, stride, up):
@@ -85,11 +85,9 @@ def contiguous_runs(n_source, n_target, taps, stride, up):
 
     Returns
     -------
-    order : (n_taps,) ndarray of int
-        Order in which the taps are to be stored.
     first, target, tap, length : ndarray of int32
-        Source ``s`` owns the runs ``first[s]`` to ``first[s + 1] - 1``; a run starts at a target column and at a
-        stored tap and goes on for ``length`` of them.
+        Source ``s`` owns the runs ``first[s]`` to ``first[s + 1] - 1``; a run starts at a target column and at a tap,
+        counted in the order in which `share_columns` stores them, and goes on for ``length`` of them.
     """
     taps = np.asarray(taps)
     order = np.lexsort((-taps, taps % stride))
@@ -101,4 +99,61 @@ def contiguous_runs(n_source, n_target, taps, stride, up):
     starts = np.flatnonzero(np.concatenate([[True], ~goes_on])) if len(pairs) else np.empty(0, dtype=int)
     length = np.diff(np.append(starts, len(pairs)))
     runs = (_first_of_each(source[starts], n_source), target[starts], tap[starts], length)
-    return (order, *(a.astype(np.int32) for a in runs))
+    return tuple(a.astype(np.int32) for a in runs)
+
+
+def share_rows(kernel):
+    """
+    Store equal rows of a kernel once; composing with an average pooling repeats each row.
+
+    Parameters
+    ----------
+    kernel : (n_rows, ...) ndarray
+
+    Returns
+    -------
+    kernel : (n_stored, ...) ndarray
+    stored_at : (n_rows,) ndarray of int
+        Where each row is to be found.
+    """
+    return _share([kernel[k : k + 1] for k in range(len(kernel))])
+
+
+def share_columns(kernel, taps, stride, n_target):
+    """
+    Bring the columns of a kernel into the order of `contiguous_runs`, and store equal runs once.
+
+    Parameters
+    ----------
+    kernel : (n_rows, n_columns, ...) ndarray
+    taps : (n_columns,) ndarray of int
+    stride, n_target : int
+        A single target column has runs of length 1, so that every column can be shared on its own.
+
+    Returns
+    -------
+    kernel : (n_rows, n_stored, ...) ndarray
+    stored_at : (n_columns,) ndarray of int
+        Where each column, counted in the order of `contiguous_runs`, is to be found. Columns of one run stay neighbours.
+    """
+    taps = np.asarray(taps)
+    order = np.lexsort((-taps, taps % stride))
+    cuts = np.flatnonzero(np.diff((taps % stride)[order])) + 1 if n_target > 1 else np.arange(1, len(taps))
+    phases = np.split(order, cuts)
+    by_column = np.swapaxes(kernel, 0, 1)
+    stored, stored_at = _share([by_column[phase] for phase in phases])
+    return np.swapaxes(stored, 0, 1), stored_at
+
+
+def _share(parts):
+    """Concatenate parts, equal ones once; and the position of each entry of each part."""
+    stored, starts, position = [], {}, 0
+    stored_at = []
+    for part in parts:
+        key = (part.shape, part.tobytes())
+        if key not in starts:
+            starts[key] = position
+            stored.append(part)
+            position += len(part)
+        stored_at.append(starts[key] + np.arange(len(part)))
+    return np.concatenate(stored), np.concatenate(stored_at)

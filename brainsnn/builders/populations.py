@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass, replace
 
 import numpy as np
-from brian2 import NeuronGroup
 from brian2.equations.equations import PARAMETER
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
 
+from brainsnn.builders.neurons import SpikingGroup
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel, graded_variables
 
@@ -169,12 +169,12 @@ def make_group(model, n_neurons, name, clock):
 
     Returns
     -------
-    group : `~brian2.groups.neurongroup.NeuronGroup`
+    group : `~brainsnn.builders.neurons.SpikingGroup`
         Its statements of every step, if the model has any, are a ``run_regularly`` operation among its contained objects.
     """
     # The times of a stimulus are compared with t, which is float64 whatever the type of the state.
     times = {eq.varname: np.float64 for eq in model.brian_equations.values() if eq.varname in ("t_on", "t_off")}
-    group = NeuronGroup(
+    group = SpikingGroup(
         n_neurons,
         model.equations,
         threshold=model.threshold,
@@ -186,7 +186,8 @@ def make_group(model, n_neurons, name, clock):
         dtype=times or None,
     )
     if model.update:
-        group.run_regularly(model.update, when="groups", order=1, name=f"{name}_update", clock=clock)
+        update = group.run_regularly(model.update, when="groups", order=1, name=f"{name}_update", clock=clock)
+        group.updates.append(update)
     return group
 
 

@@ -50,6 +50,26 @@ class Result:
         return next(iter(self.outputs.values()))
 
     @property
+    def predictions(self):
+        """What predictive feedback says of each pixel, with the spikes of that step included, (n, n_steps, H, W, C)."""
+        return self._feedback_state("prediction")
+
+    @property
+    def gate(self):
+        """Where the input was open in each step, (n, n_steps, H, W, C) ndarray of bool."""
+        return self._feedback_state("is_open") > 0
+
+    def _feedback_state(self, variable):
+        for name, recorded in self.states.items():
+            if variable in recorded:
+                values = recorded[variable]
+                return values.reshape(*values.shape[:2], *self.shapes[name])
+        raise ValueError(
+            f"Result: no {variable!r} was recorded. Convert with feedback=PredictiveGate(...), which records it unless "
+            "record=False."
+        )
+
+    @property
     def n_images(self):
         """Number of images (int)."""
         return len(self.output)

@@ -4,6 +4,7 @@ import numpy as np
 from brian2 import Network, SpikeMonitor, second, seed, set_device
 from brian2.core.base import BrianObject
 
+from brainsnn.builders.neurons import SpikingGroup
 from brainsnn.builders.trials import TrialRecord
 
 __all__ = ["RuntimeBackend", "TrialNetwork"]
@@ -20,15 +21,30 @@ class TrialNetwork(Network):
     def __init__(self, *objects, **kwds):
         super().__init__(*objects, **kwds)
         self._prepared_for = None
+        self._own = {obj.name for obj in self.sorted_objects}
+        for obj in self.sorted_objects:
+            # Brian2 warns of objects that were never run; a network that is only looked at is no mistake.
+            obj._network = self.id
 
     def before_run(self, run_namespace):
         """Prepare the objects, unless nothing changed since the last run."""
+        self._fuse_groups()
         objects = [(id(obj), obj.active) for obj in self.sorted_objects]
         if objects != self._prepared_for:
             super().before_run(run_namespace)
             self._prepared_for = objects
         self._stopped = False
         Network._globally_stopped = False
+
+    def _fuse_groups(self):
+        """Fuse state update and threshold, unless an object of the user's acts in between."""
+        positions = {obj.name: k for k, obj in enumerate(self.sorted_objects)}
+        foreign = [k for name, k in positions.items() if name not in self._own]
+        for group in self.objects:
+            thresholder = getattr(group, "thresholder", {}).get("spike")
+            if isinstance(group, SpikingGroup) and thresholder is not None:
+                first, last = positions[group.state_updater.name], positions[thresholder.name]
+                group.fuse(not any(first < k < last for k in foreign))
 
 
 class RuntimeBackend:
@@ -47,6 +63,10 @@ class RuntimeBackend:
     def set_values(self, group, variable, values):
         """Write an array into a group's variable, at once."""
         group.variables[variable].get_value()[:] = values
+
+    def get_values(self, group, variable):
+        """A copy of the array of a group's variable."""
+        return np.array(group.variables[variable].get_value(), copy=True)
 
     def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
         """

@@ -4,9 +4,11 @@ from contextlib import contextmanager
 
 import numpy as np
 from brian2 import Quantity, get_unit, ms, prefs, second
+from brian2.units.fundamentalunits import DIMENSIONLESS
 from tqdm import tqdm
 
 from brainsnn.builders.assembly import CONNECTIVITIES, SCHEDULES, assemble
+from brainsnn.builders.attended import AttendedParameters
 from brainsnn.builders.devices import make_backend
 from brainsnn.builders.keras_reader import read_keras
 from brainsnn.builders.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
@@ -35,6 +37,7 @@ def convert(
     *,
     encoder=None,
     thresholds=None,
+    feedback=None,
     dt=1 * ms,
 ):
     """
@@ -65,6 +68,8 @@ def convert(
         also replay given spikes. The neuron model's own by default.
     thresholds : dict, optional
         Layer name -> threshold, for neuron models that have one per layer, such as ``IF``.
+    feedback : `~brainsnn.feedback.gate.PredictiveGate`, optional
+        Let a generator's spikes predict the input and gate it; the input then spikes (``encoder="poisson"``).
     dt : `~brian2.units.fundamentalunits.Quantity`
         Time step.
 
@@ -88,19 +93,25 @@ def convert(
     _check_choice("schedule", schedule, SCHEDULES)
     _check_choice("average_pooling", average_pooling, ("spikes", "membrane"))
     _check_choice("dtype", dtype, ("float32", "float64"))
-    encoder = neuron.encoder if encoder is None else encoder
+    if encoder is None:
+        encoder = neuron.encoder if feedback is None else "poisson"
     _check_choice("encoder", encoder, ("current", "poisson"))
     if neuron.readout is None:
         raise ValueError(
             f"convert: the neuron model {neuron.name!r} has no readout; give it one with readout=NeuronModel(...)."
         )
+    if feedback is not None and encoder != "poisson":
+        raise ValueError(f"convert: feedback gates input neurons that spike; encoder={encoder!r} has none.")
     if isinstance(model, LayerGraph):
         graph = model if neuron.has_linear_filter else model.expand_junctions()
     else:
         graph = read_keras(model, average_pooling=average_pooling, junctions=neuron.has_linear_filter)
+    if feedback is not None:
+        graph = feedback.prepare(graph)
+        record = feedback.recorded(record, graph.input.name)
     return SpikingNetwork(
         graph, neuron, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
-        dtype=dtype, threads=threads, thresholds=thresholds, dt=dt,
+        dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
     )  # fmt: skip
 
 
@@ -124,14 +135,16 @@ class SpikingNetwork:
     """
 
     def __init__(
-        self, graph, neuron, *, connectivity, schedule, encoder, device, record, dtype, threads, thresholds, dt
-    ):
+        self, graph, neuron, *, connectivity, schedule, encoder, device, record, dtype, threads, thresholds, dt,
+        feedback=None,
+    ):  # fmt: skip
+        self.feedback = feedback
         self.graph, self.neuron, self.encoder, self.schedule = graph, neuron, encoder, schedule
         self.dtype, self.dt = np.dtype(dtype), float(dt)
         self._backend = make_backend(device, threads)
         self._backend.activate()
         with self._preferences():
-            assembly = assemble(graph, neuron, connectivity, schedule, encoder, dt)
+            assembly = assemble(graph, neuron, connectivity, schedule, encoder, dt, feedback)
             self._groups, self.models, self._inputs = assembly.groups, assembly.models, assembly.inputs
             self._replays = assembly.replays
             self.projections = assembly.connections
@@ -141,6 +154,7 @@ class SpikingNetwork:
         parameters = {name: parameter_names(model, assembly.written[name]) for name, model in assembly.models.items()}
         self._parameters = parameters
         self._state = {group.name: state_variables(group, parameters[name]) for name, group in assembly.groups.items()}
+        self._attended = AttendedParameters(self)
         self._set_initial_parameters(thresholds or {})
 
     def _set_initial_parameters(self, thresholds):
@@ -152,10 +166,12 @@ class SpikingNetwork:
             for variable in self._parameters[name]:
                 if variable in model.parameters:
                     self.set_parameters(name, **{variable: model.parameters[variable]})
+            for variable, value in model.initial.items():
+                self._backend.set_values(self._groups[name], variable, np.asarray(value, dtype=float))
             population = self.graph.populations.get(name)
             if population is not None and model.bias is not None:
                 bias = np.broadcast_to(population.bias, population.shape).ravel()
-                self.set_parameters(name, **{model.bias: bias * model.input_unit})
+                self.set_parameters(name, **{model.bias: bias * self.neuron.input_unit})
         for name, value in named.items():
             if parameter not in self._parameters[name]:
                 raise ValueError(f"thresholds: {name!r} is a {self.graph.populations[name].kind} and has no threshold.")
@@ -189,11 +205,40 @@ class SpikingNetwork:
             if variable not in self._parameters[name]:
                 raise UnknownNameError(variable, self._parameters[name], f"parameter of {name!r}")
             self._backend.set_values(group, variable, self._parameter_array(name, variable, value))
+            self._attended.forget(name, variable)
+
+    def attend(self, attention, layers=None):
+        """
+        Direct attention, for all further runs and without compiling, in place of the attention that was there before.
+
+        Only writes parameter arrays (``gain``, ``m_f``, ``h``) of populations, which can be read back and be changed with
+        `set_parameters`; a parameter changed so while attention is on keeps that value.
+
+        Parameters
+        ----------
+        attention : `~brainsnn.attention.mechanisms.Attention` or None
+            None removes attention and gives the parameters back the values that they had.
+        layers : iterable of str, optional
+            Populations to change, all spiking ones by default.
+
+        Raises
+        ------
+        UnknownNameError
+            If a layer does not exist.
+        ValueError
+            If the neurons have no parameter for a mechanism, or if attention is to switch on and off and the neuron model was
+            not made by `~brainsnn.attention.timing.switchable`.
+
+        See Also
+        --------
+        brainsnn.attention.mechanisms.SpatialAttention
+        """
+        self._attended.set(attention, layers)
 
     def _parameter_array(self, name, variable, value):
         group = self._groups[name]
         dimensions = group.variables[variable].dim
-        if get_unit(dimensions) != 1 and Quantity(value).dim is not dimensions:
+        if dimensions is not DIMENSIONLESS and Quantity(value).dim is not dimensions:
             raise ValueError(f"{name}.{variable}: the value needs the unit {get_unit(dimensions)}, got {value!r}.")
         array = np.asarray(value, dtype=float)
         if not np.all(np.isfinite(array) | (array == np.inf)):
@@ -233,7 +278,8 @@ class SpikingNetwork:
         seed : int
             The random numbers of a trial depend on it and on the index of the image alone.
         spikes : (n, n_steps, H, W, C) array_like of {-1, 0, 1}, optional
-            Input spikes to be replayed, in place of images; needs ``encoder="poisson"``.
+            Input spikes to be replayed; needs ``encoder="poisson"``. With predictive feedback, give the images too: the
+            prediction is compared with them. Elsewhere images have no effect then.
         onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
             When the image comes on and goes off, one time or one for each image; ``offset=None`` leaves it on.
         background : float or array_like
@@ -282,19 +328,21 @@ class SpikingNetwork:
         return result
 
     def _trials(self, images, duration, seed, spikes, onset, offset, background):
-        if (images is None) == (spikes is None):
-            raise ValueError("run: give either images or spikes.")
-        given = self._check_spikes(spikes) if images is None else image_range_check(self.graph, images, self.encoder)
-        n_trials = len(given)
+        if images is None and spikes is None:
+            raise ValueError("run: give images or spikes.")
+        images = None if images is None else image_range_check(self.graph, images, self.encoder)
+        if spikes is not None:
+            spikes = self._check_spikes(spikes, images)
+        n_trials = len(images if spikes is None else spikes)
         if duration is None:
             if spikes is None:
                 raise ValueError("run: give a duration, such as duration=500*ms.")
-            n_steps = given.shape[1]
+            n_steps = spikes.shape[1]
         else:
             n_steps = self._steps("duration", duration)
         if n_steps == 0:
             raise ValueError("run: the duration is 0.")
-        trials = Trials(n_trials, n_steps, self.dt, int(seed))
+        trials = Trials(n_trials, n_steps, self.dt, int(seed), per_trial=self._attended.per_trial(n_trials))
         on = self._times("onset", onset, n_trials)
         off = np.full(n_trials, np.inf) if offset is None else self._times("offset", offset, n_trials)
         shape = self.graph.input.shape
@@ -306,19 +354,19 @@ class SpikingNetwork:
             ) from None
         image_range_check(self.graph, background[None], self.encoder)
         for name, drive in drives_of(self.graph, self._inputs, self._groups, self.encoder).items():
-            group, unit = self._groups[name].name, float(self.models[name].input_unit)
+            group, unit = self._groups[name].name, float(self.neuron.input_unit)
             trials.shared[name, "background"] = drive(background) * unit
-            if spikes is None:
-                trials.per_trial[name, "image"] = lambda k, drive=drive, unit=unit: drive(given[k]) * unit
+            if images is not None:
+                trials.per_trial[name, "image"] = lambda k, drive=drive, unit=unit: drive(images[k]) * unit
             trials.per_trial[name, "t_on"] = lambda k: on[k]
             trials.per_trial[name, "t_off"] = lambda k: off[k]
             if self.graph.populations[name].kind == "input":
                 trials.shared[name, "is_replayed"] = np.array([float(spikes is not None)])
                 if spikes is not None:
-                    trials.trains[f"{group}_replay"] = lambda k: given[k].reshape(n_steps, -1)[:n_steps]
+                    trials.trains[f"{group}_replay"] = lambda k: spikes[k].reshape(len(spikes[k]), -1)[:n_steps]
         return trials
 
-    def _check_spikes(self, spikes):
+    def _check_spikes(self, spikes, images):
         if self.encoder != "poisson":
             raise ValueError("run: replayed spikes need input neurons that spike; convert with encoder='poisson'.")
         spikes = np.asarray(spikes)
@@ -329,6 +377,10 @@ class SpikingNetwork:
             )
         if not np.isin(spikes, (-1, 0, 1)).all():
             raise ValueError("run: replayed spikes must be -1, 0 or 1.")
+        if images is None and self.feedback is not None and self.feedback.mode != "none":
+            raise ValueError("run: the gate compares predictions with pixels; give the images of the spikes, too.")
+        if images is not None and len(images) != len(spikes):
+            raise ValueError(f"run: {len(spikes)} trains of spikes for {len(images)} images.")
         return spikes
 
     def _steps(self, what, time):

@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from pathlib import Path
 from shutil import rmtree
+from threading import Thread
 
 import numpy as np
 from brian2 import SpikeMonitor, get_device, second, set_device
@@ -33,10 +34,6 @@ MAIN = """
     const std::vector<Array> state = {
 %STATE%
     };
-    std::vector<std::vector<char> > initial;
-    for (const Array& array : state)
-        initial.push_back(std::vector<char>(array.data, array.data + array.bytes));
-
     const char* directory = getenv("BRAINSNN_TRIALS");
     if (directory == NULL)
     {
@@ -67,6 +64,9 @@ MAIN = """
         open(source);
         source.file.read(source.array.data, source.array.bytes);
     }
+    std::vector<std::vector<char> > initial;
+    for (const Array& array : state)
+        initial.push_back(std::vector<char>(array.data, array.data + array.bytes));
     std::vector<Source> sources(n_per_trial);
     for (Source& source : sources)
         open(source);
@@ -126,6 +126,12 @@ class StandaloneBackend:
         self._values[group.name, variable] = array
         self.device.array_cache[target] = array
 
+    def get_values(self, group, variable):
+        """A copy of the array that the next run starts with."""
+        if (group.name, variable) in self._values:
+            return self._values[group.name, variable].copy()
+        return np.array(group.variables[variable].get_value(), copy=True)
+
     def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
         """
         Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
@@ -151,6 +157,11 @@ class StandaloneBackend:
             self._write_trials(folder, trials, range(first, last))
             chunks.append((folder, range(first, last)))
         self._execute(chunks, on_trial)
+        for variable in self.device.dynamic_arrays_2d:
+            variable.size = (
+                0,
+                variable.size[1],
+            )  # monitors of the user's: Brian2 takes the size of the first run for good
         for folder, indices in chunks:
             self.device.results_dir = f"{folder / 'results'}{os.sep}"
             self.device.has_been_run = True
@@ -167,6 +178,8 @@ class StandaloneBackend:
         self.device.build(directory=str(project), compile=False, run=False)
         self._program = compiled_program(project)
         self._objects = {obj.name for obj in network.sorted_objects}
+        # The network is complete; Brian2 objects that the user makes from here on are none of its business.
+        set_device("runtime")
 
     def _main_code(self, network, groups, state, monitors, replays):
         def entry(group, name, variable):
@@ -250,12 +263,19 @@ class StandaloneBackend:
                 stderr=subprocess.PIPE,
             )
             running.append((process, indices))
+
+        def listen(process):
+            for line in process.stdout:
+                if line == "trial\n":
+                    on_trial(None, None)
+
+        listeners = [Thread(target=listen, args=(process,), daemon=True) for process, _ in running]
         try:
-            for process, _ in running:
-                for line in process.stdout:
-                    if line == "trial\n":
-                        on_trial(None, None)
+            for listener in listeners:
+                listener.start()
+            for (process, _), listener in zip(running, listeners):
                 errors = process.stderr.read()
+                listener.join()
                 if process.wait() != 0:
                     raise RuntimeError(
                         f"The compiled network stopped with exit status {process.returncode}: {errors.strip() or 'no message'}"

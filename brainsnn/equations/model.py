@@ -61,6 +61,8 @@ class NeuronModel:
         Per-neuron parameter that ``convert(..., thresholds={layer: value})`` sets.
     input_unit : `~brian2.units.fundamentalunits.Quantity`, optional
         The physical value of ``receives`` (and of the bias) that stands for the number 1 of the artificial network.
+    initial : dict, optional
+        Values of state variables at the beginning of each trial, ``{"v": -70*mV}``; 0 by default.
     derived : dict, optional
         Parameters that follow from another one, ``{"h": ("m_f", spike_height)}``.
     attention : dict, optional
@@ -100,6 +102,7 @@ class NeuronModel:
     bias: str | None = "bias"
     threshold_parameter: str | None = None
     input_unit: Quantity | float = 1.0
+    initial: Mapping = field(default_factory=dict)
     derived: Mapping[str, tuple[str, Callable]] = field(default_factory=dict)
     attention: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "current"
@@ -119,14 +122,17 @@ class NeuronModel:
                 f"{self.name}.receives: no variable {self.receives!r} in the equations, which define "
                 f"{', '.join(declared)}. Name the variable that collects the spikes."
             )
+        for name in self.initial:
+            if name not in declared:
+                raise ValueError(f"{self.name}.initial: {name!r} is no variable; there are {', '.join(declared)}.")
         for name in (self.spike_height, self.bias, self.threshold_parameter):
             if name is not None and name not in self.neuron_parameters:
                 raise ValueError(
                     f"{self.name}: {name!r} is no per-neuron parameter of the equations; declare it as '{name} : 1' or "
                     f"say that the model has none."
                 )
-        for name in self.neuron_parameters:
-            value = self.parameters.get(name, 0.0 * self.input_unit if name == self.bias else None)
+        for name in (*self.neuron_parameters, *self.initial):
+            value = self.initial.get(name, self.parameters.get(name))
             if value is not None and not have_same_dimensions(value, Quantity(1, dim=declared[name].dim)):
                 raise ValueError(
                     f"{self.name}.{name}: the value {value!r} does not have the unit "
@@ -254,8 +260,8 @@ class NeuronModel:
         """
         terms = [self.receives] if spikes else []
         lines = self.equations.splitlines()
-        unit = get_unit_for_display(self.brian_equations[self.receives].dim)
-        unit = "1" if unit in (1, "1") else str(unit)
+        # As the equations write it: Brian2 prints amp as "A", which its equations do not accept.
+        unit = self._definition_line(self.receives).split(":")[1].split("(")[0].strip()
         for name in graded_variables(graded):
             terms.append(name)
             lines.append(f"{name} : {unit}")
@@ -287,7 +293,10 @@ class NeuronModel:
                 f"{self.name}: its every-step statements read {self.receives!r}, which cannot be combined with stimulus or "
                 f"graded inputs in one population."
             )
-        return _with_fields(self, equations="\n".join(lines), receives=receives, update=update)
+        equations = "\n".join(lines)
+        return _with_fields(
+            self, equations=equations, receives=receives, update=update, initial=_kept(self.initial, equations)
+        )
 
     @property
     def has_linear_filter(self):
@@ -324,7 +333,7 @@ class NeuronModel:
             equations=self._definition_line(self.receives),
             threshold=None, reset=None, update=None, readout=None,
             membrane=None, spike_height=None, bias=None, threshold_parameter=None,
-            derived={}, attention={}, parameters=self.constants,
+            derived={}, attention={}, parameters=self.constants, initial={},
         )  # fmt: skip
 
     def membrane_only(self):
@@ -353,6 +362,7 @@ class NeuronModel:
         return _with_fields(
             self, name=f"{self.name} membrane", equations="\n".join(lines), threshold=None, reset=None, readout=None,
             spike_height=None, threshold_parameter=None, derived={}, parameters=parameters,
+            initial=_kept(self.initial, "\n".join(lines)),
             attention={k: v for k, v in self.attention.items() if v in needed},
         )  # fmt: skip
 
@@ -373,7 +383,8 @@ class NeuronModel:
         gain = self.attention.get("input_gain")
         lines.append(f"{self.membrane} = {gain}*pooled : {unit}" if gain else f"{self.membrane} = pooled : {unit}")
         lines.append(f"pooled : {unit}")
-        return _with_fields(self, equations="\n".join(lines), receives="pooled")
+        initial = {name: value for name, value in self.initial.items() if name not in (self.membrane, self.receives)}
+        return _with_fields(self, equations="\n".join(lines), receives="pooled", initial=initial)
 
     def _need_membrane(self):
         if self.membrane is None:
@@ -387,6 +398,12 @@ class NeuronModel:
             if next(iter(Equations(line))) == variable:
                 return line
         raise ValueError(f"{self.name}: no equation defines {variable!r}.")
+
+
+def _kept(values, equations):
+    """The entries of a dict whose names the equations declare."""
+    declared = Equations(equations)
+    return {name: value for name, value in values.items() if name in declared}
 
 
 def graded_variables(n):

@@ -39,7 +39,7 @@
                 for (size_t _idx=0; _idx<_length; _idx++)
                 {
                     const size_t _vectorisation_idx = _idx;
-                    {{vector_code|autoindent}}
+                    {{single_precision(vector_code)|autoindent}}
                 }
             }
         }

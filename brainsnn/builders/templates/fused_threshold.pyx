@@ -1,0 +1,2 @@
+{# State update and threshold test in one pass; Brian2's own loop serves for Cython. #}
+{% extends 'threshold.pyx' %}

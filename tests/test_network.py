@@ -1,0 +1,326 @@
+"""Building and running networks: what a user may do, and what is refused before anything is built."""
+
+import subprocess
+
+import numpy as np
+import pytest
+from brian2 import PopulationRateMonitor, ms, mV, pA
+from example_models import example_images, example_models
+
+import brainsnn as bs
+from brainsnn.builders import build_cache, recording
+from brainsnn.builders.connections import SynapticProjection
+from brainsnn.training.asn_transfer import ASNTransfer
+
+
+@pytest.fixture(scope="module")
+def model():
+    return example_models(ASNTransfer, ["average_pooling"])["average_pooling"]
+
+
+@pytest.fixture(scope="module")
+def images(model):
+    return example_images(model, 4)
+
+
+def names_of(model):
+    return [p.name for p in bs.read_keras(model).populations.values() if p.kind == "spiking"]
+
+
+@pytest.fixture(scope="module")
+def snn(model):
+    """A compiled network that several tests run; none of them changes its parameters for good."""
+    first = names_of(model)[0]
+    return bs.convert(
+        model, device="cpp_standalone", record={first: ["spikes", "S"], names_of(model)[1]: {"S": [0, 5]}}
+    )
+
+
+@pytest.fixture
+def no_compiler(monkeypatch):
+    """Any attempt to compile fails."""
+
+    def refuse(project):
+        raise AssertionError(f"a compiler was started for {project}")
+
+    monkeypatch.setattr(build_cache, "_compile", refuse)
+
+
+def test_names_and_order(snn, model):
+    assert list(snn.populations)[: len(names_of(model))] == names_of(model)
+    readout = list(snn.populations)[len(names_of(model))]
+    assert snn.graph.populations[readout].kind == "readout"
+    conv = next(layer.name for layer in model.layers if type(layer).__name__ == "Conv2D")
+    assert snn.populations[conv] is snn.populations[snn.graph.population(conv).name]
+    with pytest.raises(bs.UnknownNameError, match="Did you mean"):
+        snn.populations[names_of(model)[0] + "x"]
+
+
+def test_projections_list_their_connections(snn):
+    for projection in snn.projections:
+        i, j, w = projection.to_coo()
+        assert len(i) == len(j) == len(w) > 0
+        assert i.max() < len(projection.source) and j.max() < len(projection.target)
+
+
+def test_images_do_not_influence_each_other(snn, images):
+    together = snn.run(images, duration=40 * ms)
+    for k in (3, 1):
+        alone = snn.run(images[k : k + 1], duration=40 * ms)
+        np.testing.assert_array_equal(alone.output[0], together.output[k])
+        for name, counts in together.spike_counts.items():
+            assert alone.spike_counts[name][0] == counts[k]
+
+
+def test_processes_give_the_same_result(snn, images):
+    one, two = (snn.run(images, duration=40 * ms, processes=p) for p in (1, 2))
+    np.testing.assert_array_equal(one.output, two.output)
+    layer = next(iter(one.spikes))
+    np.testing.assert_array_equal(one.raster(layer), two.raster(layer))
+    np.testing.assert_array_equal(one.states[layer]["S"], two.states[layer]["S"])
+
+
+def test_recordings(snn, images, model):
+    result = snn.run(images[:2], duration=30 * ms)
+    first, second = names_of(model)[:2]
+    raster = result.raster(first)
+    assert raster.dtype == bool and raster.shape == (2, 30, *snn.graph.populations[first].shape)
+    np.testing.assert_array_equal(raster.reshape(2, -1).sum(axis=1), result.spike_counts[first])
+    assert result.states[first]["S"].shape == (2, 30, len(snn.populations[first]))
+    np.testing.assert_array_equal(result.recorded[second]["S"], [0, 5])
+    assert result.trace(second, "S", 5).shape == (30,)
+    with pytest.raises(IndexError, match="not recorded"):
+        result.trace(second, "S", 1)
+    with pytest.raises(bs.UnknownNameError, match="record="):
+        result.raster(second)
+
+
+def test_save_and_load(snn, images, tmp_path):
+    result = snn.run(images[:2], duration=20 * ms)
+    result.save(tmp_path / "result.npz")
+    again = bs.Result.load(tmp_path / "result.npz")
+    np.testing.assert_array_equal(again.output, result.output)
+    layer = next(iter(result.spikes))
+    np.testing.assert_array_equal(again.raster(layer), result.raster(layer))
+    np.testing.assert_array_equal(again.states[layer]["S"], result.states[layer]["S"])
+    assert [path.name for path in tmp_path.iterdir()] == ["result.npz"]
+
+
+def test_parameters_and_durations_need_no_compiler(snn, images, model, monkeypatch):
+    layer = names_of(model)[0]
+    before = snn.run(images, duration=40 * ms)
+    monkeypatch.setattr(build_cache, "_compile", None)
+    snn.set_parameters(layer, m_f=0.3)
+    coarse = snn.run(images, duration=25 * ms, onset=5 * ms, seed=3)
+    assert coarse.output.shape[1] == 25
+    assert coarse.spike_counts[layer].sum() < before.spike_counts[layer].sum()
+    from brainsnn.equations import spike_height
+
+    np.testing.assert_allclose(snn.populations[layer].h[:], spike_height(0.3), rtol=1e-6)
+    snn.set_parameters(layer, m_f=0.1)
+    np.testing.assert_array_equal(snn.run(images, duration=40 * ms).output, before.output)
+
+
+def test_a_second_network_is_not_compiled_again(model, images, snn, monkeypatch):
+    expected = snn.run(images, duration=20 * ms).output
+    monkeypatch.setattr(build_cache, "_compile", None)
+    first, second = names_of(model)[:2]
+    again = bs.convert(model, device="cpp_standalone", record={first: ["spikes", "S"], second: {"S": [0, 5]}})
+    np.testing.assert_array_equal(again.run(images, duration=20 * ms).output, expected)
+
+
+def test_anything_of_brian2_can_be_added_before_the_first_run(model, images):
+    snn = bs.convert(model, device="cpp_standalone")
+    layer = names_of(model)[0]
+    probe = PopulationRateMonitor(snn.populations[layer])
+    snn.network.add(probe)
+    result = snn.run(images[:1], duration=30 * ms)
+    total = float(np.sum(probe.rate) * 1 * ms) * len(snn.populations[layer])
+    assert total == pytest.approx(result.spike_counts[layer][0])
+    late = PopulationRateMonitor(snn.populations[layer])
+    snn.network.add(late)
+    with pytest.raises(RuntimeError, match="before its first run"):
+        snn.run(images[:1], duration=30 * ms)
+
+
+def test_users_object_between_update_and_threshold_keeps_its_place(model, images):
+    snn = bs.convert(model, device="cpp_standalone", schedule="pipelined")
+    group = snn.populations[names_of(model)[0]]
+    # Lifts the membrane behind the state update: fused, it would come too late for this step's threshold.
+    operation = group.run_regularly("S_dyn = 100", when="groups", order=5, dt=1 * ms)
+    snn.network.add(operation)
+    result = snn.run(images[:1], duration=1 * ms)
+    assert result.spike_counts[names_of(model)[0]][0] == len(group)
+
+
+def test_edited_statement_in_both_connectivities(model, images):
+    # Half the weight at every arrival, written into on_pre, and the same with a variable of the target.
+    plain = bs.ASN()
+    outputs = []
+    for connectivity in ("event_driven", "synapses"):
+        halved = plain.edit(on_pre="I_post += 0.5*w*h_pre*gain_pre", readout=plain.readout)
+        snn = bs.convert(model, neuron=halved, connectivity=connectivity, device="cpp_standalone", dtype="float64")
+        outputs.append(snn.run(images[:1], duration=60 * ms).output)
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-12)
+    unedited = bs.convert(model, device="cpp_standalone", dtype="float64").run(images[:1], duration=60 * ms).output
+    assert np.abs(outputs[0] - unedited).max() > 1e-3
+
+
+def test_poisson_input_has_the_rate_and_sign_of_its_pixel(model):
+    pixels = bs.read_keras(model).input.name
+    snn = bs.convert(model, neuron=bs.IF(), device="cpp_standalone", record={pixels: ["spikes", "h"]})
+    image = np.full((1, *snn.graph.input.shape), 0.25)
+    image[0, 0] = -0.5
+    first, again, other = (snn.run(image, duration=400 * ms, seed=seed) for seed in (1, 1, 2))
+    raster = first.raster(pixels)[0]
+    assert raster[:, 1:].mean() == pytest.approx(0.25, abs=0.01)
+    assert raster[:, 0].mean() == pytest.approx(0.5, abs=0.03)
+    heights = first.states[pixels]["h"][0].reshape(raster.shape)
+    np.testing.assert_array_equal(heights, raster * np.sign(image[0]))
+    np.testing.assert_array_equal(again.raster(pixels), first.raster(pixels))
+    assert (other.raster(pixels) != first.raster(pixels)).any()
+
+
+@pytest.mark.slow  # Cython
+def test_runtime_parameters_and_trials(model, images):
+    snn = bs.convert(model, device="runtime", dtype="float64", record={names_of(model)[0]: ["spikes"]})
+    compiled = bs.convert(model, device="cpp_standalone", dtype="float64", record={names_of(model)[0]: ["spikes"]})
+    for network in (snn, compiled):
+        network.set_parameters(names_of(model)[0], gain=1.2)
+    ours, theirs = (network.run(images, duration=30 * ms) for network in (snn, compiled))
+    np.testing.assert_allclose(ours.output, theirs.output, atol=1e-12)
+    np.testing.assert_array_equal(ours.raster(names_of(model)[0]), theirs.raster(names_of(model)[0]))
+
+
+def test_own_model_with_units_runs(model, images):
+    neuron = bs.NeuronModel(
+        name="current-based LIF",
+        equations="""
+            dv/dt = (-v + I/(10*nS) + bias/(10*nS))/tau_m : volt
+            dI/dt = -I/tau_s : amp
+            h : amp
+            bias : amp
+        """,
+        threshold="v > 10*mV", reset="v -= 10*mV",
+        parameters={"tau_m": 20 * ms, "tau_s": 5 * ms, "h": 400 * pA}, input_unit=100 * pA, initial={"v": -5 * mV},
+        readout=bs.NeuronModel(
+            name="readout",
+            equations="dI/dt = -I/tau_s : amp\ndS/dt = (I - S)/(50*ms) : amp\nbias : amp",
+            parameters={"tau_s": 5 * ms}, spike_height=None,
+        ),
+    )  # fmt: skip
+    layer = names_of(model)[0]
+    snn = bs.convert(model, neuron=neuron, device="cpp_standalone", record={layer: ["v"]})
+    result = snn.run(images[:2], duration=60 * ms)
+    assert result.spike_counts[layer].sum() > 0
+    assert 0 < np.abs(result.states[layer]["v"]).max() < 1  # volts
+    # Every trial starts from the initial value and has made one step of 1 ms out of 20 ms when it is first recorded.
+    assert np.all(result.states[layer]["v"][:, 0].min(axis=-1) < -3e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"connectivity": "dense"}, ValueError, "connectivity='dense'"),
+        ({"schedule": "later"}, ValueError, "pipelined"),
+        ({"device": "gpu"}, ValueError, "cpp_standalone"),
+        ({"dtype": "float16"}, ValueError, "float32"),
+        ({"threads": 2}, ValueError, "one thread"),
+        ({"record": {"nowhere": ["S"]}}, bs.UnknownNameError, "nowhere"),
+        ({"record": {"asn_1": ["Z"]}}, bs.UnknownNameError, "'Z'"),
+        ({"record": {"asn_1": {"S": [10**6]}}}, IndexError, "neurons must lie in"),
+        ({"thresholds": {"asn_1": 1.0}}, ValueError, "threshold"),
+        ({"neuron": bs.NeuronModel("x", "I : 1\nbias : 1", spike_height=None)}, ValueError, "readout"),
+    ],
+)
+def test_bad_arguments_of_convert(model, arguments, error, message):
+    with pytest.raises(error, match=message):
+        bs.convert(model, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: {"images": x[0]}, r"images\[None\]"),
+        (lambda x: {"images": x[:, :-1]}, "images of shape"),
+        (lambda x: {"images": (255 * x).astype(np.uint8)}, "images/255"),
+        (lambda x: {"images": np.rint(255 * x)}, "8-bit"),
+        (lambda x: {"images": x * np.nan}, "NaN"),
+        (lambda x: {"images": x[:0]}, "no image"),
+        (lambda x: {"images": x, "duration": 10.5 * ms}, "no multiple of the time step 1 ms"),
+        (lambda x: {"images": x, "duration": 10}, "unit of time"),
+        (lambda x: {"images": x, "duration": 10 * mV}, "unit of time"),
+        (lambda x: {"images": x, "duration": 0 * ms}, "duration is 0"),
+        (lambda x: {"images": x, "onset": [1, 2] * ms}, "2 values of onset"),
+        (lambda x: {"images": x, "background": np.zeros(3)[:, None, None] if x.shape[1] != 3 else 0}, "background"),
+        (lambda x: {"spikes": np.zeros((1, 5, *x.shape[1:]))}, "encoder='poisson'"),
+        (lambda x: {"duration": 5 * ms}, "images or spikes"),
+    ],
+)
+def test_bad_arguments_of_run(snn, images, change, message, no_compiler):
+    with pytest.raises(ValueError, match=message):
+        snn.run(**{"duration": 10 * ms, **change(images)})
+
+
+def test_parameters_are_checked(snn, model):
+    layer = names_of(model)[0]
+    with pytest.raises(bs.UnknownNameError, match="Did you mean 'gain'"):
+        snn.set_parameters(layer, gian=1.0)
+    with pytest.raises(ValueError, match="values of shape"):
+        snn.set_parameters(layer, gain=np.ones(7))
+    with pytest.raises(ValueError, match="NaN"):
+        snn.set_parameters(layer, gain=np.nan)
+
+
+def test_a_recording_that_does_not_fit_is_refused(snn, images, monkeypatch):
+    monkeypatch.setattr(recording, "_available_memory", lambda: 10**6)
+    with pytest.raises(MemoryError, match="GiB"):
+        snn.run(images, duration=1000 * ms)
+
+
+def test_failed_program_says_why(model, images, monkeypatch):
+    snn = bs.convert(model, device="cpp_standalone")
+    snn.run(images[:1], duration=5 * ms)
+    original = subprocess.Popen
+
+    def without_trials(command, env, **kwds):
+        return original(command, env={k: v for k, v in env.items() if k != "BRAINSNN_TRIALS"}, **kwds)
+
+    monkeypatch.setattr(subprocess, "Popen", without_trials)
+    with pytest.raises(RuntimeError, match="BRAINSNN_TRIALS"):
+        snn.run(images[:1], duration=5 * ms)
+
+
+def test_broken_code_shows_the_compilers_words(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINSNN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "main.cpp").write_text("int main() { return nothing; }")
+    (tmp_path / "makefile").write_text("OPTIMISATIONS = -O1\nCXXFLAGS = -c $(OPTIMISATIONS)\nLFLAGS =\n")
+    with pytest.raises(RuntimeError, match="nothing"):
+        build_cache.compiled_program(tmp_path)
+    assert not list((tmp_path / "cache").rglob("main"))
+
+
+def test_cache_is_keyed_by_content_and_can_be_cleared(tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINSNN_CACHE", str(tmp_path / "cache"))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "makefile").write_text("OPTIMISATIONS = -O0\nCXXFLAGS = -c $(OPTIMISATIONS)\nLFLAGS =\n")
+    programs = []
+    for value in (3, 3, 4):
+        (project / "main.cpp").write_text(f"int main() {{ return {value}; }}")
+        programs.append(build_cache.compiled_program(project))
+    assert programs[0] == programs[1] != programs[2]
+    assert [subprocess.run([p], check=False).returncode for p in programs] == [3, 3, 4]
+    assert build_cache.clear_cache() > 0
+    assert not programs[0].exists()
+
+
+def test_synapses_are_ordinary_ones(model):
+    snn = bs.convert(model, connectivity="synapses")
+    synapses = [p for p in snn.projections if isinstance(p, SynapticProjection)]
+    assert synapses
+    for projection in synapses:
+        i, j, w = projection.to_coo()
+        np.testing.assert_array_equal(projection.i[:], i)
+        np.testing.assert_array_equal(projection.j[:], j)
+        np.testing.assert_allclose(projection.w[:], w, rtol=1e-6)
