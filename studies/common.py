@@ -1,0 +1,342 @@
+"""What all studies share: arguments, progress, files that are whole or not there, and resuming after an interruption."""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib
+
+matplotlib.use("Agg")  # studies write files and open no window
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # nothing but errors of TensorFlow's
+
+import matplotlib.pyplot as plt
+import numpy as np
+from brian2 import prefs, set_device
+from tqdm import tqdm
+
+import brainsnn as bs
+
+__all__ = ["ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
+
+#: Top folder of the repository.
+ROOT = Path(__file__).resolve().parent.parent
+DEVICES = ("cpp_standalone", "runtime")
+PACKAGES = ("numpy", "scipy", "matplotlib", "pandas", "brian2", "tensorflow", "tensorflow-cpu", "keras", "mlxtend")
+
+
+@contextmanager
+def write_atomically(path):
+    """
+    Write a file so that it is there whole or not at all: ``with write_atomically(path) as file: ...``.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+
+    Yields
+    ------
+    file : binary file
+        A temporary file in the same folder, renamed to ``path`` at the end, removed if an error occurs.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+        try:
+            yield file
+            file.close()
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def digits_model():
+    """
+    The shipped digit network.
+
+    Returns
+    -------
+    model : keras.Model
+    """
+    return bs.load_model(ROOT / "weights" / "digits.keras")
+
+
+@contextmanager
+def few_neurons():
+    """
+    Brian2's runtime device with numpy code, for a handful of neurons that need no compiler: ``with few_neurons(): ...``.
+
+    A converted network leaves its own device active, so that objects can be added to it.
+    """
+    target = prefs.codegen.target
+    set_device("runtime")
+    prefs.codegen.target = "numpy"
+    try:
+        yield
+    finally:
+        prefs.codegen.target = target
+
+
+class Study:
+    """
+    One run of a study; use it as a context manager.
+
+    Every parameter becomes an option of the command line (``n_images=100`` is ``--n-images``), with the value of
+    ``quick`` or of ``full`` as its default. Lists take several values.
+
+    Parameters
+    ----------
+    name : str
+        Results go to ``results/<name>`` unless ``--out`` names another folder.
+    description : str
+        The study's question, for ``--help``.
+    quick, full : dict
+        Parameters of a short and of the complete run, with the same keys; all numbers must be positive.
+    argv : list of str, optional
+        Arguments, those of the command line by default.
+    devices : tuple of str, optional
+        Brian2 devices that the study can use, the default one first.
+
+    Attributes
+    ----------
+    parameters : `~types.SimpleNamespace`
+    device, seed : str, int
+    folder : `~pathlib.Path`
+
+    Notes
+    -----
+    The folder gets ``<figure>.png`` and ``<figure>.svg``, ``<table>.csv``, and at last ``record.json`` with versions,
+    parameters, seed, headline numbers and duration: a folder with a record holds a finished study.
+    """
+
+    def __init__(self, name, description, quick, full, argv=None, devices=DEVICES):
+        if set(quick) != set(full):
+            raise ValueError(f"Study {name!r}: quick and full must have the same parameters.")
+        parser = _parser(name, description, quick, devices)
+        arguments = vars(parser.parse_args(argv))
+        defaults = full if arguments["full"] else quick
+        values = {key: defaults[key] if arguments[key] is None else arguments[key] for key in quick}
+        self.name, self.error = name, parser.error
+        self.mode = "full" if arguments["full"] else "quick"
+        self.parameters = SimpleNamespace(**values)
+        self.device, self.seed = arguments["device"], arguments["seed"]
+        self.folder = Path(arguments["out"] or ROOT / "results" / name)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"argument --out: {self.folder} cannot be made: {error.strerror}")
+        self.headline, self.files = {}, []
+        self._began = time.monotonic()
+        self._units = set()
+
+    def __enter__(self):
+        # Without a record the folder says of itself that it is not finished.
+        (self.folder / "record.json").unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        plt.close("all")
+        if kind is not None:
+            if self._units:
+                print(f"{self.name}: interrupted; the same command goes on where it stopped.", file=sys.stderr)
+            return
+        self._write_record()
+        for path in self._units:
+            path.unlink(missing_ok=True)
+        if (self.folder / "units").is_dir() and not any((self.folder / "units").iterdir()):
+            (self.folder / "units").rmdir()
+        print(f"figures and tables: {self.folder}")
+
+    def progress(self, items, unit="run"):
+        """
+        Iterate with a progress bar.
+
+        Parameters
+        ----------
+        items : iterable
+        unit : str, optional
+            What an item is.
+
+        Returns
+        -------
+        items : iterable
+        """
+        return tqdm(list(items), desc=self.name, unit=unit, disable=None)
+
+    def unit(self, key, function, *arguments):
+        """
+        Compute one part of a sweep, or read it if an interrupted run of the same study has already computed it.
+
+        Parts are kept until the study is finished. A part counts only for the same code, parameters and seed.
+
+        Parameters
+        ----------
+        key : str
+            Name of the part, such as ``"m_f=0.1"``.
+        function : callable
+            Returns a dict of str to number or array.
+        *arguments
+            Its arguments.
+
+        Returns
+        -------
+        values : dict of str to ndarray
+        """
+        name = re.sub(r"[^\w=.-]", "_", key)
+        path = self.folder / "units" / f"{name}-{self._fingerprint(key)}.npz"
+        self._units.add(path)
+        if not path.exists():
+            with write_atomically(path) as file:
+                np.savez_compressed(file, **function(*arguments))
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+
+    def figure(self, figure, name):
+        """
+        Write a figure as PNG and SVG.
+
+        Parameters
+        ----------
+        figure : `matplotlib.figure.Figure`
+        name : str
+            Name of the files, without ending.
+        """
+        for ending in ("png", "svg"):
+            with write_atomically(self.folder / f"{name}.{ending}") as file:
+                figure.savefig(file, format=ending, metadata={"Date": None} if ending == "svg" else None)
+            self.files.append(f"{name}.{ending}")
+        plt.close(figure)
+
+    def table(self, rows, name="table"):
+        """
+        Write a tidy table as CSV: one row for each observation, one column for each variable.
+
+        Parameters
+        ----------
+        rows : list of dict or `~pandas.DataFrame`
+        name : str, optional
+            Name of the file, without ending.
+
+        Returns
+        -------
+        table : `~pandas.DataFrame`
+        """
+        import pandas as pd
+
+        table = pd.DataFrame(rows)
+        with write_atomically(self.folder / f"{name}.csv") as file:
+            table.to_csv(file, index=False, float_format="%.6g")
+        self.files.append(f"{name}.csv")
+        return table
+
+    def report(self, name, value, text=None):
+        """
+        Print one of the study's headline numbers and keep it for the record.
+
+        Parameters
+        ----------
+        name : str
+        value : float, int or str
+        text : str, optional
+            How it is printed, ``name: value`` by default.
+        """
+        self.headline[name] = value
+        print(text or f"{name}: {value:g}" if not isinstance(value, str) else f"{name}: {value}")
+
+    def _fingerprint(self, key):
+        digest = hashlib.sha256()
+        sources = [*sorted(Path(bs.__file__).parent.rglob("*.py")), *sorted(Path(__file__).parent.glob("*.py"))]
+        for path in [*sources, *sorted((ROOT / "weights").glob("*.keras"))]:
+            digest.update(path.read_bytes())
+        state = [self.name, key, vars(self.parameters), self.device, self.seed, version("brian2")]
+        digest.update(json.dumps(state, sort_keys=True, default=str).encode())
+        return digest.hexdigest()[:12]
+
+    def _write_record(self):
+        record = {
+            "study": self.name,
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "mode": self.mode,
+            "parameters": vars(self.parameters),
+            "device": self.device,
+            "seed": self.seed,
+            "headline": self.headline,
+            "files": self.files,
+            "duration_s": round(time.monotonic() - self._began, 2),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "versions": _versions(),
+        }
+        with write_atomically(self.folder / "record.json") as file:
+            file.write((json.dumps(record, indent=2, default=float) + "\n").encode())
+
+
+def _parser(name, description, quick, devices):
+    parser = argparse.ArgumentParser(prog=f"{name}.py", description=description.strip().splitlines()[0])
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a short run (the default)")
+    size.add_argument("--full", action="store_true", help="the complete run")
+    parser.add_argument("--device", choices=devices, default=devices[0], help=f"Brian2 device ({devices[0]})")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of all random numbers (0)")
+    parser.add_argument("--out", help=f"folder for figures and tables (results/{name})")
+    for key, value in quick.items():
+        several = isinstance(value, (list, tuple))
+        kind = type(value[0] if several else value)
+        parser.add_argument(
+            f"--{key.replace('_', '-')}",
+            type=_positive(kind) if kind in (int, float) else kind,
+            nargs="+" if several else None,
+            help=f"{value} in a quick run" if not several else f"{' '.join(map(str, value))} in a quick run",
+        )
+    return parser
+
+
+def _positive(kind):
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {'whole ' if kind is int else ''}number") from None
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} must be greater than 0")
+        return value
+
+    return parse
+
+
+def _seed(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, 0 or greater")
+    return int(text)
+
+
+def _versions():
+    found = {"python": platform.python_version(), "brainsnn": bs.__version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        found["git commit"] = commit + (" with uncommitted changes" if _git("status", "--porcelain", "-uno") else "")
+    return found
+
+
+def _git(*arguments):
+    try:
+        result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""

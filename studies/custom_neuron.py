@@ -1,0 +1,231 @@
+"""Does a neuron model of my own run? Adaptive exponential neurons with real units, and noisy ASNs, classify digits."""
+
+import numpy as np
+from brian2 import Network, NeuronGroup, SpikeMonitor, ms, mV, nA, nS, pA, pF, second
+from common import Study, digits_model, few_neurons
+
+import brainsnn as bs
+from brainsnn.analysis import PALETTE, plot_traces, style
+from brainsnn.equations import NeuronModel, transfer_function
+from brainsnn.stimuli import load_digits
+
+QUICK = {"n_images": 20, "duration_ms": 400, "sigma": [0.02, 0.05], "n_images_noise": 50, "processes": 2}
+FULL = {
+    "n_images": 200,
+    "duration_ms": 500,
+    "sigma": [0.01, 0.02, 0.03, 0.05, 0.1],
+    "n_images_noise": 500,
+    "processes": 2,
+}
+
+# The adaptive exponential integrate-and-fire neuron with the parameters of Brette and Gerstner (2005), J. Neurophysiol.
+# 94:3637. A background current just below the rheobase takes the place of the network that a neuron of the cortex sits in.
+EQUATIONS = """
+dv/dt = (g_L*(E_L - v) + g_L*Delta_T*exp((v - V_T)/Delta_T) - w + I_0 + I + bias)/C : volt
+dw/dt = (a*(v - E_L) - w)/tau_w : amp
+dI/dt = -I/tau_s : amp
+h : amp
+bias : amp
+"""
+READOUT = """
+dI/dt = -I/tau_s : amp
+dI_slow/dt = (I - I_slow)/tau_r : amp
+S = (I_slow + bias)/I_1 : 1
+bias : amp
+"""
+PARAMETERS = {
+    "C": 281 * pF,
+    "g_L": 30 * nS,
+    "E_L": -70.6 * mV,
+    "V_T": -50.4 * mV,
+    "Delta_T": 2 * mV,
+    "tau_w": 144 * ms,
+    "a": 4 * nS,
+    "b": 80.5 * pA,
+    "V_cut": -40 * mV,
+    "I_0": 0.62 * nA,
+    "tau_s": 50 * ms,
+}
+#: The current that stands for an activation of 1.
+UNIT = 2 * nA
+DT = 0.5 * ms
+#: The neuron whose traces are drawn: the one of this layer whose activation is closest to 0.5 for the first image.
+TRACED_LAYER = "conv2_asn"
+
+
+def adex(h=1 * nA):
+    """
+    The neuron as brainsnn wants it: equations, threshold, reset, parameters, and which current stands for 1.
+
+    Parameters
+    ----------
+    h : `~brian2.units.fundamentalunits.Quantity`
+        Current that a spike adds through a weight of 1.
+
+    Returns
+    -------
+    model : `~brainsnn.equations.model.NeuronModel`
+    """
+    readout = NeuronModel(
+        name="AdEx readout",
+        equations=READOUT,
+        parameters={"tau_s": PARAMETERS["tau_s"], "tau_r": 50 * ms, "I_1": UNIT},
+        input_unit=UNIT,
+        spike_height=None,
+    )
+    return NeuronModel(
+        name="AdEx",
+        equations=EQUATIONS,
+        threshold="v > V_cut",
+        reset="v = E_L; w += b",
+        initial={"v": PARAMETERS["E_L"]},
+        parameters={**PARAMETERS, "h": h},
+        input_unit=UNIT,
+        readout=readout,
+    )
+
+
+def measure_rates(inputs):
+    """Firing rate of one AdEx neuron for each constant input (in units of the activation), adapted, in Hz."""
+    with few_neurons():
+        model = adex()
+        neurons = NeuronGroup(
+            len(inputs), model.equations, threshold=model.threshold, reset=model.reset, method="euler",
+            namespace=model.constants, dt=DT,
+        )  # fmt: skip
+        neurons.v, neurons.bias = PARAMETERS["E_L"], inputs * UNIT
+        spikes = SpikeMonitor(neurons)
+        Network(neurons, spikes).run(1.5 * second, namespace={})
+        return np.bincount(np.array(spikes.i)[np.array(spikes.t) > 0.5], minlength=len(inputs)) / 1.0
+
+
+def fit_spike_height(inputs, rates, m_f):
+    """The h for which the filtered spikes come closest to the transfer function that the network was trained with."""
+    filtered = rates * float(PARAMETERS["tau_s"])
+    return filtered @ transfer_function(inputs, m_f) / (filtered @ filtered) * UNIT
+
+
+def run_adex(graph, h, images, study):
+    """The digit network with AdEx neurons, with traces of one neuron for the first image."""
+    activation = graph.activations(images[:1])[TRACED_LAYER][0]
+    traced = np.unravel_index(np.abs(activation - 0.5).argmin(), activation.shape)
+    record = {TRACED_LAYER: {"spikes": [traced], "v": [traced], "w": [traced], "I": [traced]}}
+    snn = bs.convert(graph, neuron=adex(h), device=study.device, record=record, dt=DT)
+    p = study.parameters
+    return snn.run(images, duration=p.duration_ms * ms, seed=study.seed, processes=p.processes), traced
+
+
+def run_noisy_asn(graph, sigmas, images, labels, study):
+    """Accuracy of ASNs with noisy membranes: one equation changed, sigma set without a compiler."""
+    noisy = bs.ASN(m_f=0.1).replace(
+        "dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1",
+        "dS_dyn/dt = (gain*I - S_dyn)/tau_phi + sigma*xi/sqrt(tau_phi) : 1\nsigma : 1",
+        sigma=0.0,
+    )
+    p = study.parameters
+    snn = bs.convert(graph, neuron=noisy, device=study.device)
+    rows = []
+    for sigma in study.progress([0.0, *sigmas], unit="sigma"):
+        for layer, group in snn.populations.items():
+            if group.thresholder:
+                snn.set_parameters(layer, sigma=sigma)
+        result = snn.run(images, duration=p.duration_ms * ms, seed=study.seed, processes=p.processes)
+        accuracy = float(result.accuracy(labels)[-1])
+        rows.append({"neuron": "noisy ASN", "sigma": sigma, "n_images": len(images), "accuracy": accuracy,
+                     "rate_hz": result.mean_firing_rate})  # fmt: skip
+    return rows
+
+
+def plot_network(result, traced, accuracy, ann_accuracy, transfer):
+    """Membrane and currents of one neuron, accuracy over time, and the transfer function."""
+    import matplotlib.pyplot as plt
+
+    with style():
+        figure = plt.figure(figsize=(9, 6.4), layout="constrained")
+        grid = figure.add_gridspec(3, 2, height_ratios=(1, 1, 1.4))
+        voltage = figure.add_subplot(grid[0, :])
+        plot_traces(result, TRACED_LAYER, traced, variables=["v"], ax=voltage, units={"v": mV})
+        current = figure.add_subplot(grid[1, :])
+        currents = {"w": nA, "I": nA}
+        plot_traces(result, TRACED_LAYER, traced, variables=list(currents), ax=current, units=currents)
+        current.set(title="", ylabel="current (nA)")
+        voltage.set(xlabel="", xticklabels=[])
+        inputs, measured, formula = transfer
+        left = figure.add_subplot(grid[2, 0])
+        left.plot(inputs, formula, color="black", linestyle=":", label="trained transfer function")
+        left.plot(inputs, measured, color=PALETTE[0], label="AdEx, filtered spikes")
+        left.set(xlabel=f"constant input (1 is {UNIT / nA:g} nA)", ylabel="activation", title="transfer function")
+        left.legend(loc="upper left")
+        right = figure.add_subplot(grid[2, 1])
+        right.plot(result.times, 100 * accuracy, color=PALETTE[0], label="AdEx network")
+        right.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1, label="ANN")
+        right.set(xlabel="time (ms)", ylabel="correct (%)", ylim=(0, 103), title=f"{result.n_images} test digits")
+        right.set_xlim(0, result.n_steps * result.dt * 1e3)
+        right.legend(loc="lower right")
+    return figure
+
+
+def plot_noise(rows, ann_accuracy, n_images):
+    """Accuracy against the standard deviation of the membrane noise."""
+    import matplotlib.pyplot as plt
+
+    with style():
+        figure, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+        # The stationary standard deviation of dx/dt = -x/tau + sigma*xi/sqrt(tau) is sigma/sqrt(2).
+        deviation = [row["sigma"] / np.sqrt(2) for row in rows]
+        ax.plot(deviation, [100 * row["accuracy"] for row in rows], "o-", markersize=4, label="noisy ASN, m_f = 0.1")
+        ax.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1, label="ANN")
+        # Noise that reaches the threshold makes silent neurons spike, which no negative noise takes back.
+        ax.axvline(0.05, color="0.6", linewidth=1, label="threshold at rest, m_f/2")
+        ax.set(xlabel="standard deviation of the membrane noise (ANN units)", ylabel="correct (%)", ylim=(0, 103))
+        ax.set(xlim=(-0.002, None), title=f"{n_images} test digits")
+        ax.legend(loc="lower left")
+    return figure
+
+
+def main(argv=None):
+    with Study("custom_neuron", __doc__, QUICK, FULL, argv) as study:
+        p = study.parameters
+        images, labels = load_digits("test")
+        if max(p.n_images, p.n_images_noise) > len(images):
+            study.error(f"argument --n-images: there are {len(images)} test digits")
+        graph = bs.read_keras(digits_model())
+        m_f = graph.population(TRACED_LAYER).m_f
+        decisions = graph.activations(images)[graph.readouts[0].name].reshape(len(images), -1).argmax(axis=1)
+
+        inputs = np.linspace(0, 2, 41)
+        rates = measure_rates(inputs)
+        h = fit_spike_height(inputs, rates, m_f)
+        print(adex(h))
+        transfer = (inputs, rates * float(PARAMETERS["tau_s"]) * float(h / UNIT), transfer_function(inputs, m_f))
+        study.table({"input": inputs, "rate_hz": rates, "measured": transfer[1], "trained": transfer[2]}, "transfer")
+        study.report(
+            "h_nA", float(h / nA), f"h = {h / nA:.3f} nA, {rates[np.abs(inputs - 1).argmin()]:.0f} Hz at input 1"
+        )
+
+        own = slice(0, p.n_images)
+        result, traced = run_adex(graph, h, images[own], study)
+        accuracy = result.accuracy(labels[own])
+        ann_accuracy = float((decisions == labels)[own].mean())
+        study.figure(plot_network(result, traced, accuracy, ann_accuracy, transfer), "adex")
+        study.report("ann_accuracy", ann_accuracy, f"ANN: {100 * ann_accuracy:.1f}% of {p.n_images} test digits")
+        study.report(
+            "adex_accuracy", float(accuracy[-1]),
+            f"AdEx: {100 * accuracy[-1]:.1f}% at {p.duration_ms} ms, {result.mean_firing_rate:.1f} Hz",
+        )  # fmt: skip
+
+        noise = slice(0, p.n_images_noise)
+        rows = run_noisy_asn(graph, p.sigma, images[noise], labels[noise], study)
+        for row in rows:
+            study.report(
+                f"noisy_accuracy_sigma={row['sigma']:g}", row["accuracy"],
+                f"ASN with sigma = {row['sigma']:<5g} {100 * row['accuracy']:.1f}%, {row['rate_hz']:.1f} Hz",
+            )  # fmt: skip
+        study.figure(plot_noise(rows, float((decisions == labels)[noise].mean()), p.n_images_noise), "noisy_asn")
+        adex_row = {"neuron": "AdEx", "sigma": 0.0, "n_images": p.n_images, "accuracy": accuracy[-1],
+                    "rate_hz": result.mean_firing_rate}  # fmt: skip
+        study.table([adex_row, *rows])
+
+
+if __name__ == "__main__":
+    main()

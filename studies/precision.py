@@ -1,0 +1,152 @@
+"""What does precision cost: accuracy and firing rate of the digit network for several m_f."""
+
+import numpy as np
+from brian2 import ms
+from common import Study, digits_model
+
+import brainsnn as bs
+from brainsnn.analysis import PALETTE, accuracy_interval, spikes_per_image, style
+from brainsnn.stimuli import load_digits
+
+QUICK = {"m_f": [0.05, 0.1, 0.3], "n_images": 100, "duration_ms": 300, "processes": 2}
+FULL = {
+    "m_f": [0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.6],
+    "n_images": 1000,
+    "duration_ms": 500,
+    "processes": 2,
+}
+#: The readout's synapse and membrane smooth the spikes (50 ms each), so its value at one step is the decision. Averaging it
+#: over the last 50 to 200 ms changed at most 1 of 300 decisions at 500 ms where m_f <= 0.2, and delays them.
+DECISION = "output at that step"
+
+
+def set_precision(snn, m_f):
+    """Give all spiking neurons a precision; the spike height h follows, and nothing is compiled."""
+    for layer, group in snn.populations.items():
+        if group.thresholder:
+            snn.set_parameters(layer, m_f=m_f)
+
+
+def measure(snn, m_f, images, labels, ann_decisions, parameters, seed):
+    """Accuracy over time, rates and spikes of one precision."""
+    set_precision(snn, m_f)
+    result = snn.run(images, duration=parameters.duration_ms * ms, seed=seed, processes=parameters.processes)
+    decisions = result.output[:, -1].argmax(axis=1)
+    rates = {f"rate_{name}": rate.mean() for name, rate in result.firing_rates.items()}
+    return {
+        "time_ms": result.times,
+        "accuracy_over_time": result.accuracy(labels),
+        "n_correct": (decisions == labels).sum(),
+        "same_as_ann": (decisions == ann_decisions).mean(),
+        "rate_hz": result.mean_firing_rate,
+        "spikes_per_image": spikes_per_image(result).mean(),
+        **rates,
+    }
+
+
+def summary_row(m_f, unit, n_images):
+    """The numbers of one precision, for the table."""
+    low, high = accuracy_interval(int(unit["n_correct"]), n_images)
+    values = {key: float(unit[key]) for key in unit if np.ndim(unit[key]) == 0 and key != "n_correct"}
+    accuracy = int(unit["n_correct"]) / n_images
+    return {"m_f": m_f, "n_images": n_images, "accuracy": accuracy, "low": low, "high": high, **values}
+
+
+def plot_over_time(units, ann_accuracy, n_images):
+    """Accuracy at every step for every precision."""
+    import matplotlib.pyplot as plt
+
+    with style():
+        figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+        shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(units)))  # the order of m_f is the order of the shades
+        for colour, (m_f, unit) in zip(shades, units.items()):
+            ax.plot(unit["time_ms"], 100 * unit["accuracy_over_time"], color=colour, label=f"{m_f:g}")
+        ax.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1, label="ANN")
+        ax.set(xlabel="time since the digit came on (ms)", ylabel=f"correct (%), {DECISION}", ylim=(0, 102))
+        ax.set(xlim=(0, unit["time_ms"][-1]), title=f"{n_images} test digits")
+        ax.legend(title="m_f", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def plot_trade_off(table, ann_accuracy, duration_ms):
+    """Accuracy and firing rate against precision, and against each other."""
+    import matplotlib.pyplot as plt
+
+    with style():
+        figure, axes = plt.subplots(1, 3, figsize=(10, 3.5), layout="constrained")
+        correct = 100 * table["accuracy"]
+        error = np.maximum([correct - 100 * table["low"], 100 * table["high"] - correct], 0)
+        dots = {"marker": "o", "markersize": 4, "color": PALETTE[0]}
+        axes[0].errorbar(table["m_f"], correct, yerr=error, capsize=2, **dots)
+        axes[1].plot(table["m_f"], table["rate_hz"], **dots)
+        axes[2].errorbar(table["rate_hz"], correct, yerr=error, capsize=2, **dots)
+        for ax in (axes[0], axes[2]):
+            ax.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1)
+            ax.set(ylabel=f"correct (%) at {duration_ms} ms", ylim=(0, 103))
+        axes[2].text(0.02, 100 * ann_accuracy - 1.5, "ANN", va="top", transform=axes[2].get_yaxis_transform())
+        axes[0].set(xlabel="m_f", title="bars: 95% interval")
+        axes[1].set(xlabel="m_f", ylabel="mean firing rate (Hz)", ylim=(0, None))
+        axes[2].set(xlabel="mean firing rate (Hz)", xscale="log")
+        for ax in axes[:2]:
+            ax.set_xscale("log")
+            ax.set_xticks(table["m_f"], [f"{m_f:g}" for m_f in table["m_f"]], minor=False, fontsize=8, rotation=60)
+            ax.minorticks_off()
+        ticks = [
+            t for t in (5, 10, 20, 50, 100, 200, 500) if table["rate_hz"].min() / 2 < t < 2 * table["rate_hz"].max()
+        ]
+        axes[2].set_xticks(ticks, [str(t) for t in ticks])
+        axes[2].minorticks_off()
+    return figure
+
+
+def main(argv=None):
+    with Study("precision", __doc__, QUICK, FULL, argv) as study:
+        p = study.parameters
+        images, labels = load_digits("test")
+        if p.n_images > len(images):
+            study.error(f"argument --n-images: {p.n_images}, but there are {len(images)} test digits")
+        images, labels = images[: p.n_images], labels[: p.n_images]
+        model = digits_model()
+        ann_decisions = model.predict(images, verbose=0).argmax(axis=1)
+        ann_accuracy = float((ann_decisions == labels).mean())
+        snn = bs.convert(model, neuron=bs.ASN(m_f=p.m_f[0]), device=study.device)
+
+        units = {}
+        for m_f in study.progress(sorted(p.m_f), unit="m_f"):
+            arguments = (snn, m_f, images, labels, ann_decisions, p, study.seed)
+            units[m_f] = study.unit(f"m_f={m_f:g}", measure, *arguments)
+        table = study.table([summary_row(m_f, unit, p.n_images) for m_f, unit in units.items()])
+        study.table(
+            [
+                {"m_f": m_f, "time_ms": time, "accuracy": accuracy}
+                for m_f, unit in units.items()
+                for time, accuracy in zip(unit["time_ms"], unit["accuracy_over_time"])
+            ],
+            "accuracy_over_time",
+        )
+        study.figure(plot_over_time(units, ann_accuracy, p.n_images), "accuracy_over_time")
+        study.figure(plot_trade_off(table, ann_accuracy, p.duration_ms), "trade_off")
+        report(study, table, ann_accuracy)
+
+
+def report(study, table, ann_accuracy):
+    """Print the numbers, and which precision comes within 0.5 points of the ANN at the lowest rate."""
+    study.report(
+        "ann_accuracy", ann_accuracy, f"ANN: {100 * ann_accuracy:.2f}% of {study.parameters.n_images} test digits"
+    )
+    shown = table[["m_f", "accuracy", "same_as_ann", "rate_hz", "spikes_per_image"]]
+    print(shown.to_string(index=False, float_format=lambda x: f"{x:.4g}"))
+    near = table[table["accuracy"] >= ann_accuracy - 0.005 - 1e-9]
+    if len(near) == 0:
+        study.report("cheapest_within_0.5_points", "none")
+        return
+    best = near.loc[near["rate_hz"].idxmin()]
+    study.report(
+        "cheapest_within_0.5_points", float(best["m_f"]),
+        f"cheapest within 0.5 points of the ANN: m_f = {best['m_f']:g}, {100 * best['accuracy']:.2f}%, "
+        f"{best['rate_hz']:.1f} Hz, {best['spikes_per_image']:,.0f} spikes per image",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
