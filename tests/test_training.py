@@ -125,10 +125,20 @@ def test_resnet_shapes_at_224():
     model = preactivation_resnet(18, m_f=0.45)
     names = [layer.name for layer in model.layers]
     assert names[:6] == ["pixels", "encoding_bn", "encoding_asn", "stem_conv", "stem_pool", "stage1_block1_bn1"]
+    assert model.get_layer("stage1_block1_add").input[0] is model.get_layer("stage1_block1_asn1").output
     assert names[-5:] == ["stage4_block2_add", "final_bn", "final_asn", "global_pool", "readout"]
     sizes = {"stem_conv": 112, "stem_pool": 56, "stage1_block2_add": 56, "stage2_block1_add": 28, "final_asn": 7}
     assert {name: model.get_layer(name).output.shape[1] for name in sizes} == sizes
     assert {layer.m_f for layer in model.layers if isinstance(layer, ASNTransfer)} == {0.45}
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_resnet_at_224_converts(depth):
+    from brainsnn.builders.keras_reader import read_keras
+
+    graph = read_keras(preactivation_resnet(depth, n_classes=8, width=8))
+    spiking = [population for population in graph.populations.values() if population.kind == "spiking"]
+    assert len(spiking) == depth  # one before each layer with weights, and on the pixels
 
 
 def test_resnet_runs_and_loads_again(tmp_path):

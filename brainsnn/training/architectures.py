@@ -117,7 +117,8 @@ def preactivation_resnet(
     Each block adds to the residual stream what BN -> ASN -> convolution, twice (three times in a bottleneck),
     makes of it. The first block of every later stage halves the image; there, and where the number of
     channels changes, the shortcut is a 1x1 convolution of the stream itself. Nothing but sums and linear
-    operators touches the stream.
+    operators touches the stream. With the ImageNet stem the stream starts behind the first BN -> ASN, as in the
+    authors' own code, since a maximum cannot be part of a linear stream.
 
     Parameters
     ----------
@@ -168,10 +169,16 @@ def preactivation_resnet(
     inputs = keras.Input(input_shape, name="pixels")
     x = _normalised_asn(inputs, "encoding", m_f) if encoding else inputs
     x = _stem(x, stem, width)
+    pooled = stem == "imagenet"
+    if pooled:
+        # The stream starts behind the first nonlinearity: a maximum of potentials cannot be added to currents.
+        x = _normalised_asn(x, "stage1_block1", m_f, 1)
     for stage, n_blocks in enumerate(stage_blocks, start=1):
         for block in range(1, n_blocks + 1):
             stride = 2 if stage > 1 and block == 1 else 1
-            x = _residual_block(x, width * 2 ** (stage - 1), stride, bottleneck, m_f, f"stage{stage}_block{block}")
+            activated = pooled and stage == block == 1
+            name_of_block = f"stage{stage}_block{block}"
+            x = _residual_block(x, width * 2 ** (stage - 1), stride, bottleneck, m_f, name_of_block, activated)
     x = _normalised_asn(x, "final", m_f)
     x = layers.GlobalAveragePooling2D(name="global_pool")(x)
     outputs = layers.Dense(n_classes, activation=classifier_activation, name="readout")(x)
@@ -207,15 +214,16 @@ def _stem(x, stem, width):
     raise ValueError(f"preactivation_resnet: stem must be 'imagenet' or 'cifar', got {stem!r}.")
 
 
-def _residual_block(x, n_channels, stride, bottleneck, m_f, name):
-    """x plus two (or, in a bottleneck, three) times BN -> ASN -> convolution."""
+def _residual_block(x, n_channels, stride, bottleneck, m_f, name, activated=False):
+    """x plus two (or, in a bottleneck, three) times BN -> ASN -> convolution; the first pair may be in x already."""
     if bottleneck:
         plan = [(n_channels, 1, 1), (n_channels, 3, stride), (4 * n_channels, 1, 1)]
     else:
         plan = [(n_channels, 3, stride), (n_channels, 3, 1)]
     y = x
     for number, (n_out, size, step) in enumerate(plan, start=1):
-        y = _normalised_asn(y, name, m_f, number)
+        if not (activated and number == 1):
+            y = _normalised_asn(y, name, m_f, number)
         y = _convolution(y, n_out, size, step, f"{name}_conv{number}")
     if stride != 1 or x.shape[-1] != y.shape[-1]:
         x = _convolution(x, y.shape[-1], 1, stride, f"{name}_shortcut")

@@ -1,0 +1,317 @@
+"""What all benchmarks share: the machine and the versions, peak memory of child programs, tables, docs/benchmarks.md."""
+
+import logging
+import os
+import platform
+import re
+import subprocess
+import threading
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+# Before TensorFlow is imported by anyone.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs" / "benchmarks.md"
+HEADER = """# Benchmarks
+
+Each section is written by the command that it names, in one run on one machine. Absolute times depend on the machine
+and on what else it does; the ratios within a section are what to compare.
+"""
+
+
+def processor():
+    """Name of the processor."""
+    try:
+        return re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)[1]
+    except (OSError, TypeError):
+        return platform.processor() or platform.machine()
+
+
+def compiler():
+    """First line of what the C++ compiler says of itself."""
+    result = subprocess.run([os.environ.get("CXX", "c++"), "--version"], capture_output=True, text=True, check=False)
+    return result.stdout.splitlines()[0] if result.stdout else "no C++ compiler"
+
+
+def environment(packages=("brainsnn", "Brian2", "numpy", "tensorflow-cpu", "keras")):
+    """
+    The machine, the versions of the peers, and the load before the run, as lines of text.
+
+    Parameters
+    ----------
+    packages : sequence of str
+        Distribution names.
+
+    Returns
+    -------
+    lines : list of str
+    """
+    found = []
+    for name in packages:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} not installed")
+    load = os.getloadavg()[0]
+    return [
+        f"{processor()}, {len(os.sched_getaffinity(0))} cores used of {os.cpu_count()}, load before the run {load:.1f}",
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {compiler()}",
+        ", ".join(found),
+    ]
+
+
+def compiler_flags():
+    """The flags with which Brian2 compiles C++ here (list of str)."""
+    from brian2 import prefs
+
+    return list(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)
+
+
+class PeakMemory:
+    """
+    Largest resident memory of this process and of the programs that it starts, while the block runs.
+
+    The kernel keeps the high-water mark of each process (VmHWM); a thread reads it until the child is gone.
+
+    Attributes
+    ----------
+    children : dict of str to int
+        Program name -> bytes, the largest one of each name.
+    """
+
+    def __init__(self, interval=0.02):
+        self.children, self._interval, self._stop = {}, interval, threading.Event()
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._stop.set()
+        self._thread.join()
+
+    def child(self, name="main"):
+        """Bytes of the largest child program of that name, 0 if none ran."""
+        return self.children.get(name, 0)
+
+    @staticmethod
+    def own():
+        """High-water mark of this process in bytes."""
+        return _status(os.getpid()).get("VmHWM", 0)
+
+    def _watch(self):
+        while not self._stop.wait(self._interval):
+            for pid in _children(os.getpid()):
+                status = _status(pid)
+                name, peak = status.get("Name", "?"), status.get("VmHWM", 0)
+                self.children[name] = max(self.children.get(name, 0), peak)
+
+
+def _children(pid):
+    pids = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            pids += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:  # the thread has ended
+            continue
+    return pids
+
+
+def _status(pid):
+    """Name and memory in bytes of a process; empty if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    status = dict(line.split(":", 1) for line in lines if ":" in line)
+    values = {key: int(value.split()[0]) * 1024 for key, value in status.items() if value.endswith(" kB")}
+    return {"Name": status["Name"].strip(), **values}
+
+
+def elapsed(function, repeats=1):
+    """
+    Time of each call of a function.
+
+    Processor time is the better measure on a machine that does other things too, for work in one thread.
+
+    Parameters
+    ----------
+    function : callable
+    repeats : int
+
+    Returns
+    -------
+    seconds : list of float
+        Wall time.
+    cpu_seconds : list of float
+        Processor time of this process and of the programs that it started, all threads together.
+    result
+        What the last call returned.
+    """
+    seconds, cpu_seconds = [], []
+    for _ in range(repeats):
+        start, cpu_start = time.perf_counter(), _processor_time()
+        result = function()
+        seconds.append(time.perf_counter() - start)
+        cpu_seconds.append(_processor_time() - cpu_start)
+    return seconds, cpu_seconds, result
+
+
+def _processor_time():
+    children = os.times()
+    return time.process_time() + children.children_user + children.children_system
+
+
+def table(headers, rows):
+    """
+    A Markdown table whose columns line up in plain text.
+
+    Parameters
+    ----------
+    headers : sequence of str
+    rows : sequence of sequences
+        Numbers are right-aligned; write them as text to choose the digits.
+
+    Returns
+    -------
+    text : str
+    """
+    cells = [[str(cell) for cell in row] for row in (headers, *rows)]
+    widths = [max(len(row[k]) for row in cells) for k in range(len(headers))]
+    numeric = [all(re.match(r"^[-+<]?[\d.,]|^-?$", row[k]) for row in cells[1:]) for k in range(len(headers))]
+
+    def line(row):
+        return "| " + " | ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, numeric)) + " |"
+
+    rule = "|" + "|".join("-" * (w + 1) + (":" if n else "-") for w, n in zip(widths, numeric)) + "|"
+    return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
+
+
+def megabytes(n_bytes):
+    """Bytes as text in MB, with three digits."""
+    return f"{n_bytes / 1e6:.3g} MB" if n_bytes < 1e9 else f"{n_bytes / 1e6:.0f} MB"
+
+
+def write_section(name, title, text):
+    """
+    Put a section into docs/benchmarks.md, in place of the one that the same benchmark wrote before.
+
+    Parameters
+    ----------
+    name : str
+        Name of the benchmark, which marks the section.
+    title : str
+    text : str
+        Markdown.
+    """
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    section = f"{begin}\n## {title}\n\n{text.strip()}\n{end}"
+    old = DOCS.read_text() if DOCS.exists() else HEADER
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
+    new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}\n"
+    DOCS.parent.mkdir(exist_ok=True)
+    part = DOCS.with_suffix(".part")
+    part.write_text(new)
+    os.replace(part, DOCS)
+
+
+def publish(name, title, command, blocks, write):
+    """
+    Print the report of a benchmark, and write it into the docs if asked to.
+
+    Parameters
+    ----------
+    name, title : str
+    command : str
+        The command line that makes the report.
+    blocks : list of str
+        Paragraphs and tables.
+    write : bool
+    """
+    stamp = time.strftime("%Y-%m-%d")
+    text = "\n\n".join([f"`{command}`, {stamp}", *blocks])
+    print(f"\n{title}\n\n{text}\n", flush=True)
+    if write:
+        write_section(name, title, text)
+        print(f"Written to {DOCS.relative_to(ROOT)}.")
+
+
+def profile(snn, images, n_steps):
+    """
+    Time of each code object of a network in C++ standalone, by Brian2's profiling.
+
+    Parameters
+    ----------
+    snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
+        Not compiled yet; it is compiled with profiling here, which takes the place of its normal program.
+    images : (n, H, W, C) ndarray
+    n_steps : int
+
+    Returns
+    -------
+    times : dict of str to float
+        Code object -> ms per step, largest first.
+    """
+    from brian2 import ms
+
+    run = snn.network.run
+    snn.network.run = lambda *args, **kwds: run(*args, profile=True, **kwds)
+    snn.run(images, duration=n_steps * ms)
+    lines = (snn._backend.directory / "run_0" / "results" / "profiling_info.txt").read_text().splitlines()
+    pairs = sorted((line.split("\t") for line in lines), key=lambda pair: -float(pair[1]))
+    return {name: float(seconds) * 1e3 / (n_steps * len(images)) for name, seconds in pairs}
+
+
+#: What a code object does, by the first of these words in its name.
+KINDS = {
+    "stateupdater": "state updates", "thresholder": "thresholds", "resetter": "resets", "spikemonitor": "spike monitors",
+    "_spikes_": "spike monitors", "_output_": "readout monitor", "_states_": "state monitors",
+    "_update_": "every-step statements",
+}  # fmt: skip
+
+
+def profile_table(times, connections, n_largest=12):
+    """
+    The profile of a network by kind of code object, and the largest single ones.
+
+    Parameters
+    ----------
+    times : dict of str to float
+        See `profile`.
+    connections : list
+        The network's projections.
+    n_largest : int
+
+    Returns
+    -------
+    text : str
+    """
+    kind_of_connection = {c.name: type(c).__name__ for c in connections}
+
+    def kind(name):
+        owner = name.split("_codeobject")[0]
+        if owner in kind_of_connection:
+            return f"{kind_of_connection[owner]}s"
+        return next((text for word, text in KINDS.items() if word in name), "other")
+
+    total, sums, members = sum(times.values()), {}, {}
+    for name, value in times.items():
+        sums[kind(name)] = sums.get(kind(name), 0.0) + value
+        members[kind(name)] = members.get(kind(name), 0) + 1
+    rows = [
+        (name, members[name], f"{value:.3f}", f"{value / total:.1%}")
+        for name, value in sorted(sums.items(), key=lambda item: -item[1])
+    ]
+    rows.append(("all", len(times), f"{total:.3f}", "100.0%"))
+    largest = [(name, f"{value:.3f}", f"{value / total:.1%}") for name, value in list(times.items())[:n_largest]]
+    return "\n\n".join(
+        [
+            table(("kind of code object", "number", "ms per step", "share"), rows),
+            table(("largest code objects", "ms per step", "share"), largest),
+        ]
+    )

@@ -1,0 +1,299 @@
+"""
+The maths of a converted ASN network as dense TensorFlow operations: the peer of digits.py and resnet.py.
+
+Written from the equations of the adaptive spiking neuron, as a user of TensorFlow would do it: every convolution in every step
+over the whole map of spikes, whoever spikes, in a `tf.function` that loops over the steps. It takes a LayerGraph, so that it
+holds the same weights, biases and drives as the network that it is compared with. What the graph composed to the
+disadvantage of dense code is taken apart again: 2x2 average pooling before a 3x3 convolution is one 6x6 kernel in the graph
+(nothing costs a spike less), and two operations here.
+
+Float32, one call for a batch. The schedule "synchronous" lets a spike of layer k act in layer k+1 within the step,
+"pipelined" one step later; both cost the same.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from brainsnn.builders.operator_types import dense_channels
+from brainsnn.builders.operators import ConvOperator
+from brainsnn.builders.pooling import MaxPool, OperatorChain
+from brainsnn.builders.populations import inputs_of
+from brainsnn.builders.stimulus import drives_of
+from brainsnn.equations.transfer import spike_height
+
+__all__ = ["DenseNetwork", "use_threads"]
+
+#: Time constants of the neuron in ms; the time step is 1 ms.
+TAU_PHI, TAU_BETA, TAU_ETA, TAU_GAMMA, TAU_READOUT = 2.5, 50.0, 50.0, 15.0, 50.0
+
+
+def use_threads(n):
+    """Let TensorFlow use n threads; only before its first operation."""
+    tf.config.threading.set_intra_op_parallelism_threads(n)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def decay(tau):
+    """Factor by which something with time constant tau (ms) decays in one step of 1 ms."""
+    return np.float32(np.exp(-1.0 / tau))
+
+
+# Linear operators
+
+
+def _pooled_factor(operator):
+    """Largest p such that the kernel is constant in p x p blocks that every window meets as a whole; 1 if none is."""
+    (H, W, _), (KH, KW) = operator.input_shape, operator.kernel.shape[:2]
+    for p in range(min(KH, KW), 1, -1):
+        steps = [s % p == 0 or n == 1 for s, n in zip(operator.stride, operator.output_shape)]
+        fits = [n % p == 0 for n in (H, W, KH, KW, operator.row_taps[0], operator.col_taps[0])]
+        if all(steps) and all(fits):
+            blocks = operator.kernel.reshape(KH // p, p, KW // p, p, *operator.kernel.shape[2:])
+            if np.allclose(blocks, blocks[:, :1, :, :1], rtol=1e-6, atol=0):
+                return p
+    return 1
+
+
+def _check_taps(operator):
+    regular = all(np.array_equal(np.diff(taps), np.ones(len(taps) - 1)) for taps in (operator.row_taps, operator.col_taps))
+    if operator.up != (1, 1) or not regular:
+        raise NotImplementedError(f"DenseNetwork: {operator} is no plain convolution (transposed, dilated or reordered).")
+
+
+def _padding(n_in, n_out, taps, stride):
+    """Zeros before and after an axis; negative numbers crop."""
+    return -int(taps[0]), (n_out - 1) * stride + int(taps[-1]) - (n_in - 1)
+
+
+def _convolution(operator):
+    """Function of (n, H, W, C) maps for a ConvOperator."""
+    if operator.is_identity:
+        return lambda x: x
+    if operator.is_scale:
+        factor = tf.constant(operator.kernel.reshape(-1), tf.float32)
+        return lambda x: x * factor
+    _check_taps(operator)
+    p = _pooled_factor(operator)
+    kernel = operator.kernel[::p, ::p] * p**2
+    if operator.kernel.shape[3] != operator.output_shape[2]:
+        kernel = dense_channels(kernel, operator.channel_start, operator.output_shape[2])
+    stride = [max(1, s // p) for s in operator.stride]
+    pads = [
+        _padding(operator.input_shape[k] // p, operator.output_shape[k], taps[::p] // p, stride[k])
+        for k, taps in enumerate((operator.row_taps, operator.col_taps))
+    ]
+    constant = tf.constant(kernel, tf.float32)
+    explicit = [[0, 0], *([max(0, n) for n in pad] for pad in pads), [0, 0]]
+    # A strided convolution may not see the last rows and columns.
+    rows, cols = (slice(max(0, -before), after if after < 0 else None) for before, after in pads)
+
+    def apply(x):
+        if p > 1:
+            x = tf.nn.avg_pool2d(x, p, p, "VALID")
+        return tf.nn.conv2d(x[:, rows, cols], constant, stride, explicit)
+
+    return apply
+
+
+def _maximum(operator):
+    """Function of (n, H, W, C) maps for a MaxPool."""
+    pads = []
+    for k in range(2):
+        after = (operator.output_shape[k] - 1) * operator.stride[k] + operator.pool[k] - operator.input_shape[k]
+        pads.append([operator.pad_before[k], max(0, after - operator.pad_before[k])])
+
+    def apply(x):
+        if max(max(pad) for pad in pads):
+            x = tf.pad(x, [[0, 0], *pads, [0, 0]], constant_values=x.dtype.min)
+        return tf.nn.max_pool2d(x, operator.pool, operator.stride, "VALID")
+
+    return apply
+
+
+def linear_function(operator):
+    """
+    A TensorFlow function for an operator of the graph.
+
+    Parameters
+    ----------
+    operator : ConvOperator, MaxPool or OperatorChain
+
+    Returns
+    -------
+    function : callable
+        From (n, H, W, C) to (n, Ho, Wo, Co) tensors.
+
+    Raises
+    ------
+    NotImplementedError
+        For operators that tf.nn.conv2d does not compute.
+    """
+    if isinstance(operator, OperatorChain):
+        functions = [linear_function(part) for part in operator.operators]
+
+        def chain(x):
+            for function in functions:
+                x = function(x)
+            return x
+
+        return chain
+    makers = {ConvOperator: _convolution, MaxPool: _maximum}
+    if type(operator) not in makers:
+        raise NotImplementedError(f"DenseNetwork: a {operator.kind} is not supported.")
+    function = makers[type(operator)](operator)
+    return lambda x: function(tf.reshape(x, (-1, *operator.input_shape)))
+
+
+# The network
+
+
+class DenseNetwork:
+    """
+    A converted network of ASN neurons with a constant image, as dense TensorFlow.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.layer_graph.LayerGraph`
+    m_f : float
+        Precision of all neurons.
+    schedule : {"synchronous", "pipelined"}
+    xla : bool
+        Whether to compile the whole loop with XLA.
+    """
+
+    def __init__(self, graph, m_f=0.1, schedule="synchronous", xla=False):
+        self.graph, self.m_f, self.schedule = graph, np.float32(m_f), schedule
+        self.h = np.float32(spike_height(m_f))
+        self.inputs = inputs_of(graph, "current")
+        self._drives = drives_of(graph, self.inputs, self.inputs, "current")
+        self._functions = {id(p): linear_function(p.operator) for p in graph.projections if self._is_used(p)}
+        self._bias = {name: tf.constant(p.bias, tf.float32) for name, p in graph.populations.items()}
+        self.spiking = [name for name, p in graph.populations.items() if p.kind == "spiking"]
+        self._loop = tf.function(self._run, jit_compile=xla)
+
+    def _is_used(self, projection):
+        """Projections of the stimulus are not: its constant drive is worked out once for each image."""
+        found = self.inputs.get(projection.target)
+        return found is not None and any(
+            projection is p for group in (found.spikes, found.current, found.membrane) for p in group
+        )
+
+    def encode(self, images):
+        """
+        The constant current that images drive into each population.
+
+        Parameters
+        ----------
+        images : (n, H, W, C) ndarray
+
+        Returns
+        -------
+        drives : dict of str to (n, H, W, C) tensor
+        """
+        shapes = {name: p.shape for name, p in self.graph.populations.items()}
+        return {
+            name: tf.constant(np.stack([drive(x).reshape(shapes[name]) for x in images]), tf.float32)
+            for name, drive in self._drives.items()
+        }
+
+    def run(self, images, n_steps, record=False):
+        """
+        Run a batch of images from rest.
+
+        Parameters
+        ----------
+        images : (n, H, W, C) ndarray
+        n_steps : int
+        record : bool
+            Whether to keep all spikes, which takes memory and time.
+
+        Returns
+        -------
+        S : (n, n_steps, classes) ndarray
+            Membrane of the first readout.
+        counts : dict of str to (n,) ndarray
+            Spikes of each spiking population.
+        spikes : dict of str to (n, n_steps, H, W, C) ndarray of bool
+            Empty unless recorded.
+        """
+        S, counts, spikes = self._loop(self.encode(images), n_steps, record)
+        S = S.numpy()[:, :, 0, 0].swapaxes(0, 1)
+        spikes = {name: np.moveaxis(value.numpy(), 0, 1) for name, value in spikes.items()}
+        return S, {name: value.numpy() for name, value in counts.items()}, spikes
+
+    def _initial_state(self, n):
+        names = {"spiking": ("S_dyn", "S_hat", "theta_dyn", "spikes"), "membrane": ("S_dyn",), "readout": ("S_dyn",)}
+        state = {}
+        for name, population in self.graph.populations.items():
+            found = self.inputs.get(name)
+            if found is None:
+                continue
+            variables = list(names.get(population.kind, ()))
+            if found.membrane:
+                variables.remove("S_dyn")
+            if found.spikes:
+                variables.append("I")
+            state[name] = {v: tf.zeros((n, *population.shape)) for v in variables}
+        return state
+
+    def _run(self, drives, n_steps, record):
+        n = next(iter(drives.values())).shape[0]
+        state = self._initial_state(n)
+        readout = tf.TensorArray(tf.float32, n_steps, element_shape=(None, *self.graph.readouts[0].shape))
+        rasters = {
+            name: tf.TensorArray(tf.bool, n_steps, element_shape=(None, *self.graph.populations[name].shape))
+            for name in (self.spiking if record else ())
+        }
+        counts = {name: tf.zeros(n) for name in self.spiking}
+        for step in tf.range(n_steps):
+            state, S = self._step(state, drives)
+            readout = readout.write(step, S)
+            counts = {name: counts[name] + tf.reduce_sum(state[name]["spikes"], (1, 2, 3)) for name in self.spiking}
+            rasters = {name: array.write(step, state[name]["spikes"] > 0) for name, array in rasters.items()}
+        return readout.stack(), counts, {name: array.stack() for name, array in rasters.items()}
+
+    def _step(self, state, drives):
+        """One step of all populations, in the order of the layers."""
+        new, potential, current = {}, {}, {}
+        for name, population in self.graph.populations.items():
+            found = self.inputs.get(name)
+            if found is None:
+                continue
+            now = dict(state[name])
+            spikes_of = new if self.schedule == "synchronous" else state
+            terms = []
+            if found.spikes:
+                arriving = [self._functions[id(p)](spikes_of[p.source]["spikes"]) for p in found.spikes]
+                arriving = [tf.reshape(a, tf.shape(now["I"])) for a in arriving]
+                now["I"] = now["I"] * decay(TAU_BETA) + self.h * tf.add_n(arriving)
+                terms.append(now["I"])
+            terms += [
+                tf.reshape(self._functions[id(p)](current[p.source]), (-1, *population.shape)) for p in found.current
+            ]
+            if name in drives:
+                terms.append(drives[name])
+            if population.kind == "junction":
+                current[name] = tf.add_n(terms)
+            else:
+                membrane = [self._functions[id(p)](potential[p.source]) for p in found.membrane]
+                potential[name] = self._neuron(population, now, terms, membrane)
+            new[name] = now
+        return new, potential[self.graph.readouts[0].name]
+
+    def _neuron(self, population, now, terms, membrane):
+        """Update the state of a population in place; returns S."""
+        if membrane:  # pooled: the potential of another population, whose bias it holds already
+            S = tf.reshape(tf.add_n(membrane), (-1, *population.shape))
+        else:
+            e = decay(TAU_READOUT if population.kind == "readout" else TAU_PHI)
+            now["S_dyn"] = (1 - e) * tf.add_n(terms) + e * now["S_dyn"]
+            S = now["S_dyn"]
+        S = S + self._bias[population.name]
+        if population.kind == "spiking":
+            S_hat = now["S_hat"] * decay(TAU_ETA)
+            theta = self.m_f + now["theta_dyn"]
+            spikes = tf.cast(S - S_hat > theta / 2, tf.float32)
+            now["S_hat"] = S_hat + theta * spikes
+            now["theta_dyn"] = (now["theta_dyn"] + self.m_f * theta * spikes) * decay(TAU_GAMMA)
+            now["spikes"] = spikes
+        return S
