@@ -80,6 +80,16 @@ def test_processes_give_the_same_result(snn, images):
     np.testing.assert_array_equal(one.states[layer]["S"], two.states[layer]["S"])
 
 
+def test_threads_give_the_same_result(model, images):
+    layer = names_of(model)[1]
+    one, two = (
+        bs.convert(model, device="cpp_standalone", threads=n, record={layer: ["spikes"]}).run(images, duration=40 * ms)
+        for n in (1, 2)
+    )
+    np.testing.assert_array_equal(one.output, two.output)
+    np.testing.assert_array_equal(one.raster(layer), two.raster(layer))
+
+
 def test_recordings(snn, images, model):
     result = snn.run(images[:2], duration=30 * ms)
     first, second = names_of(model)[:2]

@@ -110,7 +110,7 @@ class EventDrivenProjection(_Connection):
         self._add_table("w", kernel.transpose(2, 0, 1, 3), dtype)
         n_row_taps, n_column_taps, _, n_fan_channels = kernel.shape
         return {
-            "n_columns": n_columns, "n_channels": n_channels, "n_target_columns": n_target_columns,
+            "n_columns": n_columns, "n_channels": n_channels, "n_target_rows": Ho, "n_target_columns": n_target_columns,
             "n_target_channels": n_target_channels, "n_row_taps": n_row_taps, "n_column_taps": n_column_taps,
             "n_fan_channels": n_fan_channels, "contiguous": n_fan_channels == n_target_channels,
         }  # fmt: skip

@@ -94,6 +94,12 @@ MAIN = """
 """
 
 
+def _dispose(device_name, directory):
+    """Let go of a network's device and files when nobody holds the network any more."""
+    all_devices.pop(device_name, None)
+    rmtree(directory, ignore_errors=True)
+
+
 class StandaloneBackend:
     """
     Trials in compiled programs, several of them at once if asked for.
@@ -112,7 +118,7 @@ class StandaloneBackend:
         self._program = None
         self._objects = None
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
-        self._cleanup = weakref.finalize(self, rmtree, self.directory, ignore_errors=True)
+        weakref.finalize(self, _dispose, self._device_name, self.directory)
 
     def activate(self):
         """Make this network's device the active Brian2 device; objects added to the network must be made under it."""
@@ -149,6 +155,8 @@ class StandaloneBackend:
                 f"The network is compiled already and {', '.join(sorted(changed))} was added or removed since. Change the "
                 "network before its first run, or convert it anew."
             )
+        if not self._program.exists():  # the cache was cleared meanwhile
+            self._program = compiled_program(self.directory / "project")
         n_processes = max(1, min(processes, trials.n_trials))
         bounds = np.linspace(0, trials.n_trials, n_processes + 1).astype(int)
         chunks = []
@@ -209,7 +217,7 @@ class StandaloneBackend:
                 f"train_{name}.read((char*)&{array}[0], {array}.size()); }}"
                 for name, array in trains.items()
             ),
-            "SEED": "for (auto& generator : _random_generators) generator.seed(trial_seed);",
+            "SEED": "for (auto& generator : _random_generators) generator.seed(trial_seed++);",
             "NETWORK": network.name,
             "CLOCKS": " ".join(sorted(f"{clock.name}.t[0] = 0;" for clock in network._clocks)),
             "RECORDED": ", ".join(f"{self.device.get_array_name(m.variables['N'])}[0]" for m in monitors),

@@ -1,8 +1,10 @@
 {# State update and threshold test in one pass. Blocks of neurons are updated and tested first, in a loop that the
-   compiler can vectorise, and then searched for the few that spiked. #}
+   compiler can vectorise, and then searched for the few that spiked. Threads share the blocks out in their order, each
+   lists its spikes at the place of its first neuron, and the lists are moved together at the end. #}
 {# USES_VARIABLES { N } #}
 {% extends 'common_group.cpp' %}
 {% block extra_headers %}
+#include<algorithm>
 #include<cstring>
 {% endblock %}
 {% block maincode %}
@@ -12,11 +14,23 @@
 
     {% set _eventspace = get_array_name(eventspace_variable) %}
     const size_t _block_size = 512;
-    long _count = 0;
-    for (size_t _start=0; _start<N; _start+=_block_size)
+    {% if openmp_pragma('with_openmp') %}
+    const size_t _n_threads = {{openmp_pragma('get_num_threads')}};
+    const size_t _n_blocks = (N + _block_size - 1)/_block_size;
+    size_t _counts[{{openmp_pragma('get_num_threads')}}];
+    {{openmp_pragma('parallel')}}
+    {
+    const size_t _thread = {{openmp_pragma('get_thread_num')}};
+    const size_t _first = _n_blocks*_thread/_n_threads*_block_size;
+    const size_t _last = std::min((size_t)N, _n_blocks*(_thread + 1)/_n_threads*_block_size);
+    {% else %}
+    const size_t _first = 0, _last = N;
+    {% endif %}
+    size_t _count = _first;
+    for (size_t _start=_first; _start<_last; _start+=_block_size)
     {
         char _spiked[_block_size];
-        const size_t _size = N - _start < _block_size ? N - _start : _block_size;
+        const size_t _size = _last - _start < _block_size ? _last - _start : _block_size;
         // Each neuron has its own element of every array, which the compiler cannot see.
         #pragma GCC ivdep
         for (size_t _i=0; _i<_size; _i++)
@@ -42,7 +56,20 @@
             }
         }
     }
+    {% if openmp_pragma('with_openmp') %}
+    _counts[_thread] = _count - _first;
+    }
+    size_t _total = 0;
+    for (size_t _thread=0; _thread<_n_threads; _thread++)
+    {
+        const size_t _first = _n_blocks*_thread/_n_threads*_block_size;
+        std::memmove({{_eventspace}} + _total, {{_eventspace}} + _first, _counts[_thread]*sizeof({{_eventspace}}[0]));
+        _total += _counts[_thread];
+    }
+    {{_eventspace}}[N] = _total;
+    {% else %}
     {{_eventspace}}[N] = _count;
+    {% endif %}
 {% endblock %}
 
 {% block after_code %}
