@@ -1,0 +1,6 @@
+"""Prediction groups and the gates that they close on the input."""
+
+from brainsnn.feedback.gate import GATE_MODES, SQUASHES, PredictiveGate
+from brainsnn.feedback.settings import read_settings
+
+__all__ = ["GATE_MODES", "SQUASHES", "PredictiveGate", "read_settings"]

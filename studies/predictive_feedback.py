@@ -1,0 +1,374 @@
+"""What does a network save when it predicts its own input and blocks what it predicts right, and what does it cost?"""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+from common import ROOT, Study, write_atomically
+
+import brainsnn as bs
+from brainsnn.analysis import PALETTE, style
+from brainsnn.feedback import read_settings
+from brainsnn.stimuli import load_digits
+
+QUICK = {"n_images": 60, "epsilons": [0.1, 0.2], "chunk": 60}
+FULL = {"n_images": 1000, "epsilons": [0.05, 0.1, 0.15, 0.2], "chunk": 100}
+
+MODES = ("sticky", "dynamic", "graded")
+#: Epsilon at which the feedback network was trained, and which is compared with the plain network.
+EPSILON = 0.1
+PARTS = ("input", "forward", "feedback", "classifier")
+#: (name, gate mode, contrast) of the three objectives of the published code.
+OBJECTIVES = (("prediction", "none", False), ("blocking", "sticky", False), ("contrast", "sticky", True))
+#: Pixel values between which latencies are averaged.
+VALUE_BINS = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.01])
+N_SHOWN = 5
+SHORTER_TRIALS = (20, 30)
+
+
+def network(variant, device, mode=None, contrast=False, record=None):
+    """The shipped network of a variant, with a gate if a mode is given."""
+    path = ROOT / "weights" / f"digits_{variant}_if.keras"
+    settings = read_settings(path)
+    feedback = None
+    if mode is not None:
+        feedback = bs.PredictiveGate(
+            mode=mode,
+            epsilon=EPSILON,
+            squash=settings["squash"],
+            squash_step=settings["squash_step"],
+            contrast=contrast,
+        )
+    return bs.convert(
+        bs.load_model(path), neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], feedback=feedback,
+        device=device, record=record,
+    )  # fmt: skip
+
+
+def part_of(layer):
+    """Part of the network that a layer belongs to."""
+    kinds = {"input": "input", "conv": "forward", "pool": "forward", "dense": "classifier"}
+    return next((part for start, part in kinds.items() if layer.startswith(start)), "feedback")
+
+
+def measure(snn, images, labels, seed, chunk, n_steps):
+    """
+    Run a network on images, some at a time.
+
+    Returns
+    -------
+    measures : dict
+        ``accuracy`` (share), ``correct`` over time (n_steps,), spikes per image of each part, and with feedback ``error``
+        (squared error of the last prediction per image), ``blocked`` (share of the image's intensity that is blocked at each
+        step), ``latency`` (mean step of blocking by pixel value), ``never`` (share of these pixels never blocked).
+    """
+    parts, collected = dict.fromkeys(PARTS, 0.0), []
+    for first in range(0, len(images), chunk):
+        batch = images[first : first + chunk].astype(float)
+        result = snn.run(batch, duration=n_steps * bs.ms, seed=seed + first)
+        for layer, counts in result.spike_counts.items():
+            parts[part_of(layer)] += float(counts.sum())
+        found = {"correct": (result.output.argmax(-1) == labels[first : first + chunk, None]).astype(float)}
+        if snn.feedback is not None:
+            found |= gate_measures(result, batch)
+            if snn.feedback.contrast:
+                found["largest"] = result.states["input"]["largest"][..., 0]
+        collected.append(found)
+    measures = {part: count / len(images) for part, count in parts.items()}
+    measures["total"] = sum(measures.values())
+    for name in collected[0]:
+        values = np.concatenate([found[name] for found in collected])
+        # Where no pixel was ever blocked there is no latency.
+        known = np.isfinite(values)
+        total = np.where(known, values, 0).sum(axis=0)
+        measures[name] = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+    return measures | {"accuracy": measures["correct"][-1]}
+
+
+def gate_measures(result, images):
+    """Per image: error of the prediction, blocked intensity over time, latency and misses by pixel value."""
+    gate, values = result.gate, np.abs(images)
+    error = np.sum((result.predictions[:, -1] - images) ** 2, (1, 2, 3))
+    intensity = values.sum((1, 2, 3))[:, None]
+    blocked = np.sum(~gate * values[:, None], (2, 3, 4)) / intensity
+    closed = ~gate
+    first = np.where(closed.any(1), closed.argmax(1), np.nan)
+    latency, never = np.full((2, len(images), len(VALUE_BINS) - 1), np.nan)
+    for k, (low, high) in enumerate(zip(VALUE_BINS[:-1], VALUE_BINS[1:])):
+        for n in range(len(images)):
+            steps = first[n][(values[n] >= low) & (values[n] < high)]
+            if len(steps):
+                never[n, k] = np.isnan(steps).mean()
+            if np.isfinite(steps).any():
+                latency[n, k] = np.nanmean(steps)
+    return {"error": error, "blocked": blocked, "latency": latency, "never": never}
+
+
+def sweep(study, images, labels):
+    """All measurements: list of rows with name, mode, epsilon, contrast and the measures."""
+    p, rows = study.parameters, []
+
+    def add(name, variant, mode, epsilon, contrast=False, n_steps=None):
+        n_steps = n_steps or read_settings(ROOT / "weights" / "digits_feedback_if.keras")["steps"]
+
+        def run():
+            key = variant, mode, contrast
+            if key not in networks:
+                # One neuron's copy of the largest value still open tells of the contrast.
+                record = {"input": {"largest": [0]}} if contrast else None
+                networks[key] = network(variant, study.device, mode, contrast, record)
+            snn = networks[key]
+            if np.isfinite(epsilon):
+                snn.set_parameters("input", epsilon=epsilon)
+            return measure(snn, images, labels, study.seed, p.chunk, n_steps)
+
+        measures = study.unit(f"{name} {epsilon}", run)
+        measures = {key: value if value.ndim else float(value) for key, value in measures.items()}
+        rows.append({"network": name, "mode": mode or "", "epsilon": epsilon, "contrast": contrast, **measures})
+
+    networks = {}
+    jobs = [("plain", "plain", None, np.nan, False), ("open", "feedback", "none", np.nan, False)]
+    jobs += [(mode, "feedback", mode, epsilon, False) for mode in MODES for epsilon in (0.0, *p.epsilons)]
+    jobs += [("contrast, open", "feedback", "none", np.nan, True)]
+    jobs += [("contrast", "feedback", "sticky", epsilon, True) for epsilon in p.epsilons]
+    if EPSILON not in p.epsilons:
+        jobs += [(mode, "feedback", mode, EPSILON, False) for mode in MODES]
+        jobs += [("contrast", "feedback", "sticky", EPSILON, True)]
+    # The control: without feedback, but with shorter trials.
+    jobs += [(f"plain, {n} steps", "plain", None, np.nan, False, n) for n in SHORTER_TRIALS]
+    for job in study.progress(jobs, "network"):
+        add(*job)
+    return rows
+
+
+def pick(rows, network, epsilon=None):
+    """The row of a network, at an epsilon."""
+    found = [r for r in rows if r["network"] == network and (epsilon is None or np.isclose(r["epsilon"], epsilon))]
+    return found[0]
+
+
+def plot_trade_offs(rows):
+    """Accuracy, input spikes and total spikes against epsilon, a line for each gate."""
+    plain, opened = pick(rows, "plain"), pick(rows, "open")
+    with style():
+        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.4), layout="constrained")
+        for mode, colour in zip((*MODES, "contrast"), PALETTE):
+            own = sorted((r for r in rows if r["network"] == mode), key=lambda r: r["epsilon"])
+            epsilon = [r["epsilon"] for r in own]
+            label = "sticky, contrast" if mode == "contrast" else mode
+            line = dict(color=colour, marker="o", linestyle=":" if mode == "contrast" else "-")
+            axes[0].plot(epsilon, [100 * r["accuracy"] for r in own], **line, label=label)
+            axes[1].plot(epsilon, [r["input"] / opened["input"] for r in own], **line)
+            axes[2].plot(epsilon, [r["total"] / plain["total"] for r in own], **line)
+        lines = ((opened, "gate open", "0.3"), (plain, "no feedback", "0.65"))
+        for ax, value in zip(axes, ("accuracy", "input", "total")):
+            for row, label, colour in lines:
+                unit = {"accuracy": 0.01, "input": opened["input"], "total": plain["total"]}[value]
+                ax.axhline(row[value] / unit, color=colour, linestyle="--", linewidth=1, zorder=0, label=label)
+            ax.set_xlabel("epsilon")
+        for ax in axes[1:]:
+            ax.set_ylim(0, None)
+        axes[0].set(ylabel="accuracy (%)", title="Accuracy")
+        axes[1].set(ylabel="input spikes / those of the open gate", title="Input spikes")
+        axes[2].set(ylabel="all spikes / those without feedback", title="All spikes, feedback included")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+def plot_parts(rows):
+    """Spikes per image by part of the network, a bar for each network."""
+    chosen = [pick(rows, name) for name in ("plain", f"plain, {SHORTER_TRIALS[0]} steps", "open")]
+    chosen += [pick(rows, mode, EPSILON) for mode in (*MODES, "contrast")]
+    names = [
+        "no\nfeedback",
+        f"the same,\n{SHORTER_TRIALS[0]} steps",
+        "gate open",
+        "sticky",
+        "dynamic",
+        "graded",
+        "sticky,\ncontrast",
+    ]
+    with style():
+        figure, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
+        base = np.zeros(len(chosen))
+        for part, colour in zip(PARTS, PALETTE):
+            height = np.array([float(row[part]) for row in chosen])
+            ax.bar(names, height, bottom=base, color=colour, width=0.65, label=part)
+            base += height
+        for k, row in enumerate(chosen):
+            ax.text(k, base[k], f"{100 * row['accuracy']:.1f} %", ha="center", va="bottom", fontsize=9)
+        ax.set(
+            ylabel="spikes per image", title=f"Where the spikes are, epsilon = {EPSILON:g}; accuracy on top of the bars"
+        )
+        ax.margins(y=0.12)
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), reverse=True)
+    return figure
+
+
+def plot_latency(rows):
+    """Blocked intensity over time, and when and whether pixels of a value are blocked."""
+    centres = 0.5 * (VALUE_BINS[:-1] + np.minimum(VALUE_BINS[1:], 1))
+    with style():
+        figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.2), layout="constrained")
+        for mode, colour in zip((*MODES, "contrast"), PALETTE):
+            row = pick(rows, mode, EPSILON)
+            label = "sticky, contrast" if mode == "contrast" else mode
+            # The contrast changes little: dots, so that the line below shows.
+            line = dict(color=colour, label=label, linestyle=":" if mode == "contrast" else "-")
+            axes[0].plot(100 * row["blocked"], **line)
+            axes[1].plot(centres, row["latency"], marker="o", **line)
+            axes[2].plot(centres, 100 * row["never"], marker="o", **line)
+        axes[0].set(xlabel="step", ylabel="blocked intensity (%)", title="Blocked input over time", ylim=(0, 100))
+        axes[1].set(xlabel="pixel value", ylabel="first blocked step", title="Latency of blocking", ylim=(0, None))
+        axes[2].set(xlabel="pixel value", ylabel="pixels (%)", title="Never blocked", ylim=(0, 100))
+        axes[0].legend(loc="upper left")
+    return figure
+
+
+def example_run(study, images):
+    """Predictions, gate and input spikes of a few images with the sticky gate, (n, n_steps, H, W) each."""
+    snn = network("feedback", study.device, "sticky", record={"input": ["spikes"]})
+    steps = read_settings(ROOT / "weights" / "digits_feedback_if.keras")["steps"]
+    result = snn.run(images.astype(float), duration=steps * bs.ms, seed=study.seed)
+    return {
+        "images": images[..., 0],
+        "predictions": result.predictions[..., 0],
+        "blocked": ~result.gate[..., 0],
+        "spikes": result.raster("input")[..., 0],
+    }
+
+
+def plot_frames(example, image=0):
+    """Input spikes, prediction and blocked pixels of one image at several steps."""
+    n_steps = example["predictions"].shape[1]
+    steps = np.unique(np.linspace(0, n_steps - 1, 9).astype(int))
+    with style():
+        figure, axes = plt.subplots(3, len(steps) + 1, figsize=(10.5, 3.7), layout="constrained")
+        for ax in axes.flat:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        axes[1, 0].imshow(example["images"][image], cmap="gray", vmin=0, vmax=1)
+        axes[1, 0].set_title("image")
+        for row, title in enumerate(("input spikes", "prediction", "blocked")):
+            axes[row, 1].set_ylabel(title)
+        for k, t in enumerate(steps, 1):
+            axes[0, k].set_title(f"step {t}")
+            axes[0, k].imshow(example["spikes"][image, t], cmap="gray", vmin=0, vmax=1)
+            axes[1, k].imshow(example["predictions"][image, t], cmap="gray", vmin=0, vmax=1)
+            axes[2, k].imshow(blocked_picture(example, image, t), vmin=0, vmax=1)
+    return figure
+
+
+def blocked_picture(example, image, t):
+    """The image in gray, blocked pixels tinted: (H, W, 3)."""
+    gray = np.repeat(example["images"][image][..., None], 3, axis=2)
+    tint = np.array([0.84, 0.37, 0.0])
+    blocked = example["blocked"][image, t][..., None]
+    return np.where(blocked, 0.35 * gray + 0.65 * tint * (0.25 + 0.75 * gray), gray)
+
+
+def animated_gif(example, scale=4):
+    """Bytes of a GIF: for each image a row of input spikes, prediction and blocked pixels, a frame for each step."""
+    from PIL import Image
+
+    frames = []
+    for t in range(example["predictions"].shape[1]):
+        rows = []
+        for n in range(len(example["images"])):
+            panels = [example["images"][n], example["spikes"][n, t], example["predictions"][n, t]]
+            panels = [np.repeat(np.clip(panel, 0, 1)[..., None], 3, axis=2) for panel in panels]
+            panels.append(blocked_picture(example, n, t))
+            rows.append(np.hstack([np.pad(panel, ((1, 1), (1, 1), (0, 0)), constant_values=0.3) for panel in panels]))
+        picture = np.rint(255 * np.vstack(rows)).astype(np.uint8)
+        picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+        frames.append(Image.fromarray(picture))
+    buffer = io.BytesIO()
+    durations = [120] * (len(frames) - 1) + [1500]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return buffer.getvalue()
+
+
+def objectives_table(rows):
+    """The three objectives of the published code: accuracy, prediction error, spikes, blocked share."""
+    opened, plain, table = pick(rows, "open"), pick(rows, "plain"), []
+    for name, mode, contrast in OBJECTIVES:
+        row = opened if mode == "none" else pick(rows, "contrast" if contrast else mode, EPSILON)
+        table.append({
+            "objective": name,
+            "accuracy_percent": 100 * row["accuracy"],
+            "squared_error_per_image": row["error"],
+            "input_spikes_saved_percent": 100 * (1 - row["input"] / opened["input"]),
+            "total_spikes": row["total"],
+            "total_against_no_feedback": row["total"] / plain["total"],
+            "blocked_intensity_at_the_end_percent": 100 * row["blocked"][-1],
+            "brightest_open_pixel_at_half_time": row["largest"][len(row["largest"]) // 2] if contrast else np.nan,
+            "brightest_open_pixel_at_the_end": row["largest"][-1] if contrast else np.nan,
+        })  # fmt: skip
+    return table
+
+
+def report(study, rows):
+    """The headline numbers."""
+    plain, opened, sticky = pick(rows, "plain"), pick(rows, "open"), pick(rows, "sticky", EPSILON)
+    for variant in ("plain", "feedback"):
+        measures = read_settings(ROOT / "weights" / f"digits_{variant}_if.keras")["measures"]
+        study.report(f"accuracy of the ANN, {variant} (%)", 100 * measures["ann"]["first_stage_accuracy"])
+    for title, row in (("no feedback", plain), ("gate open", opened), ("sticky", sticky)):
+        study.report(f"accuracy of the SNN, {title} (%)", 100 * float(row["accuracy"]))
+        study.report(f"spikes per image, {title}", float(row["total"]))
+    saved = {r["network"] + f" {r['epsilon']:g}": 1 - r["input"] / opened["input"] for r in rows if r["mode"] in MODES}
+    study.report("input spikes saved by the sticky gate (%)", 100 * float(saved[f"sticky {EPSILON:g}"]))
+    equal = {
+        name: share for name, share in saved.items()
+        for r in rows if f"{r['network']} {r['epsilon']:g}" == name and r["accuracy"] >= opened["accuracy"] - 0.005
+    }  # fmt: skip
+    if equal:
+        best = max(equal, key=equal.get)
+        study.report("most input spikes saved within 0.5 points (%)", 100 * float(equal[best]), f"most input spikes saved "
+                     f"within 0.5 points of the open gate: {100 * float(equal[best]):.1f} %, {best}")  # fmt: skip
+    for n in SHORTER_TRIALS:
+        row = pick(rows, f"plain, {n} steps")
+        study.report(
+            f"total of {n} steps without feedback against all steps",
+            float(row["total"] / plain["total"]),
+            f"no feedback, {n} steps: accuracy {100 * row['accuracy']:.1f} %, {row['total'] / plain['total']:.3f} of the spikes",
+        )
+    study.report("total with sticky gate against the open gate", float(sticky["total"] / opened["total"]))
+    study.report("total with sticky gate against no feedback", float(sticky["total"] / plain["total"]))
+    study.report("total with open gate against no feedback", float(opened["total"] / plain["total"]))
+
+
+def main(argv=None):
+    """Run the study."""
+    with Study("predictive_feedback", __doc__, QUICK, FULL, argv) as study:
+        images, labels = load_digits("test")
+        images, labels = images[: study.parameters.n_images], labels[: study.parameters.n_images]
+        rows = sweep(study, images, labels)
+        example = study.unit("example", example_run, study, images[:N_SHOWN])
+        vectors = {"correct", "blocked", "latency", "never", "largest"}
+        study.table([{k: v for k, v in row.items() if k not in vectors} for row in rows])
+        study.table(objectives_table(rows), "objectives")
+        study.table(latency_rows(rows), "latency")
+        study.figure(plot_trade_offs(rows), "accuracy_and_spikes")
+        study.figure(plot_parts(rows), "spikes_by_part")
+        study.figure(plot_latency(rows), "latency")
+        study.figure(plot_frames(example), "prediction_over_time")
+        with write_atomically(study.folder / "prediction_over_time.gif") as file:
+            file.write(animated_gif(example))
+        study.files.append("prediction_over_time.gif")
+        report(study, rows)
+
+
+def latency_rows(rows):
+    """Latency and misses by pixel value, a row for each gate, epsilon and range of values."""
+    return [
+        {"network": r["network"], "epsilon": r["epsilon"], "value_from": low, "value_to": min(high, 1.0),
+         "first_blocked_step": r["latency"][k], "never_blocked": r["never"][k]}
+        for r in rows if r["mode"] not in ("", "none")
+        for k, (low, high) in enumerate(zip(VALUE_BINS[:-1], VALUE_BINS[1:]))
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

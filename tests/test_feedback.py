@@ -1,0 +1,171 @@
+"""Predictive feedback: spike for spike equal to a dense simulator, and what a gate can be told."""
+
+import numpy as np
+import pytest
+from dense_feedback_reference import balanced_thresholds, simulate_feedback
+
+import brainsnn as bs
+from brainsnn.feedback import read_settings
+
+keras = pytest.importorskip("keras")
+N_STEPS = 40
+SHAPE = (8, 8, 1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A narrow VGG5 with a generator, its weights mostly positive so that spikes get through to the pixels."""
+    from brainsnn.training.predictive_vgg import predictive_vgg
+
+    network = predictive_vgg(5, SHAPE, 4, width=1 / 16, dense=(6,))
+    rng = np.random.default_rng(3)
+    for layer in network.layers:
+        layer.set_weights([rng.normal(0.3, 0.5, w.shape) for w in layer.get_weights()])
+    return network
+
+
+@pytest.fixture(scope="module")
+def data(model):
+    """Images, spikes drawn from them, and balanced thresholds."""
+    rng = np.random.default_rng(0)
+    # Some values can be met exactly by a number of spikes, so that epsilon 0 blocks more than silent pixels.
+    exact = rng.choice([0.0, 0.25, 0.5, 1.0], (2, *SHAPE))
+    images = np.where(rng.random((2, *SHAPE)) < 0.5, exact, rng.random((2, *SHAPE)))
+    images[1, :2] *= -1
+    spikes = (rng.random((2, N_STEPS, *SHAPE)) < np.abs(images[:, None])) * np.sign(images[:, None])
+    # Lower than the usual 0.7, at which too little gets through to the pixels with a leak of 0.9.
+    thresholds = balanced_thresholds(model, np.abs(spikes), 0.4)
+    return images, spikes.astype(np.int8), thresholds
+
+
+def _network(model, thresholds, feedback, leak=1.0, **options):
+    spiking = {name: ["spikes"] for name in thresholds} | {"input": ["spikes"]}
+    options = {"device": "cpp_standalone", "dtype": "float64", **options}
+    return bs.convert(
+        model, neuron=bs.IF(leak=leak), thresholds=thresholds, feedback=feedback, record=spiking, **options
+    )
+
+
+def _assert_equal(result, expected, what=""):
+    for name, spikes in expected["spikes"].items():
+        raster = result.raster(name).reshape(spikes.shape)
+        assert np.array_equal(raster, spikes), f"{what}: {name} differs first in step {_first(raster, spikes)}"
+    assert np.array_equal(result.predictions, expected["predictions"]), what
+    assert np.array_equal(result.gate, expected["gate"]), what
+    np.testing.assert_allclose(result.output, expected["logits"], rtol=1e-9, atol=1e-9)
+
+
+def _first(a, b):
+    return int(np.flatnonzero((a != b).reshape(*a.shape[:2], -1).any((0, 2)))[0])
+
+
+@pytest.mark.parametrize("leak", [1.0, 0.9])
+@pytest.mark.parametrize("mode", ["sticky", "dynamic", "none"])
+def test_equal_to_dense_simulator(model, data, leak, mode):
+    images, spikes, thresholds = data
+    snn = _network(model, thresholds, bs.PredictiveGate(mode=mode), leak)
+    blocked = []
+    for epsilon in (0.0, 0.1, 0.2):
+        snn.set_parameters("input", epsilon=epsilon)
+        result = snn.run(spikes=spikes, images=images)
+        expected = simulate_feedback(model, spikes, images, thresholds, leak, epsilon, mode)
+        _assert_equal(result, expected, f"leak {leak}, epsilon {epsilon}, {mode}")
+        blocked.append(1 - result.gate.mean())
+        # The comparison is worth something only if every layer spikes and predictions rise.
+        assert all(spikes.any() for spikes in expected["spikes"].values())
+        assert expected["predictions"].max() >= 0.5
+    if mode == "none":
+        assert blocked == [0, 0, 0]
+    else:
+        assert 0 < blocked[0] < blocked[1] < blocked[2] < 1
+
+
+def test_equal_in_runtime_mode(model, data):
+    images, spikes, thresholds = data
+    snn = _network(model, thresholds, bs.PredictiveGate(epsilon=0.1), device="runtime")
+    result = snn.run(spikes=spikes[:1, :25], images=images[:1])
+    _assert_equal(result, simulate_feedback(model, spikes[:1, :25], images[:1], thresholds))
+
+
+def test_synapses_give_the_same_gate(model, data):
+    images, spikes, thresholds = data
+    snn = _network(model, thresholds, bs.PredictiveGate(epsilon=0.1), connectivity="synapses")
+    result = snn.run(spikes=spikes[:1, :25], images=images[:1])
+    _assert_equal(result, simulate_feedback(model, spikes[:1, :25], images[:1], thresholds))
+
+
+def test_gate_acts_one_step_after_the_prediction(model, data):
+    """In the first step all is open; in the second the pixels are closed whose value no spike at all predicts."""
+    images, spikes, thresholds = data
+    result = _network(model, thresholds, bs.PredictiveGate(epsilon=0.1)).run(spikes=spikes, images=images)
+    assert result.gate[:, 0].all()
+    assert np.array_equal(~result.gate[:, 1], np.abs(images) <= 0.1)
+    right = np.abs(result.predictions - images[:, None]) <= 0.1
+    ever = np.maximum.accumulate(right, axis=1)
+    assert np.array_equal(~result.gate[:, 1:], ever[:, :-1])
+
+
+def test_graded_gate_passes_the_share_of_the_error(model, data):
+    """With thresholds out of reach the prediction stays 0, hence the whole pixel is error and everything passes."""
+    images, _, thresholds = data
+    feedback = bs.PredictiveGate(mode="graded", epsilon=0.1)
+    silent = _network(model, {**thresholds, "prediction": 1e9}, feedback)
+    result = silent.run(images, duration=N_STEPS * bs.ms)
+    opened = result.states["input"]["is_open"].reshape(2, N_STEPS, *SHAPE)
+    np.testing.assert_allclose(opened[:, -1], np.abs(images) > 0.1, atol=1e-7)
+    active = _network(model, thresholds, feedback).run(images, duration=N_STEPS * bs.ms)
+    gate = active.states["input"]["is_open"].reshape(2, N_STEPS, *SHAPE)
+    error = np.abs(active.predictions[:, :-1] - images[:, None])
+    expected = np.where(error <= 0.1, 0, np.clip(error / (np.abs(images[:, None]) + 1e-9), 0, 1))
+    np.testing.assert_allclose(gate[:, 1:], expected, atol=1e-12)
+    assert active.spike_counts["input"].sum() < result.spike_counts["input"].sum()
+
+
+def test_contrast_scales_what_is_open_to_the_full_range(model, data):
+    """A dim image spikes as if its brightest pixel were 1; with 16 trials the rate has a standard error below 2%."""
+    _, _, thresholds = data
+    image = np.linspace(0.1, 0.5, 64).reshape(1, *SHAPE)
+    images = np.repeat(image, 16, axis=0)
+    plain = _network(model, thresholds, bs.PredictiveGate(mode="none"))
+    scaled = _network(model, thresholds, bs.PredictiveGate(mode="none", contrast=True))
+    rates = [
+        snn.run(images, duration=N_STEPS * bs.ms).spike_counts["input"].mean() / N_STEPS for snn in (plain, scaled)
+    ]
+    assert rates[0] == pytest.approx(image.sum(), rel=0.06)
+    # The first step has not been compared yet.
+    assert rates[1] == pytest.approx(image.sum() / 0.5, rel=0.08)
+
+
+def test_edited_gate(model, data):
+    """A gate that a user writes: it never closes on the upper half of the image."""
+    images, spikes, thresholds = data
+    feedback = bs.PredictiveGate(epsilon=0.2)
+    feedback = feedback.edit(
+        update=feedback.model.update.replace("is_open = 1 - is_blocked", "is_open = 1 - is_blocked*clip(i - 31, 0, 1)")
+    )
+    assert "i - 31" in str(feedback)
+    result = _network(model, thresholds, feedback).run(spikes=spikes, images=images)
+    assert result.gate[:, :, :4].all() and not result.gate[:, -1, 4:].all()
+
+
+def test_errors(model, data, tmp_path):
+    images, spikes, thresholds = data
+    with pytest.raises(ValueError, match="mode='stikcy'; choose one of"):
+        bs.PredictiveGate(mode="stikcy")
+    with pytest.raises(ValueError, match="squash"):
+        bs.PredictiveGate(squash="relu")
+    with pytest.raises(ValueError, match="epsilon"):
+        bs.PredictiveGate(epsilon=-0.1)
+    with pytest.raises(bs.UnknownNameError, match="Did you mean 'prediction'"):
+        bs.convert(model, neuron=bs.IF(), feedback=bs.PredictiveGate(output="predictions"))
+    with pytest.raises(bs.ConversionError, match="the input that it predicts"):
+        bs.convert(model, neuron=bs.IF(), feedback=bs.PredictiveGate(output="conv1"))
+    with pytest.raises(ValueError, match="encoder='current'"):
+        bs.convert(model, neuron=bs.IF(), encoder="current", feedback=bs.PredictiveGate())
+    snn = _network(model, thresholds, bs.PredictiveGate(record=False))
+    with pytest.raises(ValueError, match="the gate compares"):
+        snn.run(spikes=spikes)
+    with pytest.raises(ValueError, match="2 trains of spikes for 1 images"):
+        snn.run(spikes=spikes, images=images[:1])
+    with pytest.raises(FileNotFoundError, match="train_predictive"):
+        read_settings(tmp_path / "none.keras")
