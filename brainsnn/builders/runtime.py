@@ -3,6 +3,7 @@
 import numpy as np
 from brian2 import Network, SpikeMonitor, second, seed, set_device
 from brian2.core.base import BrianObject
+from brian2.devices.device import RuntimeDevice, get_device
 
 from brainsnn.builders.neurons import SpikingGroup
 from brainsnn.builders.trials import TrialRecord
@@ -58,7 +59,8 @@ class RuntimeBackend:
 
     def activate(self):
         """Make Brian2's runtime device the active one."""
-        set_device("runtime")
+        if not isinstance(get_device(), RuntimeDevice):
+            set_device("runtime")
 
     def set_values(self, group, variable, values):
         """Write an array into a group's variable, at once."""
@@ -87,6 +89,7 @@ class RuntimeBackend:
         on_trial : callable
             Called with the index and the `~brainsnn.builders.trials.TrialRecord` of each trial.
         """
+        self.activate()  # another network may have made its device the active one
         arrays = [variable for variables in state.values() for variable in variables.values()]
         if self._initial is None:
             self._initial = [variable.get_value().copy() for variable in arrays]
