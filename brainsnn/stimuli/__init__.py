@@ -1,5 +1,6 @@
 """Data sets and stimuli."""
 
 from brainsnn.stimuli.digits import load_cifar10, load_digits, load_mnist
+from brainsnn.stimuli.search import SearchScenes, load_search_scenes
 
-__all__ = ["load_cifar10", "load_digits", "load_mnist"]
+__all__ = ["SearchScenes", "load_cifar10", "load_digits", "load_mnist", "load_search_scenes"]

@@ -1,0 +1,442 @@
+"""What attention does to behaviour and to activity: detection, rates at the focus, latencies, representations."""
+
+import numpy as np
+
+from brainsnn.analysis.metrics import d_prime, dissimilarity_matrix, response_latency
+from brainsnn.errors import UnknownNameError
+
+__all__ = [
+    "TargetAUC",
+    "bootstrap_interval",
+    "detection_scores",
+    "firing_latency",
+    "focus_masks",
+    "focus_rates",
+    "layer_patterns",
+    "layer_rdm",
+    "rdm_fit",
+    "response_rate",
+    "target_auc",
+    "top_k_accuracy",
+]
+
+
+# Behaviour ------------------------------------------------------------------------------------------
+def top_k_accuracy(scores, targets, k=1):
+    """
+    Share of images whose target is among the k largest outputs.
+
+    Parameters
+    ----------
+    scores : (n, n_classes) array_like
+    targets : (n,) array_like of int
+    k : int, optional
+
+    Returns
+    -------
+    accuracy : float
+
+    See Also
+    --------
+    sklearn.metrics.top_k_accuracy_score
+    """
+    from sklearn.metrics import top_k_accuracy_score
+
+    scores = np.asarray(scores, dtype=float)
+    return float(top_k_accuracy_score(targets, scores, k=k, labels=np.arange(scores.shape[1])))
+
+
+class TargetAUC:
+    """
+    Area under the ROC curve of the target's output, for any resampling of the scenes.
+
+    For each class: scenes in which it is the target against scenes in which it is absent; where it is a distractor a scene is
+    left out. The mean over the classes. All pairs are compared once, so that a bootstrap sample costs a matrix product.
+
+    Parameters
+    ----------
+    scores : (n, n_classes) array_like
+    targets : (n,) array_like of int
+        Class of the target of each scene.
+    labels : (n, n_classes) array_like
+        1 for every class in the scene; the target alone by default.
+
+    Raises
+    ------
+    ValueError
+        If no class has both scenes with it as target and scenes without it.
+    """
+
+    def __init__(self, scores, targets, labels=None):
+        scores, targets = np.asarray(scores, dtype=float), np.asarray(targets)
+        present = targets[:, None] == np.arange(scores.shape[1])
+        absent = ~present if labels is None else np.asarray(labels) == 0
+        self.n_scenes = len(scores)
+        self.classes = []
+        for digit in range(scores.shape[1]):
+            with_it, without = np.flatnonzero(present[:, digit]), np.flatnonzero(absent[:, digit])
+            if len(with_it) and len(without):
+                difference = scores[with_it, digit][:, None] - scores[without, digit]
+                wins = ((difference > 0) + 0.5 * (difference == 0)).astype(np.float32)
+                self.classes.append((with_it, without, wins))
+        if not self.classes:
+            raise ValueError("TargetAUC: no class has scenes with and scenes without it.")
+
+    def __call__(self, indices=None):
+        """
+        The area for a sample of the scenes.
+
+        Parameters
+        ----------
+        indices : (n_sample,) array_like of int, optional
+            Scenes, with repetitions; all of them once by default.
+
+        Returns
+        -------
+        auc : float
+        """
+        times = np.ones(self.n_scenes) if indices is None else np.bincount(indices, minlength=self.n_scenes)
+        times = times.astype(np.float32)
+        areas = []
+        for with_it, without, wins in self.classes:
+            n_pairs = times[with_it].sum() * times[without].sum()
+            if n_pairs:
+                areas.append(times[with_it] @ wins @ times[without] / n_pairs)
+        return float(np.mean(areas)) if areas else float("nan")
+
+
+def target_auc(scores, targets, labels=None):
+    """
+    Area under the ROC curve of the target's output, mean over the classes; see `TargetAUC`.
+
+    Parameters
+    ----------
+    scores : (n, n_classes) array_like
+    targets : (n,) array_like of int
+    labels : (n, n_classes) array_like, optional
+
+    Returns
+    -------
+    auc : float
+        0.5 is chance.
+    """
+    return TargetAUC(scores, targets, labels)()
+
+
+def detection_scores(scores, targets, labels=None, criterion=0.5):
+    """
+    Hits, false alarms, d' and F1 of reporting each class whose output reaches a criterion.
+
+    Parameters
+    ----------
+    scores : (n, n_classes) array_like
+    targets : (n,) array_like of int
+        Class of the target of each scene.
+    labels : (n, n_classes) array_like, optional
+        1 for every class in the scene; the target alone by default.
+    criterion : float, optional
+
+    Returns
+    -------
+    scores : dict of str to float
+        ``hit_rate``, ``false_alarm_rate``, ``d_prime`` and ``f1``; distractors count neither as hits nor as false alarms.
+    """
+    from sklearn.metrics import f1_score
+
+    scores, targets = np.asarray(scores), np.asarray(targets)
+    target = targets[:, None] == np.arange(scores.shape[1])
+    absent = ~target if labels is None else np.asarray(labels) == 0
+    reported, counted = scores >= criterion, target | absent
+    hits, false_alarms = int(reported[target].sum()), int(reported[absent].sum())
+    return {
+        "hit_rate": hits / target.sum(),
+        "false_alarm_rate": false_alarms / absent.sum(),
+        "d_prime": d_prime(hits, int(target.sum()), false_alarms, int(absent.sum())),
+        "f1": float(f1_score(target[counted], reported[counted], zero_division=0)),
+    }
+
+
+def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, method="percentile", seed=0):
+    """
+    Bootstrap confidence interval of any statistic of a set of items, such as scenes.
+
+    Parameters
+    ----------
+    statistic : callable
+        Function of an array of indices of items (with repetitions) that gives a number. A difference between two conditions
+        that takes both from the same indices is a paired comparison.
+    n_items : int
+    n_resamples : int, optional
+    confidence : float, optional
+    method : {"percentile", "basic", "BCa"}, optional
+    seed : int, optional
+
+    Returns
+    -------
+    value, low, high : float
+        The statistic of all items, and its interval.
+
+    See Also
+    --------
+    scipy.stats.bootstrap
+    """
+    from scipy.stats import bootstrap
+
+    items = np.arange(n_items)
+    result = bootstrap(
+        (items,), statistic, n_resamples=n_resamples, vectorized=False, confidence_level=confidence, method=method,
+        random_state=np.random.default_rng(seed),
+    )  # fmt: skip
+    low, high = result.confidence_interval
+    if method == "percentile":  # a sample of few items may hold none of a kind, for which there is no value
+        tail = 50 * (1 - confidence)
+        low, high = np.nanpercentile(result.bootstrap_distribution, [tail, 100 - tail])
+    return float(statistic(items)), float(low), float(high)
+
+
+# Activity ------------------------------------------------------------------------------------------
+def focus_masks(shape, centers, width):
+    """
+    Which places of a layer lie within one standard deviation of a cue.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W, C) of the layer, or (H, W).
+    centers : (n, 2) array_like
+        Cues as (row, column) in fractions.
+    width : float or (row, column)
+        Standard deviation of the field in fractions.
+
+    Returns
+    -------
+    inside : (n, H, W) ndarray of bool
+        The place nearest to the cue always is inside, however coarse the layer.
+    """
+    centers = np.atleast_2d(np.asarray(centers, dtype=float))
+    widths = np.broadcast_to(np.asarray(width, dtype=float), 2)
+    rows, cols = (
+        ((np.arange(n) + 0.5) / n - centers[:, axis, None]) / widths[axis] for axis, n in enumerate(shape[:2])
+    )
+    distance = np.hypot(rows[:, :, None], cols[:, None, :])
+    return (distance <= 1) | (distance == distance.min(axis=(1, 2), keepdims=True))
+
+
+def _spikes_in(result, layer, start, stop):
+    """For each image the (neurons, steps) of the recorded spikes in [start, stop) ms, and the duration in seconds."""
+    if layer not in result.spikes:
+        fix = f"Convert with record={{{layer!r}: ['spikes']}} to have them."
+        raise UnknownNameError(layer, result.spikes, "recorded spikes", fix)
+    first = int(np.ceil(start / (result.dt * 1e3) - 1e-9))
+    last = result.n_steps if stop is None else int(np.ceil(stop / (result.dt * 1e3) - 1e-9))
+    if not 0 <= first < last <= result.n_steps:
+        raise ValueError(
+            f"{layer}: {start} to {stop} ms is no part of a trial of {result.n_steps * result.dt * 1e3:g} ms."
+        )
+    kept = [(steps >= first) & (steps < last) for _, steps in result.spikes[layer]]
+    trains = [(neurons[keep], steps[keep]) for (neurons, steps), keep in zip(result.spikes[layer], kept)]
+    return trains, (last - first) * result.dt
+
+
+def focus_rates(result, layer, centers, width, start=0.0, stop=None):
+    """
+    Mean firing rates inside and outside of the focus of attention.
+
+    Parameters
+    ----------
+    result : `~brainsnn.builders.result.Result`
+        With the spikes of all neurons of the layer.
+    layer : str
+    centers : (n, 2) or (2,) array_like
+        Cue of each image, or one for all, as (row, column) in fractions.
+    width : float or (row, column)
+        Standard deviation of the field; the focus is what lies within it.
+    start, stop : float, optional
+        Part of the trial in ms.
+
+    Returns
+    -------
+    inside, outside : (n,) ndarray
+        In Hz; NaN outside where the focus covers the layer.
+
+    Raises
+    ------
+    UnknownNameError
+        If the spikes of the layer were not recorded.
+    ValueError
+        If the part of the trial is empty.
+    """
+    trains, seconds = _spikes_in(result, layer, start, stop)
+    shape = result.shapes[layer]
+    masks = np.broadcast_to(focus_masks(shape, centers, width), (len(trains), *shape[:2]))
+    rates = np.full((2, len(trains)), np.nan)
+    for k, (neurons, _) in enumerate(trains):
+        places = np.bincount(neurons // shape[2], minlength=shape[0] * shape[1]).reshape(shape[:2])
+        for row, mask in enumerate((masks[k], ~masks[k])):
+            if mask.any():
+                rates[row, k] = places[mask].sum() / (mask.sum() * shape[2] * seconds)
+    return rates[0], rates[1]
+
+
+def response_rate(result, layer, masks=None):
+    """
+    Firing rate of a population over time, for each image.
+
+    Parameters
+    ----------
+    result : `~brainsnn.builders.result.Result`
+    layer : str
+    masks : (n, H, W) array_like of bool, optional
+        Places whose neurons count, all by default.
+
+    Returns
+    -------
+    rate : (n, n_steps) ndarray
+        In Hz.
+
+    Raises
+    ------
+    UnknownNameError
+        If the spikes of the layer were not recorded.
+    """
+    trains, _ = _spikes_in(result, layer, 0.0, None)
+    shape = result.shapes[layer]
+    rate = np.zeros((len(trains), result.n_steps))
+    for k, (neurons, steps) in enumerate(trains):
+        n_neurons = np.prod(shape)
+        if masks is not None:
+            mask = np.asarray(masks[k], dtype=bool).ravel()
+            steps, n_neurons = steps[mask[neurons // shape[2]]], mask.sum() * shape[2]
+        rate[k] = np.bincount(steps, minlength=result.n_steps) / (n_neurons * result.dt)
+    return rate
+
+
+def firing_latency(result, layer, baseline, masks=None, smoothing=8.0, percentile=99.99):
+    """
+    When the firing of a population sets in, for each image.
+
+    Parameters
+    ----------
+    result : `~brainsnn.builders.result.Result`
+        With the spikes of all neurons of the layer.
+    layer : str
+    baseline : (float, float)
+        First and last time of the baseline in ms.
+    masks : (n, H, W) array_like of bool, optional
+        Places whose neurons count, all by default.
+    smoothing, percentile : float, optional
+        See `~brainsnn.analysis.metrics.response_latency`, which has the definition.
+
+    Returns
+    -------
+    latency : (n,) ndarray
+        In ms from the start of the trial; NaN where no peak stands out.
+
+    References
+    ----------
+    Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+    """
+    rates = response_rate(result, layer, masks)
+    return np.array([response_latency(rate, result.times, baseline, smoothing, percentile) for rate in rates])
+
+
+# Representations -----------------------------------------------------------------------------------
+def layer_patterns(result, layer, start=0.0, stop=None, masks=None):
+    """
+    Firing rate of each channel of a layer, averaged over places: the pattern that an image evokes, wherever its object is.
+
+    Parameters
+    ----------
+    result : `~brainsnn.builders.result.Result`
+        With the spikes of all neurons of the layer.
+    layer : str
+    start, stop : float, optional
+        Part of the trial in ms.
+    masks : (n, H, W) array_like of bool, optional
+        Places that count, all by default.
+
+    Returns
+    -------
+    patterns : (n, C) ndarray
+        In Hz.
+    """
+    trains, seconds = _spikes_in(result, layer, start, stop)
+    shape = result.shapes[layer]
+    patterns = np.zeros((len(trains), shape[2]))
+    for k, (neurons, _) in enumerate(trains):
+        n_places = shape[0] * shape[1]
+        if masks is not None:
+            mask = np.asarray(masks[k], dtype=bool).ravel()
+            neurons, n_places = neurons[mask[neurons // shape[2]]], mask.sum()
+        patterns[k] = np.bincount(neurons % shape[2], minlength=shape[2]) / (n_places * seconds)
+    return patterns
+
+
+def rdm_fit(rdm, model, method="spearman"):
+    """
+    How well a model explains a representational dissimilarity matrix.
+
+    Parameters
+    ----------
+    rdm : (n, n) array_like
+        Such as from `~brainsnn.analysis.metrics.dissimilarity_matrix`.
+    model : (n, n) array_like, or (n,) array_like of classes
+        Predicted dissimilarities; classes predict 0 within and 1 between classes.
+    method : {"spearman", "kendall", "pearson"}, optional
+        Correlation over the pairs of items above the diagonal.
+
+    Returns
+    -------
+    fit : float
+        NaN if one of the two has no variance.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    References
+    ----------
+    Nili, Wingfield, Walther, Su, Marslen-Wilson, Kriegeskorte (2014), PLoS Comput. Biol. 10:e1003553.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis.attention_metrics import rdm_fit
+    >>> rdm_fit([[0, 0.1, 1], [0.1, 0, 0.9], [1, 0.9, 0]], [0, 0, 1], method="pearson") > 0.99
+    True
+    """
+    from scipy import stats
+
+    rdm, model = np.asarray(rdm, dtype=float), np.asarray(model)
+    if model.ndim == 1:
+        model = (model[:, None] != model[None]).astype(float)
+    if rdm.shape != model.shape or rdm.ndim != 2:
+        raise ValueError(f"rdm_fit: a matrix of shape {rdm.shape} and a model of {model.shape}.")
+    pairs = np.triu_indices(len(rdm), 1)
+    observed, predicted = rdm[pairs], model[pairs]
+    valid = np.isfinite(observed) & np.isfinite(predicted)
+    observed, predicted = observed[valid], predicted[valid]
+    if len(observed) < 3 or np.ptp(observed) == 0 or np.ptp(predicted) == 0:
+        return float("nan")
+    correlate = {"spearman": stats.spearmanr, "kendall": stats.kendalltau, "pearson": stats.pearsonr}[method]
+    return float(correlate(observed, predicted).statistic)
+
+
+def layer_rdm(result, layer, start=0.0, stop=None, masks=None):
+    """
+    Representational dissimilarity matrix of the images in one layer.
+
+    Parameters
+    ----------
+    result : `~brainsnn.builders.result.Result`
+    layer : str
+    start, stop : float, optional
+        Part of the trial in ms.
+    masks : (n, H, W) array_like of bool, optional
+        Places that count, all by default.
+
+    Returns
+    -------
+    rdm : (n, n) ndarray
+    """
+    return dissimilarity_matrix(layer_patterns(result, layer, start, stop, masks))

@@ -1,0 +1,16 @@
+"""Attention fields and the neuron parameters that they change."""
+
+from brainsnn.attention.fields import ArrayField, FeatureField, Field, GaussianField, ProductField
+from brainsnn.attention.mechanisms import Attention, SpatialAttention
+from brainsnn.attention.timing import switchable
+
+__all__ = [
+    "ArrayField",
+    "Attention",
+    "FeatureField",
+    "Field",
+    "GaussianField",
+    "ProductField",
+    "SpatialAttention",
+    "switchable",
+]

@@ -1,0 +1,383 @@
+"""Attention fields: where in a layer attention is directed, as a modulation around zero."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+__all__ = ["Field", "GaussianField", "ArrayField", "FeatureField", "ProductField"]
+
+#: Decimals to which the modulation is rounded, as in the published model.
+DECIMALS = 4
+SHAPES = ("oval", "cross")
+
+
+class Field(ABC):
+    """
+    A non-negative envelope over the neurons of a layer, for one image or one for each image.
+
+    Fields multiply: ``GaussianField(...) * FeatureField(...)`` attends to features at a place.
+
+    Attributes
+    ----------
+    n_images : int or None
+        Number of images for which the field differs; None if it is the same for all.
+    """
+
+    n_images = None
+
+    @abstractmethod
+    def envelope(self, shape, image=0, layer=None):
+        """
+        The envelope E of a layer.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (H, W, C) of the layer.
+        image : int, optional
+            Index of the image.
+        layer : str, optional
+            Name of the layer, for fields that differ from layer to layer.
+
+        Returns
+        -------
+        envelope : ndarray
+            Broadcasts to (H, W, C).
+        """
+
+    def modulation(self, shape, image=0, layer=None):
+        """
+        The modulation R = E/mean(E) - 1 of a layer, rounded to 1e-4.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (H, W, C) of the layer.
+        image : int, optional
+            Index of the image.
+        layer : str, optional
+            Name of the layer.
+
+        Returns
+        -------
+        modulation : ndarray
+            Broadcasts to (H, W, C). Its mean over the layer is 0, but for the rounding; a layer of one neuron has 0.
+
+        Raises
+        ------
+        ValueError
+            If the envelope is nowhere positive, negative somewhere, or not finite.
+        """
+        envelope = np.asarray(self.envelope(shape, image, layer), dtype=float)
+        mean = envelope.mean()
+        if not np.isfinite(envelope).all() or envelope.min() < 0 or mean <= 0:
+            raise ValueError(
+                f"{type(self).__name__}: an attention field must be finite, nowhere negative and somewhere positive; over a "
+                f"layer of {tuple(shape)} it goes from {envelope.min():g} to {envelope.max():g}."
+            )
+        return np.round(envelope / mean - 1, DECIMALS)
+
+    def for_layers(self, name_of):
+        """
+        The same field with the names of its layers resolved.
+
+        Parameters
+        ----------
+        name_of : callable
+            From a layer's name to that of its population.
+
+        Returns
+        -------
+        field : `Field`
+        """
+        return self
+
+    def __mul__(self, other):
+        if not isinstance(other, Field):
+            return NotImplemented
+        return ProductField(self, other)
+
+    def plot(self, image=None, index=0, shape=None, layer=None, ax=None, alpha=0.45, colorbar=True, limit=None):
+        """
+        Draw the modulation over an image.
+
+        Parameters
+        ----------
+        image : (H, W) or (H, W, C) array_like, optional
+            Drawn in gray (or colour) below the field.
+        index : int, optional
+            Which of the images the field is for.
+        shape : tuple of int, optional
+            (H, W) at which the field is evaluated: that of the image, or (64, 64).
+        layer : str, optional
+            Name of the layer, for fields that differ from layer to layer.
+        ax : `~matplotlib.axes.Axes`, optional
+        alpha : float, optional
+            Opacity of the field where there is an image.
+        colorbar : bool, optional
+        limit : float, optional
+            Modulation at the ends of the colour scale, the largest one of the field by default.
+
+        Returns
+        -------
+        ax : `~matplotlib.axes.Axes`
+        """
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(figsize=(4, 3.4))[1] if ax is None else ax
+        shape = shape or (np.shape(image)[:2] if image is not None else (64, 64))
+        modulation = np.asarray(self.modulation((*shape, 1), index, layer))
+        modulation = np.broadcast_to(modulation.mean(axis=-1), shape)
+        if image is not None:
+            ax.imshow(np.squeeze(image), cmap="gray", extent=(0, 1, 1, 0), aspect=shape[0] / shape[1])
+        limit = max(np.abs(modulation).max(), 10.0**-DECIMALS) if limit is None else limit
+        drawn = ax.imshow(
+            modulation, cmap="RdBu_r", vmin=-limit, vmax=limit, extent=(0, 1, 1, 0), aspect=shape[0] / shape[1],
+            alpha=alpha if image is not None else 1.0,
+        )  # fmt: skip
+        ax.set(xlabel="column (fraction)", ylabel="row (fraction)")
+        if colorbar:
+            bar = ax.figure.colorbar(drawn, ax=ax, label="modulation R")
+            bar.solids.set_alpha(1)
+        return ax
+
+
+class GaussianField(Field):
+    """
+    A Gaussian around a place, in fractions of the layer.
+
+    Parameters
+    ----------
+    center : (row, column) or (n_images, 2) array_like
+        Fractions of the field; pixel centres lie at (k + 1/2)/n. A place outside of 0-1 is allowed. None in the place of a
+        coordinate leaves its axis out.
+    width : float or (row, column), optional
+        Standard deviation in fractions of the field. None, or None for one of the axes, leaves axes out: all places
+        along it are attended alike.
+    shape : {"oval", "cross"}, optional
+        The product of the two axes, or a cross of both.
+    peak, base : float, optional
+        Largest and smallest value of an oval.
+    exponent : float, optional
+        Of the product of the two axes.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not valid.
+
+    Notes
+    -----
+    With Gaussians g of height 1 along rows and columns, an oval is E = ``base + (peak - base)*(g_row*g_col)**exponent``.
+    For a cross each axis is lifted first, a = ``base + (peak - base)*g``, and
+    E = ``base + (peak - base)*(a_row*a_col)**exponent``.
+
+    References
+    ----------
+    Reynolds, Heeger (2009), The normalization model of attention, Neuron 61. Soerensen, Zambrano, Slagter, Bohte, Scholte
+    (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> from brainsnn.attention import GaussianField
+    >>> GaussianField((0.5, 0.5), 0.2).modulation((3, 3, 1))[..., 0]
+    array([[-0.1673, -0.0388, -0.1673],
+           [-0.0388,  0.8246, -0.0388],
+           [-0.1673, -0.0388, -0.1673]])
+    """
+
+    def __init__(self, center, width=0.25, shape="oval", peak=2.0, base=1.0, exponent=1.0):
+        if shape not in SHAPES:
+            raise ValueError(f"GaussianField.shape: must be one of {', '.join(map(repr, SHAPES))}, got {shape!r}.")
+        self.center = np.array(center, dtype=float)  # None becomes NaN
+        if self.center.ndim not in (1, 2) or self.center.shape[-1] != 2 or self.center.size == 0:
+            raise ValueError(
+                f"GaussianField.center: must be (row, column) or have the shape (n_images, 2), got shape {self.center.shape}."
+            )
+        if np.isinf(self.center).any():
+            raise ValueError(f"GaussianField.center: must be finite, got {center!r}.")
+        self.n_images = len(self.center) if self.center.ndim == 2 else None
+        widths = (width, width) if width is None or np.ndim(width) == 0 else tuple(width)
+        if len(widths) != 2 or not all(w is None or (np.isfinite(w) and w > 0) for w in widths):
+            raise ValueError(f"GaussianField.width: must be positive, one number or one for each axis, got {width!r}.")
+        if not (0 <= base < peak < np.inf):
+            raise ValueError(f"GaussianField: needs 0 <= base < peak, got base={base!r}, peak={peak!r}.")
+        if not (0 < exponent < np.inf):
+            raise ValueError(f"GaussianField.exponent: must be a positive number, got {exponent!r}.")
+        self.width, self.shape, self.peak, self.base, self.exponent = widths, shape, peak, base, exponent
+
+    def envelope(self, shape, image=0, layer=None):
+        """The envelope, (H, W, 1); see `Field.envelope`."""
+        center = self.center if self.n_images is None else self.center[image]
+        axes = [self._axis(n, place, width) for n, place, width in zip(shape[:2], center, self.width)]
+        if self.shape == "cross":
+            axes = [self._lift(axis) for axis in axes]
+        product = axes[0][:, None] * axes[1][None, :]
+        return self._lift(product**self.exponent)[..., None]
+
+    def _lift(self, values):
+        return self.base + (self.peak - self.base) * values
+
+    @staticmethod
+    def _axis(n, place, width):
+        if width is None or np.isnan(place):
+            return np.ones(n)
+        return np.exp(-((((np.arange(n) + 0.5) / n) - place) ** 2) / (2 * width**2))
+
+    def __repr__(self):
+        where = f"{self.n_images} places" if self.n_images else tuple(self.center.tolist())
+        return f"<GaussianField: {self.shape} at {where}, width {self.width}>"
+
+
+class ArrayField(Field):
+    """
+    Any map as a field: a saliency map, a mask, what another network computed.
+
+    Parameters
+    ----------
+    values : (H, W), (H, W, C) or (n_images, H, W, C) array_like
+        Non-negative. Brought to the size of each layer by averaging over the area of its pixels; C is 1 or the number of
+        the layer's channels.
+
+    Raises
+    ------
+    ValueError
+        If the array has another number of axes, or negative or non-finite values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.attention import ArrayField
+    >>> mask = np.zeros((4, 4)); mask[:2, :2] = 1
+    >>> ArrayField(mask).modulation((2, 2, 8))[..., 0]
+    array([[ 3., -1.],
+           [-1., -1.]])
+    """
+
+    def __init__(self, values):
+        values = np.asarray(values, dtype=float)
+        if values.ndim not in (2, 3, 4) or values.size == 0:
+            raise ValueError(
+                f"ArrayField: expected (H, W), (H, W, C) or (n_images, H, W, C), got shape {values.shape}; a map for each "
+                "image is maps[..., None]."
+            )
+        if not np.isfinite(values).all() or values.min() < 0:
+            raise ValueError("ArrayField: the values must be finite and not negative.")
+        self.values = values[..., None] if values.ndim == 2 else values
+        self.n_images = len(values) if values.ndim == 4 else None
+
+    def envelope(self, shape, image=0, layer=None):
+        """The envelope, (H, W, 1) or (H, W, C); see `Field.envelope`."""
+        values = self.values if self.n_images is None else self.values[image]
+        if values.shape[-1] not in (1, shape[-1]):
+            raise ValueError(
+                f"ArrayField: {values.shape[-1]} channels for the {shape[-1]} channels of layer {layer!r}; "
+                "attend to this layer alone, or give one channel for all."
+            )
+        rows, cols = (_area_weights(n_in, n_out) for n_in, n_out in zip(values.shape[:2], shape[:2]))
+        return np.einsum("ij,jkc,lk->ilc", rows, values, cols)
+
+    def __repr__(self):
+        return f"<ArrayField: {self.values.shape}>"
+
+
+class FeatureField(Field):
+    """
+    Attention to features: one value for each channel of a layer.
+
+    Parameters
+    ----------
+    values : (C,) or (n_images, C) array_like, or dict of layer name to such arrays
+        Non-negative. Layers that a dict does not name are left alone.
+
+    Raises
+    ------
+    ValueError
+        If a value is negative or not finite.
+
+    See Also
+    --------
+    ProductField : ``GaussianField(...) * FeatureField(...)`` for features at a place.
+    """
+
+    def __init__(self, values):
+        self.layers = values if isinstance(values, dict) else None
+        arrays = values if self.layers is not None else {None: values}
+        self.arrays = {name: np.asarray(array, dtype=float) for name, array in arrays.items()}
+        for name, array in self.arrays.items():
+            where = "FeatureField" if name is None else f"FeatureField[{name!r}]"
+            if array.ndim not in (1, 2) or array.size == 0:
+                raise ValueError(f"{where}: expected the shape (C,) or (n_images, C), got {array.shape}.")
+            if not np.isfinite(array).all() or array.min() < 0:
+                raise ValueError(f"{where}: the values must be finite and not negative.")
+        numbers = {len(array) for array in self.arrays.values() if array.ndim == 2}
+        if len(numbers) > 1:
+            raise ValueError(f"FeatureField: the layers differ in the number of images, {sorted(numbers)}.")
+        self.n_images = numbers.pop() if numbers else None
+
+    def envelope(self, shape, image=0, layer=None):
+        """The envelope, (1, 1, C); see `Field.envelope`."""
+        if self.layers is not None and layer not in self.arrays:
+            return np.ones((1, 1, 1))
+        array = self.arrays[layer if self.layers is not None else None]
+        array = array[image] if array.ndim == 2 else array
+        if len(array) != shape[-1]:
+            raise ValueError(
+                f"FeatureField: {len(array)} values for the {shape[-1]} channels of layer {layer!r}; give a dict "
+                "of layer to values, or name the layers to attend in attend(..., layers=[...])."
+            )
+        return array[None, None, :]
+
+    def for_layers(self, name_of):
+        """The same field with the names of its layers resolved; see `Field.for_layers`."""
+        if self.layers is None:
+            return self
+        return FeatureField({name_of(name): array for name, array in self.layers.items()})
+
+    def __repr__(self):
+        shapes = ", ".join(f"{name or 'all'} {array.shape}" for name, array in self.arrays.items())
+        return f"<FeatureField: {shapes}>"
+
+
+class ProductField(Field):
+    """
+    The product of the envelopes of two fields, such as space x channel.
+
+    Parameters
+    ----------
+    first, second : `Field`
+
+    Raises
+    ------
+    ValueError
+        If both differ from image to image and not in the same number of images.
+    """
+
+    def __init__(self, first, second):
+        numbers = {field.n_images for field in (first, second)} - {None}
+        if len(numbers) > 1:
+            raise ValueError(
+                f"ProductField: one field is for {first.n_images} images, the other for {second.n_images}."
+            )
+        self.first, self.second = first, second
+        self.n_images = numbers.pop() if numbers else None
+
+    def envelope(self, shape, image=0, layer=None):
+        """The envelope, (H, W, C); see `Field.envelope`."""
+        return self.first.envelope(shape, image, layer) * self.second.envelope(shape, image, layer)
+
+    def for_layers(self, name_of):
+        """The same field with the names of its layers resolved; see `Field.for_layers`."""
+        return ProductField(self.first.for_layers(name_of), self.second.for_layers(name_of))
+
+    def __repr__(self):
+        return f"<ProductField: {self.first!r} * {self.second!r}>"
+
+
+def _area_weights(n_in, n_out):
+    """(n_out, n_in) matrix of the share that each input pixel has in the area of each output pixel."""
+    edges_in, edges_out = np.arange(n_in + 1) / n_in, np.arange(n_out + 1) / n_out
+    low = np.maximum(edges_in[None, :-1], edges_out[:-1, None])
+    high = np.minimum(edges_in[None, 1:], edges_out[1:, None])
+    overlap = np.maximum(high - low, 0)
+    return overlap / overlap.sum(axis=1, keepdims=True)

@@ -1,0 +1,301 @@
+"""What attention does to neurons: input gain, output gain and precision, as parameter arrays."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from brian2 import Quantity, ms, second
+
+from brainsnn.attention.fields import Field, GaussianField
+
+__all__ = ["Attention", "SpatialAttention", "MECHANISMS"]
+
+MECHANISMS = ("input_gain", "output_gain", "precision")
+
+
+class Attention:
+    """
+    Attention with any field: changes parameters of neurons in proportion to the field's modulation R.
+
+    Per neuron, with the strength a of each mechanism:
+
+    - input gain: ``gain = gain*(1 + a*R)``
+    - output gain (connection gain): ``h = h(m_f)*(1 + a*R)``
+    - precision: ``m_f = m_f - a*R``, scaled so that its sum over the layer is unchanged, clipped below at 0; ``h`` follows
+      from the new ``m_f`` of each neuron.
+
+    Where maximum or membrane average pooling stands in front of a population, its neurons, and with them all three
+    mechanisms, live behind the pooling, at the pooled size.
+
+    Parameters
+    ----------
+    field : `~brainsnn.attention.fields.Field`
+        Where attention is directed.
+    input_gain, output_gain, precision : float or dict, optional
+        Strength a of each mechanism, for all layers or by the layer's name; layers that a dict does not name have 0.
+    onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
+        When attention switches on and off in each trial, one time or one for each image; from start to end by default.
+        Needs a neuron model made by `~brainsnn.attention.timing.switchable`.
+    floor : float, optional
+        Smallest ``m_f`` from which a spike height is computed: ``m_f`` = 0 has no finite one.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not valid.
+
+    See Also
+    --------
+    SpatialAttention
+    brainsnn.builders.spiking_network.SpikingNetwork.attend
+
+    References
+    ----------
+    Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+    """
+
+    def __init__(self, field, *, input_gain=0.0, output_gain=0.0, precision=0.0, onset=None, offset=None, floor=1e-3):
+        if not isinstance(field, Field):
+            raise ValueError(
+                f"Attention.field: expected a Field such as GaussianField or ArrayField, got {type(field).__name__}."
+            )
+        self.field = field
+        self.strengths = {"input_gain": input_gain, "output_gain": output_gain, "precision": precision}
+        for mechanism, strength in self.strengths.items():
+            values = strength.values() if isinstance(strength, Mapping) else [strength]
+            if not all(np.ndim(a) == 0 and np.isfinite(a) for a in values):
+                raise ValueError(f"Attention.{mechanism}: strengths must be finite numbers, got {strength!r}.")
+        if not floor > 0:
+            raise ValueError(f"Attention.floor: must be > 0 (m_f = 0 has no finite spike height), got {floor!r}.")
+        self.floor = float(floor)
+        self.onset, self.offset = _time("onset", onset), _time("offset", offset)
+        numbers = {len(t) for t in (self.onset, self.offset) if t is not None and t.ndim} | {field.n_images} - {None}
+        if len(numbers) > 1:
+            raise ValueError(
+                f"Attention: field, onset and offset are for different numbers of images, {sorted(numbers)}."
+            )
+        self.n_images = numbers.pop() if numbers else None
+
+    @property
+    def is_timed(self):
+        """Whether attention switches on or off during a trial (bool)."""
+        return self.onset is not None or self.offset is not None
+
+    def strength(self, mechanism, layer):
+        """
+        Strength of a mechanism in a layer.
+
+        Parameters
+        ----------
+        mechanism : {"input_gain", "output_gain", "precision"}
+        layer : str
+
+        Returns
+        -------
+        strength : float
+        """
+        strength = self.strengths[mechanism]
+        return float(strength.get(layer, 0.0) if isinstance(strength, Mapping) else strength)
+
+    def mechanisms(self, layer):
+        """
+        The mechanisms that act in a layer.
+
+        Parameters
+        ----------
+        layer : str
+
+        Returns
+        -------
+        mechanisms : list of str
+        """
+        return [mechanism for mechanism in MECHANISMS if self.strength(mechanism, layer)]
+
+    def for_layers(self, name_of):
+        """
+        The same attention with the names of its layers resolved.
+
+        Parameters
+        ----------
+        name_of : callable
+            From a layer's name to that of its population; raises for unknown names.
+
+        Returns
+        -------
+        attention : `Attention`
+        """
+        resolved = {
+            mechanism: {name_of(name): a for name, a in strength.items()} if isinstance(strength, Mapping) else strength
+            for mechanism, strength in self.strengths.items()
+        }
+        onset, offset = (None if t is None else t * second for t in (self.onset, self.offset))
+        return Attention(self.field.for_layers(name_of), **resolved, onset=onset, offset=offset, floor=self.floor)
+
+    def parameters_for(self, layer, shape, parameters, model, image=0):
+        """
+        The changed parameters of a population.
+
+        Parameters
+        ----------
+        layer : str
+            Name of the population.
+        shape : tuple of int
+            (H, W, C) of the population.
+        parameters : dict of str to ndarray
+            The unattended values of the parameters that the model's ``attention`` names and of those that follow from them,
+            one value or one for each neuron.
+        model : `~brainsnn.equations.model.NeuronModel`
+            Says which parameter each mechanism changes, and which ones follow.
+        image : int, optional
+            Index of the image.
+
+        Returns
+        -------
+        changed : dict of str to (n_neurons,) ndarray
+
+        Raises
+        ------
+        ValueError
+            If the neuron model has no parameter for one of the mechanisms.
+        """
+        active = self.mechanisms(layer)
+        for mechanism in active:
+            if mechanism not in model.attention:
+                raise ValueError(
+                    f"attend: the neuron model {model.name!r} of layer {layer!r} has no {mechanism}; it has "
+                    f"{', '.join(model.attention) or 'none'}."
+                )
+        if not active:
+            return {}
+        R = np.broadcast_to(self.field.modulation(shape, image, layer), shape).ravel()
+        changed = {}
+        if "precision" in active:
+            name = model.attention["precision"]
+            changed[name] = _shifted(parameters[name], self.strength("precision", layer) * R)
+            for derived, (origin, function) in model.derived.items():
+                if origin == name:
+                    changed[derived] = self._follow(parameters, name, derived, function, changed[name])
+        for mechanism in ("input_gain", "output_gain"):
+            if mechanism in active:
+                name = model.attention[mechanism]
+                changed[name] = changed.get(name, parameters[name]) * (1 + self.strength(mechanism, layer) * R)
+        return changed
+
+    def _follow(self, parameters, origin, derived, function, values):
+        """New values of a derived parameter; a factor that the user put on it stays."""
+        before = np.asarray(function(np.maximum(parameters[origin], self.floor)))
+        factor = np.asarray(parameters[derived], dtype=float) / before
+        # Values kept as float32 differ from the function's in the last digit, which is no factor of the user's.
+        factor = np.where(np.abs(factor - 1) < 1e-5, 1.0, factor)
+        return np.asarray(function(np.maximum(values, self.floor))) * factor
+
+    def times(self, image=0):
+        """
+        When attention is on.
+
+        Parameters
+        ----------
+        image : int, optional
+
+        Returns
+        -------
+        onset, offset : float
+            In seconds, 0 and infinity by default.
+        """
+
+        def of(times, default):
+            return default if times is None else float(times if times.ndim == 0 else times[image])
+
+        return of(self.onset, 0.0), of(self.offset, np.inf)
+
+    def __repr__(self):
+        strengths = ", ".join(f"{m}={a}" for m, a in self.strengths.items() if a)
+        return f"<{type(self).__name__}: {self.field!r}, {strengths or 'no strength'}>"
+
+
+class SpatialAttention(Attention):
+    """
+    Attention to a place.
+
+    Parameters
+    ----------
+    center : (row, column) or (n_images, 2) array_like
+        The cue in fractions of the image, one for all images or one for each.
+    width : float or (row, column), optional
+        Standard deviation of the Gaussian field in fractions of the image; None for an axis leaves it out.
+    input_gain, output_gain, precision : float or dict, optional
+        Strength of each mechanism, for all layers or by the layer's name.
+    shape : {"oval", "cross"}, optional
+    peak, base : float, optional
+        Largest and smallest value of an oval field before it is normalised.
+    exponent : float, optional
+        Of the product of the two axes.
+    onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
+        When attention switches on and off in each trial; see `Attention`.
+    floor : float, optional
+        Smallest ``m_f`` from which a spike height is computed.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not valid.
+
+    See Also
+    --------
+    Attention : with any field.
+    brainsnn.attention.fields.GaussianField : the exact definition of the field.
+
+    References
+    ----------
+    Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34. Reynolds, Heeger (2009), Neuron 61.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> snn = bs.convert(bs.load_model("weights/search.keras"), neuron=bs.ASN(m_f=0.45))  # doctest: +SKIP
+    >>> snn.attend(bs.SpatialAttention(center=(0.25, 0.75), width=0.18, output_gain=0.3))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        center,
+        width=0.25,
+        input_gain=0.0,
+        output_gain=0.0,
+        precision=0.0,
+        shape="oval",
+        peak=2.0,
+        base=1.0,
+        exponent=1.0,
+        *,
+        onset=None,
+        offset=None,
+        floor=1e-3,
+    ):
+        super().__init__(
+            GaussianField(center, width, shape, peak, base, exponent),
+            input_gain=input_gain,
+            output_gain=output_gain,
+            precision=precision,
+            onset=onset,
+            offset=offset,
+            floor=floor,
+        )
+
+
+def _shifted(values, shift):
+    """Subtract a shift, scale so that the sum is what it was, and clip below at 0."""
+    before = np.broadcast_to(np.asarray(values, dtype=float), shift.shape)
+    after = before - shift
+    return np.maximum(after * (before.sum() / after.sum()), 0.0)
+
+
+def _time(name, value):
+    """Times in seconds, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, Quantity) or not value.dim == second.dim:
+        raise ValueError(f"Attention.{name}: needs a unit of time, such as {name}=100*ms, got {value!r}.")
+    times = np.asarray(value / second, dtype=float)
+    if times.ndim > 1 or not np.all(times >= 0):
+        raise ValueError(f"Attention.{name}: one time or one for each image, not negative, got {value / ms} ms.")
+    return times

@@ -1,0 +1,284 @@
+"""Can a network direct its own attention? A searched-for class raises the gain where its evidence comes from.
+
+The last population drives, through Brian2 synapses, a map of evidence for each class. The map of the class that is searched
+for charges an attention map with a differential equation of its own, which sets the input gain of earlier populations::
+
+    dE/dt = -E/tau_beta                     evidence of a class at a place; a spike adds w*h
+    dA/dt = (goal*clip(E, 0, inf) - A)/tau_A    attention
+    F = 1 + A/(A + mean(A) + sigma)         a field between 1 and 2, as in the published model
+    R = F/mean(F) - 1                       its modulation
+    gain = 1 + strength*R                   of the earlier populations, interpolated
+
+Without a goal nothing is attended (R = 0), so that all conditions run in the same compiled network.
+"""
+
+import numpy as np
+from brian2 import NeuronGroup, StateMonitor, Synapses, ms
+from common import ROOT, Study
+
+import brainsnn as bs
+from brainsnn.analysis import PALETTE, auc, bootstrap_interval, style
+from brainsnn.stimuli import load_search_scenes
+
+QUICK = {
+    "n_scenes": 40,
+    "m_f": 0.45,
+    "strength": 0.5,
+    "tau_ms": 50,
+    "sigma": 0.02,
+    "duration_ms": 400,
+    "n_resamples": 500,
+}
+FULL = {
+    "n_scenes": 600,
+    "m_f": 0.45,
+    "strength": 0.5,
+    "tau_ms": 50,
+    "sigma": 0.02,
+    "duration_ms": 500,
+    "n_resamples": 2000,
+}
+#: Populations whose gain the attention map sets, and the one that the evidence comes from.
+ATTENDED = ("stage2_block1_asn1", "stage2_block2_asn1")
+SOURCE = "final_asn"
+ONSET_MS, EVALUATION_MS, BACKGROUND = 100, 250, 0.3
+
+EVIDENCE = """
+dE/dt = -E/tau_beta : 1                       # evidence of one class at one place
+dA/dt = (goal*clip(E, 0, inf) - A)/tau_A : 1  # attention
+goal : 1                                      # 1 for the class that is searched for
+"""
+FIELD = """
+F = 1 + A/(A + mean_A + sigma) : 1            # the field saturates between base 1 and peak 2
+R = F*n_places/clip(sum_F, n_places, 2*n_places) - 1 : 1  # F over its mean; the sum is 0 only before the first step
+A : 1
+mean_A : 1
+sum_F : 1
+"""
+
+
+def searching_neuron(m_f):
+    """The ASN with a readout that holds a goal for each class."""
+    neuron = bs.ASN(m_f=m_f)
+    readout = neuron.readout
+    return neuron.edit(readout=readout.edit(equations=f"{readout.equations}\ngoal : 1", goal=0.0))
+
+
+def interpolation(n_places, n_rows):
+    """Bilinear weights (n_rows, n_places) along one axis, constant beyond the outer places."""
+    place = np.clip((np.arange(n_rows) + 0.5) / n_rows * n_places - 0.5, 0, n_places - 1)
+    low = np.minimum(place.astype(int), max(n_places - 2, 0))
+    weights = np.zeros((n_rows, n_places))
+    weights[np.arange(n_rows), low] = 1 - (place - low)
+    if n_places > 1:
+        weights[np.arange(n_rows), low + 1] += place - low
+    return weights
+
+
+def connect(synapses, i, j, w=None):
+    """Connect lists of neurons and set the weights."""
+    synapses.connect(i=i.astype(int), j=j.astype(int))
+    if w is not None:
+        synapses.w = w
+    return synapses
+
+
+def close_the_loop(snn, model, parameters):
+    """Add evidence, attention map and gain to a network; gives the group of the attention map."""
+    height, width, n_channels = snn.graph.populations[SOURCE].shape
+    weights = model.get_layer("readout").get_weights()[0]
+    n_places, n_classes = height * width, weights.shape[1]
+    source, readout = snn.populations[SOURCE], snn.populations["readout"]
+    constants = {"sigma": parameters.sigma, "n_places": n_places}
+    namespace = {"tau_beta": 50 * ms, "tau_A": parameters.tau_ms * ms, **constants}
+    evidence = NeuronGroup(
+        n_places * n_classes,
+        EVIDENCE,
+        method="exponential_euler",
+        clock=source.clock,
+        namespace=namespace,
+        name="evidence",
+    )
+    field = NeuronGroup(n_places, FIELD, clock=source.clock, namespace=namespace, name="attention_field")
+    # The network resets its own populations in front of each trial; these ones do it themselves.
+    for group, variables in ((evidence, ("E", "A")), (field, ("A", "mean_A", "sum_F"))):
+        code = "\n".join(f"{variable} *= int(t > 0*ms)" for variable in variables)
+        group.run_regularly(code, when="start", clock=source.clock)
+    place, channel, digit = (a.ravel() for a in np.indices((n_places, n_channels, n_classes)))
+    to_evidence = connect(
+        Synapses(source, evidence, "w : 1", on_pre="E_post += w*h_pre", clock=source.clock, name="to_evidence"),
+        place * n_channels + channel, place * n_classes + digit, weights[channel, digit],
+    )  # fmt: skip
+    place, digit = (a.ravel() for a in np.indices((n_places, n_classes)))
+    goals = connect(
+        Synapses(readout, evidence, "goal_post = goal_pre : 1 (summed)", clock=source.clock, name="goals"),
+        digit, place * n_classes + digit,
+    )  # fmt: skip
+    to_field = connect(
+        Synapses(evidence, field, "A_post = A_pre : 1 (summed)", clock=source.clock, name="to_field"),
+        place * n_classes + digit, place,
+    )  # fmt: skip
+    everywhere, place = (a.ravel() for a in np.indices((n_places * n_classes, n_places)))
+    to_mean = connect(
+        Synapses(
+            evidence, field, "mean_A_post = A_pre/n_places : 1 (summed)", namespace=constants,
+            clock=source.clock, name="to_mean",
+        ),
+        everywhere, place,
+    )  # fmt: skip
+    here, there = (a.ravel() for a in np.indices((n_places, n_places)))
+    normalise = connect(
+        Synapses(
+            field, field, "sum_F_post = F_pre : 1 (summed)",
+            namespace=constants, clock=source.clock, name="normalise",
+        ),
+        here, there,
+    )  # fmt: skip
+    snn.network.add(evidence, field, to_evidence, goals, to_field, to_mean, normalise)
+    for name in ATTENDED:
+        snn.network.add(gain_synapses(snn, field, name, (height, width), parameters))
+    return field
+
+
+def gain_synapses(snn, field, name, size, parameters):
+    """From the attention map to the gain of a population, interpolated between places."""
+    shape, target = snn.graph.populations[name].shape, snn.populations[name]
+    maps = np.kron(interpolation(size[0], shape[0]), interpolation(size[1], shape[1]))  # (n_positions, n_places)
+    position, place = np.nonzero(maps)
+    channels = np.arange(shape[2])
+    synapses = Synapses(
+        field, target, "w : 1\ngain_post = w*(1 + strength*R_pre) : 1 (summed)",
+        namespace={"strength": parameters.strength, "sigma": parameters.sigma, "n_places": size[0] * size[1]},
+        clock=target.clock, name=f"gain_of_{target.name}",
+    )  # fmt: skip
+    return connect(
+        synapses, np.repeat(place, len(channels)), (position[:, None] * len(channels) + channels).ravel(),
+        np.repeat(maps[position, place], len(channels)),
+    )  # fmt: skip
+
+
+def search_for(snn, monitor, scenes, goals, parameters, seed):
+    """
+    Run scenes, each with its goal (-1 for none).
+
+    Returns the score of each class (n, 10) and the attention map at the end (n, n_places).
+    """
+    scores, maps = np.zeros((len(scenes), 10)), np.zeros((len(scenes), monitor.n_indices))
+    for goal in np.unique(goals):
+        chosen = np.flatnonzero(goals == goal)
+        snn.set_parameters("readout", goal=np.zeros(10) if goal < 0 else np.eye(10)[goal])
+        result = snn.run(
+            scenes.images[chosen],
+            duration=parameters.duration_ms * ms,
+            seed=seed,
+            onset=ONSET_MS * ms,
+            background=BACKGROUND,
+        )
+        scores[chosen] = result.output[:, EVALUATION_MS:].mean(axis=1)
+        R = np.asarray(monitor.R[:]).reshape(-1, len(chosen), result.n_steps)
+        maps[chosen] = R[:, :, EVALUATION_MS:].mean(axis=2).T
+    return {"scores": scores, "maps": maps}
+
+
+def draw_absent(scenes, seed):
+    """For each scene a class that is not in it."""
+    random = np.random.default_rng(seed)
+    return np.array([random.choice(np.flatnonzero(labels == 0)) for labels in scenes.labels])
+
+
+def distances(maps, places, size):
+    """Distance between the peak of each map and a place, in fractions of the image."""
+    rows, cols = np.unravel_index(maps.argmax(axis=1), size)
+    return np.hypot((rows + 0.5) / size[0] - places[:, 0], (cols + 0.5) / size[1] - places[:, 1])
+
+
+def detection_auc(present, absent):
+    """Function of scenes: AUC of the outputs of classes that are there against those of classes that are not."""
+    labels = np.r_[np.ones(len(present)), np.zeros(len(absent))]
+
+    def statistic(index):
+        half = len(index)
+        return auc(np.r_[present[index], absent[index]], labels[np.r_[:half, len(present) : len(present) + half]])
+
+    return statistic
+
+
+def plot(scenes, found, size):
+    """Scenes with the attention map of the searched-for class, and where its peak lies."""
+    import matplotlib.pyplot as plt
+
+    with style():
+        figure, axes = plt.subplots(2, 4, figsize=(10, 5.4), layout="constrained")
+        limit = max(np.abs(found[condition]["maps"][:4]).max() for condition in ("target", "distractor"))
+        for column, k in enumerate(range(4)):
+            for row, condition in enumerate(("target", "distractor")):
+                ax, digit = axes[row, column], scenes.classes[k, row]
+                field = bs.ArrayField(np.maximum(found[condition]["maps"][k] + 1, 0).reshape(size))
+                field.plot(scenes.images[k], ax=ax, colorbar=column == 3, limit=limit)
+                place = scenes.positions[k, row]
+                ax.plot(place[1], place[0], "o", ms=26, mfc="none", mec=PALETTE[1], mew=1.5)
+                ax.set(title=f"searching for {digit}", xlabel="", ylabel="", xticks=[], yticks=[])
+    return figure
+
+
+def main(argv=None):
+    """Search for a class that is there, for one that is not, and for none."""
+    with Study("closed_loop_attention", __doc__, QUICK, FULL, argv, devices=("cpp_standalone",)) as study:
+        parameters = study.parameters
+        scenes = load_search_scenes(parameters.n_scenes, "test", seed=study.seed + 2)
+        model = bs.load_model(ROOT / "weights" / "search.keras")
+        snn = bs.convert(model, neuron=searching_neuron(parameters.m_f), device=study.device)
+        field = close_the_loop(snn, model, parameters)
+        monitor = StateMonitor(field, "R", record=True, clock=field.clock, name="attention_map")
+        snn.network.add(monitor)
+        size = snn.graph.populations[SOURCE].shape[:2]
+        absent = draw_absent(scenes, study.seed)
+        goals = {
+            "none": np.full(len(scenes), -1), "target": scenes.targets, "distractor": scenes.classes[:, 1], "absent": absent,
+        }  # fmt: skip
+        found = {
+            name: study.unit(name, search_for, snn, monitor, scenes, goal, parameters, study.seed)
+            for name, goal in study.progress(goals.items(), unit="condition")
+        }
+        study.figure(plot(scenes, found, size), "attention_maps")
+        report(study, scenes, found, absent, size)
+
+
+def report(study, scenes, found, absent, size):
+    """AUC with and without the loop, and how far the peak of the attention map is from the searched-for digit."""
+    rows, everyone = [], np.arange(len(scenes))
+
+    def add(name, statistic, text):
+        value, low, high = bootstrap_interval(statistic, len(scenes), study.parameters.n_resamples, seed=study.seed)
+        rows.append({"measure": name, "value": value, "low": low, "high": high})
+        study.report(name, value, f"{text}: {value:.3f} [{low:.3f}, {high:.3f}]")
+
+    areas = {
+        "open loop": detection_auc(
+            found["none"]["scores"][everyone, scenes.targets], found["none"]["scores"][everyone, absent]
+        ),
+        "closed loop": detection_auc(
+            found["target"]["scores"][everyone, scenes.targets], found["absent"]["scores"][everyone, absent]
+        ),
+    }
+    for name, statistic in areas.items():
+        add(f"AUC {name}", statistic, f"AUC, {name}")
+    add(
+        "AUC difference",
+        lambda index: areas["closed loop"](index) - areas["open loop"](index),
+        "AUC, closed - open loop",
+    )
+    for name, place in (("target", scenes.positions[:, 0]), ("distractor", scenes.positions[:, 1])):
+        found_at = distances(found[name]["maps"], place, size)
+        add(f"distance {name}", lambda i, d=found_at: d[i].mean(), f"peak of the map to the searched-for {name}")
+    chance = distances(found["absent"]["maps"], scenes.positions[:, 0], size)
+    add(
+        "distance absent",
+        lambda i: chance[i].mean(),
+        "peak of the map to the target while another class is searched for",
+    )
+    study.table(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,332 @@
+"""Where should attention act: precision, input gain or output gain? Cued visual search in a spiking ResNet.
+
+The protocol of Soerensen, Zambrano, Slagter, Bohte and Scholte (2022), J. Cogn. Neurosci. 34, on scenes that ship: strengths
+are searched on the first half of the scenes, and valid, neutral and invalid cues are compared on the other half.
+
+With the authors' network and COCO photographs the same protocol runs by::
+
+    python studies/spatial_attention.py --full --model resnet18.json --weights resnet18.h5 --annotations instances_val2017.json \\
+        --photographs val2017 --categories car bus ... --n-scenes 400 --duration-ms 750
+"""
+
+import numpy as np
+from attention_figures import (
+    plot_behaviour,
+    plot_evoked,
+    plot_latencies,
+    plot_mechanisms,
+    plot_rates,
+    plot_representations,
+    plot_search,
+)
+from brian2 import ms
+from common import ROOT, Study
+
+import brainsnn as bs
+from brainsnn.analysis import (
+    TargetAUC,
+    bootstrap_interval,
+    detection_scores,
+    detection_time,
+    dissimilarity_matrix,
+    evoked_potential,
+    firing_latency,
+    focus_masks,
+    focus_rates,
+    layer_patterns,
+    rdm_fit,
+    top_k_accuracy,
+)
+from brainsnn.stimuli import load_search_scenes
+from brainsnn.stimuli.coco import STREET_CATEGORIES, load_coco_scenes
+
+#: A network and photographs of the user's, in place of those that ship; categories in the order of the network's outputs.
+FILES = {"model": "", "weights": "", "annotations": "", "photographs": "", "categories": list(STREET_CATEGORIES)}
+QUICK = {
+    "n_scenes": 80, "n_analysed": 8, "strengths": [0.2, 0.5], "m_f": 0.45, "width": 0.18,
+    "duration_ms": 400, "n_resamples": 300, "processes": 2, **FILES,
+}  # fmt: skip
+FULL = {
+    "n_scenes": 1200, "n_analysed": 80, "strengths": [0.15, 0.3, 0.45, 0.6, 0.75], "m_f": 0.45, "width": 0.18,
+    "duration_ms": 500, "n_resamples": 2000, "processes": 2, **FILES,
+}  # fmt: skip
+MECHANISMS = ("precision", "input_gain", "output_gain")
+CUES = ("valid", "invalid")
+#: The scene comes on after 100 ms of gray, and outputs count from 250 ms on, as published.
+ONSET_MS, EVALUATION_MS = 100, 250
+#: Gray before a scene comes on: the mean level of the scenes that ship, and the published one for photographs.
+BACKGROUND, PHOTOGRAPH_BACKGROUND = 0.3, 0.5
+#: Scenes of one unit of work: what an interruption can cost.
+CHUNK = 100
+#: Neurons of each layer of which the membrane is recorded.
+N_ELECTRODE = 300
+
+
+def attended_layers(graph):
+    """The spiking populations of the residual blocks; of a network that names no blocks, all but the first and the last."""
+    names = [name for name, population in graph.populations.items() if population.kind == "spiking"]
+    return [name for name in names if "block" in name] or names[1:-1]
+
+
+def load_network(parameters):
+    """The trained network: the shipped one, or that of the user's files."""
+    if parameters.model:
+        return bs.load_model(parameters.model, weights=parameters.weights or None)
+    return bs.load_model(ROOT / "weights" / "search.keras")
+
+
+def load_scenes(parameters, seed):
+    """An even number of scenes: those that ship, or photographs."""
+    n_scenes = 2 * (parameters.n_scenes // 2)
+    if not parameters.annotations:
+        return load_search_scenes(n_scenes, "test", seed=seed)
+    size = load_network(parameters).input_shape[1]
+    return load_coco_scenes(
+        parameters.annotations, parameters.photographs, parameters.categories, size, n_scenes=n_scenes, seed=seed
+    )
+
+
+def make_network(parameters, device, record=None):
+    """The spiking network with the published precision."""
+    return bs.convert(load_network(parameters), neuron=bs.ASN(m_f=parameters.m_f), device=device, record=record)
+
+
+def run(snn, scenes, condition, strength, parameters, seed):
+    """Run scenes in a condition: "neutral", or a mechanism and the cue, as in "output_gain valid"."""
+    if condition == "neutral":
+        snn.attend(None)
+    else:
+        mechanism, cue = condition.split()
+        places = scenes.cues if cue == "valid" else scenes.invalid_cues
+        attention = bs.SpatialAttention(places, parameters.width, **{mechanism: strength})
+        snn.attend(attention, layers=attended_layers(snn.graph))
+    return snn.run(
+        scenes.images, duration=parameters.duration_ms * ms, seed=seed, onset=ONSET_MS * ms,
+        background=PHOTOGRAPH_BACKGROUND if parameters.annotations else BACKGROUND,
+        processes=parameters.processes,
+    )  # fmt: skip
+
+
+def behaviour(snn, scenes, condition, strength, parameters, seed):
+    """Score of each class, detection time of the target and mean firing rate of each scene."""
+    result = run(snn, scenes, condition, strength, parameters, seed)
+    n_neurons = sum(np.prod(result.shapes[name]) for name in result.spike_counts)
+    seconds = result.n_steps * result.dt
+    return {
+        "scores": result.output[:, EVALUATION_MS:].mean(axis=1),
+        "times": detection_time(result.output, scenes.targets, result.times, start=EVALUATION_MS),
+        "rates": np.sum(list(result.spike_counts.values()), axis=0) / n_neurons / seconds,
+    }
+
+
+def in_chunks(study, snn, scenes, condition, strength):
+    """The behaviour in all scenes, in units that an interruption does not lose."""
+    parts = []
+    for first in range(0, len(scenes), CHUNK):
+        part = scenes[first : first + CHUNK]
+        key = f"{condition} {strength} {'search' if scenes is study.search else 'test'} {first}"
+        parts.append(study.unit(key, behaviour, snn, part, condition, strength, study.parameters, study.seed))
+        study.bar.update(len(part))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def search_strengths(study, snn):
+    """AUC of the valid cue for each mechanism and strength on the first half of the scenes; the best strengths."""
+    scenes, rows, best = study.search, [], {}
+    neutral = in_chunks(study, snn, scenes, "neutral", 0.0)
+    base = TargetAUC(neutral["scores"], scenes.targets, scenes.labels)()
+    for mechanism in MECHANISMS:
+        rows.append({"mechanism": mechanism, "strength": 0.0, "auc": base, "rate_hz": neutral["rates"].mean()})
+        for strength in study.parameters.strengths:
+            found = in_chunks(study, snn, scenes, f"{mechanism} valid", strength)
+            auc = TargetAUC(found["scores"], scenes.targets, scenes.labels)()
+            rows.append({"mechanism": mechanism, "strength": strength, "auc": auc, "rate_hz": found["rates"].mean()})
+        best[mechanism] = max(
+            (r for r in rows[1:] if r["mechanism"] == mechanism and r["strength"]), key=lambda r: r["auc"]
+        )
+    return study.table(rows, "strengths"), {mechanism: row["strength"] for mechanism, row in best.items()}
+
+
+def test_conditions(study, snn, strengths):
+    """Behaviour in the second half of the scenes, for neutral, valid and invalid cues."""
+    found = {"neutral": in_chunks(study, snn, study.test, "neutral", 0.0)}
+    for mechanism in MECHANISMS:
+        for cue in CUES:
+            condition = f"{mechanism} {cue}"
+            found[condition] = in_chunks(study, snn, study.test, condition, strengths[mechanism])
+    return found
+
+
+def statistics_of(found, scenes, duration_ms):
+    """Condition -> measure -> function of an array of scenes."""
+
+    def mean_of(values):
+        return lambda index: float(np.mean(values[index]))
+
+    measures = {}
+    for condition, values in found.items():
+        # A target that is not found within the trial counts with the end of the trial.
+        times = np.where(np.isnan(values["times"]), duration_ms, values["times"])
+        measures[condition] = {
+            "auc": TargetAUC(values["scores"], scenes.targets, scenes.labels),
+            "detection_ms": mean_of(times),
+            "rate_hz": mean_of(values["rates"]),
+        }
+    return measures
+
+
+def make_table(study, found, strengths):
+    """One row for each condition, benefit, cost and comparison of mechanisms, and measure, with its interval."""
+    scenes, parameters, rows = study.test, study.parameters, []
+    measures = statistics_of(found, scenes, parameters.duration_ms)
+
+    def add(comparison, measure, statistic):
+        value, low, high = bootstrap_interval(statistic, len(scenes), parameters.n_resamples, seed=study.seed)
+        rows.append({"comparison": comparison, "measure": measure, "value": value, "low": low, "high": high})
+
+    def difference(a, b, measure):
+        first, second = measures[a][measure], measures[b][measure]
+        return lambda index: first(index) - second(index)
+
+    for condition, values in measures.items():
+        for measure, statistic in values.items():
+            add(condition, measure, statistic)
+        scores = found[condition]["scores"]
+        extra = detection_scores(scores, scenes.targets, scenes.labels)
+        extra["top_1"] = top_k_accuracy(scores, scenes.targets, 1)
+        extra["strength"] = strengths.get(condition.split()[0], 0.0)
+        rows += [{"comparison": condition, "measure": name, "value": value} for name, value in extra.items()]
+    for measure in ("auc", "detection_ms", "rate_hz"):
+        for mechanism in MECHANISMS:
+            add(f"{mechanism} benefit", measure, difference(f"{mechanism} valid", "neutral", measure))
+            add(f"{mechanism} cost", measure, difference("neutral", f"{mechanism} invalid", measure))
+            add(f"{mechanism} effect", measure, difference(f"{mechanism} valid", f"{mechanism} invalid", measure))
+        for better, worse in (("output_gain", "input_gain"), ("input_gain", "precision")):
+            add(
+                f"{better} - {worse}", measure,
+                lambda index, a=better, b=worse, m=measure: difference(f"{a} valid", f"{a} invalid", m)(index)
+                - difference(f"{b} valid", f"{b} invalid", m)(index),
+            )  # fmt: skip
+    return study.table(rows, "behaviour")
+
+
+# Activity ------------------------------------------------------------------------------------------
+def analysis_network(parameters, device, seed):
+    """The network with the spikes of all blocks and the membranes of some neurons recorded."""
+    graph, random = bs.read_keras(load_network(parameters)), np.random.default_rng(seed)
+    record = {}
+    for k, name in enumerate(attended_layers(graph)):
+        n = int(np.prod(graph.populations[name].shape))
+        chosen = np.sort(random.choice(n, min(N_ELECTRODE, n), replace=False))
+        record[name] = {"spikes": True, "S": chosen} if k % 2 == 0 else {"spikes": True}
+    return make_network(parameters, device, record)
+
+
+def activity(snn, scenes, condition, strength, parameters, seed):
+    """Rates inside and outside of the target's place, latencies, potentials and patterns of all blocks."""
+    result = run(snn, scenes, condition, strength, parameters, seed)
+    values = {}
+    for name in attended_layers(snn.graph):
+        masks = focus_masks(result.shapes[name], scenes.cues, parameters.width)
+        inside, outside = focus_rates(result, name, scenes.cues, parameters.width, EVALUATION_MS)
+        latency = firing_latency(result, name, (ONSET_MS / 2, ONSET_MS), masks) - ONSET_MS
+        values |= {f"inside/{name}": inside, f"outside/{name}": outside, f"latency/{name}": latency}
+        values[f"pattern/{name}"] = layer_patterns(result, name, EVALUATION_MS)
+        if name in result.states:
+            values[f"evoked/{name}"] = evoked_potential(result, name).mean(axis=0)
+    return values
+
+
+def analyse(study, strengths):
+    """Activity in some of the test scenes: condition -> values."""
+    scenes = study.test[: study.parameters.n_analysed]
+    snn = analysis_network(study.parameters, study.device, study.seed)
+    conditions = ["neutral"] + [f"{mechanism} {cue}" for mechanism in MECHANISMS for cue in CUES]
+    return {
+        condition: study.unit(
+            f"activity {condition}", activity, snn, scenes, condition, strengths.get(condition.split()[0], 0.0),
+            study.parameters, study.seed,
+        )
+        for condition in study.progress(conditions, unit="condition")
+    }  # fmt: skip
+
+
+def activity_table(study, found):
+    """Layer x condition: rates, latency and how well the target's class explains the RDM."""
+    targets = study.test.targets[: study.parameters.n_analysed]
+    rows = []
+    for condition, values in found.items():
+        for key in values:
+            kind, _, name = key.partition("/")
+            if kind != "inside":
+                continue
+            latency = values[f"latency/{name}"]
+            rdm = dissimilarity_matrix(values[f"pattern/{name}"])
+            rows.append({
+                "condition": condition, "layer": name,
+                "inside_hz": values[key].mean(), "outside_hz": np.nanmean(values[f"outside/{name}"]),
+                "latency_ms": np.nanmean(latency) if np.isfinite(latency).any() else np.nan,
+                "n_latencies": int(np.isfinite(latency).sum()), "rdm_fit": rdm_fit(rdm, targets),
+            })  # fmt: skip
+    return study.table(rows, "activity")
+
+
+# What comes out ------------------------------------------------------------------------------------
+def report(study, table, strengths):
+    """Print the headline: benefit and cost of each mechanism, and whether the published order holds."""
+    index = table.set_index(["comparison", "measure"])
+
+    def text(comparison, measure, digits):
+        row = index.loc[(comparison, measure)]
+        return f"{row.value:+.{digits}f} [{row.low:+.{digits}f}, {row.high:+.{digits}f}]"
+
+    neutral = index.loc[("neutral", "auc")]
+    study.report(
+        "neutral AUC", float(neutral.value), f"neutral AUC {neutral.value:.3f} [{neutral.low:.3f}, {neutral.high:.3f}]"
+    )
+    for mechanism in MECHANISMS:
+        line = ", ".join(
+            f"{what} {name} {text(f'{mechanism} {what}', measure, digits)}"
+            for measure, name, digits in (("auc", "AUC", 3), ("detection_ms", "ms", 1), ("rate_hz", "Hz", 2))
+            for what in ("benefit", "cost")
+        )
+        study.report(mechanism, line, f"{mechanism} (a = {strengths[mechanism]}): {line}")
+    for measure, sign in (("auc", 1), ("detection_ms", -1)):
+        for pair in ("output_gain - input_gain", "input_gain - precision"):
+            row = index.loc[(pair, measure)]
+            low, high = sorted((sign * row.low, sign * row.high))
+            verdict = "as published" if low > 0 else "against the published order" if high < 0 else "not decided"
+            study.report(f"order {measure}: {pair}", f"{verdict}; valid - invalid differ by {text(pair, measure, 3)}")
+
+
+def main(argv=None):
+    """Search strengths, compare cues, analyse activity, write figures and tables."""
+    with Study("spatial_attention", __doc__, QUICK, FULL, argv) as study:
+        from tqdm import tqdm
+
+        parameters = study.parameters
+        scenes = load_scenes(parameters, study.seed + 1)
+        half = len(scenes) // 2
+        study.search, study.test = scenes[:half], scenes[half:]
+        snn = make_network(parameters, study.device)
+        n_runs = half * (1 + len(MECHANISMS) * len(parameters.strengths)) + half * (1 + 2 * len(MECHANISMS))
+        with tqdm(total=n_runs, desc=study.name, unit="scene", disable=None) as study.bar:
+            search, strengths = search_strengths(study, snn)
+            found = test_conditions(study, snn, strengths)
+        table = make_table(study, found, strengths)
+        activities = analyse(study, strengths)
+        layers = activity_table(study, activities)
+        study.figure(plot_mechanisms(study.test, strengths, parameters), "mechanisms")
+        study.figure(plot_search(search), "strength_search")
+        study.figure(plot_behaviour(table), "behaviour")
+        study.figure(plot_rates(layers), "rates")
+        study.figure(plot_evoked(activities, ONSET_MS), "evoked_potentials")
+        study.figure(plot_latencies(layers), "latencies")
+        study.figure(
+            plot_representations(activities, layers, study.test.targets[: parameters.n_analysed]), "representations"
+        )
+        report(study, table, strengths)
+
+
+if __name__ == "__main__":
+    main()

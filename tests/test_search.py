@@ -1,0 +1,57 @@
+"""Cued search scenes: seeded, digits apart, cues where they should be."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from brainsnn.stimuli.search import MINIMUM_DISTANCE, PHOTOGRAPHS, load_search_scenes
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return load_search_scenes(40, "test", seed=3)
+
+
+def test_shapes_and_ranges(scenes):
+    assert scenes.images.shape == (40, 56, 56, 1)
+    assert scenes.images.dtype == np.float32
+    assert 0 <= scenes.images.min() and scenes.images.max() <= 1
+    assert scenes.positions.shape == (40, 3, 2)
+    assert 0 < scenes.positions.min() and scenes.positions.max() < 1
+
+
+def test_labels_and_targets(scenes):
+    assert_array_equal(scenes.labels.sum(axis=1), 3)
+    assert_array_equal(scenes.targets, scenes.classes[:, 0])
+    assert (np.take_along_axis(scenes.labels, scenes.classes, axis=1) == 1).all()
+    assert len(set(scenes.targets)) > 5
+
+
+def test_places(scenes):
+    distance = np.linalg.norm(scenes.positions[:, :, None] - scenes.positions[:, None], axis=-1) * 56
+    assert distance[:, ~np.eye(3, dtype=bool)].min() >= MINIMUM_DISTANCE - 1e-9
+    assert_array_equal(scenes.cues, scenes.positions[:, 0])
+    assert np.linalg.norm(scenes.invalid_cues - scenes.cues, axis=1).min() >= 0.5
+
+
+def test_a_scene_depends_on_seed_and_number_alone(scenes):
+    again = load_search_scenes(10, "test", seed=3)
+    assert_array_equal(again.images, scenes[:10].images)
+    assert_array_equal(again.invalid_cues, scenes.invalid_cues[:10])
+    assert not np.array_equal(load_search_scenes(1, "test", seed=4).images, again.images[:1])
+    assert not np.array_equal(load_search_scenes(1, "train", seed=3).images, again.images[:1])
+
+
+def test_targets_in_the_very_centre_have_an_invalid_cue():
+    # at 40 pixels digits are crowded around the centre; an endless search would hang here
+    assert len(load_search_scenes(300, "test", size=40, n_digits=1)) == 300
+
+
+def test_splits_share_no_photograph():
+    assert not set(PHOTOGRAPHS["train"]) & set(PHOTOGRAPHS["test"])
+
+
+@pytest.mark.parametrize("wrong", [{"split": "all"}, {"size": 20}, {"n_digits": 11}, {"n_digits": 9, "size": 40}])
+def test_errors(wrong):
+    with pytest.raises(ValueError, match="load_search_scenes"):
+        load_search_scenes(1, **wrong)
