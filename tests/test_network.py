@@ -56,6 +56,14 @@ def test_names_and_order(snn, model):
         snn.populations[names_of(model)[0] + "x"]
 
 
+def test_groups_that_do_not_spike_are_found_but_not_listed():
+    network = bs.convert(example_models(ASNTransfer, ["resnet"])["resnet"])
+    kinds = [network.graph.populations[name].kind for name in network.populations]
+    assert kinds == ["spiking"] * (len(kinds) - 1) + ["readout"]
+    junction = next(p for p in network.graph.populations.values() if p.kind == "junction")
+    assert len(network.populations[junction.name]) == junction.size
+
+
 def test_projections_list_their_connections(snn):
     for projection in snn.projections:
         i, j, w = projection.to_coo()

@@ -126,8 +126,8 @@ class SpikingNetwork:
     models : dict of str to `~brainsnn.equations.model.NeuronModel`
         The equations that each population got.
     populations : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
-        By Keras layer name: spiking populations in graph order, then the readout, then all that do not spike. Names of
-        layers that were folded into a population find it too.
+        By Keras layer name: spiking populations in graph order, then the readout. Junctions and membranes, which do not
+        spike, and layers that were folded into a population are found by their names too.
     projections : list
         Each has ``source``, ``target`` and ``to_coo() -> (i, j, w)``.
     network : `~brian2.core.network.Network`
@@ -420,12 +420,16 @@ class SpikingNetwork:
 
 
 class Populations(dict):
-    """NeuronGroups by name: spiking ones in graph order, the readouts, then the others; aliases are understood."""
+    """
+    NeuronGroups by name: spiking ones in graph order, then the readouts.
+
+    Groups that do not spike (junctions, membranes) and folded layers are found by their names but not listed.
+    """
 
     def __init__(self, graph, groups):
-        kinds = {"spiking": 0, "readout": 1}
-        names = [name for name in groups if name in graph.populations]
-        ordered = sorted(names, key=lambda name: kinds.get(graph.populations[name].kind, 2))
+        kinds = {"input": 0, "spiking": 0, "readout": 1}
+        names = [name for name in groups if name in graph.populations and graph.populations[name].kind in kinds]
+        ordered = sorted(names, key=lambda name: kinds[graph.populations[name].kind])
         super().__init__((name, groups[name]) for name in ordered)
         self._graph, self._groups = graph, groups
 
