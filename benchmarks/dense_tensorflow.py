@@ -55,9 +55,13 @@ def _pooled_factor(operator):
 
 
 def _check_taps(operator):
-    regular = all(np.array_equal(np.diff(taps), np.ones(len(taps) - 1)) for taps in (operator.row_taps, operator.col_taps))
+    regular = all(
+        np.array_equal(np.diff(taps), np.ones(len(taps) - 1)) for taps in (operator.row_taps, operator.col_taps)
+    )
     if operator.up != (1, 1) or not regular:
-        raise NotImplementedError(f"DenseNetwork: {operator} is no plain convolution (transposed, dilated or reordered).")
+        raise NotImplementedError(
+            f"DenseNetwork: {operator} is no plain convolution (transposed, dilated or reordered)."
+        )
 
 
 def _padding(n_in, n_out, taps, stride):

@@ -141,7 +141,9 @@ def main():
         print(f"TensorFlow, {n} thread(s) ...", flush=True)
         for variant, speed in time_tensorflow(n, steps, n_batches, repeats).items():
             peers[f"TensorFlow, {variant}, {n} thread{'s' * (n > 1)}"] = speed
-    rows = [(label, *(f"{v[s][0]:.1f}" for s in steps), *(f"{v[s][1]:.1f}" for s in steps)) for label, v in peers.items()]
+    rows = [
+        (label, *(f"{v[s][0]:.1f}" for s in steps), *(f"{v[s][1]:.1f}" for s in steps)) for label, v in peers.items()
+    ]
     best = {s: max(v[s][0] for label, v in peers.items() if label.startswith("TensorFlow")) for s in steps}
     blocks = ["\n".join(f"- {line}" for line in setting)]
     headers = [f"{what}, {s} steps" for what in ("digits per second", "CPU ms per digit") for s in steps]

@@ -149,7 +149,9 @@ def run_handwritten(folder, repeats):
     compiler = os.environ.get("CXX", "c++")
     subprocess.run([compiler, *compiler_flags(), str(source), "-o", str(program)], check=True)
     n_steps = len(np.fromfile(folder / "counts", dtype=np.int32))
-    (folder / "sizes.txt").write_text(f"{SOURCE[0]} {SOURCE[1]} {SOURCE[2]} {TARGET[2]} {n_steps} {len(PHASES)} {repeats}")
+    (folder / "sizes.txt").write_text(
+        f"{SOURCE[0]} {SOURCE[1]} {SOURCE[2]} {TARGET[2]} {n_steps} {len(PHASES)} {repeats}"
+    )
     with PeakMemory(interval=0.002) as memory:
         output = subprocess.run([str(program), str(folder)], check=True, capture_output=True, text=True).stdout
     times = [[float(value) for value in line.split()] for line in output.splitlines()]
@@ -270,7 +272,9 @@ def projection_memory():
         operator = _operator(np.ones((3, 3, SOURCE[2], TARGET[2])), source, target)
         groups = [NeuronGroup(int(np.prod(shape)), "I : 1", threshold="I > 1", reset="") for shape in (source, target)]
         projection = EventDrivenProjection(*groups, operator, "I_post += w", name=f"projection_{size}")
-        own = [v for v in projection.variables.values() if v.array and getattr(v.owner, "name", None) == projection.name]
+        own = [
+            v for v in projection.variables.values() if v.array and getattr(v.owner, "name", None) == projection.name
+        ]
         n_bytes = {v.name: v.size * np.dtype(v.dtype).itemsize for v in own}
         kernel = n_bytes.pop("w")
         rows.append((f"{size}x{size}", f"{operator.n_connections:,}", f"{kernel:,}", f"{sum(n_bytes.values()):,}"))
@@ -289,7 +293,12 @@ def report(results, repeats, n_steps):
     rates = [f"{rate:.1%}" for rate in RATES]
     times = table(("time of the projection, ms per step", *rates, "max. difference of I", "peak memory"), rows)
     pairs = [
-        ("Synapses / event_driven, C++ standalone", "synapses standalone", "event_driven standalone", "30 or more at 2%"),
+        (
+            "Synapses / event_driven, C++ standalone",
+            "synapses standalone",
+            "event_driven standalone",
+            "30 or more at 2%",
+        ),
         ("Synapses / event_driven, Cython", "synapses cython", "event_driven cython", "30 or more at 2%"),
         ("event_driven, C++ standalone / hand-written", "event_driven standalone", "handwritten", "1.5 or less"),
         ("dense TensorFlow / event_driven, C++ standalone", "tensorflow", "event_driven standalone", "1 or more"),

@@ -46,7 +46,9 @@ def resnet(size):
     from brainsnn.training import preactivation_resnet
 
     keras.utils.set_random_seed(0)
-    return preactivation_resnet(18, (size, size, 3), n_classes=8, classifier_activation="sigmoid", m_f=M_F, stem="imagenet")
+    return preactivation_resnet(
+        18, (size, size, 3), n_classes=8, classifier_activation="sigmoid", m_f=M_F, stem="imagenet"
+    )
 
 
 def set_rates(model, image, rate):
@@ -198,10 +200,22 @@ def main():
         return
     headers = ("mean rate", f"ResNet-18, {size}x{size}", "ms per step and image", "CPU ms per step and image", "ratio")
     runs = [
-        (f"{rate:g} Hz", f"{f['rate']:.2f} Hz", *(f"{f[key]:.2f}" for key in ("total", "cold", "warm")), megabytes(f["memory"]))
+        (
+            f"{rate:g} Hz",
+            f"{f['rate']:.2f} Hz",
+            *(f"{f[key]:.2f}" for key in ("total", "cold", "warm")),
+            megabytes(f["memory"]),
+        )
         for rate, f in facts.items()
     ]
-    run_headers = ("wanted", "measured", f"total of {args.steps} steps, s", "cold build, s", "warm start, s", "peak memory")
+    run_headers = (
+        "wanted",
+        "measured",
+        f"total of {args.steps} steps, s",
+        "cold build, s",
+        "warm start, s",
+        "peak memory",
+    )
     layers = [(name, *(f"{rates[rate][name]:.2f}" for rate in args.rates)) for name in rates[args.rates[0]]]
     blocks = [
         "\n".join(f"- {line}" for line in setting), table(headers, rows), table(run_headers, runs),

@@ -3,6 +3,7 @@
 import math
 
 import dense_reference as ref
+import keras
 import numpy as np
 import pytest
 from example_models import example_images, example_models
@@ -230,6 +231,23 @@ def test_no_attention_is_as_before(models, networks):
     assert_same_spikes(snn.run(images, duration=N_STEPS * bs.ms), ref.simulate(model, images, N_STEPS, m_f=M_F))
 
 
+@pytest.mark.slow
+def test_runtime_equals_standalone(models, networks):
+    model = models["plain_cnn"]
+    images = example_images(model, 2)
+    spikes = {name: ["spikes"] for name in networks["plain_cnn"].run(images, duration=bs.ms).spikes}
+    runtime = bs.convert(model, neuron=bs.ASN(m_f=M_F), schedule="synchronous", dtype="float64", record=spikes)
+    for case in (CASES[3], CASES[4], None):
+        attention = None if case is None else SpatialAttention(CUES, WIDTH, **case)
+        results = []
+        for snn in (runtime, networks["plain_cnn"]):
+            snn.attend(attention)
+            results.append(snn.run(images, duration=N_STEPS * bs.ms))
+        for name in spikes:
+            assert_array_equal(results[0].raster(name), results[1].raster(name), err_msg=name)
+    assert_array_equal(runtime.populations["asn_1"].gain[:], 1)
+
+
 def test_nothing_compiles_after_the_first_run(models, monkeypatch):
     snn = build(models["plain_cnn"], record=False)
     images = example_images(models["plain_cnn"], 2)
@@ -302,6 +320,18 @@ def test_a_refused_attention_changes_nothing(models, networks):
     with pytest.raises(ValueError, match="3 images, but attention has cues for 2"):
         snn.run(example_images(models["plain_cnn"], 3), duration=10 * bs.ms)
     snn.attend(None)
+
+
+def test_layers_whose_names_are_no_brian_names():
+    inputs = keras.layers.Input((5, 5, 1))
+    x = ASNTransfer(name="asn-1")(keras.layers.Conv2D(2, 3, name="1st conv")(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2, name="read-out")(keras.layers.Flatten()(x)))
+    snn = bs.convert(model, device="cpp_standalone")
+    images = np.random.default_rng(0).random((2, 5, 5, 1))
+    neutral = snn.run(images, duration=30 * bs.ms).output
+    for center in ((0.1, 0.1), CUES):
+        snn.attend(SpatialAttention(center, input_gain={"asn-1": 0.9}))
+        assert not np.array_equal(snn.run(images, duration=30 * bs.ms).output, neutral)
 
 
 # Attention that switches on and off ---------------------------------------------------------------------

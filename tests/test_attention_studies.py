@@ -46,7 +46,7 @@ def search_model():
 def test_the_shipped_network_leaves_room_for_attention(search_model):
     scenes = load_search_scenes(300, seed=5)
     outputs = search_model.predict(scenes.images, batch_size=100, verbose=0)
-    assert 0.8 < target_auc(outputs, scenes.targets, scenes.labels) < 0.93  # 0.876 for 2,000 scenes
+    assert 0.78 < target_auc(outputs, scenes.targets, scenes.labels) < 0.91  # see the card for 2,000 scenes
 
 
 @pytest.mark.slow

