@@ -269,7 +269,7 @@ def projection_memory():
     rows = []
     for size in (32, 64):
         source, target = (size, size, SOURCE[2]), (size, size, TARGET[2])
-        operator = _operator(np.ones((3, 3, SOURCE[2], TARGET[2])), source, target)
+        operator = _operator(np.random.default_rng(0).normal(size=(3, 3, SOURCE[2], TARGET[2])), source, target)
         groups = [NeuronGroup(int(np.prod(shape)), "I : 1", threshold="I > 1", reset="") for shape in (source, target)]
         projection = EventDrivenProjection(*groups, operator, "I_post += w", name=f"projection_{size}")
         own = [
