@@ -189,12 +189,27 @@ class StandaloneBackend:
         self.activate()
         network.run(0 * second, namespace={})
         self.device.insert_code("main", self._main_code(network, groups, state, monitors, replays))
+        self._drop_repeated_clock_settings()
         project = self.directory / "project"
         self.device.build(directory=str(project), compile=False, run=False)
         self._program = compiled_program(project)
         self._objects = {obj.name for obj in network.sorted_objects}
         # The network is complete; Brian2 objects that the user makes from here on are none of its business.
         set_device("runtime")
+
+    def _drop_repeated_clock_settings(self):
+        """
+        Brian2 sets its default clock anew whenever a device becomes the active one; the program would differ, and be
+        compiled again, with the order in which networks were made.
+        """
+        kept, last = [], None
+        for entry in self.device.main_queue:
+            if "defaultclock_dt" in repr(entry):
+                if repr(entry) == last:
+                    continue
+                last = repr(entry)
+            kept.append(entry)
+        self.device.main_queue = kept
 
     def _main_code(self, network, groups, state, monitors, replays):
         def entry(group, name, variable):
