@@ -121,6 +121,11 @@ def test_save_and_load(snn, images, tmp_path):
     layer = next(iter(result.spikes))
     np.testing.assert_array_equal(again.raster(layer), result.raster(layer))
     np.testing.assert_array_equal(again.states[layer]["S"], result.states[layer]["S"])
+    # a folded layer's name finds its population, before and after
+    folded = next(name for name, population in snn.populations.aliases().items() if population == layer != name)
+    for one in (result, again):
+        np.testing.assert_array_equal(one.raster(folded), result.raster(layer))
+        assert folded in one.states and one.trace(folded, "S", 0).shape == (20,)
     assert [path.name for path in tmp_path.iterdir()] == ["result.npz"]
 
 

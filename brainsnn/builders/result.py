@@ -11,6 +11,26 @@ from brainsnn.errors import UnknownNameError
 __all__ = ["Result"]
 
 
+class LayerDict(dict):
+    """Values by population, which are also found by the names of the layers that were folded into it."""
+
+    def __init__(self, aliases):
+        super().__init__()
+        self.aliases = aliases
+
+    def __contains__(self, layer):
+        return super().__contains__(layer) or super().__contains__(self.aliases.get(layer))
+
+    def __missing__(self, layer):
+        if layer not in self:
+            raise UnknownNameError(layer, self, "population")
+        return self[self.aliases[layer]]
+
+    def get(self, layer, default=None):
+        """Like `dict.get`, for aliases too."""
+        return self[layer] if layer in self else default
+
+
 class Result:
     """
     Output, spikes and states of a batch of images.
@@ -34,15 +54,20 @@ class Result:
     dt : float
         Time step in seconds.
     n_steps : int
+    aliases : dict of str to str
+        Population of each layer that was folded into one; all of the above are found by these names too.
 
     See Also
     --------
     brainsnn.builders.spiking_network.SpikingNetwork.run
     """
 
-    def __init__(self, shapes, dt, n_steps):
-        self.shapes, self.dt, self.n_steps = dict(shapes), float(dt), int(n_steps)
-        self.outputs, self.spike_counts, self.spikes, self.states, self.recorded = {}, {}, {}, {}, {}
+    def __init__(self, shapes, dt, n_steps, aliases=None):
+        self.dt, self.n_steps = float(dt), int(n_steps)
+        self.aliases = dict(aliases or {})
+        for name in ("shapes", "outputs", "spike_counts", "spikes", "states", "recorded"):
+            setattr(self, name, LayerDict(self.aliases))
+        self.shapes.update(shapes)
 
     @property
     def output(self):
@@ -215,6 +240,7 @@ class Result:
         """
         path = Path(path)
         arrays = {"dt": self.dt, "n_steps": self.n_steps}
+        arrays["aliases"] = np.array(["\t".join(pair) for pair in self.aliases.items()], dtype=str)
         for name, shape in self.shapes.items():
             arrays[f"shape/{name}"] = shape
         for name, values in self.outputs.items():
@@ -257,8 +283,10 @@ class Result:
                 kind, _, name = key.partition("/")
                 groups.setdefault(kind, {})[name] = data[key]
         shapes = {name: tuple(int(n) for n in shape) for name, shape in groups["shape"].items()}
-        result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]))
-        result.outputs, result.spike_counts = groups["output"], groups.get("count", {})
+        aliases = dict(str(pair).split("\t") for pair in groups["aliases"][""])
+        result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]), aliases)
+        result.outputs.update(groups["output"])
+        result.spike_counts.update(groups.get("count", {}))
         for name, lengths in groups.get("spikes_n", {}).items():
             cuts = np.cumsum(lengths)[:-1]
             neurons, steps = (np.split(groups[kind][name], cuts) for kind in ("spikes_i", "spikes_t"))

@@ -303,7 +303,7 @@ class SpikingNetwork:
         trials = self._trials(images, duration, seed, spikes, onset, offset, background)
         self._recordings.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
         shapes = {name: self.graph.populations[name].shape for name in self._groups if name in self.graph.populations}
-        result = Result(shapes, self.dt, trials.n_steps)
+        result = Result(shapes, self.dt, trials.n_steps, self.populations.aliases())
         self._recordings.prepare(result, trials.n_trials, self.dtype)
         activations = {p.name: OUTPUT_ACTIVATIONS[p.activation or "linear"] for p in self.graph.readouts}
         with tqdm(total=trials.n_trials, unit="image", disable=not progress) as bar, self._preferences():
@@ -449,6 +449,22 @@ class Populations(dict):
         if name not in self._groups:
             raise UnknownNameError(layer, self, "population of the spiking network")
         return name
+
+    def aliases(self):
+        """
+        The population of each layer that was folded into exactly one.
+
+        Returns
+        -------
+        aliases : dict of str to str
+        """
+        found = {}
+        for row in self._graph.rows:
+            try:
+                found[row.name] = self.name_of(row.name)
+            except UnknownNameError:
+                continue
+        return found
 
     def __missing__(self, layer):
         return self._groups[self.name_of(layer)]
