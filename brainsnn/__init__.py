@@ -29,6 +29,7 @@ _HOME = {
     "GaussianField": "brainsnn.attention",
     "SpatialAttention": "brainsnn.attention",
     "switchable": "brainsnn.attention",
+    "LocalLearning": "brainsnn.feedback",
     "PredictiveGate": "brainsnn.feedback",
     "ms": "brian2",
     "second": "brian2",

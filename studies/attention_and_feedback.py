@@ -2,26 +2,27 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from brian2 import Network as BrianNetwork
-from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, prefs, set_device
 from common import ROOT, Study
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE, style
 from brainsnn.feedback import read_settings
-from brainsnn.stimuli import load_digits
+from brainsnn.stimuli import load_digits, load_faces
+from brainsnn.training.predictive_vgg import add_predictor
 
-QUICK = {"n_images": 40, "gains": [0.2, 0.4], "width": 0.25, "n_lessons": 30, "n_exams": 10, "digit": 3}
-FULL = {"n_images": 300, "gains": [0.1, 0.2, 0.3, 0.4, 0.5], "width": 0.25, "n_lessons": 150, "n_exams": 40, "digit": 3}
+QUICK = {"n_images": 40, "gains": [0.2, 0.4], "width": 0.25, "n_lessons": 120, "n_passes": 2, "n_exams": 40}
+FULL = {
+    "n_images": 300, "gains": [0.1, 0.2, 0.3, 0.4, 0.5], "width": 0.25, "n_lessons": 600, "n_passes": 5, "n_exams": 100,
+}  # fmt: skip
 
 CHECKPOINT = ROOT / "weights" / "digits_feedback_if.keras"
 LAYERS = ("conv1", "pool1", "conv2", "conv3", "pool2")
 #: Centres of the two cues: the left and the right half of the image.
 CUES = ((0.5, 0.25), (0.5, 0.75))
-#: Local learning: time constant of the traces, learning rate, largest weight, threshold of the predictors.
-TAU, ETA, W_MAX, THRESHOLD = 10 * ms, 0.002, 0.5, 1.0
-FEATURE_SHAPE, PIXELS = (7, 7, 32), 28
-EXAMS, N_SHOWN = ("same", "other"), 4
+#: The layer that learns, its learning rate, and when it is examined; what is shown of each kind.
+PREDICTOR, LEARNING_RATE = "learned_prediction", 0.002
+STAGES, EXAMS, N_SHOWN = ("new", "after digits", "after faces"), ("digits", "faces", "other photographs"), 3
+PIXELS = 28
 
 
 def network(device, mode, record=None):
@@ -93,139 +94,88 @@ def plot_attention(rows):
 # A predictor that learns while the network runs
 
 
-def field_of_view():
-    """(i, j): each feature neuron sees the pixels below it and those below its neighbours, 12 x 12 of them."""
-    rows, columns, channels = FEATURE_SHAPE
-    scale, i, j = PIXELS // rows, [], []
-    for r, c in np.ndindex(rows, columns):
-        window = [np.arange(max(0, scale * (k - 1)), min(PIXELS, scale * (k + 2))) for k in (r, c)]
-        pixels = (window[0][:, None] * PIXELS + window[1]).ravel()
-        features = (r * columns + c) * channels + np.arange(channels)
-        i.append(np.repeat(features, len(pixels)))
-        j.append(np.tile(pixels, channels))
-    return np.concatenate(i), np.concatenate(j)
-
-
-def spike_trains(raster):
-    """Neurons and times of (n, n_steps, ...) spikes, the trials one after the other."""
-    flat = raster.reshape(raster.shape[0] * raster.shape[1], -1)
-    steps, neurons = np.nonzero(flat)
-    return neurons, steps * ms
-
-
-def predict_locally(features, pixels, weights=None, eta=ETA):
-    """
-    Predictors that hear the last feature map and see the input, in plain Brian2.
-
-    A synapse changes when its feature neuron spikes, by the difference of two traces of its own predictor: of the
-    spikes of the pixel and of the predictor's own. Nothing else is needed, hence the rule is local.
-
-    Parameters
-    ----------
-    features, pixels : (n, n_steps, ...) ndarray of bool
-        Spikes of the last feature map and of the input neurons.
-    weights : ndarray, optional
-        Of a predictor that has learned; zeros by default.
-    eta : float
-        Learning rate; 0 to test.
-
-    Returns
-    -------
-    predictions : (n, H, W) ndarray
-        Mean number of spikes per step of the predictors in each trial.
-    weights : ndarray
-    """
-    n, n_steps = features.shape[:2]
-    defaultclock.dt = 1 * ms
-    source = SpikeGeneratorGroup(int(np.prod(FEATURE_SHAPE)), *spike_trains(features), name="features")
-    seen = SpikeGeneratorGroup(PIXELS**2, *spike_trains(pixels), name="pixels")
-    predictor = NeuronGroup(
-        PIXELS**2,
-        """v : 1
-        I : 1
-        n_spikes : 1
-        dseen/dt = -seen/tau : 1
-        dpredicted/dt = -predicted/tau : 1""",
-        threshold="v > v_th", reset="v -= v_th; predicted += 1; n_spikes += 1", method="exact",
-        namespace={"tau": TAU, "v_th": THRESHOLD}, name="predictor",
+def network_that_learns(device):
+    """The shipped network with a new predictor in place of its generator: small random weights from `pool2`."""
+    settings = read_settings(CHECKPOINT)
+    model = add_predictor(bs.load_model(CHECKPOINT), "pool2", name=PREDICTOR)
+    thresholds = {name: settings["thresholds"][name] for name in (*LAYERS, "dense1", "dense2")} | {PREDICTOR: 1.0}
+    feedback = bs.PredictiveGate(
+        output=PREDICTOR, mode="graded", squash=settings["squash"], squash_step=settings["squash_step"],
+        learning=bs.LocalLearning(LEARNING_RATE),
     )  # fmt: skip
-    # A prediction that is not needed must not be remembered as a debt.
-    predictor.run_regularly("v = clip(v + I, -v_th, 2*v_th); I = 0", when="groups", order=1)
-    synapses = Synapses(
-        source, predictor, "w : 1",
-        on_pre="I_post += w; w = clip(w + eta*(seen_post - predicted_post), -w_max, w_max)",
-        namespace={"eta": eta, "w_max": W_MAX}, name="generator_synapses",
-    )  # fmt: skip
-    source_index, target_index = field_of_view()
-    synapses.connect(i=source_index, j=target_index)
-    synapses.w = 0 if weights is None else weights
-    watch = Synapses(seen, predictor, on_pre="seen_post += 1", name="watch")
-    watch.connect(j="i")
-    net, predictions = BrianNetwork(source, seen, predictor, synapses, watch), np.zeros((n, PIXELS, PIXELS))
-    for k in range(n):
-        predictor.n_spikes = predictor.v = predictor.I = predictor.seen = predictor.predicted = 0
-        net.run(n_steps * ms, namespace={})
-        predictions[k] = np.reshape(predictor.n_spikes, (PIXELS, PIXELS)) / n_steps
-    return predictions, np.array(synapses.w)
+    return bs.convert(
+        model, neuron=bs.IF(leak=settings["leak"]), thresholds=thresholds, feedback=feedback, device=device
+    )
 
 
-def learn_a_digit(study):
-    """Learn one digit image by image; test, without learning, on other images of it and of all other digits."""
+def show(snn, images, seed):
+    """Run images; the result, and for each image what the prediction explains and which share of its input spikes passes."""
+    images = images.astype(float)
+    result = snn.run(images, duration=read_settings(CHECKPOINT)["steps"] * bs.ms, seed=seed)
+    error = np.mean(np.sum((result.predictions - images[:, None]) ** 2, (2, 3, 4)), 1)
+    spikes = result.spike_counts["input"] / (result.n_steps * images.sum((1, 2, 3)))
+    return result, 1 - error / np.sum(images**2, (1, 2, 3)), spikes
+
+
+def learn_new_images(study):
+    """Digits first, then faces, which the network has never seen; exams on other images, without learning, in between."""
     p = study.parameters
-    train, labels = load_digits("train")
-    test, test_labels = load_digits("test")
-    lessons = train[labels == p.digit][: p.n_lessons]
-    exams = {"same": test[test_labels == p.digit][: p.n_exams], "other": test[test_labels != p.digit][: p.n_exams]}
-    snn = network(study.device, "none", {"pool2": ["spikes"], "input": ["spikes"]})
+    digits, _ = load_digits("train")
+    test, labels = (part[: p.n_exams] for part in load_digits("test"))
+    exams = {"digits": test, "faces": load_faces("test"), "other photographs": load_faces("other")[: p.n_exams]}
+    lessons = {"digits": digits[: p.n_lessons], "faces": np.tile(load_faces("train"), (p.n_passes, 1, 1, 1))}
+    snn, trained = network_that_learns(study.device), network(study.device, "graded")
+    found, online = {}, []
 
-    def spikes_of(images):
-        result = snn.run(images.astype(float), duration=read_settings(CHECKPOINT)["steps"] * bs.ms, seed=study.seed)
-        return result.raster("pool2"), result.raster("input")
+    def examine(name, snn):
+        for kind, images in exams.items():
+            result, explained, spikes = show(snn, images, study.seed)
+            found[f"explained, {kind}, {name}"], found[f"spikes, {kind}, {name}"] = explained.mean(), spikes.mean()
+            if kind == "digits":
+                found[f"accuracy, {name}"] = result.accuracy(labels)[-1]
+            found[f"predictions, {kind}, {name}"] = result.predictions[:N_SHOWN, -1, ..., 0]
 
-    trains = {name: spikes_of(images) for name, images in {"lessons": lessons, **exams}.items()}
-    set_device("runtime")
-    prefs.codegen.target = "numpy"  # few objects: no compiler needed
-    powers = {name: np.mean(np.sum(images**2, (1, 2, 3))) for name, images in exams.items()}
-    stops = np.unique(np.geomspace(1, len(lessons), 6).round().astype(int))
-    explained, weights, done = {name: [] for name in exams}, None, 0
-    for stop in stops:
-        part = slice(done, stop)
-        _, weights = predict_locally(*(train[part] for train in trains["lessons"]), weights)
-        done = stop
-        for name, images in exams.items():
-            tested, _ = predict_locally(*trains[name], weights, eta=0.0)
-            error = np.mean(np.sum((tested - images[..., 0]) ** 2, (1, 2)))
-            explained[name].append(1 - error / powers[name])
-            if name == "same":
-                examples = tested[:N_SHOWN]
-    images = exams["same"][:N_SHOWN, ..., 0]
-    return {"lessons": stops, "images": images, "predictions": examples, **explained}
+    examine("generator", trained)
+    for stage, images in zip(STAGES, (None, *lessons.values())):
+        if images is not None:
+            snn.set_parameters(PREDICTOR, learning_rate=LEARNING_RATE)
+            online.append(np.stack(show(snn, images, study.seed + 1)[1:]))
+        snn.set_parameters(PREDICTOR, learning_rate=0.0)
+        examine(stage, snn)
+    found |= {f"images, {kind}": images[:N_SHOWN, ..., 0] for kind, images in exams.items()}
+    return found | {f"online, {name}": values for name, values in zip(lessons, online)}
 
 
-def plot_learning(found, digit):
-    """What the frozen predictor explains after a number of lessons, and its predictions beside their images."""
+def plot_learning(found):
+    """Input spikes image by image while the network learns, and predictions in the exams."""
+    shown = {"image": "images, {}"} | {stage: f"predictions, {{}}, {stage}" for stage in STAGES}
     with style():
-        figure = plt.figure(figsize=(9, 3.2), layout="constrained")
-        grid = figure.add_gridspec(2, 3 + N_SHOWN)
-        ax = figure.add_subplot(grid[:, :3])
-        for name, label, colour in (("same", f"new images of {digit}", PALETTE[2]), ("other", "other digits", "0.5")):
-            ax.semilogx(found["lessons"], 100 * found[name], "o-", color=colour, label=label)
+        figure = plt.figure(figsize=(9.5, 4.2), layout="constrained")
+        grid = figure.add_gridspec(len(shown), 4 + 2 * N_SHOWN, width_ratios=[1.6] * 4 + [1] * 2 * N_SHOWN)
+        ax = figure.add_subplot(grid[:, :4])
+        first = 0
+        for name, colour in (("digits", PALETTE[0]), ("faces", PALETTE[1])):
+            spikes = 100 * found[f"online, {name}"][1]
+            ax.plot(first + np.arange(len(spikes)), spikes, ".", ms=3, color=colour, alpha=0.6, label=name)
+            level = 100 * float(found[f"spikes, {name}, generator"])
+            ax.hlines(level, first, first + len(spikes), color=colour, ls="--", lw=1.2)
+            first += len(spikes)
+        ax.plot([], [], "--", color="0.4", label="generator trained on digits\nby backpropagation")
         ax.set(
-            xlabel="images learned from",
-            ylabel="explained intensity (%)",
-            title=f"A predictor learns the digit {digit}",
+            xlabel="image", ylabel="input spikes that pass (%)", ylim=(0, 105), title="Learning while the network runs"
         )
-        ax.set_ylim(min(0, ax.get_ylim()[0]), 100)
-        ax.set_xticks(found["lessons"], found["lessons"])
-        ax.minorticks_off()
-        ax.legend(loc="upper left")
-        for k in range(len(found["images"])):
-            for row, title in enumerate(("images", "predictions")):
-                panel = figure.add_subplot(grid[row, 3 + k])
-                panel.imshow(found[title][k], cmap="gray", vmin=0, vmax=1)
-                panel.set(xticks=[], yticks=[])
-                if k == 0:
-                    panel.set_ylabel(("new image", "prediction")[row])
+        ax.legend(loc="lower left", fontsize=7)
+        for group, kind in enumerate(("digits", "faces")):
+            for row, (title, key) in enumerate(shown.items()):
+                for k in range(N_SHOWN):
+                    panel = figure.add_subplot(grid[row, 4 + group * N_SHOWN + k])
+                    panel.imshow(found[key.format(kind)][k], cmap="gray", vmin=0, vmax=1)
+                    panel.set(xticks=[], yticks=[])
+                    panel.spines[:].set_visible(False)
+                    if group == k == 0:
+                        panel.set_ylabel(title, fontsize=7)
+                    if row == 0 and k == 1:
+                        panel.set_title(f"{kind} and their predictions", fontsize=8)
     return figure
 
 
@@ -248,21 +198,26 @@ def main(argv=None):
         )
         study.report("accuracy without a cue (%)", 100 * rows[0]["accuracy"])
         study.report("accuracy with the strongest cue (%)", 100 * strongest["accuracy"])
-        found = study.unit("learning", learn_a_digit, study)
-        lessons = found["lessons"].tolist()
-        study.table(
-            [
-                {"lessons": n, "exam": name, "explained": found[name][k]}
-                for k, n in enumerate(lessons)
-                for name in EXAMS
-            ],
-            "learning",
-        )
-        study.figure(plot_learning(found, p.digit), "learning")
-        for name in EXAMS:
-            study.report(
-                f"intensity that the learned predictor explains, {name} digit (%)", 100 * float(found[name][-1])
+        found = study.unit("learning", learn_new_images, study)
+        rows = [
+            {
+                "predictor": name,
+                "images": kind,
+                **{m: float(found[f"{m}, {kind}, {name}"]) for m in ("explained", "spikes")},
+            }
+            for name in ("generator", *STAGES)
+            for kind in EXAMS
+        ]
+        study.table(rows, "learning")
+        study.figure(plot_learning(found), "learning")
+        for row in rows:
+            what = (
+                "that pass (%)" if row["predictor"] == "generator" else f"that pass, predictor {row['predictor']} (%)"
             )
+            source = "generator trained on digits, " if row["predictor"] == "generator" else ""
+            study.report(f"{source}input spikes of {row['images']} {what}", 100 * row["spikes"])
+        for name in ("generator", STAGES[1], STAGES[2]):
+            study.report(f"accuracy on digits, {name} (%)", 100 * float(found[f"accuracy, {name}"]))
 
 
 if __name__ == "__main__":

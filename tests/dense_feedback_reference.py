@@ -14,7 +14,7 @@ convolutions are those of `dense_reference`. In every step t
 import numpy as np
 from dense_reference import linear_operator
 
-__all__ = ["simulate_feedback", "balanced_thresholds"]
+__all__ = ["simulate_feedback", "simulate_learning", "balanced_thresholds"]
 
 STEP = 0.125  # what one spike of the generator adds to the prediction
 
@@ -80,6 +80,46 @@ def simulate_feedback(model, spikes, images, thresholds, leak=1.0, epsilon=0.1, 
         "predictions": np.stack(predictions, 1),
         "gate": np.stack(gates, 1),
     }
+
+
+def simulate_learning(model, spikes, images, thresholds, rate, w_max, mode="dynamic", epsilon=0.1):
+    """The same for one image after the other, while the weights onto the layer "prediction" learn, each on its own.
+
+    When a source neuron of it spikes, its weights that are not 0 move by rate*(pixel - prediction before this step) and
+    stay in -w_max ... w_max. Returns (spikes of "prediction" as list of (n_steps, H, W, C), weights (sources, pixels)).
+    """
+    stages = _stages(model)
+    weights, rasters = None, []
+    for train, image in zip(spikes, images):
+        potential = {layer.name: np.zeros(layer.output.shape[1:]) for layer, *_ in stages}
+        is_open, total, raster = np.ones(image.shape, bool), np.zeros(image.shape), []
+        for signs in train:
+            error = image - np.clip(STEP * total, 0, 1)
+            fired = {model.input.name: signs * is_open}
+            for layer, *_ in stages:
+                if _fires(layer):
+                    fired[layer.name] = (potential[layer.name] > thresholds[layer.name]).astype(float)
+            for layer, source, operators in stages:
+                if layer.name == "prediction":
+                    if weights is None:
+                        unit = np.eye(fired[source].size).reshape(-1, *fired[source].shape)
+                        weights = _current(operators, unit).reshape(len(unit), -1)
+                        connected = weights != 0
+                    active = fired[source].ravel() > 0
+                    current = weights[active].sum(0).reshape(image.shape)
+                    moved = np.clip(weights + rate * error.ravel(), -w_max, w_max)
+                    weights = np.where(active[:, None] & connected, moved, weights)
+                else:
+                    current = _current(operators, fired[source][None])[0]
+                if _fires(layer):
+                    potential[layer.name] = potential[layer.name] - thresholds[layer.name] * fired[layer.name]
+                potential[layer.name] = potential[layer.name] + current
+            total = total + fired["prediction"]
+            raster.append(fired["prediction"] > 0)
+            is_right = np.abs(np.clip(STEP * total, 0, 1) - image) <= epsilon
+            is_open = {"sticky": is_open & ~is_right, "dynamic": ~is_right, "none": is_open}[mode]
+        rasters.append(np.stack(raster))
+    return rasters, weights
 
 
 def _fires(layer):

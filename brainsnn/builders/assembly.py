@@ -79,21 +79,23 @@ def assemble(graph, neuron, connectivity, schedule, encoder, dt=1 * ms, feedback
         elif name not in assembly.inputs:
             continue
         model = feedback.model if feedback is not None and population.kind == "input" else None
-        _add_population(assembly, population, neuron, connectivity, place, depth, model)
+        learning = feedback.learning if feedback is not None and name == feedback.output else None
+        _add_population(assembly, population, neuron, connectivity, place, depth, model, learning)
         if population.kind != "input":
-            _add_connections(assembly, name, graph, neuron, connectivity, place, depth)
+            _add_connections(assembly, name, graph, neuron, connectivity, place, depth, learning)
     if feedback is not None:
-        add_feedback(assembly, graph, feedback, connectivity)
+        add_feedback(assembly, graph, feedback, connectivity, place)
     return assembly
 
 
-def _add_population(assembly, population, neuron, connectivity, place, depth, model=None):
+def _add_population(assembly, population, neuron, connectivity, place, depth, model=None, learning=None):
     name = population.name
     inputs = assembly.inputs.get(name, Inputs([], [], []))
     n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
     if population.kind == "junction" and not inputs.has_spikes:
         n_graded = max(n_graded, 1)
     model = model or model_for(population, inputs, neuron, n_graded)
+    model = model if learning is None else learning.target_model(model)
     n_neurons = population.shape[0] * population.shape[1] * population.shape[2]
     group = make_group(model, n_neurons, brian_name(name), assembly.clock)
     assembly.groups[name], assembly.models[name] = group, model
@@ -105,12 +107,12 @@ def _add_population(assembly, population, neuron, connectivity, place, depth, mo
         assembly.replays[replay.name] = replay
 
 
-def _add_connections(assembly, name, graph, neuron, connectivity, place, depth):
+def _add_connections(assembly, name, graph, neuron, connectivity, place, depth, learning=None):
     inputs, target = assembly.inputs[name], assembly.groups[name]
     for projection in inputs.spikes:
         source = assembly.groups[projection.source]
         connection = _spike_projection(
-            source, target, projection.operator, neuron, connectivity, _unique_name(assembly, source, target)
+            source, target, projection.operator, neuron, connectivity, _unique_name(assembly, source, target), learning
         )
         place.spikes(connection, depth)
         assembly.connections.append(connection)
@@ -134,10 +136,12 @@ def _add_connections(assembly, name, graph, neuron, connectivity, place, depth):
             assembly.connections.append(total)
 
 
-def _spike_projection(source, target, operator, neuron, connectivity, name):
-    if connectivity == "event_driven":
-        return EventDrivenProjection(source, target, operator, neuron.on_pre, name=name, namespace=neuron.constants)
-    return SynapticProjection(source, target, operator, name, on_pre=neuron.on_pre, namespace=neuron.constants)
+def _spike_projection(source, target, operator, neuron, connectivity, name, learning=None):
+    on_pre, constants = neuron.on_pre, neuron.constants
+    if learning is not None:
+        on_pre, constants = learning.on_pre, {**constants, **learning.parameters}
+    make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
+    return make(source, target, operator, name=name, on_pre=on_pre, namespace=constants, plastic=learning is not None)
 
 
 def _current_projection(assembly, projection, target, variable, connectivity, first):
@@ -227,6 +231,10 @@ class _Pipelined:
         # Between the membranes of this step and its thresholds.
         _put(_parts(connection), "groups", 1000 + 10 * depth + step)
 
+    def of_input(self, connection):
+        # The statements of a group's step can be fused with its threshold.
+        _put(_parts(connection), "thresholds", 1000)
+
 
 class _Synchronous:
     """Populations one after the other within a step: a spike acts in the next layer in the same step."""
@@ -255,3 +263,6 @@ class _Synchronous:
 
     def pooling(self, connection, depth, step):
         _put(_parts(connection), "groups", 100 * depth + 20 + step)
+
+    def of_input(self, connection):
+        _put(_parts(connection), "groups", 99)

@@ -8,7 +8,7 @@ from brian2.groups.group import CodeRunner, Group
 
 from brainsnn.builders.codeobjects import connection_codeobject_class
 from brainsnn.builders.kernel_tables import contiguous_runs, share_columns, share_rows, source_table, target_table
-from brainsnn.builders.operators import ConvOperator, SparseOperator
+from brainsnn.builders.operators import ConvOperator, SparseOperator, to_matrix
 from brainsnn.builders.pooling import MaxPool
 
 __all__ = ["EventDrivenProjection", "SynapticProjection", "GradedProjection", "SpikeReplay"]
@@ -32,11 +32,13 @@ class _Connection(Group, CodeRunner):
         self.template, self.abstract_code, self.template_kwds = template, code, kwds
         self._enable_group_attributes()
 
-    def _add_table(self, name, values, dtype=np.int32):
+    def _add_table(self, name, values, dtype=np.int32, constant=True):
         values = np.ascontiguousarray(values, dtype=dtype).ravel()
         if len(values) == 0:  # Brian2 has no empty arrays; an unused entry does no harm
             values = np.zeros(1, dtype=dtype)
-        self.variables.add_array(name, size=len(values), values=values, dtype=dtype, constant=True, read_only=True)
+        self.variables.add_array(
+            name, size=len(values), values=values, dtype=dtype, constant=constant, read_only=constant
+        )
 
 
 class EventDrivenProjection(_Connection):
@@ -61,6 +63,8 @@ class EventDrivenProjection(_Connection):
         Place in Brian2's schedule.
     namespace : dict, optional
         Constants that ``on_pre`` uses.
+    plastic : bool
+        Whether ``on_pre`` may change ``w``. Every connection has a weight of its own then.
 
     Raises
     ------
@@ -72,8 +76,11 @@ class EventDrivenProjection(_Connection):
     brian2.synapses.synapses.Synapses, GradedProjection
     """
 
-    def __init__(self, source, target, operator, on_pre, name, when="synapses", order=0, namespace=None):
+    def __init__(self, source, target, operator, on_pre, name, when="synapses", order=0, namespace=None, plastic=False):
         _check_sizes(name, source, target, operator)
+        self.plastic = plastic
+        if plastic:
+            operator = _unshared(operator)
         self.source, self.target, self.operator, self.on_pre = source, target, operator, on_pre
         super().__init__(source, name, when, order)
         self.namespace = dict(namespace or {})
@@ -87,9 +94,10 @@ class EventDrivenProjection(_Connection):
         self.variables.add_reference("t", source.clock, "t")
         self.variables.add_reference("dt", source.clock, "dt")
         for group, suffix, index in ((source, "_pre", "0"), (target, "_post", "_idx")):
-            for variable in group.variables:
-                if variable not in ("_spikespace", "t", "dt", "t_in_timesteps"):
-                    self.variables.add_reference(variable + suffix, group, variable, index=index)
+            for name, variable in group.variables.items():
+                if name not in ("_spikespace", "t", "dt", "t_in_timesteps"):
+                    index_of = "0" if variable.scalar else index
+                    self.variables.add_reference(name + suffix, group, name, index=index_of)
         self._use_template(template, on_pre, tables=self._tables, n_sources=len(source), **sizes)
 
     def _add_convolution(self, operator, dtype):
@@ -119,7 +127,7 @@ class EventDrivenProjection(_Connection):
         matrix = operator.matrix.tocsr()
         self._add_table("first", matrix.indptr, np.int64)
         self._add_table("target", matrix.indices)
-        self._add_table("w", matrix.data, dtype)
+        self._add_table("w", matrix.data, dtype, constant=not self.plastic)
         return {}
 
     def to_coo(self):
@@ -129,9 +137,10 @@ class EventDrivenProjection(_Connection):
         Returns
         -------
         i, j, w : ndarray
-            Source neuron, target neuron and weight of each connection.
+            Source neuron, target neuron and weight of each connection, as it is now.
         """
-        return self.operator.to_coo()
+        i, j, w = self.operator.to_coo()
+        return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
 
 
 class SynapticProjection(Synapses):
@@ -151,18 +160,23 @@ class SynapticProjection(Synapses):
         Further synaptic equations, such as a summed variable of a graded projection.
     namespace : dict, optional
         Constants of the equations and statements.
+    plastic : bool
+        Whether ``on_pre`` changes ``w``, which is kept from trial to trial then.
 
     See Also
     --------
     EventDrivenProjection : gives the same result.
     """
 
-    def __init__(self, source, target, operator, name, on_pre=None, equations="", namespace=None):
+    def __init__(self, source, target, operator, name, on_pre=None, equations="", namespace=None, plastic=False):
         _check_sizes(name, source, target, operator)
+        if plastic:  # in the same order as there
+            operator = _unshared(operator)
         model = f"w : 1\n{equations}"
         super().__init__(source, target, model, on_pre=on_pre, name=name, clock=source.clock, namespace=namespace or {})
         self.add_attribute("operator")
-        self.operator = operator
+        self.add_attribute("plastic")
+        self.operator, self.plastic = operator, plastic
         i, j, w = operator.to_coo()
         self.active = len(i) > 0  # Brian2 knows no empty set of synapses
         if self.active:
@@ -171,14 +185,15 @@ class SynapticProjection(Synapses):
 
     def to_coo(self):
         """
-        The connections one by one, as they were made.
+        The connections one by one.
 
         Returns
         -------
         i, j, w : ndarray
-            Source neuron, target neuron and weight of each connection.
+            Source neuron, target neuron and weight of each connection; as it is now if they are plastic, else as it was made.
         """
-        return self.operator.to_coo()
+        i, j, w = self.operator.to_coo()
+        return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
 
 
 class GradedProjection(_Connection):
@@ -302,6 +317,11 @@ class SpikeReplay(_Connection):
         self.variables.add_reference("timestep", target.clock)
         self.written_readonly_vars = {target.variables["replayed"], self.variables["train"]}
         self._use_template("replay", n_sources=len(target))
+
+
+def _unshared(operator):
+    """The same connections with a weight of its own for each, ordered by source and then by target."""
+    return SparseOperator(operator.input_shape, operator.output_shape, to_matrix(operator))
 
 
 def _check_sizes(name, source, target, operator):

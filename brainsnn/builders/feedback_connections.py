@@ -15,7 +15,7 @@ __all__ = ["add_feedback"]
 ON_PRE = "predicted_post += w*h_pre"
 
 
-def add_feedback(assembly, graph, feedback, connectivity):
+def add_feedback(assembly, graph, feedback, connectivity, place):
     """
     Connect the last layer of a generator to the input neurons, one to one, with the weight 1.
 
@@ -26,6 +26,8 @@ def add_feedback(assembly, graph, feedback, connectivity):
     graph : `~brainsnn.builders.layer_graph.LayerGraph`
     feedback : `~brainsnn.feedback.gate.PredictiveGate`
     connectivity : {"event_driven", "synapses"}
+    place : object
+        Puts objects in their places in the schedule.
 
     Notes
     -----
@@ -40,8 +42,23 @@ def add_feedback(assembly, graph, feedback, connectivity):
     }[connectivity]
     assembly.connections.append(make())
     assembly.written[name].add("predicted")
+    if feedback.learning is not None:
+        _add_error(assembly, feedback, source, target, operator, connectivity, place)
     if feedback.contrast:
         _add_contrast(assembly, graph.input, target)
+
+
+def _add_error(assembly, feedback, predictors, pixels, operator, connectivity, place):
+    """Each predicting neuron hears the error of its own pixel, before the spikes of this step reach it."""
+    title = f"{pixels.name}_to_{predictors.name}_error"
+    if connectivity == "event_driven":
+        error = GradedProjection(pixels, predictors, operator, "prediction_error", "prediction_error", title)
+    else:
+        equations = "prediction_error_post = w*prediction_error_pre : 1 (summed)"
+        error = SynapticProjection(pixels, predictors, operator, title, equations=equations)
+    place.of_input(error)
+    assembly.connections.append(error)
+    assembly.written[feedback.output].add("prediction_error")
 
 
 def _add_contrast(assembly, population, target):

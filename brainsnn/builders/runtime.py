@@ -66,6 +66,9 @@ class RuntimeBackend:
         """Write an array into a group's variable, at once."""
         group.variables[variable].get_value()[:] = values
 
+    def keep(self, owner, variable, values):
+        """Name an array that a run changes for good; here every array is."""
+
     def get_values(self, group, variable):
         """A copy of the array of a group's variable."""
         return np.array(group.variables[variable].get_value(), copy=True)

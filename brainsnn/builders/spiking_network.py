@@ -155,6 +155,9 @@ class SpikingNetwork:
         self._parameters = parameters
         self._state = {group.name: state_variables(group, parameters[name]) for name, group in assembly.groups.items()}
         self._attended = AttendedParameters(self)
+        self._plastic = {p.name: p for p in self.projections if getattr(p, "plastic", False)}
+        for projection in self._plastic.values():
+            self._backend.keep(projection, "w", projection.operator.to_coo()[2])
         self._set_initial_parameters(thresholds or {})
 
     def _set_initial_parameters(self, thresholds):
@@ -235,6 +238,43 @@ class SpikingNetwork:
         """
         self._attended.set(attention, layers)
 
+    @property
+    def learned_weights(self):
+        """
+        Weights of the projections that learn, as they are now.
+
+        Returns
+        -------
+        weights : dict of str to (n_connections,) ndarray
+            By name of the projection, in the order of its ``to_coo()``. Save them with ``numpy.savez(path, **weights)``.
+        """
+        return {name: self._backend.get_values(projection, "w") for name, projection in self._plastic.items()}
+
+    def set_learned_weights(self, weights):
+        """
+        Give projections that learn other weights, on every device without compiling.
+
+        Parameters
+        ----------
+        weights : dict of str to (n_connections,) array_like
+            By name of the projection, such as `learned_weights` gave them.
+
+        Raises
+        ------
+        UnknownNameError
+            If no such projection learns.
+        ValueError
+            If the weights have a wrong size or are not finite.
+        """
+        for name, values in weights.items():
+            if name not in self._plastic:
+                raise UnknownNameError(name, self._plastic, "projection that learns")
+            values, n = np.asarray(values, dtype=float), len(self._plastic[name].to_coo()[2])
+            if values.shape != (n,) or not np.isfinite(values).all():
+                raise ValueError(f"set_learned_weights: {name!r} needs {n} finite weights, got shape {values.shape}.")
+        for name, values in weights.items():
+            self._backend.set_values(self._plastic[name], "w", np.asarray(values, dtype=float))
+
     def _parameter_array(self, name, variable, value):
         group = self._groups[name]
         dimensions = group.variables[variable].dim
@@ -300,6 +340,11 @@ class SpikingNetwork:
         MemoryError
             If the recordings do not fit into memory.
         """
+        if processes != 1 and self._plastic:
+            raise ValueError(
+                f"run: {', '.join(self._plastic)} learns from image to image, which takes one process, got "
+                f"processes={processes!r}."
+            )
         trials = self._trials(images, duration, seed, spikes, onset, offset, background)
         self._recordings.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
         shapes = {name: self.graph.populations[name].shape for name in self._groups if name in self.graph.populations}

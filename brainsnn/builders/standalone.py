@@ -95,6 +95,12 @@ MAIN = """
 """
 
 
+def _filled(target, values):
+    """Values for all of a variable's array; the size of a vector is known to the program alone."""
+    size = np.size(values) if isinstance(target, DynamicArrayVariable) else target.size
+    return np.array(np.broadcast_to(np.ravel(values), size), dtype=target.dtype)
+
+
 def _dispose(device_name, directory):
     """Let go of a network's device and files when nobody holds the network any more."""
     all_devices.pop(device_name, None)
@@ -116,6 +122,7 @@ class StandaloneBackend:
         self._device_name = f"brainsnn_cpp_standalone_{next(_serial)}"
         all_devices[self._device_name] = self.device
         self._values = {}
+        self._kept = []
         self._program = None
         self._objects = None
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
@@ -129,9 +136,14 @@ class StandaloneBackend:
     def set_values(self, group, variable, values):
         """Keep an array for a group's variable; it is given to the program when it runs."""
         target = group.variables[variable]
-        array = np.array(np.broadcast_to(values, target.size), dtype=target.dtype)
+        array = _filled(target, values)
         self._values[group.name, variable] = array
         self.device.array_cache[target] = array
+
+    def keep(self, owner, variable, values):
+        """Name an array that a run changes for good, and the values with which the first run starts."""
+        self._kept.append((owner, variable))
+        self.set_values(owner, variable, values)
 
     def get_values(self, group, variable):
         """A copy of the array that the next run starts with."""
@@ -180,6 +192,8 @@ class StandaloneBackend:
         for folder, indices in chunks:
             self.device.results_dir = f"{folder / 'results'}{os.sep}"
             self.device.has_been_run = True
+            for owner, variable in self._kept:
+                self.set_values(owner, variable, self._file(folder, owner.variables[variable]))
             for trial, record in zip(indices, self._read(folder, monitors, trials, len(indices))):
                 on_trial(trial, record)
 
@@ -224,6 +238,7 @@ class StandaloneBackend:
             if variable.array and variable.owner is not None and variable.owner.name == group.name
             and not variable.read_only and not isinstance(variable, DynamicArrayVariable)
         ]  # fmt: skip
+        settable += [self._kept_entry(owner, name) for owner, name in self._kept]
         resets = [entry(g, name, variable) for g, variables in state.items() for name, variable in variables.items()]
         trains = {
             name: self.device.get_array_name(r.variables["train"], access_data=False) for name, r in replays.items()
@@ -248,6 +263,14 @@ class StandaloneBackend:
         for key, text in fill.items():
             code = code.replace(f"%{key}%", text)
         return code
+
+    def _kept_entry(self, owner, name):
+        """The settable array of a connection, which can be a vector (Synapses) or not."""
+        variable = owner.variables[name]
+        array = self.device.get_array_name(variable, access_data=False)
+        n = len(self._values[owner.name, name])
+        start = f"&{array}[0]"
+        return f'        {{"{owner.name}.{name}", (char*){start}, {n}*sizeof({array}[0])}},'
 
     # Running
 
@@ -278,7 +301,7 @@ class StandaloneBackend:
         target = next(
             v for v in self.device.arrays if v.owner is not None and (v.owner.name, v.name) == (group, variable)
         )
-        return np.array(np.broadcast_to(np.ravel(values), target.size), dtype=target.dtype)
+        return _filled(target, values)
 
     def _execute(self, chunks, on_trial):
         running = []

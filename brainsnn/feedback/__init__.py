@@ -1,6 +1,7 @@
 """Prediction groups and the gates that they close on the input."""
 
 from brainsnn.feedback.gate import GATE_MODES, SQUASHES, PredictiveGate
+from brainsnn.feedback.learning import LocalLearning
 from brainsnn.feedback.settings import read_settings
 
-__all__ = ["GATE_MODES", "SQUASHES", "PredictiveGate", "read_settings"]
+__all__ = ["GATE_MODES", "SQUASHES", "LocalLearning", "PredictiveGate", "read_settings"]

@@ -6,6 +6,7 @@ from brainsnn.builders.layer_graph import LayerGraph
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
 from brainsnn.errors import ConversionError, UnknownNameError
+from brainsnn.feedback.learning import LocalLearning
 
 __all__ = ["PredictiveGate", "GATE_MODES", "SQUASHES"]
 
@@ -49,7 +50,9 @@ shown = is_open*abs(stimulus)
 """
 
 
-def gated_input(mode="sticky", epsilon=0.1, squash="clip", squash_step=None, contrast=False, max_contrast=10.0):
+def gated_input(
+    mode="sticky", epsilon=0.1, squash="clip", squash_step=None, contrast=False, max_contrast=10.0, learning=False
+):
     """
     Input neurons whose spikes a prediction gates.
 
@@ -57,6 +60,8 @@ def gated_input(mode="sticky", epsilon=0.1, squash="clip", squash_step=None, con
     ----------
     mode, epsilon, squash, squash_step, contrast, max_contrast
         As of `PredictiveGate`.
+    learning : bool
+        Whether the neurons hold their ``prediction_error``.
 
     Returns
     -------
@@ -76,6 +81,9 @@ def gated_input(mode="sticky", epsilon=0.1, squash="clip", squash_step=None, con
     lines += [f"{name} : 1" for name in MODE_VARIABLES[mode]]
     parameters = {"epsilon": epsilon, "squash_step": default_step if squash_step is None else squash_step}
     statements = [GATE_MODES[mode].strip(), PASSED.get(mode, "passed = is_open")]
+    if learning:
+        lines.append("prediction_error : 1")
+        statements.insert(0, "prediction_error = stimulus - prediction")
     if contrast:
         lines += ["largest : 1", "shown : 1", "max_contrast : 1 (shared)"]
         parameters["max_contrast"] = max_contrast
@@ -119,6 +127,8 @@ class PredictiveGate:
         the brightest of them has the value 1. For drawn spikes alone; replayed ones are not redrawn.
     max_contrast : float
         Largest factor by which a pixel is scaled.
+    learning : `~brainsnn.feedback.learning.LocalLearning`, optional
+        Lets the connections onto the layer ``output`` learn from the prediction error while the network runs.
     record : bool
         Whether ``prediction`` and ``is_open`` of all pixels are recorded, for ``result.predictions`` and ``result.gate``.
     model : `~brainsnn.equations.model.NeuronModel`, optional
@@ -152,6 +162,7 @@ class PredictiveGate:
     squash_step: float | None = None
     contrast: bool = False
     max_contrast: float = 10.0
+    learning: LocalLearning | None = None
     record: bool = True
     model: NeuronModel | None = None
 
@@ -170,12 +181,14 @@ class PredictiveGate:
             raise ValueError(f"PredictiveGate.max_contrast: must be 1 or more, got {self.max_contrast!r}.")
         if self.model is None:
             model = gated_input(
-                self.mode, self.epsilon, self.squash, self.squash_step, self.contrast, self.max_contrast
-            )
+                self.mode, self.epsilon, self.squash, self.squash_step, self.contrast, self.max_contrast,
+                learning=self.learning is not None,
+            )  # fmt: skip
             object.__setattr__(self, "model", model)
 
     def __str__(self):
-        return f"prediction: spikes of {self.output!r}\n{self.model}"
+        text = f"prediction: spikes of {self.output!r}\n{self.model}"
+        return text if self.learning is None else f"{text}\n  learning, where a spike arrives\n    {self.learning}"
 
     def edit(self, **changes):
         """

@@ -1,6 +1,7 @@
 """Data sets and stimuli."""
 
 from brainsnn.stimuli.digits import load_cifar10, load_digits, load_mnist
+from brainsnn.stimuli.faces import load_faces
 from brainsnn.stimuli.search import SearchScenes, load_search_scenes
 
-__all__ = ["SearchScenes", "load_cifar10", "load_digits", "load_mnist", "load_search_scenes"]
+__all__ = ["SearchScenes", "load_cifar10", "load_digits", "load_faces", "load_mnist", "load_search_scenes"]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-__all__ = ["predictive_vgg", "CONFIGURATIONS"]
+__all__ = ["predictive_vgg", "add_predictor", "CONFIGURATIONS"]
 
 #: Output channels of the convolutions by depth; "P" is a 2x2 pooling.
 CONFIGURATIONS = {
@@ -84,6 +84,52 @@ def predictive_vgg(
         generator_width = width if generator_width is None else generator_width
         outputs.append(_generator(features, configuration, input_shape[2], generator_width))
     return keras.Model(inputs, outputs, name=name or f"vgg{depth}_{'feedback' if feedback else 'plain'}")
+
+
+def add_predictor(model, layer, reach=3, stddev=1e-3, seed=0, name="learned_prediction"):
+    """
+    The same network with one more layer, not trained yet, that predicts its input from one of its feature maps.
+
+    A place for `~brainsnn.feedback.learning.LocalLearning`: each feature neuron sees the pixels below it and around it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With one input, (H, W, C). Of its outputs the first is kept.
+    layer : str
+        Layer whose output, (h, w, channels), predicts; H and W must be multiples of h and w.
+    reach : int
+        Field of a feature neuron, in feature neurons: 3 reaches over the pixels of its neighbours.
+    stddev : float
+        Standard deviation of the weights. Not 0: a weight of exactly 0 makes no connection.
+    seed : int
+    name : str
+        Name of the new layer.
+
+    Returns
+    -------
+    model : keras.Model
+        Shares all other layers with the model that was given.
+
+    Raises
+    ------
+    ValueError
+        If the feature map does not fit into the image a whole number of times, or ``stddev`` is not positive.
+    """
+    if not stddev > 0:
+        raise ValueError(f"add_predictor: stddev must be positive, got {stddev!r}; a weight of 0 makes no connection.")
+    features, image = model.get_layer(layer).output, model.inputs[0]
+    strides = [n // m for n, m in zip(image.shape[1:3], features.shape[1:3])]
+    if any(n != s * m for n, s, m in zip(image.shape[1:3], strides, features.shape[1:3])):
+        raise ValueError(
+            f"add_predictor: the {features.shape[1]} x {features.shape[2]} places of {layer!r} do not tile images of "
+            f"{image.shape[1]} x {image.shape[2]}."
+        )
+    prediction = layers.Conv2DTranspose(
+        image.shape[3], [reach * stride for stride in strides], strides=strides, padding="same", activation="relu",
+        use_bias=False, kernel_initializer=keras.initializers.RandomNormal(stddev=stddev, seed=seed), name=name,
+    )(features)  # fmt: skip
+    return keras.Model(model.inputs, [model.outputs[0], prediction], name=f"{model.name}_{name}")
 
 
 def _dropout(x, rate):

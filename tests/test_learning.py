@@ -1,0 +1,144 @@
+"""Learning to predict while the network runs: equal to a dense simulator, kept from image to image, and frozen."""
+
+import numpy as np
+import pytest
+from dense_feedback_reference import balanced_thresholds, simulate_learning
+
+import brainsnn as bs
+
+keras = pytest.importorskip("keras")
+SHAPE, N_STEPS = (8, 8, 1), 40
+RATE, W_MAX = 0.01, 0.6
+PROJECTION = "generator2_to_prediction"
+
+
+@pytest.fixture(scope="module")
+def case():
+    """Model, images, spikes and thresholds of a narrow VGG5 whose generator spikes."""
+    from brainsnn.training.predictive_vgg import predictive_vgg
+
+    model = predictive_vgg(5, SHAPE, 4, width=1 / 16, dense=(6,))
+    rng = np.random.default_rng(3)
+    for layer in model.layers:
+        layer.set_weights([rng.normal(0.3, 0.5, w.shape) for w in layer.get_weights()])
+    images = rng.random((3, *SHAPE))
+    spikes = (rng.random((3, N_STEPS, *SHAPE)) < images[:, None]).astype(np.int8)
+    return model, images, spikes, balanced_thresholds(model, spikes, 0.4)
+
+
+def _network(case, mode="dynamic", device="cpp_standalone", connectivity="event_driven", **options):
+    model, _, _, thresholds = case
+    return bs.convert(
+        model, neuron=bs.IF(), thresholds=thresholds, connectivity=connectivity, device=device, dtype="float64",
+        feedback=bs.PredictiveGate(mode=mode, learning=bs.LocalLearning(RATE, W_MAX, **options)),
+        record={"prediction": ["spikes"]},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("connectivity", ["event_driven", "synapses"])
+@pytest.mark.parametrize("mode", ["dynamic", "sticky"])
+def test_equal_to_dense_simulator(case, connectivity, mode):
+    model, images, spikes, thresholds = case
+    snn = _network(case, mode, connectivity=connectivity)
+    before = snn.learned_weights[PROJECTION]
+    result = snn.run(spikes=spikes, images=images)
+    rasters, weights = simulate_learning(model, spikes, images, thresholds, RATE, W_MAX, mode)
+    assert np.array_equal(result.raster("prediction"), np.stack(rasters))
+    (projection,) = (p for p in snn.projections if p.name == PROJECTION)
+    i, j, w = projection.to_coo()
+    np.testing.assert_allclose(w, weights[i, j], rtol=0, atol=1e-12)
+    # The comparison is worth something only if weights moved both ways, and some to the limit.
+    assert (w - before).min() < -0.05 and (w - before).max() > 0.05 and np.isclose(np.abs(w), W_MAX).any()
+
+
+def test_kept_between_runs_and_put_back(case):
+    """Two runs learn what one run of both batches learns; weights put back give the first run once more."""
+    _, images, spikes, _ = case
+    snn = _network(case)
+    start = snn.learned_weights
+    first = snn.run(spikes=spikes[:1], images=images[:1])
+    snn.run(spikes=spikes[1:], images=images[1:])
+    in_two = snn.learned_weights[PROJECTION]
+    snn.set_learned_weights(start)
+    again = snn.run(spikes=spikes[:1], images=images[:1])
+    assert np.array_equal(again.raster("prediction"), first.raster("prediction"))
+    snn.set_learned_weights(start)
+    snn.run(spikes=spikes, images=images)
+    assert np.array_equal(snn.learned_weights[PROJECTION], in_two)
+
+
+def test_frozen_without_compiling(case, monkeypatch):
+    _, images, spikes, _ = case
+    snn = _network(case)
+    snn.run(spikes=spikes, images=images)
+    learned = snn.learned_weights[PROJECTION]
+    monkeypatch.setenv("PATH", "")  # no compiler
+    snn.set_parameters("prediction", learning_rate=0.0)
+    snn.run(spikes=spikes, images=images)
+    assert np.array_equal(snn.learned_weights[PROJECTION], learned)
+
+
+@pytest.mark.slow
+def test_runtime_learns_the_same(case):
+    _, images, spikes, _ = case
+    networks = [_network(case, device=device) for device in ("cpp_standalone", "runtime")]
+    for snn in networks:
+        snn.run(spikes=spikes[:2], images=images[:2])
+    compiled, runtime = (snn.learned_weights[PROJECTION] for snn in networks)
+    np.testing.assert_allclose(runtime, compiled, rtol=0, atol=1e-12)
+
+
+def test_edited_rule(case):
+    """A rule that a user writes: weights only decay, with a constant of its own."""
+    _, images, spikes, _ = case
+    snn = _network(case, on_pre="I_post += w*h_pre; w = w*kept", parameters={"kept": 0.5})
+    before = snn.learned_weights[PROJECTION]
+    snn.run(spikes=spikes[:1], images=images[:1])
+    after = snn.learned_weights[PROJECTION]
+    halvings = np.log2(before / after)
+    np.testing.assert_allclose(halvings, np.rint(halvings), atol=1e-9)
+    assert halvings.max() >= 1
+
+
+def test_a_new_predictor_learns_new_images():
+    """From nothing, a local rule predicts unseen bars of the orientation that it has seen, not of the other one."""
+    from brainsnn.training.predictive_vgg import add_predictor
+
+    inputs = keras.Input((8, 8, 1))
+    features = keras.layers.Conv2D(8, 2, strides=2, activation="relu", use_bias=False, name="features")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(features)))
+    rng = np.random.default_rng(0)
+    model.get_layer("features").set_weights([rng.normal(0, 1, (2, 2, 1, 8))])
+    model = add_predictor(model, "features")
+    bars = np.zeros((8, 8, 8, 1))
+    bars[np.arange(8), :, np.arange(8)] = 1  # a column each
+    thresholds = {"features": 1.0, "learned_prediction": 1.0}
+    gate = bs.PredictiveGate(output="learned_prediction", mode="graded", learning=bs.LocalLearning(0.01))
+    snn = bs.convert(model, neuron=bs.IF(), thresholds=thresholds, feedback=gate, device="cpp_standalone")
+    exams = {"seen": bars, "other": bars.transpose(0, 2, 1, 3)}
+
+    def explained(images):
+        snn.set_parameters("learned_prediction", learning_rate=0.0)
+        predictions = snn.run(images, duration=50 * bs.ms, seed=1).predictions[:, -1]
+        return 1 - np.sum((predictions - images) ** 2) / np.sum(images**2)
+
+    assert abs(explained(bars)) < 0.01
+    snn.set_parameters("learned_prediction", learning_rate=0.01)
+    snn.run(np.tile(bars, (10, 1, 1, 1)), duration=50 * bs.ms)
+    learned = {name: explained(images) for name, images in exams.items()}
+    assert learned["seen"] > 0.5 and learned["seen"] > learned["other"] + 0.3, learned
+
+
+def test_errors(case):
+    _, images, spikes, _ = case
+    with pytest.raises(ValueError, match="learning_rate: must be 0 or more, got -1"):
+        bs.LocalLearning(-1)
+    with pytest.raises(ValueError, match="w_max: must be positive"):
+        bs.LocalLearning(w_max=0)
+    snn = _network(case)
+    with pytest.raises(ValueError, match="takes one process, got processes=2"):
+        snn.run(spikes=spikes, images=images, processes=2)
+    with pytest.raises(bs.UnknownNameError, match="projection that learns"):
+        snn.set_learned_weights({"generator2_to_predictions": np.zeros(3)})
+    with pytest.raises(ValueError, match="needs 784 finite weights"):
+        snn.set_learned_weights({PROJECTION: np.zeros(3)})
