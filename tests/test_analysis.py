@@ -244,3 +244,18 @@ def test_synaptic_decay():
     assert synaptic_decay(bs.IF(), 1e-3) == 0.0
     with pytest.raises(ValueError, match="must decay exponentially"):
         synaptic_decay(bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = 1/tau_beta - I**2/tau_beta : 1"), 1e-3)
+
+
+def test_plot_training(tmp_path):
+    """Both stages follow each other on the axes; a log without an epoch is refused."""
+    head = "stage,epoch,loss,accuracy,validation_accuracy,reconstruction,spikes_per_image,seconds\n"
+    path = tmp_path / "log.csv"
+    path.write_text(head)
+    with pytest.raises(ValueError, match="holds no epoch"):
+        analysis.plot_training(path)
+    path.write_text(head + "ann,1,1.5,0.5,0.6,9.0,0,1\nann,2,0.7,0.8,0.9,8.0,0,1\nsnn,1,0.4,0.9,0.95,7.0,100,5\n")
+    figure = analysis.plot_training(path)
+    lines = [ax.lines[0].get_xydata() for ax in figure.axes]
+    assert np.allclose(lines[0], [[1, 1.5], [2, 0.7], [3, 0.4]])
+    assert np.allclose(figure.axes[1].lines[1].get_ydata(), [60, 90, 95])
+    assert figure.axes[0].patches, "the second stage is shaded"

@@ -34,6 +34,7 @@ _HOMES = {
     "plot_comparison": "plots",
     "plot_raster": "plots",
     "plot_traces": "plots",
+    "plot_training": "plots",
     "style": "plots",
 }
 

@@ -4,7 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from brian2 import Quantity, get_dimensions, get_unit
 
-__all__ = ["PALETTE", "plot_accuracy_over_time", "plot_comparison", "plot_raster", "plot_traces", "style"]
+__all__ = [
+    "PALETTE", "plot_accuracy_over_time", "plot_comparison", "plot_raster", "plot_traces", "plot_training", "style",
+]  # fmt: skip
 
 #: Colours that colour-blind readers can tell apart, the darkest first (Okabe and Ito 2008).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -246,4 +248,49 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
             ax.remove()
         figure.supxlabel("ANN activation", fontsize=10)
         figure.supylabel("SNN activation (filtered spikes)", fontsize=10)
+    return figure
+
+
+def plot_training(path):
+    """
+    Plot the log of a training with predictive feedback: both stages, epoch by epoch.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The ``log.csv`` that `brainsnn.training.train_predictive` writes.
+
+    Returns
+    -------
+    figure : `matplotlib.figure.Figure`
+
+    Raises
+    ------
+    ValueError
+        If the file holds no epoch.
+    """
+    import pandas as pd
+
+    log = pd.read_csv(path)
+    if log.empty:
+        raise ValueError(f"plot_training: {str(path)!r} holds no epoch yet.")
+    epoch = np.arange(1, len(log) + 1)
+    first_of_snn = 0.5 + np.argmax(log["stage"] == "snn") if (log["stage"] == "snn").any() else None
+    with style():
+        figure, axes = plt.subplots(1, 3, figsize=(9.5, 2.9), layout="constrained")
+        axes[0].plot(epoch, log["loss"], ".-")
+        axes[1].plot(epoch, 100 * log["accuracy"], ".-", label="training")
+        axes[1].plot(epoch, 100 * log["validation_accuracy"], ".-", label="validation")
+        axes[2].plot(epoch, log["reconstruction"], ".-", color=PALETTE[2])
+        for ax, title, label in zip(
+            axes, ("Loss", "Accuracy", "Reconstruction"), ("loss", "accuracy (%)", "squared error per image")
+        ):
+            ax.set(title=title, ylabel=label, xlabel="epoch")
+            if first_of_snn is not None:
+                ax.axvspan(first_of_snn, len(log) + 0.5, color="0.92", zorder=0)
+        axes[1].legend(loc="lower right")
+        if first_of_snn is not None:
+            axes[0].annotate(
+                "SNN", ((first_of_snn + len(log) + 0.5) / 2, 0.95), xycoords=("data", "axes fraction"), ha="center"
+            )
     return figure

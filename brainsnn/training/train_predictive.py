@@ -7,7 +7,8 @@ From the root of the repository::
     python -m brainsnn.training.train_predictive --variant feedback
 
 Each writes ``weights/digits_VARIANT_if.keras``, a ``.json`` beside it with thresholds and settings, and a card ``.md``.
-A training that was stopped continues when the command is given again. ``--quick`` shows in about two minutes that
+The folder of checkpoints keeps the log and, at the end, its plot. A training that was stopped continues when the command
+is given again. ``--quick`` shows in about two minutes that
 it runs, and leaves the shipped files alone.
 """
 
@@ -232,6 +233,7 @@ def main(arguments=None):
         Content of the JSON beside the checkpoint.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from brainsnn.analysis import plot_training
     from brainsnn.training.predictive_training import Recipe, Trainer
     from brainsnn.training.predictive_vgg import predictive_vgg
 
@@ -263,6 +265,7 @@ def main(arguments=None):
     _write(arguments.out.with_suffix(".json"), lambda path: path.write_text(text + "\n", encoding="utf-8"))
     card = _card(arguments, recipe, model, settings, ann_accuracy, len(images), trainer.seconds)
     _write(arguments.out.with_suffix(".md"), lambda path: path.write_text(card, encoding="utf-8"))
+    _write(trainer.folder / "log.png", plot_training(trainer.folder / "log.csv").savefig)
     for name, measure in measures.items():
         spikes = sum(measure.get("spikes", {}).values())
         print(f"{name}: {100 * measure['accuracy']:.2f} %, {spikes:.0f} spikes per image")
