@@ -42,6 +42,14 @@ def _shifted_arrays(type_name):
     return shifted
 
 
+def _of_spike(code, arrays, k):
+    """The statement for the k-th of several spikes: weight and source neuron are its own, the target is shared."""
+    own = [array["pointer"] for array in arrays if array["offset"] != "_target"]
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, own))})\b") if own else None
+    lines = code if isinstance(code, list) else code.splitlines()
+    return [pattern.sub(rf"\1_{k}", line) for line in lines] if own else lines
+
+
 def _single_precision(code):
     """Mark the numbers in C++ code as float where the state is float; the compiler would compute with doubles."""
     if prefs.core.default_float_dtype is not np.float32:
@@ -67,6 +75,7 @@ class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
             "shifted_arrays": _shifted_arrays(c_data_type),
             "data_type": c_data_type,
             "single_precision": _single_precision,
+            "of_spike": _of_spike,
         },
     )
 

@@ -1,17 +1,48 @@
 {# Event-driven convolution: every spike adds its patch of the kernel to the target. The kernel is stored as
    (input channel, row tap, column tap, output channel) with the column taps in the order of the targets, so that one
-   row of a patch is one contiguous stretch of weights and, where the channels are full, of targets. Threads share the
-   rows of the target out: each sees all spikes, in the same order, and adds what falls into its own rows. #}
+   row of a patch is one contiguous stretch of weights and, where the channels are full, of targets. Spikes of one pixel
+   reach the same targets: up to four of them are added in one pass over these, in their order. Threads share the rows of
+   the target out: each sees all spikes, in the same order, and adds what falls into its own rows. #}
 {# USES_VARIABLES { _spikes, w, row_first, row_target, row_tap, col_first, col_target, col_tap, col_length, channel_start } #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
+{# Within the block: Brian2 takes a macro of the template itself for a part of the code. #}
+{% set group_sizes = [4, 2, 1] if contiguous else [1] %}
+{% macro add_patch(size, arrays, code) %}
+            {
+                {% for array in arrays %}
+                {% if array.offset == '_target' %}
+                {{array.type}}* __restrict {{array.pointer}} = _base_{{loop.index0}} + _target;
+                {% else %}
+                {% set base = loop.index0 %}
+                {% for k in range(size) %}
+                {{array.type}}* __restrict {{array.pointer}}_{{k}} = _base_{{base}}
+                    + {{'_weight + (_sources[%d] - _sources[0])*_kernel_size' % k if array.offset == '_weight' else '_sources[%d]' % k}};
+                {% endfor %}
+                {% endif %}
+                {% endfor %}
+                // Each target is its own, which the compiler cannot see.
+                #pragma GCC ivdep
+                for (size_t _idx=0; _idx<_length; _idx++)
+                {
+                    const size_t _vectorisation_idx = _idx;
+                    {% for k in range(size) %}
+                    {
+                        {{single_precision(of_spike(code, arrays, k))|autoindent}}
+                    }
+                    {% endfor %}
+                }
+            }
+{% endmacro %}
     // scalar code
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
 
-    {% for array in shifted_arrays(variables, variable_indices, get_array_name, tables) %}
+    {% set arrays = shifted_arrays(variables, variable_indices, get_array_name, tables) %}
+    {% for array in arrays %}
     auto* const _base_{{loop.index0}} = {{array.pointer}};
     {% endfor %}
+    const size_t _kernel_size = {{n_row_taps*n_column_taps*n_fan_channels}};
     const int _n_spikes = {{_spikes}}[{{n_sources}}];
     {% if openmp_pragma('with_openmp') %}
     {{openmp_pragma('parallel')}}
@@ -19,12 +50,20 @@
     const int _n_threads = {{openmp_pragma('get_num_threads')}}, _thread = {{openmp_pragma('get_thread_num')}};
     const int _first_row = {{n_target_rows}}*_thread/_n_threads, _last_row = {{n_target_rows}}*(_thread + 1)/_n_threads;
     {% endif %}
-    for (int _event=0; _event<_n_spikes; _event++)
+    for (int _event=0, _group=1; _event<_n_spikes; _event+=_group)
     {
-        const int _source = {{_spikes}}[_event];
-        const int _channel = _source % {{n_channels}};
-        const int _row = (_source / {{n_channels}}) / {{n_columns}};
-        const int _col = (_source / {{n_channels}}) % {{n_columns}};
+        const int* const _sources = {{_spikes}} + _event;
+        const int _pixel = _sources[0] / {{n_channels}};
+        const int _row = _pixel / {{n_columns}};
+        const int _col = _pixel % {{n_columns}};
+        {% if contiguous %}
+        // Simultaneous spikes of one pixel are neighbours in the list.
+        int _n_same = 1;
+        while (_n_same<{{group_sizes[0]}} && _event + _n_same<_n_spikes && _sources[_n_same] / {{n_channels}} == _pixel)
+            _n_same++;
+        _group = {% for size in group_sizes[:-1] %}_n_same >= {{size}} ? {{size}} : {% endfor %}1;
+        {% endif %}
+        const int _channel = _sources[0] % {{n_channels}};
         for (int _r={{row_first}}[_row]; _r<{{row_first}}[_row + 1]; _r++)
         {% if openmp_pragma('with_openmp') %}
         if ({{row_target}}[_r] >= _first_row && {{row_target}}[_r] < _last_row)
@@ -37,21 +76,17 @@
                               + {{col_tap}}[_c])*{{n_fan_channels}};
             {% if contiguous %}
             const size_t _length = (size_t){{col_length}}[_c]*{{n_fan_channels}};
+            {% for size in group_sizes %}
+            {{'if (_group == %d)' % size if size > 1 else ''}}
+            {{add_patch(size, arrays, vector_code)}}
+            {{'else' if size > 1 else ''}}
+            {% endfor %}
             {% else %}
             const size_t _length = {{n_fan_channels}};
             for (int _position=0; _position<{{col_length}}[_c];
                  _position++, _target += {{n_target_channels}}, _weight += {{n_fan_channels}})
+            {{add_patch(1, arrays, vector_code)}}
             {% endif %}
-            {
-                {% for array in shifted_arrays(variables, variable_indices, get_array_name, tables) %}
-                {{array.type}}* __restrict {{array.pointer}} = _base_{{loop.index0}} + {{array.offset}};
-                {% endfor %}
-                for (size_t _idx=0; _idx<_length; _idx++)
-                {
-                    const size_t _vectorisation_idx = _idx;
-                    {{single_precision(vector_code)|autoindent}}
-                }
-            }
         }
     }
     {% if openmp_pragma('with_openmp') %}
