@@ -27,7 +27,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 
 # Compiled networks, kept by content in the user's cache directory.
 clean-cache: $(VENV)/.installed
-	$(RUN) -c "from brainsnn.builders.build_cache import clear_cache; print(clear_cache(), 'bytes freed')"
+	$(RUN) -m brainsnn cache --clear
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info results

@@ -7,13 +7,14 @@ import re
 import shlex
 import subprocess
 import tempfile
+import time
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from shutil import rmtree
 
 import brian2
 
-__all__ = ["cache_directory", "compiled_program", "clear_cache"]
+__all__ = ["cache_directory", "cached_programs", "compiled_program", "clear_cache"]
 
 
 def cache_directory():
@@ -29,19 +30,49 @@ def cache_directory():
     return Path(os.environ.get("BRAINSNN_CACHE", default))
 
 
-def clear_cache():
+def cached_programs():
     """
-    Remove all compiled programs.
+    The compiled programs in the cache.
+
+    Returns
+    -------
+    programs : list of (`~pathlib.Path`, int, float)
+        Folder, size in bytes, and time of the last use in seconds since the epoch, the oldest first.
+    """
+    found = []
+    for folder in cache_directory().glob("*"):
+        files = [path.stat() for path in folder.iterdir()] if folder.is_dir() else []
+        if files:
+            found.append((folder, sum(file.st_size for file in files), max(file.st_mtime for file in files)))
+    return sorted(found, key=lambda program: program[2])
+
+
+def clear_cache(days=0.0):
+    """
+    Remove compiled programs; a network that wants one again compiles it again.
+
+    Parameters
+    ----------
+    days : float
+        Only those that have not been used for so many days.
 
     Returns
     -------
     n_bytes : int
         Disk space that was freed.
+
+    Raises
+    ------
+    ValueError
+        If ``days`` is negative.
     """
-    directory = cache_directory()
-    n_bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-    rmtree(directory, ignore_errors=True)
-    return n_bytes
+    if not days >= 0:
+        raise ValueError(f"clear_cache: days={days!r} must be 0 or more.")
+    limit = time.time() - days * 86400
+    old = [(folder, size) for folder, size, used in cached_programs() if used <= limit]
+    for folder, _ in old:
+        rmtree(folder, ignore_errors=True)
+    return sum(size for _, size in old)
 
 
 def _machine():
@@ -82,7 +113,7 @@ def _canonical_names():
             names[match[0]] = f"{match[1]}_{counts[match[1]]}"
         return names[match[0]]
 
-    pattern = re.compile(r"(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling)")
+    pattern = re.compile(r"\b(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling)")
     return lambda text: pattern.sub(canonical, text)
 
 
@@ -166,6 +197,7 @@ def compiled_program(project):
     folder = cache_directory() / _content_key(project)
     program = folder / "main"
     if program.exists():
+        program.touch()  # the time of its last use
         return program
     _compile(project)
     folder.mkdir(parents=True, exist_ok=True)

@@ -147,13 +147,13 @@ def share_columns(kernel, taps, stride, n_target):
 
 def _share(parts):
     """Concatenate parts, equal ones once; and the position of each entry of each part."""
-    stored, starts, position = [], {}, 0
-    stored_at = []
+    stored, starts, stored_at = [], [], []
     for part in parts:
-        key = (part.shape, part.tobytes())
-        if key not in starts:
-            starts[key] = position
+        equal = (start for other, start in zip(stored, starts) if np.array_equal(other, part))
+        start = next(equal, None)
+        if start is None:
+            start = sum(map(len, stored))
             stored.append(part)
-            position += len(part)
-        stored_at.append(starts[key] + np.arange(len(part)))
+            starts.append(start)
+        stored_at.append(start + np.arange(len(part)))
     return np.concatenate(stored), np.concatenate(stored_at)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as _with_fields
 from difflib import get_close_matches
+from functools import cache
 from types import MappingProxyType
 
 from brian2 import Equations, Quantity, get_dimensions, have_same_dimensions, in_best_unit
@@ -24,6 +25,12 @@ def _clean_lines(text):
     """The equations of a text, one to a line, without comments and surplus white space."""
     lines = (line.split("#")[0] for line in text.splitlines())
     return [" ".join(line.split()) for line in lines if line.strip()]
+
+
+@cache
+def _parsed(equations):
+    """Brian2 takes milliseconds to parse equations, and a network asks for those of its few models hundreds of times."""
+    return Equations(equations)
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ class NeuronModel:
     @property
     def brian_equations(self):
         """The equations as a `~brian2.equations.equations.Equations` object."""
-        return Equations(self.equations)
+        return _parsed(self.equations)
 
     @property
     def neuron_parameters(self):

@@ -1,0 +1,39 @@
+"""The cache of compiled programs, from the command line."""
+
+import os
+import time
+
+import pytest
+
+from brainsnn.__main__ import main
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Two programs: one of 1 MB, used now, one of 2 MB, used ten days ago."""
+    monkeypatch.setenv("BRAINSNN_CACHE", str(tmp_path))
+    for name, megabytes, days in (("new", 1, 0), ("old", 2, 10)):
+        program = tmp_path / name / "main"
+        program.parent.mkdir()
+        program.write_bytes(bytes(10**6 * megabytes))
+        used = time.time() - days * 86400
+        os.utime(program, (used, used))
+    return tmp_path
+
+
+def test_cache_is_shown_and_cleared(cache, capsys):
+    main(["cache"])
+    assert f"2 compiled networks, 3.0 MB in {cache}" in capsys.readouterr().out
+    main(["cache", "--clear", "--days", "5"])
+    assert "2.0 MB freed" in capsys.readouterr().out
+    assert [path.name for path in cache.iterdir()] == ["new"]
+    main(["cache", "--clear"])
+    assert not list(cache.iterdir())
+    main(["cache"])
+    assert "0 compiled networks" in capsys.readouterr().out
+
+
+def test_bad_arguments(capsys):
+    with pytest.raises(SystemExit):
+        main(["cache", "--clear", "--days", "-1"])
+    assert "-1 must be 0 or more" in capsys.readouterr().err
