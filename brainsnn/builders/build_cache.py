@@ -58,7 +58,7 @@ def _content_key(project):
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
     digest = hashlib.sha256(f"{brian2.__version__}\n{version}\n{_machine()}\n".encode())
     rename = _canonical_names()
-    paths = [path for path in project.rglob("*") if path.suffix in (".cpp", ".h") or path.name == "makefile"]
+    paths = [path for path in project.rglob("*") if path.suffix in (".cpp", ".c", ".h") or path.name == "makefile"]
     texts = {}
     # main.cpp names all code objects, always in the same order
     for path in sorted(paths, key=lambda path: (path.name != "main.cpp", path)):
@@ -98,7 +98,7 @@ def _merge_code_objects(project, n_files):
         Brian2's other files, and the new ones.
     """
     others, parts = [], []
-    for path in sorted(project.rglob("*.cpp")):
+    for path in sorted((*project.rglob("*.cpp"), *project.rglob("*.c"))):
         if path.parent.name == "code_objects":
             parts.append(path)
         elif not path.name.startswith("merged_"):

@@ -16,6 +16,7 @@ from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import all_devices
 
+from brainsnn.builders.brian_versions import SEED_GENERATORS, results_file, use_results
 from brainsnn.builders.build_cache import compiled_program
 from brainsnn.builders.trials import TrialRecord
 
@@ -73,7 +74,7 @@ MAIN = """
         open(source);
     %OPEN_TRAINS%
     std::ifstream seeds(path + "/seeds.txt");
-    std::ofstream ends(results_dir + "trial_ends", std::ios::binary);
+    std::ofstream ends("results/trial_ends", std::ios::binary);
     for (long trial=0; trial<n_trials; trial++)
     {
         for (size_t k=0; k<state.size(); k++)
@@ -178,8 +179,7 @@ class StandaloneBackend:
                 variable.size[1],
             )  # monitors of the user's: Brian2 takes the size of the first run for good
         for folder, indices in chunks:
-            self.device.results_dir = f"{folder / 'results'}{os.sep}"
-            self.device.has_been_run = True
+            use_results(self.device, folder)
             for trial, record in zip(indices, self._read(folder, monitors, trials, len(indices))):
                 on_trial(trial, record)
 
@@ -239,7 +239,7 @@ class StandaloneBackend:
                 f"train_{name}.read((char*)&{array}[0], {array}.size()); }}"
                 for name, array in trains.items()
             ),
-            "SEED": "for (auto& generator : _random_generators) generator.seed(trial_seed++);",
+            "SEED": SEED_GENERATORS,
             "NETWORK": network.name,
             "CLOCKS": " ".join(sorted(f"{clock.name}.t[0] = 0;" for clock in network._clocks)),
             "RECORDED": ", ".join(f"{self.device.get_array_name(m.variables['N'])}[0]" for m in monitors),
@@ -319,7 +319,7 @@ class StandaloneBackend:
     # Results
 
     def _file(self, folder, variable):
-        path = folder / "results" / self.device.get_array_filename(variable)
+        path = folder / "results" / results_file(self.device, variable)
         return np.fromfile(path, dtype=variable.dtype)
 
     def _read(self, folder, monitors, trials, n_trials):
