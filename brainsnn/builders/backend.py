@@ -23,13 +23,26 @@ class Backend:
     preferences = {}
     has_threads = False
 
-    def prepare(self, graph, connectivity, schedule, encoder, feedback):
+    @classmethod
+    def missing(cls):
+        """
+        What this machine lacks for running networks.
+
+        Returns
+        -------
+        reason : str or None
+            None if nothing is missing.
+        """
+        return None
+
+    def prepare(self, graph, neuron, connectivity, schedule, encoder, feedback):
         """
         What the builder makes on this device for a network.
 
         Parameters
         ----------
         graph : `~brainsnn.builders.layer_graph.LayerGraph`
+        neuron : `~brainsnn.equations.model.NeuronModel`
         connectivity : {"event_driven", "synapses"}
         schedule : {"pipelined", "synchronous"}
         encoder : {"current", "poisson"}
@@ -38,6 +51,7 @@ class Backend:
         Returns
         -------
         graph : `~brainsnn.builders.layer_graph.LayerGraph`
+        neuron : `~brainsnn.equations.model.NeuronModel`
         connectivity : {"event_driven", "synapses"}
 
         Raises
@@ -45,7 +59,7 @@ class Backend:
         ValueError
             If the device cannot do what is asked for.
         """
-        return graph, connectivity
+        return graph, neuron, connectivity
 
     def make_clock(self, dt):
         """

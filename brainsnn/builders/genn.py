@@ -1,6 +1,11 @@
 """Running the trials of a network in a GeNN program: built once, then any number of images."""
 
+import re
+from dataclasses import replace
+
 from brian2 import SpikeMonitor, set_device
+from brian2.equations.equations import SUBEXPRESSION
+from brian2.utils.stringtools import get_identifiers, word_substitute
 
 from brainsnn.builders import genn_build
 from brainsnn.builders.genn_limits import check_graph, check_statements, recorded_late
@@ -21,6 +26,35 @@ for (long step=0; step<n_steps + %EXTRA%; step++)
     %OTHERS%
 }
 """
+
+
+def _device_class():
+    try:
+        from brainsnn.builders.genn_device import TrialsDevice
+    except ImportError as error:
+        raise ImportError(
+            f"GeNN needs brian2genn, which could not be imported ({error}). It wants Brian2 2.5 and NumPy 1: install "
+            "brainsnn[genn] into an environment of its own, see docs/devices.md."
+        ) from error
+    return TrialsDevice
+
+
+def _with_sent_values(neuron):
+    """The model with a variable for each equation of the source that a spike reads."""
+    equations, lines = neuron.brian_equations, []
+    on_pre, update = neuron.on_pre, [neuron.update] if neuron.update else []
+    for name in sorted(get_identifiers(on_pre)):
+        source = name.removesuffix("_pre")
+        if source != name and source in equations and equations[source].type == SUBEXPRESSION:
+            unit = next(line for line in neuron.equations.splitlines() if re.match(rf"{source}\s*=", line))
+            lines.append(f"{source}_sent : {unit.rsplit(':', 1)[1].split('(')[0].strip()}")
+            update.append(f"{source}_sent = {source}")
+            on_pre = word_substitute(on_pre, {name: f"{source}_sent_pre"})
+    if not lines:
+        return neuron
+    return replace(
+        neuron, equations="\n".join([neuron.equations, *lines]), update="\n".join(update), on_pre=on_pre
+    )
 
 
 class GennBackend(StandaloneBackend):
@@ -47,24 +81,32 @@ class GennBackend(StandaloneBackend):
         }
         self._late = []
 
-    def _make_device(self):
+    @classmethod
+    def missing(cls):
+        """What is not there of brian2genn, GeNN, and a graphics card; see `~brainsnn.builders.backend.Backend.missing`."""
         try:
-            from brainsnn.builders.genn_device import TrialsDevice
-        except ImportError as error:
-            raise ImportError(
-                f"convert: device={self.name!r} needs brian2genn, which could not be imported ({error}). It wants Brian2 2.5 and "
-                "NumPy 1: install brainsnn[genn] into an environment of its own, see docs/devices.md."
-            ) from error
-        return TrialsDevice()
+            _device_class()
+            genn_build.find_genn()
+        except (ImportError, RuntimeError) as error:
+            return str(error)
+        return None
+
+    def _make_device(self):
+        return _device_class()()
 
     # What the builder asks
 
-    def prepare(self, graph, connectivity, schedule, encoder, feedback):
-        """The graph without junctions, and plain synapses; see `~brainsnn.builders.backend.Backend.prepare`."""
+    def prepare(self, graph, neuron, connectivity, schedule, encoder, feedback):
+        """
+        The graph without junctions, and plain synapses; see `~brainsnn.builders.backend.Backend.prepare`.
+
+        A spike can bring only variables of its source along: an equation that it reads, such as the spike height under an
+        attention that comes and goes, is stored in a variable at each step.
+        """
         if any(population.kind == "junction" for population in graph.populations.values()):
             graph = graph.expand_junctions()
         check_graph(self.name, graph, schedule, encoder, feedback)
-        return graph, "synapses"
+        return graph, _with_sent_values(neuron), "synapses"
 
     def make_clock(self, dt):
         """Brian2's default clock of this device, the only one that brian2genn knows."""
@@ -224,3 +266,21 @@ class GennCudaBackend(GennBackend):
 
     name = "genn_cuda"
     use_gpu = True
+
+    @classmethod
+    def missing(cls):
+        """As of `GennBackend`, and CUDA; see `~brainsnn.builders.backend.Backend.missing`."""
+        return super().missing() or genn_build.missing_cuda()
+
+    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+        """
+        Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
+
+        Raises
+        ------
+        RuntimeError
+            As of `GennBackend.run`, and if there is no CUDA or no graphics card.
+        """
+        if genn_build.missing_cuda():
+            raise RuntimeError(genn_build.missing_cuda())
+        super().run(network, groups, state, monitors, replays, trials, processes, on_trial)

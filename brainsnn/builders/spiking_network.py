@@ -139,7 +139,7 @@ class SpikingNetwork:
         feedback=None,
     ):  # fmt: skip
         self._backend = make_backend(device, threads)
-        graph, connectivity = self._backend.prepare(graph, connectivity, schedule, encoder, feedback)
+        graph, neuron, connectivity = self._backend.prepare(graph, neuron, connectivity, schedule, encoder, feedback)
         self.feedback = feedback
         self.graph, self.neuron, self.encoder, self.schedule = graph, neuron, encoder, schedule
         self.dtype, self.dt = np.dtype(dtype), float(dt)
