@@ -86,7 +86,7 @@ def test_plain_network_with_many_images_parameters_and_times(device, models):
     changed = [
         snn.run(images, duration=50 * ms, onset=[5, 0, 10] * ms, offset=35 * ms, background=0.3) for snn in networks
     ]
-    assert_same(*changed) != before
+    assert assert_same(*changed) != before
 
 
 def test_residual_network(device, models):
@@ -99,7 +99,11 @@ def test_attention_that_comes_and_goes_and_differs_between_images(device, models
     model = models["average_pooling"]
     networks = pair(device, model, neuron=bs.switchable(bs.ASN(m_f=0.2)))
     images, results = example_images(model, 2), []
-    for center, times in (([(0.2, 0.2), (0.8, 0.5)], {"onset": 10 * ms, "offset": 25 * ms}), ((0.5, 0.5), {}), (None, {})):
+    for center, times in (
+        ([(0.2, 0.2), (0.8, 0.5)], {"onset": 10 * ms, "offset": 25 * ms}),
+        ((0.5, 0.5), {}),
+        (None, {}),
+    ):
         attention = center and bs.SpatialAttention(
             center=center, width=0.25, input_gain=0.4, output_gain=0.3, precision=0.5, **times
         )
@@ -116,7 +120,9 @@ def test_replayed_spikes_into_integrate_and_fire_neurons(device, models):
     rng = np.random.default_rng(1)
     spikes = rng.choice([-1, 0, 1], p=[0.1, 0.6, 0.3], size=(3, 30, *model.input_shape[1:]))
     thresholds = dict(zip(spiking(model), (0.6, 0.8, 1.0, 1.4)))
-    networks = pair(device, model, neuron=bs.IF(leak=0.9), thresholds=thresholds, record={spiking(model)[0]: ["spikes", "v"]})
+    networks = pair(
+        device, model, neuron=bs.IF(leak=0.9), thresholds=thresholds, record={spiking(model)[0]: ["spikes", "v"]}
+    )
     assert_same(*(snn.run(spikes=spikes) for snn in networks))
     # behind the end of a train nothing spikes
     assert_same(*(snn.run(spikes=spikes[:, :20], duration=30 * ms) for snn in networks))
@@ -144,7 +150,9 @@ def test_drawn_spikes_follow_from_the_seed(device, models):
     model = models["average_pooling"]
     images = np.zeros((2, *model.input_shape[1:]))
     images[:, 0], images[:, 1], images[:, 2] = 0.25, -0.75, 1.0
-    snn = bs.convert(model, device=device, encoder="poisson", record={"input": ["spikes"], spiking(model)[-1]: ["spikes"]})
+    snn = bs.convert(
+        model, device=device, encoder="poisson", record={"input": ["spikes"], spiking(model)[-1]: ["spikes"]}
+    )
     name = bs.read_keras(model).input.name
     one, same, other = (snn.run(images, duration=400 * ms, seed=seed) for seed in (1, 1, 2))
     for layer in one.spikes:

@@ -9,7 +9,6 @@ from example_models import example_models
 
 import brainsnn as bs
 from brainsnn.builders import genn_build, genn_limits
-from brainsnn.builders.build_cache import _content_key
 from brainsnn.training.asn_transfer import ASNTransfer
 
 pytest.importorskip("brian2genn", reason="brian2genn is not installed; make test-genn makes an environment with it")
@@ -46,7 +45,7 @@ def test_code_is_generated_without_genn(models, monkeypatch):
     for group in snn.populations.values():
         assert f'addNeuronPopulation<{group.name}NEURON>("{group.name}", {len(group)}' in model
     for projection in snn.projections:
-        assert f'addSynapsePopulation<{projection.name}WEIGHTUPDATE' in model
+        assert f"addSynapsePopulation<{projection.name}WEIGHTUPDATE" in model
     main = (project / "main.cpp").read_text()
     assert main.count("eng.run(DT);") == 1 and '"encoder_asn.gain"' in main
 
@@ -69,7 +68,8 @@ import test_genn
 from example_models import example_models
 import brainsnn as bs
 model = example_models(test_genn.ASNTransfer, ["resnet"])["resnet"]
-print(test_genn._content_key(test_genn.generate(bs.convert(model, device="genn"))))
+from brainsnn.builders.build_cache import _content_key
+print(_content_key(test_genn.generate(bs.convert(model, device="genn"))))
 """
 
 
@@ -78,7 +78,11 @@ def test_the_same_network_gives_the_same_program_in_another_process():
     code = SAME_NETWORK.format(tests=os.path.dirname(__file__))
     keys = [
         subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.split()[-1]
         for seed in ("1", "2")
     ]

@@ -98,6 +98,7 @@ def run(setting, arguments):
 
 
 def main():
+    """The command line."""
     parser = argparse.ArgumentParser(description="Run the tests with several versions of Brian2.")
     names = [setting.name for setting in SETTINGS]
     parser.add_argument("--only", action="append", choices=names, help="one of the settings (repeat for several)")

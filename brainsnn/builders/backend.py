@@ -35,14 +35,13 @@ class Backend:
         """
         return None
 
-    def prepare(self, graph, neuron, connectivity, schedule, encoder, feedback):
+    def prepare(self, graph, connectivity, schedule, encoder, feedback):
         """
         What the builder makes on this device for a network.
 
         Parameters
         ----------
         graph : `~brainsnn.builders.layer_graph.LayerGraph`
-        neuron : `~brainsnn.equations.model.NeuronModel`
         connectivity : {"event_driven", "synapses"}
         schedule : {"pipelined", "synchronous"}
         encoder : {"current", "poisson"}
@@ -51,7 +50,6 @@ class Backend:
         Returns
         -------
         graph : `~brainsnn.builders.layer_graph.LayerGraph`
-        neuron : `~brainsnn.equations.model.NeuronModel`
         connectivity : {"event_driven", "synapses"}
 
         Raises
@@ -59,7 +57,21 @@ class Backend:
         ValueError
             If the device cannot do what is asked for.
         """
-        return graph, neuron, connectivity
+        return graph, connectivity
+
+    def prepare_neuron(self, neuron):
+        """
+        The neuron model as this device needs it, with the same spikes.
+
+        Parameters
+        ----------
+        neuron : `~brainsnn.equations.model.NeuronModel`
+
+        Returns
+        -------
+        neuron : `~brainsnn.equations.model.NeuronModel`
+        """
+        return neuron
 
     def make_clock(self, dt):
         """

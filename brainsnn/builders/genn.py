@@ -39,24 +39,6 @@ def _device_class():
     return TrialsDevice
 
 
-def _with_sent_values(neuron):
-    """The model with a variable for each equation of the source that a spike reads."""
-    equations, lines = neuron.brian_equations, []
-    on_pre, update = neuron.on_pre, [neuron.update] if neuron.update else []
-    for name in sorted(get_identifiers(on_pre)):
-        source = name.removesuffix("_pre")
-        if source != name and source in equations and equations[source].type == SUBEXPRESSION:
-            unit = next(line for line in neuron.equations.splitlines() if re.match(rf"{source}\s*=", line))
-            lines.append(f"{source}_sent : {unit.rsplit(':', 1)[1].split('(')[0].strip()}")
-            update.append(f"{source}_sent = {source}")
-            on_pre = word_substitute(on_pre, {name: f"{source}_sent_pre"})
-    if not lines:
-        return neuron
-    return replace(
-        neuron, equations="\n".join([neuron.equations, *lines]), update="\n".join(update), on_pre=on_pre
-    )
-
-
 class GennBackend(StandaloneBackend):
     """
     Trials in programs that GeNN generates through brian2genn, with plain synapses, on the processor.
@@ -96,17 +78,32 @@ class GennBackend(StandaloneBackend):
 
     # What the builder asks
 
-    def prepare(self, graph, neuron, connectivity, schedule, encoder, feedback):
-        """
-        The graph without junctions, and plain synapses; see `~brainsnn.builders.backend.Backend.prepare`.
-
-        A spike can bring only variables of its source along: an equation that it reads, such as the spike height under an
-        attention that comes and goes, is stored in a variable at each step.
-        """
+    def prepare(self, graph, connectivity, schedule, encoder, feedback):
+        """The graph without junctions, and plain synapses; see `~brainsnn.builders.backend.Backend.prepare`."""
         if any(population.kind == "junction" for population in graph.populations.values()):
             graph = graph.expand_junctions()
         check_graph(self.name, graph, schedule, encoder, feedback)
-        return graph, _with_sent_values(neuron), "synapses"
+        return graph, "synapses"
+
+    def prepare_neuron(self, neuron):
+        """
+        The model with a variable for each equation that a spike reads; see `~brainsnn.builders.backend.Backend.prepare_neuron`.
+
+        A spike can bring only variables of its source along, so the spike height under an attention that comes and goes is
+        stored at each step.
+        """
+        equations, lines = neuron.brian_equations, []
+        on_pre, update = neuron.on_pre, [neuron.update] if neuron.update else []
+        for name in sorted(get_identifiers(on_pre)):
+            source = name.removesuffix("_pre")
+            if source != name and source in equations and equations[source].type == SUBEXPRESSION:
+                unit = next(line for line in neuron.equations.splitlines() if re.match(rf"{source}\s*=", line))
+                lines.append(f"{source}_sent : {unit.rsplit(':', 1)[1].split('(')[0].strip()}")
+                update.append(f"{source}_sent = {source}")
+                on_pre = word_substitute(on_pre, {name: f"{source}_sent_pre"})
+        if not lines:
+            return neuron
+        return replace(neuron, equations="\n".join([neuron.equations, *lines]), update="\n".join(update), on_pre=on_pre)
 
     def make_clock(self, dt):
         """Brian2's default clock of this device, the only one that brian2genn knows."""
@@ -165,8 +162,8 @@ class GennBackend(StandaloneBackend):
         foreign = network.added
         if foreign:
             raise RuntimeError(
-                f"{', '.join(sorted(foreign))} was added to the network; device={self.name!r} runs only what convert makes. Record "
-                "with convert(record=...), put statements of every step into the neuron model (model.edit(update=...)), or "
+                f"{', '.join(sorted(foreign))} was added to the network; device={self.name!r} runs only what convert makes. "
+                "Record with convert(record=...), put statements of every step into the neuron model (model.edit(update=...)), or "
                 "use device='cpp_standalone'."
             )
         for replay in replays.values():

@@ -3,8 +3,7 @@
 import contextlib
 import io
 
-from brian2 import prefs, second
-from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2 import second
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2genn.device import DelayedCodeObject, GeNNDevice
 from brian2genn.genn_generator import GeNNCodeGenerator
@@ -138,9 +137,7 @@ class TrialsDevice(GeNNDevice):
         for model in self.neuron_models:
             lines.append(f"spikeCount_{model.name} = 0; push{model.name}CurrentSpikesToDevice();")
             lines.append(f"push{model.name}StateToDevice();")
-            lines += [
-                f"brian::_array_{model.name}_{name}[0] = {name}{model.name};" for name in model.shared_variables
-            ]
+            lines += [f"brian::_array_{model.name}_{name}[0] = {name}{model.name};" for name in model.shared_variables]
         return "\n".join(lines)
 
     def replay_code(self, name, target):
