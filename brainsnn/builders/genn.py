@@ -163,8 +163,8 @@ class GennBackend(StandaloneBackend):
         if foreign:
             raise RuntimeError(
                 f"{', '.join(sorted(foreign))} was added to the network; device={self.name!r} runs only what convert makes. "
-                "Record with convert(record=...), put statements of every step into the neuron model (model.edit(update=...)), or "
-                "use device='cpp_standalone'."
+                "Record with convert(record=...), put statements of every step into the neuron model with "
+                "model.edit(update=...), or use device='cpp_standalone'."
             )
         for replay in replays.values():
             replay.active = False  # the program's own loop does it

@@ -102,6 +102,11 @@ class TrialsDevice(GeNNDevice):
     def generate_main_source(self, writer, main_lines):
         """Write the main program, with the loop over trials."""
         self.insert_code("before_network_run", self.trial_code())
+        # Connections, which nobody changes, would be written to disk in every run.
+        connections = {model.name for model in self.synapse_models}
+        for variable, array in self.dynamic_arrays.items():
+            if getattr(variable.owner, "name", None) in connections:
+                self.insert_code("before_end", f"brian::{array}.clear();")
         super().generate_main_source(writer, main_lines)
 
     # Parts of the loop over trials
