@@ -73,6 +73,8 @@ def build(name, device, dtype, n_images, n_steps):
 
 def worker(name, device, n_images, n_steps, folder):
     """What is missing on this device, or its measurements, as JSON; rasters go to the folder."""
+    import brian2
+
     from brainsnn.builders.devices import DEVICES
 
     reason = DEVICES[device].missing()
@@ -80,6 +82,7 @@ def worker(name, device, n_images, n_steps, folder):
         print(json.dumps({"missing": reason}))
         return
     found, folder = {}, Path(folder)
+    brian2.prefs.codegen.runtime.cython.cache_dir = str(folder / "cython")
     for dtype in ("float64", "float32"):
         snn, run = build(name, device, dtype, n_images, n_steps)
         with PeakMemory() as peak:
@@ -90,8 +93,6 @@ def worker(name, device, n_images, n_steps, folder):
         found[dtype] = {
             "first": first, "image": (min(batch) - min(alone)) / (n_images - 1), "memory": peak.child() or peak.own(),
         }  # fmt: skip
-    import brian2
-
     found["environment"] = f"Brian2 {brian2.__version__}, NumPy {np.__version__}"
     print(json.dumps(found))
 
@@ -99,14 +100,13 @@ def worker(name, device, n_images, n_steps, folder):
 def in_process(python, name, device, n_images, n_steps, folder):
     """What `worker` finds in another process; a process that fails says why."""
     job = json.dumps([name, device, n_images, n_steps, str(folder)])
-    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    output = subprocess.run(
-        [python, __file__, "--worker", job],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    settings = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "BRAINSNN_CACHE": str(folder / "programs"),  # the first run compiles
+    }
+    command = [python, __file__, "--worker", job]
+    output = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
     if output.returncode != 0:
         last = (output.stderr.strip().splitlines() or [f"exit status {output.returncode}"])[-1]
         return {"missing": f"failed: {last}"}

@@ -7,6 +7,7 @@ from dense_feedback_reference import balanced_thresholds
 from example_models import example_images, example_models
 
 import brainsnn as bs
+from brainsnn.builders import build_cache
 from brainsnn.builders.devices import DEVICES
 from brainsnn.training.asn_transfer import ASNTransfer
 from brainsnn.training.predictive_vgg import predictive_vgg
@@ -150,10 +151,9 @@ def test_drawn_spikes_follow_from_the_seed(device, models):
     model = models["average_pooling"]
     images = np.zeros((2, *model.input_shape[1:]))
     images[:, 0], images[:, 1], images[:, 2] = 0.25, -0.75, 1.0
-    snn = bs.convert(
-        model, device=device, encoder="poisson", record={"input": ["spikes"], spiking(model)[-1]: ["spikes"]}
-    )
     name = bs.read_keras(model).input.name
+    record = {name: ["spikes"], spiking(model)[-1]: ["spikes"]}
+    snn = bs.convert(model, device=device, encoder="poisson", record=record)
     one, same, other = (snn.run(images, duration=400 * ms, seed=seed) for seed in (1, 1, 2))
     for layer in one.spikes:
         np.testing.assert_array_equal(one.raster(layer), same.raster(layer))
@@ -191,6 +191,15 @@ def test_own_model_with_units(device, models):
     )  # fmt: skip
     networks = pair(device, model, neuron=neuron, record={spiking(model)[0]: ["spikes", "v"]})
     assert_same(*(snn.run(example_images(model, 2), duration=60 * ms) for snn in networks))
+
+
+@pytest.mark.parametrize("name", [name for name in DEVICES if DEVICES[name].missing() is not None])
+def test_a_device_that_is_not_there_says_what_is_missing(name, models, monkeypatch):
+    monkeypatch.setattr(build_cache, "_compile", None)
+    model = models["average_pooling"]
+    with pytest.raises((ImportError, RuntimeError)) as error:
+        bs.convert(model, device=name).run(example_images(model, 1), duration=10 * ms)
+    assert str(error.value) == DEVICES[name].missing()
 
 
 @pytest.mark.slow
