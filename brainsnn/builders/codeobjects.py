@@ -61,6 +61,9 @@ def _single_precision(code):
 class ConnectionCythonCodeObject(CythonCodeObject):
     """Runtime code object that also knows brainsnn's templates."""
 
+    #: Type of replayed signs; Cython templates know no int8.
+    sign_dtype = np.int32
+
     templater = CythonCodeObject.templater.derive(
         "brainsnn.builders", env_globals={"shifted_arrays": _shifted_arrays(get_cpp_dtype), "data_type": get_cpp_dtype}
     )
@@ -68,6 +71,8 @@ class ConnectionCythonCodeObject(CythonCodeObject):
 
 class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object that also knows brainsnn's templates."""
+
+    sign_dtype = np.int8
 
     templater = CPPStandaloneCodeObject.templater.derive(
         "brainsnn.builders",
