@@ -112,12 +112,14 @@ def test_too_many_connections_are_refused_before_they_are_made(models, monkeypat
         bs.convert(models["plain_cnn"], device="genn")
 
 
-def test_contrast_is_refused():
+def test_contrast_and_learning_are_refused():
     from brainsnn.training.predictive_vgg import predictive_vgg
 
     model = predictive_vgg(5, (8, 8, 1), 4, width=1 / 16, dense=(6,))
     with pytest.raises(ValueError, match="contrast=False"):
         bs.convert(model, neuron=bs.IF(), feedback=bs.PredictiveGate(contrast=True), device="genn")
+    with pytest.raises(ValueError, match="error of each pixel.*Use device='cpp_standalone'"):
+        bs.convert(model, neuron=bs.IF(), feedback=bs.PredictiveGate(learning=bs.LocalLearning()), device="genn")
 
 
 def test_objects_of_the_users_are_refused(models):
