@@ -28,21 +28,25 @@ GOALS = {"ResNet-18": (90, 2), "digits": (None, 1)}
 
 
 def worker(model_file, image_file, m_f, started):
-    """Print the seconds of each part, and the processor time of all, as JSON."""
-    times = [started]
+    """Print the seconds and the processor time of each part as JSON."""
+    times, cpu_times = [started], [0.0]
+
+    def tick():
+        times.append(time.time())
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        cpu_times.append(sum(u.ru_utime + u.ru_stime for u in usage))
+
     import brainsnn as bs
 
     bs.convert  # noqa: B018  (loads what converting needs, Brian2 above all)
-    times.append(time.time())
+    tick()
     graph = bs.read_keras(bs.load_model(model_file))
-    times.append(time.time())
+    tick()
     snn = bs.convert(graph, bs.ASN(m_f=m_f), device="cpp_standalone")
-    times.append(time.time())
+    tick()
     snn.run(np.load(image_file), duration=1 * bs.ms)
-    times.append(time.time())
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu = sum(u.ru_utime + u.ru_stime for u in usage)
-    print(json.dumps({"parts": np.diff(times).tolist(), "cpu": cpu}))
+    tick()
+    print(json.dumps({"parts": np.diff(times).tolist(), "cpu": np.diff(cpu_times).tolist()}))
 
 
 def first_result(model_file, image_file, m_f, cache):
@@ -61,8 +65,8 @@ def first_result(model_file, image_file, m_f, cache):
     -------
     parts : list of float
         Seconds of `PARTS`.
-    cpu : float
-        Processor time in seconds, the compiler's included.
+    cpu : list of float
+        Processor time of each part in seconds, the compiler's and the program's included.
     """
     variables = {**os.environ, "BRAINSNN_CACHE": str(cache)}
     command = [sys.executable, __file__, "--worker", str(model_file), str(image_file), str(m_f), repr(time.time())]
@@ -90,8 +94,7 @@ def prepare(folder, size):
 
 def row(network, start, parts, cpu, goal):
     """One line of the table."""
-    behind = sum(parts) - parts[1]
-    numbers = (*parts, parts[2] + parts[3], behind, sum(parts), cpu)
+    numbers = (*parts, sum(parts) - parts[1], sum(cpu) - cpu[1])
     return (network, start, *(f"{value:.2f}" for value in numbers), "-" if goal is None else f"{goal}")
 
 
@@ -114,9 +117,13 @@ def main():
             warm = [first_result(*files, cache) for _ in range(repeats)]
             rows.append(row(network, "warm", *min(warm, key=lambda found: sum(found[0])), GOALS[network][1]))
     headers = (
-        "network", "start", *(f"{part}, s" for part in PARTS), "convert + first run, s", "all but the model file, s", "all, s",
-        "CPU of all, s", "goal, s",
-    )  # fmt: skip
+        "network",
+        "start",
+        *(f"{part}, s" for part in PARTS),
+        "all but the model file, s",
+        "its CPU, s",
+        "goal, s",
+    )
     notes = (
         f"ResNet-18 at {size}x{size}. Warm: best of {repeats}. The goals are for all but the model file, of which most is the "
         "import of TensorFlow. Limits: cold, one compiler for each core; warm, the imports of numpy, SymPy and Brian2, and code "
