@@ -58,5 +58,8 @@ def package_versions(python, packages):
         "    except PackageNotFoundError:\n        found.append(f'{name} not installed')\n"
         "print(', '.join(found) + f', Python {sys.version.split()[0]}')"
     )
-    done = subprocess.run([python, "-c", code, json.dumps(packages)], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "no Python"
+    try:
+        done = subprocess.run([python, "-c", code, json.dumps(packages)], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return f"peers: {python}: {error.strerror}"
+    return done.stdout.strip()

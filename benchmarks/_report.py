@@ -18,8 +18,22 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "benchmarks.md"
 HEADER = """# Benchmarks
 
-Each section is written by the command that it names, in one run on one machine. Absolute times depend on the machine
-and on what else it does; the ratios within a section are what to compare.
+Each section is written by the command that it names, in one run on one machine; `make benchmarks` runs them all, one
+after the other, on a machine that should do nothing else. Absolute times depend on the machine and on what else it does;
+the ratios within a section are what to compare. Where a physical limit is given, it is the least time for the bytes and
+operations of the row, at the bandwidth and the peak that the same run measured with a loop in C++
+(`benchmarks/machine.cpp`): what remains above it is what could still be gained.
+
+ANNarchy, PyTorch and SpikingJelly run in an environment of their own, as their requirements do not go together with Brian2's:
+
+```
+python3 -m venv .venv-peers
+.venv-peers/bin/pip install -r benchmarks/peers.txt
+.venv-peers/bin/pip install --no-deps spikingjelly==2.0.0   # torchvision and torchaudio are not needed here
+```
+
+Name its Python with `--peer-python`, or in `BRAINSNN_PEER_PYTHON`. A peer that is not there gets a row that says so.
+Where the time goes within a step, code object by code object, is printed by `python benchmarks/profiling.py`.
 """
 
 
@@ -211,7 +225,9 @@ def write_section(name, title, text):
     """
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     section = f"{begin}\n## {title}\n\n{text.strip()}\n{end}"
-    old = DOCS.read_text() if DOCS.exists() else HEADER
+    old = DOCS.read_text() if DOCS.exists() else ""
+    # The introduction is always the one above.
+    old = HEADER + "\n" + old[old.find("<!-- begin") :] if "<!-- begin" in old else HEADER
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
     new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}\n"
     DOCS.parent.mkdir(exist_ok=True)

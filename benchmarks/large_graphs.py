@@ -54,9 +54,10 @@ def worker(network, size, rate, steps, repeats):
         model.save(folder / "model.keras")
         np.save(folder / "image.npy", image[None])
         parts, _ = first_result(folder / "model.keras", folder / "image.npy", M_F, folder / "cache")
+    connections = sum(getattr(p.operator, "n_connections", 0) for p in graph.projections)
     spiking = sum(p.size for p in graph.populations.values() if p.kind == "spiking")
     row = (
-        network, f"{spiking / 1e6:.2f} million", f"{graph.n_connections / 1e6:,.0f} million", f"{facts['rate']:.2f}",
+        network, f"{spiking / 1e6:.2f} million", f"{connections / 1e6:,.0f} million", f"{facts['rate']:.2f}",
         f"{facts['step'] * 1e3:.1f}", f"{least * 1e3:.1f}", f"{facts['step'] / least:.1f}", megabytes(facts["memory"]),
         megabytes(python_memory), f"{parts[2] + parts[3]:.1f}",
     )  # fmt: skip

@@ -155,7 +155,7 @@ def measure(model, image, rate, args, machines):
     name = f"brainsnn, {args.threads} thread{'s' * (args.threads > 1)}"
 
     def row(name, wall, cpu, limit):
-        numbers = (f"{wall * 1e3:.1f}", f"{cpu * 1e3:.1f}", f"{wall / facts['step']:.2f}", f"{limit * 1e3:.1f}")
+        numbers = (f"{wall * 1e3:.1f}", f"{cpu * 1e3:.1f}", f"{wall / facts['step']:.2f}", f"{limit * 1e3:.3g}")
         return (label, name, *numbers, f"{wall / limit:.1f}")
 
     rows = [row(name, facts["step"], facts["cpu"], sum(least.values()))]
