@@ -2,12 +2,17 @@
 # make test   sets everything up and runs the tests
 # make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
+# make benchmarks   measures everything in docs/benchmarks.md anew (an hour on a quiet machine)
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# An environment of its own for ANNarchy, torch and spikingjelly
+PEERS := .venv-peers
+export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
+BENCHMARKS := projection digits resnet first_result large_graphs scaling devices
 
-.PHONY: demo test test-versions test-genn lint clean clean-cache
+.PHONY: demo test test-versions test-genn lint benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -25,6 +30,22 @@ test-genn:
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 
+# One after the other; a benchmark that fails does not keep the others from running, but make fails in the end. Peers that
+# cannot be installed get a row that says so.
+benchmarks: $(VENV)/.installed
+	-$(MAKE) peers
+	@failed=; for name in $(BENCHMARKS); do \
+		echo "== $$name"; $(RUN) benchmarks/$$name.py $(BENCHMARK_ARGS) || failed="$$failed $$name"; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
+peers: $(PEERS)/.installed
+
+$(PEERS)/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps spikingjelly==2.0.0
+	touch $@
+
 # Debian splits off the venv module, the headers and the C++ compiler.
 $(VENV)/.installed: setup.cfg pyproject.toml
 	@sh tools/check_system.sh $(PYTHON)
@@ -38,4 +59,4 @@ clean-cache: $(VENV)/.installed
 	$(RUN) -m brainsnn cache --clear
 
 clean:
-	rm -rf $(VENV) .venvs build dist *.egg-info results
+	rm -rf $(VENV) $(PEERS) .venvs build dist *.egg-info results

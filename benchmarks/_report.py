@@ -18,8 +18,22 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "benchmarks.md"
 HEADER = """# Benchmarks
 
-Each section is written by the command that it names, in one run on one machine. Absolute times depend on the machine
-and on what else it does; the ratios within a section are what to compare.
+Each section is written by the command that it names, in one run on one machine; `make benchmarks` runs them all, one
+after the other, on a machine that should do nothing else. Absolute times depend on the machine and on what else it does;
+the ratios within a section are what to compare. Where a physical limit is given, it is the least time for the bytes and
+operations of the row, at the bandwidth and the peak that the same run measured with a loop in C++
+(`benchmarks/machine.cpp`): what remains above it is what could still be gained.
+
+ANNarchy, PyTorch and SpikingJelly run in an environment of their own, as their requirements do not go together with Brian2's:
+
+```
+python3 -m venv .venv-peers
+.venv-peers/bin/pip install -r benchmarks/peers.txt
+.venv-peers/bin/pip install --no-deps spikingjelly==2.0.0   # torchvision and torchaudio are not needed here
+```
+
+Name its Python with `--peer-python`, or in `BRAINSNN_PEER_PYTHON`. A peer that is not there gets a row that says so.
+Where the time goes within a step, code object by code object, is printed by `python benchmarks/profiling.py`.
 """
 
 
@@ -211,7 +225,9 @@ def write_section(name, title, text):
     """
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     section = f"{begin}\n## {title}\n\n{text.strip()}\n{end}"
-    old = DOCS.read_text() if DOCS.exists() else HEADER
+    old = DOCS.read_text() if DOCS.exists() else ""
+    # The introduction is always the one above.
+    old = HEADER + "\n" + old[old.find("<!-- begin") :] if "<!-- begin" in old else HEADER
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
     new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}\n"
     DOCS.parent.mkdir(exist_ok=True)
@@ -239,79 +255,3 @@ def publish(name, title, command, blocks, write):
     if write:
         write_section(name, title, text)
         print(f"Written to {DOCS.relative_to(ROOT)}.")
-
-
-def profile(snn, images, n_steps):
-    """
-    Time of each code object of a network in C++ standalone, by Brian2's profiling.
-
-    Parameters
-    ----------
-    snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
-        Not compiled yet; it is compiled with profiling here, which takes the place of its normal program.
-    images : (n, H, W, C) ndarray
-    n_steps : int
-
-    Returns
-    -------
-    times : dict of str to float
-        Code object -> ms per step, largest first.
-    """
-    from brian2 import ms
-
-    run = snn.network.run
-    snn.network.run = lambda *args, **kwds: run(*args, profile=True, **kwds)
-    snn.run(images, duration=n_steps * ms)
-    lines = (snn._backend.directory / "run_0" / "results" / "profiling_info.txt").read_text().splitlines()
-    pairs = sorted((line.split("\t") for line in lines), key=lambda pair: -float(pair[1]))
-    return {name: float(seconds) * 1e3 / (n_steps * len(images)) for name, seconds in pairs}
-
-
-#: What a code object does, by the first of these words in its name.
-KINDS = {
-    "stateupdater": "state updates", "thresholder": "thresholds", "resetter": "resets", "spikemonitor": "spike monitors",
-    "_spikes_": "spike monitors", "_output_": "readout monitor", "_states_": "state monitors",
-    "_update_": "every-step statements",
-}  # fmt: skip
-
-
-def profile_table(times, connections, n_largest=12):
-    """
-    The profile of a network by kind of code object, and the largest single ones.
-
-    Parameters
-    ----------
-    times : dict of str to float
-        See `profile`.
-    connections : list
-        The network's projections.
-    n_largest : int
-
-    Returns
-    -------
-    text : str
-    """
-    kind_of_connection = {c.name: type(c).__name__ for c in connections}
-
-    def kind(name):
-        owner = name.split("_codeobject")[0]
-        if owner in kind_of_connection:
-            return f"{kind_of_connection[owner]}s"
-        return next((text for word, text in KINDS.items() if word in name), "other")
-
-    total, sums, members = sum(times.values()), {}, {}
-    for name, value in times.items():
-        sums[kind(name)] = sums.get(kind(name), 0.0) + value
-        members[kind(name)] = members.get(kind(name), 0) + 1
-    rows = [
-        (name, members[name], f"{value:.3f}", f"{value / total:.1%}")
-        for name, value in sorted(sums.items(), key=lambda item: -item[1])
-    ]
-    rows.append(("all", len(times), f"{total:.3f}", "100.0%"))
-    largest = [(name, f"{value:.3f}", f"{value / total:.1%}") for name, value in list(times.items())[:n_largest]]
-    return "\n\n".join(
-        [
-            table(("kind of code object", "number", "ms per step", "share"), rows),
-            table(("largest code objects", "ms per step", "share"), largest),
-        ]
-    )

@@ -41,7 +41,7 @@ def decay(tau):
 # Linear operators
 
 
-def _pooled_factor(operator):
+def pooled_factor(operator):
     """Largest p such that the kernel is constant in p x p blocks that every window meets as a whole; 1 if none is."""
     (H, W, _), (KH, KW) = operator.input_shape, operator.kernel.shape[:2]
     for p in range(min(KH, KW), 1, -1):
@@ -77,7 +77,7 @@ def _convolution(operator):
         factor = tf.constant(operator.kernel.reshape(-1), tf.float32)
         return lambda x: x * factor
     _check_taps(operator)
-    p = _pooled_factor(operator)
+    p = pooled_factor(operator)
     kernel = operator.kernel[::p, ::p] * p**2
     if operator.kernel.shape[3] != operator.output_shape[2]:
         kernel = dense_channels(kernel, operator.channel_start, operator.output_shape[2])

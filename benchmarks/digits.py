@@ -1,13 +1,14 @@
 """
-Digits per second of the shipped digit network, end to end, against dense convolutions in TensorFlow.
+Digits per second of the shipped digit network, end to end, against dense TensorFlow and SpikingJelly.
 
 What is timed: images in, readout of every step and spike counts out (encode, run, read the results), after everything is
 compiled. brainsnn runs in C++ standalone with one and with two processes. TensorFlow computes the same maths with dense
 convolutions (dense_tensorflow.py) for one digit and for 64 digits at a time, with one and with two threads, as a plain
-tf.function and compiled with XLA. Slow peers get fewer digits; the best of the repeats counts. Before the
-clock runs, spikes and readout of the two are compared, neuron by neuron and step by step, in the synchronous schedule.
+tf.function and compiled with XLA. SpikingJelly runs the same neuron (spiking_torch.py) in an environment of its own, with
+its fastest mode and batch, and with batch 64. Slow peers get fewer digits; the best of the repeats counts. Before the
+clock runs, spikes and readout of all are compared, neuron by neuron and step by step, in the synchronous schedule.
 
-    python benchmarks/digits.py [--quick] [--images 1000] [--no-docs]
+    python benchmarks/digits.py [--quick] [--images 1000] [--peer-python PYTHON] [--no-docs]
 """
 
 import argparse
@@ -16,9 +17,13 @@ import itertools
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
+import _peers
 import numpy as np
-from _report import ROOT, PeakMemory, elapsed, environment, megabytes, profile, profile_table, publish, table
+from _machine import measure
+from _report import ROOT, PeakMemory, elapsed, environment, megabytes, publish, table
 
 WEIGHTS = ROOT / "weights" / "digits.keras"
 M_F = 0.1
@@ -31,28 +36,49 @@ def _graph_and_digits():
     return bs.read_keras(bs.load_model(WEIGHTS)), *load_digits("test")
 
 
-def check(n_digits, n_steps):
-    """Share of equal spikes and largest difference of the readout, brainsnn against dense TensorFlow."""
+# Does everybody compute the same?
+
+
+def check(n_digits, n_steps, torch_python, folder):
+    """Table of different spikes and of differences of the readout, brainsnn against the peers."""
     from dense_tensorflow import DenseNetwork
 
     import brainsnn as bs
 
     graph, images, _ = _graph_and_digits()
     dense = DenseNetwork(graph, M_F)
-    record = {name: ["spikes"] for name in dense.spiking} | {graph.readouts[0].name: ["S"]}
+    readout = graph.readouts[0].name
+    record = {name: ["spikes"] for name in dense.spiking} | {readout: ["S"]}
     snn = bs.convert(graph, bs.ASN(m_f=M_F), schedule="synchronous", device="cpp_standalone", record=record)
     ours = snn.run(images[:n_digits], duration=n_steps * bs.ms)
     S, _, spikes = dense.run(images[:n_digits], n_steps, record=True)
+    peers = {"TensorFlow": (S, spikes)}
+    if torch_python:
+        request_torch(torch_python, folder, {"threads": 1, "check": [n_digits, n_steps]})
+        with np.load(folder / "torch_spikes.npz") as data:
+            rasters = {
+                name: np.unpackbits(data[name], count=ours.raster(name).size).reshape(ours.raster(name).shape)
+                for name in dense.spiking
+            }
+            peers["SpikingJelly"] = (data["S"].reshape(S.shape), rasters)
     rows = []
-    for name, theirs in spikes.items():
+    for name in dense.spiking:
         raster = ours.raster(name)
-        rows.append((name, f"{raster.sum():,}", f"{np.count_nonzero(raster != theirs):,}"))
-    difference = np.abs(S - ours.states[graph.readouts[0].name]["S"]).max()
-    return table(("layer", "spikes", "different"), rows), f"{difference:.1e} of {np.abs(S).max():.3g}"
+        different = (np.count_nonzero(raster != rasters[name]) for _, rasters in peers.values())
+        rows.append((name, f"{raster.sum():,}", *(f"{n:,} ({n / raster.sum():.1e})" for n in different)))
+    ours_S = ours.states[readout]["S"]
+    differences = (f"{np.abs(S - ours_S).max():.1e}" for S, _ in peers.values())
+    rows.append((f"largest difference of S of {readout}", f"|S| to {np.abs(ours_S).max():.3g}", *differences))
+    return table(("layer", "spikes", *(f"different in {peer}" for peer in peers)), rows)
+
+
+# Measuring
 
 
 def time_brainsnn(n_digits, n_steps, processes, repeats):
     """(digits per second, CPU ms per digit) for each number of processes, and what else is worth knowing of the run."""
+    from _work import network_work, spikes_per_step
+
     import brainsnn as bs
 
     graph, images, labels = _graph_and_digits()
@@ -66,10 +92,18 @@ def time_brainsnn(n_digits, n_steps, processes, repeats):
             )
         speeds[n], memory = (n_digits / min(seconds), min(cpu) / n_digits * 1e3), max(memory, peak.child())
     facts = {
-        "accuracy": float(result.accuracy(labels[:n_digits])[-1]), "rate": result.mean_firing_rate,
-        "build": build, "memory": memory,
+        "accuracy": float(result.accuracy(labels[:n_digits])[-1]), "rate": result.mean_firing_rate, "build": build,
+        "memory": memory, "work": network_work(snn, spikes_per_step(result)),
     }  # fmt: skip
     return speeds, facts
+
+
+def where_time_goes(n_steps):
+    """The largest kinds of code objects by Brian2's profiling (str)."""
+    from profiling import digits_profile, shares
+
+    times, snn, _ = digits_profile(n_steps, threads=1)
+    return shares(times, snn)
 
 
 def tensorflow_worker(threads, steps, n_batches, repeats):
@@ -102,72 +136,146 @@ def time_tensorflow(threads, steps, n_batches, repeats):
     return {name: {int(n): tuple(v) for n, v in speed.items()} for name, speed in json.loads(output.splitlines()[-1])}
 
 
-def profiles(steps):
-    """Where the time of the network goes, by code object."""
-    import brainsnn as bs
+def request_torch(python, folder, request):
+    """What spiking_torch.py answers (dict)."""
+    command = [python, str(Path(__file__).with_name("spiking_torch.py")), str(folder), json.dumps(request)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"spiking_torch.py failed: {done.stderr.strip()[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
-    graph, images, _ = _graph_and_digits()
+
+def time_torch(python, folder, threads, steps, quick):
+    """Variant -> number of steps -> (digits per second, CPU ms per digit): the fastest setting, and batch 64."""
+    batches = [16, 64] if quick else [16, 64, 256]
+    request = {"threads": threads, "batches": batches, "steps": steps, "largest": 8000, "repeats": 1 if quick else 3}
+    found = request_torch(python, folder, request)["found"]
+    fastest, batch_64, settings = {}, {}, []
     for n_steps in steps:
-        snn = bs.convert(graph, bs.ASN(m_f=M_F), device="cpp_standalone")
-        print(f"{n_steps} steps:\n\n{profile_table(profile(snn, images[:10], n_steps), snn.projections)}\n")
+        rows = sorted((row for row in found if row[0] == n_steps), key=lambda row: -row[3])
+        fastest[n_steps] = tuple(rows[0][3:])
+        batch_64[n_steps] = tuple(next(row[3:] for row in rows if row[2] == 64))
+        settings.append(f"{n_steps} steps: {rows[0][1]}, batch {rows[0][2]}")
+    return {f"batch 64, {threads}": batch_64, f"best setting, {threads}": fastest}, "; ".join(settings)
+
+
+# Report
+
+
+def limit_rows(peers, facts, machines):
+    """Table of how many times longer than its physical limit each row takes, and the limits in words."""
+    from _work import dense_operations, describe, least_seconds
+
+    operations = dense_operations(_graph_and_digits()[0])
+    least = {}
+    for n, machine in machines.items():
+        for s in facts:
+            ours = least_seconds(facts[s]["work"], machine)
+            dense = operations / machine.fma + ours["neurons"]
+            least[n, s] = {"brainsnn": s * sum(ours.values()), "dense": s * dense}
+    rows = []
+    for label, speed in peers.items():
+        n, kind = (2 if "2 " in label[-12:] else 1), "brainsnn" if label.startswith("brainsnn") else "dense"
+        rows.append((label, *(f"{1 / speed[s][0] / least[n, s][kind]:.1f}" for s in facts)))
+    words = "; ".join(f"{s} steps: {describe(facts[s]['work'], machines[1])}" for s in facts)
+    text = (
+        f"The limit of a step of brainsnn on this machine, 1 process: {words}. That of dense code: the same neurons, and "
+        f"{operations / 1e6:.3g} million operations in the convolutions at the measured peak. Time over this limit, "
+        "start of the program, encoding and reading of the results included:"
+    )
+    return [text, table(("time over the physical limit", *(f"{s} steps" for s in facts)), rows)]
+
+
+def notes(n_digits, repeats, speeds, facts, peers):
+    """What stands below the table."""
+    ratios = []
+    for n in (1, 2):
+        for s in facts:
+            others = {k: v[s][0] for k, v in peers.items() if not k.startswith("brainsnn") and s in v}
+            same = {k: v for k, v in others.items() if k.endswith(f"{n} thread{'s' * (n > 1)}")}
+            ratios.append(f"{speeds[s][n][0] / max(same.values()):.2f} at {s} steps on {n} core{'s' * (n > 1)}")
+    processes = ", ".join(f"{speeds[s][2][0] / speeds[s][1][0]:.2f} at {s} steps" for s in facts)
+    runs = (
+        f"{s} steps: accuracy {f['accuracy']:.1%} at the last step, {f['rate']:.1f} Hz mean rate, first run with its "
+        f"build {f['build']:.1f} s, {megabytes(f['memory'])} peak memory of a process, of the time in the program "
+        f"{f['profile']}"
+        for s, f in facts.items()
+    )
+    return [
+        f"{n_digits} digits, best of {repeats}. brainsnn / fastest peer, one process for each core against one thread: "
+        f"{', '.join(ratios)} (goal: 1 or more). 2 processes / 1 process: {processes} (goal: 1.8).",
+        "; ".join(runs) + ".",
+    ]
+
+
+def measure_peers(torch_python, folder, steps, n_batches, repeats, quick):
+    """Rows of TensorFlow and SpikingJelly, and SpikingJelly's fastest settings in words."""
+    peers, settings = {}, []
+    for n in (1, 2):
+        threads = f"{n} thread{'s' * (n > 1)}"
+        print(f"TensorFlow, {threads} ...", flush=True)
+        for variant, speed in time_tensorflow(n, steps, n_batches, repeats).items():
+            peers[f"TensorFlow, {variant}, {threads}"] = speed
+        if torch_python:
+            print(f"SpikingJelly, {threads} ...", flush=True)
+            found, setting = time_torch(torch_python, folder, n, steps, quick)
+            peers |= {f"SpikingJelly, {label} thread{'s' * (n > 1)}": speed for label, speed in found.items()}
+            settings.append(f"{threads}: {setting}")
+    return peers, settings
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Digits per second, brainsnn against dense TensorFlow.")
+    parser = argparse.ArgumentParser(description="Digits per second, brainsnn against TensorFlow and SpikingJelly.")
     parser.add_argument("--quick", action="store_true", help="few digits and repeats, without writing docs")
     parser.add_argument("--images", type=int, default=None, help="test digits for brainsnn (1000)")
+    _peers.add_argument(parser)
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")
-    parser.add_argument("--profile", action="store_true", help="only show where the time of brainsnn goes")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         return tensorflow_worker(*json.loads(args.worker))
-    steps = (50, 500)
-    if args.profile:
-        return profiles(steps)
     n_digits = args.images or (40 if args.quick else 1000)
+    steps = (10, 20) if args.quick else (50, 500)
     repeats, n_batches = (1, 4) if args.quick else (3, 30)
+    missing = _peers.why_missing(args.peer_python, "spikingjelly.activation_based")
+    torch_python = None if missing else args.peer_python
+    machines = {n: measure(n) for n in (1, 2)}
     setting = environment()
-    print("comparing spikes ...", flush=True)
-    equal, readout = check(2 if args.quick else 8, 50 if args.quick else 200)
-    speeds, facts = {}, {}
-    for n_steps in steps:
-        print(f"brainsnn, {n_steps} steps ...", flush=True)
-        speeds[n_steps], facts[n_steps] = time_brainsnn(n_digits, n_steps, (1, 2), repeats)
-    peers = {}
-    for n in (1, 2):
-        peers[f"brainsnn, C++ standalone, {n} process{'es' * (n > 1)}"] = {s: speeds[s][n] for s in steps}
-    for n in (1, 2):
-        print(f"TensorFlow, {n} thread(s) ...", flush=True)
-        for variant, speed in time_tensorflow(n, steps, n_batches, repeats).items():
-            peers[f"TensorFlow, {variant}, {n} thread{'s' * (n > 1)}"] = speed
+    setting.append(
+        _peers.package_versions(args.peer_python, ["spikingjelly", "torch", "numpy"]) + ": float32, CPU, no_grad"
+    )
+    setting += map(str, machines.values())
+    with tempfile.TemporaryDirectory(prefix="digits_") as name:
+        folder = Path(name)
+        if torch_python:
+            import spiking_torch
+
+            graph, images, _ = _graph_and_digits()
+            spiking_torch.export(graph, images[:256], M_F, folder)
+        print("comparing spikes ...", flush=True)
+        equal = check(2 if args.quick else 8, 50 if args.quick else 200, torch_python, folder)
+        speeds, facts, peers = {}, {}, {}
+        for n_steps in steps:
+            print(f"brainsnn, {n_steps} steps ...", flush=True)
+            speeds[n_steps], facts[n_steps] = time_brainsnn(n_digits, n_steps, (1, 2), repeats)
+            facts[n_steps]["profile"] = where_time_goes(n_steps)
+        for n in (1, 2):
+            peers[f"brainsnn, C++ standalone, {n} process{'es' * (n > 1)}"] = {s: speeds[s][n] for s in steps}
+        others, torch_settings = measure_peers(torch_python, folder, steps, n_batches, repeats, args.quick)
+        peers |= others
     rows = [
         (label, *(f"{v[s][0]:.1f}" for s in steps), *(f"{v[s][1]:.1f}" for s in steps)) for label, v in peers.items()
     ]
-    best = {s: max(v[s][0] for label, v in peers.items() if label.startswith("TensorFlow")) for s in steps}
-    blocks = ["\n".join(f"- {line}" for line in setting)]
+    rows += [("SpikingJelly", "-", "-", "-", f"not measured: {missing}")] if missing else []
     headers = [f"{what}, {s} steps" for what in ("digits per second", "CPU ms per digit") for s in steps]
-    blocks += [table(("", *headers), rows), *notes(n_digits, repeats, steps, speeds, facts, best, equal, readout)]
+    blocks = ["\n".join(f"- {line}" for line in setting), table(("", *headers), rows)]
+    blocks += notes(n_digits, repeats, speeds, facts, peers)
+    if torch_settings:
+        blocks.append("SpikingJelly's best settings: " + "; ".join(torch_settings) + ".")
+    blocks += limit_rows(peers, facts, machines)
+    blocks += ["All compute the same (synchronous schedule, float32):", equal]
     write = not (args.quick or args.no_docs)
     publish("digits", "The digit network, end to end", "python benchmarks/digits.py", blocks, write=write)
-
-
-def notes(n_digits, repeats, steps, speeds, facts, best, equal, readout):
-    """What stands below the table."""
-    ratios = ", ".join(f"{speeds[s][2][0] / best[s]:.2f} at {s} steps" for s in steps)
-    processes = ", ".join(f"{speeds[s][2][0] / speeds[s][1][0]:.2f} at {s} steps" for s in steps)
-    runs = (
-        f"{s} steps: accuracy {f['accuracy']:.1%} at the last step, {f['rate']:.1f} Hz mean rate, first run with its "
-        f"build {f['build']:.1f} s, {megabytes(f['memory'])} peak memory of a process"
-        for s, f in facts.items()
-    )
-    return [
-        f"{n_digits} digits, best of {repeats}. brainsnn on 2 processes / fastest TensorFlow: {ratios}. "
-        f"2 processes / 1 process: {processes}.",
-        "; ".join(runs) + ".",
-        f"Both compute the same (synchronous schedule, float32): largest difference of the readout's S {readout}; spikes:",
-        equal,
-    ]
 
 
 if __name__ == "__main__":

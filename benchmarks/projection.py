@@ -10,7 +10,10 @@ step) over whole steps, which hold little else. Brian2 profiles wall time; the o
 machine can only be in their favour. The smallest time of the repeats counts. All sums I are compared with those
 of the hand-written loop.
 
-    python benchmarks/projection.py [--quick] [--peers] [--no-docs]
+The limit of a row is what this machine could do at best with the same work, measured in the same run (_machine.py).
+ANNarchy may live in an environment of its own, whose Python is named; without it its row says so.
+
+    python benchmarks/projection.py [--quick] [--peer-python PYTHON] [--no-docs]
 """
 
 import argparse
@@ -18,10 +21,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
+import _peers
 import numpy as np
+from _machine import BYTES_PER_EVENT, OPERATIONS_PER_EVENT, measure
 from _report import PeakMemory, compiler_flags, elapsed, environment, megabytes, publish, table
 
 SOURCE, TARGET = (32, 32, 32), (32, 32, 64)
@@ -201,7 +205,7 @@ def run_annarchy(folder, repeats):
 
     kernel = read_inputs(folder)[0]
     net = annarchy.Network(dt=1.0)
-    net.config(precision="float", num_threads=1)
+    net.config(dtype=annarchy.float32, num_threads=1)
     source = net.create(geometry=SOURCE, neuron=annarchy.Neuron(parameters="x = 0.0", equations="r = x"))
     target = net.create(geometry=TARGET, neuron=annarchy.Neuron(equations="r += sum(exc)"))
     projection = net.connect(Convolution(pre=source, post=target, target="exc"))
@@ -236,15 +240,25 @@ def worker(peer, folder, repeats):
     np.savez(folder / f"{peer}.npz", times=times, sums=sums, memory=memory)
 
 
-def run_peers(folder, peers, repeats):
-    """Results of all peers; the hand-written loop runs first and last, lest the load of the machine favours one side."""
-    results = {}
+def run_peers(folder, peers, repeats, peer_python):
+    """
+    Results of all peers, and the reasons of those that did not run.
+
+    The hand-written loop runs first and last, lest the load of the machine favours one side.
+    """
+    results, missing = {}, {}
     for peer in ["handwritten", *peers]:
         print(f"{PEERS[peer]} ...", flush=True)
         n = min(2, repeats) if "synapses" in peer or peer == "annarchy" else repeats
-        command = [sys.executable, __file__, "--worker", peer, str(folder), str(n)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        python = peer_python if peer == "annarchy" else sys.executable
+        missing[peer] = _peers.why_missing(python, "ANNarchy") if peer == "annarchy" else ""
+        if missing[peer]:
+            continue
+        command = [python, __file__, "--worker", peer, str(folder), str(n)]
+        variables = _peers.environment_of(python)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
         if done.returncode != 0:
+            missing[peer] = (done.stderr.strip().splitlines() or ["no message"])[-1]
             print(f"  failed: {done.stderr.strip()[-2000:]}")
             continue
         with np.load(folder / f"{peer}.npz") as data:
@@ -253,7 +267,7 @@ def run_peers(folder, peers, repeats):
             result["times"] = np.vstack([results[peer]["times"], result["times"]])
         results[peer] = result
         print("  ms per step:", *np.round(result["times"].min(axis=0)[1:], 4), flush=True)
-    return results
+    return results, {peer: reason for peer, reason in missing.items() if reason}
 
 
 # Report
@@ -281,15 +295,55 @@ def projection_memory():
     return table(("map", "connections", "kernel, bytes", "tables, bytes"), rows)
 
 
-def report(results, repeats, n_steps):
-    """Tables of times, agreement and memory, and the ratios that matter."""
+def limits(machine):
+    """
+    The least ms per step of each peer at each rate, and what bounds it.
+
+    Returns
+    -------
+    limits : dict of str to (list of float, str)
+    """
+    operator = _operator(np.ones((3, 3, SOURCE[2], TARGET[2])))
+    events = np.round(np.array(RATES) * operator.size_in) * operator.n_connections / operator.size_in
+    touched = operator.kernel.size * 4 + operator.size_out * 4
+
+    def ms(n_bytes, operations, working_set):
+        return [machine.seconds(b, o, working_set) * 1e3 for b, o in zip(n_bytes, operations)]
+
+    by_event = (
+        ms(BYTES_PER_EVENT * events, OPERATIONS_PER_EVENT * events, touched),
+        f"moving {BYTES_PER_EVENT} bytes per connection of a spike, from a cache of {touched / 1e3:.0f} kB",
+    )
+    # A synapse has its number in the queue, its target and its weight; the neurons' values come on top.
+    own, synapses = 12, 12 * operator.n_connections
+    by_synapse = (
+        ms((own + 8) * events, OPERATIONS_PER_EVENT * events, synapses),
+        f"moving {own + 8} bytes per connection of a spike, from {megabytes(synapses)} of synapses",
+    )
+    dense = (
+        ms(np.zeros(len(RATES)), np.full(len(RATES), 2.0 * operator.n_connections), touched),
+        f"computing {2 * operator.n_connections / 1e6:.0f} million operations whoever spikes, at the measured peak",
+    )
+    kinds = {"synapses": by_synapse, "tensorflow": dense, "annarchy": dense}
+    return {peer: kinds.get(peer.partition(" ")[0], by_event) for peer in PEERS}
+
+
+def _ratio(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def report(results, missing, repeats, n_steps, machine):
+    """Tables of times, agreement and memory, limits, and the ratios that matter."""
     best = {peer: result["times"].min(axis=0)[1:] for peer, result in results.items()}
     reference = results["handwritten"]["sums"]
-    rows = []
+    rows, of_limit, least = [], [], limits(machine)
     for peer, result in results.items():
         difference = np.abs(result["sums"] - reference).max()
         numbers = [f"{value:.4f}" for value in best[peer]]
         rows.append((PEERS[peer], *numbers, f"{difference:.1e}", megabytes(float(result["memory"]))))
+        of_limit.append((PEERS[peer], *map(_ratio, best[peer] / least[peer][0]), least[peer][1]))
+    blank = ["-"] * (len(RATES) + 1)
+    rows += [(PEERS[peer], *blank, f"not measured: {reason}") for peer, reason in missing.items()]
     rates = [f"{rate:.1%}" for rate in RATES]
     times = table(("time of the projection, ms per step", *rates, "max. difference of I", "peak memory"), rows)
     pairs = [
@@ -297,33 +351,32 @@ def report(results, repeats, n_steps):
             "Synapses / event_driven, C++ standalone",
             "synapses standalone",
             "event_driven standalone",
-            "30 or more at 2%",
+            "50 or more at 2%",
         ),
-        ("Synapses / event_driven, Cython", "synapses cython", "event_driven cython", "30 or more at 2%"),
-        ("event_driven, C++ standalone / hand-written", "event_driven standalone", "handwritten", "1.5 or less"),
-        ("dense TensorFlow / event_driven, C++ standalone", "tensorflow", "event_driven standalone", "1 or more"),
+        ("Synapses / event_driven, Cython", "synapses cython", "event_driven cython", "50 or more at 2%"),
         ("ANNarchy / event_driven, C++ standalone", "annarchy", "event_driven standalone", "500 or more at 2%"),
+        ("dense TensorFlow / event_driven, C++ standalone", "tensorflow", "event_driven standalone", "1 or more"),
+        ("event_driven, C++ standalone / hand-written", "event_driven standalone", "handwritten", "1.3 or less"),
     ]
     rows = [
-        (what, *(f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}" for ratio in best[a] / best[b]), goal)
-        for what, a, b, goal in pairs
-        if a in best and b in best
-    ]
+        (what, *map(_ratio, best[a] / best[b]), goal) for what, a, b, goal in pairs if a in best and b in best
+    ]  # fmt: skip
     scale = np.abs(reference).max()
     notes = (
-        f"Smallest of {repeats} repeats of {n_steps} steps for each rate (Synapses: of {min(2, repeats)}). The sums I reach "
-        f"{scale:.3g} after all steps, so a difference of {scale * 1e-6:.0e} is float32 rounding in another order. "
-        f"C++ flags: {' '.join(compiler_flags())}. Peak memory is that of the program, in Cython, TensorFlow and ANNarchy "
-        "with Python and all libraries."
+        f"Smallest of {repeats} repeats of {n_steps} steps for each rate (Synapses, ANNarchy: of {min(2, repeats)}). The "
+        f"sums I reach {scale:.3g} after all steps, so a difference of {scale * 1e-6:.0e} is float32 rounding in another "
+        f"order. C++ flags: {' '.join(compiler_flags())}. Peak memory is that of the program, in Cython, TensorFlow and "
+        "ANNarchy with Python and all libraries."
     )
+    bounds = table(("time over the physical limit", *rates, "what bounds it"), of_limit)
     memory = "Memory of the event-driven projection:\n\n" + projection_memory()
-    return [times, table(("ratio", *rates, "goal"), rows), notes, memory]
+    return [times, table(("ratio", *rates, "goal"), rows), notes, bounds, memory]
 
 
 def main():
     parser = argparse.ArgumentParser(description="One 3x3 convolution, event by event, against all peers.")
     parser.add_argument("--quick", action="store_true", help="few steps and repeats, without writing docs")
-    parser.add_argument("--peers", action="store_true", help="also time ANNarchy, if it is installed")
+    _peers.add_argument(parser)
     parser.add_argument("--only", nargs="+", choices=PEERS, help="run only these (the hand-written loop always runs)")
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")
     parser.add_argument("--worker", nargs=3, metavar=("PEER", "FOLDER", "REPEATS"), help=argparse.SUPPRESS)
@@ -331,16 +384,15 @@ def main():
     if args.worker:
         return worker(args.worker[0], Path(args.worker[1]), int(args.worker[2]))
     n_steps, repeats = (10, 2) if args.quick else (100, 7)
-    setting = environment(("brainsnn", "Brian2", "Cython", "numpy", "tensorflow-cpu", "ANNarchy"))
+    machine = measure(1)
+    setting = environment(("brainsnn", "Brian2", "Cython", "numpy", "tensorflow-cpu"))
+    setting.append(f"{_peers.package_versions(args.peer_python, ['ANNarchy', 'numpy', 'cmake'])}: one thread, float32")
+    setting.append(str(machine))
     peers = [peer for peer in PEERS if peer == "handwritten" or not args.only or peer in args.only]
-    if not (args.peers and find_spec("ANNarchy")):
-        peers = [peer for peer in peers if peer != "annarchy"]
-        if args.peers:
-            print("ANNarchy is not installed.")
     with tempfile.TemporaryDirectory(prefix="projection_") as name:
         write_inputs(Path(name), n_steps)
-        results = run_peers(Path(name), peers, repeats)
-    blocks = ["\n".join(f"- {line}" for line in setting), *report(results, repeats, n_steps)]
+        results, missing = run_peers(Path(name), peers, repeats, args.peer_python)
+    blocks = ["\n".join(f"- {line}" for line in setting), *report(results, missing, repeats, n_steps, machine)]
     complete = not args.quick and not args.only
     title = "One 3x3 layer, 32x32x32 -> 32x32x64"
     publish("projection", title, "python benchmarks/projection.py", blocks, write=complete and not args.no_docs)

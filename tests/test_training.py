@@ -10,7 +10,7 @@ import pytest
 
 from brainsnn.equations.transfer import spike_height, transfer_function
 from brainsnn.stimuli.digits import load_cifar10, load_digits, load_mnist
-from brainsnn.training import ASNTransfer, load_model, preactivation_resnet, small_vgg
+from brainsnn.training import ASNTransfer, load_model, preactivation_resnet, small_vgg, vgg16
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
@@ -171,6 +171,20 @@ def test_small_vgg(tmp_path):
     np.testing.assert_array_equal(np.asarray(load_model(tmp_path / "m.keras")(images)), np.asarray(model(images)))
 
 
+def test_vgg16_has_the_published_layers():
+    model = vgg16((32, 32, 3), n_classes=5, width=2, m_f=0.2)
+    convolutions = [layer for layer in model.layers if type(layer).__name__ == "Conv2D"]
+    assert [layer.filters for layer in convolutions] == [2, 2, 4, 4, 8, 8, 8, 16, 16, 16, 16, 16, 16]
+    pooled_behind = [
+        sum(layer in convolutions for layer in model.layers[:k])
+        for k, layer in enumerate(model.layers)
+        if type(layer).__name__ == "MaxPooling2D"
+    ]
+    assert pooled_behind == [2, 4, 7, 10, 13]
+    assert [layer.units for layer in model.layers if type(layer).__name__ == "Dense"] == [128, 128, 5]
+    assert {layer.m_f for layer in model.layers if isinstance(layer, ASNTransfer)} == {0.2}
+
+
 def test_architectures_refuse_nonsense():
     with pytest.raises(ValueError, match="depth must be one of .*19"):
         preactivation_resnet(19)
@@ -182,6 +196,8 @@ def test_architectures_refuse_nonsense():
         small_vgg(pooling="median")
     with pytest.raises(ValueError, match="too small"):
         small_vgg((4, 4, 1), channels=(2, 2, 2))
+    with pytest.raises(ValueError, match="convolutions_per_stage=.*one for each of the 2 stages"):
+        small_vgg(channels=(2, 2), convolutions_per_stage=(1, 2, 3))
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

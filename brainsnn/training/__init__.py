@@ -10,6 +10,7 @@ _HOMES = {
     "ModelFileError": "keras_files",
     "load_model": "keras_files",
     "small_vgg": "architectures",
+    "vgg16": "architectures",
     "preactivation_resnet": "architectures",
 }
 

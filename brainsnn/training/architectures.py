@@ -1,11 +1,12 @@
 """Networks that train well with `ASNTransfer` and convert exactly, as plain Keras functional models."""
 
 import keras
+import numpy as np
 from keras import layers
 
 from brainsnn.training.asn_transfer import ASNTransfer
 
-__all__ = ["small_vgg", "preactivation_resnet"]
+__all__ = ["small_vgg", "vgg16", "preactivation_resnet"]
 
 #: depth -> (blocks of each stage, bottleneck blocks?, default width of the first stage)
 _RESNETS = {
@@ -42,8 +43,8 @@ def small_vgg(
         Units of the readout.
     channels : sequence of int, optional
         Output channels of the convolutions of each stage.
-    convolutions_per_stage : int, optional
-        Convolutions before each pooling.
+    convolutions_per_stage : int or sequence of int, optional
+        Convolutions before each pooling, in all stages or in each of them.
     dense : sequence of int, optional
         Units of the hidden dense layers.
     pooling : {"average", "max"}, optional
@@ -71,7 +72,8 @@ def small_vgg(
     Raises
     ------
     ValueError
-        If `pooling` is unknown or the image is too small for the number of stages.
+        If `pooling` is unknown, the image is too small for the number of stages, or `convolutions_per_stage` does not have
+        one number for each stage.
     """
     poolings = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}
     if pooling not in poolings:
@@ -81,11 +83,19 @@ def small_vgg(
         raise ValueError(
             f"small_vgg: an image of {input_shape[0]}x{input_shape[1]} is too small for {len(channels)} 2x2 poolings."
         )
+    depths = (
+        [convolutions_per_stage] * len(channels) if np.ndim(convolutions_per_stage) == 0 else convolutions_per_stage
+    )
+    if len(depths) != len(channels) or min(depths) < 1:
+        raise ValueError(
+            f"small_vgg: convolutions_per_stage={convolutions_per_stage!r} must be one positive number, or one for each of the "
+            f"{len(channels)} stages of channels={channels!r}."
+        )
     inputs = keras.Input(input_shape, name="pixels")
     x = ASNTransfer(m_f, name="encoding_asn")(inputs) if encoding else inputs
     number = 0
-    for stage, n_channels in enumerate(channels, start=1):
-        for _ in range(convolutions_per_stage):
+    for stage, (n_channels, n_convolutions) in enumerate(zip(channels, depths), start=1):
+        for _ in range(n_convolutions):
             number += 1
             x = layers.Conv2D(n_channels, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
             x = _normalised_asn(x, f"conv{number}", m_f)
@@ -98,6 +108,47 @@ def small_vgg(
         x = layers.Dropout(dropout, name="dropout")(x)
     outputs = layers.Dense(n_classes, activation=classifier_activation, name="readout")(x)
     return keras.Model(inputs, outputs, name=name)
+
+
+def vgg16(input_shape=(224, 224, 3), n_classes=1000, classifier_activation="softmax", width=64, m_f=0.1, pooling="max"):
+    """
+    VGG16 (Simonyan and Zisserman 2015, configuration D) with batch normalization and `ASNTransfer` nonlinearities.
+
+    Thirteen 3x3 convolutions in five stages with a 2x2 pooling behind each, and three dense layers.
+
+    Parameters
+    ----------
+    input_shape : tuple of int, optional
+        (height, width, channels) of an image.
+    n_classes : int, optional
+        Units of the classifier.
+    classifier_activation : str, optional
+        Activation of the classifier.
+    width : int, optional
+        Channels of the first stage; the later ones have 2, 4, 8 and 8 times as many, the hidden dense layers 64 times.
+    m_f : float, optional
+        Precision of every `ASNTransfer`.
+    pooling : {"max", "average"}, optional
+        "max" as published; "average" converts to fewer neurons, without a membrane in front of each pooling.
+
+    Returns
+    -------
+    model : keras.Model
+        Input (n, height, width, channels), output (n, n_classes); layers are called as in `small_vgg`.
+
+    Raises
+    ------
+    ValueError
+        If `pooling` is unknown or the image is smaller than 32 x 32.
+
+    References
+    ----------
+    Simonyan, Zisserman (2015), Very deep convolutional networks for large-scale image recognition, ICLR.
+    """
+    channels, dense = [width * factor for factor in (1, 2, 4, 8, 8)], (64 * width, 64 * width)
+    return small_vgg(
+        input_shape, n_classes, channels, (2, 2, 3, 3, 3), dense, pooling, classifier_activation, m_f, name="vgg16"
+    )  # fmt: skip
 
 
 def preactivation_resnet(

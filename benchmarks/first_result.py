@@ -1,0 +1,138 @@
+"""
+How long it takes to the first result: from a fresh Python to the output of one step, ResNet-18 at 224x224 and digits.
+
+Every row is a new process, timed from its start by its parent. "cold" begins with an empty cache of compiled programs, "warm"
+finds its program there. The parts are: Python and `import brainsnn` with Brian2; TensorFlow, the model file and the graph
+(`load_model`, `read_keras`); `convert`; and the first run, with code generation, the compiler (cold) or the look-up (warm),
+the start of the program, one step of one image, and reading its results.
+
+    python benchmarks/first_result.py [--quick] [--repeats 3] [--no-docs]
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from _report import environment, publish, table
+
+PARTS = ("python and import brainsnn", "model file to graph", "convert", "first run of one step")
+#: Network -> (goal of the cold start, goal of the warm start) in seconds, for all parts but the model file.
+GOALS = {"ResNet-18": (90, 2), "digits": (None, 1)}
+
+
+def worker(model_file, image_file, m_f, started):
+    """Print the seconds and the processor time of each part as JSON."""
+    times, cpu_times = [started], [0.0]
+
+    def tick():
+        times.append(time.time())
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        cpu_times.append(sum(u.ru_utime + u.ru_stime for u in usage))
+
+    import brainsnn as bs
+
+    bs.convert  # noqa: B018  (loads what converting needs, Brian2 above all)
+    tick()
+    graph = bs.read_keras(bs.load_model(model_file))
+    tick()
+    snn = bs.convert(graph, bs.ASN(m_f=m_f), device="cpp_standalone")
+    tick()
+    snn.run(np.load(image_file), duration=1 * bs.ms)
+    tick()
+    print(json.dumps({"parts": np.diff(times).tolist(), "cpu": np.diff(cpu_times).tolist()}))
+
+
+def first_result(model_file, image_file, m_f, cache):
+    """
+    Start a new process that loads a model, converts it and runs one step.
+
+    Parameters
+    ----------
+    model_file, image_file : Path
+        A model, and a .npy file of one image (1, H, W, C).
+    m_f : float
+    cache : str
+        Folder of compiled programs.
+
+    Returns
+    -------
+    parts : list of float
+        Seconds of `PARTS`.
+    cpu : list of float
+        Processor time of each part in seconds, the compiler's and the program's included.
+    """
+    variables = {**os.environ, "BRAINSNN_CACHE": str(cache)}
+    command = [sys.executable, __file__, "--worker", str(model_file), str(image_file), str(m_f), repr(time.time())]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
+    answer = json.loads(done.stdout.splitlines()[-1])
+    return answer["parts"], answer["cpu"]
+
+
+def prepare(folder, size):
+    """Network -> (model file, image file, m_f)."""
+    from digits import M_F as DIGITS_M_F
+    from digits import WEIGHTS
+    from resnet import M_F, random_image, resnet
+
+    from brainsnn.stimuli import load_digits
+
+    resnet(size).save(folder / "resnet18.keras")
+    np.save(folder / "image.npy", random_image(size)[None])
+    np.save(folder / "digit.npy", load_digits("test")[0][:1])
+    return {
+        "ResNet-18": (folder / "resnet18.keras", folder / "image.npy", M_F),
+        "digits": (WEIGHTS, folder / "digit.npy", DIGITS_M_F),
+    }
+
+
+def row(network, start, parts, cpu, goal):
+    """One line of the table."""
+    numbers = (*parts, sum(parts) - parts[1], sum(cpu) - cpu[1])
+    return (network, start, *(f"{value:.2f}" for value in numbers), "-" if goal is None else f"{goal}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Seconds to the first result, cold and warm.")
+    parser.add_argument("--quick", action="store_true", help="a 64x64 image, one repeat, without writing docs")
+    parser.add_argument("--repeats", type=int, default=3, help="warm starts; the fastest counts")
+    parser.add_argument("--no-docs", action="store_true", help="only print the tables")
+    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        return worker(args.worker[0], args.worker[1], float(args.worker[2]), float(args.worker[3]))
+    size, repeats = (64, 1) if args.quick else (224, args.repeats)
+    setting, rows = environment(), []
+    with tempfile.TemporaryDirectory(prefix="first_result_") as name:
+        for network, files in prepare(Path(name), size).items():
+            print(f"{network} ...", flush=True)
+            cache = Path(name) / f"cache_{network}"
+            rows.append(row(network, "cold", *first_result(*files, cache), GOALS[network][0]))
+            warm = [first_result(*files, cache) for _ in range(repeats)]
+            rows.append(row(network, "warm", *min(warm, key=lambda found: sum(found[0])), GOALS[network][1]))
+    headers = (
+        "network",
+        "start",
+        *(f"{part}, s" for part in PARTS),
+        "all but the model file, s",
+        "its CPU, s",
+        "goal, s",
+    )
+    notes = (
+        f"ResNet-18 at {size}x{size}. Warm: best of {repeats}. The goals are for all but the model file, of which most is the "
+        "import of TensorFlow. Limits: cold, one compiler for each core; warm, the imports of numpy, SymPy and Brian2, and code "
+        "generation by Brian2 in Python, all in one thread."
+    )
+    blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows), notes]
+    write = not (args.quick or args.no_docs)
+    publish("first_result", "The first result", "python benchmarks/first_result.py", blocks, write=write)
+
+
+if __name__ == "__main__":
+    main()
