@@ -296,7 +296,7 @@ def test_parameters_are_checked(snn, model):
 
 
 def test_a_recording_that_does_not_fit_is_refused(snn, images, monkeypatch):
-    monkeypatch.setattr(recording, "_available_memory", lambda: 10**6)
+    monkeypatch.setattr(recording, "available_memory", lambda: 10**6)
     with pytest.raises(MemoryError, match="GiB"):
         snn.run(images, duration=1000 * ms)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import count
 
-from brian2 import Clock, Synapses, ms
+from brian2 import Clock, Synapses
 
 from brainsnn.builders.connections import EventDrivenProjection, GradedProjection, SpikeReplay, SynapticProjection
 from brainsnn.builders.feedback_connections import add_feedback
@@ -52,7 +52,7 @@ class Assembly:
         return [*self.groups.values(), *self.connections, *self.replays.values()]
 
 
-def assemble(graph, neuron, connectivity, schedule, encoder, dt=1 * ms, feedback=None):
+def assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback=None):
     """
     Build all groups and connections of a network.
 
@@ -63,14 +63,14 @@ def assemble(graph, neuron, connectivity, schedule, encoder, dt=1 * ms, feedback
     connectivity : {"event_driven", "synapses"}
     schedule : {"pipelined", "synchronous"}
     encoder : {"current", "poisson"}
-    dt : `~brian2.units.fundamentalunits.Quantity`
+    clock : `~brian2.core.clocks.Clock`
     feedback : `~brainsnn.feedback.gate.PredictiveGate`, optional
 
     Returns
     -------
     assembly : `Assembly`
     """
-    assembly = Assembly(Clock(dt=dt, name="brainsnn_clock"), inputs=inputs_of(graph, encoder))
+    assembly = Assembly(clock, inputs=inputs_of(graph, encoder))
     place = _Synchronous() if schedule == "synchronous" else _Pipelined()
     for depth, (name, population) in enumerate(graph.populations.items()):
         if population.kind == "input":

@@ -53,12 +53,17 @@ def _machine():
     return f"{platform.machine()} {flags}"
 
 
-def _content_key(project):
+def _content_key(project, also=""):
     compiler = os.environ.get("CXX", "c++")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
-    digest = hashlib.sha256(f"{brian2.__version__}\n{version}\n{_machine()}\n".encode())
+    digest = hashlib.sha256(f"{brian2.__version__}\n{version}\n{_machine()}\n{also}".encode())
     rename = _canonical_names()
-    paths = [path for path in project.rglob("*") if path.suffix in (".cpp", ".h") or path.name == "makefile"]
+    # brian2genn writes its counts of synapses in another order in each process; they follow from the other files.
+    paths = [
+        path
+        for path in project.rglob("*")
+        if (path.suffix in (".cpp", ".c", ".h") or path.name == "makefile") and "_max_row_length" not in path.name
+    ]
     texts = {}
     # main.cpp names all code objects, always in the same order
     for path in sorted(paths, key=lambda path: (path.name != "main.cpp", path)):
@@ -98,7 +103,7 @@ def _merge_code_objects(project, n_files):
         Brian2's other files, and the new ones.
     """
     others, parts = [], []
-    for path in sorted(project.rglob("*.cpp")):
+    for path in sorted((*project.rglob("*.cpp"), *project.rglob("*.c"))):
         if path.parent.name == "code_objects":
             parts.append(path)
         elif not path.name.startswith("merged_"):
@@ -142,9 +147,9 @@ def _compile(project):
     run([*objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))])
 
 
-def compiled_program(project):
+def compiled_program(project, build=None, products=("main",), also=""):
     """
-    The program of a C++ standalone project, compiled if it is not in the cache.
+    The program of a standalone project, compiled if it is not in the cache.
 
     The key is the content of all source files, the makefile, Brian2's version, the compiler and the processor. Two
     processes that want the same program at once both compile it and one of the equal results stays.
@@ -153,6 +158,12 @@ def compiled_program(project):
     ----------
     project : `~pathlib.Path`
         Directory that Brian2 wrote.
+    build : callable, optional
+        Makes the program from the project, the C++ compiler by default.
+    products : tuple of str
+        Files in the project that are to be kept, the program first.
+    also : str
+        What else the program depends on.
 
     Returns
     -------
@@ -163,14 +174,18 @@ def compiled_program(project):
     RuntimeError
         If the compiler fails; the message holds the end of what it said.
     """
-    folder = cache_directory() / _content_key(project)
+    folder = cache_directory() / _content_key(project, also)
     program = folder / "main"
     if program.exists():
         return program
-    _compile(project)
+    if build is None:
+        _compile(project)
+    else:
+        build()
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-        file.write((project / "main").read_bytes())
-    os.chmod(file.name, 0o755)
-    os.replace(file.name, program)
+    for product in reversed(products):  # the program last: where it is, the others are
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write((project / product).read_bytes())
+        os.chmod(file.name, 0o755)
+        os.replace(file.name, folder / Path(product).name)
     return program

@@ -67,6 +67,8 @@ def _single_precision(code):
 class ConnectionCythonCodeObject(CythonCodeObject):
     """Runtime code object that also knows brainsnn's templates."""
 
+    #: Type of replayed signs; Cython templates know no int8.
+    sign_dtype = np.int32
     threshold_template = "fused_threshold"
     gathers = False  # spikes are visited one after the other, not targets at once
 
@@ -78,6 +80,7 @@ class ConnectionCythonCodeObject(CythonCodeObject):
 class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object that also knows brainsnn's templates."""
 
+    sign_dtype = np.int8
     threshold_template = "fused_threshold"
     gathers = False
 

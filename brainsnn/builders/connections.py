@@ -3,7 +3,6 @@
 import numpy as np
 from brian2 import Synapses, prefs
 from brian2.core.variables import Variables
-from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
 from brainsnn.builders.codeobjects import connection_codeobject_class
@@ -312,7 +311,7 @@ class SpikeReplay(_Connection):
         self.variables.add_dynamic_array(
             "train",
             size=1,
-            dtype=np.int32 if isinstance(get_device(), RuntimeDevice) else np.int8,
+            dtype=connection_codeobject_class().sign_dtype,
             constant=False,
             read_only=True,
             needs_reference_update=True,

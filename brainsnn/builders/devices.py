@@ -1,12 +1,18 @@
-"""The one place that knows the devices."""
+"""The one place that knows which devices there are; what differs between them stands in their backends."""
 
+from brainsnn.builders.genn import GennBackend, GennCudaBackend
 from brainsnn.builders.runtime import RuntimeBackend
 from brainsnn.builders.standalone import StandaloneBackend
 
 __all__ = ["DEVICES", "make_backend"]
 
 #: Device name -> backend.
-DEVICES = {"runtime": RuntimeBackend, "cpp_standalone": StandaloneBackend}
+DEVICES = {
+    "runtime": RuntimeBackend,
+    "cpp_standalone": StandaloneBackend,
+    "genn": GennBackend,
+    "genn_cuda": GennCudaBackend,
+}
 
 
 def make_backend(device, threads=1):
@@ -15,25 +21,28 @@ def make_backend(device, threads=1):
 
     Parameters
     ----------
-    device : {"runtime", "cpp_standalone"}
+    device : str
+        Key of `DEVICES`.
     threads : int
         OpenMP threads; more than one needs ``cpp_standalone``.
 
     Returns
     -------
-    backend : `~brainsnn.builders.runtime.RuntimeBackend` or `~brainsnn.builders.standalone.StandaloneBackend`
+    backend : `~brainsnn.builders.backend.Backend`
 
     Raises
     ------
     ValueError
         If the device is unknown or cannot use threads.
+    ImportError
+        If the package of the device is not installed.
     """
     if device not in DEVICES:
         raise ValueError(f"convert: device={device!r}; choose one of {', '.join(map(repr, DEVICES))}.")
     if threads != int(threads) or threads < 1:
         raise ValueError(f"convert: threads={threads!r} must be a positive integer.")
-    if threads > 1 and device == "runtime":
+    if threads > 1 and not DEVICES[device].has_threads:
         raise ValueError(
-            f"convert: the runtime device has one thread, got threads={threads}; use device='cpp_standalone'."
+            f"convert: device={device!r} has one thread, got threads={threads}; use device='cpp_standalone'."
         )
     return DEVICES[device](int(threads))

@@ -7,7 +7,7 @@ from brian2 import SpikeMonitor, StateMonitor
 
 from brainsnn.errors import UnknownNameError
 
-__all__ = ["Recordings"]
+__all__ = ["Recordings", "available_memory"]
 
 
 class Recordings:
@@ -113,7 +113,7 @@ class Recordings:
             With the memory that is needed and that is there.
         """
         # Monitors and result hold the states at once for a moment.
-        needed, available = 2 * self.n_bytes(n_trials, n_steps, itemsize), _available_memory()
+        needed, available = 2 * self.n_bytes(n_trials, n_steps, itemsize), available_memory()
         if needed > available:
             largest = max(
                 self.state_monitors, key=lambda key: len(self.neurons[key[0]][key[1]]), default=("the readout", "S")
@@ -175,7 +175,14 @@ class Recordings:
             result.outputs[name] = np.zeros((n_trials, result.n_steps, monitor.n_indices), dtype=dtype)
 
 
-def _available_memory():
+def available_memory():
+    """
+    Memory that is free for new arrays.
+
+    Returns
+    -------
+    n_bytes : int
+    """
     try:
         with open("/proc/meminfo") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))

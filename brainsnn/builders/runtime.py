@@ -5,6 +5,7 @@ from brian2 import Network, SpikeMonitor, second, seed, set_device
 from brian2.core.base import BrianObject
 from brian2.devices.device import RuntimeDevice, get_device
 
+from brainsnn.builders.backend import Backend
 from brainsnn.builders.neurons import SpikingGroup
 from brainsnn.builders.trials import TrialRecord
 
@@ -27,6 +28,11 @@ class TrialNetwork(Network):
             # Brian2 warns of objects that were never run; a network that is only looked at is no mistake.
             obj._network = self.id
 
+    @property
+    def added(self):
+        """Names of the objects that were added since the network was made (set of str)."""
+        return {obj.name for obj in self.sorted_objects} - self._own
+
     def before_run(self, run_namespace):
         """Prepare the objects, unless nothing changed since the last run."""
         self._fuse_groups()
@@ -48,11 +54,10 @@ class TrialNetwork(Network):
                 group.fuse(not any(first < k < last for k in foreign))
 
 
-class RuntimeBackend:
+class RuntimeBackend(Backend):
     """Trials one after the other in this process, code objects compiled by Cython."""
 
     name = "runtime"
-    preferences = {}
 
     def __init__(self, threads=1):
         self._initial = None
@@ -87,7 +92,8 @@ class RuntimeBackend:
         processes : int
             Has no effect here.
         on_trial : callable
-            Called with the index and the `~brainsnn.builders.trials.TrialRecord` of each trial.
+            Called with ``(None, None)`` whenever a trial has ended, and with the index and the
+            `~brainsnn.builders.trials.TrialRecord` of each trial when its recordings can be read.
         """
         self.activate()  # another network may have made its device the active one
         arrays = [variable for variables in state.values() for variable in variables.values()]
@@ -110,6 +116,7 @@ class RuntimeBackend:
             network.t_ = 0.0
             starts = {monitor.name: _recorded(monitor) for monitor in monitors}
             network.run(trials.n_steps * trials.dt * second, namespace={})
+            on_trial(None, None)
             on_trial(trial, _trial_record(monitors, starts, trials))
 
 

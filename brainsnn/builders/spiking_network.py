@@ -55,8 +55,8 @@ def convert(
         A spike acts in the next layer one step later (Brian2's standard schedule), or within the same step.
     average_pooling : {"spikes", "membrane"}
         Whether average pooling behind a nonlinearity averages the spikes, or the membranes and then spikes.
-    device : {"runtime", "cpp_standalone"}
-        Brian2 device.
+    device : {"runtime", "cpp_standalone", "genn", "genn_cuda"}
+        Brian2 device; docs/devices.md says what each of them can do.
     record : dict, optional
         Layer name -> list of ``"spikes"`` and state variables to record, or a dict of these to the neurons.
     dtype : {"float32", "float64"}
@@ -138,18 +138,22 @@ class SpikingNetwork:
         self, graph, neuron, *, connectivity, schedule, encoder, device, record, dtype, threads, thresholds, dt,
         feedback=None,
     ):  # fmt: skip
+        self._backend = make_backend(device, threads)
+        graph, connectivity = self._backend.prepare(graph, connectivity, schedule, encoder, feedback)
         self.feedback = feedback
         self.graph, self.neuron, self.encoder, self.schedule = graph, neuron, encoder, schedule
         self.dtype, self.dt = np.dtype(dtype), float(dt)
-        self._backend = make_backend(device, threads)
         self._backend.activate()
         with self._preferences():
-            assembly = assemble(graph, neuron, connectivity, schedule, encoder, dt, feedback)
+            assembly = assemble(
+                graph, neuron, connectivity, schedule, encoder, self._backend.make_clock(dt), feedback
+            )
             self._groups, self.models, self._inputs = assembly.groups, assembly.models, assembly.inputs
             self._replays = assembly.replays
             self.projections = assembly.connections
             self.populations = Populations(graph, assembly.groups)
             self._recordings = Recordings(record, graph, assembly.groups)
+            self._backend.check(assembly, self._recordings)
             self.network = TrialNetwork(assembly.objects, self._recordings.monitors, name="brainsnn_network")
         parameters = {name: parameter_names(model, assembly.written[name]) for name, model in assembly.models.items()}
         self._parameters = parameters
@@ -310,9 +314,9 @@ class SpikingNetwork:
 
             def on_trial(trial, record):
                 # A compiled program tells of each trial at once and hands its recordings over at the end.
-                if trial is None or self._backend.name == "runtime":
+                if trial is None:
                     bar.update()
-                if trial is not None:
+                else:
                     self._recordings.collect(result, record, trial, activations)
 
             self._backend.run(

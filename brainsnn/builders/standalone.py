@@ -16,6 +16,8 @@ from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import all_devices
 
+from brainsnn.builders.backend import Backend
+from brainsnn.builders.brian_versions import SEED_GENERATORS, results_file, use_results
 from brainsnn.builders.build_cache import compiled_program
 from brainsnn.builders.trials import TrialRecord
 
@@ -73,7 +75,7 @@ MAIN = """
         open(source);
     %OPEN_TRAINS%
     std::ifstream seeds(path + "/seeds.txt");
-    std::ofstream ends(results_dir + "trial_ends", std::ios::binary);
+    std::ofstream ends("results/trial_ends", std::ios::binary);
     for (long trial=0; trial<n_trials; trial++)
     {
         for (size_t k=0; k<state.size(); k++)
@@ -84,9 +86,7 @@ MAIN = """
         unsigned long trial_seed;
         seeds >> trial_seed;
         %SEED%
-        %NETWORK%.t = 0;
-        %CLOCKS%
-        %NETWORK%.run(n_steps*trial_dt, NULL, 10.0);
+        %RUN%
         const std::vector<int64_t> recorded = {%RECORDED%};
         ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));
         std::cout << "trial" << std::endl;
@@ -95,13 +95,32 @@ MAIN = """
 """
 
 
+def filled_main(parts):
+    """
+    The C++ code that runs all trials.
+
+    Parameters
+    ----------
+    parts : dict of str to str
+        Name of each place in ``MAIN`` -> the code to put there.
+
+    Returns
+    -------
+    code : str
+    """
+    code = MAIN
+    for name, text in parts.items():
+        code = code.replace(f"%{name}%", text)
+    return code
+
+
 def _dispose(device_name, directory):
     """Let go of a network's device and files when nobody holds the network any more."""
     all_devices.pop(device_name, None)
     rmtree(directory, ignore_errors=True)
 
 
-class StandaloneBackend:
+class StandaloneBackend(Backend):
     """
     Trials in compiled programs, several of them at once if asked for.
 
@@ -109,17 +128,21 @@ class StandaloneBackend:
     """
 
     name = "cpp_standalone"
+    has_threads = True
 
     def __init__(self, threads=1):
         self.preferences = {"devices.cpp_standalone.openmp_threads": threads if threads > 1 else 0}
-        self.device = CPPStandaloneDevice()
-        self._device_name = f"brainsnn_cpp_standalone_{next(_serial)}"
+        self.device = self._make_device()
+        self._device_name = f"brainsnn_{self.name}_{next(_serial)}"
         all_devices[self._device_name] = self.device
         self._values = {}
         self._program = None
         self._objects = None
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
         weakref.finalize(self, _dispose, self._device_name, self.directory)
+
+    def _make_device(self):
+        return CPPStandaloneDevice()
 
     def activate(self):
         """Make this network's device the active Brian2 device; objects added to the network must be made under it."""
@@ -178,8 +201,7 @@ class StandaloneBackend:
                 variable.size[1],
             )  # monitors of the user's: Brian2 takes the size of the first run for good
         for folder, indices in chunks:
-            self.device.results_dir = f"{folder / 'results'}{os.sep}"
-            self.device.has_been_run = True
+            use_results(self.device, folder)
             for trial, record in zip(indices, self._read(folder, monitors, trials, len(indices))):
                 on_trial(trial, record)
 
@@ -239,15 +261,17 @@ class StandaloneBackend:
                 f"train_{name}.read((char*)&{array}[0], {array}.size()); }}"
                 for name, array in trains.items()
             ),
-            "SEED": "for (auto& generator : _random_generators) generator.seed(trial_seed++);",
-            "NETWORK": network.name,
-            "CLOCKS": " ".join(sorted(f"{clock.name}.t[0] = 0;" for clock in network._clocks)),
+            "SEED": SEED_GENERATORS,
+            "RUN": "\n".join(
+                [
+                    f"{network.name}.t = 0;",
+                    *sorted(f"{clock.name}.t[0] = 0;" for clock in network._clocks),
+                    f"{network.name}.run(n_steps*trial_dt, NULL, 10.0);",
+                ]
+            ),
             "RECORDED": ", ".join(f"{self.device.get_array_name(m.variables['N'])}[0]" for m in monitors),
         }
-        code = MAIN
-        for key, text in fill.items():
-            code = code.replace(f"%{key}%", text)
-        return code
+        return filled_main(fill)
 
     # Running
 
@@ -270,7 +294,9 @@ class StandaloneBackend:
         for name, train in trials.trains.items():
             with open(folder / f"{name}.train", "wb") as file:
                 for trial in indices:
-                    np.asarray(train(trial), dtype=np.int8).tofile(file)
+                    signs = np.asarray(train(trial), dtype=np.int8)
+                    # Behind the end of the train nothing spikes.
+                    np.pad(signs, [(0, trials.n_steps - len(signs)), (0, 0)]).tofile(file)
         (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
         (folder / "seeds.txt").write_text("\n".join(str(trials.seed_of(trial)) for trial in indices) + "\n")
 
@@ -280,12 +306,15 @@ class StandaloneBackend:
         )
         return np.array(np.broadcast_to(np.ravel(values), target.size), dtype=target.dtype)
 
+    def _command(self):
+        return [str(self._program)]
+
     def _execute(self, chunks, on_trial):
         running = []
         for folder, indices in chunks:
             environment = {**os.environ, "BRAINSNN_TRIALS": str(folder), "LD_BIND_NOW": "1"}
             process = subprocess.Popen(
-                [str(self._program)],
+                self._command(),
                 cwd=folder,
                 env=environment,
                 text=True,
@@ -319,7 +348,7 @@ class StandaloneBackend:
     # Results
 
     def _file(self, folder, variable):
-        path = folder / "results" / self.device.get_array_filename(variable)
+        path = folder / "results" / results_file(self.device, variable)
         return np.fromfile(path, dtype=variable.dtype)
 
     def _read(self, folder, monitors, trials, n_trials):

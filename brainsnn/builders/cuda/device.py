@@ -1,5 +1,6 @@
 """A network's own CUDA device, and its code objects; the only module that imports brian2cuda."""
 
+import numpy as np
 from brian2.codegen.targets import codegen_targets
 from brian2cuda.codeobject import CUDAStandaloneCodeObject, c_data_type
 from brian2cuda.device import CUDAStandaloneDevice
@@ -22,6 +23,7 @@ class ConnectionCudaCodeObject(CUDAStandaloneCodeObject):
         "brainsnn.builders",
         env_globals={"shifted_arrays": shifted_arrays(c_data_type), "is_written": _is_written},
     )
+    sign_dtype = np.int8
     threshold_template = "threshold"
     gathers = True
 

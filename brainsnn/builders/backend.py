@@ -1,0 +1,77 @@
+"""What the builder asks of a device, with the answers of a device that can do everything."""
+
+from brian2 import Clock
+
+__all__ = ["Backend"]
+
+
+class Backend:
+    """
+    A Brian2 device and the way in which trials run on it.
+
+    Attributes
+    ----------
+    name : str
+        What ``convert(device=...)`` calls it.
+    preferences : dict
+        Brian2 preferences under which networks are built and run.
+    has_threads : bool
+        Whether a program can use several threads.
+    """
+
+    name = None
+    preferences = {}
+    has_threads = False
+
+    def prepare(self, graph, connectivity, schedule, encoder, feedback):
+        """
+        What the builder makes on this device for a network.
+
+        Parameters
+        ----------
+        graph : `~brainsnn.builders.layer_graph.LayerGraph`
+        connectivity : {"event_driven", "synapses"}
+        schedule : {"pipelined", "synchronous"}
+        encoder : {"current", "poisson"}
+        feedback : `~brainsnn.feedback.gate.PredictiveGate` or None
+
+        Returns
+        -------
+        graph : `~brainsnn.builders.layer_graph.LayerGraph`
+        connectivity : {"event_driven", "synapses"}
+
+        Raises
+        ------
+        ValueError
+            If the device cannot do what is asked for.
+        """
+        return graph, connectivity
+
+    def make_clock(self, dt):
+        """
+        The clock of a network.
+
+        Parameters
+        ----------
+        dt : `~brian2.units.fundamentalunits.Quantity`
+
+        Returns
+        -------
+        clock : `~brian2.core.clocks.Clock`
+        """
+        return Clock(dt=dt, name="brainsnn_clock")
+
+    def check(self, assembly, recordings):
+        """
+        Refuse equations and recordings that the device cannot do.
+
+        Parameters
+        ----------
+        assembly : `~brainsnn.builders.assembly.Assembly`
+        recordings : `~brainsnn.builders.recording.Recordings`
+
+        Raises
+        ------
+        ValueError
+            With what to use instead.
+        """

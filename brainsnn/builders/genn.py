@@ -1,0 +1,226 @@
+"""Running the trials of a network in a GeNN program: built once, then any number of images."""
+
+from brian2 import SpikeMonitor, set_device
+
+from brainsnn.builders import genn_build
+from brainsnn.builders.genn_limits import check_graph, check_statements, recorded_late
+from brainsnn.builders.standalone import StandaloneBackend, filled_main
+
+__all__ = ["GennBackend", "GennCudaBackend"]
+
+# One step: replayed signs go in, GeNN steps. GeNN hands the spikes of a step over at the beginning of the next one, so
+# what spikes alone write stands there one step late: with such recordings a further step is run, each monitor loses
+# the step that it has too much, and all of them hold what they hold on other devices.
+RUN = """
+for (long step=0; step<n_steps + %EXTRA%; step++)
+{
+    %REPLAY%
+    const std::vector<int64_t> before = {%RECORDED%};
+    eng.run(DT);
+    %LATE%
+    %OTHERS%
+}
+"""
+
+
+class GennBackend(StandaloneBackend):
+    """
+    Trials in programs that GeNN generates through brian2genn, with plain synapses, on the processor.
+
+    Raises
+    ------
+    ImportError
+        If brian2genn is not installed.
+    """
+
+    name = "genn"
+    has_threads = False
+    use_gpu = False
+
+    def __init__(self, threads=1):
+        super().__init__(threads)
+        # What brian2genn would set for the rest of the process.
+        self.preferences |= {
+            "codegen.generators.cpp.restrict_keyword": "__restrict",
+            "codegen.loop_invariant_optimisations": False,
+            "core.network.default_schedule": ["start", "synapses", "groups", "thresholds", "resets", "end"],
+        }
+        self._late = []
+
+    def _make_device(self):
+        try:
+            from brainsnn.builders.genn_device import TrialsDevice
+        except ImportError as error:
+            raise ImportError(
+                f"convert: device={self.name!r} needs brian2genn, which could not be imported ({error}). It wants Brian2 2.5 and "
+                "NumPy 1: install brainsnn[genn] into an environment of its own, see docs/devices.md."
+            ) from error
+        return TrialsDevice()
+
+    # What the builder asks
+
+    def prepare(self, graph, connectivity, schedule, encoder, feedback):
+        """The graph without junctions, and plain synapses; see `~brainsnn.builders.backend.Backend.prepare`."""
+        if any(population.kind == "junction" for population in graph.populations.values()):
+            graph = graph.expand_junctions()
+        check_graph(self.name, graph, schedule, encoder, feedback)
+        return graph, "synapses"
+
+    def make_clock(self, dt):
+        """Brian2's default clock of this device, the only one that brian2genn knows."""
+        self.device.defaultclock.dt = dt
+        return self.device.defaultclock
+
+    def check(self, assembly, recordings):
+        """Refuse what would differ; see `~brainsnn.builders.backend.Backend.check`."""
+        arriving = check_statements(self.name, assembly)
+        self._late = [
+            monitor.name
+            for (name, variable), monitor in recordings.state_monitors.items()
+            if recorded_late(self.name, name, variable, assembly, arriving)
+        ]
+        for name, monitor in recordings.readout_monitors.items():
+            if recorded_late(self.name, name, "S", assembly, arriving):
+                self._late.append(monitor.name)
+
+    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+        """
+        Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
+
+        Raises
+        ------
+        RuntimeError
+            If GeNN is not there, objects were added to the network, or the program fails.
+        """
+        genn_build.find_genn()
+        super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
+
+    # Building
+
+    def _build(self, network, groups, state, monitors, replays):
+        project = self.write_project(network, groups, state, monitors, replays)
+        self._program = genn_build.compiled_genn(project, self.use_gpu)
+        self._objects = {obj.name for obj in network.sorted_objects}
+
+    def write_project(self, network, groups, state, monitors, replays):
+        """
+        Generate the code of a network, which needs no GeNN.
+
+        Parameters
+        ----------
+        network, groups, state, monitors, replays
+            As of `~brainsnn.builders.runtime.RuntimeBackend.run`.
+
+        Returns
+        -------
+        project : `~pathlib.Path`
+
+        Raises
+        ------
+        RuntimeError
+            If objects were added to the network, or brian2genn cannot generate the code.
+        """
+        foreign = network.added
+        if foreign:
+            raise RuntimeError(
+                f"{', '.join(sorted(foreign))} was added to the network; device={self.name!r} runs only what convert makes. Record "
+                "with convert(record=...), put statements of every step into the neuron model (model.edit(update=...)), or "
+                "use device='cpp_standalone'."
+            )
+        for replay in replays.values():
+            replay.active = False  # the program's own loop does it
+        self.activate()
+        self.device.trial_code = lambda: self._main_code(network, groups, state, monitors, replays)
+        project = self.directory / "project"
+        try:
+            self.device.write_project(network, project, self.use_gpu)
+        except NotImplementedError as error:
+            raise RuntimeError(f"device={self.name!r}: {error} Use device='cpp_standalone'.") from error
+        finally:
+            set_device("runtime")
+        return project
+
+    def _main_code(self, network, groups, state, monitors, replays):
+        device = self.device
+        models = {model.name: model for model in device.neuron_models}
+
+        def entry(group, name):
+            array, n_bytes = device.genn_array(models[group], name)
+            return f'        {{"{group}.{name}", {array}, {n_bytes}}},'
+
+        def names(group):
+            return [*models[group].variables, *models[group].shared_variables]
+
+        settable = [
+            entry(group.name, name)
+            for group in groups.values()
+            for name in names(group.name)
+            if name != "_seed" and not group.variables[name].read_only
+        ]
+        resets = [entry(g, name) for g, variables in state.items() for name in variables if name in names(g)]
+        recorded = ", ".join(f"{device.get_array_name(m.variables['N'])}[0]" for m in monitors)
+        recorded = recorded.replace("_array_", "brian::_array_")
+        return filled_main(
+            {
+                "SETTABLE": "\n".join(settable),
+                "STATE": "\n".join(resets),
+                "OPEN_TRAINS": "\n".join(
+                    f'std::ifstream train_{name}(path + "/{name}.train", std::ios::binary); std::vector<int8_t> signs_{name};'
+                    for name in replays
+                ),
+                "READ_TRAINS": "\n".join(
+                    f"if (train_{name}) {{ signs_{name}.resize(n_steps*{len(replay.target)}); "
+                    f"train_{name}.read((char*)signs_{name}.data(), signs_{name}.size()); }}"
+                    for name, replay in replays.items()
+                ),
+                "SEED": device.seed_code() + device.restart_code(),
+                "RUN": self._step_code(monitors, replays, recorded),
+                "RECORDED": recorded,
+            }
+        )
+
+    def _step_code(self, monitors, replays, recorded):
+        late, others = [], []
+        for k, monitor in enumerate(monitors):
+            (late if monitor.name in self._late else others).append(self._forget_code(monitor, f"before[{k}]"))
+        parts = {
+            "EXTRA": "1" if late else "0",
+            "REPLAY": "\n".join(self.device.replay_code(name, replay.target) for name, replay in replays.items()),
+            "RECORDED": recorded,
+            "LATE": f"if (step == 0) {{ {' '.join(late)} }}" if late else "",
+            "OTHERS": f"if (step == n_steps) {{ {' '.join(others)} }}" if late else "",
+        }
+        code = RUN
+        for name, text in parts.items():
+            code = code.replace(f"%{name}%", text)
+        return code
+
+    def _forget_code(self, monitor, n):
+        """C++ statements that cut a monitor back to its first n entries."""
+
+        def array(name):
+            return f"brian::{self.device.get_array_name(monitor.variables[name], access_data=False)}"
+
+        if isinstance(monitor, SpikeMonitor):
+            code = [f"{array(name)}.resize({n});" for name in (("i", "t") if monitor.record else ())]
+        else:
+            code = [f"{array('t')}.resize({n});"]
+            code += [f"{array(name)}.resize({n}, {monitor.n_indices});" for name in monitor.record_variables]
+        return " ".join([*code, f"brian::{self.device.get_array_name(monitor.variables['N'])}[0] = {n};"])
+
+    # Running
+
+    def _write_trials(self, folder, trials, indices):
+        super()._write_trials(folder, trials, indices)
+        (folder / genn_build.LIBRARY_FOLDER).symlink_to(self._program.parent)
+
+    def _command(self):
+        # The name of a folder for timings, and the duration of brian2genn's own run behind ours: none.
+        return [str(self._program), "test", "0"]
+
+
+class GennCudaBackend(GennBackend):
+    """GeNN on a graphics card, through its CUDA backend."""
+
+    name = "genn_cuda"
+    use_gpu = True
