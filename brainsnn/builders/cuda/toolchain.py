@@ -11,9 +11,7 @@ from functools import cache
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from brainsnn.builders.build_cache import merge_code_objects
-
-__all__ = ["Toolchain", "find_toolchain", "compute_capability", "check_gpu", "compile_project"]
+__all__ = ["Toolchain", "find_toolchain", "compute_capability", "check_gpu", "version", "release", "merge_sources", "compile_project"]
 
 INSTEAD = "device='cpp_standalone' runs the same network on the processor."
 #: Compute capability for which programs are compiled where there is no GPU to ask.
@@ -129,19 +127,91 @@ def check_gpu():
         )
 
 
+@cache
+def version(toolchain):
+    """
+    What nvcc says of itself.
+
+    Parameters
+    ----------
+    toolchain : `Toolchain`
+
+    Returns
+    -------
+    version : str
+    """
+    return subprocess.run([str(toolchain.nvcc), "--version"], capture_output=True, text=True, check=True).stdout
+
+
+def release(toolchain):
+    """
+    Release of the CUDA toolkit.
+
+    Parameters
+    ----------
+    toolchain : `Toolchain`
+
+    Returns
+    -------
+    release : float
+        Such as 13.0.
+    """
+    return float(re.search(r"release (\d+\.\d+)", version(toolchain))[1])
+
+
+def merge_sources(project, n_files):
+    """
+    Merge the source files of a project into a few; nearly all of their compile time goes into the same headers.
+
+    Every code object keeps a namespace of its own, together with what runs before and after it.
+
+    Parameters
+    ----------
+    project : `~pathlib.Path`
+    n_files : int
+        Largest number of files for the code objects.
+
+    Returns
+    -------
+    merged : list of str
+        The new files in the project's folder; the first one holds all that is no code object.
+    """
+    parts = {}
+    for path in sorted((project / "code_objects").glob("*.cu")):
+        parts.setdefault(re.sub(r"^(before|after)_run_", "", path.stem), []).append(path)
+    # The code object itself in front of what runs after it, which calls its kernels.
+    parts = [sorted(paths, key=lambda path: path.stem.startswith("after_run_")) for paths in parts.values()]
+    # rand.cu comes last: it opens a namespace for all that follows.
+    others = sorted((path.name for path in project.glob("*.cu")), key=lambda name: name == "rand.cu")
+    others = [name for name in others if not name.startswith("merged_")]
+    merged = {"merged_main.cu": [f'#include "{name}"' for name in others]}
+    for k in range(min(n_files, len(parts))):
+        includes, bodies = {}, []
+        for n, paths in enumerate(parts[k::n_files]):
+            lines = [line for path in paths for line in path.read_text().splitlines()]
+            includes.update(dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("#include")))
+            body = "\n".join(line for line in lines if not line.lstrip().startswith("#include"))
+            functions = re.findall(r"^void (\w+)\(\)$", body, flags=re.MULTILINE)
+            bodies.append(f"namespace part_{n} {{\n{body}\n}}")
+            bodies += [f"void {name}() {{ part_{n}::{name}(); }}" for name in functions]
+            bodies += [f"#undef {name}" for name in re.findall(r"^\s*#define (\w+)", body, flags=re.MULTILINE)]
+        merged[f"merged_{k}.cu"] = [*includes, *bodies]
+    for name, lines in merged.items():
+        (project / name).write_text("\n".join(lines) + "\n")
+    return list(merged)
+
+
 def _curand_library(toolchain):
     """The wheel has only the library with its version in the name; the linker takes it by its path."""
     for directory in toolchain.library:
         for path in sorted(directory.glob("libcurand.so.*")):
-            return [str(path), "-Xlinker", f"-rpath={directory}"]
+            return ["-Xlinker", str(path), "-Xlinker", f"-rpath={directory}"]
     return ["-lcurand"]
 
 
 def compile_project(project, toolchain):
     """
     Compile a project that brian2cuda wrote, with the flags of its makefile.
-
-    The code objects are merged into as many files as there are processors: most of the time goes into the headers.
 
     Parameters
     ----------
@@ -154,11 +224,11 @@ def compile_project(project, toolchain):
         If nvcc fails; the message holds the end of what it said.
     """
     makefile = dict(re.findall(r"^(\w+) *= *(.*)$", (project / "makefile").read_text(), flags=re.MULTILINE))
-    flags = shlex.split(makefile["NVCCFLAGS"])
+    flags = [flag for flag in shlex.split(makefile["NVCCFLAGS"]) if flag != "-std=c++11"]
     architecture = [flag for flag in flags if flag.startswith("-arch")]
     include = [f"-I{path}" for path in toolchain.include]
     jobs = os.cpu_count() or 1
-    others, merged = merge_code_objects(project, jobs, ".cu")
+    sources = merge_sources(project, max(1, jobs - 1))
 
     def run(arguments):
         result = subprocess.run(
@@ -168,7 +238,5 @@ def compile_project(project, toolchain):
             raise RuntimeError(f"Compiling the network in {project} failed:\n{(result.stdout + result.stderr)[-3000:]}")
 
     with ThreadPool(jobs) as pool:
-        compile_file = lambda source: run([*flags, *include, "-dc", source, "-o", f"{source}.o"])  # noqa: E731
-        pool.map(compile_file, [*others, *merged], chunksize=1)
-    objects = [f"{source}.o" for source in (*others, *merged)]
-    run([*architecture, *objects, "-o", "main", *_curand_library(toolchain)])
+        pool.map(lambda source: run([*flags, *include, "-dc", source, "-o", f"{source}.o"]), sources, chunksize=1)
+    run([*architecture, *(f"{source}.o" for source in sources), "-o", "main", *_curand_library(toolchain)])
