@@ -87,7 +87,7 @@ def _canonical_names():
             names[match[0]] = f"{match[1]}_{counts[match[1]]}"
         return names[match[0]]
 
-    pattern = re.compile(r"(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling|_rand)")
+    pattern = re.compile(r"(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling|_rand|_affer)")
     return lambda text: pattern.sub(canonical, text)
 
 

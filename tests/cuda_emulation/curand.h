@@ -27,3 +27,4 @@ inline curandStatus_t curandGenerateUniform(curandGenerator_t g, float* values, 
 inline curandStatus_t curandGenerateUniformDouble(curandGenerator_t g, double* values, size_t n) { return draw(*g, values, n, uniform<double>()); }
 template<class T> curandStatus_t curandGenerateNormal(curandGenerator_t g, T* values, size_t n, double mean, double sd) { return draw(*g, values, n, std::normal_distribution<T>(mean, sd)); }
 inline curandStatus_t curandGeneratePoisson(curandGenerator_t g, unsigned int* values, size_t n, double mean) { return draw(*g, values, n, std::poisson_distribution<unsigned int>(mean)); }
+inline curandStatus_t curandGenerateNormalDouble(curandGenerator_t g, double* values, size_t n, double mean, double sd) { return curandGenerateNormal(g, values, n, mean, sd); }

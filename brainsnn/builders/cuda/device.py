@@ -1,5 +1,7 @@
 """A network's own CUDA device, and its code objects; the only module that imports brian2cuda."""
 
+import logging
+
 import numpy as np
 from brian2.codegen.targets import codegen_targets
 from brian2cuda.codeobject import CUDAStandaloneCodeObject, c_data_type
@@ -8,6 +10,10 @@ from brian2cuda.device import CUDAStandaloneDevice
 from brainsnn.builders.codeobjects import shifted_arrays
 
 __all__ = ["ConnectionCudaCodeObject", "NetworkCudaDevice"]
+
+
+# It would list all its preferences whenever a network is compiled.
+logging.getLogger("brian2cuda").setLevel(logging.WARNING)
 
 
 def _is_written(code, pointer):
