@@ -1,11 +1,13 @@
 # make demo   sets everything up and classifies real digits with the shipped spiking network
 # make test   sets everything up and runs the tests
+# make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each
+# make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint clean clean-cache
+.PHONY: demo test test-versions test-genn lint clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -13,6 +15,12 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 	$(RUN) -m pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
+
+test-versions:
+	$(PYTHON) tools/test_versions.py $(PYTEST_ARGS)
+
+test-genn:
+	$(PYTHON) tools/test_versions.py --only genn $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
@@ -30,4 +38,4 @@ clean-cache: $(VENV)/.installed
 	$(RUN) -c "from brainsnn.builders.build_cache import clear_cache; print(clear_cache(), 'bytes freed')"
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info results
+	rm -rf $(VENV) .venvs build dist *.egg-info results

@@ -23,6 +23,18 @@ class Backend:
     preferences = {}
     has_threads = False
 
+    @classmethod
+    def missing(cls):
+        """
+        What this machine lacks for running networks.
+
+        Returns
+        -------
+        reason : str or None
+            None if nothing is missing.
+        """
+        return None
+
     def prepare(self, graph, connectivity, schedule, encoder, feedback):
         """
         What the builder makes on this device for a network.
@@ -46,6 +58,20 @@ class Backend:
             If the device cannot do what is asked for.
         """
         return graph, connectivity
+
+    def prepare_neuron(self, neuron):
+        """
+        The neuron model as this device needs it, with the same spikes.
+
+        Parameters
+        ----------
+        neuron : `~brainsnn.equations.model.NeuronModel`
+
+        Returns
+        -------
+        neuron : `~brainsnn.equations.model.NeuronModel`
+        """
+        return neuron
 
     def make_clock(self, dt):
         """

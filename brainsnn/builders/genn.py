@@ -1,6 +1,11 @@
 """Running the trials of a network in a GeNN program: built once, then any number of images."""
 
+import re
+from dataclasses import replace
+
 from brian2 import SpikeMonitor, set_device
+from brian2.equations.equations import SUBEXPRESSION
+from brian2.utils.stringtools import get_identifiers, word_substitute
 
 from brainsnn.builders import genn_build
 from brainsnn.builders.genn_limits import check_graph, check_statements, recorded_late
@@ -21,6 +26,17 @@ for (long step=0; step<n_steps + %EXTRA%; step++)
     %OTHERS%
 }
 """
+
+
+def _device_class():
+    try:
+        from brainsnn.builders.genn_device import TrialsDevice
+    except ImportError as error:
+        raise ImportError(
+            f"GeNN needs brian2genn, which could not be imported ({error}). It wants Brian2 2.5 and NumPy 1: install "
+            "brainsnn[genn] into an environment of its own, see docs/devices.md."
+        ) from error
+    return TrialsDevice
 
 
 class GennBackend(StandaloneBackend):
@@ -47,15 +63,18 @@ class GennBackend(StandaloneBackend):
         }
         self._late = []
 
-    def _make_device(self):
+    @classmethod
+    def missing(cls):
+        """What is not there of brian2genn, GeNN, and a graphics card; see `~brainsnn.builders.backend.Backend.missing`."""
         try:
-            from brainsnn.builders.genn_device import TrialsDevice
-        except ImportError as error:
-            raise ImportError(
-                f"convert: device={self.name!r} needs brian2genn, which could not be imported ({error}). It wants Brian2 2.5 and "
-                "NumPy 1: install brainsnn[genn] into an environment of its own, see docs/devices.md."
-            ) from error
-        return TrialsDevice()
+            _device_class()
+            genn_build.find_genn()
+        except (ImportError, RuntimeError) as error:
+            return str(error)
+        return None
+
+    def _make_device(self):
+        return _device_class()()
 
     # What the builder asks
 
@@ -65,6 +84,26 @@ class GennBackend(StandaloneBackend):
             graph = graph.expand_junctions()
         check_graph(self.name, graph, schedule, encoder, feedback)
         return graph, "synapses"
+
+    def prepare_neuron(self, neuron):
+        """
+        The model with a variable for each equation that a spike reads; see `~brainsnn.builders.backend.Backend.prepare_neuron`.
+
+        A spike can bring only variables of its source along, so the spike height under an attention that comes and goes is
+        stored at each step.
+        """
+        equations, lines = neuron.brian_equations, []
+        on_pre, update = neuron.on_pre, [neuron.update] if neuron.update else []
+        for name in sorted(get_identifiers(on_pre)):
+            source = name.removesuffix("_pre")
+            if source != name and source in equations and equations[source].type == SUBEXPRESSION:
+                unit = next(line for line in neuron.equations.splitlines() if re.match(rf"{source}\s*=", line))
+                lines.append(f"{source}_sent : {unit.rsplit(':', 1)[1].split('(')[0].strip()}")
+                update.append(f"{source}_sent = {source}")
+                on_pre = word_substitute(on_pre, {name: f"{source}_sent_pre"})
+        if not lines:
+            return neuron
+        return replace(neuron, equations="\n".join([neuron.equations, *lines]), update="\n".join(update), on_pre=on_pre)
 
     def make_clock(self, dt):
         """Brian2's default clock of this device, the only one that brian2genn knows."""
@@ -123,9 +162,9 @@ class GennBackend(StandaloneBackend):
         foreign = network.added
         if foreign:
             raise RuntimeError(
-                f"{', '.join(sorted(foreign))} was added to the network; device={self.name!r} runs only what convert makes. Record "
-                "with convert(record=...), put statements of every step into the neuron model (model.edit(update=...)), or "
-                "use device='cpp_standalone'."
+                f"{', '.join(sorted(foreign))} was added to the network; device={self.name!r} runs only what convert makes. "
+                "Record with convert(record=...), put statements of every step into the neuron model with "
+                "model.edit(update=...), or use device='cpp_standalone'."
             )
         for replay in replays.values():
             replay.active = False  # the program's own loop does it
@@ -224,3 +263,21 @@ class GennCudaBackend(GennBackend):
 
     name = "genn_cuda"
     use_gpu = True
+
+    @classmethod
+    def missing(cls):
+        """As of `GennBackend`, and CUDA; see `~brainsnn.builders.backend.Backend.missing`."""
+        return super().missing() or genn_build.missing_cuda()
+
+    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+        """
+        Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
+
+        Raises
+        ------
+        RuntimeError
+            As of `GennBackend.run`, and if there is no CUDA or no graphics card.
+        """
+        if genn_build.missing_cuda():
+            raise RuntimeError(genn_build.missing_cuda())
+        super().run(network, groups, state, monitors, replays, trials, processes, on_trial)

@@ -10,7 +10,7 @@ from brian2 import prefs
 
 from brainsnn.builders.build_cache import cache_directory, compiled_program
 
-__all__ = ["LIBRARY_FOLDER", "find_genn", "compiled_genn"]
+__all__ = ["LIBRARY_FOLDER", "find_genn", "missing_cuda", "compiled_genn"]
 
 #: The program looks for the network's library in a folder of this name in its working directory.
 LIBRARY_FOLDER = "magicnetwork_model_CODE"
@@ -42,6 +42,22 @@ def find_genn():
             f"GENN_PATH={path!r} holds {'no GeNN' if found is None else f'GeNN {found}'}; brian2genn needs GeNN 4, such as 4.9.0."
         )
     return Path(path)
+
+
+def missing_cuda():
+    """
+    What GeNN's CUDA backend lacks on this machine.
+
+    Returns
+    -------
+    reason : str or None
+    """
+    path = Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"))
+    if not (path / "bin" / "nvcc").exists():
+        return f"no CUDA compiler at {path / 'bin' / 'nvcc'}; set CUDA_PATH to the folder of CUDA."
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        return "there is no graphics card for CUDA; use device='genn', GeNN on the processor."
+    return None
 
 
 def compiled_genn(project, use_gpu):
@@ -92,8 +108,10 @@ def _build(project, genn, use_gpu):
         fcntl.flock(lock, fcntl.LOCK_EX)
         backend = [] if use_gpu else ["-c"]
         run(str(genn / "bin" / "genn-buildmodel.sh"), *backend, "-i", include, "magicnetwork_model.cpp")
+    flags = list(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)
     if not use_gpu:
         # GeNN's makefile asks for no optimisation, and the flags of other devices give their rounding.
-        flags = " ".join(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)
-        run("make", "-j2", "-C", LIBRARY_FOLDER, f"CXXFLAGS=-c -fPIC -MMD -MP {flags}")
-    run("make")
+        run("make", "-j2", "-C", LIBRARY_FOLDER, " ".join(["CXXFLAGS=-c -fPIC -MMD -MP", *flags]))
+    # The main program only reads and writes arrays, which takes longer to optimise than to do.
+    flags = ["-I.", "-Ibrianlib/randomkit", *(flag for flag in flags if flag != "-O3"), "-O1"]
+    run("make", " ".join(["CXXFLAGS=", *flags]))

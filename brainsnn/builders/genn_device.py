@@ -3,8 +3,7 @@
 import contextlib
 import io
 
-from brian2 import prefs, second
-from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2 import second
 from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2genn.device import DelayedCodeObject, GeNNDevice
 from brian2genn.genn_generator import GeNNCodeGenerator
@@ -103,6 +102,11 @@ class TrialsDevice(GeNNDevice):
     def generate_main_source(self, writer, main_lines):
         """Write the main program, with the loop over trials."""
         self.insert_code("before_network_run", self.trial_code())
+        # Connections, which nobody changes, would be written to disk in every run.
+        connections = {model.name for model in self.synapse_models}
+        for variable, array in self.dynamic_arrays.items():
+            if getattr(variable.owner, "name", None) in connections:
+                self.insert_code("before_end", f"brian::{array}.clear();")
         super().generate_main_source(writer, main_lines)
 
     # Parts of the loop over trials
@@ -138,9 +142,7 @@ class TrialsDevice(GeNNDevice):
         for model in self.neuron_models:
             lines.append(f"spikeCount_{model.name} = 0; push{model.name}CurrentSpikesToDevice();")
             lines.append(f"push{model.name}StateToDevice();")
-            lines += [
-                f"brian::_array_{model.name}_{name}[0] = {name}{model.name};" for name in model.shared_variables
-            ]
+            lines += [f"brian::_array_{model.name}_{name}[0] = {name}{model.name};" for name in model.shared_variables]
         return "\n".join(lines)
 
     def replay_code(self, name, target):

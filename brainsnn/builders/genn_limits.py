@@ -147,7 +147,9 @@ def recorded_late(device, name, variable, assembly, arriving):
         return False
     parameters = parameter_names(model, assembly.written[name])
     changing = set(group.variables) & needs - set(parameters) - {"dt", "i", "N"}
-    moving = {v for v, _, _ in _statements(model.update) + _statements(model.reset)} | set(group.equations.diff_eq_names)
+    moving = {v for v, _, _ in _statements(model.update) + _statements(model.reset)} | set(
+        group.equations.diff_eq_names
+    )
     if changing - from_spikes or from_spikes & moving:
         raise ValueError(
             f"convert: record[{name!r}] names {variable!r}, which spikes and the neuron itself change; device={device!r} brings "

@@ -140,14 +140,13 @@ class SpikingNetwork:
     ):  # fmt: skip
         self._backend = make_backend(device, threads)
         graph, connectivity = self._backend.prepare(graph, connectivity, schedule, encoder, feedback)
+        neuron = self._backend.prepare_neuron(neuron)
         self.feedback = feedback
         self.graph, self.neuron, self.encoder, self.schedule = graph, neuron, encoder, schedule
         self.dtype, self.dt = np.dtype(dtype), float(dt)
         self._backend.activate()
         with self._preferences():
-            assembly = assemble(
-                graph, neuron, connectivity, schedule, encoder, self._backend.make_clock(dt), feedback
-            )
+            assembly = assemble(graph, neuron, connectivity, schedule, encoder, self._backend.make_clock(dt), feedback)
             self._groups, self.models, self._inputs = assembly.groups, assembly.models, assembly.inputs
             self._replays = assembly.replays
             self.projections = assembly.connections
