@@ -2,12 +2,13 @@
 # make test   sets everything up and runs the tests
 # make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
+# make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-versions test-genn lint clean clean-cache
+.PHONY: demo test test-versions test-genn test-cuda lint clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -21,6 +22,9 @@ test-versions:
 
 test-genn:
 	$(PYTHON) tools/test_versions.py --only genn $(PYTEST_ARGS)
+
+test-cuda:
+	$(PYTHON) tools/test_versions.py --only cuda $(or $(PYTEST_ARGS),-m "slow or not slow")
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

@@ -2,11 +2,11 @@
 The networks on a GPU through CUDA: build, time per image, spikes equal to C++ standalone, against dense TensorFlow.
 
 Every network is compiled by nvcc into an empty cache of programs. Where there is a GPU, it then runs: time per step is
-the difference of a long and a one-step run over the difference of their steps, and the spikes of a short run are compared
-with those of C++ standalone, neuron by neuron and step by step. The peer is TensorFlow on the same GPU, which computes the
-same maths densely (dense_tensorflow.py); it has no gate, so the feedback network has no peer. Without a GPU there are build
-times, and the other columns say that nothing was measured. The network with the gate gets replayed spikes, because each
-device draws its own.
+the difference of a long and a one-step run over the difference of their steps, and the spikes of a short run are
+compared with those of C++ standalone, neuron by neuron and step by step. The peer is TensorFlow on the same GPU, which
+computes the same maths densely (dense_tensorflow.py), for neurons that all have the same parameters: the networks with
+attention and with a gate have no peer. Without a GPU there are build times, and the other columns say that nothing was
+measured. The network with the gate gets replayed spikes, because each device draws its own.
 
     python benchmarks/cuda.py [--networks digits attention feedback resnet] [--steps 500] [--no-docs]
 """
@@ -184,7 +184,8 @@ def main():
         print(f"{title} ...", flush=True)
         rows.append(measure(title, make(), min(args.steps, 500)))
     headers = (
-        "network", "build, s", "program", "ms per step and image", "dense TensorFlow, ms", "ratio", "spikes as C++ standalone"
+        "network", "build, s", "program", "ms per step and image", "dense TensorFlow, ms", "ratio",
+        "spikes as C++ standalone",
     )  # fmt: skip
     blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows)]
     write = not args.no_docs and set(args.networks) == set(CASES)

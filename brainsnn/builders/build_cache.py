@@ -62,7 +62,8 @@ def _content_key(project, also=""):
     paths = [
         path
         for path in project.rglob("*")
-        if (path.suffix in (".cpp", ".c", ".cu", ".h") or path.name == "makefile") and "_max_row_length" not in path.name
+        if (path.suffix in (".cpp", ".c", ".cu", ".h") or path.name == "makefile")
+        and "_max_row_length" not in path.name
     ]
     texts = {}
     # main.cpp or main.cu names all code objects, always in the same order

@@ -2,6 +2,7 @@
 
 import numpy as np
 from brian2 import SpikeMonitor, StateMonitor
+from brian2.codegen.generators.cpp_generator import c_data_type
 
 from brainsnn.builders.build_cache import compiled_program
 from brainsnn.builders.cuda import toolchain
@@ -41,6 +42,16 @@ class CudaBackend(StandaloneBackend):
             f"{cuda}.random_number_generator_type": "CURAND_RNG_PSEUDO_PHILOX4_32_10",
         }
 
+    @classmethod
+    def missing(cls):
+        """What is not there of brian2cuda, CUDA and a GPU; see `~brainsnn.builders.backend.Backend.missing`."""
+        try:
+            toolchain.find_toolchain()
+            toolchain.check_gpu()
+        except RuntimeError as error:
+            return str(error)
+        return None
+
     def _make_device(self):
         from brainsnn.builders.cuda.device import NetworkCudaDevice
 
@@ -50,9 +61,9 @@ class CudaBackend(StandaloneBackend):
         """Refuse synapses; see `~brainsnn.builders.backend.Backend.prepare`."""
         if connectivity == "synapses":
             raise ValueError(
-                "convert: connectivity='synapses' on device='cuda_standalone' would add simultaneous spikes in an order that "
-                "changes from run to run. Use connectivity='event_driven', which connects the same neurons, or "
-                "device='cpp_standalone'."
+                "convert: connectivity='synapses' on device='cuda_standalone' would add simultaneous spikes in an "
+                "order that changes from run to run. Use connectivity='event_driven', which connects the same neurons, "
+                "or device='cpp_standalone'."
             )
         return graph, connectivity
 
@@ -63,22 +74,18 @@ class CudaBackend(StandaloneBackend):
         Raises
         ------
         ValueError
-            If several processes are asked for, or several images with a monitor of the user's.
+            If there are several images and a monitor of the user's.
         RuntimeError
             If there is no GPU, or as on C++ standalone.
         """
-        if processes > 1:
-            raise ValueError(
-                f"run: processes={processes}; on device='cuda_standalone' one program has the GPU. Use processes=1."
-            )
         own = {monitor.name for monitor in monitors}
         foreign = [
             obj.name for obj in network.objects if isinstance(obj, (SpikeMonitor, StateMonitor)) and obj.name not in own
         ]
         if foreign and trials.n_trials > 1:
             raise ValueError(
-                f"run: {', '.join(sorted(foreign))} was added to the network; on device='cuda_standalone' it records one image. Run "
-                "the images one by one, or record with convert(record=...)."
+                f"run: {', '.join(sorted(foreign))} was added to the network; on device='cuda_standalone' it records "
+                "one image. Run the images one by one, or record with convert(record=...)."
             )
         toolchain.check_gpu()
         super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
@@ -93,7 +100,7 @@ class CudaBackend(StandaloneBackend):
         )
 
     def _insert_trials(self, network, code):
-        """Put the trials into the place of Brian2's run, where brian2cuda's buffers of random numbers are those of a run."""
+        """Put the trials into the place of Brian2's run, where brian2cuda has buffers of random numbers for it."""
         start = f"{network.name}.run("
         queue = self.device.main_queue
         k = next(k for k, entry in enumerate(queue) if entry[0] == "run_network")
@@ -133,17 +140,12 @@ class CudaBackend(StandaloneBackend):
         array = self._name(variable)
         # brian2cuda can keep the spikes of several steps.
         pointer = f"dev{array}[current_idx{array}]" if variable.name.endswith("space") else f"dev{array}"
-        return {"name": name, "pointer": pointer, "size": variable.size, "type": self._type(variable)}
-
-    def _type(self, variable):
-        from brian2.codegen.generators.cpp_generator import c_data_type
-
-        return c_data_type(variable.dtype)
+        return {"name": name, "pointer": pointer, "size": variable.size, "type": c_data_type(variable.dtype)}
 
     def _monitor(self, monitor):
         is_spikes = isinstance(monitor, SpikeMonitor)
         names = (("i", "t") if monitor.record else ()) if is_spikes else monitor.record_variables
-        arrays = [{"array": self._name(v), "type": self._type(v)} for v in (monitor.variables[n] for n in names)]
+        arrays = [{"array": self._name(v), "type": c_data_type(v.dtype)} for v in (monitor.variables[n] for n in names)]
         return {"name": monitor.name, "arrays": arrays, "width": None if is_spikes else monitor.n_indices}
 
     # Results

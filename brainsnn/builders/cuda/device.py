@@ -43,11 +43,14 @@ class NetworkCudaDevice(CUDAStandaloneDevice):
     connection_codeobject_class = ConnectionCudaCodeObject
 
     def code_object(self, owner, name, abstract_code, variables, template_name, variable_indices, **kwds):
-        """Brian2's method; brian2cuda knows arrays of spikes, which live in several copies, by the ending of their name."""
+        """Brian2's method; brian2cuda knows arrays of spikes, of which it keeps several, by the ending of a name."""
         if "_spikes" in variables:
             variables, variable_indices = (
                 {"_spikespace" if key == "_spikes" else key: value for key, value in names.items()}
                 for names in (variables, variable_indices)
             )
-            kwds["template_kwds"] = {**kwds["template_kwds"], "tables": [*kwds["template_kwds"]["tables"], "_spikespace"]}
+            kwds["template_kwds"] = {
+                **kwds["template_kwds"],
+                "tables": [*kwds["template_kwds"]["tables"], "_spikespace"],
+            }
         return super().code_object(owner, name, abstract_code, variables, template_name, variable_indices, **kwds)

@@ -33,14 +33,14 @@ def check_statement(name, on_pre):
     written = re.search(r"(\w+_pre)\s*[-+*/]?=(?!=)", on_pre)
     if written:
         raise ValueError(
-            f"{name}: on_pre={on_pre!r} writes {written[1]!r}; on cuda_standalone all targets of a spike are visited at once and "
-            "cannot write to its source. Use device='cpp_standalone'."
+            f"{name}: on_pre={on_pre!r} writes {written[1]!r}; on cuda_standalone all targets of a spike are visited "
+            "at once and cannot write to its source. Use device='cpp_standalone'."
         )
     drawn = RANDOM & set(re.findall(r"\b(\w+)\s*\(", on_pre))
     if drawn:
         raise ValueError(
-            f"{name}: on_pre={on_pre!r} draws with {drawn.pop()}(), which cuda_standalone can do for each neuron and step, but not "
-            "for each spike. Use device='cpp_standalone', or draw in the neuron's equations."
+            f"{name}: on_pre={on_pre!r} draws with {drawn.pop()}(), which cuda_standalone can do for each neuron and "
+            "step, but not for each spike. Use device='cpp_standalone', or draw in the neuron's equations."
         )
 
 
@@ -65,8 +65,8 @@ def gathered_projection(operator, dtype):
     """
     Tables of a projection, sorted by target.
 
-    The sources of a target come in the order of their indices, so that its sum is added in the same order as by a program
-    that goes from spike to spike, and is the same in every run.
+    The sources of a target come in the order of their indices, so that its sum is added in the same order as by a
+    program that goes from spike to spike, and is the same in every run.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def _gathered_convolution(operator, dtype):
     fan = kernel.shape[3]
     tables |= gathered_channels(operator) | {"channel_start": operator.channel_start, "w": kernel}
     return "convolve_spikes", tables, {
-        "n_columns": W, "n_channels": C, "n_targets": operator.size_out, "n_target_columns": Wo, "n_target_channels": Co,
-        "n_column_taps": kernel.shape[1], "n_fan_channels": fan, "n_channel_words": -(-C // BITS),
+        "n_columns": W, "n_channels": C, "n_targets": operator.size_out, "n_target_columns": Wo,
+        "n_target_channels": Co, "n_column_taps": kernel.shape[1], "n_fan_channels": fan, "n_channel_words": -(-C // BITS),
         "n_words": spike_words(operator.input_shape), "full": bool(fan == Co and not operator.channel_start.any()),
     }  # fmt: skip
 
@@ -121,8 +121,8 @@ def gathered_channels(operator):
     Returns
     -------
     tables : dict of str to ndarray
-        ``channel_first`` and ``channel_last``, (Co,): the channels of an output channel lie between the two, the last one
-        excluded, though not all of these need to reach it.
+        ``channel_first`` and ``channel_last``, (Co,): the channels of an output channel lie between the two, the last
+        one excluded, though not all of these need to reach it.
     """
     (_, _, n_channels), (_, _, n_targets) = operator.input_shape, operator.output_shape
     first, last = np.full(n_targets, n_channels), np.zeros(n_targets, dtype=int)

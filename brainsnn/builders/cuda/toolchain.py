@@ -11,7 +11,16 @@ from functools import cache
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-__all__ = ["Toolchain", "find_toolchain", "compute_capability", "check_gpu", "version", "release", "merge_sources", "compile_project"]
+__all__ = [
+    "Toolchain",
+    "find_toolchain",
+    "compute_capability",
+    "check_gpu",
+    "version",
+    "release",
+    "merge_sources",
+    "compile_project",
+]
 
 INSTEAD = "device='cpp_standalone' runs the same network on the processor."
 #: Compute capability for which programs are compiled where there is no GPU to ask.
@@ -69,8 +78,8 @@ def find_toolchain():
     nvcc = next((Path(path) for path in candidates if path and os.access(path, os.X_OK)), None)
     if nvcc is None:
         raise RuntimeError(
-            "convert: device='cuda_standalone' needs the CUDA compiler; no nvcc in $CUDA_PATH/bin, on the search path or in "
-            f"/usr/local/cuda/bin. Install the CUDA toolkit, or set CUDA_PATH. {INSTEAD}"
+            "convert: device='cuda_standalone' needs the CUDA compiler; no nvcc in $CUDA_PATH/bin, on the search path "
+            f"or in /usr/local/cuda/bin. Install the CUDA toolkit, or set CUDA_PATH. {INSTEAD}"
         )
     root = nvcc.parent.parent
     if (root / "include" / "curand.h").exists():
@@ -78,8 +87,8 @@ def find_toolchain():
     wheel = _curand_wheel()
     if wheel is None:
         raise RuntimeError(
-            f"convert: device='cuda_standalone' needs cuRAND; there is no curand.h in {root / 'include'}, and the wheel of the "
-            f"CUDA version is not installed (pip install nvidia-curand). {INSTEAD}"
+            f"convert: device='cuda_standalone' needs cuRAND; there is no curand.h in {root / 'include'}, and the "
+            f"wheel of the CUDA version is not installed (pip install nvidia-curand). {INSTEAD}"
         )
     return Toolchain(nvcc, (wheel / "include",), (wheel / "lib",))
 

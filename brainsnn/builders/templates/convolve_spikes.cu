@@ -1,7 +1,8 @@
 {# Event-driven convolution: a target looks at the spikes of its receptive field. Neighbouring threads are neighbouring
    output channels: they read the same words of the bit map and neighbouring weights. The kernel is stored once, as
    (row tap, column tap, input channel, output channel). #}
-{# USES_VARIABLES { _spikes, spiked, w, row_first, row_source, row_tap, col_first, col_source, col_tap, channel_start, channel_first, channel_last } #}
+{# USES_VARIABLES { _spikes, spiked, w, row_first, row_source, row_tap,
+                    col_first, col_source, col_tap, channel_start, channel_first, channel_last } #}
 {% extends 'gather_spikes.cu' %}
 {% block sources %}
     const int _target_channel = _target % {{n_target_channels}};

@@ -105,7 +105,8 @@
         {% if monitor.width is none %}
         {
             const thrust::host_vector<{{array.type}}> values = dev{{array.array}};
-            file_{{array.array}}.write((const char*)thrust::raw_pointer_cast(values.data()), values.size()*sizeof({{array.type}}));
+            const char* data = (const char*)thrust::raw_pointer_cast(values.data());
+            file_{{array.array}}.write(data, values.size()*sizeof({{array.type}}));
             dev{{array.array}}.clear();
         }
         {% else %}

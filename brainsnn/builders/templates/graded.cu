@@ -1,5 +1,6 @@
-{# A linear operator between graded (non-spiking) variables: target = sum of weight * source, a thread for each target. #}
-{# USES_VARIABLES { w, source, target, row_first, row_source, row_tap, col_first, col_source, col_tap, channel_start, channel_first, channel_last } #}
+{# A linear operator between graded variables: target = sum of weight * source, a thread for each target. #}
+{# USES_VARIABLES { w, source, target, row_first, row_source, row_tap,
+                    col_first, col_source, col_tap, channel_start, channel_first, channel_last } #}
 {% extends 'common_group.cu' %}
 {% block define_N %}
 const int _N = {{n_targets}};
