@@ -150,10 +150,8 @@ def test_drawn_spikes_follow_from_the_seed(device, models):
     model = models["average_pooling"]
     images = np.zeros((2, *model.input_shape[1:]))
     images[:, 0], images[:, 1], images[:, 2] = 0.25, -0.75, 1.0
-    snn = bs.convert(
-        model, device=device, encoder="poisson", record={"input": ["spikes"], spiking(model)[-1]: ["spikes"]}
-    )
     name = bs.read_keras(model).input.name
+    snn = bs.convert(model, device=device, encoder="poisson", record={name: ["spikes"], spiking(model)[-1]: ["spikes"]})
     one, same, other = (snn.run(images, duration=400 * ms, seed=seed) for seed in (1, 1, 2))
     for layer in one.spikes:
         np.testing.assert_array_equal(one.raster(layer), same.raster(layer))

@@ -38,6 +38,8 @@ def make_backend(device, threads=1):
         If the device is unknown or cannot use threads.
     ImportError
         If the package of the device is not installed.
+    RuntimeError
+        If a compiler or library of the device is missing.
     """
     if device not in DEVICES:
         raise ValueError(f"convert: device={device!r}; choose one of {', '.join(map(repr, DEVICES))}.")

@@ -17,8 +17,10 @@ class CudaBackend(StandaloneBackend):
 
     Raises
     ------
+    ImportError
+        If brian2cuda is not installed.
     RuntimeError
-        If brian2cuda, nvcc or cuRAND are missing.
+        If nvcc or cuRAND are missing.
     """
 
     name = "cuda_standalone"
@@ -48,7 +50,7 @@ class CudaBackend(StandaloneBackend):
         try:
             toolchain.find_toolchain()
             toolchain.check_gpu()
-        except RuntimeError as error:
+        except (ImportError, RuntimeError) as error:
             return str(error)
         return None
 

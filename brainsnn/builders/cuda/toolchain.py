@@ -62,11 +62,13 @@ def find_toolchain():
 
     Raises
     ------
+    ImportError
+        If brian2cuda is not installed.
     RuntimeError
-        If something is missing; the message says what it is and what to use instead.
+        If nvcc or cuRAND are missing; the message says what to use instead.
     """
     if importlib.util.find_spec("brian2cuda") is None:
-        raise RuntimeError(
+        raise ImportError(
             "convert: device='cuda_standalone' needs brian2cuda; in an environment of its own with Python 3.12, "
             f"pip install 'brainsnn[cuda]'. {INSTEAD}"
         )
