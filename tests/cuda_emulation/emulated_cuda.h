@@ -1,6 +1,6 @@
 // The part of CUDA that generated programs use, on the processor: a kernel is a function that is called once for each
-// thread, and device memory is memory. Nothing runs at once, but threads can be visited in reverse, which shows whether a
-// result depends on their order.
+// thread, and device memory is memory. Nothing runs at once, but threads can be visited in reverse, which shows whether
+// a result depends on their order.
 #pragma once
 #include <cstdint>
 #include <cstdio>
@@ -56,8 +56,15 @@ public:
 
 template<class T> T atomicAdd(T* address, T value) { const T old = *address; *address += value; return old; }
 template<class T> T atomicOr(T* address, T value) { const T old = *address; *address |= value; return old; }
-template<class T, class V> T atomicCAS(T* address, T compare, V value) { const T old = *address; if (old == compare) *address = value; return old; }
-template<class To, class From> To reinterpreted(From value) { To result; memcpy(&result, &value, sizeof(To)); return result; }
+template<class T, class V>
+T atomicCAS(T* address, T compare, V value)
+{
+    const T old = *address;
+    if (old == compare) *address = value;
+    return old;
+}
+template<class To, class From>
+To reinterpreted(From value) { To result; memcpy(&result, &value, sizeof(To)); return result; }
 inline int __float_as_int(float value) { return reinterpreted<int>(value); }
 inline float __int_as_float(int value) { return reinterpreted<float>(value); }
 inline long long __double_as_longlong(double value) { return reinterpreted<long long>(value); }
@@ -71,8 +78,15 @@ enum cudaError { cudaSuccess };
 typedef cudaError cudaError_t;
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 enum cudaLimit { cudaLimitMallocHeapSize };
-struct cudaDeviceProp { int multiProcessorCount, maxThreadsPerBlock, maxThreadsPerMultiProcessor, sharedMemPerBlock, warpSize; };
-struct cudaFuncAttributes { int maxThreadsPerBlock, numRegs; size_t sharedSizeBytes, localSizeBytes, constSizeBytes; };
+struct cudaDeviceProp
+{
+    int multiProcessorCount, maxThreadsPerBlock, maxThreadsPerMultiProcessor, sharedMemPerBlock, warpSize;
+};
+struct cudaFuncAttributes
+{
+    int maxThreadsPerBlock, numRegs;
+    size_t sharedSizeBytes, localSizeBytes, constSizeBytes;
+};
 
 inline const char* cudaGetErrorString(cudaError) { return ""; }
 inline cudaError cudaGetLastError() { return cudaSuccess; }
@@ -80,14 +94,56 @@ inline cudaError cudaSetDevice(int) { return cudaSuccess; }
 inline cudaError cudaDeviceSynchronize() { return cudaSuccess; }
 inline cudaError cudaDeviceSetLimit(cudaLimit, size_t) { return cudaSuccess; }
 inline cudaError cudaProfilerStop() { return cudaSuccess; }
-inline cudaError cudaGetDeviceProperties(cudaDeviceProp* properties, int) { *properties = {2, 1024, 2048, 49152, 32}; return cudaSuccess; }
-inline cudaError cudaMemGetInfo(size_t* available, size_t* total) { *available = *total = size_t(1) << 30; return cudaSuccess; }
+inline cudaError cudaGetDeviceProperties(cudaDeviceProp* properties, int)
+{
+    *properties = {2, 1024, 2048, 49152, 32};
+    return cudaSuccess;
+}
+inline cudaError cudaMemGetInfo(size_t* available, size_t* total)
+{
+    *available = *total = size_t(1) << 30;
+    return cudaSuccess;
+}
 // Memory that nobody has written holds no zeros on a device, and none here.
-inline cudaError cudaMalloc(void** pointer, size_t bytes) { *pointer = malloc(bytes); memset(*pointer, 0xA5, bytes); return cudaSuccess; }
+inline cudaError cudaMalloc(void** pointer, size_t bytes)
+{
+    *pointer = malloc(bytes);
+    memset(*pointer, 0xA5, bytes);
+    return cudaSuccess;
+}
 inline cudaError cudaFree(void* pointer) { free(pointer); return cudaSuccess; }
-inline cudaError cudaMemset(void* pointer, int value, size_t bytes) { memset(pointer, value, bytes); return cudaSuccess; }
-inline cudaError cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) { memcpy(to, from, bytes); return cudaSuccess; }
-template<class T> cudaError cudaMemcpyToSymbol(T& symbol, const void* from, size_t bytes) { memcpy(&symbol, from, bytes); return cudaSuccess; }
-template<class F> cudaError cudaOccupancyMaxPotentialBlockSize(int* blocks, int* threads, F, size_t, int) { *blocks = 1; *threads = 96; return cudaSuccess; }
-template<class F> cudaError cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, F, int, size_t) { *blocks = 1; return cudaSuccess; }
-template<class F> cudaError cudaFuncGetAttributes(cudaFuncAttributes* attributes, F) { *attributes = {1024, 32, 0, 0, 0}; return cudaSuccess; }
+inline cudaError cudaMemset(void* pointer, int value, size_t bytes)
+{
+    memset(pointer, value, bytes);
+    return cudaSuccess;
+}
+inline cudaError cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind)
+{
+    memcpy(to, from, bytes);
+    return cudaSuccess;
+}
+template<class T>
+cudaError cudaMemcpyToSymbol(T& symbol, const void* from, size_t bytes)
+{
+    memcpy(&symbol, from, bytes);
+    return cudaSuccess;
+}
+template<class F>
+cudaError cudaOccupancyMaxPotentialBlockSize(int* blocks, int* threads, F, size_t, int)
+{
+    *blocks = 1;
+    *threads = 96;
+    return cudaSuccess;
+}
+template<class F>
+cudaError cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, F, int, size_t)
+{
+    *blocks = 1;
+    return cudaSuccess;
+}
+template<class F>
+cudaError cudaFuncGetAttributes(cudaFuncAttributes* attributes, F)
+{
+    *attributes = {1024, 32, 0, 0, 0};
+    return cudaSuccess;
+}

@@ -12,8 +12,8 @@ from brainsnn.builders.codeobjects import shifted_arrays
 __all__ = ["ConnectionCudaCodeObject", "NetworkCudaDevice"]
 
 
-# It would list all its preferences whenever a network is compiled.
-logging.getLogger("brian2cuda").setLevel(logging.WARNING)
+# It would list all its preferences whenever a network is compiled. Brian2 puts its own name in front.
+logging.getLogger("brian2.brian2cuda").setLevel(logging.WARNING)
 
 
 def _is_written(code, pointer):
