@@ -4,7 +4,8 @@
 #include <random>
 
 enum curandStatus_t {
-    CURAND_STATUS_SUCCESS, CURAND_STATUS_VERSION_MISMATCH, CURAND_STATUS_NOT_INITIALIZED, CURAND_STATUS_ALLOCATION_FAILED,
+    CURAND_STATUS_SUCCESS, CURAND_STATUS_VERSION_MISMATCH, CURAND_STATUS_NOT_INITIALIZED,
+    CURAND_STATUS_ALLOCATION_FAILED,
     CURAND_STATUS_TYPE_ERROR, CURAND_STATUS_OUT_OF_RANGE, CURAND_STATUS_LENGTH_NOT_MULTIPLE,
     CURAND_STATUS_DOUBLE_PRECISION_REQUIRED, CURAND_STATUS_LAUNCH_FAILURE, CURAND_STATUS_PREEXISTING_FAILURE,
     CURAND_STATUS_INITIALIZATION_FAILED, CURAND_STATUS_ARCH_MISMATCH, CURAND_STATUS_INTERNAL_ERROR
@@ -15,6 +16,7 @@ typedef std::mt19937_64* curandGenerator_t;
 template<class T, class D>
 curandStatus_t draw(std::mt19937_64& generator, T* values, size_t n, D distribution)
 {
+    const emulated::OnDevice access;
     for (size_t k=0; k<n; k++)
         values[k] = distribution(generator);
     return CURAND_STATUS_SUCCESS;
@@ -22,8 +24,7 @@ curandStatus_t draw(std::mt19937_64& generator, T* values, size_t n, D distribut
 template<class T>
 auto uniform()
 {
-    return [d = std::uniform_real_distribution<T>()](auto& g) mutable { return 1 - d(g);
-    };
+    return [d = std::uniform_real_distribution<T>()](auto& g) mutable { return 1 - d(g); };
 }
 inline curandStatus_t curandCreateGenerator(curandGenerator_t* generator, curandRngType_t)
 {

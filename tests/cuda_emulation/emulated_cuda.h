@@ -1,11 +1,12 @@
 // The part of CUDA that generated programs use, on the processor: a kernel is a function that is called once for each
-// thread, and device memory is memory. Nothing runs at once, but threads can be visited in reverse, which shows whether
-// a result depends on their order.
+// thread, and device memory is memory that the program can touch only in kernels and through these functions. Nothing
+// runs at once, but threads can be visited in reverse, which shows whether a result depends on their order.
 #pragma once
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <sys/mman.h>
 #include <cmath>
 #include <algorithm>
 #include <fstream>
@@ -26,9 +27,37 @@ struct dim3 { int x, y, z; };
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulated {
+inline char* arena = NULL;
+inline size_t arena_used = 0, arena_open = 0;
+const size_t arena_size = size_t(1) << 30;
+
+// While one lives, device memory can be read and written; elsewhere that is a segmentation fault, as on a device.
+class OnDevice
+{
+    static void protect(int access) { if (arena && mprotect(arena, arena_used, access) != 0) abort(); }
+public:
+    OnDevice() { if (arena_open++ == 0) protect(PROT_READ | PROT_WRITE); }
+    ~OnDevice() { if (--arena_open == 0) protect(PROT_NONE); }
+};
+
+// Memory that nobody has written holds no zeros on a device, and none here. It is not given back.
+inline void* allocate(size_t bytes)
+{
+    if (!arena)
+        arena = (char*)mmap(NULL, arena_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char* const pointer = arena + arena_used;
+    arena_used += (bytes + 4095)/4096*4096;
+    if (arena == MAP_FAILED || arena_used > arena_size)
+        abort();
+    const OnDevice access;
+    memset(pointer, 0xA5, bytes);
+    return pointer;
+}
+
 // for (Grid grid(blocks, threads); grid.next(); ) kernel(arguments);  stands for a launch.
 class Grid
 {
+    OnDevice access;
     long position = -1, n_blocks, n_threads;
     bool reverse = getenv("EMULATE_REVERSED") != NULL;
 public:
@@ -104,21 +133,21 @@ inline cudaError cudaMemGetInfo(size_t* available, size_t* total)
     *available = *total = size_t(1) << 30;
     return cudaSuccess;
 }
-// Memory that nobody has written holds no zeros on a device, and none here.
 inline cudaError cudaMalloc(void** pointer, size_t bytes)
 {
-    *pointer = malloc(bytes);
-    memset(*pointer, 0xA5, bytes);
+    *pointer = emulated::allocate(bytes);
     return cudaSuccess;
 }
-inline cudaError cudaFree(void* pointer) { free(pointer); return cudaSuccess; }
+inline cudaError cudaFree(void*) { return cudaSuccess; }
 inline cudaError cudaMemset(void* pointer, int value, size_t bytes)
 {
+    const emulated::OnDevice access;
     memset(pointer, value, bytes);
     return cudaSuccess;
 }
 inline cudaError cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind)
 {
+    const emulated::OnDevice access;
     memcpy(to, from, bytes);
     return cudaSuccess;
 }
