@@ -272,6 +272,18 @@ def test_contrast_of_drawn_spikes_follows_from_the_seed(emulated):
 
 
 @needs_brian2cuda
+def test_monitor_of_the_user_records_one_image(digits, emulated):
+    graph, images = digits
+    snn = convert(graph, "cuda_standalone", {"dense1_asn": ["S"]}, neuron=bs.ASN(m_f=0.1))
+    snn._backend.activate()
+    mine = StateMonitor(snn.populations["dense1_asn"], "S", record=True, when="end", name="mine")
+    snn.network.add(mine)
+    for image in images:  # a run begins anew
+        result = snn.run(image[None], duration=N_STEPS * bs.ms)
+        np.testing.assert_array_equal(mine.S.T, result.states["dense1_asn"]["S"][0])
+
+
+@needs_brian2cuda
 def test_statement_of_the_user_stands_in_the_kernel(digits, emulated):
     graph, images = digits
     statement = "I_post += 0.25*w*h_pre + 0.0078125*int(w > 0)"

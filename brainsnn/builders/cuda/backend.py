@@ -1,7 +1,7 @@
 """Running the trials of a network in a CUDA program: compiled by nvcc once, then any number of images."""
 
 import numpy as np
-from brian2 import SpikeMonitor, StateMonitor
+from brian2 import EventMonitor, PopulationRateMonitor, SpikeMonitor, StateMonitor
 from brian2.codegen.generators.cpp_generator import c_data_type
 
 from brainsnn.builders.build_cache import compiled_program
@@ -80,10 +80,9 @@ class CudaBackend(StandaloneBackend):
         RuntimeError
             If there is no GPU, or as on C++ standalone.
         """
+        kinds = (EventMonitor, StateMonitor, PopulationRateMonitor)
         own = {monitor.name for monitor in monitors}
-        foreign = [
-            obj.name for obj in network.objects if isinstance(obj, (SpikeMonitor, StateMonitor)) and obj.name not in own
-        ]
+        foreign = [obj.name for obj in network.objects if isinstance(obj, kinds) and obj.name not in own]
         if foreign and trials.n_trials > 1:
             raise ValueError(
                 f"run: {', '.join(sorted(foreign))} was added to the network; on device='cuda_standalone' it records "
