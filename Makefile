@@ -2,6 +2,7 @@
 # make test   sets everything up and runs the tests
 # make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
+# make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
 # make benchmarks   measures everything in docs/benchmarks.md anew (an hour on a quiet machine)
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
 BENCHMARKS := projection digits resnet first_result large_graphs scaling devices
 
-.PHONY: demo test test-versions test-genn lint benchmarks peers clean clean-cache
+.PHONY: demo test test-versions test-genn test-cuda lint benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -26,6 +27,9 @@ test-versions:
 
 test-genn:
 	$(PYTHON) tools/test_versions.py --only genn $(PYTEST_ARGS)
+
+test-cuda:
+	$(PYTHON) tools/test_versions.py --only cuda $(or $(PYTEST_ARGS),-m "slow or not slow")
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

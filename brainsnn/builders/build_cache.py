@@ -93,11 +93,12 @@ def _content_key(project, also=""):
     paths = [
         path
         for path in project.rglob("*")
-        if (path.suffix in (".cpp", ".c", ".h") or path.name == "makefile") and "_max_row_length" not in path.name
+        if (path.suffix in (".cpp", ".c", ".cu", ".h") or path.name == "makefile")
+        and "_max_row_length" not in path.name
     ]
     texts = {}
-    # main.cpp names all code objects, always in the same order
-    for path in sorted(paths, key=lambda path: (path.name != "main.cpp", path)):
+    # main.cpp or main.cu names all code objects, always in the same order
+    for path in sorted(paths, key=lambda path: (path.stem != "main", path)):
         texts[rename(str(path.relative_to(project)))] = rename(path.read_text())
     for name in sorted(texts):
         digest.update(f"{name}\0{texts[name]}\0".encode())
@@ -118,7 +119,7 @@ def _canonical_names():
             names[match[0]] = f"{match[1]}_{counts[match[1]]}"
         return names[match[0]]
 
-    pattern = re.compile(r"\b(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling)")
+    pattern = re.compile(r"\b(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling|_rand|_affer)")
     return lambda text: pattern.sub(canonical, text)
 
 

@@ -12,16 +12,30 @@ from brian2.core.variables import ArrayVariable
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import RuntimeDevice, get_device
 
-__all__ = ["connection_codeobject_class", "ConnectionCythonCodeObject", "ConnectionStandaloneCodeObject"]
+__all__ = [
+    "connection_codeobject_class",
+    "shifted_arrays",
+    "ConnectionCythonCodeObject",
+    "ConnectionStandaloneCodeObject",
+]
 
 
-def _shifted_arrays(type_name):
+def shifted_arrays(type_name):
     """
     Make the function by which a template finds the arrays that its inner loop indexes from a moving start.
 
     The statement of a connection reads the weight and variables of the source and of the target neuron. All of them
     share the loop index ``_idx``, so each array is entered at its own offset: the weights at the weight, target
     variables at the target, and source variables (index ``0``) at the source neuron.
+
+    Parameters
+    ----------
+    type_name : callable
+        The language's name of a dtype.
+
+    Returns
+    -------
+    shifted : callable
     """
 
     def shifted(variables, variable_indices, get_array_name, tables):
@@ -63,9 +77,11 @@ class ConnectionCythonCodeObject(CythonCodeObject):
 
     #: Type of replayed signs; Cython templates know no int8.
     sign_dtype = np.int32
+    threshold_template = "fused_threshold"
+    gathers = False  # spikes are visited one after the other, not targets at once
 
     templater = CythonCodeObject.templater.derive(
-        "brainsnn.builders", env_globals={"shifted_arrays": _shifted_arrays(get_cpp_dtype), "data_type": get_cpp_dtype}
+        "brainsnn.builders", env_globals={"shifted_arrays": shifted_arrays(get_cpp_dtype), "data_type": get_cpp_dtype}
     )
 
 
@@ -73,11 +89,13 @@ class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object that also knows brainsnn's templates."""
 
     sign_dtype = np.int8
+    threshold_template = "fused_threshold"
+    gathers = False
 
     templater = CPPStandaloneCodeObject.templater.derive(
         "brainsnn.builders",
         env_globals={
-            "shifted_arrays": _shifted_arrays(c_data_type),
+            "shifted_arrays": shifted_arrays(c_data_type),
             "data_type": c_data_type,
             "single_precision": _single_precision,
             "of_spike": _of_spike,
@@ -99,4 +117,4 @@ def connection_codeobject_class():
     """
     if isinstance(get_device(), RuntimeDevice):
         return ConnectionCythonCodeObject
-    return ConnectionStandaloneCodeObject
+    return getattr(get_device(), "connection_codeobject_class", ConnectionStandaloneCodeObject)

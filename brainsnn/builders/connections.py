@@ -6,6 +6,7 @@ from brian2.core.variables import Variables
 from brian2.groups.group import CodeRunner, Group
 
 from brainsnn.builders.codeobjects import connection_codeobject_class
+from brainsnn.builders.cuda.gather import check_statement, gathered_channels, gathered_matrix, gathered_projection
 from brainsnn.builders.kernel_tables import contiguous_runs, share_columns, share_rows, source_table, target_table
 from brainsnn.builders.operators import ConvOperator, SparseOperator, to_matrix
 from brainsnn.builders.pooling import MaxPool
@@ -38,6 +39,10 @@ class _Connection(Group, CodeRunner):
         self.variables.add_array(
             name, size=len(values), values=values, dtype=dtype, constant=constant, read_only=constant
         )
+
+    def _add_tables(self, tables):
+        for name, values in tables.items():
+            self._add_table(name, values, values.dtype if name in ("w", "first") else np.int32)
 
 
 class EventDrivenProjection(_Connection):
@@ -84,7 +89,9 @@ class EventDrivenProjection(_Connection):
         super().__init__(source, name, when, order)
         self.namespace = dict(namespace or {})
         dtype = prefs.core.default_float_dtype
-        if isinstance(operator, ConvOperator):
+        if self.codeobj_class.gathers:
+            template, sizes = self._add_gathered(operator, dtype)
+        elif isinstance(operator, ConvOperator):
             template, sizes = "convolve_spikes", self._add_convolution(operator, dtype)
         else:
             template, sizes = "scatter_spikes", self._add_sparse(operator, dtype)
@@ -128,6 +135,13 @@ class EventDrivenProjection(_Connection):
         self._add_table("target", matrix.indices)
         self._add_table("w", matrix.data, dtype, constant=not self.plastic)
         return {}
+
+    def _add_gathered(self, operator, dtype):
+        check_statement(self.name, self.on_pre)
+        template, tables, sizes = gathered_projection(operator, dtype)
+        self._add_tables(tables)
+        self.variables.add_array("spiked", size=sizes["n_words"], dtype=np.int32)
+        return template, sizes
 
     def to_coo(self):
         """
@@ -247,6 +261,8 @@ class GradedProjection(_Connection):
         self._add_table("channel_start", operator.channel_start)
         self._add_table("w", operator.kernel, dtype)
         fan = operator.kernel.shape[3]
+        if self.codeobj_class.gathers:
+            self._add_tables(gathered_channels(operator))
         start = np.asarray(operator.channel_start)
         return "graded", {
             "n_columns": W, "n_channels": C, "n_target_rows": Ho, "n_target_columns": Wo, "n_target_channels": Co,
@@ -256,6 +272,9 @@ class GradedProjection(_Connection):
         }  # fmt: skip
 
     def _add_sparse(self, operator, dtype):
+        if self.codeobj_class.gathers:
+            self._add_tables(gathered_matrix(operator, dtype))
+            return "graded_sparse", {}
         matrix = operator.matrix.tocsr()
         self._add_table("first", matrix.indptr, np.int64)
         self._add_table("target_index", matrix.indices)

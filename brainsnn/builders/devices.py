@@ -1,5 +1,6 @@
 """The one place that knows which devices there are; what differs between them stands in their backends."""
 
+from brainsnn.builders.cuda.backend import CudaBackend
 from brainsnn.builders.genn import GennBackend, GennCudaBackend
 from brainsnn.builders.runtime import RuntimeBackend
 from brainsnn.builders.standalone import StandaloneBackend
@@ -12,6 +13,7 @@ DEVICES = {
     "cpp_standalone": StandaloneBackend,
     "genn": GennBackend,
     "genn_cuda": GennCudaBackend,
+    "cuda_standalone": CudaBackend,
 }
 
 
@@ -36,6 +38,8 @@ def make_backend(device, threads=1):
         If the device is unknown or cannot use threads.
     ImportError
         If the package of the device is not installed.
+    RuntimeError
+        If a compiler or library of the device is missing.
     """
     if device not in DEVICES:
         raise ValueError(f"convert: device={device!r}; choose one of {', '.join(map(repr, DEVICES))}.")

@@ -137,9 +137,12 @@ class GennBackend(StandaloneBackend):
     # Building
 
     def _build(self, network, groups, state, monitors, replays):
-        project = self.write_project(network, groups, state, monitors, replays)
-        self._program = genn_build.compiled_genn(project, self.use_gpu)
+        self.write_project(network, groups, state, monitors, replays)
+        self._program = self._compiled()
         self._objects = {obj.name for obj in network.sorted_objects}
+
+    def _compiled(self):
+        return genn_build.compiled_genn(self.directory / "project", self.use_gpu)
 
     def write_project(self, network, groups, state, monitors, replays):
         """

@@ -17,8 +17,8 @@ class _FusedThresholder(Thresholder):
 
     def update_abstract_code(self, run_namespace):
         super().update_abstract_code(run_namespace)
-        self.template = "fused_threshold"
         self.codeobj_class = connection_codeobject_class()
+        self.template = self.codeobj_class.threshold_template
         if not self.fused:
             return
         group = self.group

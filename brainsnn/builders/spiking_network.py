@@ -55,7 +55,7 @@ def convert(
         A spike acts in the next layer one step later (Brian2's standard schedule), or within the same step.
     average_pooling : {"spikes", "membrane"}
         Whether average pooling behind a nonlinearity averages the spikes, or the membranes and then spikes.
-    device : {"runtime", "cpp_standalone", "genn", "genn_cuda"}
+    device : {"runtime", "cpp_standalone", "genn", "genn_cuda", "cuda_standalone"}
         Brian2 device; docs/devices.md says what each of them can do.
     record : dict, optional
         Layer name -> list of ``"spikes"`` and state variables to record, or a dict of these to the neurons.

@@ -192,7 +192,7 @@ class StandaloneBackend(Backend):
                 "network before its first run, or convert it anew."
             )
         if not self._program.exists():  # the cache was cleared meanwhile
-            self._program = compiled_program(self.directory / "project")
+            self._program = self._compiled()
         # Trials know populations by their Keras names, the program knows groups by their Brian2 names.
         shared, per_trial = (
             {(groups[name].name, variable): values for (name, variable), values in arrays.items()}
@@ -224,14 +224,20 @@ class StandaloneBackend(Backend):
     def _build(self, network, groups, state, monitors, replays):
         self.activate()
         network.run(0 * second, namespace={})
-        self.device.insert_code("main", self._main_code(network, groups, state, monitors, replays))
+        self._insert_trials(network, self._main_code(network, groups, state, monitors, replays))
         self._drop_repeated_clock_settings()
         project = self.directory / "project"
         self.device.build(directory=str(project), compile=False, run=False)
-        self._program = compiled_program(project)
+        self._program = self._compiled()
         self._objects = {obj.name for obj in network.sorted_objects}
         # The network is complete; Brian2 objects that the user makes from here on are none of its business.
         set_device("runtime")
+
+    def _insert_trials(self, network, code):
+        self.device.insert_code("main", code)
+
+    def _compiled(self):
+        return compiled_program(self.directory / "project")
 
     def _drop_repeated_clock_settings(self):
         """

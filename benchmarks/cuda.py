@@ -1,0 +1,196 @@
+"""
+The networks on a GPU through CUDA: build, time per image, spikes equal to C++ standalone, against dense TensorFlow.
+
+Every network is compiled by nvcc into an empty cache of programs. Where there is a GPU, it then runs: time per step is
+the difference of a long and a one-step run over the difference of their steps, and the spikes of a short run are
+compared with those of C++ standalone, neuron by neuron and step by step. The peer is TensorFlow on the same GPU, which
+computes the same maths densely (dense_tensorflow.py), for neurons that all have the same parameters: the networks with
+attention and with a gate have no peer. Without a GPU there are build times, and the other columns say that nothing was
+measured. The network with the gate gets replayed spikes, because each device draws its own.
+
+    python benchmarks/cuda.py [--networks digits attention feedback resnet] [--steps 500] [--no-docs]
+"""
+
+import argparse
+import os
+import tempfile
+from unittest import mock
+
+import numpy as np
+from _report import ROOT, elapsed, environment, megabytes, publish, table
+
+M_F = {"digits": 0.1, "attention": 0.1, "resnet": 0.45}
+NO_GPU = "not measured: no GPU"
+
+
+class Case:
+    """A network: how it is converted, what it is run on, and the graph of its dense peer."""
+
+    def __init__(self, convert, run, graph=None, images=None, m_f=None):
+        self.convert, self.run, self.graph, self.images, self.m_f = convert, run, graph, images, m_f
+
+
+def _digits(attended):
+    import brainsnn as bs
+    from brainsnn.stimuli import load_digits
+
+    graph = bs.read_keras(bs.load_model(ROOT / "weights" / "digits.keras"))
+    images = load_digits("test")[0][:8]
+
+    def convert(device, record=None):
+        snn = bs.convert(graph, bs.ASN(m_f=M_F["digits"]), device=device, record=record)
+        if attended:
+            snn.attend(bs.SpatialAttention((0.5, 0.5), 0.2, output_gain=2.0))
+        return snn
+
+    def run(snn, n_steps):
+        return snn.run(images, duration=n_steps * bs.ms)
+
+    # Gains differ from neuron to neuron; the dense peer has one for all.
+    return Case(convert, run, None if attended else graph, images, M_F["digits"])
+
+
+def _feedback():
+    import brainsnn as bs
+    from brainsnn.feedback import read_settings
+    from brainsnn.stimuli import load_digits
+
+    path = ROOT / "weights" / "digits_feedback_if.keras"
+    settings, images = read_settings(path), load_digits("test")[0][:8]
+    model = bs.load_model(path)
+    images = images.reshape(len(images), *model.input_shape[1:])
+    drawn = np.random.default_rng(0).random((len(images), 500, *images.shape[1:])) < images[:, None]
+
+    def convert(device, record=None):
+        gate = bs.PredictiveGate(squash=settings["squash"], squash_step=settings["squash_step"], record=False)
+        return bs.convert(
+            model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], feedback=gate, device=device,
+            record=record,
+        )  # fmt: skip
+
+    def run(snn, n_steps):
+        return snn.run(images, spikes=drawn[:, :n_steps].astype(np.int8), duration=n_steps * bs.ms)
+
+    return Case(convert, run, images=images)
+
+
+def _resnet():
+    from resnet import random_image, resnet, set_rates
+
+    import brainsnn as bs
+
+    model, image = resnet(224), random_image(224)
+    set_rates(model, image, 2.0)
+    graph = bs.read_keras(model)
+
+    def convert(device, record=None):
+        return bs.convert(graph, bs.ASN(m_f=M_F["resnet"]), device=device, record=record)
+
+    def run(snn, n_steps):
+        return snn.run(image[None], duration=n_steps * bs.ms)
+
+    return Case(convert, run, graph, image[None], M_F["resnet"])
+
+
+CASES = {
+    "digits": ("digits", lambda: _digits(attended=False)),
+    "attention": ("digits, attention", lambda: _digits(attended=True)),
+    "feedback": ("digits, feedback and gate", _feedback),
+    "resnet": ("ResNet-18, 224x224, about 2 Hz", _resnet),
+}
+
+
+def equal_spikes(case, n_steps):
+    """Share of the spikes of C++ standalone that the GPU has too, or the other way round, whichever is smaller."""
+    found = []
+    for device in ("cpp_standalone", "cuda_standalone"):
+        names = case.convert(device).populations
+        record = {name: ["spikes"] for name, group in names.items() if group.thresholder}
+        spikes = case.run(case.convert(device, record), n_steps).spikes
+        found.append(
+            {
+                (name, k, *pair)
+                for name, trains in spikes.items()
+                for k, train in enumerate(trains)
+                for pair in zip(*(np.asarray(part).tolist() for part in train))
+            }
+        )
+    largest = max(len(part) for part in found)
+    return len(found[0] & found[1]) / largest if largest else 1.0
+
+
+def dense_time(case, n_steps):
+    """Seconds for a step and an image of dense TensorFlow on the GPU, or why there are none."""
+    if case.graph is None:
+        return "no dense peer"
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return "not measured: TensorFlow sees no GPU"
+    from dense_tensorflow import DenseNetwork
+
+    dense = DenseNetwork(case.graph, case.m_f, schedule="pipelined")
+    dense.run(case.images, 1), dense.run(case.images, 1 + n_steps)  # compile
+    (one,), _, _ = elapsed(lambda: dense.run(case.images, 1))
+    (many,), _, _ = elapsed(lambda: dense.run(case.images, 1 + n_steps))
+    return (many - one) / (n_steps * len(case.images))
+
+
+def measure(title, case, steps):
+    """Row of the table for one network."""
+    from brainsnn.builders.cuda.backend import build
+    from brainsnn.builders.cuda.toolchain import compute_capability
+
+    with tempfile.TemporaryDirectory(prefix="cuda_") as cache, mock.patch.dict(os.environ, BRAINSNN_CACHE=cache):
+        (seconds,), _, (snn, program) = elapsed(lambda: (snn := case.convert("cuda_standalone"), build(snn)))
+        size = megabytes(program.stat().st_size)
+        if compute_capability() is None:
+            return title, f"{seconds:.0f}", size, NO_GPU, NO_GPU, NO_GPU, NO_GPU
+        case.run(snn, 1)  # the first use of the GPU
+        (one,), _, _ = elapsed(lambda: case.run(snn, 1))
+        (total,), _, _ = elapsed(lambda: case.run(snn, steps))
+        step = (total - one) / ((steps - 1) * len(case.images))
+        dense = dense_time(case, min(steps, 50))
+        times = (dense, "-") if isinstance(dense, str) else (f"{dense * 1e3:.2f}", f"{dense / step:.2f}")
+        return title, f"{seconds:.0f}", size, f"{step * 1e3:.2f}", *times, f"{equal_spikes(case, min(steps, 100)):.2%}"
+
+
+def gpu():
+    """Name of the GPU, or that there is none."""
+    import subprocess
+
+    from brainsnn.builders.cuda.toolchain import WITHOUT_GPU, compute_capability
+
+    if compute_capability() is None:
+        return f"no GPU; compiled for compute capability {WITHOUT_GPU}"
+    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader", "--id=0"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="The networks on a GPU, against dense TensorFlow on the same GPU.")
+    parser.add_argument("--networks", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--steps", type=int, default=500, help="steps of 1 ms, at most 500")
+    parser.add_argument("--no-docs", action="store_true", help="only print the table")
+    args = parser.parse_args()
+    from brainsnn.builders.cuda import toolchain
+
+    found = toolchain.find_toolchain()
+    packages = ("brainsnn", "Brian2", "brian2cuda", "numpy", "tensorflow", "tensorflow-cpu")
+    setting = [*environment(packages), gpu(), f"CUDA {toolchain.release(found)}"]
+    rows = []
+    for name in args.networks:
+        title, make = CASES[name]
+        print(f"{title} ...", flush=True)
+        rows.append(measure(title, make(), min(args.steps, 500)))
+    headers = (
+        "network", "build, s", "program", "ms per step and image", "dense TensorFlow, ms", "ratio",
+        "spikes as C++ standalone",
+    )  # fmt: skip
+    blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows)]
+    write = not args.no_docs and set(args.networks) == set(CASES)
+    publish("cuda", "Networks on a GPU through CUDA", "python benchmarks/cuda.py", blocks, write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Running the trials of a network in a CUDA program: compiled by nvcc once, then any number of images."""
+
+import numpy as np
+from brian2 import EventMonitor, PopulationRateMonitor, SpikeMonitor, StateMonitor
+from brian2.codegen.generators.cpp_generator import c_data_type
+
+from brainsnn.builders.build_cache import compiled_program
+from brainsnn.builders.cuda import toolchain
+from brainsnn.builders.standalone import StandaloneBackend
+
+__all__ = ["CudaBackend", "build"]
+
+
+class CudaBackend(StandaloneBackend):
+    """
+    Trials in one compiled program on an NVIDIA GPU, through brian2cuda.
+
+    Raises
+    ------
+    ImportError
+        If brian2cuda is not installed.
+    RuntimeError
+        If nvcc or cuRAND are missing.
+    """
+
+    name = "cuda_standalone"
+    has_threads = False
+
+    def __init__(self, threads=1):
+        self.toolchain = toolchain.find_toolchain()
+        super().__init__(threads)
+        capability = toolchain.compute_capability() or toolchain.WITHOUT_GPU
+        cuda, backend = "devices.cuda_standalone", "devices.cuda_standalone.cuda_backend"
+        self.preferences = {
+            f"{backend}.detect_gpus": False,
+            f"{backend}.gpu_id": 0,
+            f"{backend}.compute_capability": float(capability),
+            f"{backend}.cuda_path": str(self.toolchain.root),
+            f"{backend}.cuda_runtime_version": toolchain.release(self.toolchain),
+            # Without the approximate functions that brian2cuda asks for, so that spikes stay those of other devices.
+            f"{backend}.extra_compile_args_nvcc": ["-w", "-std=c++17"],
+            "codegen.cpp.extra_compile_args": ["-std=c++17", "-O2"],
+            # A counter that starts anywhere at once; every trial brings a seed of its own.
+            f"{cuda}.random_number_generator_type": "CURAND_RNG_PSEUDO_PHILOX4_32_10",
+        }
+
+    @classmethod
+    def missing(cls):
+        """What is not there of brian2cuda, CUDA and a GPU; see `~brainsnn.builders.backend.Backend.missing`."""
+        try:
+            toolchain.find_toolchain()
+            toolchain.check_gpu()
+        except (ImportError, RuntimeError) as error:
+            return str(error)
+        return None
+
+    def _make_device(self):
+        from brainsnn.builders.cuda.device import NetworkCudaDevice
+
+        return NetworkCudaDevice()
+
+    def prepare(self, graph, connectivity, schedule, encoder, feedback):
+        """Refuse synapses and learning; see `~brainsnn.builders.backend.Backend.prepare`."""
+        if connectivity == "synapses":
+            raise ValueError(
+                "convert: connectivity='synapses' on device='cuda_standalone' would add simultaneous spikes in an "
+                "order that changes from run to run. Use connectivity='event_driven', which connects the same neurons, "
+                "or device='cpp_standalone'."
+            )
+        if feedback is not None and feedback.learning is not None:
+            raise ValueError(
+                "convert: PredictiveGate(learning=...) changes weights, which threads of device='cuda_standalone' share. Use "
+                "device='cpp_standalone' or 'runtime'."
+            )
+        return graph, connectivity
+
+    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+        """
+        Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
+
+        Raises
+        ------
+        ValueError
+            If there are several images and a monitor of the user's.
+        RuntimeError
+            If there is no GPU, or as on C++ standalone.
+        """
+        kinds = (EventMonitor, StateMonitor, PopulationRateMonitor)
+        own = {monitor.name for monitor in monitors}
+        foreign = [obj.name for obj in network.objects if isinstance(obj, kinds) and obj.name not in own]
+        if foreign and trials.n_trials > 1:
+            raise ValueError(
+                f"run: {', '.join(sorted(foreign))} was added to the network; on device='cuda_standalone' it records "
+                "one image. Run the images one by one, or record with convert(record=...)."
+            )
+        toolchain.check_gpu()
+        super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
+
+    # Compiling
+
+    def _compiled(self):
+        return compiled_program(
+            self.directory / "project",
+            build=lambda: toolchain.compile_project(self.directory / "project", self.toolchain),
+            also=toolchain.version(self.toolchain),
+        )
+
+    def _insert_trials(self, network, code):
+        """Put the trials into the place of Brian2's run, where brian2cuda has buffers of random numbers for it."""
+        start = f"{network.name}.run("
+        queue = self.device.main_queue
+        k = next(k for k, entry in enumerate(queue) if entry[0] == "run_network")
+        what, (run, lines) = queue[k]
+        queue[k] = what, (run, [code if line.startswith(start) else line for line in lines])
+
+    def _main_code(self, network, groups, state, monitors, replays):
+        template = self.device.connection_codeobject_class.templater.env.get_template("cuda_trials.cu")
+        settable = {
+            f"{group.name}.{name}": variable
+            for group in groups.values()
+            for name, variable in group.variables.items()
+            if variable in self.device.arrays and variable.owner.name == group.name and not variable.read_only
+        }
+        reset = {f"{group}.{name}": v for group, variables in state.items() for name, v in variables.items()}
+        return template.render(
+            settable=[self._entry(name, variable) for name, variable in settable.items()],
+            state=[self._entry(name, variable) for name, variable in reset.items()],
+            trains=[
+                {"name": name, "array": self._name(replay.variables["train"]), "n_neurons": len(replay.target)}
+                for name, replay in replays.items()
+            ],
+            random_numbers=[
+                f"dev_{code.name}_{kind}_allocator"
+                for kind, codes in self.device.codeobjects_with_rng["host_api"]["per_run"][-1].items()
+                for code in codes
+            ],
+            network=network.name,
+            clocks=sorted(clock.name for clock in network._clocks),
+            monitors=[self._monitor(monitor) for monitor in monitors],
+        )
+
+    def _name(self, variable):
+        return self.device.get_array_name(variable, access_data=False)
+
+    def _entry(self, name, variable):
+        array = self._name(variable)
+        # brian2cuda can keep the spikes of several steps.
+        pointer = f"dev{array}[current_idx{array}]" if variable.name.endswith("space") else f"dev{array}"
+        return {"name": name, "pointer": pointer, "size": variable.size, "type": c_data_type(variable.dtype)}
+
+    def _monitor(self, monitor):
+        is_spikes = isinstance(monitor, SpikeMonitor)
+        names = (("i", "t") if monitor.record else ()) if is_spikes else monitor.record_variables
+        arrays = [{"array": self._name(v), "type": c_data_type(v.dtype)} for v in (monitor.variables[n] for n in names)]
+        return {"name": monitor.name, "arrays": arrays, "width": None if is_spikes else monitor.n_indices}
+
+    # Results
+
+    def _file(self, folder, variable):
+        return np.fromfile(folder / "results" / f"trials_{self._name(variable)}", dtype=variable.dtype)
+
+    def _read(self, folder, monitors, trials, n_trials):
+        for record in super()._read(folder, monitors, trials, n_trials):
+            # The threads of a step note their spikes in any order.
+            for name, (neurons, steps) in record.spikes.items():
+                order = np.lexsort((neurons, steps))
+                record.spikes[name] = (neurons[order], steps[order])
+            yield record
+
+
+def build(network):
+    """
+    Compile the program of a network without running it, which needs nvcc but no GPU.
+
+    Parameters
+    ----------
+    network : `~brainsnn.builders.spiking_network.SpikingNetwork`
+        Made with ``device="cuda_standalone"``.
+
+    Returns
+    -------
+    program : `~pathlib.Path`
+        In the cache, from which the network's runs will take it.
+    """
+    with network._preferences():
+        network._backend._build(
+            network.network, network._groups, network._state, network._recordings.monitors, network._replays
+        )
+    return network._backend._program
