@@ -31,7 +31,7 @@ __all__ = ["ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
 
 #: Top folder of the repository.
 ROOT = Path(__file__).resolve().parent.parent
-DEVICES = ("cpp_standalone", "runtime")
+DEVICES = ("cpp_standalone", "runtime", "genn", "genn_cuda")
 PACKAGES = ("numpy", "scipy", "matplotlib", "pandas", "brian2", "tensorflow", "tensorflow-cpu", "keras", "mlxtend")
 
 
