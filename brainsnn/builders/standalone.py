@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import tempfile
 import weakref
@@ -11,13 +12,13 @@ from shutil import rmtree
 from threading import Thread
 
 import numpy as np
-from brian2 import SpikeMonitor, get_device, second, set_device
+from brian2 import get_device, second, set_device
 from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import all_devices
 
 from brainsnn.builders.build_cache import compiled_program
-from brainsnn.builders.trials import TrialRecord
+from brainsnn.builders.drains import RecordingFiles, drain_code
 
 __all__ = ["StandaloneBackend"]
 
@@ -43,9 +44,9 @@ MAIN = """
     }
     const std::string path(directory);
     std::ifstream manifest(path + "/manifest.txt");
-    long n_trials, n_steps, n_shared, n_per_trial;
+    long first_trial, n_trials, n_steps, piece, n_shared, n_per_trial;
     double trial_dt;
-    manifest >> n_trials >> n_steps >> trial_dt >> n_shared >> n_per_trial;
+    manifest >> first_trial >> n_trials >> n_steps >> piece >> trial_dt >> n_shared >> n_per_trial;
     auto open = [&](Source& source) {
         std::string name, file;
         manifest >> name >> file;
@@ -73,7 +74,8 @@ MAIN = """
         open(source);
     %OPEN_TRAINS%
     std::ifstream seeds(path + "/seeds.txt");
-    std::ofstream ends(results_dir + "trial_ends", std::ios::binary);
+    std::ofstream counts_file(results_dir + "trial_counts", std::ios::binary);
+%STREAMS%
     for (long trial=0; trial<n_trials; trial++)
     {
         for (size_t k=0; k<state.size(); k++)
@@ -84,11 +86,16 @@ MAIN = """
         unsigned long trial_seed;
         seeds >> trial_seed;
         %SEED%
-        %NETWORK%.t = 0;
         %CLOCKS%
-        %NETWORK%.run(n_steps*trial_dt, NULL, 10.0);
-        const std::vector<int64_t> recorded = {%RECORDED%};
-        ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));
+        std::vector<int64_t> counts(%N_MONITORS%, 0);
+        for (long first=0; first<n_steps; first+=piece)
+        {
+            // set anew, so that rounding errors of the pieces do not add up
+            %NETWORK%.t = first*trial_dt;
+            %NETWORK%.run(std::min(piece, n_steps - first)*trial_dt, NULL, 10.0);
+            %DRAIN%
+        }
+        counts_file.write((const char*)counts.data(), counts.size()*sizeof(int64_t));
         std::cout << "trial" << std::endl;
     }
 }
@@ -109,6 +116,7 @@ class StandaloneBackend:
     """
 
     name = "cpp_standalone"
+    can_stream = True
 
     def __init__(self, threads=1):
         self.preferences = {"devices.cpp_standalone.openmp_threads": threads if threads > 1 else 0}
@@ -143,6 +151,11 @@ class StandaloneBackend:
         """
         Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
 
+        Returns
+        -------
+        arrays : dict
+            Recorded states of all trials: (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array.
+
         Raises
         ------
         RuntimeError
@@ -171,17 +184,21 @@ class StandaloneBackend:
             folder = self.directory / f"run_{k}"
             self._write_trials(folder, trials, range(first, last))
             chunks.append((folder, range(first, last)))
+        files = RecordingFiles(self.directory, monitors, trials)
+        for part, (folder, indices) in enumerate(chunks):
+            files.link(folder, part, indices.start)
         self._execute(chunks, on_trial)
         for variable in self.device.dynamic_arrays_2d:
             variable.size = (
                 0,
                 variable.size[1],
             )  # monitors of the user's: Brian2 takes the size of the first run for good
-        for folder, indices in chunks:
+        for folder, _ in chunks:
             self.device.results_dir = f"{folder / 'results'}{os.sep}"
             self.device.has_been_run = True
-            for trial, record in zip(indices, self._read(folder, monitors, trials, len(indices))):
-                on_trial(trial, record)
+        for trial, record in files.records(chunks):
+            on_trial(trial, record)
+        return files.take_states()
 
     # Compiling
 
@@ -242,7 +259,7 @@ class StandaloneBackend:
             "SEED": "for (auto& generator : _random_generators) generator.seed(trial_seed++);",
             "NETWORK": network.name,
             "CLOCKS": " ".join(sorted(f"{clock.name}.t[0] = 0;" for clock in network._clocks)),
-            "RECORDED": ", ".join(f"{self.device.get_array_name(m.variables['N'])}[0]" for m in monitors),
+            **drain_code(self.device, monitors),
         }
         code = MAIN
         for key, text in fill.items():
@@ -258,7 +275,8 @@ class StandaloneBackend:
         shared = {**self._values, **trials.shared}
         per_trial = trials.per_trial
         shared = {key: values for key, values in shared.items() if key not in per_trial}
-        lines = [f"{len(indices)} {trials.n_steps} {trials.dt!r} {len(shared)} {len(per_trial)}"]
+        counts = f"{indices[0]} {len(indices)} {trials.n_steps} {trials.piece}"
+        lines = [f"{counts} {trials.dt!r} {len(shared)} {len(per_trial)}"]
         for k, ((group, variable), values) in enumerate(shared.items()):
             lines.append(f"{group}.{variable} shared_{k}")
             self._array(group, variable, values).tofile(folder / f"shared_{k}")
@@ -307,44 +325,11 @@ class StandaloneBackend:
                 errors = process.stderr.read()
                 listener.join()
                 if process.wait() != 0:
-                    raise RuntimeError(
-                        f"The compiled network stopped with exit status {process.returncode}: {errors.strip() or 'no message'}"
-                    )
+                    status = process.returncode
+                    reason = errors.strip() or (signal.strsignal(-status) if status < 0 else None) or "no message"
+                    raise RuntimeError(f"The compiled network stopped with exit status {status}: {reason}")
         finally:
             for process, _ in running:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
-
-    # Results
-
-    def _file(self, folder, variable):
-        path = folder / "results" / self.device.get_array_filename(variable)
-        return np.fromfile(path, dtype=variable.dtype)
-
-    def _read(self, folder, monitors, trials, n_trials):
-        ends = np.fromfile(folder / "results" / "trial_ends", dtype=np.int64).reshape(n_trials, len(monitors))
-        starts = np.vstack([np.zeros((1, len(monitors)), dtype=np.int64), ends[:-1]])
-        arrays = {}
-        for monitor in monitors:
-            if isinstance(monitor, SpikeMonitor):
-                names = ("i", "t") if monitor.record else ()
-            else:
-                names = monitor.record_variables
-            arrays[monitor.name] = {name: self._file(folder, monitor.variables[name]) for name in names}
-        for k in range(n_trials):
-            record = TrialRecord({}, {}, {})
-            for m, monitor in enumerate(monitors):
-                part = slice(starts[k, m], ends[k, m])
-                data = arrays[monitor.name]
-                if isinstance(monitor, SpikeMonitor):
-                    record.spike_counts[monitor.name] = int(part.stop - part.start)
-                    if monitor.record:
-                        steps = np.rint(data["t"][part] / trials.dt).astype(np.int32)
-                        record.spikes[monitor.name] = (data["i"][part], steps)
-                else:
-                    width = monitor.n_indices
-                    record.states[monitor.name] = {
-                        name: data[name].reshape(-1, width)[part] for name in monitor.record_variables
-                    }
-            yield record
