@@ -30,6 +30,8 @@ _HOME = {
     "SpatialAttention": "brainsnn.attention",
     "switchable": "brainsnn.attention",
     "PredictiveGate": "brainsnn.feedback",
+    "once": "brainsnn.sweeps",
+    "sweep": "brainsnn.sweeps",
     "ms": "brian2",
     "second": "brian2",
 }
