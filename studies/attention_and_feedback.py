@@ -24,6 +24,7 @@ FEATURE_SHAPE, PIXELS = (7, 7, 32), 28
 EXAMS, N_SHOWN = ("same", "other"), 4
 
 
+@bs.once
 def network(device, mode, record=None):
     """The shipped network with feedback."""
     settings = read_settings(CHECKPOINT)
@@ -37,7 +38,7 @@ def network(device, mode, record=None):
 # A cue and a gate
 
 
-def attend_and_block(snn, images, labels, gain, width, seed):
+def attend_and_block(images, labels, gain, width, device, seed):
     """
     Both cues at one strength.
 
@@ -47,7 +48,7 @@ def attend_and_block(snn, images, labels, gain, width, seed):
         ``accuracy``; ``blocked_attended`` and ``blocked_other``, mean step at which bright pixels are first blocked in the half
         with the cue and in the other one; ``spikes_attended`` and ``spikes_other``, input spikes per image; ``total``.
     """
-    n_steps = read_settings(CHECKPOINT)["steps"]
+    snn, n_steps = network(device, "sticky", {"input": ["spikes"]}), read_settings(CHECKPOINT)["steps"]
     found = {name: [] for name in ("blocked_attended", "blocked_other", "spikes_attended", "spikes_other")}
     accuracy, total = [], []
     bright = images[..., 0] > 0.5
@@ -169,17 +170,16 @@ def predict_locally(features, pixels, weights=None, eta=ETA):
     return predictions, np.array(synapses.w)
 
 
-def learn_a_digit(study):
+def learn_a_digit(p, device, seed):
     """Learn one digit image by image; test, without learning, on other images of it and of all other digits."""
-    p = study.parameters
     train, labels = load_digits("train")
     test, test_labels = load_digits("test")
     lessons = train[labels == p.digit][: p.n_lessons]
     exams = {"same": test[test_labels == p.digit][: p.n_exams], "other": test[test_labels != p.digit][: p.n_exams]}
-    snn = network(study.device, "none", {"pool2": ["spikes"], "input": ["spikes"]})
+    snn = network(device, "none", {"pool2": ["spikes"], "input": ["spikes"]})
 
     def spikes_of(images):
-        result = snn.run(images.astype(float), duration=read_settings(CHECKPOINT)["steps"] * bs.ms, seed=study.seed)
+        result = snn.run(images.astype(float), duration=read_settings(CHECKPOINT)["steps"] * bs.ms, seed=seed)
         return result.raster("pool2"), result.raster("input")
 
     trains = {name: spikes_of(images) for name, images in {"lessons": lessons, **exams}.items()}
@@ -234,10 +234,9 @@ def main(argv=None):
     with Study("attention_and_feedback", __doc__, QUICK, FULL, argv, devices=("cpp_standalone",)) as study:
         p = study.parameters
         images, labels = (part[: p.n_images] for part in load_digits("test"))
-        snn = network(study.device, "sticky", {"input": ["spikes"]})
         rows = []
         for gain in study.progress([0.0, *p.gains], "gain"):
-            measures = study.unit(f"gain {gain}", attend_and_block, snn, images, labels, gain, p.width, study.seed)
+            measures = study.unit(attend_and_block, images, labels, gain, p.width, study.device, study.seed)
             rows.append({"gain": gain, **{name: float(value) for name, value in measures.items()}})
         study.table(rows, "attention")
         study.figure(plot_attention(rows), "attention")
@@ -248,7 +247,7 @@ def main(argv=None):
         )
         study.report("accuracy without a cue (%)", 100 * rows[0]["accuracy"])
         study.report("accuracy with the strongest cue (%)", 100 * strongest["accuracy"])
-        found = study.unit("learning", learn_a_digit, study)
+        found = study.unit(learn_a_digit, p, study.device, study.seed)
         lessons = found["lessons"].tolist()
         study.table(
             [

@@ -1,11 +1,9 @@
 """What all studies share: arguments, progress, files that are whole or not there, and resuming after an interruption."""
 
 import argparse
-import hashlib
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +11,7 @@ import time
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import rmtree
 from types import SimpleNamespace
 
 import matplotlib
@@ -21,11 +20,11 @@ matplotlib.use("Agg")  # studies write files and open no window
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # nothing but errors of TensorFlow's
 
 import matplotlib.pyplot as plt
-import numpy as np
 from brian2 import prefs, set_device
 from tqdm import tqdm
 
 import brainsnn as bs
+from brainsnn.sweeps import UnitStore, content_key
 
 __all__ = ["ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
 
@@ -112,7 +111,7 @@ class Study:
     Attributes
     ----------
     parameters : `~types.SimpleNamespace`
-    device, seed : str, int
+    device, seed, cluster : str, int, str or None
     folder : `~pathlib.Path`
 
     Notes
@@ -131,7 +130,7 @@ class Study:
         self.name, self.error = name, parser.error
         self.mode = "full" if arguments["full"] else "quick"
         self.parameters = SimpleNamespace(**values)
-        self.device, self.seed = arguments["device"], arguments["seed"]
+        self.device, self.seed, self.cluster = arguments["device"], arguments["seed"], arguments["cluster"]
         self.folder = Path(arguments["out"] or ROOT / "results" / name)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -139,24 +138,24 @@ class Study:
             parser.error(f"argument --out: {self.folder} cannot be made: {error.strerror}")
         self.headline, self.files = {}, []
         self._began = time.monotonic()
-        self._units = set()
+        self._has_units = False
 
     def __enter__(self):
         # Without a record the folder says of itself that it is not finished.
-        (self.folder / "record.json").unlink(missing_ok=True)
+        if (self.folder / "record.json").exists():
+            (self.folder / "record.json").unlink()
+            (self.folder / "dataset.nc").unlink(missing_ok=True)
         return self
 
     def __exit__(self, kind, error, traceback):
         plt.close("all")
         if kind is not None:
-            if self._units:
+            if self._has_units:
                 print(f"{self.name}: interrupted; the same command goes on where it stopped.", file=sys.stderr)
             return
         self._write_record()
-        for path in self._units:
-            path.unlink(missing_ok=True)
-        if (self.folder / "units").is_dir() and not any((self.folder / "units").iterdir()):
-            (self.folder / "units").rmdir()
+        if self._has_units:
+            rmtree(self.folder / "units", ignore_errors=True)
         print(f"figures and tables: {self.folder}")
 
     def progress(self, items, unit="run"):
@@ -175,16 +174,14 @@ class Study:
         """
         return tqdm(list(items), desc=self.name, unit=unit, disable=None)
 
-    def unit(self, key, function, *arguments):
+    def unit(self, function, *arguments):
         """
-        Compute one part of a sweep, or read it if an interrupted run of the same study has already computed it.
+        Compute one part of a study, or read it if an interrupted run has already computed it.
 
-        Parts are kept until the study is finished. A part counts only for the same code, parameters and seed.
+        Parts are kept until the study is finished. A part counts only for the same code, arguments, device, seed and weights.
 
         Parameters
         ----------
-        key : str
-            Name of the part, such as ``"m_f=0.1"``.
         function : callable
             Returns a dict of str to number or array.
         *arguments
@@ -193,15 +190,36 @@ class Study:
         Returns
         -------
         values : dict of str to ndarray
+
+        See Also
+        --------
+        brainsnn.sweeps.content_key : what counts.
         """
-        name = re.sub(r"[^\w=.-]", "_", key)
-        path = self.folder / "units" / f"{name}-{self._fingerprint(key)}.npz"
-        self._units.add(path)
-        if not path.exists():
-            with write_atomically(path) as file:
-                np.savez_compressed(file, **function(*arguments))
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+        self._has_units = True
+        weights = sorted((ROOT / "weights").glob("*.keras")) + sorted((ROOT / "weights").glob("*.json"))
+        key = content_key(function, arguments, self.device, self.seed, weights)
+        return UnitStore(self.folder).get(key, function, *arguments)
+
+    def sweep(self, function, parameters, images=None, **options):
+        """
+        Compute a grid of parameters x images; see `brainsnn.sweep` for all arguments.
+
+        Returns
+        -------
+        dataset : `xarray.Dataset`
+            Kept as ``dataset.nc`` in the study's folder.
+        """
+        self._has_units = True
+        self.files.append("dataset.nc")
+        return bs.sweep(
+            function,
+            parameters,
+            images,
+            folder=self.folder,
+            cluster=self.cluster,
+            progress=sys.stderr.isatty(),
+            **options,
+        )
 
     def figure(self, figure, name):
         """
@@ -255,15 +273,6 @@ class Study:
         self.headline[name] = value
         print(text or f"{name}: {value:g}" if not isinstance(value, str) else f"{name}: {value}")
 
-    def _fingerprint(self, key):
-        digest = hashlib.sha256()
-        sources = [*sorted(Path(bs.__file__).parent.rglob("*.py")), *sorted(Path(__file__).parent.glob("*.py"))]
-        for path in [*sources, *sorted((ROOT / "weights").glob("*.keras"))]:
-            digest.update(path.read_bytes())
-        state = [self.name, key, vars(self.parameters), self.device, self.seed, version("brian2")]
-        digest.update(json.dumps(state, sort_keys=True, default=str).encode())
-        return digest.hexdigest()[:12]
-
     def _write_record(self):
         record = {
             "study": self.name,
@@ -289,6 +298,7 @@ def _parser(name, description, quick, devices):
     size.add_argument("--full", action="store_true", help="the complete run")
     parser.add_argument("--device", choices=devices, default=devices[0], help=f"Brian2 device ({devices[0]})")
     parser.add_argument("--seed", type=_seed, default=0, help="seed of all random numbers (0)")
+    parser.add_argument("--cluster", help="address of a dask scheduler, for studies that sweep (this machine)")
     parser.add_argument("--out", help=f"folder for figures and tables (results/{name})")
     for key, value in quick.items():
         several = isinstance(value, (list, tuple))

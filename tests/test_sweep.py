@@ -293,7 +293,9 @@ def test_content_of_values():
     assert content_key(1 * ms) == content_key(0.001 * second) != content_key(0.001)
     assert content_key(1 * mV) != content_key(1 * ms)
     assert content_key(bs.ASN(m_f=0.1)) == content_key(bs.ASN(m_f=0.1)) != content_key(bs.ASN(m_f=0.2))
-    assert content_key(bs.ASN()) != content_key(bs.ASN().replace("dS_hat/dt = -S_hat/tau_eta : 1", "dS_hat/dt = 0/ms : 1"))
+    assert content_key(bs.ASN()) != content_key(
+        bs.ASN().replace("dS_hat/dt = -S_hat/tau_eta : 1", "dS_hat/dt = 0/ms : 1")
+    )
 
 
 def test_content_of_files_and_graphs(tmp_path):
@@ -411,16 +413,14 @@ def test_a_scheduler_elsewhere_needs_none_of_our_modules(tmp_path, undisturbed, 
         assert bits(tmp_path / name) == undisturbed
 
 
-def test_a_cluster_of_dask_jobqueue(tmp_path, undisturbed, log):
-    jobqueue = pytest.importorskip("dask_jobqueue.local", reason="dask-jobqueue is not installed")
-    with jobqueue.LocalCluster(
-        cores=1, processes=1, memory="2 GB", log_directory=str(tmp_path), python=sys.executable,
-        scheduler_options={"dashboard_address": None},
-        job_script_prologue=[f"export PYTHONPATH={ROOT} MEASURE_LOG={log}"],
-    ) as cluster:  # fmt: skip
-        cluster.scale(jobs=2)
+def test_a_cluster_object(tmp_path, undisturbed, log):
+    """What dask-jobqueue's clusters are to a client: an object that knows its scheduler."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None, memory_limit=0) as cluster:
         sweep_example.run(tmp_path / "sweep", cluster=cluster)
     assert bits(tmp_path / "sweep") == undisturbed
+    assert len(calls(log)) == N_UNITS
 
 
 # A spiking network

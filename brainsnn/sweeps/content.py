@@ -28,8 +28,8 @@ def content_key(*values):
     Parameters
     ----------
     *values
-        Numbers, texts, arrays with and without units, paths (which stand for the content of the file or folder), containers
-        of these, dataclasses, Keras models, LayerGraphs, neuron models, and functions and classes.
+        Numbers, texts, arrays with and without units, paths (which stand for the content of a file, or the name of a folder),
+        containers of these, dataclasses, Keras models, LayerGraphs, neuron models, and functions and classes.
 
         A function of the user's stands for its bytecode, its default values, and all functions, classes and values that it
         refers to, in turn. What it uses of brainsnn stands for the file that defines it and all files of brainsnn that this
@@ -119,11 +119,11 @@ class _Content:
     def _add_path(self, value, where):
         if not value.exists():
             raise FileNotFoundError(f"{where}: {str(value)!r} does not exist; a path stands for the content of a file.")
-        paths = [value] if value.is_file() else sorted(path for path in value.rglob("*") if path.is_file())
-        for path in paths:
-            with open(path, "rb") as file:
-                self._write("file", hashlib.file_digest(file, "sha256").digest())
-            self._write("name", path.relative_to(value).as_posix())
+        if value.is_dir():
+            self._write("folder", value)
+            return
+        with open(value, "rb") as file:
+            self._write("file", hashlib.file_digest(file, "sha256").digest())
 
     def _add_object(self, value, where):
         if hasattr(value, "to_json") and hasattr(value, "get_weights"):  # a Keras model or layer

@@ -1,6 +1,7 @@
 """Computing the units of a sweep on dask workers: processes of this machine, or a cluster."""
 
 import contextlib
+import importlib
 import logging
 import sys
 import time
@@ -31,6 +32,10 @@ class JobPlugin(WorkerPlugin):
 
     def __init__(self, packed, name):
         self.packed, self.name, self._job = packed, name, None
+
+    def setup(self, worker):
+        """Import Brian2 here, in the worker's main thread, which alone may set handlers of signals; units run in another."""
+        importlib.import_module("brian2")
 
     @property
     def job(self):
