@@ -107,6 +107,8 @@ class Study:
         Arguments, those of the command line by default.
     devices : tuple of str, optional
         Brian2 devices that the study can use, the default one first.
+    sweeps : bool, optional
+        Whether the study calls `sweep`, and can be computed on a cluster.
 
     Attributes
     ----------
@@ -120,17 +122,17 @@ class Study:
     parameters, seed, headline numbers and duration: a folder with a record holds a finished study.
     """
 
-    def __init__(self, name, description, quick, full, argv=None, devices=DEVICES):
+    def __init__(self, name, description, quick, full, argv=None, devices=DEVICES, sweeps=False):
         if set(quick) != set(full):
             raise ValueError(f"Study {name!r}: quick and full must have the same parameters.")
-        parser = _parser(name, description, quick, devices)
+        parser = _parser(name, description, quick, devices, sweeps)
         arguments = vars(parser.parse_args(argv))
         defaults = full if arguments["full"] else quick
         values = {key: defaults[key] if arguments[key] is None else arguments[key] for key in quick}
         self.name, self.error = name, parser.error
         self.mode = "full" if arguments["full"] else "quick"
         self.parameters = SimpleNamespace(**values)
-        self.device, self.seed, self.cluster = arguments["device"], arguments["seed"], arguments["cluster"]
+        self.device, self.seed, self.cluster = arguments["device"], arguments["seed"], arguments.get("cluster")
         self.folder = Path(arguments["out"] or ROOT / "results" / name)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -291,14 +293,15 @@ class Study:
             file.write((json.dumps(record, indent=2, default=float) + "\n").encode())
 
 
-def _parser(name, description, quick, devices):
+def _parser(name, description, quick, devices, sweeps):
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=description.strip().splitlines()[0])
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a short run (the default)")
     size.add_argument("--full", action="store_true", help="the complete run")
     parser.add_argument("--device", choices=devices, default=devices[0], help=f"Brian2 device ({devices[0]})")
     parser.add_argument("--seed", type=_seed, default=0, help="seed of all random numbers (0)")
-    parser.add_argument("--cluster", help="address of a dask scheduler, for studies that sweep (this machine)")
+    if sweeps:
+        parser.add_argument("--cluster", help="address of a dask scheduler (processes of this machine)")
     parser.add_argument("--out", help=f"folder for figures and tables (results/{name})")
     for key, value in quick.items():
         several = isinstance(value, (list, tuple))

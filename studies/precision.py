@@ -118,7 +118,7 @@ def plot_trade_off(table, ann_accuracy, duration_ms):
 
 
 def main(argv=None):
-    with Study("precision", __doc__, QUICK, FULL, argv) as study:
+    with Study("precision", __doc__, QUICK, FULL, argv, sweeps=True) as study:
         p = study.parameters
         images, labels = load_digits("test")
         if p.n_images > len(images):

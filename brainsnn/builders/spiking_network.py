@@ -342,7 +342,7 @@ class SpikingNetwork:
                 processes,
                 on_trial,
             )
-        self._recordings.adopt(result, arrays, activations)
+        self._recordings.adopt(result, arrays or {}, activations)
         return result
 
     def _trials(self, images, duration, seed, spikes, onset, offset, background):
