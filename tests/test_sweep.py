@@ -281,7 +281,7 @@ def test_files_of_brainsnn_count_where_they_compute(monkeypatch, tmp_path):
 
 
 def test_content_of_values():
-    from brian2 import ms, mV, second
+    from brian2 import defaultclock, ms, mV, second
 
     assert content_key(0.1) == content_key(np.float64(0.1)) != content_key(np.float32(0.1))
     assert content_key(1) != content_key(1.0) != content_key("1.0") != content_key(True)
@@ -292,6 +292,7 @@ def test_content_of_values():
     assert content_key(x.reshape(2, 3).T) == content_key(x.reshape(2, 3).T.copy())
     assert content_key(1 * ms) == content_key(0.001 * second) != content_key(0.001)
     assert content_key(1 * mV) != content_key(1 * ms)
+    assert content_key(defaultclock) == content_key(defaultclock)
     assert content_key(bs.ASN(m_f=0.1)) == content_key(bs.ASN(m_f=0.1)) != content_key(bs.ASN(m_f=0.2))
     assert content_key(bs.ASN()) != content_key(
         bs.ASN().replace("dS_hat/dt = -S_hat/tau_eta : 1", "dS_hat/dt = 0/ms : 1")
@@ -417,7 +418,7 @@ def test_a_cluster_object(tmp_path, undisturbed, log):
     """What dask-jobqueue's clusters are to a client: an object that knows its scheduler."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None, memory_limit=0) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0", memory_limit=0) as cluster:
         sweep_example.run(tmp_path / "sweep", cluster=cluster)
     assert bits(tmp_path / "sweep") == undisturbed
     assert len(calls(log)) == N_UNITS

@@ -132,7 +132,12 @@ class _Content:
             return
         kind = type(value)
         if owner_of(kind.__module__) == "library" and not isinstance(value, types.SimpleNamespace):
-            raise TypeError(_refusal(where, kind))
+            package = kind.__module__.split(".")[0]
+            name = next((name for name, one in vars(sys.modules[package]).items() if one is value), None)
+            if name is None:
+                raise TypeError(_refusal(where, kind))
+            self._add_module(package, name)  # something that the library offers, such as brian2.defaultclock
+            return
         if kind.__module__ == "brainsnn.builders.spiking_network":
             raise TypeError(_refusal(where, kind))
         self.add(kind, where)

@@ -106,7 +106,7 @@ def _client(workers, cluster):
     else:
         with (
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0,
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0,
                 silence_logs=logging.CRITICAL,
             ) as local,
             Client(local) as client,
