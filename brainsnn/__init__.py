@@ -31,6 +31,8 @@ _HOME = {
     "switchable": "brainsnn.attention",
     "LocalLearning": "brainsnn.feedback",
     "PredictiveGate": "brainsnn.feedback",
+    "once": "brainsnn.sweeps",
+    "sweep": "brainsnn.sweeps",
     "ms": "brian2",
     "second": "brian2",
 }

@@ -25,6 +25,7 @@ STAGES, EXAMS, N_SHOWN = ("new", "after digits", "after faces"), ("digits", "fac
 PIXELS = 28
 
 
+@bs.once
 def network(device, mode, record=None):
     """The shipped network with feedback."""
     settings = read_settings(CHECKPOINT)
@@ -38,7 +39,7 @@ def network(device, mode, record=None):
 # A cue and a gate
 
 
-def attend_and_block(snn, images, labels, gain, width, seed):
+def attend_and_block(images, labels, gain, width, device, seed):
     """
     Both cues at one strength.
 
@@ -48,7 +49,7 @@ def attend_and_block(snn, images, labels, gain, width, seed):
         ``accuracy``; ``blocked_attended`` and ``blocked_other``, mean step at which bright pixels are first blocked in the half
         with the cue and in the other one; ``spikes_attended`` and ``spikes_other``, input spikes per image; ``total``.
     """
-    n_steps = read_settings(CHECKPOINT)["steps"]
+    snn, n_steps = network(device, "sticky", {"input": ["spikes"]}), read_settings(CHECKPOINT)["steps"]
     found = {name: [] for name in ("blocked_attended", "blocked_other", "spikes_attended", "spikes_other")}
     accuracy, total = [], []
     bright = images[..., 0] > 0.5
@@ -117,19 +118,18 @@ def show(snn, images, seed):
     return result, 1 - error / np.sum(images**2, (1, 2, 3)), spikes
 
 
-def learn_new_images(study):
+def learn_new_images(p, device, seed):
     """Digits first, then faces, which the network has never seen; exams on other images, without learning, in between."""
-    p = study.parameters
     digits, _ = load_digits("train")
     test, labels = (part[: p.n_exams] for part in load_digits("test"))
     exams = {"digits": test, "faces": load_faces("test"), "other photographs": load_faces("other")[: p.n_exams]}
     lessons = {"digits": digits[: p.n_lessons], "faces": np.tile(load_faces("train"), (p.n_passes, 1, 1, 1))}
-    snn, trained = network_that_learns(study.device), network(study.device, "graded")
+    snn, trained = network_that_learns(device), network(device, "graded")
     found, online = {}, []
 
     def examine(name, snn):
         for kind, images in exams.items():
-            result, explained, spikes = show(snn, images, study.seed)
+            result, explained, spikes = show(snn, images, seed)
             found[f"explained, {kind}, {name}"], found[f"spikes, {kind}, {name}"] = explained.mean(), spikes.mean()
             if kind == "digits":
                 found[f"accuracy, {name}"] = result.accuracy(labels)[-1]
@@ -139,7 +139,7 @@ def learn_new_images(study):
     for stage, images in zip(STAGES, (None, *lessons.values())):
         if images is not None:
             snn.set_parameters(PREDICTOR, learning_rate=LEARNING_RATE)
-            online.append(np.stack(show(snn, images, study.seed + 1)[1:]))
+            online.append(np.stack(show(snn, images, seed + 1)[1:]))
         snn.set_parameters(PREDICTOR, learning_rate=0.0)
         examine(stage, snn)
     found |= {f"images, {kind}": images[:N_SHOWN, ..., 0] for kind, images in exams.items()}
@@ -184,10 +184,9 @@ def main(argv=None):
     with Study("attention_and_feedback", __doc__, QUICK, FULL, argv, devices=("cpp_standalone",)) as study:
         p = study.parameters
         images, labels = (part[: p.n_images] for part in load_digits("test"))
-        snn = network(study.device, "sticky", {"input": ["spikes"]})
         rows = []
         for gain in study.progress([0.0, *p.gains], "gain"):
-            measures = study.unit(f"gain {gain}", attend_and_block, snn, images, labels, gain, p.width, study.seed)
+            measures = study.unit(attend_and_block, images, labels, gain, p.width, study.device, study.seed)
             rows.append({"gain": gain, **{name: float(value) for name, value in measures.items()}})
         study.table(rows, "attention")
         study.figure(plot_attention(rows), "attention")
@@ -198,7 +197,7 @@ def main(argv=None):
         )
         study.report("accuracy without a cue (%)", 100 * rows[0]["accuracy"])
         study.report("accuracy with the strongest cue (%)", 100 * strongest["accuracy"])
-        found = study.unit("learning", learn_new_images, study)
+        found = study.unit(learn_new_images, p, study.device, study.seed)
         rows = [
             {
                 "predictor": name,

@@ -157,12 +157,24 @@ def gain_synapses(snn, field, name, size, parameters):
     )  # fmt: skip
 
 
-def search_for(snn, monitor, scenes, goals, parameters, seed):
+@bs.once
+def searching_network(parameters, device):
+    """The search network with its closed loop, and the monitor of the attention map."""
+    model = bs.load_model(ROOT / "weights" / "search.keras")
+    snn = bs.convert(model, neuron=searching_neuron(parameters.m_f), device=device)
+    field = close_the_loop(snn, model, parameters)
+    monitor = StateMonitor(field, "R", record=True, clock=field.clock, name="attention_map")
+    snn.network.add(monitor)
+    return snn, monitor
+
+
+def search_for(scenes, goals, parameters, device, seed):
     """
     Run scenes, each with its goal (-1 for none).
 
     Returns the score of each class (n, 10) and the attention map at the end (n, n_places).
     """
+    snn, monitor = searching_network(parameters, device)
     scores, maps = np.zeros((len(scenes), 10)), np.zeros((len(scenes), monitor.n_indices))
     for goal in np.unique(goals):
         chosen = np.flatnonzero(goals == goal)
@@ -226,18 +238,14 @@ def main(argv=None):
     with Study("closed_loop_attention", __doc__, QUICK, FULL, argv, devices=("cpp_standalone",)) as study:
         parameters = study.parameters
         scenes = load_search_scenes(parameters.n_scenes, "test", seed=study.seed + 2)
-        model = bs.load_model(ROOT / "weights" / "search.keras")
-        snn = bs.convert(model, neuron=searching_neuron(parameters.m_f), device=study.device)
-        field = close_the_loop(snn, model, parameters)
-        monitor = StateMonitor(field, "R", record=True, clock=field.clock, name="attention_map")
-        snn.network.add(monitor)
+        snn, _ = searching_network(parameters, study.device)
         size = snn.graph.populations[SOURCE].shape[:2]
         absent = draw_absent(scenes, study.seed)
         goals = {
             "none": np.full(len(scenes), -1), "target": scenes.targets, "distractor": scenes.classes[:, 1], "absent": absent,
         }  # fmt: skip
         found = {
-            name: study.unit(name, search_for, snn, monitor, scenes, goal, parameters, study.seed)
+            name: study.unit(search_for, scenes, goal, parameters, study.device, study.seed)
             for name, goal in study.progress(goals.items(), unit="condition")
         }
         study.figure(plot(scenes, found, size), "attention_maps")

@@ -1,11 +1,9 @@
 """What all studies share: arguments, progress, files that are whole or not there, and resuming after an interruption."""
 
 import argparse
-import hashlib
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +11,7 @@ import time
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import rmtree
 from types import SimpleNamespace
 
 import matplotlib
@@ -21,11 +20,11 @@ matplotlib.use("Agg")  # studies write files and open no window
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # nothing but errors of TensorFlow's
 
 import matplotlib.pyplot as plt
-import numpy as np
 from brian2 import prefs, set_device
 from tqdm import tqdm
 
 import brainsnn as bs
+from brainsnn.sweeps import UnitStore, content_key
 
 __all__ = ["ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
 
@@ -108,11 +107,13 @@ class Study:
         Arguments, those of the command line by default.
     devices : tuple of str, optional
         Brian2 devices that the study can use, the default one first.
+    sweeps : bool, optional
+        Whether the study calls `sweep`, and can be computed on a cluster.
 
     Attributes
     ----------
     parameters : `~types.SimpleNamespace`
-    device, seed : str, int
+    device, seed, cluster : str, int, str or None
     folder : `~pathlib.Path`
 
     Notes
@@ -121,17 +122,17 @@ class Study:
     parameters, seed, headline numbers and duration: a folder with a record holds a finished study.
     """
 
-    def __init__(self, name, description, quick, full, argv=None, devices=DEVICES):
+    def __init__(self, name, description, quick, full, argv=None, devices=DEVICES, sweeps=False):
         if set(quick) != set(full):
             raise ValueError(f"Study {name!r}: quick and full must have the same parameters.")
-        parser = _parser(name, description, quick, devices)
+        parser = _parser(name, description, quick, devices, sweeps)
         arguments = vars(parser.parse_args(argv))
         defaults = full if arguments["full"] else quick
         values = {key: defaults[key] if arguments[key] is None else arguments[key] for key in quick}
         self.name, self.error = name, parser.error
         self.mode = "full" if arguments["full"] else "quick"
         self.parameters = SimpleNamespace(**values)
-        self.device, self.seed = arguments["device"], arguments["seed"]
+        self.device, self.seed, self.cluster = arguments["device"], arguments["seed"], arguments.get("cluster")
         self.folder = Path(arguments["out"] or ROOT / "results" / name)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -139,24 +140,24 @@ class Study:
             parser.error(f"argument --out: {self.folder} cannot be made: {error.strerror}")
         self.headline, self.files = {}, []
         self._began = time.monotonic()
-        self._units = set()
+        self._has_units = False
 
     def __enter__(self):
         # Without a record the folder says of itself that it is not finished.
-        (self.folder / "record.json").unlink(missing_ok=True)
+        if (self.folder / "record.json").exists():
+            (self.folder / "record.json").unlink()
+            (self.folder / "dataset.nc").unlink(missing_ok=True)
         return self
 
     def __exit__(self, kind, error, traceback):
         plt.close("all")
         if kind is not None:
-            if self._units:
+            if self._has_units:
                 print(f"{self.name}: interrupted; the same command goes on where it stopped.", file=sys.stderr)
             return
         self._write_record()
-        for path in self._units:
-            path.unlink(missing_ok=True)
-        if (self.folder / "units").is_dir() and not any((self.folder / "units").iterdir()):
-            (self.folder / "units").rmdir()
+        if self._has_units:
+            rmtree(self.folder / "units", ignore_errors=True)
         print(f"figures and tables: {self.folder}")
 
     def progress(self, items, unit="run"):
@@ -175,16 +176,14 @@ class Study:
         """
         return tqdm(list(items), desc=self.name, unit=unit, disable=None)
 
-    def unit(self, key, function, *arguments):
+    def unit(self, function, *arguments):
         """
-        Compute one part of a sweep, or read it if an interrupted run of the same study has already computed it.
+        Compute one part of a study, or read it if an interrupted run has already computed it.
 
-        Parts are kept until the study is finished. A part counts only for the same code, parameters and seed.
+        Parts are kept until the study is finished. A part counts only for the same code, arguments, device, seed and weights.
 
         Parameters
         ----------
-        key : str
-            Name of the part, such as ``"m_f=0.1"``.
         function : callable
             Returns a dict of str to number or array.
         *arguments
@@ -193,15 +192,36 @@ class Study:
         Returns
         -------
         values : dict of str to ndarray
+
+        See Also
+        --------
+        brainsnn.sweeps.content_key : what counts.
         """
-        name = re.sub(r"[^\w=.-]", "_", key)
-        path = self.folder / "units" / f"{name}-{self._fingerprint(key)}.npz"
-        self._units.add(path)
-        if not path.exists():
-            with write_atomically(path) as file:
-                np.savez_compressed(file, **function(*arguments))
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+        self._has_units = True
+        weights = sorted((ROOT / "weights").glob("*.keras")) + sorted((ROOT / "weights").glob("*.json"))
+        key = content_key(function, arguments, self.device, self.seed, weights)
+        return UnitStore(self.folder).get(key, function, *arguments)
+
+    def sweep(self, function, parameters, images=None, **options):
+        """
+        Compute a grid of parameters x images; see `brainsnn.sweep` for all arguments.
+
+        Returns
+        -------
+        dataset : `xarray.Dataset`
+            Kept as ``dataset.nc`` in the study's folder.
+        """
+        self._has_units = True
+        self.files.append("dataset.nc")
+        return bs.sweep(
+            function,
+            parameters,
+            images,
+            folder=self.folder,
+            cluster=self.cluster,
+            progress=sys.stderr.isatty(),
+            **options,
+        )
 
     def figure(self, figure, name):
         """
@@ -255,15 +275,6 @@ class Study:
         self.headline[name] = value
         print(text or f"{name}: {value:g}" if not isinstance(value, str) else f"{name}: {value}")
 
-    def _fingerprint(self, key):
-        digest = hashlib.sha256()
-        sources = [*sorted(Path(bs.__file__).parent.rglob("*.py")), *sorted(Path(__file__).parent.glob("*.py"))]
-        for path in [*sources, *sorted((ROOT / "weights").glob("*.keras"))]:
-            digest.update(path.read_bytes())
-        state = [self.name, key, vars(self.parameters), self.device, self.seed, version("brian2")]
-        digest.update(json.dumps(state, sort_keys=True, default=str).encode())
-        return digest.hexdigest()[:12]
-
     def _write_record(self):
         record = {
             "study": self.name,
@@ -282,13 +293,15 @@ class Study:
             file.write((json.dumps(record, indent=2, default=float) + "\n").encode())
 
 
-def _parser(name, description, quick, devices):
+def _parser(name, description, quick, devices, sweeps):
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=description.strip().splitlines()[0])
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a short run (the default)")
     size.add_argument("--full", action="store_true", help="the complete run")
     parser.add_argument("--device", choices=devices, default=devices[0], help=f"Brian2 device ({devices[0]})")
     parser.add_argument("--seed", type=_seed, default=0, help="seed of all random numbers (0)")
+    if sweeps:
+        parser.add_argument("--cluster", help="address of a dask scheduler (processes of this machine)")
     parser.add_argument("--out", help=f"folder for figures and tables (results/{name})")
     for key, value in quick.items():
         several = isinstance(value, (list, tuple))

@@ -27,20 +27,38 @@ def set_precision(snn, m_f):
             snn.set_parameters(layer, m_f=m_f)
 
 
-def measure(snn, m_f, images, labels, ann_decisions, parameters, seed):
-    """Accuracy over time, rates and spikes of one precision."""
+@bs.once
+def network(graph, device):
+    """The spiking network; its precision is set before each run."""
+    return bs.convert(graph, neuron=bs.ASN(), device=device)
+
+
+def measure(images, labels, ann_decisions, m_f, graph, device, duration_ms, seed):
+    """For each image: whether it is classified correctly over time and as by the ANN, rates and spikes."""
+    snn = network(graph, device)
     set_precision(snn, m_f)
-    result = snn.run(images, duration=parameters.duration_ms * ms, seed=seed, processes=parameters.processes)
-    decisions = result.output[:, -1].argmax(axis=1)
-    rates = {f"rate_{name}": rate.mean() for name, rate in result.firing_rates.items()}
+    result = snn.run(images, duration=duration_ms * ms, seed=seed)
+    spikes = spikes_per_image(result)
+    n_neurons = sum(np.prod(result.shapes[name]) for name in result.spike_counts)
+    decisions = result.output.argmax(axis=2)
     return {
-        "time_ms": result.times,
-        "accuracy_over_time": result.accuracy(labels),
-        "n_correct": (decisions == labels).sum(),
-        "same_as_ann": (decisions == ann_decisions).mean(),
-        "rate_hz": result.mean_firing_rate,
-        "spikes_per_image": spikes_per_image(result).mean(),
-        **rates,
+        "correct": decisions == labels[:, None],
+        "same_as_ann": decisions[:, -1] == ann_decisions,
+        "rate_hz": spikes / (n_neurons * result.n_steps * result.dt),
+        "spikes_per_image": spikes,
+        **{f"rate_{name}": rate for name, rate in result.firing_rates.items()},
+    }
+
+
+def unit_of(data, m_f):
+    """Accuracy over time, rates and spikes of one precision."""
+    found = data.sel(m_f=m_f)
+    scalars = {name: float(found[name].mean()) for name in found.data_vars if name != "correct"}
+    return {
+        "time_ms": found["time"].values,
+        "accuracy_over_time": found["correct"].mean("image").values,
+        "n_correct": int(found["correct"][:, -1].sum()),
+        **scalars,
     }
 
 
@@ -100,7 +118,7 @@ def plot_trade_off(table, ann_accuracy, duration_ms):
 
 
 def main(argv=None):
-    with Study("precision", __doc__, QUICK, FULL, argv) as study:
+    with Study("precision", __doc__, QUICK, FULL, argv, sweeps=True) as study:
         p = study.parameters
         images, labels = load_digits("test")
         if p.n_images > len(images):
@@ -109,12 +127,14 @@ def main(argv=None):
         model = digits_model()
         ann_decisions = model.predict(images, verbose=0).argmax(axis=1)
         ann_accuracy = float((ann_decisions == labels).mean())
-        snn = bs.convert(model, neuron=bs.ASN(m_f=p.m_f[0]), device=study.device)
-
-        units = {}
-        for m_f in study.progress(sorted(p.m_f), unit="m_f"):
-            arguments = (snn, m_f, images, labels, ann_decisions, p, study.seed)
-            units[m_f] = study.unit(f"m_f={m_f:g}", measure, *arguments)
+        data = study.sweep(
+            measure, {"m_f": sorted(p.m_f)}, {"images": images, "labels": labels, "ann_decisions": ann_decisions},
+            constants={
+                "graph": bs.read_keras(model), "device": study.device, "duration_ms": p.duration_ms, "seed": study.seed,
+            },
+            dims={"correct": "time"}, coords={"time": np.arange(p.duration_ms)}, chunk=50, workers=p.processes,
+        )  # fmt: skip
+        units = {m_f: unit_of(data, m_f) for m_f in sorted(p.m_f)}
         table = study.table([summary_row(m_f, unit, p.n_images) for m_f, unit in units.items()])
         study.table(
             [

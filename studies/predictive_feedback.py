@@ -26,6 +26,7 @@ N_SHOWN = 5
 SHORTER_TRIALS = (20, 30)
 
 
+@bs.once
 def network(variant, device, mode=None, contrast=False, record=None):
     """The shipped network of a variant, with a gate if a mode is given."""
     path = ROOT / "weights" / f"digits_{variant}_if.keras"
@@ -104,29 +105,37 @@ def gate_measures(result, images):
     return {"error": error, "blocked": blocked, "latency": latency, "never": never}
 
 
+def measure_network(variant, mode, epsilon, contrast, n_steps, device, images, labels, seed, chunk):
+    """`measure` of one network."""
+    # One neuron's copy of the largest value still open tells of the contrast.
+    snn = network(variant, device, mode, contrast, {"input": {"largest": [0]}} if contrast else None)
+    if np.isfinite(epsilon):
+        snn.set_parameters("input", epsilon=epsilon)
+    n_steps = n_steps or read_settings(ROOT / "weights" / "digits_feedback_if.keras")["steps"]
+    return measure(snn, images, labels, seed, chunk, n_steps)
+
+
 def sweep(study, images, labels):
     """All measurements: list of rows with name, mode, epsilon, contrast and the measures."""
     p, rows = study.parameters, []
 
     def add(name, variant, mode, epsilon, contrast=False, n_steps=None):
-        n_steps = n_steps or read_settings(ROOT / "weights" / "digits_feedback_if.keras")["steps"]
-
-        def run():
-            key = variant, mode, contrast
-            if key not in networks:
-                # One neuron's copy of the largest value still open tells of the contrast.
-                record = {"input": {"largest": [0]}} if contrast else None
-                networks[key] = network(variant, study.device, mode, contrast, record)
-            snn = networks[key]
-            if np.isfinite(epsilon):
-                snn.set_parameters("input", epsilon=epsilon)
-            return measure(snn, images, labels, study.seed, p.chunk, n_steps)
-
-        measures = study.unit(f"{name} {epsilon}", run)
+        measures = study.unit(
+            measure_network,
+            variant,
+            mode,
+            epsilon,
+            contrast,
+            n_steps,
+            study.device,
+            images,
+            labels,
+            study.seed,
+            p.chunk,
+        )
         measures = {key: value if value.ndim else float(value) for key, value in measures.items()}
         rows.append({"network": name, "mode": mode or "", "epsilon": epsilon, "contrast": contrast, **measures})
 
-    networks = {}
     jobs = [("plain", "plain", None, np.nan, False), ("open", "feedback", "none", np.nan, False)]
     jobs += [(mode, "feedback", mode, epsilon, False) for mode in MODES for epsilon in (0.0, *p.epsilons)]
     jobs += [("contrast, open", "feedback", "none", np.nan, True)]
@@ -226,11 +235,11 @@ def plot_latency(rows):
     return figure
 
 
-def example_run(study, images):
+def example_run(images, device, seed):
     """Predictions, gate and input spikes of a few images with the sticky gate, (n, n_steps, H, W) each."""
-    snn = network("feedback", study.device, "sticky", record={"input": ["spikes"]})
+    snn = network("feedback", device, "sticky", record={"input": ["spikes"]})
     steps = read_settings(ROOT / "weights" / "digits_feedback_if.keras")["steps"]
-    result = snn.run(images.astype(float), duration=steps * bs.ms, seed=study.seed)
+    result = snn.run(images.astype(float), duration=steps * bs.ms, seed=seed)
     return {
         "images": images[..., 0],
         "predictions": result.predictions[..., 0],
@@ -345,7 +354,7 @@ def main(argv=None):
         images, labels = load_digits("test")
         images, labels = images[: study.parameters.n_images], labels[: study.parameters.n_images]
         rows = sweep(study, images, labels)
-        example = study.unit("example", example_run, study, images[:N_SHOWN])
+        example = study.unit(example_run, images[:N_SHOWN], study.device, study.seed)
         vectors = {"correct", "blocked", "latency", "never", "largest"}
         study.table([{k: v for k, v in row.items() if k not in vectors} for row in rows])
         study.table(objectives_table(rows), "objectives")

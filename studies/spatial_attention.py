@@ -86,6 +86,7 @@ def load_scenes(parameters, seed):
     )
 
 
+@bs.once
 def make_network(parameters, device, record=None):
     """The spiking network with the published precision."""
     return bs.convert(load_network(parameters), neuron=bs.ASN(m_f=parameters.m_f), device=device, record=record)
@@ -107,9 +108,9 @@ def run(snn, scenes, condition, strength, parameters, seed):
     )  # fmt: skip
 
 
-def behaviour(snn, scenes, condition, strength, parameters, seed):
+def behaviour(scenes, condition, strength, parameters, device, seed):
     """Score of each class, detection time of the target and mean firing rate of each scene."""
-    result = run(snn, scenes, condition, strength, parameters, seed)
+    result = run(make_network(parameters, device), scenes, condition, strength, parameters, seed)
     n_neurons = sum(np.prod(result.shapes[name]) for name in result.spike_counts)
     seconds = result.n_steps * result.dt
     return {
@@ -119,26 +120,25 @@ def behaviour(snn, scenes, condition, strength, parameters, seed):
     }
 
 
-def in_chunks(study, snn, scenes, condition, strength):
+def in_chunks(study, scenes, condition, strength):
     """The behaviour in all scenes, in units that an interruption does not lose."""
     parts = []
     for first in range(0, len(scenes), CHUNK):
         part = scenes[first : first + CHUNK]
-        key = f"{condition} {strength} {'search' if scenes is study.search else 'test'} {first}"
-        parts.append(study.unit(key, behaviour, snn, part, condition, strength, study.parameters, study.seed))
+        parts.append(study.unit(behaviour, part, condition, strength, study.parameters, study.device, study.seed))
         study.bar.update(len(part))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def search_strengths(study, snn):
+def search_strengths(study):
     """AUC of the valid cue for each mechanism and strength on the first half of the scenes; the best strengths."""
     scenes, rows, best = study.search, [], {}
-    neutral = in_chunks(study, snn, scenes, "neutral", 0.0)
+    neutral = in_chunks(study, scenes, "neutral", 0.0)
     base = TargetAUC(neutral["scores"], scenes.targets, scenes.labels)()
     for mechanism in MECHANISMS:
         rows.append({"mechanism": mechanism, "strength": 0.0, "auc": base, "rate_hz": neutral["rates"].mean()})
         for strength in study.parameters.strengths:
-            found = in_chunks(study, snn, scenes, f"{mechanism} valid", strength)
+            found = in_chunks(study, scenes, f"{mechanism} valid", strength)
             auc = TargetAUC(found["scores"], scenes.targets, scenes.labels)()
             rows.append({"mechanism": mechanism, "strength": strength, "auc": auc, "rate_hz": found["rates"].mean()})
         best[mechanism] = max(
@@ -147,13 +147,13 @@ def search_strengths(study, snn):
     return study.table(rows, "strengths"), {mechanism: row["strength"] for mechanism, row in best.items()}
 
 
-def test_conditions(study, snn, strengths):
+def test_conditions(study, strengths):
     """Behaviour in the second half of the scenes, for neutral, valid and invalid cues."""
-    found = {"neutral": in_chunks(study, snn, study.test, "neutral", 0.0)}
+    found = {"neutral": in_chunks(study, study.test, "neutral", 0.0)}
     for mechanism in MECHANISMS:
         for cue in CUES:
             condition = f"{mechanism} {cue}"
-            found[condition] = in_chunks(study, snn, study.test, condition, strengths[mechanism])
+            found[condition] = in_chunks(study, study.test, condition, strengths[mechanism])
     return found
 
 
@@ -211,6 +211,7 @@ def make_table(study, found, strengths):
 
 
 # Activity ------------------------------------------------------------------------------------------
+@bs.once
 def analysis_network(parameters, device, seed):
     """The network with the spikes of all blocks and the membranes of some neurons recorded."""
     graph, random = bs.read_keras(load_network(parameters)), np.random.default_rng(seed)
@@ -222,8 +223,9 @@ def analysis_network(parameters, device, seed):
     return make_network(parameters, device, record)
 
 
-def activity(snn, scenes, condition, strength, parameters, seed):
+def activity(scenes, condition, strength, parameters, device, seed):
     """Rates inside and outside of the target's place, latencies, potentials and patterns of all blocks."""
+    snn = analysis_network(parameters, device, seed)
     result = run(snn, scenes, condition, strength, parameters, seed)
     values = {}
     for name in attended_layers(snn.graph):
@@ -240,12 +242,10 @@ def activity(snn, scenes, condition, strength, parameters, seed):
 def analyse(study, strengths):
     """Activity in some of the test scenes: condition -> values."""
     scenes = study.test[: study.parameters.n_analysed]
-    snn = analysis_network(study.parameters, study.device, study.seed)
     conditions = ["neutral"] + [f"{mechanism} {cue}" for mechanism in MECHANISMS for cue in CUES]
     return {
         condition: study.unit(
-            f"activity {condition}", activity, snn, scenes, condition, strengths.get(condition.split()[0], 0.0),
-            study.parameters, study.seed,
+            activity, scenes, condition, strengths.get(condition.split()[0], 0.0), study.parameters, study.device, study.seed,
         )
         for condition in study.progress(conditions, unit="condition")
     }  # fmt: skip
@@ -308,11 +308,10 @@ def main(argv=None):
         scenes = load_scenes(parameters, study.seed + 1)
         half = len(scenes) // 2
         study.search, study.test = scenes[:half], scenes[half:]
-        snn = make_network(parameters, study.device)
         n_runs = half * (1 + len(MECHANISMS) * len(parameters.strengths)) + half * (1 + 2 * len(MECHANISMS))
         with tqdm(total=n_runs, desc=study.name, unit="scene", disable=None) as study.bar:
-            search, strengths = search_strengths(study, snn)
-            found = test_conditions(study, snn, strengths)
+            search, strengths = search_strengths(study)
+            found = test_conditions(study, strengths)
         table = make_table(study, found, strengths)
         activities = analyse(study, strengths)
         layers = activity_table(study, activities)

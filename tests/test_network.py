@@ -202,6 +202,10 @@ def test_poisson_input_has_the_rate_and_sign_of_its_pixel(model):
     np.testing.assert_array_equal(heights, raster * np.sign(image[0]))
     np.testing.assert_array_equal(again.raster(pixels), first.raster(pixels))
     assert (other.raster(pixels) != first.raster(pixels)).any()
+    # One seed for each image: the place of an image among the others has no effect.
+    three = snn.run(np.repeat(image, 3, axis=0), duration=400 * ms, seed=[7, 8, 7]).raster(pixels)
+    np.testing.assert_array_equal(three[0], three[2])
+    assert (three[0] != three[1]).any()
 
 
 @pytest.mark.slow  # Cython
@@ -274,6 +278,8 @@ def test_bad_arguments_of_convert(model, arguments, error, message):
         (lambda x: {"images": x, "duration": 10}, "unit of time"),
         (lambda x: {"images": x, "duration": 10 * mV}, "unit of time"),
         (lambda x: {"images": x, "duration": 0 * ms}, "duration is 0"),
+        (lambda x: {"images": x, "seed": [1] * (len(x) + 1)}, "one of 0 ... 2"),
+        (lambda x: {"images": x, "seed": [0.5] * len(x)}, "whole number"),
         (lambda x: {"images": x, "onset": [1, 2] * ms}, "2 values of onset"),
         (lambda x: {"images": x, "background": np.zeros(3)[:, None, None] if x.shape[1] != 3 else 0}, "background"),
         (lambda x: {"spikes": np.zeros((1, 5, *x.shape[1:]))}, "encoder='poisson'"),

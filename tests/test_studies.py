@@ -83,38 +83,50 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["table.csv"]
 
 
-def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, capsys):
-    computed = []
+def compute(n, log):
+    """A part of a study that stops in the middle as long as ``<log>.broken`` is there."""
+    if n == 3 and log_path(log, ".broken").exists():
+        raise KeyboardInterrupt
+    with open(log, "a") as file:
+        file.write(f"{n} ")
+    return {"value": n, "curve": np.arange(n)}
 
-    def compute(n, broken):
-        if n == broken:
-            raise KeyboardInterrupt
-        computed.append(n)
-        return {"value": n, "curve": np.arange(n)}
+
+def log_path(log, ending):
+    return Path(log + ending)
+
+
+def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, capsys):
+    log, out = str(tmp_path / "log"), tmp_path / "out"
 
     def run(broken, *arguments):
-        with make_study(tmp_path, *arguments) as study:
-            return [study.unit(f"n={n}", compute, n, broken) for n in (1, 2, 3)]
+        (Path.touch if broken else Path.unlink)(log_path(log, ".broken"))
+        with make_study(out, *arguments) as study:
+            return [study.unit(compute, n, log) for n in (1, 2, 3)]
+
+    def computed():
+        return [int(n) for n in Path(log).read_text().split()]
 
     with pytest.raises(KeyboardInterrupt):
-        run(broken=3)
-    assert computed == [1, 2]
+        run(True)
+    assert computed() == [1, 2]
     assert "goes on where it stopped" in capsys.readouterr().err
-    assert not (tmp_path / "record.json").exists()
-    assert len(list((tmp_path / "units").iterdir())) == 2
+    assert not (out / "record.json").exists()
+    assert len(list((out / "units").iterdir())) == 2
     # Another seed is another study; it does not take over what is there.
     with pytest.raises(KeyboardInterrupt):
-        run(3, "--seed", "1")
-    assert computed == [1, 2, 1, 2]
+        run(True, "--seed", "1")
+    assert computed() == [1, 2, 1, 2]
 
-    units = run(broken=None)
-    assert computed == [1, 2, 1, 2, 3]
+    units = run(False)
+    assert computed() == [1, 2, 1, 2, 3]
     assert [int(unit["value"]) for unit in units] == [1, 2, 3]
     np.testing.assert_array_equal(units[2]["curve"], [0, 1, 2])
     # A finished study keeps no parts: the next run computes anew.
-    assert (tmp_path / "record.json").exists()
-    run(broken=None)
-    assert computed[5:] == [1, 2, 3]
+    assert (out / "record.json").exists() and not (out / "units").exists()
+    Path(log + ".broken").touch()
+    run(False)
+    assert computed()[5:] == [1, 2, 3]
 
 
 def test_record_and_table(tmp_path, capsys):

@@ -17,11 +17,14 @@ class Backend:
         Brian2 preferences under which networks are built and run.
     has_threads : bool
         Whether a program can use several threads.
+    can_stream : bool
+        Whether recordings can go to disk while a trial runs.
     """
 
     name = None
     preferences = {}
     has_threads = False
+    can_stream = False
 
     @classmethod
     def missing(cls):

@@ -3,12 +3,15 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 from brian2 import SpikeMonitor, set_device
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
 from brainsnn.builders import genn_build
+from brainsnn.builders.brian_versions import results_file
 from brainsnn.builders.genn_limits import check_graph, check_statements, recorded_late
+from brainsnn.builders.monitor_files import MonitorFiles
 from brainsnn.builders.standalone import StandaloneBackend, filled_main
 
 __all__ = ["GennBackend", "GennCudaBackend"]
@@ -50,6 +53,7 @@ class GennBackend(StandaloneBackend):
     """
 
     name = "genn"
+    can_stream = False
     has_threads = False
     use_gpu = False
 
@@ -132,7 +136,7 @@ class GennBackend(StandaloneBackend):
             If GeNN is not there, objects were added to the network, or the program fails.
         """
         genn_build.find_genn()
-        super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
+        return super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
 
     # Building
 
@@ -217,7 +221,9 @@ class GennBackend(StandaloneBackend):
                 ),
                 "SEED": device.seed_code() + device.restart_code(),
                 "RUN": self._step_code(monitors, replays, recorded),
-                "RECORDED": recorded,
+                "OPEN_RECORDINGS": 'std::ofstream ends("results/trial_ends", std::ios::binary);',
+                "WRITE_RECORDINGS": f"const std::vector<int64_t> recorded = {{{recorded}}};\n"
+                "ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));",
             }
         )
 
@@ -252,6 +258,12 @@ class GennBackend(StandaloneBackend):
 
     # Running
 
+    def _recordings(self, monitors, trials):
+        def read(folder, variable):
+            return np.fromfile(folder / "results" / results_file(self.device, variable), dtype=variable.dtype)
+
+        return MonitorFiles(monitors, trials, read)
+
     def _write_trials(self, folder, trials, indices):
         super()._write_trials(folder, trials, indices)
         (folder / genn_build.LIBRARY_FOLDER).symlink_to(self._program.parent)
@@ -283,4 +295,4 @@ class GennCudaBackend(GennBackend):
         """
         if genn_build.missing_cuda():
             raise RuntimeError(genn_build.missing_cuda())
-        super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
+        return super().run(network, groups, state, monitors, replays, trials, processes, on_trial)

@@ -5,6 +5,7 @@ import os
 import numpy as np
 from brian2 import SpikeMonitor, StateMonitor
 
+from brainsnn.builders.streaming import SpikeTrains
 from brainsnn.errors import UnknownNameError
 
 __all__ = ["Recordings", "available_memory"]
@@ -112,21 +113,27 @@ class Recordings:
         MemoryError
             With the memory that is needed and that is there.
         """
-        # Monitors and result hold the states at once for a moment.
-        needed, available = 2 * self.n_bytes(n_trials, n_steps, itemsize), available_memory()
+        needed, available = self.n_bytes(n_trials, n_steps, itemsize), available_memory()
         if needed > available:
             largest = max(
                 self.state_monitors, key=lambda key: len(self.neurons[key[0]][key[1]]), default=("the readout", "S")
             )
             raise MemoryError(
                 f"Recording needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are available; the largest part is "
-                f"{largest[1]!r} of {largest[0]!r}. Record fewer neurons (record={{layer: {{variable: indices}}}}), fewer "
-                "steps, or run fewer images at a time."
+                f"{largest[1]!r} of {largest[0]!r}. Record fewer neurons (record={{layer: {{variable: indices}}}}), run fewer "
+                "images at a time, or let the recordings stream to disk (run(..., stream_to='folder'))."
             )
+
+    def state_bytes(self):
+        """Bytes that one step of all recorded states takes (int)."""
+        return sum(len(self.neurons[key[0]][key[1]]) * self._dtype(key).itemsize for key in self.state_monitors)
+
+    def _dtype(self, key):
+        return np.dtype(self.state_monitors[key].variables[key[1]].dtype)
 
     def collect(self, result, record, trial, activations):
         """
-        Move one trial's recordings into the result.
+        Move one trial's recordings, or those of a piece of it, into the result.
 
         Parameters
         ----------
@@ -137,20 +144,34 @@ class Recordings:
             Activation of each readout.
         """
         for name, monitor in self.spike_monitors.items():
-            result.spike_counts[name][trial] = record.spike_counts[monitor.name]
-            if monitor.record:
-                neurons, steps = record.spikes[monitor.name]
-                wanted = self.neurons[name]["spikes"]
-                if len(wanted) < np.prod(result.shapes[name]):
-                    kept = np.isin(neurons, wanted)
-                    neurons, steps = neurons[kept], steps[kept]
-                result.spikes[name][trial] = (neurons, steps)
+            result.spike_counts[name][trial] += record.spike_counts[monitor.name]
+            if monitor.name in record.spikes:
+                self._collect_spikes(result, name, trial, *record.spikes[monitor.name])
+        first = record.first_step
         for (name, variable), monitor in self.state_monitors.items():
-            result.states[name][variable][trial] = record.states[monitor.name][variable]
+            if monitor.name in record.states:
+                values = record.states[monitor.name][variable]
+                result.states[name][variable][trial, first : first + len(values)] = values
         for name, monitor in self.readout_monitors.items():
-            result.outputs[name][trial] = activations[name](record.states[monitor.name]["S"])
+            if monitor.name in record.states:
+                values = record.states[monitor.name]["S"]
+                result.outputs[name][trial, first : first + len(values)] = activations[name](values)
 
-    def prepare(self, result, n_trials, dtype):
+    def _collect_spikes(self, result, name, trial, neurons, steps):
+        if isinstance(result.spikes[name], SpikeTrains):
+            result.spikes[name].append(trial, neurons, steps)
+            return
+        wanted = self._wanted(name)
+        if wanted is not None:
+            kept = np.isin(neurons, wanted)
+            neurons, steps = neurons[kept], steps[kept]
+        result.spikes[name][trial] = (neurons, steps)
+
+    def _wanted(self, name):
+        wanted = self.neurons[name]["spikes"]
+        return wanted if len(wanted) < self.spike_monitors[name].source.N else None
+
+    def prepare(self, result, n_trials, dtype, stream=None):
         """
         Make room for all trials in a result.
 
@@ -159,20 +180,50 @@ class Recordings:
         result : `~brainsnn.builders.result.Result`
         n_trials : int
         dtype : dtype
-            Type of the states.
+            Type of the readout's activation.
+        stream : `~brainsnn.builders.streaming.StreamFolder`, optional
+            Where the recordings go; into memory by default.
         """
         for name, monitor in self.spike_monitors.items():
             result.spike_counts[name] = np.zeros(n_trials, dtype=np.int64)
             if monitor.record:
-                result.spikes[name] = [None] * n_trials
-        for name, variable in self.state_monitors:
+                result.spikes[name] = (
+                    [None] * n_trials if stream is None else stream.spike_trains(monitor.name, name, self._wanted(name))
+                )
+        for (name, variable), monitor in self.state_monitors.items():
             indices = self.neurons[name][variable]
             result.recorded.setdefault(name, {})[variable] = indices
-            result.states.setdefault(name, {})[variable] = np.zeros(
-                (n_trials, result.n_steps, len(indices)), dtype=dtype
-            )
+            if stream is None:
+                shape = (n_trials, result.n_steps, len(indices))
+                array = np.zeros(shape, dtype=self._dtype((name, variable)))
+            else:
+                array = stream.state_array(monitor.name, name, variable, len(indices), self._dtype((name, variable)))
+            result.states.setdefault(name, {})[variable] = array
         for name, monitor in self.readout_monitors.items():
-            result.outputs[name] = np.zeros((n_trials, result.n_steps, monitor.n_indices), dtype=dtype)
+            width = monitor.n_indices
+            if stream is None:
+                result.outputs[name] = np.zeros((n_trials, result.n_steps, width), dtype=dtype)
+            else:
+                result.outputs[name] = stream.output_array(name, width, dtype)
+
+    def adopt(self, result, arrays, activations):
+        """
+        Take over states that a device hands over whole, in place of the room made for them.
+
+        Parameters
+        ----------
+        result : `~brainsnn.builders.result.Result`
+        arrays : dict
+            (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array.
+        activations : dict of str to callable
+            Activation of each readout.
+        """
+        for (name, variable), monitor in self.state_monitors.items():
+            if (monitor.name, variable) in arrays:
+                result.states[name][variable] = arrays[monitor.name, variable]
+        for name, monitor in self.readout_monitors.items():
+            for trial, values in enumerate(arrays.get((monitor.name, "S"), ())):
+                result.outputs[name][trial] = activations[name](values)
 
 
 def available_memory():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.builders.streaming import is_stream, open_stream
 from brainsnn.errors import UnknownNameError
 
 __all__ = ["Result"]
@@ -45,8 +46,9 @@ class Result:
         Total number of spikes of each spiking population.
     spikes : dict of str to list of (neurons, steps)
         Recorded spikes: for every image the neurons' flat indices and the steps at which they spiked.
-    states : dict of str to dict of str to (n, n_steps, n_recorded) ndarray
-        Recorded state variables, at the end of each step.
+    states : dict of str to dict of str to (n, n_steps, n_recorded) ndarray or zarr.Array
+        Recorded state variables, at the end of each step. Those that streamed to disk are zarr arrays, which are read where
+        they are indexed; outputs and spikes are mapped into memory then.
     recorded : dict of str to dict of str to (n_recorded,) ndarray of int
         Flat indices of the recorded neurons.
     shapes : dict of str to tuple of int
@@ -87,7 +89,7 @@ class Result:
     def _feedback_state(self, variable):
         for name, recorded in self.states.items():
             if variable in recorded:
-                values = recorded[variable]
+                values = np.asarray(recorded[variable])
                 return values.reshape(*values.shape[:2], *self.shapes[name])
         raise ValueError(
             f"Result: no {variable!r} was recorded. Convert with feedback=PredictiveGate(...), which records it unless "
@@ -107,7 +109,7 @@ class Result:
     def __repr__(self):
         return f"<Result: {self.n_images} images, {self.n_steps} steps of {self.dt * 1e3:g} ms, recorded {list(self.spikes)}>"
 
-    def raster(self, layer):
+    def raster(self, layer, images=None):
         """
         Spikes of a recorded population as a dense array.
 
@@ -115,6 +117,8 @@ class Result:
         ----------
         layer : str
             Name of the population.
+        images : int, slice or array_like of int, optional
+            Images to take, all by default; the dense array of all may be much larger than the spikes.
 
         Returns
         -------
@@ -126,6 +130,8 @@ class Result:
             If the spikes of that population were not recorded.
         """
         trains = self._recorded_spikes(layer)
+        if images is not None:
+            trains = [trains[k] for k in np.atleast_1d(np.arange(len(trains))[images])]
         shape = self.shapes[layer]
         raster = np.zeros((len(trains), self.n_steps, int(np.prod(shape))), dtype=bool)
         for k, (neurons, steps) in enumerate(trains):
@@ -267,7 +273,7 @@ class Result:
     @classmethod
     def load(cls, path):
         """
-        Read a result that `save` wrote.
+        Read a result that `save` wrote, or open the folder of one that streamed to disk.
 
         Parameters
         ----------
@@ -276,7 +282,10 @@ class Result:
         Returns
         -------
         result : `Result`
+            That of a folder is opened lazily: states, spikes and outputs are read where they are indexed.
         """
+        if is_stream(path):
+            return open_stream(cls, path)
         with np.load(path, allow_pickle=False) as data:
             groups = {}
             for key in data.files:

@@ -2,7 +2,6 @@
 
 import numpy as np
 from brian2 import Network, SpikeMonitor, second, seed, set_device
-from brian2.core.base import BrianObject
 from brian2.devices.device import RuntimeDevice, get_device
 
 from brainsnn.builders.backend import Backend
@@ -58,6 +57,7 @@ class RuntimeBackend(Backend):
     """Trials one after the other in this process, code objects compiled by Cython."""
 
     name = "runtime"
+    can_stream = True
 
     def __init__(self, threads=1):
         self._initial = None
@@ -93,14 +93,17 @@ class RuntimeBackend(Backend):
             Has no effect here.
         on_trial : callable
             Called with ``(None, None)`` whenever a trial has ended, and with the index and the
-            `~brainsnn.builders.trials.TrialRecord` of each trial when its recordings can be read.
+            `~brainsnn.builders.trials.TrialRecord` of each trial, or of each piece of it, when its recordings can be read.
+
+        Returns
+        -------
+        arrays : dict
+            Recorded states that were not handed to ``on_trial``: none.
         """
         self.activate()  # another network may have made its device the active one
         arrays = [variable for variables in state.values() for variable in variables.values()]
         if self._initial is None:
             self._initial = [variable.get_value().copy() for variable in arrays]
-        for monitor in monitors:
-            _clear(monitor)
         for (group, variable), values in trials.shared.items():
             self.set_values(groups[group], variable, values)
         for trial in range(trials.n_trials):
@@ -113,16 +116,18 @@ class RuntimeBackend(Backend):
                 replays[name].variables["train"].resize(len(signs))
                 replays[name].variables["train"].set_value(signs)
             seed(trials.seed_of(trial))
-            network.t_ = 0.0
-            starts = {monitor.name: _recorded(monitor) for monitor in monitors}
-            network.run(trials.n_steps * trials.dt * second, namespace={})
+            for first in range(0, trials.n_steps, trials.piece):
+                last = min(first + trials.piece, trials.n_steps)
+                for monitor in monitors:
+                    _clear(monitor)
+                # Set anew, so that rounding errors of the pieces do not add up.
+                network.t_ = first * trials.dt
+                network.run((last - first) * trials.dt * second, namespace={})
+                record = _trial_record(monitors, trials.dt)
+                record.first_step, record.is_last = first, last == trials.n_steps
+                on_trial(trial, record)
             on_trial(None, None)
-            on_trial(trial, _trial_record(monitors, starts, trials))
-
-
-def _recorded(monitor: BrianObject):
-    """How many events or steps a monitor holds."""
-    return int(monitor.variables["N"].get_value()[0] if monitor.variables["N"].array else monitor.N)
+        return {}
 
 
 def _clear(monitor):
@@ -130,17 +135,16 @@ def _clear(monitor):
     monitor.variables["N"].set_value(0)
 
 
-def _trial_record(monitors, starts, trials):
+def _trial_record(monitors, dt):
     record = TrialRecord({}, {}, {})
     for monitor in monitors:
-        part = slice(starts[monitor.name], _recorded(monitor))
         if isinstance(monitor, SpikeMonitor):
-            record.spike_counts[monitor.name] = part.stop - part.start
+            record.spike_counts[monitor.name] = int(monitor.variables["N"].get_value()[0])
             if monitor.record:
-                steps = np.rint(monitor.variables["t"].get_value()[part] / trials.dt).astype(np.int32)
-                record.spikes[monitor.name] = (monitor.variables["i"].get_value()[part].copy(), steps)
+                steps = np.rint(monitor.variables["t"].get_value() / dt).astype(np.int32)
+                record.spikes[monitor.name] = (monitor.variables["i"].get_value().copy(), steps)
         else:
             record.states[monitor.name] = {
-                name: monitor.variables[name].get_value()[part].copy() for name in monitor.record_variables
+                name: monitor.variables[name].get_value().copy() for name in monitor.record_variables
             }
     return record

@@ -17,6 +17,7 @@ from brainsnn.builders.recording import Recordings
 from brainsnn.builders.result import Result
 from brainsnn.builders.runtime import TrialNetwork
 from brainsnn.builders.stimulus import drives_of, image_range_check
+from brainsnn.builders.streaming import StreamFolder
 from brainsnn.builders.trials import Trials
 from brainsnn.equations import ASN
 from brainsnn.errors import UnknownNameError
@@ -309,6 +310,7 @@ class SpikingNetwork:
         background=0.0,
         processes=1,
         progress=False,
+        stream_to=None,
     ):
         """
         Run a batch of images, each as a trial of its own that starts from the initial state.
@@ -318,8 +320,9 @@ class SpikingNetwork:
         images : (n, H, W, C) array_like of float, optional
         duration : `~brian2.units.fundamentalunits.Quantity`
             Duration of each trial, a multiple of the time step. The length of ``spikes`` by default.
-        seed : int
-            The random numbers of a trial depend on it and on the index of the image alone.
+        seed : int or (n,) array_like of int
+            The random numbers of a trial depend on it and on the index of the image alone. With one seed for each image
+            they depend on that seed alone.
         spikes : (n, n_steps, H, W, C) array_like of {-1, 0, 1}, optional
             Input spikes to be replayed; needs ``encoder="poisson"``. With predictive feedback, give the images too: the
             prediction is compared with them. Elsewhere images have no effect then.
@@ -331,10 +334,14 @@ class SpikingNetwork:
             Number of programs that run at once (C++ standalone).
         progress : bool
             Whether to show a progress bar.
+        stream_to : str or `~pathlib.Path`, optional
+            A new folder that takes spikes, states and outputs while the network runs, for recordings that do not fit into
+            memory. It is there when the run is complete; `Result.load` opens it again.
 
         Returns
         -------
         result : `~brainsnn.builders.result.Result`
+            Opened lazily from the folder where ``stream_to`` is given.
 
         Raises
         ------
@@ -342,6 +349,8 @@ class SpikingNetwork:
             If images, spikes or times are not valid.
         MemoryError
             If the recordings do not fit into memory.
+        FileExistsError, OSError
+            If the folder of ``stream_to`` exists or its disk has too little room.
         """
         if processes != 1 and self._plastic:
             raise ValueError(
@@ -349,10 +358,18 @@ class SpikingNetwork:
                 f"processes={processes!r}."
             )
         trials = self._trials(images, duration, seed, spikes, onset, offset, background)
-        self._recordings.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
+        if stream_to is None:
+            self._recordings.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
+            return self._run(trials, processes, progress)
+        if not self._backend.can_stream:
+            raise ValueError(f"run: the device {self._backend.name!r} cannot stream to disk; leave stream_to out.")
+        with StreamFolder(stream_to, trials.n_trials, trials.n_steps, self._recordings.state_bytes()) as trials.stream:
+            return trials.stream.finish(self._run(trials, processes, progress))
+
+    def _run(self, trials, processes, progress):
         shapes = {name: self.graph.populations[name].shape for name in self._groups if name in self.graph.populations}
         result = Result(shapes, self.dt, trials.n_steps, self.populations.aliases())
-        self._recordings.prepare(result, trials.n_trials, self.dtype)
+        self._recordings.prepare(result, trials.n_trials, self.dtype, trials.stream)
         activations = {p.name: OUTPUT_ACTIVATIONS[p.activation or "linear"] for p in self.graph.readouts}
         with tqdm(total=trials.n_trials, unit="image", disable=not progress) as bar, self._preferences():
 
@@ -363,7 +380,7 @@ class SpikingNetwork:
                 else:
                     self._recordings.collect(result, record, trial, activations)
 
-            self._backend.run(
+            arrays = self._backend.run(
                 self.network,
                 self._groups,
                 self._state,
@@ -373,6 +390,7 @@ class SpikingNetwork:
                 processes,
                 on_trial,
             )
+        self._recordings.adopt(result, arrays or {}, activations)
         return result
 
     def _trials(self, images, duration, seed, spikes, onset, offset, background):
@@ -390,7 +408,7 @@ class SpikingNetwork:
             n_steps = self._steps("duration", duration)
         if n_steps == 0:
             raise ValueError("run: the duration is 0.")
-        trials = Trials(n_trials, n_steps, self.dt, int(seed), per_trial=self._attended.per_trial(n_trials))
+        trials = Trials(n_trials, n_steps, self.dt, _seed(seed, n_trials), per_trial=self._attended.per_trial(n_trials))
         on = self._times("onset", onset, n_trials)
         off = np.full(n_trials, np.inf) if offset is None else self._times("offset", offset, n_trials)
         shape = self.graph.input.shape
@@ -465,6 +483,18 @@ class SpikingNetwork:
         neurons = sum(len(group) for group in self._groups.values())
         what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
         return f"<SpikingNetwork: {what}, {self._backend.name}>"
+
+
+def _seed(seed, n_trials):
+    """An int, or one for each trial."""
+    if np.ndim(seed) == 0:
+        return int(seed)
+    seeds = np.asarray(seed)
+    if seeds.shape != (n_trials,) or seeds.dtype.kind not in "iu" or seeds.min() < 0 or seeds.max() >= 2**32:
+        raise ValueError(
+            f"run: seed={seed!r}; give one whole number, or one of 0 ... 2**32 - 1 for each of the {n_trials} images."
+        )
+    return seeds
 
 
 class Populations(dict):

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import tempfile
 import weakref
@@ -11,7 +12,7 @@ from shutil import rmtree
 from threading import Thread
 
 import numpy as np
-from brian2 import SpikeMonitor, get_device, second, set_device
+from brian2 import get_device, second, set_device
 from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import all_devices
@@ -19,7 +20,7 @@ from brian2.devices.device import all_devices
 from brainsnn.builders.backend import Backend
 from brainsnn.builders.brian_versions import SEED_GENERATORS, results_file, use_results
 from brainsnn.builders.build_cache import compiled_program
-from brainsnn.builders.trials import TrialRecord
+from brainsnn.builders.drains import RecordingFiles, drain_code
 
 __all__ = ["StandaloneBackend"]
 
@@ -45,9 +46,9 @@ MAIN = """
     }
     const std::string path(directory);
     std::ifstream manifest(path + "/manifest.txt");
-    long n_trials, n_steps, n_shared, n_per_trial;
+    long first_trial, n_trials, n_steps, piece, n_shared, n_per_trial;
     double trial_dt;
-    manifest >> n_trials >> n_steps >> trial_dt >> n_shared >> n_per_trial;
+    manifest >> first_trial >> n_trials >> n_steps >> piece >> trial_dt >> n_shared >> n_per_trial;
     auto open = [&](Source& source) {
         std::string name, file;
         manifest >> name >> file;
@@ -75,7 +76,7 @@ MAIN = """
         open(source);
     %OPEN_TRAINS%
     std::ifstream seeds(path + "/seeds.txt");
-    std::ofstream ends("results/trial_ends", std::ios::binary);
+    %OPEN_RECORDINGS%
     for (long trial=0; trial<n_trials; trial++)
     {
         for (size_t k=0; k<state.size(); k++)
@@ -87,8 +88,7 @@ MAIN = """
         seeds >> trial_seed;
         %SEED%
         %RUN%
-        const std::vector<int64_t> recorded = {%RECORDED%};
-        ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));
+        %WRITE_RECORDINGS%
         std::cout << "trial" << std::endl;
     }
 }
@@ -135,6 +135,7 @@ class StandaloneBackend(Backend):
 
     name = "cpp_standalone"
     has_threads = True
+    can_stream = True
 
     def __init__(self, threads=1):
         self.preferences = {"devices.cpp_standalone.openmp_threads": threads if threads > 1 else 0}
@@ -178,6 +179,11 @@ class StandaloneBackend(Backend):
         """
         Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
 
+        Returns
+        -------
+        arrays : dict
+            Recorded states of all trials: (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array.
+
         Raises
         ------
         RuntimeError
@@ -206,18 +212,23 @@ class StandaloneBackend(Backend):
             folder = self.directory / f"run_{k}"
             self._write_trials(folder, trials, range(first, last))
             chunks.append((folder, range(first, last)))
+        recordings = self._recordings(monitors, trials)
+        for part, (folder, indices) in enumerate(chunks):
+            recordings.link(folder, part, indices.start)
         self._execute(chunks, on_trial)
         for variable in self.device.dynamic_arrays_2d:
             variable.size = (
                 0,
                 variable.size[1],
             )  # monitors of the user's: Brian2 takes the size of the first run for good
-        for folder, indices in chunks:
+        for folder, _ in chunks:
             use_results(self.device, folder)
             for owner, variable in self._kept:
-                self.set_values(owner, variable, self._file(folder, owner.variables[variable]))
-            for trial, record in zip(indices, self._read(folder, monitors, trials, len(indices))):
-                on_trial(trial, record)
+                path = folder / "results" / results_file(self.device, owner.variables[variable])
+                self.set_values(owner, variable, np.fromfile(path, owner.variables[variable].dtype))
+        for trial, record in recordings.records(chunks):
+            on_trial(trial, record)
+        return recordings.take_states()
 
     # Compiling
 
@@ -235,6 +246,10 @@ class StandaloneBackend(Backend):
 
     def _insert_trials(self, network, code):
         self.device.insert_code("main", code)
+
+    def _recordings(self, monitors, trials):
+        """How the recordings of a run leave its programs."""
+        return RecordingFiles(self.directory, monitors, trials)
 
     def _compiled(self):
         return compiled_program(self.directory / "project")
@@ -283,14 +298,7 @@ class StandaloneBackend(Backend):
                 for name, array in trains.items()
             ),
             "SEED": SEED_GENERATORS,
-            "RUN": "\n".join(
-                [
-                    f"{network.name}.t = 0;",
-                    *sorted(f"{clock.name}.t[0] = 0;" for clock in network._clocks),
-                    f"{network.name}.run(n_steps*trial_dt, NULL, 10.0);",
-                ]
-            ),
-            "RECORDED": ", ".join(f"{self.device.get_array_name(m.variables['N'])}[0]" for m in monitors),
+            **drain_code(self.device, network, monitors),
         }
         return filled_main(fill)
 
@@ -311,7 +319,8 @@ class StandaloneBackend(Backend):
         shared = {**self._values, **trials.shared}
         per_trial = trials.per_trial
         shared = {key: values for key, values in shared.items() if key not in per_trial}
-        lines = [f"{len(indices)} {trials.n_steps} {trials.dt!r} {len(shared)} {len(per_trial)}"]
+        counts = f"{indices[0]} {len(indices)} {trials.n_steps} {trials.piece}"
+        lines = [f"{counts} {trials.dt!r} {len(shared)} {len(per_trial)}"]
         for k, ((group, variable), values) in enumerate(shared.items()):
             lines.append(f"{group}.{variable} shared_{k}")
             self._array(group, variable, values).tofile(folder / f"shared_{k}")
@@ -365,44 +374,11 @@ class StandaloneBackend(Backend):
                 errors = process.stderr.read()
                 listener.join()
                 if process.wait() != 0:
-                    raise RuntimeError(
-                        f"The compiled network stopped with exit status {process.returncode}: {errors.strip() or 'no message'}"
-                    )
+                    status = process.returncode
+                    reason = errors.strip() or (signal.strsignal(-status) if status < 0 else None) or "no message"
+                    raise RuntimeError(f"The compiled network stopped with exit status {status}: {reason}")
         finally:
             for process, _ in running:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
-
-    # Results
-
-    def _file(self, folder, variable):
-        path = folder / "results" / results_file(self.device, variable)
-        return np.fromfile(path, dtype=variable.dtype)
-
-    def _read(self, folder, monitors, trials, n_trials):
-        ends = np.fromfile(folder / "results" / "trial_ends", dtype=np.int64).reshape(n_trials, len(monitors))
-        starts = np.vstack([np.zeros((1, len(monitors)), dtype=np.int64), ends[:-1]])
-        arrays = {}
-        for monitor in monitors:
-            if isinstance(monitor, SpikeMonitor):
-                names = ("i", "t") if monitor.record else ()
-            else:
-                names = monitor.record_variables
-            arrays[monitor.name] = {name: self._file(folder, monitor.variables[name]) for name in names}
-        for k in range(n_trials):
-            record = TrialRecord({}, {}, {})
-            for m, monitor in enumerate(monitors):
-                part = slice(starts[k, m], ends[k, m])
-                data = arrays[monitor.name]
-                if isinstance(monitor, SpikeMonitor):
-                    record.spike_counts[monitor.name] = int(part.stop - part.start)
-                    if monitor.record:
-                        steps = np.rint(data["t"][part] / trials.dt).astype(np.int32)
-                        record.spikes[monitor.name] = (data["i"][part], steps)
-                else:
-                    width = monitor.n_indices
-                    record.states[monitor.name] = {
-                        name: data[name].reshape(-1, width)[part] for name in monitor.record_variables
-                    }
-            yield record

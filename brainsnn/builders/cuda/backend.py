@@ -6,6 +6,7 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 
 from brainsnn.builders.build_cache import compiled_program
 from brainsnn.builders.cuda import toolchain
+from brainsnn.builders.monitor_files import MonitorFiles
 from brainsnn.builders.standalone import StandaloneBackend
 
 __all__ = ["CudaBackend", "build"]
@@ -24,6 +25,7 @@ class CudaBackend(StandaloneBackend):
     """
 
     name = "cuda_standalone"
+    can_stream = False
     has_threads = False
 
     def __init__(self, threads=1):
@@ -94,7 +96,7 @@ class CudaBackend(StandaloneBackend):
                 "one image. Run the images one by one, or record with convert(record=...)."
             )
         toolchain.check_gpu()
-        super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
+        return super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
 
     # Compiling
 
@@ -156,16 +158,12 @@ class CudaBackend(StandaloneBackend):
 
     # Results
 
-    def _file(self, folder, variable):
-        return np.fromfile(folder / "results" / f"trials_{self._name(variable)}", dtype=variable.dtype)
+    def _recordings(self, monitors, trials):
+        def read(folder, variable):
+            return np.fromfile(folder / "results" / f"trials_{self._name(variable)}", dtype=variable.dtype)
 
-    def _read(self, folder, monitors, trials, n_trials):
-        for record in super()._read(folder, monitors, trials, n_trials):
-            # The threads of a step note their spikes in any order.
-            for name, (neurons, steps) in record.spikes.items():
-                order = np.lexsort((neurons, steps))
-                record.spikes[name] = (neurons[order], steps[order])
-            yield record
+        # The threads of a step note their spikes in any order.
+        return MonitorFiles(monitors, trials, read, sort_spikes=True)
 
 
 def build(network):

@@ -21,9 +21,9 @@
     }
     const std::string path(directory);
     std::ifstream manifest(path + "/manifest.txt");
-    long n_trials, n_steps, n_shared, n_per_trial;
+    long first_trial, n_trials, n_steps, piece, n_shared, n_per_trial;
     double trial_dt;
-    manifest >> n_trials >> n_steps >> trial_dt >> n_shared >> n_per_trial;
+    manifest >> first_trial >> n_trials >> n_steps >> piece >> trial_dt >> n_shared >> n_per_trial;
     auto open = [&](Source& source) {
         std::string name, file;
         manifest >> name >> file;

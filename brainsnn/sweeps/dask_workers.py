@@ -1,0 +1,139 @@
+"""Computing the units of a sweep on dask workers: processes of this machine, or a cluster."""
+
+import contextlib
+import importlib
+import logging
+import sys
+import time
+import traceback
+import uuid
+
+import cloudpickle
+from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
+
+from brainsnn.sweeps.content import owner_of
+from brainsnn.sweeps.jobs import Outcome
+
+__all__ = ["JobPlugin", "run_on_dask"]
+
+#: Units that a worker may have waiting beside the one it computes.
+AHEAD = 2
+
+
+class JobPlugin(WorkerPlugin):
+    """
+    Hands a job to each worker, which unpacks it once for all of its units.
+
+    Parameters
+    ----------
+    packed : bytes
+    name : str
+    """
+
+    def __init__(self, packed, name):
+        self.packed, self.name, self._job = packed, name, None
+
+    def setup(self, worker):
+        """Import Brian2 here, in the worker's main thread, which alone may set handlers of signals; units run in another."""
+        importlib.import_module("brian2")
+
+    @property
+    def job(self):
+        """The `~brainsnn.sweeps.jobs.Job`."""
+        if self._job is None:
+            self._job = cloudpickle.loads(self.packed)
+        return self._job
+
+
+def run_on_dask(job, units, workers=None, cluster=None):
+    """
+    Compute units on dask workers.
+
+    Parameters
+    ----------
+    job, units
+        See `run_here`.
+    workers : int, optional
+        Number of processes on this machine.
+    cluster : optional
+        Address of a scheduler, a cluster, or a client of it, in place of ``workers``.
+
+    Yields
+    ------
+    outcome : `Outcome`
+        In the order in which units get done.
+    """
+    name = f"brainsnn-{uuid.uuid4().hex[:12]}"
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(_client(workers, cluster))
+        # A plugin reaches workers that start later, too, such as the one that takes the place of a killed one.
+        client.register_plugin(JobPlugin(_pack(job), name))
+        stack.callback(client.unregister_worker_plugin, name)
+        waiting, running = iter(units.items()), {}
+
+        def submit_more(pool):
+            limit = (1 + AHEAD) * max(1, sum(client.nthreads().values()))
+            while len(running) < limit and (unit := next(waiting, None)):
+                key, arguments = unit
+                future = client.submit(_compute_on_worker, name, key, arguments(), key=f"{name}-{key}", pure=False)
+                running[future] = key
+                pool.add(future)
+
+        pool = as_completed()
+        try:
+            submit_more(pool)
+            while running:
+                future = next(pool)
+                key = running.pop(future)
+                try:
+                    outcome = future.result()
+                except Exception as error:  # the worker died several times over this unit, or does not find brainsnn
+                    outcome = Outcome(key, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+                future.release()
+                submit_more(pool)
+                yield outcome
+        finally:
+            client.cancel(list(running))
+
+
+@contextlib.contextmanager
+def _client(workers, cluster):
+    if isinstance(cluster, Client):
+        yield cluster
+    elif cluster is not None:
+        with Client(cluster) as client:
+            yield client
+    else:
+        with (
+            LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            ) as local,
+            Client(local) as client,
+        ):  # fmt: skip
+            yield client
+
+
+def _pack(job):
+    """The job as bytes, with the user's own modules in it, which workers elsewhere do not have."""
+    modules = [
+        module for name, module in list(sys.modules.items())
+        if name not in ("__main__", "__mp_main__") and getattr(module, "__file__", None) and owner_of(name) == "user"
+    ]  # fmt: skip
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps(job)
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _compute_on_worker(name, key, arguments):
+    worker = get_worker()
+    deadline = time.monotonic() + 60
+    while name not in worker.plugins:  # a worker that has just started
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the worker {worker.name!r} did not get the job {name!r}")
+        time.sleep(0.05)
+    return worker.plugins[name].job.compute(key, arguments)

@@ -1,0 +1,111 @@
+"""Which files of brainsnn a name depends on, found by reading import statements, and what these files hold."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+__all__ = ["LAZY_TABLES", "source_digest"]
+
+PACKAGE = Path(__file__).resolve().parent.parent
+#: Draws and computes nothing.
+IGNORED = {"brainsnn.analysis.plots"}
+#: What packages call their tables of names that are loaded at their first use.
+LAZY_TABLES = ("_HOME", "_HOMES")
+
+
+def source_digest(module, name=None):
+    """
+    A digest of the file that defines something of brainsnn's, and of all files of brainsnn that it imports.
+
+    Comments, docstrings and layout do not count. Files that are no Python, such as templates of generated code, count
+    wherever a module of their folder does.
+
+    Parameters
+    ----------
+    module : str
+        Name of a module or package, such as ``"brainsnn.builders.result"``.
+    name : str, optional
+        What is taken from it.
+
+    Returns
+    -------
+    digest : bytes
+    """
+    found, waiting = {}, [_home(module, name)]
+    while waiting:
+        path = waiting.pop()
+        if path is None or path in found:
+            continue
+        state = path.stat()
+        found[path], imports = _read(path, state.st_mtime_ns, state.st_size)
+        waiting += [_home(*one) for one in imports]
+    for folder in {path.parent for path in found}:
+        for path in folder.rglob("*"):
+            if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts:
+                found[path] = hashlib.sha256(path.read_bytes()).digest()
+    digest = hashlib.sha256()
+    for path in sorted(found):
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + found[path])
+    return digest.digest()
+
+
+@cache
+def _read(path, mtime, size):
+    """Digest of the code of a file, and the (module, name) that it imports from brainsnn."""
+    tree = ast.parse(path.read_bytes())
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            imports += [(node.module, alias.name) for alias in node.names]
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            node.body = body[1:]
+    digest = hashlib.sha256(ast.dump(tree).encode()).digest()
+    return digest, tuple(one for one in imports if one[0].split(".")[0] == "brainsnn" and one[0] not in IGNORED)
+
+
+def _is_text(node):
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _home(module, name):
+    """The file that defines a name of a module; packages hand names on from the modules in them."""
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    file = path / "__init__.py"
+    if not file.is_file():
+        return None
+    if name is None:
+        return file
+    if (path / f"{name}.py").is_file():
+        return path / f"{name}.py"
+    if (path / name / "__init__.py").is_file():
+        return path / name / "__init__.py"
+    state = file.stat()
+    table = _handed_on(file, state.st_mtime_ns, state.st_size)
+    if name in table and table[name] is None:
+        return None
+    return _home(table[name], name) if name in table else file
+
+
+@cache
+def _handed_on(file, mtime, size):
+    """Name -> module, of a package's import statements and of its table of lazily loaded names."""
+    package = ".".join(("brainsnn", *file.parent.relative_to(PACKAGE).parts))
+
+    def full(module):
+        if (file.parent / f"{module}.py").is_file():
+            return f"{package}.{module}"
+        return module if module.split(".")[0] == "brainsnn" else None
+
+    table = {}
+    for node in ast.parse(file.read_bytes()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            table |= {alias.asname or alias.name: full(node.module) for alias in node.names}
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in LAZY_TABLES:
+            table |= {name: full(home) for name, home in ast.literal_eval(node.value).items()}
+    return table

@@ -1,0 +1,185 @@
+"""Finished units of work in a folder that any number of processes may share."""
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["UnitStore"]
+
+
+class UnitStore:
+    """
+    Results of units of work, a file for each, named by the content key of what was computed.
+
+    A file is there whole or not at all. A claim keeps two processes from computing the same unit; the operating system takes
+    it back from a process that dies.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`
+        The units go into its subfolder ``units``.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder) / "units"
+
+    def path(self, key):
+        """File of a unit (`~pathlib.Path`)."""
+        return self.folder / f"{key}.npz"
+
+    def __contains__(self, key):
+        return self.path(key).is_file()
+
+    def read(self, key):
+        """
+        Read a unit.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        values : dict of str to ndarray, or None
+            None if it is not there or a damaged disk has spoilt it.
+        """
+        try:
+            with np.load(self.path(key), allow_pickle=False) as data:
+                return {name: data[name] for name in data.files}
+        except FileNotFoundError:
+            return None
+        except (zipfile.BadZipFile, ValueError, EOFError):
+            self.path(key).unlink(missing_ok=True)
+            return None
+
+    def write(self, key, values):
+        """
+        Write a unit.
+
+        Parameters
+        ----------
+        key : str
+        values : dict of str to array_like
+            Numbers, truth values or texts.
+
+        Raises
+        ------
+        TypeError
+            If the values are no such dict.
+        """
+        arrays = _checked(values)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=f".{key}.", suffix=".part", delete=False) as file:
+            try:
+                np.savez_compressed(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, self.path(key))
+            except BaseException:
+                os.unlink(file.name)
+                raise
+
+    @contextlib.contextmanager
+    def claim(self, key):
+        """
+        Claim a unit: ``with store.claim(key) as is_mine: ...``.
+
+        Parameters
+        ----------
+        key : str
+
+        Yields
+        ------
+        is_mine : bool
+            False while another process computes this unit.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f".{key}.claim"
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            except OSError:  # a file system without locks: work may be done twice, and nothing is spoilt
+                yield True
+                return
+            if not _is_still(path, descriptor):  # the last owner has just removed it
+                yield False
+                return
+            try:
+                yield True
+            finally:
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+    def compute(self, key, function, *args, **kwds):
+        """
+        Compute a unit and keep it, unless it is there or another process is at it.
+
+        Parameters
+        ----------
+        key : str
+        function : callable
+            Returns a dict of str to number or array.
+        *args, **kwds
+            Its arguments.
+
+        Returns
+        -------
+        is_there : bool
+            False if another process is computing it.
+        """
+        if key in self:
+            return True
+        with self.claim(key) as is_mine:
+            if is_mine and key not in self:
+                self.write(key, function(*args, **kwds))
+            return is_mine
+
+    def get(self, key, function, *args, **kwds):
+        """
+        Read a unit; compute it, or wait for the process that does, if it is not there.
+
+        Parameters
+        ----------
+        key, function, *args, **kwds
+            See `compute`.
+
+        Returns
+        -------
+        values : dict of str to ndarray
+        """
+        while (values := self.read(key)) is None:
+            if not self.compute(key, function, *args, **kwds):
+                time.sleep(0.2)
+        return values
+
+
+def _is_still(path, descriptor):
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _checked(values):
+    if not isinstance(values, dict) or not values or not all(isinstance(name, str) for name in values):
+        raise TypeError(
+            f"a unit must return a dict of name -> number or array, got {type(values).__name__}: {values!r:.200}"
+        )
+    arrays = {name: np.asarray(value) for name, value in values.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biufcU":
+            raise TypeError(f"a unit returned {name!r} of type {array.dtype}; return numbers, truth values or texts.")
+    return arrays
