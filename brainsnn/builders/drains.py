@@ -101,13 +101,13 @@ def _streams(monitors):
     ]
 
 
-# Time is set anew for each piece, so that rounding errors of the pieces do not add up.
+# The network's time is set anew for each piece, so that rounding errors of the pieces do not add up.
 RUN = """
+        %CLOCKS%
         std::vector<int64_t> counts(%N_MONITORS%, 0);
         for (long first=0; first<n_steps; first+=piece)
         {
             %NETWORK%.t = first*trial_dt;
-            %CLOCKS%
             %NETWORK%.run(std::min(piece, n_steps - first)*trial_dt, NULL, 10.0);
             %DRAIN%
         }
@@ -153,7 +153,7 @@ def drain_code(device, network, monitors):
         ("DRAIN", "\n".join(parts).lstrip()),
         ("N_MONITORS", str(len(monitors))),
         ("NETWORK", network.name),
-        ("CLOCKS", " ".join(sorted(f"{clock.name}.t[0] = first*trial_dt;" for clock in network._clocks))),
+        ("CLOCKS", " ".join(sorted(f"{clock.name}.t[0] = 0;" for clock in network._clocks))),
     ):
         run = run.replace(f"%{name}%", text)
     counts_file = 'std::ofstream counts_file("results/trial_counts", std::ios::binary);'
