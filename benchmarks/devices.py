@@ -178,8 +178,9 @@ def main():
         "measured with",
     )
     note = (
-        f"{n_images} images of {n_steps} steps, the fastest of 3 runs. Equal: share of spikes equal to those of C++ standalone in the same "
-        "precision. In float32 devices round differently, and a spike that comes one step later changes those behind it."
+        f"{n_images} images of {n_steps} steps, the fastest of 3 runs. Equal: share of spikes equal to those of C++ "
+        "standalone in the same precision. In float32 devices round differently, and a spike that comes one step later "
+        "changes those behind it."
     )
     blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows), note]
     write = not (args.quick or args.no_docs)
