@@ -87,8 +87,8 @@ def worker(name, device, n_images, n_steps, folder):
         snn, run = build(name, device, dtype, n_images, n_steps)
         with PeakMemory() as peak:
             (first,), _, _ = elapsed(lambda run=run: run(1))
-            alone, _, _ = elapsed(lambda run=run: run(1), 2)
-            batch, _, result = elapsed(lambda run=run: run(n_images), 2)
+            alone, _, _ = elapsed(lambda run=run: run(1), 3)
+            batch, _, result = elapsed(lambda run=run: run(n_images), 3)
         np.savez(folder / f"{name}_{device}_{dtype}.npz", **{k: np.packbits(result.raster(k)) for k in result.spikes})
         found[dtype] = {
             "first": first, "image": (min(batch) - min(alone)) / (n_images - 1), "memory": peak.child() or peak.own(),
@@ -103,7 +103,7 @@ def in_process(python, name, device, n_images, n_steps, folder):
     settings = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
-        "BRAINSNN_CACHE": str(folder / "programs"),  # the first run compiles
+        "BRAINSNN_CACHE": str(folder / f"{name}_{device}"),  # the first run compiles
     }
     command = [python, __file__, "--worker", job]
     output = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
@@ -135,8 +135,9 @@ def measure(name, device, pythons, n_images, n_steps, folder):
             break
         reasons.append(found["missing"])
     else:
-        # the environment that comes furthest lacks least: prefer a reason that is not about a package
-        reason = next((r for r in reasons if "could not be imported" not in r), reasons[0])
+        # The environment that comes furthest says what really is missing, the others only that it is another one's device.
+        further = (r for r in reasons if "could not be imported" not in r and not r.startswith("failed"))
+        reason = next(further, reasons[0])
         return (TITLES[name], device, *["-"] * 5, f"not measured: {reason.split('. ')[0].split('; ')[0].rstrip('.')}")
     shares = [f"{equal_share(folder, name, device, dtype):.6f}" for dtype in ("float64", "float32")]
     times = found["float32"]
@@ -157,7 +158,7 @@ def main():
     args = parser.parse_args()
     if args.worker:
         return worker(*json.loads(args.worker))
-    n_images, n_steps = (3, 40) if args.quick else (11, 100)
+    n_images, n_steps = (3, 40) if args.quick else (21, 100)
     pythons = [sys.executable, *sorted(map(str, (ROOT / ".venvs").glob("*/bin/python"))), *args.python]
     setting, rows = environment(("brainsnn", "Brian2", "numpy", "brian2genn")), []
     with tempfile.TemporaryDirectory() as folder:
@@ -165,6 +166,7 @@ def main():
             for device in (REFERENCE, *(d for d in args.devices if d != REFERENCE)):
                 print(f"{name} on {device} ...", flush=True)
                 rows.append(measure(name, device, pythons, n_images, n_steps, Path(folder)))
+                print("  ".join(rows[-1]), flush=True)
     headers = (
         "network",
         "device",
@@ -176,12 +178,28 @@ def main():
         "measured with",
     )
     note = (
-        f"{n_images} images of {n_steps} steps. Equal: share of spikes equal to those of C++ standalone in the same "
-        "precision. In float32 devices round differently, and a spike that comes one step later changes those behind it."
+        f"{n_images} images of {n_steps} steps, the fastest of 3 runs. Equal: share of spikes equal to those of C++ "
+        "standalone in the same precision. In float32 devices round differently, and a spike that comes one step later "
+        "changes those behind it."
     )
     blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows), note]
     write = not (args.quick or args.no_docs)
-    publish("devices", "Devices", "python benchmarks/devices.py", blocks, write=write)
+    command = " ".join(["python benchmarks/devices.py", *_choices(args)])
+    publish("devices", "Devices", command, blocks, write=write)
+
+
+def _choices(args):
+    """Networks and devices as on the command line, where they are not all."""
+    from brainsnn.builders.devices import DEVICES
+
+    chosen = []
+    for option, value, everything in (
+        ("--networks", args.networks, NETWORKS),
+        ("--devices", args.devices, DEVICES),
+    ):
+        if list(value) != list(everything):
+            chosen += [option, *value]
+    return chosen
 
 
 if __name__ == "__main__":

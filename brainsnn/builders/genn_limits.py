@@ -10,7 +10,7 @@ from brainsnn.builders.recording import available_memory
 
 __all__ = ["check_graph", "check_statements", "recorded_late"]
 
-# Bytes that a connection takes: most of them while Brian2 hands its arrays over.
+# Bytes that a connection takes while a network is built (105 measured), with some room; a program that runs takes fewer.
 BYTES_PER_CONNECTION = 150
 
 STATEMENT = re.compile(r"^\s*(\w+)\s*([-+*/]?=)(?!=)\s*(.*)$")
