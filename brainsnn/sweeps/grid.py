@@ -152,7 +152,9 @@ class _Grid:
         #: (key, combination of parameters, images) of each part of the data set.
         self.parts = self._make_parts(function)
         #: Parts of equal content, such as the same images twice, are one unit.
-        self.units = {key: (place, span) for key, place, span in reversed(self.parts)}
+        self.units = {}
+        for key, place, span in self.parts:
+            self.units.setdefault(key, (place, span))
 
     def _check_names(self, function, signature):
         groups = (self.images, self.parameters, self.constants, () if self._seeds is None else ("seed",))
