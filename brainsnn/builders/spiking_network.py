@@ -12,6 +12,7 @@ from brainsnn.builders.attended import AttendedParameters
 from brainsnn.builders.devices import make_backend
 from brainsnn.builders.keras_reader import read_keras
 from brainsnn.builders.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
+from brainsnn.builders.population_names import Populations
 from brainsnn.builders.populations import parameter_names, state_variables
 from brainsnn.builders.recording import Recordings
 from brainsnn.builders.result import Result
@@ -495,57 +496,6 @@ def _seed(seed, n_trials):
             f"run: seed={seed!r}; give one whole number, or one of 0 ... 2**32 - 1 for each of the {n_trials} images."
         )
     return seeds
-
-
-class Populations(dict):
-    """
-    NeuronGroups by name: spiking ones in graph order, then the readouts.
-
-    Groups that do not spike (junctions, membranes) and folded layers are found by their names but not listed.
-    """
-
-    def __init__(self, graph, groups):
-        kinds = {"input": 0, "spiking": 0, "readout": 1}
-        names = [name for name in groups if name in graph.populations and graph.populations[name].kind in kinds]
-        ordered = sorted(names, key=lambda name: kinds[graph.populations[name].kind])
-        super().__init__((name, groups[name]) for name in ordered)
-        self._graph, self._groups = graph, groups
-
-    def name_of(self, layer):
-        """
-        Name of the population that a layer's name stands for.
-
-        Parameters
-        ----------
-        layer : str
-
-        Returns
-        -------
-        name : str
-        """
-        name = layer if layer in self._groups else self._graph.population(layer).name
-        if name not in self._groups:
-            raise UnknownNameError(layer, self, "population of the spiking network")
-        return name
-
-    def aliases(self):
-        """
-        The population of each layer that was folded into exactly one.
-
-        Returns
-        -------
-        aliases : dict of str to str
-        """
-        found = {}
-        for row in self._graph.rows:
-            try:
-                found[row.name] = self.name_of(row.name)
-            except UnknownNameError:
-                continue
-        return found
-
-    def __missing__(self, layer):
-        return self._groups[self.name_of(layer)]
 
 
 def _check_choice(what, value, choices):
