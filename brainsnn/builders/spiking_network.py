@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 import numpy as np
-from brian2 import Quantity, get_unit, ms, prefs, second
+from brian2 import Quantity, get_unit, ms, prefs
 from brian2.units.fundamentalunits import DIMENSIONLESS
 from tqdm import tqdm
 
@@ -17,9 +17,8 @@ from brainsnn.builders.populations import parameter_names, state_variables
 from brainsnn.builders.recording import Recordings
 from brainsnn.builders.result import Result
 from brainsnn.builders.runtime import TrialNetwork
-from brainsnn.builders.stimulus import drives_of, image_range_check
 from brainsnn.builders.streaming import StreamFolder
-from brainsnn.builders.trials import Trials
+from brainsnn.builders.trial_inputs import make_trials
 from brainsnn.equations import ASN
 from brainsnn.errors import UnknownNameError
 
@@ -358,7 +357,7 @@ class SpikingNetwork:
                 f"run: {', '.join(self._plastic)} learns from image to image, which takes one process, got "
                 f"processes={processes!r}."
             )
-        trials = self._trials(images, duration, seed, spikes, onset, offset, background)
+        trials = make_trials(self, images, duration, seed, spikes, onset, offset, background)
         if stream_to is None:
             self._recordings.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
             return self._run(trials, processes, progress)
@@ -394,79 +393,6 @@ class SpikingNetwork:
         self._recordings.adopt(result, arrays or {}, activations)
         return result
 
-    def _trials(self, images, duration, seed, spikes, onset, offset, background):
-        if images is None and spikes is None:
-            raise ValueError("run: give images or spikes.")
-        images = None if images is None else image_range_check(self.graph, images, self.encoder)
-        if spikes is not None:
-            spikes = self._check_spikes(spikes, images)
-        n_trials = len(images if spikes is None else spikes)
-        if duration is None:
-            if spikes is None:
-                raise ValueError("run: give a duration, such as duration=500*ms.")
-            n_steps = spikes.shape[1]
-        else:
-            n_steps = self._steps("duration", duration)
-        if n_steps == 0:
-            raise ValueError("run: the duration is 0.")
-        trials = Trials(n_trials, n_steps, self.dt, _seed(seed, n_trials), per_trial=self._attended.per_trial(n_trials))
-        on = self._times("onset", onset, n_trials)
-        off = np.full(n_trials, np.inf) if offset is None else self._times("offset", offset, n_trials)
-        shape = self.graph.input.shape
-        try:
-            background = np.broadcast_to(np.asarray(background, dtype=float), shape)
-        except ValueError:
-            raise ValueError(
-                f"run: a background of shape {np.shape(background)} does not fit images of {shape}."
-            ) from None
-        image_range_check(self.graph, background[None], self.encoder)
-        for name, drive in drives_of(self.graph, self._inputs, self._groups, self.encoder).items():
-            group, unit = self._groups[name].name, float(self.neuron.input_unit)
-            trials.shared[name, "background"] = drive(background) * unit
-            if images is not None:
-                trials.per_trial[name, "image"] = lambda k, drive=drive, unit=unit: drive(images[k]) * unit
-            trials.per_trial[name, "t_on"] = lambda k: on[k]
-            trials.per_trial[name, "t_off"] = lambda k: off[k]
-            if self.graph.populations[name].kind == "input":
-                trials.shared[name, "is_replayed"] = np.array([float(spikes is not None)])
-                if spikes is not None:
-                    trials.trains[f"{group}_replay"] = lambda k: spikes[k].reshape(len(spikes[k]), -1)[:n_steps]
-        return trials
-
-    def _check_spikes(self, spikes, images):
-        if self.encoder != "poisson":
-            raise ValueError("run: replayed spikes need input neurons that spike; convert with encoder='poisson'.")
-        spikes = np.asarray(spikes)
-        shape = self.graph.input.shape
-        if spikes.ndim != 5 or spikes.shape[2:] != shape:
-            raise ValueError(
-                f"run: spikes of shape {spikes.shape}; expected (n, n_steps, {', '.join(map(str, shape))})."
-            )
-        if not np.isin(spikes, (-1, 0, 1)).all():
-            raise ValueError("run: replayed spikes must be -1, 0 or 1.")
-        if images is None and self.feedback is not None and self.feedback.mode != "none":
-            raise ValueError("run: the gate compares predictions with pixels; give the images of the spikes, too.")
-        if images is not None and len(images) != len(spikes):
-            raise ValueError(f"run: {len(spikes)} trains of spikes for {len(images)} images.")
-        return spikes
-
-    def _steps(self, what, time):
-        if not isinstance(time, Quantity) or not time.dim == second.dim:
-            raise ValueError(f"run: {what} needs a unit of time, such as {time}*ms.")
-        steps = np.asarray(time) / self.dt
-        if np.any(steps < 0) or np.any(np.abs(steps - np.rint(steps)) > 1e-6):
-            nearest = np.rint(steps).max() * self.dt * 1e3
-            raise ValueError(
-                f"run: {what}={time} is no multiple of the time step {self.dt * 1e3:g} ms; the nearest one is {nearest:g} ms."
-            )
-        return np.rint(steps).astype(int) if np.ndim(steps) else int(np.rint(steps))
-
-    def _times(self, what, time, n_trials):
-        steps = np.asarray(self._steps(what, time))
-        if steps.ndim and len(steps) != n_trials:
-            raise ValueError(f"run: {len(steps)} values of {what} for {n_trials} images.")
-        return np.broadcast_to(steps * self.dt, n_trials)
-
     @contextmanager
     def _preferences(self):
         """Brian2's preferences for this network, put back afterwards."""
@@ -484,18 +410,6 @@ class SpikingNetwork:
         neurons = sum(len(group) for group in self._groups.values())
         what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
         return f"<SpikingNetwork: {what}, {self._backend.name}>"
-
-
-def _seed(seed, n_trials):
-    """An int, or one for each trial."""
-    if np.ndim(seed) == 0:
-        return int(seed)
-    seeds = np.asarray(seed)
-    if seeds.shape != (n_trials,) or seeds.dtype.kind not in "iu" or seeds.min() < 0 or seeds.max() >= 2**32:
-        raise ValueError(
-            f"run: seed={seed!r}; give one whole number, or one of 0 ... 2**32 - 1 for each of the {n_trials} images."
-        )
-    return seeds
 
 
 def _check_choice(what, value, choices):
