@@ -13,9 +13,14 @@ IMAGES = np.random.default_rng(0).random((12, 4, 4))
 
 
 def measure(images, gain, kind, seed):
-    """A little arithmetic; ``MEASURE_LOG`` gets a line for each call, which then takes ``MEASURE_SECONDS``."""
+    """
+    A little arithmetic; ``MEASURE_LOG`` gets a line for each call, which then waits for a file ``MEASURE_GATE``, if there is to
+    be one, and takes ``MEASURE_SECONDS``.
+    """
     with open(os.environ["MEASURE_LOG"], "a") as log:
         log.write(f"{os.getpid()} {gain} {kind} {seed[0]}\n")
+    while not os.path.exists(os.environ.get("MEASURE_GATE", ".")):
+        time.sleep(0.01)
     time.sleep(float(os.environ.get("MEASURE_SECONDS", 0)))
     noise = np.array([np.random.default_rng(s).normal(size=3) for s in seed])
     values = images.sum(axis=(1, 2)) if kind == "sum" else images.max(axis=(1, 2))

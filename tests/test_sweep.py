@@ -381,14 +381,17 @@ def test_a_full_disk(tmp_path, undisturbed, log, small_disk):
     assert len(calls(log)) == N_UNITS - before
 
 
-def test_two_sweeps_into_one_folder_share_the_work(tmp_path, undisturbed, log):
-    both = [start(tmp_path / "sweep", workers) for workers in (1, 2)]
+def test_two_sweeps_into_one_folder_share_the_work(tmp_path, undisturbed, log, monkeypatch):
+    monkeypatch.setenv("MEASURE_GATE", str(tmp_path / "gate"))
+    both = [start(tmp_path / "sweep", workers, seconds=0.1) for workers in (1, 2)]
     with finally_killed(*both):
+        wait_for(lambda: len(calls(log)) == 3, "unit of all three processes")
+        (tmp_path / "gate").touch()
         errors = [process.communicate(timeout=240)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     assert bits(tmp_path / "sweep") == undisturbed
     assert len(calls(log)) == N_UNITS
-    assert len({line.split()[0] for line in calls(log)}) >= 2
+    assert len({line.split()[0] for line in calls(log)}) == 3
     assert not [path for path in (tmp_path / "sweep").rglob("*") if path.suffix in (".part", ".claim")]
 
 
