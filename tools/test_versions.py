@@ -31,7 +31,7 @@ class Setting:
 
 
 SETTINGS = [
-    Setting("oldest", ("3.11",), ("brian2==2.5.4", "numpy==1.26.4")),
+    Setting("oldest", ("3.11",), ("brian2==2.5.4", "numpy==1.26.4", "Cython<3.1")),
     Setting("python-3.11", ("3.11",), ("brian2==2.9.0",)),
     Setting("newest", ("3.14", "3.13", "3.12"), ()),
     Setting("cuda", ("3.12",), (), "cuda,training,studies,test", ("tests/test_devices.py", "tests/test_cuda.py")),
