@@ -291,8 +291,8 @@ class GennCudaBackend(GennBackend):
         Raises
         ------
         RuntimeError
-            As of `GennBackend.run`, and if there is no CUDA or no graphics card.
+            If GeNN, CUDA or the graphics card is not there, and as of `GennBackend.run`.
         """
-        if genn_build.missing_cuda():
-            raise RuntimeError(genn_build.missing_cuda())
+        if self.missing():
+            raise RuntimeError(self.missing())
         return super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
