@@ -7,7 +7,7 @@ as a user calls it. Digits per second are those of the time in which all workers
 of. The rounds alternate. How much more two processes do than one that does nothing but arithmetic tells what the machine,
 with its load, has to give.
 
-    python benchmarks/sweep.py [--images 400] [--rounds 3] [--no-docs]
+    python benchmarks/sweep.py [--images 1000] [--rounds 1] [--no-docs]
 """
 
 import argparse
@@ -23,7 +23,8 @@ from _report import ROOT, environment, publish, table
 
 import brainsnn as bs
 
-M_F, CHUNK, STEPS = [0.1, 0.15, 0.2], 20, 300
+#: A sweep of two minutes: workers take some seconds to start, which a long sweep does not notice.
+M_F, CHUNK, STEPS = [0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.22], 50, 500
 HEADERS = (
     "round",
     "load",
@@ -92,8 +93,8 @@ def main():
     from brainsnn.stimuli import load_digits
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
-    parser.add_argument("--images", type=int, default=400, help="number of digits (400)")
-    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (3)")
+    parser.add_argument("--images", type=int, default=1000, help="number of digits (1000)")
+    parser.add_argument("--rounds", type=int, default=1, help="number of rounds (1)")
     parser.add_argument("--no-docs", action="store_true", help="do not write docs/benchmarks.md")
     arguments = parser.parse_args()
     about = environment(("brainsnn", "Brian2", "numpy", "dask", "distributed", "xarray"))
