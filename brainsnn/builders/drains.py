@@ -64,11 +64,11 @@ STREAMS = """
 STATE = """
             {{
                 Stream& stream = streams[{k}];
-                const size_t width = {width}*sizeof({array}(0, 0));
+                const size_t width = {width}*sizeof({array}((size_t)0, (size_t)0));
                 const long n = {N}[0];
                 stream.begin(first_trial + trial, first/piece);
                 for (long row=0; row<n; row++)
-                    stream.file.write((const char*)&{array}(row, 0), width);
+                    stream.file.write((const char*)&{array}((size_t)row, (size_t)0), width);
                 stream.end((piece - n)*width);
                 {array}.resize(0, {width});
             }}"""
