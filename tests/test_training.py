@@ -260,7 +260,7 @@ def test_shipped_network():
 
 
 def test_card_belongs_to_the_checkpoint():
-    from brainsnn.training.train_digits import weights_hash
+    from brainsnn.training.checkpoints import weights_hash
 
     card = SHIPPED.with_suffix(".md").read_text(encoding="utf-8")
     assert weights_hash(load_model(SHIPPED)) in card

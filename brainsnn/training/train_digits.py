@@ -10,19 +10,17 @@ digits and, unless told otherwise with ``--out``, leaves the shipped files alone
 """
 
 import argparse
-import hashlib
-import os
 import platform
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import numpy as np
 
 from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
+from brainsnn.training.checkpoints import prepare_tensorflow, save, weights_hash, wrapped
 
-__all__ = ["augment", "build_digit_network", "train", "weights_hash", "main"]
+__all__ = ["augment", "build_digit_network", "train", "main"]
 
 #: Relative to the working directory, which should be the root of the repository.
 SHIPPED = Path("weights/digits.keras")
@@ -103,26 +101,6 @@ def build_digit_network(m_f=0.1, dropout=0.0):
     return small_vgg(
         (28, 28, 1), 10, channels=(16, 32), dense=(96,), pooling="average", m_f=m_f, dropout=dropout, name="digits"
     )
-
-
-def weights_hash(model):
-    """
-    SHA-256 over all weights of a model, in order.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Any built model.
-
-    Returns
-    -------
-    digest : str
-        64 hexadecimal digits. The file itself holds the date and differs each time.
-    """
-    digest = hashlib.sha256()
-    for value in model.get_weights():
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()
 
 
 def train(images, labels, epochs, seed=0, m_f=0.1, report=print):
@@ -242,26 +220,11 @@ seed.
 
 **Limits.** Small digits, centred, light on dark, as in MNIST. It is an example, not a reader of handwriting.
 """
-    paragraphs = text.strip().split("\n\n")
-    return "\n\n".join(textwrap.fill(p, 110) if p.startswith("**") else p for p in paragraphs) + "\n"
+    return wrapped(text)
 
 
 def _describe(model):
     return ", ".join(f"`{layer.name}`" for layer in model.layers[1:])
-
-
-def _save_atomically(model, card, out):
-    """Write the checkpoint, then the card, each complete or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.stem}.{os.getpid()}.keras")
-    try:
-        model.save(temporary)
-        os.replace(temporary, out)
-        temporary = out.with_name(f".{out.stem}.{os.getpid()}.md")
-        temporary.write_text(card(), encoding="utf-8")
-        os.replace(temporary, out.with_suffix(".md"))
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _parse(arguments):
@@ -302,14 +265,7 @@ def main(arguments=None):
         On the test digits, between 0 and 1.
     """
     arguments = _parse(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-    except RuntimeError:  # TensorFlow is running already in this process
-        pass
+    prepare_tensorflow(arguments.threads)
     images, labels = load_digits("train")
     test_images, test_labels = load_digits("test")
     if arguments.quick:
@@ -320,7 +276,7 @@ def main(arguments=None):
     duration = time.perf_counter() - start
     accuracy = _accuracy(model, test_images, test_labels)
     accuracies = (_accuracy(model, images, labels), accuracy, len(test_images))
-    _save_atomically(model, lambda: _card(model, arguments, len(images), accuracies, duration), arguments.out)
+    save(model, arguments.out, lambda: _card(model, arguments, len(images), accuracies, duration))
     print(f"accuracy on {len(test_images)} test digits: {100 * accuracy:.2f} %")
     print(
         f"wrote {arguments.out} ({arguments.out.stat().st_size / 1024:.0f} KiB) and {arguments.out.with_suffix('.md')}"

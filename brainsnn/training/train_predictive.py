@@ -13,18 +13,17 @@ it runs, and leaves the shipped files alone.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import platform
 import sys
-import textwrap
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 
 from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
+from brainsnn.training.checkpoints import prepare_tensorflow, weights_hash, wrapped, write_whole
 
 __all__ = ["main"]
 
@@ -135,9 +134,6 @@ def _card(arguments, recipe, model, settings, ann_accuracy, n_train, duration):
     import mlxtend
     import tensorflow as tf
 
-    digest = hashlib.sha256()
-    for value in model.get_weights():
-        digest.update(np.ascontiguousarray(value).tobytes())
     rows = [f"| ANN of the first stage, 1000 test digits | **{100 * ann_accuracy:.2f} %** |"]
     for name, measure in settings["measures"].items():
         if name.startswith("snn"):
@@ -163,7 +159,7 @@ def _card(arguments, recipe, model, settings, ann_accuracy, n_train, duration):
 | parameters | {model.count_params()} |
 | size of the file | {arguments.out.stat().st_size / 1024:.0f} KiB |
 | training | {recipe.ann_epochs} epochs as ANN, {recipe.snn_epochs} as SNN, {duration:.0f} s on two busy processor cores |
-| SHA-256 of the weights | `{digest.hexdigest()}` |
+| SHA-256 of the weights | `{weights_hash(model)}` |
 
 Remade by:
 
@@ -192,30 +188,7 @@ augmented as in `train_digits`.
 
 **Limits.** Small digits, centred, light on dark, as in MNIST. It is an example, not a reader of handwriting.
 """
-    paragraphs = text.strip().split("\n\n")
-    return "\n\n".join(textwrap.fill(p, 110) if p.startswith("**") else p for p in paragraphs) + "\n"
-
-
-def _write(path, write):
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _prepare_tensorflow(threads):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError:  # TensorFlow is running already in this process
-        pass
+    return wrapped(text)
 
 
 def main(arguments=None):
@@ -238,7 +211,7 @@ def main(arguments=None):
     from brainsnn.training.predictive_vgg import predictive_vgg
 
     arguments = _parse(arguments, Recipe)
-    _prepare_tensorflow(arguments.threads)
+    prepare_tensorflow(arguments.threads)
     import keras
 
     recipe = Recipe(**{item.name: getattr(arguments, item.name) for item in fields(Recipe)})
@@ -260,12 +233,12 @@ def main(arguments=None):
     measures = _measure(trainer, test_images, test_labels)
     measures["ann"]["first_stage_accuracy"] = ann_accuracy
     settings = _settings(arguments, recipe, trainer.thresholds, measures)
-    _write(arguments.out, model.save)
+    write_whole(arguments.out, model.save)
     text = json.dumps(settings, indent=1)
-    _write(arguments.out.with_suffix(".json"), lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    write_whole(arguments.out.with_suffix(".json"), lambda path: path.write_text(text + "\n", encoding="utf-8"))
     card = _card(arguments, recipe, model, settings, ann_accuracy, len(images), trainer.seconds)
-    _write(arguments.out.with_suffix(".md"), lambda path: path.write_text(card, encoding="utf-8"))
-    _write(trainer.folder / "log.png", plot_training(trainer.folder / "log.csv").savefig)
+    write_whole(arguments.out.with_suffix(".md"), lambda path: path.write_text(card, encoding="utf-8"))
+    write_whole(trainer.folder / "log.png", plot_training(trainer.folder / "log.csv").savefig)
     for name, measure in measures.items():
         spikes = sum(measure.get("spikes", {}).values())
         print(f"{name}: {100 * measure['accuracy']:.2f} %, {spikes:.0f} spikes per image")

@@ -10,10 +10,8 @@ with ``--out``, leaves the shipped files alone.
 """
 
 import argparse
-import os
 import platform
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -21,7 +19,7 @@ import numpy as np
 
 from brainsnn.stimuli.digits import SPLIT_SEED
 from brainsnn.stimuli.search import DIGIT_CONTRAST, PHOTOGRAPHS, load_search_scenes
-from brainsnn.training.train_digits import weights_hash
+from brainsnn.training.checkpoints import prepare_tensorflow, save, weights_hash, wrapped
 
 __all__ = ["build_search_network", "train", "main"]
 
@@ -173,8 +171,7 @@ seed.
 
 **Limits.** It is meant to stand below ceiling, so that attention has something to improve. It reads these scenes and no others.
 """
-    paragraphs = text.strip().split("\n\n")
-    return "\n\n".join(textwrap.fill(p, 110) if p.startswith("**") else p for p in paragraphs) + "\n"
+    return wrapped(text)
 
 
 def _parse(arguments):
@@ -217,24 +214,16 @@ def main(arguments=None):
         Of the target on test scenes, between 0 and 1.
     """
     arguments = _parse(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
     from brainsnn.analysis.attention_metrics import target_auc
-    from brainsnn.training.train_digits import _save_atomically
 
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-    except RuntimeError:  # TensorFlow is running already in this process
-        pass
+    prepare_tensorflow(arguments.threads)
     print(f"training for {arguments.epochs} epochs of {arguments.scenes} scenes")
     start = time.perf_counter()
     model = train(arguments.epochs, arguments.scenes, arguments.seed, report=lambda line: print(line, flush=True))
     duration = time.perf_counter() - start
     scenes = load_search_scenes(arguments.n_test, "test")
     auc = target_auc(model.predict(scenes.images, batch_size=200, verbose=0), scenes.targets, scenes.labels)
-    _save_atomically(model, lambda: _card(model, arguments, auc, duration), arguments.out)
+    save(model, arguments.out, lambda: _card(model, arguments, auc, duration))
     print(f"AUC of the target on {len(scenes)} test scenes: {auc:.3f}")
     print(
         f"wrote {arguments.out} ({arguments.out.stat().st_size / 1024:.0f} KiB) and {arguments.out.with_suffix('.md')}"
