@@ -19,3 +19,22 @@ def small_disk(tmp_path):
         pytest.skip(f"a small disk can only be mounted by root: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """File with a line for each call of the swept function of `sweep_example`."""
+    path = tmp_path / "log"
+    path.touch()
+    monkeypatch.setenv("MEASURE_LOG", str(path))
+    return path
+
+
+@pytest.fixture
+def undisturbed(tmp_path, log):
+    """What `sweep_example` gives when nothing happens."""
+    import sweep_example
+
+    sweep_example.run(tmp_path / "undisturbed", workers=1).close()
+    log.write_text("")
+    return sweep_example.bits(tmp_path / "undisturbed")

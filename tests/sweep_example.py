@@ -1,12 +1,19 @@
 """A sweep in a process of its own, for the tests that kill it: ``python sweep_example.py FOLDER WORKERS [ADDRESS]``."""
 
+import contextlib
 import os
+import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 import brainsnn as bs
+
+ROOT = Path(__file__).resolve().parent.parent
+N_UNITS = 18
 
 PARAMETERS = {"gain": [0.5, 1.0, 2.0], "kind": ["sum", "peak"]}
 IMAGES = np.random.default_rng(0).random((12, 4, 4))
@@ -28,10 +35,51 @@ def measure(images, gain, kind, seed):
 
 
 def run(folder, **options):
-    """The sweep, in 18 units."""
+    """The sweep, in `N_UNITS` units."""
     return bs.sweep(
         measure, PARAMETERS, IMAGES, folder=folder, chunk=4, seed=3, dims={"noise": "draw"}, progress=False, **options
     )
+
+
+def calls(log):
+    """A line for each call of `measure`, which starts with the number of its process."""
+    return log.read_text().splitlines()
+
+
+def bits(folder):
+    """All that a data set holds, as bytes; the file itself also tells when it was made."""
+    import xarray as xr
+
+    with xr.open_dataset(folder / "dataset.nc", engine="h5netcdf") as data:
+        found = {name: (v.dims, v.dtype, v.values.tobytes(), v.attrs) for name, v in data.variables.items()}
+        return found, data.attrs
+
+
+def start(folder, workers, *arguments, seconds=0.3):
+    """The sweep in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "MEASURE_SECONDS": str(seconds)}
+    command = [sys.executable, __file__, str(folder), str(workers), *arguments]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+@contextlib.contextmanager
+def finally_killed(*processes):
+    """Leave none of some processes, nor what they started, behind."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def wait_for(condition, what, seconds=120):
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} after {seconds} s"
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import traceback
 import uuid
 
 import cloudpickle
+import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 
 from brainsnn.sweeps.content import owner_of
@@ -54,9 +55,9 @@ def run_on_dask(job, units, workers=None, cluster=None):
     job, units
         See `run_here`.
     workers : int, optional
-        Number of processes on this machine.
+        Number of processes on this machine, or in jobs of SLURM.
     cluster : optional
-        Address of a scheduler, a cluster, or a client of it, in place of ``workers``.
+        ``"slurm"``; or in place of ``workers`` the address of a scheduler, a cluster, or a client of it.
 
     Yields
     ------
@@ -100,18 +101,40 @@ def run_on_dask(job, units, workers=None, cluster=None):
 def _client(workers, cluster):
     if isinstance(cluster, Client):
         yield cluster
-    elif cluster is not None:
-        with Client(cluster) as client:
-            yield client
+        return
+    if cluster is None:
+        own = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        )
+    elif cluster == "slurm":
+        own = _slurm(workers)
     else:
-        with (
-            LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0,
-                silence_logs=logging.CRITICAL,
-            ) as local,
-            Client(local) as client,
-        ):  # fmt: skip
-            yield client
+        own = contextlib.nullcontext(cluster)
+    with own as there, Client(there) as client:
+        yield client
+
+
+def _slurm(workers):
+    """Jobs of SLURM as dask's configuration describes them, each replaced by another one when it ends too early."""
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise ImportError("cluster='slurm' needs dask-jobqueue: pip install 'brainsnn[cluster]'") from error
+    for name, example in (("cores", "1"), ("memory", "4GB")):
+        if dask.config.get(f"jobqueue.slurm.{name}", None) is None:
+            raise ValueError(
+                f"sweep: cluster='slurm', but dask's configuration does not tell {name!r} of a job; set jobqueue: slurm: "
+                f"{name}: {example} in ~/.config/dask/jobqueue.yaml, or DASK_JOBQUEUE__SLURM__{name.upper()}={example}."
+            )
+    # A process computes one unit at a time, whatever number of threads dask gives it.
+    processes = dask.config.get("jobqueue.slurm.processes", None) or dask.config.get("jobqueue.slurm.cores")
+    cluster = SLURMCluster(processes=processes)
+    cluster.adapt(minimum=workers, maximum=workers)
+    return cluster
 
 
 def _pack(job):

@@ -67,8 +67,8 @@ def sweep(
     workers : int, optional
         Number of processes, one for each core by default. With 1, everything is computed in this process.
     cluster : optional
-        In place of ``workers``: the address of a dask scheduler, a cluster object such as dask-jobqueue's ``SLURMCluster``, or a
-        `distributed.Client`.
+        ``"slurm"``: ``workers`` processes in jobs of SLURM, described in dask's configuration; or in place of ``workers`` the
+        address of a dask scheduler, a cluster object of dask-jobqueue or another package, or a `distributed.Client`.
     progress : bool
         Whether to show a progress bar with an estimate of the time left.
 
@@ -98,10 +98,7 @@ def sweep(
     from brainsnn.sweeps.dataset import Layout, assemble, open_dataset
 
     grid = _Grid(function, parameters, images, chunk, constants, seed)
-    if workers is None:
-        workers = len(os.sched_getaffinity(0))
-    if workers != int(workers) or workers < 1:
-        raise ValueError(f"sweep: workers={workers!r} must be a whole number, 1 or greater.")
+    workers = _checked_workers(workers, cluster)
     layout = Layout(grid.parameters, grid.n_images, dims, coords)
     folder = Path(folder).absolute()
     name = _name_of(function)
@@ -119,6 +116,22 @@ def sweep(
     job, store = Job(str(folder), function, grid.constants), UnitStore(folder)
     _compute_all(grid, job, store, layout, workers, cluster, progress)
     return assemble(path, grid, store, layout, {"function": name, "content": content})
+
+
+def _checked_workers(workers, cluster):
+    if isinstance(cluster, str) and cluster != "slurm" and "://" not in cluster:
+        raise ValueError(
+            f"sweep: cluster={cluster!r} must be 'slurm' or the address of a dask scheduler, such as 'tcp://10.0.0.1:8786'."
+        )
+    if workers is None:
+        if cluster == "slurm":
+            raise ValueError(
+                "sweep: cluster='slurm' needs workers, the number of processes that jobs are submitted for."
+            )
+        workers = len(os.sched_getaffinity(0))
+    if workers != int(workers) or workers < 1:
+        raise ValueError(f"sweep: workers={workers!r} must be a whole number, 1 or greater.")
+    return int(workers)
 
 
 class _Grid:

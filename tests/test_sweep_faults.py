@@ -1,0 +1,113 @@
+"""Sweeps on real dask workers, and what happens when they, their client, or the disk fail."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("xarray", reason="sweeps need xarray")
+pytest.importorskip("distributed", reason="sweeps need dask.distributed")
+import sweep_example
+from sweep_example import N_UNITS, ROOT, bits, calls, finally_killed, start, wait_for
+
+
+def test_dask_workers_compute_the_same(tmp_path, undisturbed, log):
+    sweep_example.run(tmp_path / "sweep", workers=2)
+    assert bits(tmp_path / "sweep") == undisturbed
+    assert len(calls(log)) == N_UNITS and len({line.split()[0] for line in calls(log)}) == 2
+
+
+def test_a_worker_killed_in_the_middle(tmp_path, undisturbed, log):
+    process = start(tmp_path / "sweep", 2)
+    with finally_killed(process):
+        wait_for(lambda: len(calls(log)) >= 4, "unit")
+        victim = int(calls(log)[-1].split()[0])
+        os.kill(victim, signal.SIGKILL)
+        errors = process.communicate(timeout=180)[1]
+    assert process.returncode == 0, errors
+    assert bits(tmp_path / "sweep") == undisturbed
+    pids = {int(line.split()[0]) for line in calls(log)}
+    assert len(pids) == 3  # one took the place of the victim
+    assert len(calls(log)) <= N_UNITS + 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_client_killed_and_restarted(tmp_path, undisturbed, log, workers):
+    process = start(tmp_path / "sweep", workers)
+    with finally_killed(process):
+        wait_for(lambda: len(calls(log)) >= 6, "unit")
+        process.kill()
+        process.wait()
+        assert not (tmp_path / "sweep" / "dataset.nc").exists()
+    sweep_example.run(tmp_path / "sweep", workers=workers)
+    assert bits(tmp_path / "sweep") == undisturbed
+    assert len(calls(log)) <= N_UNITS + workers  # no more than the units in flight twice
+
+
+def test_a_full_disk(tmp_path, undisturbed, log, small_disk):
+    sweep, filling = small_disk / "sweep", small_disk / "filling"
+    process = start(sweep, 2, seconds=0.2)
+    with finally_killed(process):
+        wait_for(lambda: len(calls(log)) >= 4, "unit")
+        with contextlib.suppress(OSError), open(filling, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        errors = process.communicate(timeout=180)[1]
+    assert process.returncode != 0 and "no room left" in errors and "are kept" in errors
+    assert not list(sweep.glob("*.nc")) and not list((sweep / "units").glob("*.part"))
+    before = len(list((sweep / "units").glob("*.npz")))
+    assert 0 < before < N_UNITS
+    filling.unlink()
+    log.write_text("")
+    sweep_example.run(sweep, workers=2).close()
+    assert bits(sweep) == undisturbed
+    assert len(calls(log)) == N_UNITS - before
+
+
+def test_two_sweeps_into_one_folder_share_the_work(tmp_path, undisturbed, log, monkeypatch):
+    monkeypatch.setenv("MEASURE_GATE", str(tmp_path / "gate"))
+    both = [start(tmp_path / "sweep", workers, seconds=0.1) for workers in (1, 2)]
+    with finally_killed(*both):
+        wait_for(lambda: len(calls(log)) == 3, "unit of all three processes")
+        (tmp_path / "gate").touch()
+        errors = [process.communicate(timeout=240)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert bits(tmp_path / "sweep") == undisturbed
+    assert len(calls(log)) == N_UNITS
+    assert len({line.split()[0] for line in calls(log)}) == 3
+    assert not [path for path in (tmp_path / "sweep").rglob("*") if path.suffix in (".part", ".claim")]
+
+
+def test_a_scheduler_elsewhere_needs_none_of_our_modules(tmp_path, undisturbed, log):
+    """A scheduler and a worker started by hand, which do not find the module of the swept function."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    file = tmp_path / "scheduler.json"
+
+    def spawn(*command):
+        return subprocess.Popen([sys.executable, "-m", *command, "--scheduler-file", str(file)], cwd=tmp_path,
+                                env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
+
+    scheduler = spawn("distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard")
+    worker = spawn("distributed.cli.dask_worker", "--nthreads", "2", "--no-dashboard")
+    with finally_killed(scheduler, worker):
+        wait_for(file.exists, "scheduler")
+        from distributed import Client
+
+        with Client(scheduler_file=str(file)) as client:
+            sweep_example.run(tmp_path / "sweep", cluster=client.scheduler.address)
+            sweep_example.run(tmp_path / "again", cluster=client)
+    for name in ("sweep", "again"):
+        assert bits(tmp_path / name) == undisturbed
+
+
+def test_a_cluster_object(tmp_path, undisturbed, log):
+    """What dask-jobqueue's clusters are to a client: an object that knows its scheduler."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0", memory_limit=0) as cluster:
+        sweep_example.run(tmp_path / "sweep", cluster=cluster)
+    assert bits(tmp_path / "sweep") == undisturbed
+    assert len(calls(log)) == N_UNITS
