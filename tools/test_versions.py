@@ -89,11 +89,12 @@ def run(setting, arguments):
     log = FOLDER / f"{setting.name}.log"
     command = [executable, "-m", "pytest", "-q", "-rs", "-n", "2", "--dist", "loadfile", *setting.tests, *arguments]
     settings = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-    with open(log, "w") as file:
-        tests = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, text=True)
-        for line in tests.stdout:
-            print(line, end="", flush=True)
-            file.write(line)
+    with open(log, "wb") as file:
+        tests = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE)
+        for piece in iter(lambda: tests.stdout.read1(), b""):  # by pieces, as each dot is a test
+            sys.stdout.buffer.write(piece)
+            sys.stdout.flush()
+            file.write(piece)
         tests.wait()
     return (setting.name, *versions(executable), log.read_text().strip().splitlines()[-1]), tests.returncode == 0
 
