@@ -1,17 +1,20 @@
 """
 Does a second local worker pay? A sweep of the shipped digit network with one worker and with two.
 
-Each sweep computes the same grid of precisions x digits into a folder of its own: with one worker in this process, where the
-network is converted already, with two in dask workers, which start, convert it each, and stop. Seconds are those of the sweep
-as a user calls it. Digits per second are those of the time in which all workers compute, which is what a long sweep is made
-of. The rounds alternate. How much more two processes do than one that does nothing but arithmetic tells what the machine,
-with its load, has to give.
+Each sweep computes the same grid of precisions x digits into a folder of its own, called by a process of its own, in which
+nothing is converted yet; the program of the network is compiled already. One worker computes in that process; two are dask
+workers, which start, import Brian2, convert the network each, and stop. Seconds are those of the sweep as a user calls it.
+Digits per second are those of the time in which all workers compute, which is what a long sweep is made of. How much more two
+processes do than one that does nothing but arithmetic tells what the machine, with its load, has to give.
 
     python benchmarks/sweep.py [--images 1000] [--rounds 1] [--no-docs]
 """
 
 import argparse
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from functools import lru_cache
@@ -23,8 +26,8 @@ from _report import ROOT, environment, publish, table
 
 import brainsnn as bs
 
-#: A sweep of two minutes: workers take some seconds to start, which a long sweep does not notice.
-M_F, CHUNK, STEPS = [0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.22], 50, 500
+#: A sweep of three minutes: workers take some seconds to start, which a long sweep does not notice.
+M_F, CHUNK, STEPS = [round(0.05 + 0.01 * k, 2) for k in range(16)], 50, 500
 HEADERS = (
     "round",
     "load",
@@ -55,21 +58,38 @@ def classify(images, m_f, graph, stamps):
     return {"decision": result.output[:, -1].argmax(axis=1), "n_spikes": sum(result.spike_counts.values())}
 
 
-def timed_sweep(graph, images, parent, **options):
-    """Data set, seconds of all of it, and images per second once every worker has finished its first unit."""
+def digits(n):
+    """The shipped network and the first n test digits."""
+    from brainsnn.stimuli import load_digits
+
+    return bs.read_keras(bs.load_model(ROOT / "weights" / "digits.keras")), load_digits("test")[0][:n]
+
+
+def timed_sweep(n_images, workers, parent):
+    """Seconds of a sweep, and digits per second while all workers were at work; prints them as JSON."""
+    graph, images = digits(n_images)
     stamps = Path(tempfile.mkstemp(dir=parent)[1])
+    folder = tempfile.mkdtemp(dir=parent)
     start = time.perf_counter()
-    data = bs.sweep(
-        classify, {"m_f": M_F}, images, folder=tempfile.mkdtemp(dir=parent), chunk=CHUNK, progress=False,
-        constants={"graph": graph, "stamps": str(stamps)}, **options,
+    bs.sweep(
+        classify, {"m_f": M_F}, images, folder=folder, chunk=CHUNK, progress=False, workers=workers,
+        constants={"graph": graph, "stamps": str(stamps)},
     )  # fmt: skip
     seconds = time.perf_counter() - start
     rows = [(pid, float(when), int(n)) for pid, when, n in map(str.split, stamps.read_text().splitlines())]
-    begin = max(min(when for pid, when, _ in rows if pid == one) for one in {pid for pid, _, _ in rows})
-    # Until the last worker but one has nothing left, so that all of them work.
-    end = min(max(when for pid, when, _ in rows if pid == one) for one in {pid for pid, _, _ in rows})
+    pids = {pid for pid, _, _ in rows}
+    # From when every worker has finished its first unit until one of them has nothing left.
+    begin = max(min(when for pid, when, _ in rows if pid == one) for one in pids)
+    end = min(max(when for pid, when, _ in rows if pid == one) for one in pids)
     done = sum(n for _, when, n in rows if begin < when <= end)
-    return data, seconds, done / (end - begin)
+    print(json.dumps({"folder": folder, "seconds": seconds, "rate": done / (end - begin)}))
+
+
+def in_process(n_images, workers, parent):
+    """`timed_sweep` in a new process."""
+    job = json.dumps([n_images, workers, parent])
+    output = subprocess.run([sys.executable, __file__, "--job", job], check=True, capture_output=True, text=True).stdout
+    return json.loads(output.splitlines()[-1])
 
 
 def arithmetic(_):
@@ -90,36 +110,39 @@ def two_at_once():
 
 
 def main():
-    from brainsnn.stimuli import load_digits
+    import xarray as xr
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--images", type=int, default=1000, help="number of digits (1000)")
     parser.add_argument("--rounds", type=int, default=1, help="number of rounds (1)")
     parser.add_argument("--no-docs", action="store_true", help="do not write docs/benchmarks.md")
+    parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.job:
+        return timed_sweep(*json.loads(arguments.job))
     about = environment(("brainsnn", "Brian2", "numpy", "dask", "distributed", "xarray"))
-    graph = bs.read_keras(bs.load_model(ROOT / "weights" / "digits.keras"))
-    images = load_digits("test")[0][: arguments.images]
+    graph, images = digits(arguments.images)
     network(graph).run(images[:1], duration=1 * bs.ms)  # compiles
-    rows, ratios, results = [], {"whole": [], "steady": []}, []
+    rows, whole, steady, results = [], [], [], []
     with tempfile.TemporaryDirectory(prefix="brainsnn_sweep_") as parent:
         for k in range(arguments.rounds):
-            found, load = {}, os.getloadavg()[0]
-            for n in (1, 2):
-                found[n] = timed_sweep(graph, images, parent, workers=n)
-            rows.append((k + 1, f"{load:.1f}", *(f"{found[n][1]:.1f}" for n in (1, 2)), f"{found[1][1] / found[2][1]:.2f}",
-                         *(f"{found[n][2]:.1f}" for n in (1, 2)), f"{found[2][2] / found[1][2]:.2f}"))  # fmt: skip
-            results += [found[1][0], found[2][0]]
-            ratios["whole"].append(found[1][1] / found[2][1])
-            ratios["steady"].append(found[2][2] / found[1][2])
-        equal = all(data.drop_attrs().identical(results[0].drop_attrs()) for data in results)
+            load = os.getloadavg()[0]
+            one, two = (in_process(len(images), workers, parent) for workers in (1, 2))
+            whole.append(one["seconds"] / two["seconds"])
+            steady.append(two["rate"] / one["rate"])
+            rows.append((k + 1, f"{load:.1f}", f"{one['seconds']:.1f}", f"{two['seconds']:.1f}", f"{whole[-1]:.2f}",
+                         f"{one['rate']:.1f}", f"{two['rate']:.1f}", f"{steady[-1]:.2f}"))  # fmt: skip
+            results += [
+                xr.open_dataset(Path(found["folder"]) / "dataset.nc").load().drop_attrs() for found in (one, two)
+            ]
+        equal = all(data.identical(results[0]) for data in results)
     blocks = [
         "\n".join(f"- {line}" for line in about),
         f"{len(M_F)} precisions x {len(images)} digits of {STEPS} steps, in units of {CHUNK} digits. All data sets "
         f"{'are equal' if equal else 'DIFFER'}, value by value.",
         table(HEADERS, rows),
-        f"Median ratio: {np.median(ratios['whole']):.2f} for the whole sweep, {np.median(ratios['steady']):.2f} with all "
-        f"workers at work. Two processes with nothing but arithmetic: {two_at_once():.2f}.",
+        f"Median ratio: {np.median(whole):.2f} for the whole sweep, {np.median(steady):.2f} with all workers at work. "
+        f"Two processes with nothing but arithmetic: {two_at_once():.2f}.",
     ]
     publish("sweep", "Two local workers against one", "python benchmarks/sweep.py", blocks, not arguments.no_docs)
 
