@@ -121,8 +121,8 @@ class Study:
     Notes
     -----
     The folder gets ``<figure>.png`` and ``<figure>.svg``, ``<table>.csv``, and at last ``record.json`` with versions,
-    parameters, seed, headline numbers and duration: a folder with a record holds a finished study. Data sets of sweeps stay in it
-    or in subfolders; units of work are there only until the study is finished.
+    parameters, seed, headline numbers and duration: a folder with a record holds a finished study. Data sets of sweeps
+    stay in it or in subfolders; units of work are there only until the study is finished.
     """
 
     def __init__(self, name, description, quick, full, argv=None, devices=DEVICES, sweeps=False):

@@ -81,10 +81,10 @@ def measure(images, labels, network, checkpoints, device, seed):
     Returns
     -------
     measures : dict
-        For each image ``correct``, spikes of each part, and with feedback ``error`` (squared error of the last prediction),
-        ``blocked`` (share of the image's intensity that is blocked at each step), ``latency`` (mean step of blocking by pixel
-        value), ``never`` (share of these pixels never blocked); with contrast ``largest`` (brightest open pixel at each step).
-        NaN where a network has no such thing.
+        For each image ``correct``, spikes of each part, and with feedback ``error`` (squared error of the last
+        prediction), ``blocked`` (share of the image's intensity that is blocked at each step), ``latency`` (mean step
+        of blocking by pixel value), ``never`` (share of these pixels never blocked); with contrast ``largest``
+        (brightest open pixel at each step). NaN where a network has no such thing.
     """
     # One neuron's copy of the largest value still open tells of the contrast.
     record = {"input": {"largest": [0]}} if network.contrast else None

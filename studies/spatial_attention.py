@@ -147,7 +147,7 @@ def behaviour(images, cues, invalid_cues, targets, condition, graph, m_f, device
 
 
 def compute(study, scenes, conditions, name):
-    """The behaviour in all scenes as a data set of the study: the values of each condition, in the order of the conditions."""
+    """The behaviour in all scenes, a data set of the study: the values of each condition, in the order given."""
     parameters = study.parameters
     images = {key: getattr(scenes, key) for key in ("images", "cues", "invalid_cues", "targets")}
     coords = {key: ("condition", [getattr(c, key) for c in conditions]) for key in Condition._fields}
@@ -185,7 +185,7 @@ def conditions_of(strengths):
 
 
 def test_conditions(study, strengths):
-    """Behaviour in the second half of the scenes, for neutral, valid and invalid cues: name of the condition -> values."""
+    """Behaviour in the second half of the scenes: name of the condition, neutral, valid or invalid -> values."""
     conditions = conditions_of(strengths)
     found = compute(study, study.test, conditions, "conditions")
     return {condition.name: values for condition, values in zip(conditions, found)}
