@@ -31,6 +31,8 @@ __all__ = ["ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
 #: Top folder of the repository.
 ROOT = Path(__file__).resolve().parent.parent
 DEVICES = ("cpp_standalone", "runtime", "genn", "genn_cuda")
+#: What `brainsnn.sweep` calls the file of a data set.
+DATASET = "dataset.nc"
 PACKAGES = ("numpy", "scipy", "matplotlib", "pandas", "brian2", "tensorflow", "tensorflow-cpu", "keras", "mlxtend")
 
 
@@ -119,7 +121,8 @@ class Study:
     Notes
     -----
     The folder gets ``<figure>.png`` and ``<figure>.svg``, ``<table>.csv``, and at last ``record.json`` with versions,
-    parameters, seed, headline numbers and duration: a folder with a record holds a finished study.
+    parameters, seed, headline numbers and duration: a folder with a record holds a finished study. Data sets of sweeps
+    stay in it or in subfolders; units of work are there only until the study is finished.
     """
 
     def __init__(self, name, description, quick, full, argv=None, devices=DEVICES, sweeps=False):
@@ -140,24 +143,27 @@ class Study:
             parser.error(f"argument --out: {self.folder} cannot be made: {error.strerror}")
         self.headline, self.files = {}, []
         self._began = time.monotonic()
-        self._has_units = False
+        self._with_units = set()
 
     def __enter__(self):
         # Without a record the folder says of itself that it is not finished.
-        if (self.folder / "record.json").exists():
-            (self.folder / "record.json").unlink()
-            (self.folder / "dataset.nc").unlink(missing_ok=True)
+        record = self.folder / "record.json"
+        if record.exists():
+            datasets = _datasets_of(record)
+            record.unlink()
+            for name in datasets:
+                (self.folder / name).unlink(missing_ok=True)
         return self
 
     def __exit__(self, kind, error, traceback):
         plt.close("all")
         if kind is not None:
-            if self._has_units:
+            if self._with_units:
                 print(f"{self.name}: interrupted; the same command goes on where it stopped.", file=sys.stderr)
             return
         self._write_record()
-        if self._has_units:
-            rmtree(self.folder / "units", ignore_errors=True)
+        for folder in self._with_units:
+            rmtree(folder / "units", ignore_errors=True)
         print(f"figures and tables: {self.folder}")
 
     def progress(self, items, unit="run"):
@@ -197,27 +203,36 @@ class Study:
         --------
         brainsnn.sweeps.content_key : what counts.
         """
-        self._has_units = True
+        self._with_units.add(self.folder)
         weights = sorted((ROOT / "weights").glob("*.keras")) + sorted((ROOT / "weights").glob("*.json"))
         key = content_key(function, arguments, self.device, self.seed, weights)
         return UnitStore(self.folder).get(key, function, *arguments)
 
-    def sweep(self, function, parameters, images=None, **options):
+    def sweep(self, function, parameters, images=None, name="", **options):
         """
         Compute a grid of parameters x images; see `brainsnn.sweep` for all arguments.
+
+        Parameters
+        ----------
+        function, parameters, images, **options
+            Of `brainsnn.sweep`. The study gives the folder, the cluster and the seed.
+        name : str, optional
+            Subfolder of a study with several data sets.
 
         Returns
         -------
         dataset : `xarray.Dataset`
-            Kept as ``dataset.nc`` in the study's folder.
+            Kept as ``dataset.nc`` in the study's folder, or in its subfolder.
         """
-        self._has_units = True
-        self.files.append("dataset.nc")
+        folder = self.folder / name
+        self._with_units.add(folder)
+        self.files.append((Path(name) / DATASET).as_posix())
         return bs.sweep(
             function,
             parameters,
             images,
-            folder=self.folder,
+            folder=folder,
+            seed=self.seed,
             cluster=self.cluster,
             progress=sys.stderr.isatty(),
             **options,
@@ -293,6 +308,14 @@ class Study:
             file.write((json.dumps(record, indent=2, default=float) + "\n").encode())
 
 
+def _datasets_of(record):
+    """The data sets that a finished study lists among its files; none where the record is not a study's."""
+    try:
+        return [name for name in json.loads(record.read_text())["files"] if Path(name).name == DATASET]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
 def _parser(name, description, quick, devices, sweeps):
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=description.strip().splitlines()[0])
     size = parser.add_mutually_exclusive_group()
@@ -301,7 +324,7 @@ def _parser(name, description, quick, devices, sweeps):
     parser.add_argument("--device", choices=devices, default=devices[0], help=f"Brian2 device ({devices[0]})")
     parser.add_argument("--seed", type=_seed, default=0, help="seed of all random numbers (0)")
     if sweeps:
-        parser.add_argument("--cluster", help="address of a dask scheduler (processes of this machine)")
+        parser.add_argument("--cluster", help="slurm, or the address of a dask scheduler (processes of this machine)")
     parser.add_argument("--out", help=f"folder for figures and tables (results/{name})")
     for key, value in quick.items():
         several = isinstance(value, (list, tuple))

@@ -118,23 +118,23 @@ def plot_trade_off(table, ann_accuracy, duration_ms):
 
 
 def main(argv=None):
-    with Study("precision", __doc__, QUICK, FULL, argv, sweeps=True) as study:
-        p = study.parameters
-        images, labels = load_digits("test")
-        if p.n_images > len(images):
-            study.error(f"argument --n-images: {p.n_images}, but there are {len(images)} test digits")
-        images, labels = images[: p.n_images], labels[: p.n_images]
+    study = Study("precision", __doc__, QUICK, FULL, argv, sweeps=True)
+    p, (images, labels) = study.parameters, load_digits("test")
+    if p.n_images > len(images):
+        study.error(f"argument --n-images: {p.n_images}, but there are {len(images)} test digits")
+    images, labels, precisions = images[: p.n_images], labels[: p.n_images], sorted(set(p.m_f))
+    with study:
         model = digits_model()
         ann_decisions = model.predict(images, verbose=0).argmax(axis=1)
         ann_accuracy = float((ann_decisions == labels).mean())
         data = study.sweep(
-            measure, {"m_f": sorted(p.m_f)}, {"images": images, "labels": labels, "ann_decisions": ann_decisions},
+            measure, {"m_f": precisions}, {"images": images, "labels": labels, "ann_decisions": ann_decisions},
             constants={
-                "graph": bs.read_keras(model), "device": study.device, "duration_ms": p.duration_ms, "seed": study.seed,
+                "graph": bs.read_keras(model), "device": study.device, "duration_ms": p.duration_ms,
             },
             dims={"correct": "time"}, coords={"time": np.arange(p.duration_ms)}, chunk=50, workers=p.processes,
         )  # fmt: skip
-        units = {m_f: unit_of(data, m_f) for m_f in sorted(p.m_f)}
+        units = {m_f: unit_of(data, m_f) for m_f in precisions}
         table = study.table([summary_row(m_f, unit, p.n_images) for m_f, unit in units.items()])
         study.table(
             [

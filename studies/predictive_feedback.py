@@ -1,6 +1,7 @@
 """What does a network save when it predicts its own input and blocks what it predicts right, and what does it cost?"""
 
 import io
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,8 +12,8 @@ from brainsnn.analysis import PALETTE, style
 from brainsnn.feedback import read_settings
 from brainsnn.stimuli import load_digits
 
-QUICK = {"n_images": 60, "epsilons": [0.1, 0.2], "chunk": 60}
-FULL = {"n_images": 1000, "epsilons": [0.05, 0.1, 0.15, 0.2], "chunk": 100}
+QUICK = {"n_images": 60, "epsilons": [0.1, 0.2], "chunk": 60, "processes": 2}
+FULL = {"n_images": 1000, "epsilons": [0.05, 0.1, 0.15, 0.2], "chunk": 100, "processes": 2}
 
 MODES = ("sticky", "dynamic", "graded")
 #: Epsilon at which the feedback network was trained, and which is compared with the plain network.
@@ -22,27 +23,48 @@ PARTS = ("input", "forward", "feedback", "classifier")
 OBJECTIVES = (("prediction", "none", False), ("blocking", "sticky", False), ("contrast", "sticky", True))
 #: Pixel values between which latencies are averaged.
 VALUE_BINS = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.01])
+N_BINS = len(VALUE_BINS) - 1
 N_SHOWN = 5
 SHORTER_TRIALS = (20, 30)
 
 
-@bs.once
-def network(variant, device, mode=None, contrast=False, record=None):
-    """The shipped network of a variant, with a gate if a mode is given."""
+class Network(NamedTuple):
+    """One of the networks that are compared: a trained variant, its gate, and the steps of a trial (all if None)."""
+
+    name: str
+    variant: str
+    mode: str | None = None
+    epsilon: float = np.nan
+    contrast: bool = False
+    n_steps: int | None = None
+
+    def __str__(self):
+        return self.name if np.isnan(self.epsilon) else f"{self.name} {self.epsilon:g}"
+
+
+def load_checkpoint(variant):
+    """The shipped network of a variant and how it runs, as plain values that need no TensorFlow."""
     path = ROOT / "weights" / f"digits_{variant}_if.keras"
     settings = read_settings(path)
+    names = ("leak", "thresholds", "squash", "squash_step", "steps")
+    return {"graph": bs.read_keras(bs.load_model(path)), **{name: settings[name] for name in names}}
+
+
+@bs.once
+def spiking_network(checkpoint, device, mode=None, contrast=False, record=None):
+    """The network of a checkpoint, with a gate if a mode is given."""
     feedback = None
     if mode is not None:
         feedback = bs.PredictiveGate(
             mode=mode,
             epsilon=EPSILON,
-            squash=settings["squash"],
-            squash_step=settings["squash_step"],
+            squash=checkpoint["squash"],
+            squash_step=checkpoint["squash_step"],
             contrast=contrast,
         )
     return bs.convert(
-        bs.load_model(path), neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], feedback=feedback,
-        device=device, record=record,
+        checkpoint["graph"], neuron=bs.IF(leak=checkpoint["leak"]), thresholds=checkpoint["thresholds"],
+        feedback=feedback, device=device, record=record,
     )  # fmt: skip
 
 
@@ -52,38 +74,35 @@ def part_of(layer):
     return next((part for start, part in kinds.items() if layer.startswith(start)), "feedback")
 
 
-def measure(snn, images, labels, seed, chunk, n_steps):
+def measure(images, labels, network, checkpoints, device, seed):
     """
-    Run a network on images, some at a time.
+    Run images through one of the networks.
 
     Returns
     -------
     measures : dict
-        ``accuracy`` (share), ``correct`` over time (n_steps,), spikes per image of each part, and with feedback ``error``
-        (squared error of the last prediction per image), ``blocked`` (share of the image's intensity that is blocked at each
-        step), ``latency`` (mean step of blocking by pixel value), ``never`` (share of these pixels never blocked).
+        For each image ``correct``, spikes of each part, and with feedback ``error`` (squared error of the last
+        prediction), ``blocked`` (share of the image's intensity that is blocked at each step), ``latency`` (mean step
+        of blocking by pixel value), ``never`` (share of these pixels never blocked); with contrast ``largest``
+        (brightest open pixel at each step). NaN where a network has no such thing.
     """
-    parts, collected = dict.fromkeys(PARTS, 0.0), []
-    for first in range(0, len(images), chunk):
-        batch = images[first : first + chunk].astype(float)
-        result = snn.run(batch, duration=n_steps * bs.ms, seed=seed + first)
-        for layer, counts in result.spike_counts.items():
-            parts[part_of(layer)] += float(counts.sum())
-        found = {"correct": (result.output.argmax(-1) == labels[first : first + chunk, None]).astype(float)}
-        if snn.feedback is not None:
-            found |= gate_measures(result, batch)
-            if snn.feedback.contrast:
-                found["largest"] = result.states["input"]["largest"][..., 0]
-        collected.append(found)
-    measures = {part: count / len(images) for part, count in parts.items()}
-    measures["total"] = sum(measures.values())
-    for name in collected[0]:
-        values = np.concatenate([found[name] for found in collected])
-        # Where no pixel was ever blocked there is no latency.
-        known = np.isfinite(values)
-        total = np.where(known, values, 0).sum(axis=0)
-        measures[name] = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
-    return measures | {"accuracy": measures["correct"][-1]}
+    # One neuron's copy of the largest value still open tells of the contrast.
+    record = {"input": {"largest": [0]}} if network.contrast else None
+    snn = spiking_network(checkpoints[network.variant], device, network.mode, network.contrast, record)
+    if np.isfinite(network.epsilon):
+        snn.set_parameters("input", epsilon=network.epsilon)
+    images, all_steps = images.astype(float), checkpoints["feedback"]["steps"]
+    result = snn.run(images, duration=(network.n_steps or all_steps) * bs.ms, seed=seed)
+    spikes = {part: np.zeros(len(images)) for part in PARTS}
+    for layer, counts in result.spike_counts.items():
+        spikes[part_of(layer)] += counts
+    shapes = {"error": (), "blocked": (all_steps,), "latency": (N_BINS,), "never": (N_BINS,), "largest": (all_steps,)}
+    found = {name: np.full((len(images), *shape), np.nan) for name, shape in shapes.items()}
+    if network.mode is not None:
+        found |= gate_measures(result, images)
+    if network.contrast:
+        found["largest"] = result.states["input"]["largest"][..., 0]
+    return {"correct": result.output[:, -1].argmax(-1) == labels, **spikes, **found}
 
 
 def gate_measures(result, images):
@@ -94,7 +113,7 @@ def gate_measures(result, images):
     blocked = np.sum(~gate * values[:, None], (2, 3, 4)) / intensity
     closed = ~gate
     first = np.where(closed.any(1), closed.argmax(1), np.nan)
-    latency, never = np.full((2, len(images), len(VALUE_BINS) - 1), np.nan)
+    latency, never = np.full((2, len(images), N_BINS), np.nan)
     for k, (low, high) in enumerate(zip(VALUE_BINS[:-1], VALUE_BINS[1:])):
         for n in range(len(images)):
             steps = first[n][(values[n] >= low) & (values[n] < high)]
@@ -105,49 +124,46 @@ def gate_measures(result, images):
     return {"error": error, "blocked": blocked, "latency": latency, "never": never}
 
 
-def measure_network(variant, mode, epsilon, contrast, n_steps, device, images, labels, seed, chunk):
-    """`measure` of one network."""
-    # One neuron's copy of the largest value still open tells of the contrast.
-    snn = network(variant, device, mode, contrast, {"input": {"largest": [0]}} if contrast else None)
-    if np.isfinite(epsilon):
-        snn.set_parameters("input", epsilon=epsilon)
-    n_steps = n_steps or read_settings(ROOT / "weights" / "digits_feedback_if.keras")["steps"]
-    return measure(snn, images, labels, seed, chunk, n_steps)
-
-
-def sweep(study, images, labels):
-    """All measurements: list of rows with name, mode, epsilon, contrast and the measures."""
-    p, rows = study.parameters, []
-
-    def add(name, variant, mode, epsilon, contrast=False, n_steps=None):
-        measures = study.unit(
-            measure_network,
-            variant,
-            mode,
-            epsilon,
-            contrast,
-            n_steps,
-            study.device,
-            images,
-            labels,
-            study.seed,
-            p.chunk,
-        )
-        measures = {key: value if value.ndim else float(value) for key, value in measures.items()}
-        rows.append({"network": name, "mode": mode or "", "epsilon": epsilon, "contrast": contrast, **measures})
-
-    jobs = [("plain", "plain", None, np.nan, False), ("open", "feedback", "none", np.nan, False)]
-    jobs += [(mode, "feedback", mode, epsilon, False) for mode in MODES for epsilon in (0.0, *p.epsilons)]
-    jobs += [("contrast, open", "feedback", "none", np.nan, True)]
-    jobs += [("contrast", "feedback", "sticky", epsilon, True) for epsilon in p.epsilons]
-    if EPSILON not in p.epsilons:
-        jobs += [(mode, "feedback", mode, EPSILON, False) for mode in MODES]
-        jobs += [("contrast", "feedback", "sticky", EPSILON, True)]
+def networks_of(epsilons):
+    """All networks that are compared."""
+    epsilons = list(dict.fromkeys(epsilons))
+    networks = [Network("plain", "plain"), Network("open", "feedback", "none")]
+    networks += [Network(mode, "feedback", mode, epsilon) for mode in MODES for epsilon in (0.0, *epsilons)]
+    networks += [Network("contrast, open", "feedback", "none", contrast=True)]
+    networks += [Network("contrast", "feedback", "sticky", epsilon, True) for epsilon in epsilons]
+    if EPSILON not in epsilons:
+        networks += [Network(mode, "feedback", mode, EPSILON) for mode in MODES]
+        networks += [Network("contrast", "feedback", "sticky", EPSILON, True)]
     # The control: without feedback, but with shorter trials.
-    jobs += [(f"plain, {n} steps", "plain", None, np.nan, False, n) for n in SHORTER_TRIALS]
-    for job in study.progress(jobs, "network"):
-        add(*job)
-    return rows
+    return networks + [Network(f"plain, {n} steps", "plain", n_steps=n) for n in SHORTER_TRIALS]
+
+
+def compare(study, checkpoints, images, labels):
+    """Measure all networks: list of rows with name, mode, epsilon, contrast and the means over images."""
+    p = study.parameters
+    networks = networks_of(p.epsilons)
+    coords = {name: ("network", [getattr(n, name) for n in networks]) for name in ("variant", "epsilon", "contrast")}
+    coords["mode"] = "network", [n.mode or "" for n in networks]
+    coords["steps"] = "network", [n.n_steps or checkpoints["feedback"]["steps"] for n in networks]
+    dims = {"blocked": "step", "largest": "step", "latency": "value_from", "never": "value_from"}
+    with study.sweep(
+        measure, {"network": networks}, {"images": images, "labels": labels},
+        constants={"checkpoints": checkpoints, "device": study.device}, dims=dims,
+        coords=coords | {"label": ("image", labels), "value_from": VALUE_BINS[:-1]}, chunk=p.chunk, workers=p.processes,
+    ) as data:  # fmt: skip
+        # Where no pixel was ever blocked there is no latency: NaN does not count.
+        means = data.mean("image").load()
+    return [row_of(network, means.isel(network=k)) for k, network in enumerate(networks)]
+
+
+def row_of(network, means):
+    """The measures of one network."""
+    spikes = {part: float(means[part]) for part in PARTS}
+    others = {name: means[name].values[()] for name in means.data_vars if name not in (*PARTS, "correct")}
+    return {
+        "network": network.name, "mode": network.mode or "", "epsilon": network.epsilon, "contrast": network.contrast,
+        **spikes, "total": sum(spikes.values()), "accuracy": float(means["correct"]), **others,
+    }  # fmt: skip
 
 
 def pick(rows, network, epsilon=None):
@@ -235,11 +251,10 @@ def plot_latency(rows):
     return figure
 
 
-def example_run(images, device, seed):
+def example_run(images, checkpoint, device, seed):
     """Predictions, gate and input spikes of a few images with the sticky gate, (n, n_steps, H, W) each."""
-    snn = network("feedback", device, "sticky", record={"input": ["spikes"]})
-    steps = read_settings(ROOT / "weights" / "digits_feedback_if.keras")["steps"]
-    result = snn.run(images.astype(float), duration=steps * bs.ms, seed=seed)
+    snn = spiking_network(checkpoint, device, "sticky", record={"input": ["spikes"]})
+    result = snn.run(images.astype(float), duration=checkpoint["steps"] * bs.ms, seed=seed)
     return {
         "images": images[..., 0],
         "predictions": result.predictions[..., 0],
@@ -350,12 +365,13 @@ def report(study, rows):
 
 def main(argv=None):
     """Run the study."""
-    with Study("predictive_feedback", __doc__, QUICK, FULL, argv) as study:
+    with Study("predictive_feedback", __doc__, QUICK, FULL, argv, sweeps=True) as study:
         images, labels = load_digits("test")
         images, labels = images[: study.parameters.n_images], labels[: study.parameters.n_images]
-        rows = sweep(study, images, labels)
-        example = study.unit(example_run, images[:N_SHOWN], study.device, study.seed)
-        vectors = {"correct", "blocked", "latency", "never", "largest"}
+        checkpoints = {variant: load_checkpoint(variant) for variant in ("plain", "feedback")}
+        rows = compare(study, checkpoints, images, labels)
+        example = study.unit(example_run, images[:N_SHOWN], checkpoints["feedback"], study.device, study.seed)
+        vectors = {"blocked", "latency", "never", "largest"}
         study.table([{k: v for k, v in row.items() if k not in vectors} for row in rows])
         study.table(objectives_table(rows), "objectives")
         study.table(latency_rows(rows), "latency")

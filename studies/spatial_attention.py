@@ -9,6 +9,8 @@ With the authors' network and COCO photographs the same protocol runs by::
         --photographs val2017 --categories car bus ... --n-scenes 400 --duration-ms 750
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from attention_figures import (
     plot_behaviour,
@@ -56,8 +58,8 @@ CUES = ("valid", "invalid")
 ONSET_MS, EVALUATION_MS = 100, 250
 #: Gray before a scene comes on: the mean level of the scenes that ship, and the published one for photographs.
 BACKGROUND, PHOTOGRAPH_BACKGROUND = 0.3, 0.5
-#: Scenes of one unit of work: what an interruption can cost.
-CHUNK = 100
+#: Scenes of one unit of work: what an interruption can cost each process.
+CHUNK = 50
 #: Neurons of each layer of which the membrane is recorded.
 N_ELECTRODE = 300
 
@@ -86,75 +88,107 @@ def load_scenes(parameters, seed):
     )
 
 
+class Condition(NamedTuple):
+    """What attention does, where, and how strongly; by default nothing."""
+
+    mechanism: str = "neutral"
+    cue: str = ""
+    strength: float = 0.0
+
+    @property
+    def name(self):
+        """Mechanism and cue, such as "output_gain valid"."""
+        return f"{self.mechanism} {self.cue}".strip()
+
+    def __str__(self):
+        return f"{self.name} {self.strength:g}" if self.cue else self.name
+
+
+def trial_of(parameters):
+    """What all trials have in common."""
+    return {
+        "width": parameters.width,
+        "duration_ms": parameters.duration_ms,
+        "background": PHOTOGRAPH_BACKGROUND if parameters.annotations else BACKGROUND,
+    }
+
+
 @bs.once
-def make_network(parameters, device, record=None):
+def make_network(graph, m_f, device, record=None):
     """The spiking network with the published precision."""
-    return bs.convert(load_network(parameters), neuron=bs.ASN(m_f=parameters.m_f), device=device, record=record)
+    return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device=device, record=record)
 
 
-def run(snn, scenes, condition, strength, parameters, seed):
-    """Run scenes in a condition: "neutral", or a mechanism and the cue, as in "output_gain valid"."""
-    if condition == "neutral":
+def run(snn, images, cues, invalid_cues, condition, trial, seed, processes=1):
+    """Run scenes in a condition."""
+    if condition.mechanism == "neutral":
         snn.attend(None)
     else:
-        mechanism, cue = condition.split()
-        places = scenes.cues if cue == "valid" else scenes.invalid_cues
-        attention = bs.SpatialAttention(places, parameters.width, **{mechanism: strength})
+        places = cues if condition.cue == "valid" else invalid_cues
+        attention = bs.SpatialAttention(places, trial["width"], **{condition.mechanism: condition.strength})
         snn.attend(attention, layers=attended_layers(snn.graph))
     return snn.run(
-        scenes.images, duration=parameters.duration_ms * ms, seed=seed, onset=ONSET_MS * ms,
-        background=PHOTOGRAPH_BACKGROUND if parameters.annotations else BACKGROUND,
-        processes=parameters.processes,
+        images, duration=trial["duration_ms"] * ms, seed=seed, onset=ONSET_MS * ms, background=trial["background"],
+        processes=processes,
     )  # fmt: skip
 
 
-def behaviour(scenes, condition, strength, parameters, device, seed):
+def behaviour(images, cues, invalid_cues, targets, condition, graph, m_f, device, trial, seed):
     """Score of each class, detection time of the target and mean firing rate of each scene."""
-    result = run(make_network(parameters, device), scenes, condition, strength, parameters, seed)
+    snn = make_network(graph, m_f, device)
+    result = run(snn, images, cues, invalid_cues, condition, trial, seed)
     n_neurons = sum(np.prod(result.shapes[name]) for name in result.spike_counts)
     seconds = result.n_steps * result.dt
     return {
         "scores": result.output[:, EVALUATION_MS:].mean(axis=1),
-        "times": detection_time(result.output, scenes.targets, result.times, start=EVALUATION_MS),
+        "times": detection_time(result.output, targets, result.times, start=EVALUATION_MS),
         "rates": np.sum(list(result.spike_counts.values()), axis=0) / n_neurons / seconds,
     }
 
 
-def in_chunks(study, scenes, condition, strength):
-    """The behaviour in all scenes, in units that an interruption does not lose."""
-    parts = []
-    for first in range(0, len(scenes), CHUNK):
-        part = scenes[first : first + CHUNK]
-        parts.append(study.unit(behaviour, part, condition, strength, study.parameters, study.device, study.seed))
-        study.bar.update(len(part))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def compute(study, scenes, conditions, name):
+    """The behaviour in all scenes, a data set of the study: the values of each condition, in the order given."""
+    parameters = study.parameters
+    images = {key: getattr(scenes, key) for key in ("images", "cues", "invalid_cues", "targets")}
+    coords = {key: ("condition", [getattr(c, key) for c in conditions]) for key in Condition._fields}
+    coords |= {"target": ("image", scenes.targets), "label": (("image", "class"), scenes.labels)}
+    with study.sweep(
+        behaviour, {"condition": conditions}, images, name=name, dims={"scores": "class"}, coords=coords,
+        constants={"graph": study.graph, "m_f": parameters.m_f, "device": study.device, "trial": trial_of(parameters)},
+        chunk=CHUNK, workers=parameters.processes,
+    ) as data:  # fmt: skip
+        return [
+            {key: values.isel(condition=k).values for key, values in data.data_vars.items()}
+            for k in range(len(conditions))
+        ]
 
 
 def search_strengths(study):
     """AUC of the valid cue for each mechanism and strength on the first half of the scenes; the best strengths."""
     scenes, rows, best = study.search, [], {}
-    neutral = in_chunks(study, scenes, "neutral", 0.0)
-    base = TargetAUC(neutral["scores"], scenes.targets, scenes.labels)()
+    strengths = dict.fromkeys(study.parameters.strengths)
+    conditions = [Condition(), *(Condition(m, "valid", strength) for m in MECHANISMS for strength in strengths)]
+    for condition, found in zip(conditions, compute(study, scenes, conditions, "strengths")):
+        auc = TargetAUC(found["scores"], scenes.targets, scenes.labels)()
+        row = {"strength": condition.strength, "auc": auc, "rate_hz": found["rates"].mean()}
+        rows += [{"mechanism": m} | row for m in MECHANISMS if condition.mechanism in (m, "neutral")]
+    rows.sort(key=lambda row: MECHANISMS.index(row["mechanism"]))
     for mechanism in MECHANISMS:
-        rows.append({"mechanism": mechanism, "strength": 0.0, "auc": base, "rate_hz": neutral["rates"].mean()})
-        for strength in study.parameters.strengths:
-            found = in_chunks(study, scenes, f"{mechanism} valid", strength)
-            auc = TargetAUC(found["scores"], scenes.targets, scenes.labels)()
-            rows.append({"mechanism": mechanism, "strength": strength, "auc": auc, "rate_hz": found["rates"].mean()})
-        best[mechanism] = max(
-            (r for r in rows[1:] if r["mechanism"] == mechanism and r["strength"]), key=lambda r: r["auc"]
-        )
-    return study.table(rows, "strengths"), {mechanism: row["strength"] for mechanism, row in best.items()}
+        tried = [row for row in rows if row["mechanism"] == mechanism and row["strength"]]
+        best[mechanism] = max(tried, key=lambda row: row["auc"])["strength"]
+    return study.table(rows, "strengths"), best
+
+
+def conditions_of(strengths):
+    """Neutral, valid and invalid cues for each mechanism at its strength."""
+    return [Condition(), *(Condition(m, cue, strengths[m]) for m in MECHANISMS for cue in CUES)]
 
 
 def test_conditions(study, strengths):
-    """Behaviour in the second half of the scenes, for neutral, valid and invalid cues."""
-    found = {"neutral": in_chunks(study, study.test, "neutral", 0.0)}
-    for mechanism in MECHANISMS:
-        for cue in CUES:
-            condition = f"{mechanism} {cue}"
-            found[condition] = in_chunks(study, study.test, condition, strengths[mechanism])
-    return found
+    """Behaviour in the second half of the scenes: name of the condition, neutral, valid or invalid -> values."""
+    conditions = conditions_of(strengths)
+    found = compute(study, study.test, conditions, "conditions")
+    return {condition.name: values for condition, values in zip(conditions, found)}
 
 
 def statistics_of(found, scenes, duration_ms):
@@ -211,26 +245,24 @@ def make_table(study, found, strengths):
 
 
 # Activity ------------------------------------------------------------------------------------------
-@bs.once
-def analysis_network(parameters, device, seed):
-    """The network with the spikes of all blocks and the membranes of some neurons recorded."""
-    graph, random = bs.read_keras(load_network(parameters)), np.random.default_rng(seed)
-    record = {}
+def electrodes(graph, seed):
+    """What is recorded: the spikes of all blocks and the membranes of some neurons of every other one."""
+    random, record = np.random.default_rng(seed), {}
     for k, name in enumerate(attended_layers(graph)):
         n = int(np.prod(graph.populations[name].shape))
         chosen = np.sort(random.choice(n, min(N_ELECTRODE, n), replace=False))
         record[name] = {"spikes": True, "S": chosen} if k % 2 == 0 else {"spikes": True}
-    return make_network(parameters, device, record)
+    return record
 
 
-def activity(scenes, condition, strength, parameters, device, seed):
+def activity(scenes, condition, graph, m_f, device, trial, seed, processes):
     """Rates inside and outside of the target's place, latencies, potentials and patterns of all blocks."""
-    snn = analysis_network(parameters, device, seed)
-    result = run(snn, scenes, condition, strength, parameters, seed)
+    snn, width = make_network(graph, m_f, device, electrodes(graph, seed)), trial["width"]
+    result = run(snn, scenes.images, scenes.cues, scenes.invalid_cues, condition, trial, seed, processes)
     values = {}
     for name in attended_layers(snn.graph):
-        masks = focus_masks(result.shapes[name], scenes.cues, parameters.width)
-        inside, outside = focus_rates(result, name, scenes.cues, parameters.width, EVALUATION_MS)
+        masks = focus_masks(result.shapes[name], scenes.cues, width)
+        inside, outside = focus_rates(result, name, scenes.cues, width, EVALUATION_MS)
         latency = firing_latency(result, name, (ONSET_MS / 2, ONSET_MS), masks) - ONSET_MS
         values |= {f"inside/{name}": inside, f"outside/{name}": outside, f"latency/{name}": latency}
         values[f"pattern/{name}"] = layer_patterns(result, name, EVALUATION_MS)
@@ -240,14 +272,15 @@ def activity(scenes, condition, strength, parameters, device, seed):
 
 
 def analyse(study, strengths):
-    """Activity in some of the test scenes: condition -> values."""
-    scenes = study.test[: study.parameters.n_analysed]
-    conditions = ["neutral"] + [f"{mechanism} {cue}" for mechanism in MECHANISMS for cue in CUES]
+    """Activity in some of the test scenes: name of the condition -> values."""
+    parameters = study.parameters
+    scenes = study.test[: parameters.n_analysed]
     return {
-        condition: study.unit(
-            activity, scenes, condition, strengths.get(condition.split()[0], 0.0), study.parameters, study.device, study.seed,
+        condition.name: study.unit(
+            activity, scenes, condition, study.graph, parameters.m_f, study.device, trial_of(parameters), study.seed,
+            parameters.processes,
         )
-        for condition in study.progress(conditions, unit="condition")
+        for condition in study.progress(conditions_of(strengths), unit="condition")
     }  # fmt: skip
 
 
@@ -301,17 +334,19 @@ def report(study, table, strengths):
 
 def main(argv=None):
     """Search strengths, compare cues, analyse activity, write figures and tables."""
-    with Study("spatial_attention", __doc__, QUICK, FULL, argv) as study:
-        from tqdm import tqdm
-
-        parameters = study.parameters
+    study = Study("spatial_attention", __doc__, QUICK, FULL, argv, sweeps=True)
+    parameters = study.parameters
+    if parameters.n_scenes < 2:
+        study.error(f"argument --n-scenes: {parameters.n_scenes}, but strengths and conditions need a scene each")
+    if parameters.duration_ms <= EVALUATION_MS:
+        study.error(f"argument --duration-ms: {parameters.duration_ms}, but outputs count from {EVALUATION_MS} ms on")
+    with study:
         scenes = load_scenes(parameters, study.seed + 1)
         half = len(scenes) // 2
         study.search, study.test = scenes[:half], scenes[half:]
-        n_runs = half * (1 + len(MECHANISMS) * len(parameters.strengths)) + half * (1 + 2 * len(MECHANISMS))
-        with tqdm(total=n_runs, desc=study.name, unit="scene", disable=None) as study.bar:
-            search, strengths = search_strengths(study)
-            found = test_conditions(study, strengths)
+        study.graph = bs.read_keras(load_network(parameters))
+        search, strengths = search_strengths(study)
+        found = test_conditions(study, strengths)
         table = make_table(study, found, strengths)
         activities = analyse(study, strengths)
         layers = activity_table(study, activities)

@@ -2,7 +2,10 @@
 
 import csv
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +21,9 @@ RECORD_KEYS = {
 }  # fmt: skip
 
 
-def make_study(folder, *arguments):
-    return Study(
-        "example", "A question?", {"n": 3, "x": [0.5, 1.0]}, {"n": 9, "x": [2.0]}, ["--out", str(folder), *arguments]
-    )
+def make_study(folder, *arguments, **options):
+    quick, full = {"n": 3, "x": [0.5, 1.0]}, {"n": 9, "x": [2.0]}
+    return Study("example", "A question?", quick, full, ["--out", str(folder), *arguments], **options)
 
 
 def read_csv(path):
@@ -129,6 +131,52 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, capsys):
     assert computed()[5:] == [1, 2, 3]
 
 
+def compute_images(images, n, log, seed):
+    """`compute` for each image, with the numbers that the images got as seeds."""
+    compute(n, log)
+    return {"value": n * images, "seeds": seed}
+
+
+def test_an_interrupted_study_of_sweeps_goes_on_where_it_stopped(tmp_path):
+    log, out = str(tmp_path / "log"), tmp_path / "out"
+    names = ("first", "second")
+
+    def run(broken, *arguments):
+        (Path.touch if broken else Path.unlink)(log_path(log, ".broken"))
+        with make_study(out, *arguments, sweeps=True) as study:
+            found = []
+            for name, values in zip(names, ([1, 2], [2, 3])):
+                with study.sweep(
+                    compute_images, {"n": values}, np.arange(4), name=name, constants={"log": log}, workers=1
+                ) as data:
+                    found.append(data.load())
+            return found
+
+    with pytest.raises(KeyboardInterrupt):
+        run(True)
+    assert Path(log).read_text().split() == ["1", "2", "2"]
+    assert (out / "first" / "dataset.nc").exists() and not (out / "second" / "dataset.nc").exists()
+    assert not (out / "record.json").exists()
+
+    first, second = run(False)
+    assert Path(log).read_text().split() == ["1", "2", "2", "3"]
+    np.testing.assert_array_equal(first["value"], [[0, 1, 2, 3], [0, 2, 4, 6]])
+    np.testing.assert_array_equal(second["value"].sel(n=3), [0, 3, 6, 9])
+    # A finished study keeps its data sets and no units.
+    files = [f"{name}/dataset.nc" for name in names]
+    assert json.loads((out / "record.json").read_text())["files"] == files
+    assert all((out / file).exists() for file in files) and not list(out.rglob("units"))
+    # The next run is a study of its own, with random numbers of its seed: what is there does not stand for it.
+    (out / "unrelated").mkdir()
+    (out / "unrelated" / "dataset.nc").touch()
+    with pytest.raises(KeyboardInterrupt):
+        run(True, "--seed", "1")
+    assert not (out / "record.json").exists() and not (out / "second" / "dataset.nc").exists()
+    assert (out / "unrelated" / "dataset.nc").exists()
+    again, _ = run(False, "--seed", "1")
+    assert (again["seeds"] != first["seeds"]).all()
+
+
 def test_record_and_table(tmp_path, capsys):
     with make_study(tmp_path, "--seed", "5") as study:
         study.table([{"a": 1, "b": 0.5}, {"a": 2, "b": 0.25}])
@@ -204,6 +252,93 @@ def test_precision(tmp_path):
     assert float(table[0.1]["accuracy"]) >= 0.9
     assert float(table[0.1]["rate_hz"]) > float(table[0.3]["rate_hz"]) > 1
     assert record["headline"]["ann_accuracy"] >= 0.9
+
+
+@pytest.mark.parametrize(
+    "arguments, message", [(["--n-scenes", "1"], "a scene each"), (["--duration-ms", "250"], "count from 250 ms on")]
+)
+def test_spatial_attention_refuses_what_measures_nothing(tmp_path, capsys, arguments, message):
+    import spatial_attention
+
+    (tmp_path / "record.json").write_text("{}")
+    with pytest.raises(SystemExit):
+        spatial_attention.main(["--out", str(tmp_path), *arguments])
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "record.json").exists()
+
+
+SPATIAL = ["--n-scenes", "8", "--n-analysed", "4", "--strengths", "0.5", "--duration-ms", "400", "--n-resamples", "20"]
+
+
+@pytest.mark.slow
+def test_spatial_attention_killed_and_restarted(tmp_path):
+    import spatial_attention
+    import xarray as xr
+
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    command = [sys.executable, str(STUDIES / "spatial_attention.py"), *SPATIAL, "--out", str(killed)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not list(killed.glob("strengths/units/*.npz")):
+            assert process.poll() is None, "the study ended without a unit"
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (killed / "record.json").exists()
+    for folder, processes in ((killed, "2"), (undisturbed, "1")):
+        spatial_attention.main([*SPATIAL, "--processes", processes, "--out", str(folder)])
+
+    tables = {
+        "strengths": {"mechanism", "strength", "auc", "rate_hz"},
+        "behaviour": {"comparison", "measure", "value", "low", "high"},
+        "activity": {"condition", "layer", "inside_hz", "outside_hz", "latency_ms", "n_latencies", "rdm_fit"},
+    }
+    figures = [
+        "mechanisms",
+        "strength_search",
+        "behaviour",
+        "rates",
+        "evoked_potentials",
+        "latencies",
+        "representations",
+    ]
+    check_outputs(killed, figures, tables)
+    for name in tables:
+        assert (killed / f"{name}.csv").read_bytes() == (undisturbed / f"{name}.csv").read_bytes()
+    for name, n_conditions in (("strengths", 4), ("conditions", 7)):
+        data, expected = (xr.load_dataset(folder / name / "dataset.nc") for folder in (killed, undisturbed))
+        xr.testing.assert_identical(data, expected)
+        assert dict(data.sizes) == {"condition": n_conditions, "image": 4, "class": 10}
+        assert not (killed / name / "units").exists()
+    # A cue of strength 0.5 changes the rates of every scene.
+    assert (data["rates"].sel(condition="output_gain valid 0.5") != data["rates"].sel(condition="neutral")).all()
+
+
+@pytest.mark.slow
+def test_predictive_feedback(tmp_path):
+    import predictive_feedback
+    import xarray as xr
+
+    arguments = ["--n-images", "4", "--epsilons", "0.1"]
+    for folder, more in (("whole", ["--processes", "1"]), ("cut", ["--chunk", "3", "--processes", "2"])):
+        predictive_feedback.main([*arguments, *more, "--out", str(tmp_path / folder)])
+    record = check_outputs(
+        tmp_path / "whole",
+        ["accuracy_and_spikes", "spikes_by_part", "latency", "prediction_over_time"],
+        {
+            "table": {"network", "mode", "epsilon", "contrast", "input", "total", "accuracy", "error"},
+            "objectives": {"objective", "accuracy_percent", "input_spikes_saved_percent"},
+            "latency": {"network", "epsilon", "value_from", "first_blocked_step", "never_blocked"},
+        },
+    )
+    assert record["headline"]["input spikes saved by the sticky gate (%)"] > 20
+    data = [xr.load_dataset(tmp_path / folder / "dataset.nc") for folder in ("whole", "cut")]
+    # Spikes of the input are drawn at random: the numbers are the image's own, however the images are divided.
+    np.testing.assert_array_equal(*(one["input"] for one in data))
+    np.testing.assert_array_equal(*(one["blocked"] for one in data))
+    blocked = data[0]["blocked"]
+    assert np.isnan(blocked.sel(network="plain")).all() and np.isfinite(blocked.sel(network="sticky 0.1")).all()
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """What a unit of a sweep is known by: the content of all that computes it."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,12 @@ def test_files_of_brainsnn_count_where_they_compute(monkeypatch, tmp_path):
     assert keys()[0] != first[0]
 
 
+@dataclass
+class Setting:
+    strength: float
+    names: list = field(default_factory=list)
+
+
 def test_content_of_values():
     from brian2 import defaultclock, ms, mV, second
 
@@ -98,6 +104,7 @@ def test_content_of_values():
     assert content_key(1 * mV) != content_key(1 * ms)
     assert content_key(defaultclock) == content_key(defaultclock)
     assert content_key(bs.ASN(m_f=0.1)) == content_key(bs.ASN(m_f=0.1)) != content_key(bs.ASN(m_f=0.2))
+    assert content_key(Setting(1)) == content_key(Setting(1)) != content_key(Setting(2))
     assert content_key(bs.ASN()) != content_key(
         bs.ASN().replace("dS_hat/dt = -S_hat/tau_eta : 1", "dS_hat/dt = 0/ms : 1")
     )

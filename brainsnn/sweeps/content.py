@@ -259,6 +259,8 @@ def _is_incidental(name, value):
         "__qualname__",
         "__firstlineno__",
         "__static_attributes__",
+        "__dataclass_fields__",  # names and default values stand in __init__ as well
+        "__dataclass_params__",
     )
     return name in hidden or isinstance(value, (types.GetSetDescriptorType, types.MemberDescriptorType))
 
