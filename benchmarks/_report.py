@@ -223,6 +223,8 @@ def write_section(name, title, text):
     text : str
         Markdown.
     """
+    from brainsnn.files import write_atomically  # not in the environments of the peers, which import this file too
+
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     section = f"{begin}\n## {title}\n\n{text.strip()}\n{end}"
     old = DOCS.read_text() if DOCS.exists() else ""
@@ -230,10 +232,8 @@ def write_section(name, title, text):
     old = HEADER + "\n" + old[old.find("<!-- begin") :] if "<!-- begin" in old else HEADER
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
     new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}\n"
-    DOCS.parent.mkdir(exist_ok=True)
-    part = DOCS.with_suffix(".part")
-    part.write_text(new)
-    os.replace(part, DOCS)
+    with write_atomically(DOCS) as file:
+        file.write(new.encode())
 
 
 def publish(name, title, command, blocks, write):
