@@ -1,10 +1,12 @@
-"""What all benchmarks share: the machine and the versions, peak memory of child programs, tables, docs/benchmarks.md."""
+"""What all benchmarks share: machine and versions, work in processes of their own, peak memory, tables, docs/benchmarks.md."""
 
+import json
 import logging
 import os
 import platform
 import re
 import subprocess
+import sys
 import threading
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -83,6 +85,33 @@ def compiler_flags():
     from brian2 import prefs
 
     return list(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)
+
+
+def in_process(script, request, **variables):
+    """
+    What a benchmark answers when it runs itself in a new process.
+
+    Parameters
+    ----------
+    script : str or Path
+        The benchmark; ``--worker`` and the request, as JSON, are its arguments. It prints the answer as JSON, in the last line.
+    request : list
+    **variables : str
+        Further environment variables.
+
+    Returns
+    -------
+    answer
+        Whatever JSON holds.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If the process fails; its messages have been printed.
+    """
+    command = [sys.executable, str(script), "--worker", json.dumps(request)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables})
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 class PeakMemory:
