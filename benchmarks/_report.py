@@ -1,10 +1,12 @@
-"""What all benchmarks share: the machine and the versions, peak memory of child programs, tables, docs/benchmarks.md."""
+"""What all benchmarks share: machine and versions, work in processes of their own, peak memory, tables, docs/benchmarks.md."""
 
+import json
 import logging
 import os
 import platform
 import re
 import subprocess
+import sys
 import threading
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -83,6 +85,33 @@ def compiler_flags():
     from brian2 import prefs
 
     return list(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)
+
+
+def in_process(script, request, **variables):
+    """
+    What a benchmark answers when it runs itself in a new process.
+
+    Parameters
+    ----------
+    script : str or Path
+        The benchmark; ``--worker`` and the request, as JSON, are its arguments. It prints the answer as JSON, in the last line.
+    request : list
+    **variables : str
+        Further environment variables.
+
+    Returns
+    -------
+    answer
+        Whatever JSON holds.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If the process fails; its messages have been printed.
+    """
+    command = [sys.executable, str(script), "--worker", json.dumps(request)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables})
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 class PeakMemory:
@@ -223,6 +252,8 @@ def write_section(name, title, text):
     text : str
         Markdown.
     """
+    from brainsnn.files import write_atomically  # not in the environments of the peers, which import this file too
+
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     section = f"{begin}\n## {title}\n\n{text.strip()}\n{end}"
     old = DOCS.read_text() if DOCS.exists() else ""
@@ -230,10 +261,8 @@ def write_section(name, title, text):
     old = HEADER + "\n" + old[old.find("<!-- begin") :] if "<!-- begin" in old else HEADER
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
     new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}\n"
-    DOCS.parent.mkdir(exist_ok=True)
-    part = DOCS.with_suffix(".part")
-    part.write_text(new)
-    os.replace(part, DOCS)
+    with write_atomically(DOCS) as file:
+        file.write(new.encode())
 
 
 def publish(name, title, command, blocks, write):

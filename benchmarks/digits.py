@@ -16,14 +16,13 @@ import functools
 import itertools
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import _peers
 import numpy as np
 from _machine import measure
-from _report import ROOT, PeakMemory, elapsed, environment, megabytes, publish, table
+from _report import ROOT, PeakMemory, elapsed, environment, in_process, megabytes, publish, table
 
 WEIGHTS = ROOT / "weights" / "digits.keras"
 M_F = 0.1
@@ -131,9 +130,8 @@ def tensorflow_worker(threads, steps, n_batches, repeats):
 
 def time_tensorflow(threads, steps, n_batches, repeats):
     """Variant -> number of steps -> (digits per second, CPU ms per digit), as `tensorflow_worker` prints it."""
-    command = [sys.executable, __file__, "--worker", json.dumps([threads, steps, n_batches, repeats])]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return {name: {int(n): tuple(v) for n, v in speed.items()} for name, speed in json.loads(output.splitlines()[-1])}
+    found = in_process(__file__, [threads, steps, n_batches, repeats])
+    return {name: {int(n): tuple(v) for n, v in speed.items()} for name, speed in found}
 
 
 def request_torch(python, folder, request):

@@ -11,16 +11,13 @@ the start of the program, one step of one image, and reading its results.
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from _report import environment, publish, table
+from _report import environment, in_process, publish, table
 
 PARTS = ("python and import brainsnn", "model file to graph", "convert", "first run of one step")
 #: Network -> (goal of the cold start, goal of the warm start) in seconds, for all parts but the model file.
@@ -68,10 +65,7 @@ def first_result(model_file, image_file, m_f, cache):
     cpu : list of float
         Processor time of each part in seconds, the compiler's and the program's included.
     """
-    variables = {**os.environ, "BRAINSNN_CACHE": str(cache)}
-    command = [sys.executable, __file__, "--worker", str(model_file), str(image_file), str(m_f), repr(time.time())]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
-    answer = json.loads(done.stdout.splitlines()[-1])
+    answer = in_process(__file__, [str(model_file), str(image_file), m_f, time.time()], BRAINSNN_CACHE=str(cache))
     return answer["parts"], answer["cpu"]
 
 
@@ -103,10 +97,10 @@ def main():
     parser.add_argument("--quick", action="store_true", help="a 64x64 image, one repeat, without writing docs")
     parser.add_argument("--repeats", type=int, default=3, help="warm starts; the fastest counts")
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")
-    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        return worker(args.worker[0], args.worker[1], float(args.worker[2]), float(args.worker[3]))
+        return worker(*json.loads(args.worker))
     size, repeats = (64, 1) if args.quick else (224, args.repeats)
     setting, rows = environment(), []
     with tempfile.TemporaryDirectory(prefix="first_result_") as name:

@@ -11,14 +11,12 @@ that converted the model.
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from _machine import measure
-from _report import PeakMemory, environment, megabytes, publish, table
+from _report import PeakMemory, environment, in_process, megabytes, publish, table
 from first_result import first_result
 
 NETWORKS = ("resnet34", "vgg16")
@@ -80,11 +78,7 @@ def main():
     setting, rows, notes = [*environment(), str(measure(1))], [], []
     for network in args.networks:
         print(f"{network} ...", flush=True)
-        request = json.dumps([network, size, args.rate, steps, 1 if args.quick else 2])
-        output = subprocess.run(
-            [sys.executable, __file__, "--worker", request], check=True, stdout=subprocess.PIPE, text=True
-        )
-        row, note = json.loads(output.stdout.splitlines()[-1])
+        row, note = in_process(__file__, [network, size, args.rate, steps, 1 if args.quick else 2])
         rows.append(row), notes.append(note)
     headers = (
         f"network, {size}x{size}", "spiking neurons", "connections", "mean rate, Hz", "ms per step", "physical limit, ms",

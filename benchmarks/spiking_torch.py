@@ -74,13 +74,31 @@ def build(data):
     """
     import torch
     from spikingjelly.activation_based import layer
-    from spikingjelly.activation_based.base import MemoryModule
 
-    m_f, h = float(data["m_f"]), float(data["h"])
+    asn, encoder, readout = neuron_maps(float(data["m_f"]))
+    Node, modules = node_class(), []
+    for k, name in enumerate(data["names"]):
+        kernel, pool = data[f"{name}.kernel"], int(data[f"{name}.pool"])
+        bias = data[f"{name}.bias"].transpose(2, 0, 1)
+        if k > 0 and pool > 1:
+            modules.append(layer.AvgPool2d(pool))
+        if k == 0:
+            assert kernel.size == 1 and kernel.item() == 1.0, "the first population reads the pixels one to one"
+        elif bias.shape[1:] == (1, 1):
+            modules += [layer.Flatten(), _linear(float(data["h"]) * kernel)]
+            bias = bias.reshape(-1)
+        else:
+            modules.append(_convolution(float(data["h"]) * kernel, tuple(data[f"{name}.pad"])))
+        map_ = encoder if k == 0 else readout if k == len(data["names"]) - 1 else asn
+        modules.append(Node(map_, np.ascontiguousarray(bias)))
+    return torch.nn.Sequential(*modules).eval()
+
+
+def neuron_maps(m_f):
+    """One step of the neuron, of the encoding population and of the readout: input and states -> output and states."""
     phi, slow, beta, eta, gamma = (float(np.exp(-1.0 / tau)) for tau in (2.5, 50.0, 50.0, 50.0, 15.0))
 
     def asn(x, current, membrane, bias, told, adaptation):
-        """One step of the neuron."""
         current = current * beta + x
         membrane = (1 - phi) * current + phi * membrane
         told = told * eta
@@ -101,6 +119,14 @@ def build(data):
         membrane = (1 - slow) * current + slow * membrane
         return membrane + bias, current, membrane, told, adaptation
 
+    return asn, encoder, readout
+
+
+def node_class():
+    """The SpikingJelly neuron that iterates a map; made here, as torch is there in its worker only."""
+    import torch
+    from spikingjelly.activation_based.base import MemoryModule
+
     class ASNNode(MemoryModule):
         def __init__(self, map_, bias):
             super().__init__()
@@ -120,28 +146,27 @@ def build(data):
             y, *states = self.map(inputs[0], current, membrane, self.bias, told, adaptation)
             return (y,), tuple(states)
 
-    modules = []
-    for k, name in enumerate(data["names"]):
-        kernel, pool = data[f"{name}.kernel"], int(data[f"{name}.pool"])
-        rows, columns, n_in, n_out = kernel.shape
-        bias = data[f"{name}.bias"].transpose(2, 0, 1)
-        scale = 1.0 if k == 0 else h
-        if k > 0 and pool > 1:
-            modules.append(layer.AvgPool2d(pool))
-        if k == 0:
-            assert kernel.size == 1 and kernel.item() == 1.0, "the first population reads the pixels one to one"
-        elif bias.shape[1:] == (1, 1):
-            linear = layer.Linear(rows * columns * n_in, n_out, bias=False)
-            linear.weight.data = torch.from_numpy(scale * kernel.transpose(3, 2, 0, 1).reshape(n_out, -1).copy())
-            modules += [layer.Flatten(), linear]
-            bias = bias.reshape(-1)
-        else:
-            convolution = layer.Conv2d(n_in, n_out, (rows, columns), padding=tuple(data[f"{name}.pad"]), bias=False)
-            convolution.weight.data = torch.from_numpy(scale * kernel.transpose(3, 2, 0, 1).copy())
-            modules.append(convolution)
-        map_ = encoder if k == 0 else readout if k == len(data["names"]) - 1 else asn
-        modules.append(ASNNode(map_, np.ascontiguousarray(bias)))
-    return torch.nn.Sequential(*modules).eval()
+    return ASNNode
+
+
+def _linear(kernel):
+    import torch
+    from spikingjelly.activation_based import layer
+
+    rows, columns, n_in, n_out = kernel.shape
+    linear = layer.Linear(rows * columns * n_in, n_out, bias=False)
+    linear.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).reshape(n_out, -1).copy())
+    return linear
+
+
+def _convolution(kernel, padding):
+    import torch
+    from spikingjelly.activation_based import layer
+
+    rows, columns, n_in, n_out = kernel.shape
+    convolution = layer.Conv2d(n_in, n_out, (rows, columns), padding=padding, bias=False)
+    convolution.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
+    return convolution
 
 
 def run(model, images, n_steps, multi_step):

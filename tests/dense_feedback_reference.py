@@ -1,7 +1,7 @@
 """Dense float64 simulator of an integrate-and-fire network with predictive feedback, written from the equations.
 
 It imports neither brainsnn nor Keras; layers are known by their class names and read through their attributes, and
-convolutions are those of `dense_reference`. In every step t
+convolutions are those of `dense_layers`. In every step t
 
 - the input spikes that are replayed pass where the gate is open;
 - every layer with a ReLU spikes where v > threshold;
@@ -12,7 +12,7 @@ convolutions are those of `dense_reference`. In every step t
 """
 
 import numpy as np
-from dense_reference import linear_operator
+from dense_layers import linear_operator
 
 __all__ = ["simulate_feedback", "simulate_learning", "balanced_thresholds"]
 

@@ -1,14 +1,17 @@
 """Small Keras models with seeded random weights, for comparing brainsnn with the dense reference.
 
 Every model has nonzero biases and batch norms away from the identity, and is scaled so that each of its
-layers spikes at a reasonable rate for `example_images`.
+layers spikes at a reasonable rate for `example_images`. Beside them a neuron model with real units.
 """
 
 import keras
 import numpy as np
+from brian2 import ms, mV, pA
 from keras import layers
 
-__all__ = ["example_models", "example_images", "randomise", "MODEL_NAMES"]
+import brainsnn as bs
+
+__all__ = ["example_models", "example_images", "current_based_lif", "randomise", "MODEL_NAMES"]
 
 MODEL_NAMES = [
     "plain_cnn", "sequential_relu", "resnet", "max_pooling", "max_pooling_border", "max_pooling_stem",
@@ -200,3 +203,23 @@ def example_models(asn_layer_class, names=MODEL_NAMES):
     """Dict name -> Keras model, with nonlinearities of the given class (called with a name only)."""
     makers = {name: globals()[f"_{name}"] for name in names}
     return {name: randomise(make(asn_layer_class), MODEL_NAMES.index(name)) for name, make in makers.items()}
+
+
+def current_based_lif():
+    """A neuron model of one's own with real units: leaky integrate-and-fire, with a readout that smooths its current."""
+    return bs.NeuronModel(
+        name="current-based LIF",
+        equations="""
+            dv/dt = (-v + I/(10*nS) + bias/(10*nS))/tau_m : volt
+            dI/dt = -I/tau_s : amp
+            h : amp
+            bias : amp
+        """,
+        threshold="v > 10*mV", reset="v -= 10*mV",
+        parameters={"tau_m": 20 * ms, "tau_s": 5 * ms, "h": 400 * pA}, input_unit=100 * pA, initial={"v": -5 * mV},
+        readout=bs.NeuronModel(
+            name="readout",
+            equations="dI/dt = -I/tau_s : amp\ndS/dt = (I - S)/(50*ms) : amp\nbias : amp",
+            parameters={"tau_s": 5 * ms}, spike_height=None,
+        ),
+    )  # fmt: skip

@@ -6,6 +6,7 @@ import dense_reference as ref
 import keras
 import numpy as np
 import pytest
+from dense_graph import read_model
 from example_models import example_images, example_models
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -187,7 +188,7 @@ def networks(models):
 
 
 def reference_shapes(model):
-    return {node.name: tuple(node.shape) for node in ref.read_model(model) if node.kind == "population"}
+    return {node.name: tuple(node.shape) for node in read_model(model) if node.kind == "population"}
 
 
 def reference_parameters(model, shapes, case):
@@ -337,7 +338,7 @@ def test_layers_whose_names_are_no_brian_names():
 # Attention that switches on and off ---------------------------------------------------------------------
 def simulate_switching(model, images, case, shapes, on, off):
     """The dense reference, its parameters changed at step `on` and back at step `off` of each image."""
-    nodes = ref.read_model(model)
+    nodes = read_model(model)
     attended = reference_parameters(model, shapes, case)
     height, traces = ref.spike_height(M_F), []
     units = ref.build_units(nodes, lambda node, bias: ref.ASNPopulation(node, bias, m_f=M_F), "asn")

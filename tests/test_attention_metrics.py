@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import roc_auc_score
 
-from brainsnn.analysis import attention_metrics as am
+import brainsnn.analysis as am
 from brainsnn.builders.result import Result
 
 # Two classes of scenes, three outputs. Scene 3 has class 0 as a distractor.

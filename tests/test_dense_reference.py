@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import dense_layers
 import dense_reference as ref
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from dense_graph import Node
 from example_models import MODEL_NAMES, example_images, example_models
 from keras import layers
 from numpy.testing import assert_allclose, assert_array_equal
@@ -49,7 +51,7 @@ def dense_chain(sizes, bias=0.0, seed=0):
 @pytest.mark.parametrize("case", range(6))
 def test_neuron_equals_published_traces(case):
     m_f, bias, filtered = TRACES[f"cfg{case}"]
-    population = ref.ASNPopulation(ref.Node("population", "asn", [], 0, (1,)), bias, m_f=m_f, h=1.0)
+    population = ref.ASNPopulation(Node("population", "asn", [], 0, (1,)), bias, m_f=m_f, h=1.0)
     next_membrane = ref.Membrane()
     part = "spikes" if filtered else "stimulus"
     for t in range(TRACES[f"cur{case}"].shape[1]):
@@ -99,9 +101,9 @@ def test_convolutions_equal_tensorflow(size, window, strides, dilation, padding)
     options = dict(strides=strides, padding=padding, dilation=dilation)
     kernel = RNG.normal(size=(*window, 3, 4))
     expected = tf.nn.conv2d(x, kernel, strides, padding.upper(), dilations=dilation)
-    assert_allclose(ref.conv2d(x, kernel, **options), expected, atol=1e-12)
+    assert_allclose(dense_layers.conv2d(x, kernel, **options), expected, atol=1e-12)
     expected = tf.nn.depthwise_conv2d(x, kernel, (1, *strides, 1), padding.upper(), dilations=dilation)
-    assert_allclose(ref.depthwise_conv2d(x, kernel, **options), expected, atol=1e-12)
+    assert_allclose(dense_layers.depthwise_conv2d(x, kernel, **options), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -110,9 +112,9 @@ def test_transposed_convolution_equals_tensorflow(size, window, strides, dilatio
     kernel = RNG.normal(size=(*window, 4, 3))
     image = RNG.normal(size=(2, *size, 4))
     options = dict(strides=strides, padding=padding, dilation=dilation)
-    forward = ref.conv2d(image, kernel, **options)
+    forward = dense_layers.conv2d(image, kernel, **options)
     x = RNG.normal(size=forward.shape)
-    out = ref.conv2d_transpose(x, kernel, size, **options)
+    out = dense_layers.conv2d_transpose(x, kernel, size, **options)
     assert np.sum(forward * x) == pytest.approx(np.sum(image * out))  # the adjoint, by definition
     if dilation == (1, 1):  # TensorFlow has no dilated transposed convolution on a CPU
         expected = tf.nn.conv2d_transpose(x, kernel, image.shape, strides, padding.upper())
@@ -126,9 +128,9 @@ def test_transposed_convolution_equals_tensorflow(size, window, strides, dilatio
 def test_pooling_equals_tensorflow(size, window, strides, padding):
     x = RNG.normal(size=(2, *size, 3)) - 5.0  # negative: a zero of the padding would win a maximum
     expected = tf.nn.max_pool2d(x, window, strides, padding.upper())
-    assert_allclose(ref.max_pool(x, window, strides, padding), expected, atol=1e-12)
+    assert_allclose(dense_layers.max_pool(x, window, strides, padding), expected, atol=1e-12)
     expected = tf.nn.avg_pool2d(x, window, strides, padding.upper())
-    assert_allclose(ref.average_pool(x, window, strides, padding), expected, atol=1e-12)
+    assert_allclose(dense_layers.average_pool(x, window, strides, padding), expected, atol=1e-12)
 
 
 # Layers and walks against Keras -------------------------------------------------------------------

@@ -4,9 +4,9 @@ import hashlib
 
 import numpy as np
 import pytest
-from brian2 import ms, mV, nS, pA  # noqa: F401  (units of the equations below)
+from brian2 import ms
 from dense_feedback_reference import balanced_thresholds
-from example_models import example_images, example_models
+from example_models import current_based_lif, example_images, example_models
 
 import brainsnn as bs
 from brainsnn.builders import build_cache
@@ -175,23 +175,7 @@ def test_drawn_spikes_follow_from_the_seed(device, models):
 
 def test_own_model_with_units(device, models):
     model = models["average_pooling"]
-    neuron = bs.NeuronModel(
-        name="current-based LIF",
-        equations="""
-            dv/dt = (-v + I/(10*nS) + bias/(10*nS))/tau_m : volt
-            dI/dt = -I/tau_s : amp
-            h : amp
-            bias : amp
-        """,
-        threshold="v > 10*mV", reset="v -= 10*mV",
-        parameters={"tau_m": 20 * ms, "tau_s": 5 * ms, "h": 400 * pA}, input_unit=100 * pA, initial={"v": -5 * mV},
-        readout=bs.NeuronModel(
-            name="readout",
-            equations="dI/dt = -I/tau_s : amp\ndS/dt = (I - S)/(50*ms) : amp\nbias : amp",
-            parameters={"tau_s": 5 * ms}, spike_height=None,
-        ),
-    )  # fmt: skip
-    networks = pair(device, model, neuron=neuron, record={spiking(model)[0]: ["spikes", "v"]})
+    networks = pair(device, model, neuron=current_based_lif(), record={spiking(model)[0]: ["spikes", "v"]})
     assert_same(*(snn.run(example_images(model, 2), duration=60 * ms) for snn in networks))
 
 

@@ -4,8 +4,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from brian2 import PopulationRateMonitor, ms, mV, pA
-from example_models import example_images, example_models
+from brian2 import PopulationRateMonitor, ms, mV
+from example_models import current_based_lif, example_images, example_models
 
 import brainsnn as bs
 from brainsnn.builders import build_cache, recording
@@ -220,24 +220,8 @@ def test_runtime_parameters_and_trials(model, images):
 
 
 def test_own_model_with_units_runs(model, images):
-    neuron = bs.NeuronModel(
-        name="current-based LIF",
-        equations="""
-            dv/dt = (-v + I/(10*nS) + bias/(10*nS))/tau_m : volt
-            dI/dt = -I/tau_s : amp
-            h : amp
-            bias : amp
-        """,
-        threshold="v > 10*mV", reset="v -= 10*mV",
-        parameters={"tau_m": 20 * ms, "tau_s": 5 * ms, "h": 400 * pA}, input_unit=100 * pA, initial={"v": -5 * mV},
-        readout=bs.NeuronModel(
-            name="readout",
-            equations="dI/dt = -I/tau_s : amp\ndS/dt = (I - S)/(50*ms) : amp\nbias : amp",
-            parameters={"tau_s": 5 * ms}, spike_height=None,
-        ),
-    )  # fmt: skip
     layer = names_of(model)[0]
-    snn = bs.convert(model, neuron=neuron, device="cpp_standalone", record={layer: ["v"]})
+    snn = bs.convert(model, neuron=current_based_lif(), device="cpp_standalone", record={layer: ["v"]})
     result = snn.run(images[:2], duration=60 * ms)
     assert result.spike_counts[layer].sum() > 0
     assert 0 < np.abs(result.states[layer]["v"]).max() < 1  # volts

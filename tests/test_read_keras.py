@@ -4,6 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_graphs import (
+    ASNTransfer,
+    close,
+    functional,
+    hidden_equal,
+    images,
+    kinds,
+    randomise,
+    residual_network,
+    sequential,
+)
 
 from brainsnn.builders.keras_reader import read_keras
 from brainsnn.builders.layer_graph import LayerGraph
@@ -11,85 +22,6 @@ from brainsnn.errors import ConversionError, UnknownNameError
 
 keras = pytest.importorskip("keras")
 L = keras.layers
-
-
-@keras.saving.register_keras_serializable(package="test_read_keras")
-class ASNTransfer(L.Layer):
-    """A stand-in of the class name that the reader looks for, independent of the package's."""
-
-    def __init__(self, m_f=0.1, threshold=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.m_f, self.threshold = m_f, threshold
-
-    def call(self, x):
-        m, tg, te = self.m_f, 15.0, 50.0
-        c1, c2 = 2 * m * tg**2, 2 * m * te * tg
-        c3, c4 = tg * (m * tg + 2 * (m + 1) * te), m * te * (tg + te)
-
-        def f(s):
-            return 1 / (keras.ops.exp((c1 * s + c2) / (c3 * s + c4)) - 1)
-
-        x = keras.ops.where(x >= self.threshold, x, 0.0)
-        unit = f(keras.ops.maximum(x, 0)) - f(m / 2) + 0.5
-        return keras.ops.maximum(unit / (f(1.0) - f(m / 2) + 0.5), 0.0)
-
-
-def randomise(model, seed=0):
-    """Weights and batch norm statistics that are neither 0 nor 1."""
-    rng = np.random.default_rng(seed)
-    for layer in model._flatten_layers():
-        if not getattr(layer, "_layers", None) and layer.weights:
-            new = []
-            for weight in layer.weights:
-                if weight.path.endswith(("gamma", "variance")):
-                    new.append(rng.uniform(0.5, 2, weight.shape))
-                else:
-                    fan = max(1, int(np.prod(weight.shape[:-1])))
-                    new.append(rng.normal(size=weight.shape) * (1.5 / np.sqrt(fan) if len(weight.shape) > 1 else 0.3))
-            layer.set_weights(new)
-    return model
-
-
-def images(model, n=3, seed=1):
-    return np.random.default_rng(seed).uniform(size=(n, *model.inputs[0].shape[1:])).astype("float32")
-
-
-def close(graph, model, x=None):
-    """The graph, with and without junctions, gives what the model predicts."""
-    x = images(model) if x is None else x
-    expected = model(x, training=False)
-    expected = [np.asarray(value) for value in (expected if isinstance(expected, list) else [expected])]
-    for version in (graph, graph.expand_junctions()):
-        values = version.activations(x)
-        assert [p.name for p in version.readouts] == [p.name for p in graph.readouts]
-        for readout, value in zip(version.readouts, expected):
-            scale = max(1e-3, np.abs(value).max())
-            np.testing.assert_allclose(values[readout.name].reshape(value.shape) / scale, value / scale, atol=1e-4)
-    # The table has a row for each layer and one for each projection.
-    text = str(graph)
-    for layer in model.layers:
-        assert any(line.startswith(f"{layer.name} ") for line in text.splitlines()), layer.name
-    for p in graph.projections:
-        assert f"{p.source} -> {p.target} " in text
-
-
-def hidden_equal(graph, model):
-    """Every population that stands for a layer's output gives it."""
-    x = images(model)
-    values = graph.activations(x)
-    names = {layer.name for layer in model.layers}
-    for p in graph.populations.values():
-        if p.keras_layer in names and p.kind in ("spiking", "input"):
-            output = np.asarray(keras.Model(model.inputs, model.get_layer(p.keras_layer).output)(x, training=False))
-            np.testing.assert_allclose(values[p.name].reshape(output.shape), output, atol=2e-4, err_msg=p.name)
-
-
-def kinds(graph):
-    return {name: p.kind for name, p in graph.populations.items()}
-
-
-def sequential(*layers, shape=(8, 8, 2)):
-    return randomise(keras.Sequential([keras.Input(shape), *layers]))
 
 
 def test_plain_network():
@@ -126,193 +58,6 @@ def test_bias_behind_a_padded_convolution_is_a_map():
     close(graph, model)
     assert graph.populations["conv"].bias.shape == (8, 8, 3)
     assert list(graph.populations)[-1] == "conv_readout"
-
-
-def residual_block(x, filters, stride, name, activation=ASNTransfer):
-    y = activation(name=f"{name}_a")(L.BatchNormalization(name=f"{name}_bn1")(x))
-    shortcut = L.Conv2D(filters, 1, strides=stride, name=f"{name}_shortcut")(y) if stride > 1 else x
-    y = L.Conv2D(filters, 3, strides=stride, padding="same", name=f"{name}_conv1")(y)
-    y = activation(name=f"{name}_b")(L.BatchNormalization(name=f"{name}_bn2")(y))
-    y = L.Conv2D(filters, 3, padding="same", name=f"{name}_conv2")(y)
-    return L.Add(name=f"{name}_add")([shortcut, y])
-
-
-def residual_network(activation=ASNTransfer):
-    inputs = keras.Input((12, 12, 3))
-    x = activation(name="encode")(L.BatchNormalization(name="bn0")(inputs))
-    x = L.Conv2D(4, 3, padding="same", name="stem")(x)
-    for k, (filters, stride) in enumerate([(4, 1), (4, 1), (6, 2), (6, 1), (6, 1)]):
-        x = residual_block(x, filters, stride, f"block{k}", activation)
-    x = activation(name="last")(L.BatchNormalization(name="bn_last")(x))
-    x = L.Dense(5, activation="sigmoid", name="out")(L.GlobalAveragePooling2D(name="gap")(x))
-    return randomise(keras.Model(inputs, x))
-
-
-@pytest.mark.parametrize("activation", [ASNTransfer, L.ReLU])
-def test_residual_network_is_linear_in_depth(activation):
-    model = residual_network(activation)
-    graph = read_keras(model)
-    close(graph, model)
-    hidden_equal(graph, model)
-    junctions = [name for name, kind in kinds(graph).items() if kind == "junction"]
-    # Tensors read by two layers; the shortcut of a strided block reads the nonlinearity.
-    assert junctions == ["stem", "block0_add", "block2_add", "block3_add"]
-    assert all(len(graph.incoming(name)) <= 2 for name in graph.populations)
-    assert graph.population("bn0").name == "encode" and graph.population("block1_conv2").name == "block2_a"
-    assert all(p.mode == "current" for name in junctions for p in graph.outgoing(name))
-    assert all(not np.any(graph.populations[name].bias) for name in junctions)
-
-
-def test_reader_without_junctions():
-    model = residual_network()
-    graph = read_keras(model, junctions=False)
-    close(graph, model)
-    assert "junction" not in kinds(graph).values()
-    assert {p.mode for p in graph.projections} == {"spikes"}
-
-
-def test_chain_that_does_not_compose_gets_a_junction():
-    model = sequential(
-        L.Conv2D(3, 3, padding="same", name="first"), L.Conv2D(4, 3, padding="same", name="second"), L.ReLU()
-    )
-    graph = read_keras(model)
-    close(graph, model)
-    assert kinds(graph)["first"] == "junction" and graph.outgoing("first")[0].mode == "current"
-    flat = read_keras(model, junctions=False)
-    assert "first" not in flat.populations and flat.projections[0].operator.kind == "SparseOperator"
-    close(flat, model)
-
-
-@pytest.mark.parametrize("padding, size", [("valid", 8), ("same", 7)])
-def test_max_pooling_behind_a_nonlinearity(padding, size):
-    model = sequential(
-        L.Conv2D(4, 3, name="conv", padding="same"),
-        ASNTransfer(name="asn"),
-        L.MaxPooling2D(3, 2, padding=padding, name="pool"),
-        L.Conv2D(4, 2, name="conv2", activation="relu"),
-        L.GlobalMaxPooling2D(name="gmp"),
-        L.Dense(3, name="out"),
-        shape=(size, size, 2),
-    )
-    graph = read_keras(model)
-    close(graph, model)
-    hidden_equal(graph, model)
-    assert kinds(graph)["asn_membrane"] == "membrane" and kinds(graph)["asn"] == "spiking"
-    assert graph.population("pool").name == graph.population("conv").name == "asn"
-    assert graph.populations["asn"].shape == graph.incoming("asn")[0].operator.output_shape
-    assert graph.incoming("asn")[0].mode == "membrane" and not np.any(graph.populations["asn_membrane"].bias)
-    assert graph.populations["asn"].bias.shape == (1, 1, 4) and np.any(graph.populations["asn"].bias)
-
-
-def test_max_pooling_with_other_readers_of_the_nonlinearity():
-    inputs = keras.Input((8, 8, 2))
-    x = L.Conv2D(3, 3, padding="same", activation="relu", name="conv")(L.BatchNormalization()(inputs))
-    y = L.Conv2D(3, 3, strides=2, padding="same", name="strided")(x)
-    x = L.BatchNormalization(name="bn")(x)
-    x = L.Concatenate(name="cat")([L.MaxPooling2D(name="pool")(x), y])
-    model = randomise(keras.Model(inputs, L.Dense(3, name="out")(L.Flatten()(L.ReLU(name="relu")(x)))))
-    graph = read_keras(model)
-    close(graph, model)
-    hidden_equal(graph, model)
-    assert kinds(graph)["conv"] == "spiking" and graph.populations["pool"].shape == (4, 4, 3)
-    assert {p.source for p in graph.incoming("relu")} == {"conv", "pool"}
-    # The pool reads a twin without spikes. The bias of a batch norm in front of a padded convolution is a map: it
-    # stays in front of the maximum.
-    assert [p.source for p in graph.incoming("pool")] == ["conv_membrane"]
-    assert graph.incoming("conv_membrane")[0].operator is graph.incoming("conv")[0].operator
-    assert graph.populations["conv_membrane"].bias.shape == graph.populations["conv"].bias.shape == (8, 8, 3)
-    assert not np.any(graph.populations["pool"].bias)
-
-
-def test_pooling_twice_behind_a_nonlinearity():
-    inputs = keras.Input((12, 12, 2))
-    x = L.Conv2D(3, 3, padding="same", activation="relu", name="conv")(inputs)
-    once = L.MaxPooling2D(2, name="pool1")(x)
-    twice = L.MaxPooling2D(2, name="pool2")(once)
-    only = randomise(keras.Model(inputs, L.Dense(2, name="out")(L.Flatten()(twice))))
-    graph = read_keras(only)
-    close(graph, only)
-    assert kinds(graph) == {
-        graph.input.name: "input", "conv_membrane": "membrane", "conv_membrane_2": "membrane", "conv": "spiking",
-        "out": "readout",
-    }  # fmt: skip
-    assert graph.population("pool2").name == graph.population("pool1").name == "conv"
-    flat = L.Concatenate()([L.Flatten()(twice), L.Flatten()(once), L.Flatten()(L.MaxPooling2D(3, name="pool3")(x))])
-    several = randomise(keras.Model(inputs, L.Dense(2, name="out")(flat)))
-    graph = read_keras(several)
-    close(graph, several)
-    hidden_equal(graph, several)
-    for p in graph.projections:
-        assert (graph.populations[p.source].kind == "membrane") == (p.mode == "membrane")
-
-
-def test_max_pooling_of_a_linear_tensor():
-    inputs = keras.Input((9, 9, 2))
-    x = L.Conv2D(4, 3, padding="same", name="conv")(inputs)
-    x = L.MaxPooling2D(3, 2, padding="same", name="pool")(x)
-    positive = ASNTransfer(name="asn")(L.BatchNormalization(name="bn")(x))
-    model = randomise(keras.Model(inputs, L.Dense(3, name="out")(L.Flatten()(positive))))
-    graph = read_keras(model)
-    close(graph, model)
-    assert kinds(graph)["conv"] == "membrane"
-    # The positive scale of the batch norm stands in front of the maximum: the projection is the maximum alone.
-    assert graph.incoming("asn")[0].operator.kind == "MaxPool"
-    gamma, *rest = model.get_layer("bn").get_weights()
-    model.get_layer("bn").set_weights([gamma * [1, -1, 1, 1], *rest])
-    graph = read_keras(model)
-    close(graph, model)
-    assert graph.incoming("asn")[0].operator.kind == "MaxPool + ConvOperator"
-
-
-def test_max_pooling_behind_padding_and_negative_scale():
-    # keras.applications pads by hand before the pooling; a negative scale behind ReLU turns maximum to minimum.
-    for middle in (L.ZeroPadding2D(1, name="pad"), L.BatchNormalization(name="bn")):
-        model = sequential(
-            L.Conv2D(3, 3, name="conv"), L.ReLU(name="relu"), middle, L.MaxPooling2D(3, 2, name="pool"),
-            L.Conv2D(2, 2, name="conv2"), L.ReLU(name="relu2"), L.Flatten(), L.Dense(2),
-        )  # fmt: skip
-        if middle.name == "bn":
-            gamma, *rest = middle.get_weights()
-            middle.set_weights([gamma * [1, -1, 1], *rest])
-        graph = read_keras(model)
-        close(graph, model)
-        assert ("bn" in graph.populations) == (middle.name == "bn")
-
-
-def test_padding_before_a_maximum_of_a_linear_tensor_counts():
-    model = sequential(
-        L.Conv2D(3, 3, name="conv"),
-        L.ZeroPadding2D(1, name="pad"),
-        L.MaxPooling2D(3, 2, name="pool"),
-        L.ReLU(),
-        L.Flatten(),
-    )
-    graph = read_keras(model)
-    close(graph, model)
-    assert kinds(graph)["pad"] == "membrane" and graph.populations["pad"].bias.shape == (8, 8, 3)
-
-
-def test_average_pooling_on_the_membrane():
-    model = sequential(
-        L.Conv2D(4, 3, name="conv"),
-        ASNTransfer(name="asn"),
-        L.GlobalAveragePooling2D(name="gap"),
-        L.Dense(3, name="out"),
-    )
-    graph = read_keras(model, average_pooling="membrane")
-    assert kinds(graph) == {
-        graph.input.name: "input",
-        "asn_membrane": "membrane",
-        "asn": "spiking",
-        "out": "readout",
-    }
-    assert graph.populations["asn"].shape == (1, 1, 4) and graph.incoming("asn")[0].mode == "membrane"
-    x = images(model)
-    linear = np.asarray(keras.Model(model.inputs, model.get_layer("conv").output)(x))
-    expected = graph.populations["asn"].transfer(linear.mean(axis=(1, 2), keepdims=True))
-    np.testing.assert_allclose(graph.activations(x)["asn"], expected, atol=1e-5)
-    with pytest.raises(ValueError, match="'spikes' or 'membrane', got 'max'"):
-        read_keras(model, average_pooling="max")
 
 
 def test_merging_layers():
@@ -441,11 +186,6 @@ def test_any_chain_of_layers(names, shortcut, junctions):
 class Strange(L.Layer):
     def call(self, x):
         return x * 2
-
-
-def functional(function, shape=(8, 8, 2)):
-    inputs = keras.Input(shape)
-    return keras.Model(inputs, function(inputs))
 
 
 @pytest.mark.parametrize(

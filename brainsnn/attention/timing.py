@@ -50,26 +50,11 @@ def switchable(neuron):
     names += [derived for derived, (origin, _) in neuron.derived.items() if origin in names and derived not in names]
     if not names:
         raise ValueError(f"switchable: the neuron model {neuron.name!r} has no parameter that attention changes.")
-    lines, parameters = [], dict(neuron.parameters)
-    for line in neuron.equations.splitlines():
-        name = line.split(":")[0].strip()
-        if name not in names:
-            lines.append(line)
-            continue
-        unit = line.split(":")[1].strip()
-        rest, attended = name + REST, name + ATTENDED
-        lines += [
-            f"{name} = {rest} + ({attended} - {rest})*is_attended : {unit}",
-            f"{rest} : {unit}",
-            f"{attended} : {unit}",
-        ]
+    equations, switched = _switched_equations(neuron.equations, names)
+    parameters = dict(neuron.parameters)
+    for name in switched:
         if name in parameters:
-            parameters[rest] = parameters[attended] = parameters.pop(name)
-    lines += [
-        "is_attended = int(t >= t_attend_on and t < t_attend_off) : 1 (shared)",
-        "t_attend_on : second (shared)",
-        "t_attend_off : second (shared)",
-    ]
+            parameters[name + REST] = parameters[name + ATTENDED] = parameters.pop(name)
     parameters |= {"t_attend_on": 0 * second, "t_attend_off": 0 * second}
     derived = {
         name + ending: (origin + ending, function)
@@ -79,8 +64,32 @@ def switchable(neuron):
     height = neuron.spike_height + REST if neuron.spike_height in names else neuron.spike_height
     return neuron.edit(
         name=f"switchable {neuron.name}",
-        equations="\n".join(lines),
+        equations=equations,
         parameters=parameters,
         derived=derived,
         spike_height=height,
     )
+
+
+def _switched_equations(equations, names):
+    """Equations in which parameters of these names are one of two others, by the time of the trial, and which they are."""
+    lines, switched = [], []
+    for line in equations.splitlines():
+        name = line.split(":")[0].strip()
+        if name not in names:
+            lines.append(line)
+            continue
+        switched.append(name)
+        unit = line.split(":")[1].strip()
+        rest, attended = name + REST, name + ATTENDED
+        lines += [
+            f"{name} = {rest} + ({attended} - {rest})*is_attended : {unit}",
+            f"{rest} : {unit}",
+            f"{attended} : {unit}",
+        ]
+    lines += [
+        "is_attended = int(t >= t_attend_on and t < t_attend_off) : 1 (shared)",
+        "t_attend_on : second (shared)",
+        "t_attend_off : second (shared)",
+    ]
+    return "\n".join(lines), switched

@@ -6,13 +6,14 @@ import platform
 import re
 import shlex
 import subprocess
-import tempfile
 import time
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from shutil import rmtree
+from shutil import copyfile, rmtree
 
 import brian2
+
+from brainsnn.files import atomic_path
 
 __all__ = ["cache_directory", "cached_programs", "compiled_program", "clear_cache"]
 
@@ -215,10 +216,8 @@ def compiled_program(project, build=None, products=("main",), also=""):
         _compile(project)
     else:
         build()
-    folder.mkdir(parents=True, exist_ok=True)
     for product in reversed(products):  # the program last: where it is, the others are
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write((project / product).read_bytes())
-        os.chmod(file.name, 0o755)
-        os.replace(file.name, folder / Path(product).name)
+        with atomic_path(folder / Path(product).name) as part:
+            copyfile(project / product, part)
+            part.chmod(0o755)
     return program

@@ -127,7 +127,7 @@ def drain_code(device, network, monitors):
     Returns
     -------
     code : dict of str to str
-        ``OPEN_RECORDINGS`` (in front of the trials), ``RUN`` and ``WRITE_RECORDINGS`` (of each trial).
+        ``open_recordings`` (in front of the trials), ``run`` and ``write_recordings`` (of each trial).
     """
 
     def array(monitor, name, access_data=True):
@@ -158,9 +158,9 @@ def drain_code(device, network, monitors):
         run = run.replace(f"%{name}%", text)
     counts_file = 'std::ofstream counts_file("results/trial_counts", std::ios::binary);'
     return {
-        "OPEN_RECORDINGS": counts_file + STREAMS.replace("%N_STREAMS%", str(len(numbers))),
-        "RUN": run.strip(),
-        "WRITE_RECORDINGS": "counts_file.write((const char*)counts.data(), counts.size()*sizeof(int64_t));",
+        "open_recordings": counts_file + STREAMS.replace("%N_STREAMS%", str(len(numbers))),
+        "run": run.strip(),
+        "write_recordings": "counts_file.write((const char*)counts.data(), counts.size()*sizeof(int64_t));",
     }
 
 
@@ -180,7 +180,7 @@ class RecordingFiles:
     """
 
     def __init__(self, directory, monitors, trials):
-        self._directory, self._monitors, self._trials = directory, monitors, trials
+        self._monitors, self._trials = monitors, trials
         self._streams = _streams(monitors)
         self._shared = {}
         for k, (monitor, variable) in enumerate(self._streams):

@@ -12,7 +12,7 @@ from brainsnn.builders import genn_build
 from brainsnn.builders.brian_versions import results_file
 from brainsnn.builders.genn_limits import check_graph, check_statements, recorded_late
 from brainsnn.builders.monitor_files import MonitorFiles
-from brainsnn.builders.standalone import StandaloneBackend, filled_main
+from brainsnn.builders.standalone import StandaloneBackend, trials_code
 
 __all__ = ["GennBackend", "GennCudaBackend"]
 
@@ -206,25 +206,23 @@ class GennBackend(StandaloneBackend):
         resets = [entry(g, name) for g, variables in state.items() for name in variables if name in names(g)]
         recorded = ", ".join(f"{device.get_array_name(m.variables['N'])}[0]" for m in monitors)
         recorded = recorded.replace("_array_", "brian::_array_")
-        return filled_main(
-            {
-                "SETTABLE": "\n".join(settable),
-                "STATE": "\n".join(resets),
-                "OPEN_TRAINS": "\n".join(
-                    f'std::ifstream train_{name}(path + "/{name}.train", std::ios::binary); std::vector<int8_t> signs_{name};'
-                    for name in replays
-                ),
-                "READ_TRAINS": "\n".join(
-                    f"if (train_{name}) {{ signs_{name}.resize(n_steps*{len(replay.target)}); "
-                    f"train_{name}.read((char*)signs_{name}.data(), signs_{name}.size()); }}"
-                    for name, replay in replays.items()
-                ),
-                "SEED": device.seed_code() + device.restart_code(),
-                "RUN": self._step_code(monitors, replays, recorded),
-                "OPEN_RECORDINGS": 'std::ofstream ends("results/trial_ends", std::ios::binary);',
-                "WRITE_RECORDINGS": f"const std::vector<int64_t> recorded = {{{recorded}}};\n"
-                "ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));",
-            }
+        return trials_code(
+            settable="\n".join(settable),
+            state="\n".join(resets),
+            open_trains="\n".join(
+                f'std::ifstream train_{name}(path + "/{name}.train", std::ios::binary); std::vector<int8_t> signs_{name};'
+                for name in replays
+            ),
+            read_trains="\n".join(
+                f"if (train_{name}) {{ signs_{name}.resize(n_steps*{len(replay.target)}); "
+                f"train_{name}.read((char*)signs_{name}.data(), signs_{name}.size()); }}"
+                for name, replay in replays.items()
+            ),
+            seed=device.seed_code() + device.restart_code(),
+            run=self._step_code(monitors, replays, recorded),
+            open_recordings='std::ofstream ends("results/trial_ends", std::ios::binary);',
+            write_recordings=f"const std::vector<int64_t> recorded = {{{recorded}}};\n"
+            "ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));",
         )
 
     def _step_code(self, monitors, replays, recorded):

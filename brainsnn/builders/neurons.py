@@ -16,6 +16,7 @@ class _FusedThresholder(Thresholder):
     fused = False
 
     def update_abstract_code(self, run_namespace):
+        """Brian2's method; puts state update and updates of every step in front where they are fused."""
         super().update_abstract_code(run_namespace)
         self.codeobj_class = connection_codeobject_class()
         self.template = self.codeobj_class.threshold_template

@@ -34,7 +34,19 @@ def axis_sources(taps, stride, up, n_in, n_out):
 
 
 def axis_slices(source):
-    """(output slice, input slice) of every tap, None for a tap that reads nothing."""
+    """
+    Where every tap along one axis reads, as slices.
+
+    Parameters
+    ----------
+    source : (n_out, n_taps) ndarray of int
+        Input position that each tap of each output position reads, -1 where it reads nothing.
+
+    Returns
+    -------
+    slices : list of (slice, slice) or None
+        Output positions and input positions of every tap, None for a tap that reads nothing.
+    """
     slices = []
     for column in source.T:
         out = np.flatnonzero(column >= 0)
@@ -50,7 +62,25 @@ def axis_slices(source):
 
 
 def shape3(shape, what):
-    """A (H, W, C) tuple of positive ints."""
+    """
+    Check a shape.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    what : str
+        What has the shape, for the error.
+
+    Returns
+    -------
+    shape : tuple of int
+        (H, W, C).
+
+    Raises
+    ------
+    ValueError
+        If it is not made of three positive numbers.
+    """
     shape = tuple(int(n) for n in shape)
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"{what}: expected a shape (height, width, channels) of positive numbers, got {shape}.")

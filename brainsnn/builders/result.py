@@ -1,13 +1,10 @@
 """What a run of a spiking network leaves behind."""
 
-import os
-import tempfile
-from pathlib import Path
-
 import numpy as np
 
 from brainsnn.builders.streaming import is_stream, open_stream
 from brainsnn.errors import UnknownNameError
+from brainsnn.files import write_atomically
 
 __all__ = ["Result"]
 
@@ -244,7 +241,6 @@ class Result:
         ----------
         path : str or `~pathlib.Path`
         """
-        path = Path(path)
         arrays = {"dt": self.dt, "n_steps": self.n_steps}
         arrays["aliases"] = np.array(["\t".join(pair) for pair in self.aliases.items()], dtype=str)
         for name, shape in self.shapes.items():
@@ -261,14 +257,8 @@ class Result:
             for variable, values in variables.items():
                 arrays[f"state/{name}\t{variable}"] = values
                 arrays[f"index/{name}\t{variable}"] = self.recorded[name][variable]
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            try:
-                np.savez_compressed(file, **arrays)
-                file.close()
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        with write_atomically(path) as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path):

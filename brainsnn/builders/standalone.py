@@ -20,79 +20,12 @@ from brian2.devices.device import all_devices
 from brainsnn.builders.backend import Backend
 from brainsnn.builders.brian_versions import SEED_GENERATORS, results_file, use_results
 from brainsnn.builders.build_cache import compiled_program
+from brainsnn.builders.codeobjects import ConnectionStandaloneCodeObject
 from brainsnn.builders.drains import RecordingFiles, drain_code
 
 __all__ = ["StandaloneBackend"]
 
 _serial = itertools.count()
-
-# The part of main() that runs the trials. Arrays that a trial may set are found by name in a table, so that images,
-# parameters and seeds reach a compiled program as files.
-MAIN = """
-{
-    struct Array { std::string name; char* data; size_t bytes; };
-    struct Source { Array array; std::ifstream file; };
-    const std::vector<Array> settable = {
-%SETTABLE%
-    };
-    const std::vector<Array> state = {
-%STATE%
-    };
-    const char* directory = getenv("BRAINSNN_TRIALS");
-    if (directory == NULL)
-    {
-        std::cerr << "BRAINSNN_TRIALS does not name the directory of the trials." << std::endl;
-        return 1;
-    }
-    const std::string path(directory);
-    std::ifstream manifest(path + "/manifest.txt");
-    long first_trial, n_trials, n_steps, piece, n_shared, n_per_trial;
-    double trial_dt;
-    manifest >> first_trial >> n_trials >> n_steps >> piece >> trial_dt >> n_shared >> n_per_trial;
-    auto open = [&](Source& source) {
-        std::string name, file;
-        manifest >> name >> file;
-        for (const Array& array : settable)
-            if (array.name == name)
-                source.array = array;
-        source.file.open(path + "/" + file, std::ios::binary);
-        if (source.array.name.empty() || !source.file)
-        {
-            std::cerr << "Cannot set '" << name << "' from '" << file << "'." << std::endl;
-            exit(1);
-        }
-    };
-    for (long k=0; k<n_shared; k++)
-    {
-        Source source;
-        open(source);
-        source.file.read(source.array.data, source.array.bytes);
-    }
-    std::vector<std::vector<char> > initial;
-    for (const Array& array : state)
-        initial.push_back(std::vector<char>(array.data, array.data + array.bytes));
-    std::vector<Source> sources(n_per_trial);
-    for (Source& source : sources)
-        open(source);
-    %OPEN_TRAINS%
-    std::ifstream seeds(path + "/seeds.txt");
-    %OPEN_RECORDINGS%
-    for (long trial=0; trial<n_trials; trial++)
-    {
-        for (size_t k=0; k<state.size(); k++)
-            std::copy(initial[k].begin(), initial[k].end(), state[k].data);
-        for (Source& source : sources)
-            source.file.read(source.array.data, source.array.bytes);
-        %READ_TRAINS%
-        unsigned long trial_seed;
-        seeds >> trial_seed;
-        %SEED%
-        %RUN%
-        %WRITE_RECORDINGS%
-        std::cout << "trial" << std::endl;
-    }
-}
-"""
 
 
 def _filled(target, values):
@@ -101,23 +34,20 @@ def _filled(target, values):
     return np.array(np.broadcast_to(np.ravel(values), size), dtype=target.dtype)
 
 
-def filled_main(parts):
+def trials_code(**parts):
     """
     The C++ code that runs all trials.
 
     Parameters
     ----------
-    parts : dict of str to str
-        Name of each place in ``MAIN`` -> the code to put there.
+    **parts : str
+        Name of each place in ``templates/trials.cpp`` -> the code to put there.
 
     Returns
     -------
     code : str
     """
-    code = MAIN
-    for name, text in parts.items():
-        code = code.replace(f"%{name}%", text)
-    return code
+    return ConnectionStandaloneCodeObject.templater.env.get_template("trials.cpp").render(**parts)
 
 
 def _dispose(device_name, directory):
@@ -286,21 +216,20 @@ class StandaloneBackend(Backend):
         trains = {
             name: self.device.get_array_name(r.variables["train"], access_data=False) for name, r in replays.items()
         }
-        fill = {
-            "SETTABLE": "\n".join(settable),
-            "STATE": "\n".join(resets),
-            "OPEN_TRAINS": "\n".join(
+        return trials_code(
+            settable="\n".join(settable),
+            state="\n".join(resets),
+            open_trains="\n".join(
                 f'std::ifstream train_{name}(path + "/{name}.train", std::ios::binary);' for name in trains
             ),
-            "READ_TRAINS": "\n".join(
+            read_trains="\n".join(
                 f"if (train_{name}) {{ {array}.resize(n_steps*{len(replays[name].target)}); "
                 f"train_{name}.read((char*)&{array}[0], {array}.size()); }}"
                 for name, array in trains.items()
             ),
-            "SEED": SEED_GENERATORS,
+            seed=SEED_GENERATORS,
             **drain_code(self.device, network, monitors),
-        }
-        return filled_main(fill)
+        )
 
     def _kept_entry(self, owner, name):
         """The settable array of a connection, which can be a vector (Synapses) or not."""

@@ -223,7 +223,17 @@ class SpikeTrains:
 
 
 def is_stream(path):
-    """Whether a path is the folder of a result that streamed to disk (bool)."""
+    """
+    Whether a path is the folder of a result that streamed to disk.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+
+    Returns
+    -------
+    is_stream : bool
+    """
     return (Path(path) / DESCRIPTION).is_file()
 
 

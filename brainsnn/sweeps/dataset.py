@@ -1,14 +1,12 @@
 """The data set of a sweep: one NetCDF file, written unit by unit, there whole or not at all."""
 
-import os
-import tempfile
-
 import h5netcdf
 import h5py
 import numpy as np
 import xarray as xr
 
 from brainsnn import __version__
+from brainsnn.files import atomic_path
 
 __all__ = ["Layout", "assemble", "check_unit", "open_dataset"]
 
@@ -119,9 +117,7 @@ def assemble(path, grid, store, layout, attributes):
     ValueError
         If the results of the units do not fit together.
     """
-    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(descriptor)
-    try:
+    with atomic_path(path, sync=True) as part:
         layout.coords.assign_attrs(attributes, brainsnn=__version__).to_netcdf(part, engine="h5netcdf")
         kinds = _kinds(grid, store)
         with h5netcdf.File(part, "a") as file:
@@ -133,13 +129,6 @@ def assemble(path, grid, store, layout, attributes):
                     variable[where] = (
                         values[name].astype(variable.dtype) if dtype.kind != "U" else values[name].astype(object)
                     )
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
     return open_dataset(path)
 
 

@@ -3,12 +3,13 @@
 import contextlib
 import fcntl
 import os
-import tempfile
 import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from brainsnn.files import write_atomically
 
 __all__ = ["UnitStore"]
 
@@ -74,18 +75,8 @@ class UnitStore:
             If the values are no such dict.
         """
         arrays = _checked(values)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=f".{key}.", suffix=".part", delete=False) as file:
-            try:
-                np.savez_compressed(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, self.path(key))
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        with write_atomically(self.path(key), sync=True) as file:
+            np.savez_compressed(file, **arrays)
 
     @contextlib.contextmanager
     def claim(self, key):

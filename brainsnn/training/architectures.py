@@ -15,6 +15,7 @@ _RESNETS = {
     34: ((3, 4, 6, 3), False, 64),
     50: ((3, 4, 6, 3), True, 64),
 }
+_POOLINGS = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}
 #: Inputs with at least that many rows get the 7x7 stem and the max pooling.
 _LARGE_INPUT = 64
 
@@ -75,31 +76,17 @@ def small_vgg(
         If `pooling` is unknown, the image is too small for the number of stages, or `convolutions_per_stage` does not have
         one number for each stage.
     """
-    poolings = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}
-    if pooling not in poolings:
+    if pooling not in _POOLINGS:
         raise ValueError(f"small_vgg: pooling must be 'average' or 'max', got {pooling!r}.")
     _check_image(input_shape, "small_vgg")
     if min(input_shape[:2]) < 2 ** len(channels):
         raise ValueError(
             f"small_vgg: an image of {input_shape[0]}x{input_shape[1]} is too small for {len(channels)} 2x2 poolings."
         )
-    depths = (
-        [convolutions_per_stage] * len(channels) if np.ndim(convolutions_per_stage) == 0 else convolutions_per_stage
-    )
-    if len(depths) != len(channels) or min(depths) < 1:
-        raise ValueError(
-            f"small_vgg: convolutions_per_stage={convolutions_per_stage!r} must be one positive number, or one for each of the "
-            f"{len(channels)} stages of channels={channels!r}."
-        )
+    depths = _depths(convolutions_per_stage, channels)
     inputs = keras.Input(input_shape, name="pixels")
     x = ASNTransfer(m_f, name="encoding_asn")(inputs) if encoding else inputs
-    number = 0
-    for stage, (n_channels, n_convolutions) in enumerate(zip(channels, depths), start=1):
-        for _ in range(n_convolutions):
-            number += 1
-            x = layers.Conv2D(n_channels, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
-            x = _normalised_asn(x, f"conv{number}", m_f)
-        x = poolings[pooling](2, name=f"pool{stage}")(x)
+    x = _vgg_stages(x, channels, depths, pooling, m_f)
     x = layers.Flatten(name="flatten")(x)
     for number, n_units in enumerate(dense, start=1):
         x = layers.Dense(n_units, use_bias=False, name=f"dense{number}")(x)
@@ -220,16 +207,7 @@ def preactivation_resnet(
     inputs = keras.Input(input_shape, name="pixels")
     x = _normalised_asn(inputs, "encoding", m_f) if encoding else inputs
     x = _stem(x, stem, width)
-    pooled = stem == "imagenet"
-    if pooled:
-        # The stream starts behind the first nonlinearity: a maximum of potentials cannot be added to currents.
-        x = _normalised_asn(x, "stage1_block1", m_f, 1)
-    for stage, n_blocks in enumerate(stage_blocks, start=1):
-        for block in range(1, n_blocks + 1):
-            stride = 2 if stage > 1 and block == 1 else 1
-            activated = pooled and stage == block == 1
-            name_of_block = f"stage{stage}_block{block}"
-            x = _residual_block(x, width * 2 ** (stage - 1), stride, bottleneck, m_f, name_of_block, activated)
+    x = _residual_stages(x, stage_blocks, width, bottleneck, m_f, pooled=stem == "imagenet")
     x = _normalised_asn(x, "final", m_f)
     x = layers.GlobalAveragePooling2D(name="global_pool")(x)
     outputs = layers.Dense(n_classes, activation=classifier_activation, name="readout")(x)
@@ -241,6 +219,29 @@ def _check_image(shape, caller):
         raise ValueError(
             f"{caller}: input_shape must be (height, width, channels), three positive integers, got {shape!r}."
         )
+
+
+def _depths(convolutions_per_stage, channels):
+    """Number of convolutions of each stage of a VGG."""
+    each = [convolutions_per_stage] * len(channels) if np.ndim(convolutions_per_stage) == 0 else convolutions_per_stage
+    if len(each) != len(channels) or min(each) < 1:
+        raise ValueError(
+            f"small_vgg: convolutions_per_stage={convolutions_per_stage!r} must be one positive number, or one for each of the "
+            f"{len(channels)} stages of channels={channels!r}."
+        )
+    return each
+
+
+def _vgg_stages(x, channels, depths, pooling, m_f):
+    """Convolutions, numbered through all stages, and a pooling behind those of each stage."""
+    number = 0
+    for stage, (n_channels, n_convolutions) in enumerate(zip(channels, depths), start=1):
+        for _ in range(n_convolutions):
+            number += 1
+            x = layers.Conv2D(n_channels, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
+            x = _normalised_asn(x, f"conv{number}", m_f)
+        x = _POOLINGS[pooling](2, name=f"pool{stage}")(x)
+    return x
 
 
 def _normalised_asn(x, name, m_f, number=""):
@@ -263,6 +264,20 @@ def _stem(x, stem, width):
         x = _convolution(x, width, 7, 2, "stem_conv")
         return layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
     raise ValueError(f"preactivation_resnet: stem must be 'imagenet' or 'cifar', got {stem!r}.")
+
+
+def _residual_stages(x, stage_blocks, width, bottleneck, m_f, pooled):
+    """All blocks; each stage but the first begins with one that halves the image and doubles the channels."""
+    if pooled:
+        # The stream starts behind the first nonlinearity: a maximum of potentials cannot be added to currents.
+        x = _normalised_asn(x, "stage1_block1", m_f, 1)
+    for stage, n_blocks in enumerate(stage_blocks, start=1):
+        for block in range(1, n_blocks + 1):
+            stride = 2 if stage > 1 and block == 1 else 1
+            activated = pooled and stage == block == 1
+            name = f"stage{stage}_block{block}"
+            x = _residual_block(x, width * 2 ** (stage - 1), stride, bottleneck, m_f, name, activated)
+    return x
 
 
 def _residual_block(x, n_channels, stride, bottleneck, m_f, name, activated=False):

@@ -1,4 +1,4 @@
-"""What the commands that train the shipped networks share: threads of TensorFlow, files that are whole, cards."""
+"""What the commands that train the shipped networks share: threads of TensorFlow, checkpoints, cards."""
 
 import hashlib
 import os
@@ -6,7 +6,9 @@ import textwrap
 
 import numpy as np
 
-__all__ = ["prepare_tensorflow", "save", "weights_hash", "wrapped", "write_whole"]
+from brainsnn.files import atomic_path, write_atomically
+
+__all__ = ["prepare_tensorflow", "save", "weights_hash", "wrapped"]
 
 
 def prepare_tensorflow(threads):
@@ -47,26 +49,6 @@ def weights_hash(model):
     return digest.hexdigest()
 
 
-def write_whole(path, write):
-    """
-    Write a file so that it is there whole or not at all.
-
-    Parameters
-    ----------
-    path : `~pathlib.Path`
-        Its folder is made.
-    write : callable
-        Called with the path of a temporary file of the same ending, in the same folder.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save(model, out, card):
     """
     Write a checkpoint, then its card beside it.
@@ -79,8 +61,10 @@ def save(model, out, card):
     card : callable
         Gives the text of the card, when the checkpoint is there.
     """
-    write_whole(out, model.save)
-    write_whole(out.with_suffix(".md"), lambda path: path.write_text(card(), encoding="utf-8"))
+    with atomic_path(out, suffix=out.suffix) as part:
+        model.save(part)
+    with write_atomically(out.with_suffix(".md")) as file:
+        file.write(card().encode())
 
 
 def wrapped(card):

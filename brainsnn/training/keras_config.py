@@ -371,6 +371,18 @@ def _plain(value):
 
 
 def snake_case(class_name):
-    """Name that Keras gives to the weights of a class in ``.keras`` files: ``Conv2D`` -> ``conv2d``."""
+    """
+    Name that Keras gives to the weights of a class in ``.keras`` files.
+
+    Parameters
+    ----------
+    class_name : str
+        Such as ``"Conv2D"``.
+
+    Returns
+    -------
+    name : str
+        Such as ``"conv2d"``.
+    """
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

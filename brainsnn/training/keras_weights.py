@@ -11,7 +11,17 @@ __all__ = ["assign_legacy_weights", "assign_keras3_weights", "is_legacy_weights"
 
 
 def is_legacy_weights(group):
-    """Whether a group holds weights in Keras 2's layout, one group per layer name."""
+    """
+    Whether a group holds weights in Keras 2's layout, one group per layer name.
+
+    Parameters
+    ----------
+    group : h5py.Group
+
+    Returns
+    -------
+    is_legacy : bool
+    """
     return "layer_names" in group.attrs or "layer_names0" in group.attrs
 
 
@@ -123,13 +133,24 @@ def assign_keras3_weights(model, group, config):
 
 
 def check_finite(layer_name, weight_name, value):
-    """Refuse NaN and infinite weights by name."""
+    """
+    Refuse NaN and infinite weights by name.
+
+    Parameters
+    ----------
+    layer_name, weight_name : str
+    value : ndarray of float
+
+    Raises
+    ------
+    ModelFileError
+        If a value is not finite.
+    """
     n_bad = int(value.size - np.count_nonzero(np.isfinite(value)))
     if n_bad:
         raise ModelFileError(
-            f"Layer {layer_name!r}: weight {weight_name!r} has {n_bad} of {value.size} values that are "
-            "NaN or infinite. The training "
-            "diverged: load a checkpoint from before that."
+            f"Layer {layer_name!r}: weight {weight_name!r} has {n_bad} of {value.size} values that are NaN or infinite. "
+            "The training diverged: load a checkpoint from before that."
         )
 
 

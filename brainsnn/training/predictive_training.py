@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from brainsnn.files import write_atomically
 from brainsnn.training.surrogate import (
     SpikingUnroll,
     balance_thresholds,
@@ -186,9 +186,8 @@ class Trainer:
     def _save(self):
         state = {"recipe": asdict(self.recipe), "done": self._done, "thresholds": self.thresholds}
         arrays = {f"variable_{k}": variable.numpy() for k, variable in enumerate(self._variables)}
-        temporary = self.folder / f"checkpoint.{os.getpid()}.npz"
-        np.savez(temporary, state=json.dumps(state), **arrays)
-        os.replace(temporary, self.folder / "checkpoint.npz")
+        with write_atomically(self.folder / "checkpoint.npz") as file:
+            np.savez(file, state=json.dumps(state), **arrays)
 
     def _log(self, **row):
         path = self.folder / "log.csv"

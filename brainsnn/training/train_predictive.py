@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.files import write_atomically
 from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
-from brainsnn.training.checkpoints import prepare_tensorflow, weights_hash, wrapped, write_whole
+from brainsnn.training.checkpoints import prepare_tensorflow, save, weights_hash, wrapped
 
 __all__ = ["main"]
 
@@ -233,12 +234,15 @@ def main(arguments=None):
     measures = _measure(trainer, test_images, test_labels)
     measures["ann"]["first_stage_accuracy"] = ann_accuracy
     settings = _settings(arguments, recipe, trainer.thresholds, measures)
-    write_whole(arguments.out, model.save)
-    text = json.dumps(settings, indent=1)
-    write_whole(arguments.out.with_suffix(".json"), lambda path: path.write_text(text + "\n", encoding="utf-8"))
-    card = _card(arguments, recipe, model, settings, ann_accuracy, len(images), trainer.seconds)
-    write_whole(arguments.out.with_suffix(".md"), lambda path: path.write_text(card, encoding="utf-8"))
-    write_whole(trainer.folder / "log.png", plot_training(trainer.folder / "log.csv").savefig)
+    save(
+        model,
+        arguments.out,
+        lambda: _card(arguments, recipe, model, settings, ann_accuracy, len(images), trainer.seconds),
+    )
+    with write_atomically(arguments.out.with_suffix(".json")) as file:
+        file.write((json.dumps(settings, indent=1) + "\n").encode())
+    with write_atomically(trainer.folder / "log.png") as file:
+        plot_training(trainer.folder / "log.csv").savefig(file, format="png")
     for name, measure in measures.items():
         spikes = sum(measure.get("spikes", {}).values())
         print(f"{name}: {100 * measure['accuracy']:.2f} %, {spikes:.0f} spikes per image")

@@ -214,7 +214,7 @@ def main(arguments=None):
         Of the target on test scenes, between 0 and 1.
     """
     arguments = _parse(arguments)
-    from brainsnn.analysis.attention_metrics import target_auc
+    from brainsnn.analysis import target_auc
 
     prepare_tensorflow(arguments.threads)
     print(f"training for {arguments.epochs} epochs of {arguments.scenes} scenes")

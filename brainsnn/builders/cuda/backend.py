@@ -125,8 +125,8 @@ class CudaBackend(StandaloneBackend):
         }
         reset = {f"{group}.{name}": v for group, variables in state.items() for name, v in variables.items()}
         return template.render(
-            settable=[self._entry(name, variable) for name, variable in settable.items()],
-            state=[self._entry(name, variable) for name, variable in reset.items()],
+            settable="\n".join(self._entry(name, variable) for name, variable in settable.items()),
+            state="\n".join(self._entry(name, variable) for name, variable in reset.items()),
             trains=[
                 {"name": name, "array": self._name(replay.variables["train"]), "n_neurons": len(replay.target)}
                 for name, replay in replays.items()
@@ -148,7 +148,7 @@ class CudaBackend(StandaloneBackend):
         array = self._name(variable)
         # brian2cuda can keep the spikes of several steps.
         pointer = f"dev{array}[current_idx{array}]" if variable.name.endswith("space") else f"dev{array}"
-        return {"name": name, "pointer": pointer, "size": variable.size, "type": c_data_type(variable.dtype)}
+        return f'        {{"{name}", (char*){pointer}, {variable.size}*sizeof({c_data_type(variable.dtype)})}},'
 
     def _monitor(self, monitor):
         is_spikes = isinstance(monitor, SpikeMonitor)

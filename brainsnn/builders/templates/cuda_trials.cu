@@ -1,42 +1,7 @@
-{# The part of main() that runs the trials of a CUDA program; it stands in the place of Brian2's own run. Arrays that a
-   trial may set are found by name in a table, so that images, parameters and seeds reach a compiled program as files. #}
+{# The part of main() that runs the trials of a CUDA program; it stands in the place of Brian2's own run. #}
 {
-    struct Array { std::string name; char* data; size_t bytes; };
-    struct Source { Array array; std::ifstream file; };
-    const std::vector<Array> settable = {
-    {% for array in settable %}
-        {"{{array.name}}", (char*){{array.pointer}}, {{array.size}}*sizeof({{array.type}})},
-    {% endfor %}
-    };
-    const std::vector<Array> state = {
-    {% for array in state %}
-        {"{{array.name}}", (char*){{array.pointer}}, {{array.size}}*sizeof({{array.type}})},
-    {% endfor %}
-    };
-    const char* directory = getenv("BRAINSNN_TRIALS");
-    if (directory == NULL)
-    {
-        std::cerr << "BRAINSNN_TRIALS does not name the directory of the trials." << std::endl;
-        return 1;
-    }
-    const std::string path(directory);
-    std::ifstream manifest(path + "/manifest.txt");
-    long first_trial, n_trials, n_steps, piece, n_shared, n_per_trial;
-    double trial_dt;
-    manifest >> first_trial >> n_trials >> n_steps >> piece >> trial_dt >> n_shared >> n_per_trial;
-    auto open = [&](Source& source) {
-        std::string name, file;
-        manifest >> name >> file;
-        for (const Array& array : settable)
-            if (array.name == name)
-                source.array = array;
-        source.file.open(path + "/" + file, std::ios::binary);
-        if (source.array.name.empty() || !source.file)
-        {
-            std::cerr << "Cannot set '" << name << "' from '" << file << "'." << std::endl;
-            exit(1);
-        }
-    };
+{% include 'trial_files.cpp' %}
+
     auto upload = [](Source& source) {
         std::vector<char> values(source.array.bytes);
         source.file.read(values.data(), values.size());

@@ -1,0 +1,34 @@
+{# The beginning of the code that runs trials, of all compiled devices. Arrays that a trial may set are found by name in a
+   table, so that images, parameters and seeds reach a compiled program as files. #}
+    struct Array { std::string name; char* data; size_t bytes; };
+    struct Source { Array array; std::ifstream file; };
+    const std::vector<Array> settable = {
+{{settable}}
+    };
+    const std::vector<Array> state = {
+{{state}}
+    };
+    const char* directory = getenv("BRAINSNN_TRIALS");
+    if (directory == NULL)
+    {
+        std::cerr << "BRAINSNN_TRIALS does not name the directory of the trials." << std::endl;
+        return 1;
+    }
+    const std::string path(directory);
+    std::ifstream manifest(path + "/manifest.txt");
+    long first_trial, n_trials, n_steps, piece, n_shared, n_per_trial;
+    double trial_dt;
+    manifest >> first_trial >> n_trials >> n_steps >> piece >> trial_dt >> n_shared >> n_per_trial;
+    auto open = [&](Source& source) {
+        std::string name, file;
+        manifest >> name >> file;
+        for (const Array& array : settable)
+            if (array.name == name)
+                source.array = array;
+        source.file.open(path + "/" + file, std::ios::binary);
+        if (source.array.name.empty() || !source.file)
+        {
+            std::cerr << "Cannot set '" << name << "' from '" << file << "'." << std::endl;
+            exit(1);
+        }
+    };
