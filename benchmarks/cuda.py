@@ -138,11 +138,10 @@ def dense_time(case, n_steps):
 
 def measure(title, case, steps):
     """Row of the table for one network."""
-    from brainsnn.builders.cuda.backend import build
     from brainsnn.builders.cuda.toolchain import compute_capability
 
     with tempfile.TemporaryDirectory(prefix="cuda_") as cache, mock.patch.dict(os.environ, BRAINSNN_CACHE=cache):
-        (seconds,), _, (snn, program) = elapsed(lambda: (snn := case.convert("cuda_standalone"), build(snn)))
+        (seconds,), _, (snn, program) = elapsed(lambda: (snn := case.convert("cuda_standalone"), snn.build()))
         size = megabytes(program.stat().st_size)
         if compute_capability() is None:
             return title, f"{seconds:.0f}", size, NO_GPU, NO_GPU, NO_GPU, NO_GPU

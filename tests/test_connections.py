@@ -19,7 +19,7 @@ from brainsnn.builders.layer_operators import (
 from brainsnn.builders.operators import SparseOperator, compose
 from brainsnn.builders.runtime import RuntimeBackend, TrialNetwork
 from brainsnn.builders.standalone import StandaloneBackend
-from brainsnn.builders.trials import Trials
+from brainsnn.builders.trials import NetworkObjects, Trials
 
 SHAPE = (7, 6, 3)  # odd and even, so that strides leave a rest on one axis
 
@@ -71,7 +71,8 @@ def run_connections(backend, kinds, all_operators, dtype="float64"):
     network = TrialNetwork(objects, name="network_of_connections")
     for name, values in (("on", spiking), ("h", height), ("S", S)):
         backend.set_values(source, name, values.astype(float))
-    backend.run(network, groups, {}, [], {}, Trials(1, 1, float(1 * ms / second)), 1, lambda trial, record: None)
+    trials = Trials(1, 1, float(1 * ms / second))
+    backend.run(NetworkObjects(network, groups, {}, [], {}), trials, 1, lambda trial, record: None)
     return (spiking * height).reshape(1, *SHAPE), S.reshape(1, *SHAPE), groups
 
 

@@ -129,6 +129,11 @@ def test_input_variants():
     both = model.with_inputs(spikes=True, graded=1)
     assert "(gain*(I + graded) - S_dyn)/tau_phi" in both.equations and "dI/dt" in both.equations
     assert model.with_inputs() is model
+    reset = model.edit(reset="S_hat += theta*(1 + I); I *= 0.5", threshold="S - S_hat > 0.5*I")
+    first = reset.with_inputs(spikes=False, stimulus=True)
+    assert (first.reset, first.threshold) == ("S_hat += theta*(1 + stimulus)", "S - S_hat > 0.5*stimulus")
+    both = reset.with_inputs(spikes=True, graded=1)
+    assert both.reset == "S_hat += theta*(1 + (I + graded))\nI *= 0.5"
     with pytest.raises(ValueError, match="at least one"):
         model.with_inputs(spikes=False)
 

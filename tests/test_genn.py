@@ -31,9 +31,9 @@ def no_build(monkeypatch):
 
 def generate(snn):
     """The folder with the generated code, which needs no GeNN."""
-    backend = snn._backend
     with snn._preferences():
-        return backend.write_project(snn.network, snn._groups, snn._state, snn._recordings.monitors, snn._replays)
+        snn._backend.write(snn._objects)
+    return snn._backend.project
 
 
 def test_code_is_generated_without_genn(models, monkeypatch):
@@ -100,6 +100,7 @@ def test_networks_that_genn_cannot_run(models):
         ("plain_cnn", {"neuron": bs.ASN().edit(on_pre="I_post += w*h_pre*S_hat_pre")}, "'S_hat_pre'.*resets"),
         ("plain_cnn", {"neuron": bs.ASN().edit(on_pre="I_post = w*h_pre")}, "adds to one variable"),
         ("plain_cnn", {"neuron": bs.ASN().edit(reset="S_hat += theta; I = 0")}, "reset I = 0 of"),
+        ("plain_cnn", {"neuron": bs.LIF().edit(reset="v -= v_th; I %= 2")}, "reset I %= 2 of"),
         ("plain_cnn", {"neuron": bs.ASN().edit(reset="S_hat += theta + 0.1*I")}, "uses what spikes bring"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):

@@ -4,7 +4,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from brian2 import PopulationRateMonitor, ms, mV
+from brian2 import PopulationRateMonitor, get_device, ms, mV
+from brian2.devices.device import RuntimeDevice
 from example_models import current_based_lif, example_images, example_models
 
 import brainsnn as bs
@@ -208,6 +209,38 @@ def test_poisson_input_has_the_rate_and_sign_of_its_pixel(model):
     assert (three[0] != three[1]).any()
 
 
+def test_threshold_and_reset_may_read_the_input(model, images):
+    """As they would through an equation of their own."""
+    plain = bs.LIF()
+    named = plain.edit(equations=f"{plain.equations}\ncurrent = I : 1")
+    results = [
+        bs.convert(model, neuron=neuron, device="cpp_standalone", dtype="float64").run(images, duration=50 * ms)
+        for neuron in (
+            plain.edit(threshold="S > v_th and I < 2", reset="v -= v_th*(1 + 0.1*I)"),
+            named.edit(threshold="S > v_th and current < 2", reset="v -= v_th*(1 + 0.1*current)"),
+            plain,
+        )
+    ]
+    for name, counts in results[0].spike_counts.items():
+        np.testing.assert_array_equal(counts, results[1].spike_counts[name])
+    assert any((counts != results[2].spike_counts[name]).any() for name, counts in results[0].spike_counts.items())
+
+
+@pytest.mark.slow  # Cython
+def test_runtime_leaves_the_users_random_numbers_alone(model, images):
+    snn = bs.convert(model, encoder="poisson")
+    np.random.seed(3)  # noqa: NPY002, the generator that Brian2 draws from
+    expected = np.random.rand(2)  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    drawn = []
+    for _ in range(2):
+        snn.run(images[:1], duration=5 * ms)
+        drawn.append(np.random.rand())  # noqa: NPY002
+    np.testing.assert_array_equal(drawn, expected)
+    first, again = (snn.run(images[:1], duration=20 * ms, seed=4).output for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
 @pytest.mark.slow  # Cython
 def test_runtime_parameters_and_trials(model, images):
     snn = bs.convert(model, device="runtime", dtype="float64", record={names_of(model)[0]: ["spikes"]})
@@ -237,6 +270,13 @@ def test_own_model_with_units_runs(model, images):
         ({"device": "gpu"}, ValueError, "cpp_standalone"),
         ({"dtype": "float16"}, ValueError, "float32"),
         ({"threads": 2}, ValueError, "one thread"),
+        ({"threads": None}, ValueError, "threads=None"),
+        ({"device": ["runtime"]}, ValueError, "choose one of"),
+        ({"dt": 0 * ms}, ValueError, "dt=.* greater than 0"),
+        ({"dt": 1}, ValueError, "dt=1 must be a time"),
+        ({"device": "cpp_standalone", "record": {"nowhere": ["S"]}}, bs.UnknownNameError, "nowhere"),
+        ({"neuron": bs.LIF().edit(threshold="S > v_th + Q")}, ValueError, "threshold 'S > v_th \\+ Q' .* uses 'Q'"),
+        ({"neuron": bs.LIF().edit(reset="S = 0")}, ValueError, "writes 'S', which follows from the equation"),
         ({"record": {"nowhere": ["S"]}}, bs.UnknownNameError, "nowhere"),
         ({"record": {"asn_1": ["Z"]}}, bs.UnknownNameError, "'Z'"),
         ({"record": {"asn_1": {"S": [10**6]}}}, IndexError, "neurons must lie in"),
@@ -247,6 +287,7 @@ def test_own_model_with_units_runs(model, images):
 def test_bad_arguments_of_convert(model, arguments, error, message):
     with pytest.raises(error, match=message):
         bs.convert(model, **arguments)
+    assert isinstance(get_device(), RuntimeDevice)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +305,11 @@ def test_bad_arguments_of_convert(model, arguments, error, message):
         (lambda x: {"images": x, "duration": 0 * ms}, "duration is 0"),
         (lambda x: {"images": x, "seed": [1] * (len(x) + 1)}, "one of 0 ... 2"),
         (lambda x: {"images": x, "seed": [0.5] * len(x)}, "whole number"),
+        (lambda x: {"images": x, "seed": -1}, "seed=-1; give one whole number"),
+        (lambda x: {"images": x, "seed": None}, "seed=None; give"),
+        (lambda x: {"images": x, "seed": 1.7}, "seed=1.7; give"),
+        (lambda x: {"images": x, "processes": 0}, "processes=0"),
+        (lambda x: {"images": x, "processes": 1.5}, "processes=1.5"),
         (lambda x: {"images": x, "onset": [1, 2] * ms}, "2 values of onset"),
         (lambda x: {"images": x, "background": np.zeros(3)[:, None, None] if x.shape[1] != 3 else 0}, "background"),
         (lambda x: {"spikes": np.zeros((1, 5, *x.shape[1:]))}, "encoder='poisson'"),
@@ -302,6 +348,43 @@ def test_failed_program_says_why(model, images, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", without_trials)
     with pytest.raises(RuntimeError, match="BRAINSNN_TRIALS"):
         snn.run(images[:1], duration=5 * ms)
+
+
+def test_a_failed_compilation_can_be_repeated(model, images, tmp_path, monkeypatch):
+    expected = bs.convert(model, device="cpp_standalone").run(images, duration=20 * ms)
+    snn = bs.convert(model, device="cpp_standalone")
+    monkeypatch.setenv("BRAINSNN_CACHE", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setenv("CXX", "false")
+        with pytest.raises(RuntimeError, match="Compiling the network"):
+            snn.run(images, duration=20 * ms)
+        assert isinstance(get_device(), RuntimeDevice)
+    result = snn.run(images, duration=20 * ms)
+    np.testing.assert_array_equal(result.output, expected.output)
+    for name, counts in expected.spike_counts.items():
+        np.testing.assert_array_equal(result.spike_counts[name], counts)
+
+
+def test_interrupted_code_generation_is_not_continued(model, images, monkeypatch):
+    snn = bs.convert(model, device="cpp_standalone")
+
+    def interrupt(**arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snn._backend.device, "build", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            snn.run(images, duration=5 * ms)
+    with pytest.raises(RuntimeError, match="Convert the network anew"):
+        snn.run(images, duration=5 * ms)
+
+
+def test_a_network_is_built_ahead_of_its_first_run(model, images, monkeypatch):
+    snn = bs.convert(model, device="cpp_standalone")
+    assert snn.build().is_file() and snn.build() == snn._backend._program
+    monkeypatch.setattr(build_cache, "_compile", None)
+    assert len(snn.run(images, duration=5 * ms).output) == len(images)
+    assert bs.convert(model).build() is None
 
 
 def test_broken_code_shows_the_compilers_words(tmp_path, monkeypatch):

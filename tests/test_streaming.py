@@ -122,12 +122,67 @@ def test_bad_targets_are_refused_before_anything_runs(compiled, images, tmp_path
     (tmp_path / "there").mkdir()
     with pytest.raises(FileExistsError, match="there.*choose another folder"):
         compiled.run(images, duration=5 * ms, stream_to=tmp_path / "there")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError, match="link"):
+        compiled.run(images, duration=5 * ms, stream_to=tmp_path / "link")
+    (tmp_path / "link").unlink()
     with pytest.raises(OSError, match="room for"):
         compiled.run(images, duration=10**9 * ms, stream_to=tmp_path / "new")
     monkeypatch.setattr(compiled._backend, "can_stream", False, raising=False)
-    with pytest.raises(ValueError, match="cannot stream"):
+    with pytest.raises(ValueError, match="cannot stream.*cpp_standalone"):
         compiled.run(images, duration=5 * ms, stream_to=tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_spikes_alone_stream_in_pieces(graph, images, tmp_path, monkeypatch):
+    snn = bs.convert(graph, device="cpp_standalone", record={name: ["spikes"] for name in spiking_layers(graph)})
+    monkeypatch.setattr(streaming, "SPIKE_PIECE_BYTES", 7 * snn._recordings.spike_bytes())
+    pieces = []
+    original = streaming.StreamFolder.__enter__
+    monkeypatch.setattr(streaming.StreamFolder, "__enter__", lambda self: pieces.append(self.piece) or original(self))
+    expected = snn.run(images, duration=STEPS * ms)
+    assert_equal_results(snn.run(images, duration=STEPS * ms, stream_to=tmp_path / "run"), expected)
+    assert pieces == [7]
+
+
+def test_a_recording_that_is_not_whole_is_refused(compiled, images, tmp_path):
+    compiled.run(images, duration=STEPS * ms, stream_to=tmp_path / "run")
+    for path in [
+        next((tmp_path / "run" / "states").glob("*/c.1.0.0")),
+        next((tmp_path / "run" / "spikes").glob("*steps")),
+    ]:
+        content = path.read_bytes()
+        path.write_bytes(content[:-8])
+        with pytest.raises(ValueError, match=f"not whole; 1 of its .*{path.name}"):
+            bs.Result.load(tmp_path / "run")
+        path.unlink()
+        with pytest.raises(ValueError, match=f"not whole; 1 of its .*{path.name}"):
+            bs.Result.load(tmp_path / "run")
+        path.write_bytes(content)
+    bs.Result.load(tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").write_text("no result")
+    for name in ("empty", "text"):
+        with pytest.raises(ValueError, match=f"{name}' is no result"):
+            bs.Result.load(tmp_path / name)
+
+
+def test_a_name_that_was_taken_meanwhile_costs_nothing(compiled, images, tmp_path, monkeypatch):
+    original = compiled._backend.run
+
+    def run(*arguments):
+        found = original(*arguments)
+        (tmp_path / "run").write_text("somebody else's")
+        return found
+
+    monkeypatch.setattr(compiled._backend, "run", run)
+    with pytest.raises(OSError, match="the recording is complete.*rename") as error:
+        compiled.run(images, duration=STEPS * ms, stream_to=tmp_path / "run")
+    assert (tmp_path / "run").read_text() == "somebody else's"
+    kept = next(path for path in tmp_path.iterdir() if path.suffix == ".part")
+    assert str(kept) in str(error.value)
+    monkeypatch.undo()
+    assert_equal_results(bs.Result.load(kept), compiled.run(images, duration=STEPS * ms))
 
 
 def test_a_failed_run_leaves_no_folder(compiled, images, tmp_path):

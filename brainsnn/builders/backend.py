@@ -102,6 +102,19 @@ class Backend:
             With which the first run starts.
         """
 
+    def build(self, objects):
+        """
+        Generate and compile the program of a network, unless that is done. Without a program there is nothing to do.
+
+        Parameters
+        ----------
+        objects : `~brainsnn.builders.trials.NetworkObjects`
+
+        Returns
+        -------
+        program : `~pathlib.Path` or None
+        """
+
     def check(self, assembly, recordings):
         """
         Refuse equations and recordings that the device cannot do.

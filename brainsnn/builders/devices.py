@@ -1,5 +1,7 @@
 """The one place that knows which devices there are; what differs between them stands in their backends."""
 
+from numbers import Integral
+
 from brainsnn.builders.cuda.backend import CudaBackend
 from brainsnn.builders.genn import GennBackend, GennCudaBackend
 from brainsnn.builders.runtime import RuntimeBackend
@@ -41,9 +43,9 @@ def make_backend(device, threads=1):
     RuntimeError
         If a compiler or library of the device is missing.
     """
-    if device not in DEVICES:
+    if not isinstance(device, str) or device not in DEVICES:
         raise ValueError(f"convert: device={device!r}; choose one of {', '.join(map(repr, DEVICES))}.")
-    if threads != int(threads) or threads < 1:
+    if not isinstance(threads, Integral) or threads < 1:
         raise ValueError(f"convert: threads={threads!r} must be a positive integer.")
     if threads > 1 and not DEVICES[device].has_threads:
         raise ValueError(

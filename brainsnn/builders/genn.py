@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
-from brian2 import SpikeMonitor, set_device
+from brian2 import SpikeMonitor
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
@@ -126,67 +126,41 @@ class GennBackend(StandaloneBackend):
             if recorded_late(self.name, name, "S", assembly, arriving):
                 self._late.append(monitor.name)
 
-    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
-        """
-        Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
-
-        Raises
-        ------
-        RuntimeError
-            If GeNN is not there, objects were added to the network, or the program fails.
-        """
-        genn_build.find_genn()
-        return super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
-
     # Building
 
-    def _build(self, network, groups, state, monitors, replays):
-        self.write_project(network, groups, state, monitors, replays)
-        self._program = self._compiled()
-        self._objects = {obj.name for obj in network.sorted_objects}
-
-    def _compiled(self):
-        return genn_build.compiled_genn(self.directory / "project", self.use_gpu)
-
-    def write_project(self, network, groups, state, monitors, replays):
+    def build(self, objects):
         """
-        Generate the code of a network, which needs no GeNN.
-
-        Parameters
-        ----------
-        network, groups, state, monitors, replays
-            As of `~brainsnn.builders.runtime.RuntimeBackend.run`.
-
-        Returns
-        -------
-        project : `~pathlib.Path`
+        Generate and build the program of a network, unless that is done; see `~brainsnn.builders.backend.Backend.build`.
 
         Raises
         ------
         RuntimeError
-            If objects were added to the network, or brian2genn cannot generate the code.
+            If GeNN is not there, objects were added to the network, or GeNN or the compiler fails.
         """
-        foreign = network.added
+        genn_build.find_genn()
+        return super().build(objects)
+
+    def _compiled(self):
+        return genn_build.compiled_genn(self.project, self.use_gpu)
+
+    def _write(self, objects):
+        foreign = objects.network.added
         if foreign:
             raise RuntimeError(
                 f"{', '.join(sorted(foreign))} was added to the network; device={self.name!r} runs only what convert makes. "
                 "Record with convert(record=...), put statements of every step into the neuron model with "
                 "model.edit(update=...), or use device='cpp_standalone'."
             )
-        for replay in replays.values():
+        for replay in objects.replays.values():
             replay.active = False  # the program's own loop does it
-        self.activate()
-        self.device.trial_code = lambda: self._main_code(network, groups, state, monitors, replays)
-        project = self.directory / "project"
+        self._is_begun = True
+        self.device.trial_code = lambda: self._main_code(objects)
         try:
-            self.device.write_project(network, project, self.use_gpu)
+            self.device.write_project(objects.network, self.project, self.use_gpu)
         except NotImplementedError as error:
             raise RuntimeError(f"device={self.name!r}: {error} Use device='cpp_standalone'.") from error
-        finally:
-            set_device("runtime")
-        return project
 
-    def _main_code(self, network, groups, state, monitors, replays):
+    def _main_code(self, objects):
         device = self.device
         models = {model.name: model for model in device.neuron_models}
 
@@ -199,39 +173,41 @@ class GennBackend(StandaloneBackend):
 
         settable = [
             entry(group.name, name)
-            for group in groups.values()
+            for group in objects.groups.values()
             for name in names(group.name)
             if name != "_seed" and not group.variables[name].read_only
         ]
-        resets = [entry(g, name) for g, variables in state.items() for name in variables if name in names(g)]
-        recorded = ", ".join(f"{device.get_array_name(m.variables['N'])}[0]" for m in monitors)
+        resets = [entry(g, name) for g, variables in objects.state.items() for name in variables if name in names(g)]
+        recorded = ", ".join(f"{device.get_array_name(m.variables['N'])}[0]" for m in objects.monitors)
         recorded = recorded.replace("_array_", "brian::_array_")
         return trials_code(
             settable="\n".join(settable),
             state="\n".join(resets),
             open_trains="\n".join(
                 f'std::ifstream train_{name}(path + "/{name}.train", std::ios::binary); std::vector<int8_t> signs_{name};'
-                for name in replays
+                for name in objects.replays
             ),
             read_trains="\n".join(
                 f"if (train_{name}) {{ signs_{name}.resize(n_steps*{len(replay.target)}); "
                 f"train_{name}.read((char*)signs_{name}.data(), signs_{name}.size()); }}"
-                for name, replay in replays.items()
+                for name, replay in objects.replays.items()
             ),
             seed=device.seed_code() + device.restart_code(),
-            run=self._step_code(monitors, replays, recorded),
+            run=self._step_code(objects, recorded),
             open_recordings='std::ofstream ends("results/trial_ends", std::ios::binary);',
             write_recordings=f"const std::vector<int64_t> recorded = {{{recorded}}};\n"
             "ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));",
         )
 
-    def _step_code(self, monitors, replays, recorded):
+    def _step_code(self, objects, recorded):
         late, others = [], []
-        for k, monitor in enumerate(monitors):
+        for k, monitor in enumerate(objects.monitors):
             (late if monitor.name in self._late else others).append(self._forget_code(monitor, f"before[{k}]"))
         parts = {
             "EXTRA": "1" if late else "0",
-            "REPLAY": "\n".join(self.device.replay_code(name, replay.target) for name, replay in replays.items()),
+            "REPLAY": "\n".join(
+                self.device.replay_code(name, replay.target) for name, replay in objects.replays.items()
+            ),
             "RECORDED": recorded,
             "LATE": f"if (step == 0) {{ {' '.join(late)} }}" if late else "",
             "OTHERS": f"if (step == n_steps) {{ {' '.join(others)} }}" if late else "",
@@ -282,15 +258,15 @@ class GennCudaBackend(GennBackend):
         """As of `GennBackend`, and CUDA; see `~brainsnn.builders.backend.Backend.missing`."""
         return super().missing() or genn_build.missing_cuda()
 
-    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+    def build(self, objects):
         """
-        Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
+        See `GennBackend.build`.
 
         Raises
         ------
         RuntimeError
-            If GeNN, CUDA or the graphics card is not there, and as of `GennBackend.run`.
+            If GeNN, CUDA or the graphics card is not there, and as of `GennBackend.build`.
         """
         if self.missing():
             raise RuntimeError(self.missing())
-        return super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
+        return super().build(objects)

@@ -1,19 +1,17 @@
 """What GeNN cannot do, found before anything is built."""
 
-import re
-
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.populations import parameter_names
 from brainsnn.builders.recording import available_memory
+from brainsnn.equations.model import assignments
 
 __all__ = ["check_graph", "check_statements", "recorded_late"]
 
 # Bytes that a connection takes while a network is built (105 measured), with some room; a program that runs takes fewer.
 BYTES_PER_CONNECTION = 150
 
-STATEMENT = re.compile(r"^\s*(\w+)\s*([-+*/]?=)(?!=)\s*(.*)$")
 INSTEAD = "Use device='cpp_standalone'."
 
 
@@ -89,11 +87,11 @@ def check_statements(device, assembly):
     ValueError
         With the statement at fault.
     """
-    resets = {group.name: _statements(assembly.models[name].reset) for name, group in assembly.groups.items()}
+    resets = {group.name: assignments(assembly.models[name].reset) for name, group in assembly.groups.items()}
     arriving = {group.name: set() for group in assembly.groups.values()}
     for connection in assembly.connections:
         code = connection.pre.code
-        statements = _statements(code)
+        statements = assignments(code)
         if len(statements) != 1 or statements[0][1] != "+=" or not statements[0][0].endswith("_post"):
             raise ValueError(
                 f"convert: on_pre={code!r}; with device={device!r} a spike adds to one variable of its target. {INSTEAD}"
@@ -152,7 +150,7 @@ def recorded_late(device, name, variable, assembly, arriving):
         return False
     parameters = parameter_names(model, assembly.written[name])
     changing = set(group.variables) & needs - set(parameters) - {"dt", "i", "N"}
-    moving = {v for v, _, _ in _statements(model.update) + _statements(model.reset)} | set(
+    moving = {v for v, _, _ in assignments(model.update) + assignments(model.reset)} | set(
         group.equations.diff_eq_names
     )
     if changing - from_spikes or from_spikes & moving:
@@ -161,12 +159,6 @@ def recorded_late(device, name, variable, assembly, arriving):
             f"spikes at the beginning of the next step, so that it never holds the value of the step's end. {INSTEAD}"
         )
     return True
-
-
-def _statements(code):
-    """(variable, operator, expression) of each statement."""
-    found = (STATEMENT.match(line.split("#")[0]) for line in (code or "").replace(";", "\n").splitlines())
-    return [match.groups() for match in found if match]
 
 
 def _depends_on(group, names):

@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass, replace
 
 import numpy as np
-from brian2.equations.equations import PARAMETER
+from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.neurons import SpikingGroup
 from brainsnn.equations.inputs import signed_spike_input
-from brainsnn.equations.model import NeuronModel, graded_variables
+from brainsnn.equations.model import NeuronModel, assignments, graded_variables
 
 __all__ = ["Inputs", "inputs_of", "model_for", "make_group", "brian_name"]
 
@@ -185,10 +186,39 @@ def make_group(model, n_neurons, name, clock):
         clock=clock,
         dtype=times or None,
     )
+    _check_statements(group, model)
     if model.update:
         update = group.run_regularly(model.update, when="groups", order=1, name=f"{name}_update", clock=clock)
         group.updates.append(update)
     return group
+
+
+def _check_statements(group, model):
+    """Refuse statements that Brian2 would refuse, which it does at the first run only, and in terms of its own objects."""
+    equations = model.brian_equations
+    statements = {
+        "threshold": model.threshold,
+        "reset": model.reset if model.threshold else None,
+        "update": model.update,
+    }
+    for what, code in statements.items():
+        about = f"convert: the {what} {code!r} of {model.name!r}"
+        written = _assigned(code)
+        for name in sorted(written):
+            if name in equations and equations[name].type == SUBEXPRESSION:
+                raise ValueError(f"{about} writes {name!r}, which follows from the equation {str(equations[name])!r}.")
+        for name in sorted(get_identifiers(code or "") - written):
+            try:
+                group.resolve_all({name}, run_namespace={}, user_identifiers=set())
+            except KeyError:
+                raise ValueError(
+                    f"{about} uses {name!r}, which {group.name!r} does not have. It has {', '.join(sorted(equations))}; add an "
+                    "equation or a parameter with model.edit(...)."
+                ) from None
+
+
+def _assigned(code):
+    return {variable for variable, _, _ in assignments(code)}
 
 
 def state_variables(group, kept):
@@ -231,6 +261,5 @@ def parameter_names(model: NeuronModel, written):
     -------
     names : list of str
     """
-    code = "\n".join(filter(None, (model.update, model.reset)))
-    assigned = set(re.findall(r"(\w+)\s*[-+*/]?=(?!=)", code)) | set(written)
+    assigned = _assigned(model.update) | _assigned(model.reset) | set(written)
     return [eq.varname for eq in model.brian_equations.values() if eq.type == PARAMETER and eq.varname not in assigned]

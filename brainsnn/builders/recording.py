@@ -125,8 +125,14 @@ class Recordings:
             )
 
     def state_bytes(self):
-        """Bytes that one step of all recorded states takes (int)."""
-        return sum(len(self.neurons[key[0]][key[1]]) * self._dtype(key).itemsize for key in self.state_monitors)
+        """Bytes that one step of all recorded states and readouts takes (int)."""
+        states = sum(len(self.neurons[key[0]][key[1]]) * self._dtype(key).itemsize for key in self.state_monitors)
+        return states + sum(m.n_indices * _itemsize(m, "S") for m in self.readout_monitors.values())
+
+    def spike_bytes(self):
+        """Bytes that monitors hold if all recorded neurons spike in one step (int)."""
+        monitors = [monitor for monitor in self.spike_monitors.values() if monitor.record]
+        return sum(m.source.N * (_itemsize(m, "i") + _itemsize(m, "t")) for m in monitors)
 
     def _dtype(self, key):
         return np.dtype(self.state_monitors[key].variables[key[1]].dtype)
@@ -224,6 +230,10 @@ class Recordings:
         for name, monitor in self.readout_monitors.items():
             for trial, values in enumerate(arrays.get((monitor.name, "S"), ())):
                 result.outputs[name][trial] = activations[name](values)
+
+
+def _itemsize(monitor, variable):
+    return np.dtype(monitor.variables[variable].dtype).itemsize
 
 
 def available_memory():

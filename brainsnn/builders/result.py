@@ -1,5 +1,8 @@
 """What a run of a spiking network leaves behind."""
 
+import zlib
+from zipfile import BadZipFile
+
 import numpy as np
 
 from brainsnn.builders.streaming import is_stream, open_stream
@@ -273,14 +276,24 @@ class Result:
         -------
         result : `Result`
             That of a folder is opened lazily: states, spikes and outputs are read where they are indexed.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is nothing at this path.
+        ValueError
+            If it is no result, or not a whole one.
         """
         if is_stream(path):
             return open_stream(cls, path)
-        with np.load(path, allow_pickle=False) as data:
-            groups = {}
-            for key in data.files:
-                kind, _, name = key.partition("/")
-                groups.setdefault(kind, {})[name] = data[key]
+        groups = {}
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                for key in data.files:
+                    kind, _, name = key.partition("/")
+                    groups.setdefault(kind, {})[name] = data[key]
+        except (AttributeError, EOFError, IsADirectoryError, ValueError, BadZipFile, zlib.error) as error:
+            raise ValueError(f"Result.load: {str(path)!r} is no result, or a damaged one ({error}).") from error
         shapes = {name: tuple(int(n) for n in shape) for name, shape in groups["shape"].items()}
         aliases = dict(str(pair).split("\t") for pair in groups["aliases"][""])
         result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]), aliases)

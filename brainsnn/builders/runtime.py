@@ -1,5 +1,7 @@
 """Running the trials of a network in Brian2's runtime mode."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from brian2 import Network, SpikeMonitor, second, seed, set_device
 from brian2.devices.device import RuntimeDevice, get_device
@@ -75,19 +77,13 @@ class RuntimeBackend(Backend):
         """A copy of the array of a group's variable."""
         return np.array(group.variables[variable].get_value(), copy=True)
 
-    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+    def run(self, objects, trials, processes, on_trial):
         """
         Run all trials.
 
         Parameters
         ----------
-        network : `TrialNetwork`
-        groups : dict of str to NeuronGroup
-        state : dict of str to dict of str to ArrayVariable
-            Arrays to reset in front of each trial.
-        monitors : list
-            Monitors to be read after each trial.
-        replays : dict of str to `~brainsnn.builders.connections.SpikeReplay`
+        objects : `~brainsnn.builders.trials.NetworkObjects`
         trials : `~brainsnn.builders.trials.Trials`
         processes : int
             Has no effect here.
@@ -101,33 +97,50 @@ class RuntimeBackend(Backend):
             Recorded states that were not handed to ``on_trial``: none.
         """
         self.activate()  # another network may have made its device the active one
-        arrays = [variable for variables in state.values() for variable in variables.values()]
+        arrays = [variable for variables in objects.state.values() for variable in variables.values()]
         if self._initial is None:
             self._initial = [variable.get_value().copy() for variable in arrays]
         for (group, variable), values in trials.shared.items():
-            self.set_values(groups[group], variable, values)
-        for trial in range(trials.n_trials):
-            for variable, initial in zip(arrays, self._initial):
-                variable.get_value()[:] = initial
-            for (group, variable), values in trials.per_trial.items():
-                self.set_values(groups[group], variable, values(trial))
-            for name, train in trials.trains.items():
-                signs = train(trial).ravel()
-                replays[name].variables["train"].resize(len(signs))
-                replays[name].variables["train"].set_value(signs)
-            seed(trials.seed_of(trial))
-            for first in range(0, trials.n_steps, trials.piece):
-                last = min(first + trials.piece, trials.n_steps)
-                for monitor in monitors:
-                    _clear(monitor)
-                # Set anew, so that rounding errors of the pieces do not add up.
-                network.t_ = first * trials.dt
-                network.run((last - first) * trials.dt * second, namespace={})
-                record = _trial_record(monitors, trials.dt)
-                record.first_step, record.is_last = first, last == trials.n_steps
-                on_trial(trial, record)
-            on_trial(None, None)
+            self.set_values(objects.groups[group], variable, values)
+        with _random_numbers_kept():
+            for trial in range(trials.n_trials):
+                for variable, initial in zip(arrays, self._initial):
+                    variable.get_value()[:] = initial
+                for (group, variable), values in trials.per_trial.items():
+                    self.set_values(objects.groups[group], variable, values(trial))
+                for name, train in trials.trains.items():
+                    signs = train(trial).ravel()
+                    objects.replays[name].variables["train"].resize(len(signs))
+                    objects.replays[name].variables["train"].set_value(signs)
+                seed(trials.seed_of(trial))
+                self._run_trial(objects, trials, trial, on_trial)
         return {}
+
+    def _run_trial(self, objects, trials, trial, on_trial):
+        for first in range(0, trials.n_steps, trials.piece):
+            last = min(first + trials.piece, trials.n_steps)
+            for monitor in objects.monitors:
+                _clear(monitor)
+            # Set anew, so that rounding errors of the pieces do not add up.
+            objects.network.t_ = first * trials.dt
+            objects.network.run((last - first) * trials.dt * second, namespace={})
+            record = _trial_record(objects.monitors, trials.dt)
+            record.first_step, record.is_last = first, last == trials.n_steps
+            on_trial(trial, record)
+        on_trial(None, None)
+
+
+@contextmanager
+def _random_numbers_kept():
+    """Give the generator that the user draws from, NumPy's and Brian2's, its state back."""
+    device = get_device()
+    state = device.get_random_state()
+    try:
+        yield
+    finally:
+        device.set_random_state(state)
+        # What compiled code has drawn ahead are numbers of the last trial.
+        device.rand_buffer_index[:] = device.randn_buffer_index[:] = 0
 
 
 def _clear(monitor):

@@ -3,7 +3,8 @@
 from contextlib import contextmanager
 
 import numpy as np
-from brian2 import Quantity, get_unit, ms, prefs
+from brian2 import BrianObject, Quantity, get_device, get_unit, ms, prefs
+from brian2.devices.device import reset_device
 from brian2.units.fundamentalunits import DIMENSIONLESS
 from tqdm import tqdm
 
@@ -19,6 +20,7 @@ from brainsnn.builders.result import Result
 from brainsnn.builders.runtime import TrialNetwork
 from brainsnn.builders.streaming import StreamFolder
 from brainsnn.builders.trial_inputs import make_trials
+from brainsnn.builders.trials import NetworkObjects
 from brainsnn.equations import ASN
 from brainsnn.errors import UnknownNameError
 
@@ -103,6 +105,8 @@ def convert(
         )
     if feedback is not None and encoder != "poisson":
         raise ValueError(f"convert: feedback gates input neurons that spike; encoder={encoder!r} has none.")
+    if not isinstance(dt, Quantity) or dt.dim is not ms.dim or not 0 < dt < float("inf") * ms:
+        raise ValueError(f"convert: dt={dt!r} must be a time greater than 0, such as 1*ms.")
     if isinstance(model, LayerGraph):
         graph = model if neuron.has_linear_filter else model.expand_junctions()
     else:
@@ -145,24 +149,25 @@ class SpikingNetwork:
         self.feedback = feedback
         self.graph, self.neuron, self.encoder, self.schedule = graph, neuron, encoder, schedule
         self.dtype, self.dt = np.dtype(dtype), float(dt)
-        self._backend.activate()
-        with self._preferences():
+        with self._preferences(), _nothing_left_on_error():
+            self._backend.activate()
             assembly = assemble(graph, neuron, connectivity, schedule, encoder, self._backend.make_clock(dt), feedback)
             self._groups, self.models, self._inputs = assembly.groups, assembly.models, assembly.inputs
-            self._replays = assembly.replays
             self.projections = assembly.connections
             self.populations = Populations(graph, assembly.groups)
             self._recordings = Recordings(record, graph, assembly.groups)
             self._backend.check(assembly, self._recordings)
             self.network = TrialNetwork(assembly.objects, self._recordings.monitors, name="brainsnn_network")
-        parameters = {name: parameter_names(model, assembly.written[name]) for name, model in assembly.models.items()}
-        self._parameters = parameters
-        self._state = {group.name: state_variables(group, parameters[name]) for name, group in assembly.groups.items()}
-        self._attended = AttendedParameters(self)
-        self._plastic = {p.name: p for p in self.projections if getattr(p, "plastic", False)}
-        for projection in self._plastic.values():
-            self._backend.keep(projection, "w", projection.operator.to_coo()[2])
-        self._set_initial_parameters(thresholds or {})
+            names = {name: parameter_names(model, assembly.written[name]) for name, model in assembly.models.items()}
+            self._parameters = names
+            state = {group.name: state_variables(group, names[name]) for name, group in assembly.groups.items()}
+            monitors, replays = self._recordings.monitors, assembly.replays
+            self._objects = NetworkObjects(self.network, assembly.groups, state, monitors, replays)
+            self._attended = AttendedParameters(self)
+            self._plastic = {p.name: p for p in self.projections if getattr(p, "plastic", False)}
+            for projection in self._plastic.values():
+                self._backend.keep(projection, "w", projection.operator.to_coo()[2])
+            self._set_initial_parameters(thresholds or {})
 
     def _set_initial_parameters(self, thresholds):
         named = {self.graph.population(layer).name: value for layer, value in thresholds.items()}
@@ -298,6 +303,23 @@ class SpikingNetwork:
                 ) from None
         return array.ravel()
 
+    def build(self):
+        """
+        Compile the network now, and not at its first run: on a machine without a graphics card, or before time is measured.
+
+        Returns
+        -------
+        program : `~pathlib.Path` or None
+            In the cache of compiled programs; None in runtime mode, which has no program.
+
+        Raises
+        ------
+        RuntimeError
+            If the compiler fails, or objects were added to the network after it was compiled.
+        """
+        with self._preferences():
+            return self._backend.build(self._objects)
+
     def run(
         self,
         images=None,
@@ -352,6 +374,8 @@ class SpikingNetwork:
         FileExistsError, OSError
             If the folder of ``stream_to`` exists or its disk has too little room.
         """
+        if not isinstance(processes, (int, np.integer)) or processes < 1:
+            raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
         if processes != 1 and self._plastic:
             raise ValueError(
                 f"run: {', '.join(self._plastic)} learns from image to image, which takes one process, got "
@@ -362,8 +386,11 @@ class SpikingNetwork:
             self._recordings.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
             return self._run(trials, processes, progress)
         if not self._backend.can_stream:
-            raise ValueError(f"run: the device {self._backend.name!r} cannot stream to disk; leave stream_to out.")
-        with StreamFolder(stream_to, trials.n_trials, trials.n_steps, self._recordings.state_bytes()) as trials.stream:
+            raise ValueError(
+                f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
+            )
+        sizes = self._recordings.state_bytes(), self._recordings.spike_bytes()
+        with StreamFolder(stream_to, trials.n_trials, trials.n_steps, *sizes) as trials.stream:
             return trials.stream.finish(self._run(trials, processes, progress))
 
     def _run(self, trials, processes, progress):
@@ -380,16 +407,7 @@ class SpikingNetwork:
                 else:
                     self._recordings.collect(result, record, trial, activations)
 
-            arrays = self._backend.run(
-                self.network,
-                self._groups,
-                self._state,
-                self._recordings.monitors,
-                self._replays,
-                trials,
-                processes,
-                on_trial,
-            )
+            arrays = self._backend.run(self._objects, trials, processes, on_trial)
         self._recordings.adopt(result, arrays or {}, activations)
         return result
 
@@ -410,6 +428,21 @@ class SpikingNetwork:
         neurons = sum(len(group) for group in self._groups.values())
         what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
         return f"<SpikingNetwork: {what}, {self._backend.name}>"
+
+
+@contextmanager
+def _nothing_left_on_error():
+    """Where a network cannot be made, the user's Brian2 device is active as before, and half of a network is no mistake."""
+    device, others = get_device(), set(BrianObject.__instances__())
+    try:
+        yield
+    except BaseException:
+        if get_device() is not device:
+            reset_device()
+        for reference in set(BrianObject.__instances__()) - others:
+            if (obj := reference()) is not None:
+                obj._network = "refused"  # Brian2 would warn of objects that were never run
+        raise
 
 
 def _check_choice(what, value, choices):

@@ -75,7 +75,8 @@ class StandaloneBackend(Backend):
         self._values = {}
         self._kept = []
         self._program = None
-        self._objects = None
+        self._is_begun = False
+        self._written = None
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
         weakref.finalize(self, _dispose, self._device_name, self.directory)
 
@@ -105,7 +106,7 @@ class StandaloneBackend(Backend):
             return self._values[group.name, variable].copy()
         return np.array(group.variables[variable].get_value(), copy=True)
 
-    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+    def run(self, objects, trials, processes, on_trial):
         """
         Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
 
@@ -117,18 +118,10 @@ class StandaloneBackend(Backend):
         Raises
         ------
         RuntimeError
-            If objects were added after the network was compiled, or if the program fails.
+            If the network cannot be compiled, or if the program fails.
         """
-        if self._program is None:
-            self._build(network, groups, state, monitors, replays)
-        elif self._objects != {obj.name for obj in network.sorted_objects}:
-            changed = self._objects ^ {obj.name for obj in network.sorted_objects}
-            raise RuntimeError(
-                f"The network is compiled already and {', '.join(sorted(changed))} was added or removed since. Change the "
-                "network before its first run, or convert it anew."
-            )
-        if not self._program.exists():  # the cache was cleared meanwhile
-            self._program = self._compiled()
+        self.build(objects)
+        groups = objects.groups
         # Trials know populations by their Keras names, the program knows groups by their Brian2 names.
         shared, per_trial = (
             {(groups[name].name, variable): values for (name, variable), values in arrays.items()}
@@ -142,7 +135,7 @@ class StandaloneBackend(Backend):
             folder = self.directory / f"run_{k}"
             self._write_trials(folder, trials, range(first, last))
             chunks.append((folder, range(first, last)))
-        recordings = self._recordings(monitors, trials)
+        recordings = self._recordings(objects.monitors, trials)
         for part, (folder, indices) in enumerate(chunks):
             recordings.link(folder, part, indices.start)
         self._execute(chunks, on_trial)
@@ -162,17 +155,64 @@ class StandaloneBackend(Backend):
 
     # Compiling
 
-    def _build(self, network, groups, state, monitors, replays):
+    @property
+    def project(self):
+        """Folder of the generated code (`~pathlib.Path`)."""
+        return self.directory / "project"
+
+    def build(self, objects):
+        """
+        Generate and compile the program of a network, unless that is done; see `~brainsnn.builders.backend.Backend.build`.
+
+        Raises
+        ------
+        RuntimeError
+            If the compiler fails, or objects were added after the code was generated.
+        """
+        if self._written is None:
+            self.write(objects)
+        elif self._written != objects.names:
+            raise RuntimeError(
+                f"The network is compiled already and {', '.join(sorted(self._written ^ objects.names))} was added or removed "
+                "since. Change the network before its first run, or convert it anew."
+            )
+        # Compiled again if that was interrupted, or if the cache was cleared meanwhile.
+        if self._program is None or not self._program.exists():
+            self._program = self._compiled()
+        return self._program
+
+    def write(self, objects):
+        """
+        Generate the code of a network, which needs no compiler.
+
+        Parameters
+        ----------
+        objects : `~brainsnn.builders.trials.NetworkObjects`
+
+        Raises
+        ------
+        RuntimeError
+            If that has been begun before, and failed or was interrupted.
+        """
+        if self._is_begun:
+            raise RuntimeError(
+                "Generating the code of this network has failed or was interrupted before; what is left of it would run "
+                "twice. Convert the network anew."
+            )
         self.activate()
-        network.run(0 * second, namespace={})
-        self._insert_trials(network, self._main_code(network, groups, state, monitors, replays))
+        try:
+            self._write(objects)
+        finally:
+            # Brian2 objects that the user makes from here on are none of this network's business.
+            set_device("runtime")
+        self._written = objects.names
+
+    def _write(self, objects):
+        objects.network.run(0 * second, namespace={})
+        self._is_begun = True
+        self._insert_trials(objects.network, self._main_code(objects))
         self._drop_repeated_clock_settings()
-        project = self.directory / "project"
-        self.device.build(directory=str(project), compile=False, run=False)
-        self._program = self._compiled()
-        self._objects = {obj.name for obj in network.sorted_objects}
-        # The network is complete; Brian2 objects that the user makes from here on are none of its business.
-        set_device("runtime")
+        self.device.build(directory=str(self.project), compile=False, run=False)
 
     def _insert_trials(self, network, code):
         self.device.insert_code("main", code)
@@ -182,7 +222,7 @@ class StandaloneBackend(Backend):
         return RecordingFiles(self.directory, monitors, trials)
 
     def _compiled(self):
-        return compiled_program(self.directory / "project")
+        return compiled_program(self.project)
 
     def _drop_repeated_clock_settings(self):
         """
@@ -198,7 +238,7 @@ class StandaloneBackend(Backend):
             kept.append(entry)
         self.device.main_queue = kept
 
-    def _main_code(self, network, groups, state, monitors, replays):
+    def _main_code(self, objects):
         def entry(group, name, variable):
             array = self.device.get_array_name(variable)
             size = f"{variable.size}*sizeof({array}[0])"
@@ -206,13 +246,16 @@ class StandaloneBackend(Backend):
 
         settable = [
             entry(group.name, name, variable)
-            for group in groups.values()
+            for group in objects.groups.values()
             for name, variable in group.variables.items()
             if variable.array and variable.owner is not None and variable.owner.name == group.name
             and not variable.read_only and not isinstance(variable, DynamicArrayVariable)
         ]  # fmt: skip
         settable += [self._kept_entry(owner, name) for owner, name in self._kept]
-        resets = [entry(g, name, variable) for g, variables in state.items() for name, variable in variables.items()]
+        resets = [
+            entry(g, name, variable) for g, variables in objects.state.items() for name, variable in variables.items()
+        ]
+        replays = objects.replays
         trains = {
             name: self.device.get_array_name(r.variables["train"], access_data=False) for name, r in replays.items()
         }
@@ -228,7 +271,7 @@ class StandaloneBackend(Backend):
                 for name, array in trains.items()
             ),
             seed=SEED_GENERATORS,
-            **drain_code(self.device, network, monitors),
+            **drain_code(self.device, objects.network, objects.monitors),
         )
 
     def _kept_entry(self, owner, name):
@@ -244,7 +287,7 @@ class StandaloneBackend(Backend):
     def _write_trials(self, folder, trials, indices):
         rmtree(folder, ignore_errors=True)
         (folder / "results").mkdir(parents=True)
-        (folder / "static_arrays").symlink_to(self.directory / "project" / "static_arrays")
+        (folder / "static_arrays").symlink_to(self.project / "static_arrays")
         shared = {**self._values, **trials.shared}
         per_trial = trials.per_trial
         shared = {key: values for key, values in shared.items() if key not in per_trial}

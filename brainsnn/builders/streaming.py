@@ -12,8 +12,9 @@ import numpy as np
 
 __all__ = ["SpikeTrains", "StreamFolder", "is_stream", "open_stream"]
 
-#: Bytes of states that a running network holds before it writes them.
+#: Bytes of states that a running network holds before it writes them, and of spikes if all neurons spiked in every step.
 PIECE_BYTES = 32 * 2**20
+SPIKE_PIECE_BYTES = 256 * 2**20
 DESCRIPTION = "result.json"
 
 
@@ -44,8 +45,8 @@ class StreamFolder:
     path : str or `~pathlib.Path`
         Folder of the result; must not exist.
     n_trials, n_steps : int
-    state_bytes : int
-        Bytes that one step of all recorded states takes.
+    state_bytes, spike_bytes : int
+        Bytes that one step of all recorded states takes, and one in which all recorded neurons spike.
 
     Attributes
     ----------
@@ -62,10 +63,10 @@ class StreamFolder:
         If there is not enough room on the disk.
     """
 
-    def __init__(self, path, n_trials, n_steps, state_bytes):
+    def __init__(self, path, n_trials, n_steps, state_bytes, spike_bytes=0):
         self._zarr = _zarr()
-        self.path = Path(path).absolute()
-        if self.path.exists():
+        self.path = Path(path).expanduser().absolute()
+        if os.path.lexists(self.path):
             raise FileExistsError(f"run: stream_to={str(path)!r} exists; remove it or choose another folder.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         needed, free = n_trials * n_steps * state_bytes, disk_usage(self.path.parent).free
@@ -76,18 +77,19 @@ class StreamFolder:
                 f"{free / 2**30:.1f} GiB; record fewer neurons or choose another disk.",
             )
         self.n_trials, self.n_steps = n_trials, n_steps
-        self.piece = int(np.clip(PIECE_BYTES // max(state_bytes, 1), 1, n_steps))
+        pieces = PIECE_BYTES // max(state_bytes, 1), SPIKE_PIECE_BYTES // max(spike_bytes, 1)
+        self.piece = int(np.clip(min(pieces), 1, n_steps))
         self.folder = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part"))
         os.chmod(self.folder, 0o755)
         for name in ("states", "spikes", "outputs"):
             (self.folder / name).mkdir()
-        self.states, self.trains = {}, {}
+        self.states, self.trains, self._is_whole = {}, {}, False
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is not None:
+        if kind is not None and not self._is_whole:
             rmtree(self.folder, ignore_errors=True)
 
     def state_array(self, monitor, layer, variable, width, dtype):
@@ -149,6 +151,11 @@ class StreamFolder:
         -------
         result : `~brainsnn.builders.result.Result`
             The same, opened from its final place.
+
+        Raises
+        ------
+        OSError
+            If something else has taken the name meanwhile. The recording is kept under the name that the message gives.
         """
         arrays, spikes = {}, {}
         for name, counts in result.spike_counts.items():
@@ -168,10 +175,22 @@ class StreamFolder:
             "dt": result.dt, "n_steps": result.n_steps, "shapes": result.shapes, "aliases": result.aliases,
             "outputs": list(result.outputs), "spikes": spikes,
             "states": {name: list(variables) for name, variables in result.states.items()},
+            "files": {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in _files(self.folder)},
         }  # fmt: skip
         (self.folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-        os.rename(self.folder, self.path)
+        self._is_whole = True
+        try:
+            os.rename(self.folder, self.path)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"run: the recording is complete, but cannot be called {str(self.path)!r} ({error.strerror}); "
+                f"rename {str(self.folder)!r} to what you like."
+            ) from None  # fmt: skip
         return open_stream(type(result), self.path)
+
+
+def _files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 class SpikeTrains:
@@ -250,9 +269,20 @@ def open_stream(cls, path):
     Returns
     -------
     result : `~brainsnn.builders.result.Result`
+
+    Raises
+    ------
+    ValueError
+        If files of the result are missing or have another size.
     """
     path, zarr = Path(path), _zarr()
     about = json.loads((path / DESCRIPTION).read_text())
+    found = {file.relative_to(path).as_posix(): file.stat().st_size for file in _files(path)}
+    if spoilt := [name for name, size in about["files"].items() if found.get(name) != size]:
+        raise ValueError(
+            f"Result.load: {str(path)!r} is not whole; {len(spoilt)} of its {len(about['files'])} files are missing or have "
+            f"another size, such as {spoilt[0]!r}. Copy the folder again."
+        )
     shapes = {name: tuple(shape) for name, shape in about["shapes"].items()}
     result = cls(shapes, about["dt"], about["n_steps"], about["aliases"])
     groups = {}

@@ -1,5 +1,7 @@
 """From images, spikes and times, as a user gives them, to trials."""
 
+from numbers import Integral
+
 import numpy as np
 from brian2 import Quantity, second
 
@@ -104,11 +106,12 @@ def _times(network, what, time, n_trials):
 
 def _seed(seed, n_trials):
     """An int, or one for each trial."""
-    if np.ndim(seed) == 0:
+    if isinstance(seed, Integral) and seed >= 0:
         return int(seed)
     seeds = np.asarray(seed)
     if seeds.shape != (n_trials,) or seeds.dtype.kind not in "iu" or seeds.min() < 0 or seeds.max() >= 2**32:
         raise ValueError(
-            f"run: seed={seed!r}; give one whole number, or one of 0 ... 2**32 - 1 for each of the {n_trials} images."
+            f"run: seed={seed!r}; give one whole number, 0 or greater, or one of 0 ... 2**32 - 1 for each of the {n_trials} "
+            "images."
         )
     return seeds

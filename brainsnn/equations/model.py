@@ -1,5 +1,6 @@
 """The small thing that every neuron model is an instance of: equations, threshold, reset, parameters."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as _with_fields
@@ -14,7 +15,9 @@ from brian2.utils.stringtools import get_identifiers, word_substitute
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
 
-__all__ = ["NeuronModel", "INTEGRATION_METHODS"]
+__all__ = ["INTEGRATION_METHODS", "NeuronModel", "assignments"]
+
+_ASSIGNMENT = re.compile(r"^\s*(\w+)\s*((?:\*\*|//|[-+*/%])?=)(?!=)\s*(.*)$")
 
 #: Tried in turn. The first one is exact for the linear equations of the literature's neurons, the second one for
 #: the same equations with additive noise.
@@ -250,8 +253,9 @@ class NeuronModel:
         The model for a population whose input comes from spikes, from graded connections, from the stimulus, or from several.
 
         Whatever arrives without passing the synaptic filter takes the place of the received variable ``I`` in all
-        equations but its own: ``gain*I`` becomes ``gain*stimulus`` in the first layer, ``gain*(I + graded)``
-        behind a junction that also gets spikes.
+        equations but its own, in the threshold, and where the reset reads it: ``gain*I`` becomes ``gain*stimulus`` in the first
+        layer, ``gain*(I + graded)`` behind a junction that also gets spikes. Without incoming spikes there is no ``I`` that a
+        reset could change; such statements are left out.
 
         Parameters
         ----------
@@ -260,10 +264,14 @@ class NeuronModel:
         graded : int
             Number of variables written by graded connections: ``graded``, ``graded_2``, ...
 
-
         Returns
         -------
         model : `NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If the statements of every step read ``I`` and the population gets both spikes and other inputs.
         """
         terms = [self.receives] if spikes else []
         lines = self.equations.splitlines()
@@ -294,6 +302,12 @@ class NeuronModel:
         if not spikes:
             lines.remove(own)
             receives = terms[0]
+        reset = [
+            f"{variable} {operator} {word_substitute(expression, {self.receives: total})}"
+            for variable, operator, expression in assignments(self.reset)
+            if spikes or variable != self.receives
+        ]
+        threshold = self.threshold and word_substitute(self.threshold, {self.receives: total})
         update = word_substitute(self.update, {self.receives: total}) if self.update and not spikes else self.update
         if self.update and spikes and self.receives in get_identifiers(self.update):
             raise ValueError(
@@ -302,8 +316,10 @@ class NeuronModel:
             )
         equations = "\n".join(lines)
         return _with_fields(
-            self, equations=equations, receives=receives, update=update, initial=_kept(self.initial, equations)
-        )
+            self, equations=equations, receives=receives, update=update, threshold=threshold,
+            reset="\n".join(reset) if self.reset else self.reset,
+            initial=_kept(self.initial, equations),
+        )  # fmt: skip
 
     @property
     def has_linear_filter(self):
@@ -427,6 +443,23 @@ def graded_variables(n):
     names : list of str
     """
     return ["graded" if k == 1 else f"graded_{k}" for k in range(1, n + 1)]
+
+
+def assignments(code):
+    """
+    The statements of a reset, of a spike, or of every step.
+
+    Parameters
+    ----------
+    code : str or None
+
+    Returns
+    -------
+    found : list of (str, str, str)
+        Variable, operator such as ``+=``, expression.
+    """
+    found = (_ASSIGNMENT.match(line.split("#")[0]) for line in (code or "").replace(";", "\n").splitlines())
+    return [match.groups() for match in found if match]
 
 
 def _substitute_right(line, name, expression):

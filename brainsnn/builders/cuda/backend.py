@@ -9,7 +9,7 @@ from brainsnn.builders.cuda import toolchain
 from brainsnn.builders.monitor_files import MonitorFiles
 from brainsnn.builders.standalone import StandaloneBackend
 
-__all__ = ["CudaBackend", "build"]
+__all__ = ["CudaBackend"]
 
 
 class CudaBackend(StandaloneBackend):
@@ -76,7 +76,7 @@ class CudaBackend(StandaloneBackend):
             )
         return graph, connectivity
 
-    def run(self, network, groups, state, monitors, replays, trials, processes, on_trial):
+    def run(self, objects, trials, processes, on_trial):
         """
         Run all trials; see `~brainsnn.builders.runtime.RuntimeBackend.run` for the parameters.
 
@@ -88,22 +88,22 @@ class CudaBackend(StandaloneBackend):
             If there is no GPU, or as on C++ standalone.
         """
         kinds = (EventMonitor, StateMonitor, PopulationRateMonitor)
-        own = {monitor.name for monitor in monitors}
-        foreign = [obj.name for obj in network.objects if isinstance(obj, kinds) and obj.name not in own]
+        own = {monitor.name for monitor in objects.monitors}
+        foreign = [obj.name for obj in objects.network.objects if isinstance(obj, kinds) and obj.name not in own]
         if foreign and trials.n_trials > 1:
             raise ValueError(
                 f"run: {', '.join(sorted(foreign))} was added to the network; on device='cuda_standalone' it records "
                 "one image. Run the images one by one, or record with convert(record=...)."
             )
         toolchain.check_gpu()
-        return super().run(network, groups, state, monitors, replays, trials, processes, on_trial)
+        return super().run(objects, trials, processes, on_trial)
 
     # Compiling
 
     def _compiled(self):
         return compiled_program(
-            self.directory / "project",
-            build=lambda: toolchain.compile_project(self.directory / "project", self.toolchain),
+            self.project,
+            build=lambda: toolchain.compile_project(self.project, self.toolchain),
             also=toolchain.version(self.toolchain),
         )
 
@@ -115,30 +115,30 @@ class CudaBackend(StandaloneBackend):
         what, (run, lines) = queue[k]
         queue[k] = what, (run, [code if line.startswith(start) else line for line in lines])
 
-    def _main_code(self, network, groups, state, monitors, replays):
+    def _main_code(self, objects):
         template = self.device.connection_codeobject_class.templater.env.get_template("cuda_trials.cu")
         settable = {
             f"{group.name}.{name}": variable
-            for group in groups.values()
+            for group in objects.groups.values()
             for name, variable in group.variables.items()
             if variable in self.device.arrays and variable.owner.name == group.name and not variable.read_only
         }
-        reset = {f"{group}.{name}": v for group, variables in state.items() for name, v in variables.items()}
+        reset = {f"{group}.{name}": v for group, variables in objects.state.items() for name, v in variables.items()}
         return template.render(
             settable="\n".join(self._entry(name, variable) for name, variable in settable.items()),
             state="\n".join(self._entry(name, variable) for name, variable in reset.items()),
             trains=[
                 {"name": name, "array": self._name(replay.variables["train"]), "n_neurons": len(replay.target)}
-                for name, replay in replays.items()
+                for name, replay in objects.replays.items()
             ],
             random_numbers=[
                 f"dev_{code.name}_{kind}_allocator"
                 for kind, codes in self.device.codeobjects_with_rng["host_api"]["per_run"][-1].items()
                 for code in codes
             ],
-            network=network.name,
-            clocks=sorted(clock.name for clock in network._clocks),
-            monitors=[self._monitor(monitor) for monitor in monitors],
+            network=objects.network.name,
+            clocks=sorted(clock.name for clock in objects.network._clocks),
+            monitors=[self._monitor(monitor) for monitor in objects.monitors],
         )
 
     def _name(self, variable):
@@ -164,24 +164,3 @@ class CudaBackend(StandaloneBackend):
 
         # The threads of a step note their spikes in any order.
         return MonitorFiles(monitors, trials, read, sort_spikes=True)
-
-
-def build(network):
-    """
-    Compile the program of a network without running it, which needs nvcc but no GPU.
-
-    Parameters
-    ----------
-    network : `~brainsnn.builders.spiking_network.SpikingNetwork`
-        Made with ``device="cuda_standalone"``.
-
-    Returns
-    -------
-    program : `~pathlib.Path`
-        In the cache, from which the network's runs will take it.
-    """
-    with network._preferences():
-        network._backend._build(
-            network.network, network._groups, network._state, network._recordings.monitors, network._replays
-        )
-    return network._backend._program

@@ -134,7 +134,7 @@ def check_gpu():
     if compute_capability() is None:
         raise RuntimeError(
             "run: device='cuda_standalone' found no GPU (nvidia-smi names none). The program can be compiled here "
-            f"(brainsnn.builders.cuda.backend.build), not run. {INSTEAD}"
+            f"(snn.build()), not run. {INSTEAD}"
         )
 
 
