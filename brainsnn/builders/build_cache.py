@@ -15,7 +15,15 @@ import brian2
 
 from brainsnn.files import atomic_path
 
-__all__ = ["cache_directory", "cached_programs", "compiled_program", "clear_cache"]
+__all__ = [
+    "cache_directory",
+    "cached_programs",
+    "clear_cache",
+    "compiled_program",
+    "makefile_variables",
+    "merged_source",
+    "run_compiler",
+]
 
 
 def cache_directory():
@@ -124,11 +132,75 @@ def _canonical_names():
     return lambda text: pattern.sub(canonical, text)
 
 
-def _merge_code_objects(project, n_files):
+def merged_source(code_objects):
     """
-    Merge the source files of all code objects into a few; most of their compile time goes into the same headers.
+    One source file from those of several code objects; most of their compile time goes into the same headers.
 
     Every code object keeps a namespace of its own, since each brings its own copy of the functions it uses.
+
+    Parameters
+    ----------
+    code_objects : list of list of str
+        The lines of each.
+
+    Returns
+    -------
+    source : str
+    """
+    includes, bodies = {}, []
+    for n, lines in enumerate(code_objects):
+        includes.update(dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("#include")))
+        body = "\n".join(line for line in lines if not line.lstrip().startswith("#include"))
+        bodies.append(f"namespace part_{n} {{\n{body}\n}}")
+        functions = re.findall(r"^void (\w+)\(\)$", body, flags=re.MULTILINE)
+        bodies += [f"void {name}() {{ part_{n}::{name}(); }}" for name in functions]
+        bodies += [f"#undef {name}" for name in re.findall(r"^\s*#define (\w+)", body, flags=re.MULTILINE)]
+    return "\n".join([*includes, *bodies]) + "\n"
+
+
+def makefile_variables(project):
+    """
+    What the makefile that Brian2 wrote defines.
+
+    Parameters
+    ----------
+    project : `~pathlib.Path`
+
+    Returns
+    -------
+    variables : dict of str to str
+    """
+    return dict(re.findall(r"^(\w+) *= *(.*)$", (project / "makefile").read_text(), flags=re.MULTILINE))
+
+
+def run_compiler(command, project, **environment):
+    """
+    Run a compiler, or what calls one, in the folder of a project.
+
+    Parameters
+    ----------
+    command : list of str
+    project : `~pathlib.Path`
+    **environment : str
+        Variables to be set for it.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails; the message holds the end of what it said.
+    """
+    environment = {**os.environ, **environment}
+    result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise RuntimeError(
+            f"Compiling the network in {project} failed; {Path(command[0]).name} said:\n"
+            f"{(result.stdout + result.stderr)[-3000:]}"
+        )
+
+
+def _merge_code_objects(project, n_files):
+    """
+    Merge the source files of all code objects into a few.
 
     Returns
     -------
@@ -143,22 +215,15 @@ def _merge_code_objects(project, n_files):
             others.append(str(path.relative_to(project)))
     merged = []
     for k in range(min(n_files, len(parts))):
-        includes, bodies = {}, []
-        for n, path in enumerate(parts[k::n_files]):
-            lines = path.read_text().splitlines()
-            includes.update(dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("#include")))
-            body = "\n".join(line for line in lines if not line.lstrip().startswith("#include"))
-            functions = re.findall(r"^void (\w+)\(\)", body, flags=re.MULTILINE)
-            bodies.append(f"namespace part_{n} {{\n{body}\n}}")
-            bodies += [f"void {name}() {{ part_{n}::{name}(); }}" for name in functions]
-        (project / f"merged_{k}.cpp").write_text("\n".join([*includes, *bodies]) + "\n")
+        source = merged_source([path.read_text().splitlines() for path in parts[k::n_files]])
+        (project / f"merged_{k}.cpp").write_text(source)
         merged.append(f"merged_{k}.cpp")
     return others, merged
 
 
 def _compile(project):
     """Compile a project with the flags of its makefile, only the code objects with full optimisation."""
-    makefile = dict(re.findall(r"^(\w+) *= *(.*)$", (project / "makefile").read_text(), flags=re.MULTILINE))
+    makefile = makefile_variables(project)
     flags = shlex.split(makefile["CXXFLAGS"].replace("$(OPTIMISATIONS)", makefile["OPTIMISATIONS"]))
     # At link time this makes the program treat denormal numbers as 0, as the compiled code may assume.
     fast_math = [flag for flag in flags if flag == "-ffast-math"]
@@ -166,18 +231,13 @@ def _compile(project):
     jobs = os.cpu_count() or 1
     others, merged = _merge_code_objects(project, jobs)
 
-    def run(arguments):
-        result = subprocess.run([compiler, *arguments], cwd=project, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            raise RuntimeError(f"Compiling the network in {project} failed:\n{(result.stdout + result.stderr)[-3000:]}")
-
     def compile_file(source):
-        run([*flags, *([] if source in merged else ["-O1"]), source, "-o", f"{source}.o"])
+        run_compiler([compiler, *flags, *([] if source in merged else ["-O1"]), source, "-o", f"{source}.o"], project)
 
     with ThreadPool(jobs) as pool:
         pool.map(compile_file, [*sorted(others, key=lambda s: s != "objects.cpp"), *merged], chunksize=1)
     objects = [f"{source}.o" for source in (*others, *merged)]
-    run([*objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))])
+    run_compiler([compiler, *objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))], project)
 
 
 def compiled_program(project, build=None, products=("main",), also=""):

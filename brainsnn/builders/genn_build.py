@@ -3,12 +3,11 @@
 import fcntl
 import hashlib
 import os
-import subprocess
 from pathlib import Path
 
 from brian2 import prefs
 
-from brainsnn.builders.build_cache import cache_directory, compiled_program
+from brainsnn.builders.build_cache import cache_directory, compiled_program, run_compiler
 
 __all__ = ["LIBRARY_FOLDER", "find_genn", "missing_cuda", "compiled_genn"]
 
@@ -94,12 +93,7 @@ def compiled_genn(project, use_gpu):
 
 def _build(project, genn, use_gpu):
     def run(*command):
-        environment = {**os.environ, "GENN_PATH": str(genn)}
-        result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            raise RuntimeError(
-                f"{Path(command[0]).name} failed for the network in {project}:\n{(result.stdout + result.stderr)[-3000:]}"
-            )
+        run_compiler(command, project, GENN_PATH=str(genn))
 
     include = f"{project}:{project / 'brianlib' / 'randomkit'}"
     # The generator compiles GeNN itself when it runs for the first time.

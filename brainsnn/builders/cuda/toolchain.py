@@ -11,6 +11,8 @@ from functools import cache
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
+from brainsnn.builders.build_cache import makefile_variables, merged_source, run_compiler
+
 __all__ = [
     "Toolchain",
     "find_toolchain",
@@ -195,20 +197,14 @@ def merge_sources(project, n_files):
     # rand.cu comes last: it opens a namespace for all that follows.
     others = sorted((path.name for path in project.glob("*.cu")), key=lambda name: name == "rand.cu")
     others = [name for name in others if not name.startswith("merged_")]
-    merged = {"merged_main.cu": [f'#include "{name}"' for name in others]}
+    merged = {"merged_main.cu": "".join(f'#include "{name}"\n' for name in others)}
     for k in range(min(n_files, len(parts))):
-        includes, bodies = {}, []
-        for n, paths in enumerate(parts[k::n_files]):
-            lines = [line for path in paths for line in path.read_text().splitlines()]
-            includes.update(dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("#include")))
-            body = "\n".join(line for line in lines if not line.lstrip().startswith("#include"))
-            functions = re.findall(r"^void (\w+)\(\)$", body, flags=re.MULTILINE)
-            bodies.append(f"namespace part_{n} {{\n{body}\n}}")
-            bodies += [f"void {name}() {{ part_{n}::{name}(); }}" for name in functions]
-            bodies += [f"#undef {name}" for name in re.findall(r"^\s*#define (\w+)", body, flags=re.MULTILINE)]
-        merged[f"merged_{k}.cu"] = [*includes, *bodies]
-    for name, lines in merged.items():
-        (project / name).write_text("\n".join(lines) + "\n")
+        code_objects = [
+            [line for path in paths for line in path.read_text().splitlines()] for paths in parts[k::n_files]
+        ]
+        merged[f"merged_{k}.cu"] = merged_source(code_objects)
+    for name, source in merged.items():
+        (project / name).write_text(source)
     return list(merged)
 
 
@@ -234,19 +230,14 @@ def compile_project(project, toolchain):
     RuntimeError
         If nvcc fails; the message holds the end of what it said.
     """
-    makefile = dict(re.findall(r"^(\w+) *= *(.*)$", (project / "makefile").read_text(), flags=re.MULTILINE))
-    flags = [flag for flag in shlex.split(makefile["NVCCFLAGS"]) if flag != "-std=c++11"]
+    flags = [flag for flag in shlex.split(makefile_variables(project)["NVCCFLAGS"]) if flag != "-std=c++11"]
     architecture = [flag for flag in flags if flag.startswith("-arch")]
     include = [f"-I{path}" for path in toolchain.include]
     jobs = os.cpu_count() or 1
     sources = merge_sources(project, max(1, jobs - 1))
 
     def run(arguments):
-        result = subprocess.run(
-            [str(toolchain.nvcc), *arguments], cwd=project, capture_output=True, text=True, check=False
-        )
-        if result.returncode != 0:
-            raise RuntimeError(f"Compiling the network in {project} failed:\n{(result.stdout + result.stderr)[-3000:]}")
+        run_compiler([str(toolchain.nvcc), *arguments], project)
 
     with ThreadPool(jobs) as pool:
         pool.map(lambda source: run([*flags, *include, "-dc", source, "-o", f"{source}.o"]), sources, chunksize=1)
