@@ -12,8 +12,8 @@ import cloudpickle
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 
-from brainsnn.sweeps.content import owner_of
 from brainsnn.sweeps.jobs import Outcome
+from brainsnn.sweeps.owners import owner_of
 
 __all__ = ["JobPlugin", "run_on_dask"]
 
