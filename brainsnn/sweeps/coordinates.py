@@ -87,6 +87,8 @@ def _labels(values):
     """Texts that name values, all different, and the same in every process."""
     labels = [_label(value) for value in values]
     counts = Counter(labels)
+    labels = [repr(one) if counts[label] > 1 and isinstance(one, str) else label for one, label in zip(values, labels)]
+    counts = Counter(labels)
     keys = [content_key(value)[:8] for value in values]
     return [label if counts[label] == 1 else f"{label} {key}" for label, key in zip(labels, keys)]
 

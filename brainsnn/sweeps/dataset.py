@@ -103,7 +103,7 @@ class Layout:
         ValueError
             If they do not fit.
         """
-        sizes = {axis: (size, "its coordinates") for axis, size in self.coords.sizes.items()}
+        sizes = {axis: (size, "its coordinates have") for axis, size in self.coords.sizes.items()}
         used = set(self.sizes)
         for name, shape in shapes.items():
             check_name(name, "a result")
@@ -112,9 +112,9 @@ class Layout:
             axes = self.axes(name, shape)
             used.update(axes)
             for axis, size in zip(axes, (*self.sizes.values(), *shape)):
-                known, what = sizes.setdefault(axis, (size, f"{name!r}"))
+                known, what = sizes.setdefault(axis, (size, f"{name!r} has"))
                 if known != size:
-                    raise ValueError(f"sweep: {name!r} has {size} entries along {axis!r}, but {what} has {known}.")
+                    raise ValueError(f"sweep: {name!r} has {size} entries along {axis!r}, {what} {known}.")
         if wrong := used & set(shapes):
             raise ValueError(f"sweep: {wrong.pop()!r} is the name of a result and of an axis; rename one of them.")
         if unknown := set(self.dims) - set(shapes):
