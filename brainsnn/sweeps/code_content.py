@@ -66,6 +66,7 @@ class CodeContent:
             self._add_function(value)
         elif isinstance(value, types.GenericAlias | types.UnionType) or type(value).__module__ == typing.__name__:
             self.content.write("type", repr(value))
+            self.content.add(typing.get_origin(value), where)
         elif isinstance(value, type):
             self._add_class(value, where)
         elif isinstance(value, types.ModuleType):

@@ -216,10 +216,12 @@ class Content:
     def _add_part_of_library(self, value, where):
         """Something that a library offers under a name, such as brian2.defaultclock."""
         package = type(value).__module__.split(".")[0]
-        name = next((name for name, one in vars(sys.modules[package]).items() if one is value), None)
-        if name is None:
-            raise TypeError(_refusal(where, type(value)))
-        self._code.add_module(package, name)
+        for module in sorted(name for name in sys.modules if name.split(".")[0] == package):
+            for name, one in list(vars(sys.modules[module]).items()):
+                if one is value:
+                    self._code.add_module(package, name)
+                    return
+        raise TypeError(_refusal(where, type(value)))
 
 
 def _parts(value):

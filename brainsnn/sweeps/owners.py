@@ -22,14 +22,14 @@ def owner_of(module):
     Returns
     -------
     owner : {"brainsnn", "library", "user"}
-        What is installed, or comes with Python, is a library.
+        What is installed, comes with Python, or belongs to compiled modules, is a library.
     """
-    root = (module or "").split(".")[0]
+    root = module.split(".")[0] if isinstance(module, str) else ""
     if root == "brainsnn":
         return "brainsnn"
     if root in ("__main__", "__mp_main__"):
         return "user"
-    if root in sys.builtin_module_names or root in sys.stdlib_module_names:
+    if root in sys.builtin_module_names or root in sys.stdlib_module_names or root.startswith("_cython_"):
         return "library"
     path = _file_of(module) or _file_of(root)
     if path is None:
