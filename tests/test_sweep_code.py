@@ -1,7 +1,9 @@
 """What a unit of a sweep is known by: the content of the code that computes it."""
 
 import importlib
+import os
 import shutil
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -177,6 +179,85 @@ def test_what_computes_nothing_does_not_count(change):
 )
 def test_classes_of_all_kinds_have_content(source):
     assert content_key(function(source)) == content_key(function(source))
+
+
+EVERYTHING = """
+import abc, dataclasses, enum, functools, logging, re, typing
+import numpy as np
+import brainsnn as bs
+from brian2 import check_units, defaultclock, mV, ms
+
+class Flag(enum.Flag):
+    A = enum.auto()
+    B = enum.auto()
+
+class Coin(str, enum.Enum):
+    def __new__(cls, text, weight):
+        one = str.__new__(cls, text)
+        one._value_, one.weight = text, weight
+        return one
+    HEADS = "h", 0.5
+    TAILS = "t", 0.4
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slots:
+    k: int = 1
+    names: tuple = ("a",)
+
+class Base(abc.ABC):
+    REGISTRY = {}
+    def __init_subclass__(cls, **more):
+        Base.REGISTRY[cls.__name__] = cls
+    @abc.abstractmethod
+    def go(self): ...
+
+class Derived(Base):
+    def go(self):
+        return super().__init__() or even(3)
+
+def even(n): return n == 0 or odd(n - 1)
+def odd(n): return n != 0 and even(n - 1)
+
+@check_units(x=mV, result=1)
+def checked(x): return x / mV
+
+@bs.once
+def network(graph): return bs.convert(graph, device="cpp_standalone")
+
+@functools.singledispatch
+def kind(x): return "any"
+@kind.register
+def _(x: int): return "int"
+
+LOG, WORD, NAMES = logging.getLogger(__name__), re.compile("w+"), {"b", "a", "c", ("d", 1)}
+
+def f(images, tau=5 * ms, *, order="C", **more):
+    from scipy import ndimage
+    import numpy.linalg as la
+    LOG.info("%s", NAMES)
+    if images in {"x", "y", "z"}:
+        return Coin.HEADS.weight, Flag.A | Flag.B, Slots(2), Derived().go(), checked(1 * mV), network(None), kind(1)
+    try:
+        return {i: WORD.match(str(i)) for i in sorted(NAMES, key=str)}, defaultclock.dt, bs.ms, la.norm, ndimage.zoom
+    except (ValueError, KeyError) as error:
+        return lambda: error
+
+VALUES = [Coin.TAILS, Flag.B, Slots(), Derived(), NAMES, np.float32(1), [1, 2] * ms]
+"""
+
+
+def test_keys_are_the_same_in_every_process(tmp_path):
+    (tmp_path / "everything.py").write_text(EVERYTHING)
+    command = (
+        "import everything as e; from brainsnn.sweeps import content_key as key; e.f; print(key(e.f), key(e.VALUES))"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", command], cwd=tmp_path, text=True, check=True, stdout=subprocess.PIPE,
+                       env={**os.environ, "PYTHONPATH": str(sources.PACKAGE.parent), "PYTHONHASHSEED": seed}).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    before, after = found.pop().splitlines()
+    assert not found and before == after
 
 
 # Modules of the user's

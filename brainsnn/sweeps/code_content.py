@@ -29,6 +29,7 @@ _INCIDENTAL = {
     "__static_attributes__", "__classdictcell__", "__slotnames__",  # the last one appears when an object is copied
     "__dataclass_fields__", "__dataclass_params__",  # names and default values stand in __init__ as well
     "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__type_params__",
+    "__conditional_annotations__",
     "__orig_bases__", "__parameters__",
     "__abstractmethods__", "_abc_impl", "__protocol_attrs__", "__non_callable_proto_members__",
 }  # fmt: skip
