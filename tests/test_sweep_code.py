@@ -249,7 +249,8 @@ VALUES = [Coin.TAILS, Flag.B, Slots(), Derived(), NAMES, np.float32(1), [1, 2] *
 def test_keys_are_the_same_in_every_process(tmp_path):
     (tmp_path / "everything.py").write_text(EVERYTHING)
     command = (
-        "import everything as e; from brainsnn.sweeps import content_key as key; e.f; print(key(e.f), key(e.VALUES))"
+        "import everything as e; from brainsnn.sweeps import content_key as key; print(key(e.f), key(e.VALUES)); "
+        "e.f(3); e.kind(2); e.VALUES[3].go(); print(key(e.f), key(e.VALUES))"
     )
     found = {
         subprocess.run([sys.executable, "-c", command], cwd=tmp_path, text=True, check=True, stdout=subprocess.PIPE,

@@ -188,9 +188,9 @@ def _compute_all(grid, job, store, results, workers, cluster, progress):
                             f"sweep: there is no room left for {str(store.folder)!r} ({outcome.error}). {bar.n} of {total} "
                             f"{unit}s are kept; make room, and the same call goes on from there."
                         )
-                    if outcome.kind == "unfit":
+                    elif outcome.kind == "unfit":
                         raise UnfitResultError(f"sweep: {grid.describe(outcome.key)}: {outcome.error}")
-                    if outcome.kind == "taken":
+                    elif outcome.kind == "taken":
                         taken.append(outcome.key)
                     elif outcome.kind == "failed":
                         failures.append((grid.describe(outcome.key), outcome.error, outcome.trace))
@@ -205,13 +205,17 @@ def _compute_all(grid, job, store, results, workers, cluster, progress):
                 outcomes.close()
             missing = lost + _wait_for_others(grid, store, results, taken, bar)
     if failures:
-        shown = "".join(f"\n  {what}: {error}" for what, error, _ in failures[:10])
-        more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
-        raise SweepError(
-            f"sweep: {len(failures)} of {len(grid.units)} units failed; the others are kept, and the same call tries again what "
-            f"is missing.{shown}{more}\n\nThe first one:\n{failures[0][2]}",
-            failures,
-        )
+        raise _failed(failures, len(grid.units))
+
+
+def _failed(failures, n_units):
+    shown = "".join(f"\n  {what}: {error}" for what, error, _ in failures[:10])
+    more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
+    return SweepError(
+        f"sweep: {len(failures)} of {n_units} units failed; the others are kept, and the same call tries again what is missing."
+        f"{shown}{more}\n\nThe first one:\n{failures[0][2]}",
+        failures,
+    )
 
 
 def _run(job, tasks, workers, cluster):
