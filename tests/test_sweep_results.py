@@ -32,12 +32,15 @@ def test_any_name_and_unit_is_kept_in_a_unit(tmp_path):
     values = {
         name: np.arange(k + 1) for k, name in enumerate(["a/b", "", ".", "file", "allow_pickle", "contents", "0", "é"])
     }
-    store.write("key", {**values, "time": [1 * ms, 2 * ms], "v": np.eye(2) * mV, "one": 3 * ms / ms})
+    store.write(
+        "key", {**values, "time": [1 * ms, 2 * ms], "v": np.eye(2) * mV, "one": 3 * ms / ms, "n": [[1 * mV], [2 * mV]]}
+    )
     found = store.read("key")
     for name, array in values.items():
         np.testing.assert_array_equal(found[name], array)
     assert isinstance(found["time"], Quantity) and (found["time"] == [1, 2] * ms).all()
     assert found["v"].dim is mV.dim and found["v"][1, 1] == 1 * mV
+    assert found["n"].dim is mV.dim and found["n"].shape == (2, 1)
     assert found["one"] == 3 and not isinstance(found["one"], Quantity)
 
 
@@ -119,6 +122,30 @@ def test_a_unit_that_vanishes_before_the_data_set_is_written(tmp_path, run, monk
 
     monkeypatch.setattr(dataset, "assemble", assemble_later)
     np.testing.assert_array_equal(run()["y"], 2 * IMAGES)
+    assert (tmp_path / "log").read_text() == "xxx"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_unit_that_vanishes_as_soon_as_it_is_there(tmp_path, run, monkeypatch, times):
+    from brainsnn.sweeps import SweepError, running
+    from brainsnn.sweeps.jobs import Job
+
+    compute, removed = Job.compute, []
+
+    def compute_and_lose(job, key, arguments):
+        outcome = compute(job, key, arguments)
+        if len(removed) < times and removed in ([], [key]):
+            removed.append(key)
+            UnitStore(job.folder).path(key).unlink()
+        return outcome
+
+    monkeypatch.setattr(Job, "compute", compute_and_lose)
+    monkeypatch.setattr(running, "PATIENCE", 0)
+    if times == 1:
+        np.testing.assert_array_equal(run()["y"], 2 * IMAGES)
+    else:
+        with pytest.raises(SweepError, match="(?s)1 of 2 units failed.*images 0 ... 1: it was computed twice"):
+            run()
     assert (tmp_path / "log").read_text() == "xxx"
 
 

@@ -196,7 +196,7 @@ class CodeContent:
             self.add_module(module)
             return
         if owner == "brainsnn":
-            for path in sorted(paths or {()}):
+            for path in sorted(paths if name is None else paths or {()}):
                 self._add_path_of_brainsnn(module, path if name is None else (name, *path))
             return
         try:

@@ -18,11 +18,17 @@ def as_array(values):
     -------
     array : ndarray or `~brian2.units.fundamentalunits.Quantity`
     """
-    if isinstance(values, (list, tuple)) and any(exponents_of(value) for value in values):
+    if isinstance(values, (list, tuple)) and _holds_quantities(values):
         from brian2 import Quantity
 
         return Quantity(values)
     return np.asanyarray(values)
+
+
+def _holds_quantities(values):
+    return any(
+        _holds_quantities(value) if isinstance(value, (list, tuple)) else exponents_of(value) for value in values
+    )
 
 
 def exponents_of(value):

@@ -13,6 +13,8 @@ from brainsnn.sweeps.store import UnfitResultError, UnitStore
 
 __all__ = ["SweepError", "sweep"]
 
+#: Seconds until a file of another machine must be seen here; network file systems ask their server only now and then.
+PATIENCE = 30
 _UNREADABLE = "it was computed twice, and its file could not be read again"
 
 
@@ -197,13 +199,14 @@ def _compute_all(grid, job, store, results, workers, cluster, progress):
                         bar.write(f"sweep: {failures[-1][0]} failed: {outcome.error}")
                     elif results.add(outcome.key):
                         bar.update(grid.size(outcome.key))
-                    elif outcome.key not in lost_before:  # somebody has just removed it, or the disk has spoilt it
-                        lost.append(outcome.key)
                     else:
-                        failures.append((grid.describe(outcome.key), _UNREADABLE, _UNREADABLE))
+                        lost.append(outcome.key)
             finally:
                 outcomes.close()
-            missing = lost + _wait_for_others(grid, store, results, taken, bar)
+            lost = _look_again(grid, store, results, lost, bar)
+            failures += [(grid.describe(key), _UNREADABLE, _UNREADABLE) for key in lost if key in lost_before]
+            missing = [key for key in lost if key not in lost_before]
+            missing += _wait_for_others(grid, store, results, taken, bar)
     if failures:
         raise _failed(failures, len(grid.units))
 
@@ -229,6 +232,18 @@ def _run(job, tasks, workers, cluster):
             "this process with workers=1."
         ) from error
     return run_on_dask(job, tasks, min(workers, len(tasks)), cluster)
+
+
+def _look_again(grid, store, results, lost, bar):
+    """Wait for files that were written, and that are not seen; returns those that somebody has removed or a disk has spoilt."""
+    deadline = time.monotonic() + PATIENCE
+    while lost and time.monotonic() < deadline:
+        time.sleep(0.3)
+        os.listdir(store.folder)  # makes a network file system forget what it did not find
+        found = [key for key in lost if results.add(key)]
+        bar.update(sum(map(grid.size, found)))
+        lost = [key for key in lost if key not in found]
+    return lost
 
 
 def _wait_for_others(grid, store, results, taken, bar):

@@ -30,13 +30,15 @@ def source_digest(module, name=None):
     module : str
         Name of a module or package, such as ``"brainsnn.builders.result"``.
     name : str, optional
-        What is taken from it.
+        What is taken from it; all that a package holds by default.
 
     Returns
     -------
     digest : bytes
     """
     found, waiting = {}, [_home(module, name)]
+    if name is None and waiting[0] is not None and waiting[0].name == "__init__.py":
+        waiting += waiting[0].parent.rglob("*.py")
     while waiting:
         path = waiting.pop()
         if path is None or path in found:
