@@ -87,6 +87,24 @@ def test_equal_images_are_computed_once_and_appear_everywhere(tmp_path, log):
         ({"coords": {"label": ("image", [1, 2])}}, ValueError, "coordinates"),
         ({"dims": {"noise": "image"}}, ValueError, "name of a parameter or of the images"),
         ({"constants": {"extra": object()}}, TypeError, "extra"),
+        ({"function": max}, TypeError, "are not known"),
+        ({"parameters": 3}, TypeError, "dict of name -> values, got 3"),
+        ({"parameters": {"gain": 3, "kind": ["sum"]}}, TypeError, "'gain' needs a list of values, got 3"),
+        ({"parameters": {"gain": [1], "kind": "sum"}}, TypeError, "'kind' needs a list of values, got 'sum'"),
+        ({"parameters": {"gain": [0.5, np.float32(0.5)], "kind": ["sum"]}}, ValueError, "'gain' are equal as numbers"),
+        ({"parameters": {"gain": [1, 1.0], "kind": ["sum"]}}, ValueError, "'gain' are equal as numbers"),
+        ({"function": lambda images, image: 0, "parameters": {"image": [1, 2]}}, ValueError, "called 'image'"),
+        ({"function": lambda images, **more: 0, "parameters": {"a/b": [1]}}, ValueError, "called 'a/b'"),
+        ({"seed": None}, ValueError, "seed=None must be a whole number"),
+        ({"seed": -1}, ValueError, "seed=-1"),
+        ({"seed": 1.7}, ValueError, "seed=1.7"),
+        ({"chunk": 1.5}, ValueError, "chunk=1.5"),
+        ({"images": [[1.0, 2.0], [3.0]]}, ValueError, "the images 'images' are no array"),
+        ({"dims": {"noise": ("a", "a")}}, ValueError, "holds a name twice"),
+        ({"dims": {"noise": "a/b"}}, ValueError, "called 'a/b'"),
+        ({"coords": {"": ("image", np.zeros(12))}}, ValueError, "called ''"),
+        ({"folder": __file__}, NotADirectoryError, "is a file"),
+        ({"folder": Path(__file__) / "sweep"}, NotADirectoryError, "is a file"),
     ],
 )
 def test_bad_arguments_are_named_before_anything_runs(tmp_path, log, change, error, message):
@@ -98,10 +116,19 @@ def test_bad_arguments_are_named_before_anything_runs(tmp_path, log, change, err
 
 
 def test_results_that_do_not_fit_are_refused_at_the_first_unit(tmp_path, log):
-    with pytest.raises(ValueError, match="names 2 axes of a result of shape"):
-        bs.sweep(sweep_example.measure, sweep_example.PARAMETERS, sweep_example.IMAGES, folder=tmp_path, workers=1,
-                 dims={"noise": ("a", "b")}, chunk=4, progress=False)  # fmt: skip
-    assert len(calls(log)) == 1
+    for options, message in (
+        ({"dims": {"noise": ("a", "b")}}, "names 2 axes of a result of shape"),
+        ({"dims": {"nose": "a"}}, r"dims has \['nose'\]"),
+        ({"dims": {"noise": "value"}}, "'value' is the name of a result and of an axis"),
+        ({"dims": {"noise": "a"}, "coords": {"a": [1, 2]}}, "'noise' has 3 entries along 'a', its coordinates have 2"),
+        ({"coords": {"time": [1, 2]}}, r"coords has the axes \['time'\]"),
+        ({"coords": {"value": ("image", np.zeros(12))}}, "'value' has the name of a dimension or a coordinate"),
+    ):  # fmt: skip
+        log.write_text("")
+        with pytest.raises(ValueError, match=message):
+            bs.sweep(sweep_example.measure, sweep_example.PARAMETERS, sweep_example.IMAGES, folder=tmp_path / message[:9],
+                     workers=1, chunk=4, progress=False, **options)  # fmt: skip
+        assert len(calls(log)) == 1
     with pytest.raises(ValueError, match="first axis must be that of the 4 images"):
         bs.sweep(lambda images: {"mean": images.mean()}, {}, sweep_example.IMAGES, folder=tmp_path, chunk=4, workers=1,
                  progress=False)  # fmt: skip
@@ -134,16 +161,34 @@ def test_a_folder_of_another_function_is_not_overwritten(tmp_path):
         bs.sweep(count, {"a": [1]}, folder=tmp_path, workers=1, constants={"path": "log"}, progress=False)
 
 
-def test_a_spoilt_unit_is_computed_again(tmp_path):
-    store = UnitStore(tmp_path)
-    store.write("key", {"x": 1.5})
-    store.path("key").write_bytes(store.path("key").read_bytes()[:40])
-    assert store.read("key") is None and "key" not in store
-    assert store.get("key", lambda: {"x": 2})["x"] == 2
-    with pytest.raises(TypeError, match="dict of name"):
-        store.write("key", [1])
-    with pytest.raises(TypeError, match="'x' of type object"):
-        store.write("key", {"x": object()})
+def test_a_lambda_does_not_replace_the_data_set_of_another_one(tmp_path):
+    bs.sweep(lambda a: {"x": a}, {"a": [1]}, folder=tmp_path, workers=1, progress=False)
+    with pytest.raises(ValueError, match="choose another folder"):
+        bs.sweep(lambda a: {"y": 3 * a}, {"a": [1]}, folder=tmp_path, workers=1, progress=False)
+
+
+class Square:
+    def __init__(self, power):
+        self.power = power
+
+    def __call__(self, a):
+        return {"x": a**self.power}
+
+
+def test_objects_that_can_be_called_and_partial_functions(tmp_path):
+    run = partial(bs.sweep, parameters={"a": [1, 2, 3]}, workers=1, progress=False)
+    np.testing.assert_array_equal(run(Square(2), folder=tmp_path / "object")["x"], [1, 4, 9])
+    np.testing.assert_array_equal(run(Square(3), folder=tmp_path / "object")["x"], [1, 8, 27])
+    data = run(partial(count, path=str(tmp_path / "log"), b=5), folder=tmp_path / "partial")
+    np.testing.assert_array_equal(data["sum"], [6, 7, 8])
+
+
+def test_the_home_folder_has_a_short_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    bs.sweep(lambda a: {"x": a}, {"a": [1]}, folder="~/sweep", workers=1, progress=False).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep"]
+    assert UnitStore("~/sweep").folder == tmp_path / "sweep" / "units"
 
 
 # A spiking network

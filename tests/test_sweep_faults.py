@@ -111,3 +111,25 @@ def test_a_cluster_object(tmp_path, undisturbed, log):
         sweep_example.run(tmp_path / "sweep", cluster=cluster)
     assert bits(tmp_path / "sweep") == undisturbed
     assert len(calls(log)) == N_UNITS
+
+
+SCRIPT = """
+import numpy as np, brainsnn as bs
+
+def unit(images, p):
+    return {"y": images * p}
+
+bs.sweep(unit, {"p": [1, 2]}, np.arange(4.0), folder="sweep", chunk=1, workers=2, progress=False)
+"""
+
+
+@pytest.mark.parametrize("how", ["file", "standard input"])
+def test_a_script_without_a_guard_is_told_what_to_do(tmp_path, how):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    ended = subprocess.run(
+        [sys.executable, "script.py" if how == "file" else "-"], input=SCRIPT, cwd=tmp_path, text=True, timeout=180,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert 'sweep below `if __name__ == "__main__":`' in ended.stderr.splitlines()[-1]
+    assert ended.stderr.count("Traceback") == 1

@@ -1,7 +1,8 @@
 """Grids of parameters x images as one data set on disk, computed by many processes and resumable."""
 
-from brainsnn.sweeps.content import content_key, once
-from brainsnn.sweeps.grid import SweepError, sweep
+from brainsnn.sweeps.content import content_key
+from brainsnn.sweeps.once import once
+from brainsnn.sweeps.running import SweepError, sweep
 from brainsnn.sweeps.store import UnitStore
 
 __all__ = ["SweepError", "UnitStore", "content_key", "once", "sweep"]

@@ -1,24 +1,34 @@
 """What a unit of work is known by: the content of its code and of its arguments."""
 
-import builtins
+import array
+import collections
 import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
 import functools
 import hashlib
-import inspect
+import logging
+import re
 import sys
-import sysconfig
 import types
-from collections import OrderedDict
-from importlib.metadata import PackageNotFoundError, version
+import uuid
 from pathlib import Path
 
 import numpy as np
 
-from brainsnn.sweeps.sources import LAZY_TABLES, source_digest
+from brainsnn.sweeps.code_content import CodeContent, is_incidental
+from brainsnn.sweeps.owners import owner_of
 
-__all__ = ["content_key", "once", "owner_of"]
+__all__ = ["Content", "content_key"]
 
-_LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")})
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
+_BUILT_IN = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
+#: Their text says all.
+_TEXTS = (
+    datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction, uuid.UUID,
+)  # fmt: skip
 
 
 def content_key(*values):
@@ -29,11 +39,16 @@ def content_key(*values):
     ----------
     *values
         Numbers, texts, arrays with and without units, paths (which stand for the content of a file, or the name of a folder),
-        containers of these, dataclasses, Keras models, LayerGraphs, neuron models, and functions and classes.
+        dates, containers of these, dataclasses and other objects of the user's, Keras models, LayerGraphs, neuron models, and
+        functions and classes.
 
         A function of the user's stands for its bytecode, its default values, and all functions, classes and values that it
-        refers to, in turn. What it uses of brainsnn stands for the file that defines it and all files of brainsnn that this
-        one imports. Other libraries stand for their versions.
+        refers to, in turn, those that it imports itself among them. What it uses of brainsnn stands for the file that defines
+        it and all files of brainsnn that this one imports. Other libraries stand for their versions. A module of the user's
+        that is handed around as a value stands for its source file and the files of the user's that this one imports.
+
+        Types count: ``1``, ``1.0``, ``numpy.float32(1)`` and ``"1"`` differ, and so do lists and tuples. The order of a
+        dictionary counts as well.
 
     Returns
     -------
@@ -43,226 +58,221 @@ def content_key(*values):
     Raises
     ------
     TypeError
-        If a value has no content that could be compared, such as a network.
+        If a value has no content that could be compared, such as a network or an open file.
+    FileNotFoundError
+        If a path does not exist.
     """
-    content = _Content()
-    content.add(values, "value")
+    content = Content()
+    for value in values:
+        content.add(value, "value")
     return content.digest.hexdigest()[:32]
 
 
-class _Content:
-    def __init__(self):
-        self.digest, self._seen = hashlib.sha256(), {}
+class Content:
+    """
+    A digest that values are added to.
 
-    def _write(self, tag, data=b""):
-        data = data if isinstance(data, bytes) else str(data).encode()
+    Parameters
+    ----------
+    seen : dict, optional
+        Objects that have been added before, by their ids.
+    """
+
+    def __init__(self, seen=()):
+        self.digest, self._seen = hashlib.sha256(), dict(seen)
+        self._code = CodeContent(self)
+
+    def write(self, tag, data=b""):
+        """
+        Add a text or bytes.
+
+        Parameters
+        ----------
+        tag : str
+            What they are.
+        data : str or bytes
+        """
+        data = data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass")
         self.digest.update(f"{tag} {len(data)}:".encode() + data)
 
     def add(self, value, where):
-        """Add a value; ``where`` says in errors what it is."""
-        if isinstance(value, np.generic) and value.dtype.kind != "V":
-            value = value.item()
-        if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
-            self._write(type(value).__name__, value if isinstance(value, bytes) else repr(value))
-        elif isinstance(value, np.ndarray):
-            self._add_array(value, where)
-        elif isinstance(value, (list, tuple)):
-            self._write("sequence", len(value))
-            for k, item in enumerate(value):
-                self.add(item, f"{where}[{k}]")
-        elif isinstance(value, (dict, types.MappingProxyType)):
-            self._write("mapping", len(value))
-            for key in sorted(value, key=lambda key: (type(key).__name__, repr(key))):
-                self.add(key, where)
-                self.add(value[key], f"{where}[{key!r}]")
-        elif isinstance(value, (set, frozenset)):
-            self._write("set", "".join(sorted(content_key(item) for item in value)))
-        elif isinstance(value, (range, slice)):
-            self._write("range", repr(value))
+        """
+        Add a value.
+
+        Parameters
+        ----------
+        value : object
+        where : str
+            What it is, for errors.
+        """
+        kind = type(value)  # exactly, since a subclass may compute something else
+        if kind in _ATOMS:
+            self.write(kind.__name__, value if kind is bytes else hex(value) if kind is int else repr(value))
+        elif isinstance(value, np.generic):
+            self._add_scalar(value, where)
         elif isinstance(value, Path):
             self._add_path(value, where)
+        elif kind in (list, tuple):
+            self.write(kind.__name__, len(value))
+            for k, item in enumerate(value):
+                self.add(item, f"{where}[{k}]")
+        elif kind is dict:
+            self._add_items(value.items(), where)
+        elif kind in (set, frozenset):
+            self.write(kind.__name__, "".join(sorted(self._key_within(item, where) for item in value)))
         else:
             self._add_once(value, where)
+
+    def add_named(self, values, where):
+        """
+        Add a dict whose order has no meaning, such as keyword arguments.
+
+        Parameters
+        ----------
+        values : dict of str to object
+        where : str
+            What it is, for errors.
+        """
+        self._add_items(sorted(values.items()), where)
+
+    def _add_items(self, items, where):
+        self.write("dict", len(items))
+        for key, value in items:
+            self.add(key, where)
+            self.add(value, f"{where}[{key!r:.100}]")
+
+    def _key_within(self, value, where):
+        """Key of an element of a set, which may refer to what the set is part of."""
+        part = Content(self._seen)
+        part.add(value, where)
+        return part.digest.hexdigest()
 
     def _add_once(self, value, where):
         """Code and objects, which may refer to each other in circles."""
         if id(value) in self._seen:
-            self._write("again", self._seen[id(value)][0])
+            self.write("again", self._seen[id(value)][0])
             return
         self._seen[id(value)] = len(self._seen), value  # kept alive, or its id might be given to another
-        if isinstance(value, (staticmethod, classmethod)):
-            self.add(value.__func__, where)
-        elif isinstance(value, property):
-            self.add([value.fget, value.fset], where)
-        elif isinstance(value, functools.partial):
-            self.add([value.func, value.args, value.keywords], where)
-        elif isinstance(value, types.MethodType):
-            self.add([value.__func__, value.__self__], where)
-        elif isinstance(value, once) or isinstance(getattr(value, "__wrapped__", None), types.FunctionType):
-            self.add(value.__wrapped__, where)
-        elif isinstance(value, types.ModuleType):
-            self._add_module(value.__name__)
-        elif isinstance(value, (types.FunctionType, type)):
-            self._add_code(value, where)
-        elif callable(value) and getattr(value, "__module__", None) and hasattr(value, "__qualname__"):
-            self._add_module(value.__module__, value.__qualname__)
-        else:
+        if isinstance(value, np.ndarray):
+            self._add_array(value, where)
+        elif (parts := _parts(value)) is not None:
+            self.write("parts", type(value).__qualname__)
+            self.add(parts, where)
+        elif not self._code.add(value, where):
             self._add_object(value, where)
 
-    def _add_array(self, value, where):
+    def _add_scalar(self, value, where):
+        self.write("scalar", _description(value.dtype))
         if value.dtype.hasobject:
-            self.add([value.shape, value.ravel().tolist()], where)
-            return
-        self._write("array", f"{value.dtype.str} {value.shape} {getattr(value, 'dim', '')}")
-        self._write("data", np.ascontiguousarray(value).tobytes())
+            self.add(value.item(), where)
+        else:
+            self.write("data", value.tobytes())
+
+    def _add_array(self, value, where):
+        kind = np.ndarray if isinstance(value, np.memmap) else type(value)
+        unit = getattr(value, "dim", "")  # of arrays with units
+        self.write("array", f"{kind.__qualname__} {_description(value.dtype)} {value.shape} {unit}")
+        if isinstance(value, np.ma.MaskedArray):
+            self.add([np.ma.getmaskarray(value), np.asarray(value.fill_value)], where)
+        if owner_of(kind.__module__) == "user":
+            self.add(kind, where)
+            self.add_named(_state(value), where)
+        plain = np.asarray(value)
+        if value.dtype.hasobject:
+            self.add(plain.ravel().tolist(), where)
+        else:
+            self.write("data", plain.tobytes())
 
     def _add_path(self, value, where):
         if not value.exists():
             raise FileNotFoundError(f"{where}: {str(value)!r} does not exist; a path stands for the content of a file.")
         if value.is_dir():
-            self._write("folder", value)
+            self.write("folder", value)
             return
         with open(value, "rb") as file:
-            self._write("file", hashlib.file_digest(file, "sha256").digest())
+            self.write("file", hashlib.file_digest(file, "sha256").digest())
 
     def _add_object(self, value, where):
-        if hasattr(value, "to_json") and hasattr(value, "get_weights"):  # a Keras model or layer
-            self._write("keras", value.to_json())
-            self.add(value.get_weights(), where)
-            return
         kind = type(value)
-        if owner_of(kind.__module__) == "library" and not isinstance(value, types.SimpleNamespace):
-            package = kind.__module__.split(".")[0]
-            name = next((name for name, one in vars(sys.modules[package]).items() if one is value), None)
-            if name is None:
-                raise TypeError(_refusal(where, kind))
-            self._add_module(package, name)  # something that the library offers, such as brian2.defaultclock
+        owner = owner_of(kind.__module__)
+        if hasattr(value, "to_json") and hasattr(value, "get_weights"):  # a Keras model or layer
+            self.write("keras", value.to_json())
+            self.add([kind, *(type(layer) for layer in getattr(value, "layers", ())), value.get_weights()], where)
+            return
+        built_in = next((base for base in _BUILT_IN if isinstance(value, base)), None)
+        if owner == "library" and built_in is None and not isinstance(value, types.SimpleNamespace):
+            self._add_part_of_library(value, where)
             return
         if kind.__module__ == "brainsnn.builders.spiking_network":
             raise TypeError(_refusal(where, kind))
         self.add(kind, where)
-        if dataclasses.is_dataclass(value):
-            self.add({f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, where)
-        elif hasattr(value, "__dict__"):
-            extra = dict(value) if isinstance(value, dict) else {}
-            self.add([extra, vars(value)], where)
+        if built_in is not None:
+            self.add(str.__str__(value) if built_in is str else built_in(value), where)
+        if owner == "brainsnn" and dataclasses.is_dataclass(value):
+            self.add_named({f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, where)
         else:
-            raise TypeError(_refusal(where, kind))
+            self.add_named(_state(value), where)
 
-    def _add_module(self, module, name=None):
-        owner = owner_of(module)
-        if owner == "brainsnn":
-            self._write("brainsnn", f"{module} {name}")
-            self._write("source", source_digest(module, None if name is None else name.split(".")[0]))
-        else:
-            self._write("library", f"{module} {name} {_version(module.split('.')[0])}")
-
-    def _add_code(self, value, where):
-        if owner_of(value.__module__) != "user":
-            self._add_module(value.__module__, value.__qualname__)
-        elif isinstance(value, type):
-            self._write("class", value.__qualname__)
-            self.add([base for base in value.__bases__ if base is not object], where)
-            self.add({k: v for k, v in vars(value).items() if not _is_incidental(k, v)}, f"{where}.{value.__name__}")
-        else:
-            self._add_function(value)
-
-    def _add_function(self, function):
-        name = function.__qualname__
-        self._write("function", name)
-        self.add([function.__defaults__, function.__kwdefaults__], f"default values of {name}")
-        names = self._add_bytecode(function.__code__, function.__doc__)
-        for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-            try:
-                self.add(cell.cell_contents, f"{variable!r} in {name}")
-            except ValueError:  # not assigned yet
-                continue
-        for variable in sorted(names):
-            if variable in function.__globals__:
-                self._write("global", variable)
-                self._add_global(function.__globals__[variable], names, f"{variable!r} in {name}")
-            elif not hasattr(builtins, variable):
-                self._write("name", variable)
-
-    def _add_bytecode(self, code, doc=None):
-        """Add what a function does; returns the names that it uses."""
-        names = set(code.co_names)
-        self._write("code", code.co_code)
-        self._write("names", " ".join((*code.co_names, *code.co_varnames, *code.co_freevars)))
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                names |= self._add_bytecode(constant, constant.co_consts[0] if constant.co_consts else None)
-            elif not (isinstance(constant, str) and constant == doc):
-                self._write(
-                    "constant", repr(sorted(constant, key=repr) if isinstance(constant, frozenset) else constant)
-                )
-        return names
-
-    def _add_global(self, value, names, where):
-        """A value that a function finds under a global name; of a module, only what the function can take from it."""
-        if not isinstance(value, types.ModuleType):
-            self.add(value, where)
-            return
-        owner = owner_of(value.__name__)
-        if owner == "library":
-            self._add_module(value.__name__)
-            return
-        lazy = {name for table in LAZY_TABLES for name in vars(value).get(table, ())}
-        for name in sorted(names):
-            if owner == "brainsnn" and name in lazy:
-                self._add_module(value.__name__, name)  # without importing it
-            elif name in vars(value):
-                self._add_global(vars(value)[name], names, f"{value.__name__}.{name}")
+    def _add_part_of_library(self, value, where):
+        """Something that a library offers under a name, such as brian2.defaultclock."""
+        package = type(value).__module__.split(".")[0]
+        for module in sorted(name for name in sys.modules if name.split(".")[0] == package):
+            for name, one in list(vars(sys.modules[module]).items()):
+                if one is value:
+                    self._code.add_module(package, name)
+                    return
+        raise TypeError(_refusal(where, type(value)))
 
 
-def owner_of(module):
-    """
-    Whose a module is.
-
-    Parameters
-    ----------
-    module : str
-
-    Returns
-    -------
-    owner : {"brainsnn", "library", "user"}
-        What is installed, or comes with Python, is a library.
-    """
-    root = (module or "").split(".")[0]
-    if root == "brainsnn":
-        return "brainsnn"
-    if root in ("__main__", "__mp_main__"):
-        return "user"
-    if root in sys.builtin_module_names or root in sys.stdlib_module_names:
-        return "library"
-    path = getattr(sys.modules.get(module), "__file__", None) or getattr(sys.modules.get(root), "__file__", None)
-    if path is None:
-        return "user"
-    parts = Path(path).parts
-    inside = "site-packages" in parts or "dist-packages" in parts or str(path).startswith(_LIBRARIES)
-    return "library" if inside else "user"
-
-
-def _version(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return getattr(sys.modules.get(package), "__version__", "")
+def _parts(value):
+    """What an object of Python's, numpy's or scipy's stands for (list), or None."""
+    if isinstance(value, np.dtype):
+        return [_description(value)]
+    if owner_of(type(value).__module__) == "user":
+        return None
+    if isinstance(value, _TEXTS):
+        return [repr(value)]
+    if isinstance(value, (range, slice)):
+        return [value.start, value.stop, value.step]
+    if isinstance(value, types.MappingProxyType):
+        return [dict(value)]
+    if isinstance(value, enum.Enum):
+        return [type(value), value.name]
+    if isinstance(value, re.Pattern):
+        return [value.pattern, value.flags]
+    if isinstance(value, logging.Logger):  # writes and computes nothing
+        return [value.name]
+    if isinstance(value, collections.deque):
+        return [list(value), value.maxlen]
+    if isinstance(value, array.array):
+        return [value.typecode, value.tobytes()]
+    if type(value).__module__.startswith("scipy.sparse"):
+        plain = value.tocoo()
+        return [
+            value.format,
+            plain.shape,
+            *map(np.asarray, getattr(plain, "coords", (plain.row, plain.col))),
+            plain.data,
+        ]
+    return None
 
 
-def _is_incidental(name, value):
-    hidden = (
-        "__dict__",
-        "__weakref__",
-        "__doc__",
-        "__module__",
-        "__qualname__",
-        "__firstlineno__",
-        "__static_attributes__",
-        "__dataclass_fields__",  # names and default values stand in __init__ as well
-        "__dataclass_params__",
-    )
-    return name in hidden or isinstance(value, (types.GetSetDescriptorType, types.MemberDescriptorType))
+def _description(dtype):
+    """A type in words, with the names of its fields."""
+    return dtype.str if dtype.names is None else repr(np.lib.format.dtype_to_descr(dtype))
+
+
+def _state(value):
+    """Attributes of an object, in its slots as well, without what it keeps for later (dict)."""
+    found, hidden = {}, set()
+    for base in type(value).__mro__:
+        for name, member in vars(base).items():
+            if isinstance(member, functools.cached_property):
+                hidden.add(name)
+            elif isinstance(member, types.MemberDescriptorType) and hasattr(value, name):
+                found[f"{base.__qualname__}.{name}"] = member.__get__(value)
+    own = getattr(value, "__dict__", {}).items()
+    return found | {name: one for name, one in own if name not in hidden and not is_incidental(name, one)}
 
 
 def _refusal(where, kind):
@@ -271,39 +281,3 @@ def _refusal(where, kind):
         f"{where} is a {name}, whose content cannot be compared between processes. Make it inside the function from plain "
         "values and arrays; @brainsnn.sweeps.once keeps it for the next call."
     )
-
-
-class once:
-    """
-    Decorator of a function that makes something costly, such as a network: each process calls it once for equal arguments.
-
-    Parameters
-    ----------
-    function : callable
-    size : int, optional
-        How many results are kept.
-
-    Examples
-    --------
-    >>> @once
-    ... def network(graph, m_f):
-    ...     return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device="cpp_standalone")
-    """
-
-    def __init__(self, function, size=4):
-        self.size, self._kept = size, OrderedDict()
-        functools.update_wrapper(self, function)
-
-    def __call__(self, *args, **kwds):
-        """Call the function, or return what it returned for these arguments."""
-        bound = inspect.signature(self.__wrapped__).bind(*args, **kwds)
-        key = content_key(list(bound.arguments.items()))
-        if key not in self._kept:
-            self._kept[key] = self.__wrapped__(*args, **kwds)
-            while len(self._kept) > self.size:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
-
-    def __reduce__(self):
-        return once, (self.__wrapped__, self.size)

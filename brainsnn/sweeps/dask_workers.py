@@ -3,6 +3,8 @@
 import contextlib
 import importlib
 import logging
+import multiprocessing
+import os
 import sys
 import time
 import traceback
@@ -12,13 +14,17 @@ import cloudpickle
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 
-from brainsnn.sweeps.content import owner_of
 from brainsnn.sweeps.jobs import Outcome
+from brainsnn.sweeps.owners import owner_of
 
 __all__ = ["JobPlugin", "run_on_dask"]
 
 #: Units that a worker may have waiting beside the one it computes.
 AHEAD = 2
+_ADVICE = (
+    'Keep the script in a file and call sweep below `if __name__ == "__main__":`, since each process imports the file; '
+    "or compute in this process with workers=1."
+)
 
 
 class JobPlugin(WorkerPlugin):
@@ -103,19 +109,27 @@ def _client(workers, cluster):
         yield cluster
         return
     if cluster is None:
-        own = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address=":0",
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        )
+        own = _local(workers)
     elif cluster == "slurm":
         own = _slurm(workers)
     else:
         own = contextlib.nullcontext(cluster)
     with own as there, Client(there) as client:
         yield client
+
+
+def _local(workers):
+    """Processes of this machine. Each one imports the script that is run, and comes to its sweep where nothing guards it."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # what multiprocessing itself looks at
+        raise SystemExit(1)  # the script's first process tells what is wrong
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is not None and not os.path.isfile(script):
+        raise RuntimeError(f"sweep: several processes need a script that they can import, not {script}. {_ADVICE}")
+    try:
+        return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0,
+                            silence_logs=logging.CRITICAL)  # fmt: skip
+    except RuntimeError as error:
+        raise RuntimeError(f"sweep: the processes do not start ({error}). {_ADVICE}") from None
 
 
 def _slurm(workers):

@@ -7,8 +7,14 @@ import xarray as xr
 
 from brainsnn import __version__
 from brainsnn.files import atomic_path
+from brainsnn.sweeps.coordinates import check_name, coordinate, user_coordinate
+from brainsnn.sweeps.quantities import unit_text
 
-__all__ = ["Layout", "assemble", "check_unit", "open_dataset"]
+__all__ = ["DamagedDatasetError", "Layout", "assemble", "open_dataset"]
+
+
+class DamagedDatasetError(ValueError):
+    """A file that is no data set."""
 
 
 class Layout:
@@ -27,21 +33,32 @@ class Layout:
     Raises
     ------
     ValueError
-        If the coordinates do not fit, or a parameter's name is that of an axis.
+        If the coordinates do not fit, or a name is used twice or cannot stand in a file.
     """
 
     def __init__(self, parameters, n_images, dims, coords):
+        if n_images is not None and "image" in parameters:
+            raise ValueError("sweep: a parameter is called 'image', which is the axis of the images; rename it.")
         self.sizes = {name: len(values) for name, values in parameters.items()}
-        own = {name: _coordinate(values) for name, values in parameters.items()}
+        own = {name: coordinate(name, values) for name, values in parameters.items()}
         if n_images is not None:
             self.sizes["image"] = n_images
             own["image"] = np.arange(n_images)
+        for name in parameters:
+            check_name(name, "a parameter")
         self.dims = {name: (axes,) if isinstance(axes, str) else tuple(axes) for name, axes in (dims or {}).items()}
         for name, axes in self.dims.items():
             if set(axes) & set(self.sizes):
                 raise ValueError(f"sweep: dims[{name!r}]={axes} holds the name of a parameter or of the images.")
+            if len(set(axes)) < len(axes):
+                raise ValueError(f"sweep: dims[{name!r}]={axes} holds a name twice.")
+            for axis in axes:
+                check_name(axis, f"an axis in dims[{name!r}]")
+        given = {name: user_coordinate(name, value) for name, value in dict(coords or {}).items()}
+        for name in given:
+            check_name(name, "a coordinate")
         try:
-            self.coords = xr.Dataset(coords=own | dict(coords or {}))
+            self.coords = xr.Dataset(coords=own | given)
         except ValueError as error:
             raise ValueError(f"sweep: the coordinates do not fit: {error}") from None
         for name, size in self.sizes.items():
@@ -50,8 +67,8 @@ class Layout:
 
     def content(self):
         """What distinguishes data sets of the same units (list)."""
-        coords = {name: [list(map(str, c.dims)), c.values] for name, c in self.coords.coords.items()}
-        return [self.dims, coords]
+        coords = {name: [list(map(str, c.dims)), c.values, c.attrs] for name, c in self.coords.coords.items()}
+        return [sorted(self.dims.items()), sorted(coords.items())]
 
     def axes(self, name, shape):
         """
@@ -72,12 +89,40 @@ class Layout:
             raise ValueError(f"sweep: dims[{name!r}]={axes} names {len(axes)} axes of a result of shape {shape}.")
         return (*self.sizes, *axes)
 
+    def check(self, shapes):
+        """
+        Refuse results that do not fit the names and the coordinates.
 
-def _coordinate(values):
-    plain = all(isinstance(value, (bool, int, float, np.number, np.bool_)) for value in values)
-    if plain or all(isinstance(value, str) for value in values):
-        return np.asarray(values)
-    return np.asarray([str(value) for value in values])
+        Parameters
+        ----------
+        shapes : dict of str to tuple of int
+            Shape of each result of a unit, without the images.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit.
+        """
+        sizes = {axis: (size, "its coordinates have") for axis, size in self.coords.sizes.items()}
+        used = set(self.sizes)
+        for name, shape in shapes.items():
+            check_name(name, "a result")
+            if name in self.coords.variables or name in self.sizes:
+                raise ValueError(f"sweep: the result {name!r} has the name of a dimension or a coordinate; rename it.")
+            axes = self.axes(name, shape)
+            used.update(axes)
+            for axis, size in zip(axes, (*self.sizes.values(), *shape)):
+                known, what = sizes.setdefault(axis, (size, f"{name!r} has"))
+                if known != size:
+                    raise ValueError(f"sweep: {name!r} has {size} entries along {axis!r}, {what} {known}.")
+        if wrong := used & set(shapes):
+            raise ValueError(f"sweep: {wrong.pop()!r} is the name of a result and of an axis; rename one of them.")
+        if unknown := set(self.dims) - set(shapes):
+            raise ValueError(f"sweep: dims has {sorted(unknown)}, but the results are {sorted(shapes)}.")
+        if unknown := set(map(str, self.coords.sizes)) - used:
+            raise ValueError(
+                f"sweep: coords has the axes {sorted(unknown)}, but those of the results are {sorted(used)}; see dims."
+            )
 
 
 def open_dataset(path):
@@ -92,118 +137,69 @@ def open_dataset(path):
     -------
     dataset : `xarray.Dataset` or None
         None if there is none.
+
+    Raises
+    ------
+    DamagedDatasetError
+        If the file is none.
+    OSError
+        If it cannot be read at all.
     """
-    return xr.open_dataset(path, engine="h5netcdf") if path.is_file() else None
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except FileNotFoundError:
+        return None
+    try:
+        return xr.open_dataset(path, engine="h5netcdf")
+    except Exception as error:  # a damaged byte leads to errors of all kinds in the libraries of the format
+        raise DamagedDatasetError(f"{str(path)!r} is damaged, or no NetCDF file: {error}") from error
 
 
-def assemble(path, grid, store, layout, attributes):
+def assemble(path, grid, results, read, layout, attributes):
     """
     Write the data set from the units, one after the other.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-    grid : `~brainsnn.sweeps.grid._Grid`
-    store : `~brainsnn.sweeps.store.UnitStore`
+    grid : `~brainsnn.sweeps.grid.Grid`
+    results : `~brainsnn.sweeps.results.Results`
+        To which all units have been added.
+    read : callable
+        Gives the values of a unit from its key.
     layout : `Layout`
     attributes : dict of str to str
 
     Returns
     -------
     dataset : `xarray.Dataset`
-
-    Raises
-    ------
-    ValueError
-        If the results of the units do not fit together.
     """
     with atomic_path(path, sync=True) as part:
         layout.coords.assign_attrs(attributes, brainsnn=__version__).to_netcdf(part, engine="h5netcdf")
-        kinds = _kinds(grid, store)
         with h5netcdf.File(part, "a") as file:
             for key, place, span in grid.parts:
-                values = store.read(key)
-                for name, (shape, dtype) in kinds.items():
-                    variable = _variable(file, layout, name, shape, dtype)
+                values = read(key)
+                for name, kind in results.kinds.items():
+                    variable = _variable(file, layout, name, kind)
+                    array = np.asarray(values[name])
                     where = (*place, span) if grid.n_images else place
-                    variable[where] = (
-                        values[name].astype(variable.dtype) if dtype.kind != "U" else values[name].astype(object)
-                    )
+                    variable[where] = array.astype(object if kind.dtype.kind == "U" else variable.dtype)
     return open_dataset(path)
 
 
-def check_unit(grid, store, layout, key):
-    """
-    Refuse results that cannot become part of the data set, as soon as there is one.
-
-    Parameters
-    ----------
-    grid, store, layout
-        See `assemble`.
-    key : str
-        A unit that is there.
-
-    Raises
-    ------
-    ValueError
-        If the axes are not those of the images and of ``dims``.
-    """
-    for name, array in store.read(key).items():
-        layout.axes(name, _shape_behind_images(grid, key, name, array.shape))
-
-
-def _kinds(grid, store):
-    """Shape (without images) and type of each variable; all units must agree."""
-    kinds, first = {}, None
-    for key in grid.units:
-        values = store.read(key)
-        if values is None:
-            raise ValueError(
-                f"sweep: the unit of {grid.describe(key)} has vanished from {str(store.folder)!r}; call again."
-            )
-        if first is not None and set(values) != set(kinds):
-            raise ValueError(
-                f"sweep: {grid.describe(key)} returned {sorted(values)}, {grid.describe(first)} returned {sorted(kinds)}."
-            )
-        for name, array in values.items():
-            shape = _shape_behind_images(grid, key, name, array.shape)
-            known, dtype = kinds.get(name, (shape, array.dtype))
-            if known != shape:
-                raise ValueError(
-                    f"sweep: {name!r} has the shape {shape} for {grid.describe(key)} and {known} for {grid.describe(first)}."
-                )
-            kinds[name] = (shape, np.result_type(dtype, array.dtype))
-        first = key if first is None else first
-    return kinds
-
-
-def _shape_behind_images(grid, key, name, shape):
-    if name in grid.parameters or name == "image":
-        raise ValueError(f"sweep: the result {name!r} has the name of a dimension; rename it.")
-    if not grid.n_images:
-        return shape
-    if shape[:1] != (grid.size(key),):
-        raise ValueError(
-            f"sweep: {name!r} of {grid.describe(key)} has the shape {shape}; its first axis must be that of the "
-            f"{grid.size(key)} images."
-        )
-    return shape[1:]
-
-
-def _variable(file, layout, name, shape, dtype):
+def _variable(file, layout, name, kind):
     if name in file.variables:
         return file.variables[name]
-    axes = layout.axes(name, shape)
-    for axis, size in zip(axes, (*layout.sizes.values(), *shape)):
+    axes = layout.axes(name, kind.shape)
+    for axis, size in zip(axes, (*layout.sizes.values(), *kind.shape)):
         if axis not in file.dimensions:
             file.dimensions[axis] = size
-        elif file.dimensions[axis].size != size:
-            raise ValueError(
-                f"sweep: {name!r} has {size} entries along {axis!r}, which has {file.dimensions[axis].size}."
-            )
     # as xarray writes truth values and texts
-    stored = {"b": np.dtype("i1"), "U": h5py.string_dtype()}.get(dtype.kind, dtype)
+    stored = {"b": np.dtype("i1"), "U": h5py.string_dtype()}.get(kind.dtype.kind, kind.dtype)
     variable = file.create_variable(name, axes, dtype=stored)
-    if dtype.kind == "b":
+    if kind.dtype.kind == "b":
         variable.attrs["dtype"] = "bool"
+    if kind.exponents is not None:
+        variable.attrs["units"] = unit_text(kind.exponents)
     return variable

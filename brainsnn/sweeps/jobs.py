@@ -5,7 +5,7 @@ import threading
 import traceback
 from dataclasses import dataclass
 
-from brainsnn.sweeps.store import UnitStore
+from brainsnn.sweeps.store import UnfitResultError, UnitStore
 
 __all__ = ["Job", "Outcome", "run_here"]
 
@@ -49,6 +49,8 @@ class Job:
             with _one_at_a_time:
                 done = UnitStore(self.folder).compute(key, self.function, **arguments, **self.constants)
             return Outcome(key, "done" if done else "taken")
+        except UnfitResultError as error:
+            return Outcome(key, "unfit", f"{error}", traceback.format_exc())
         except OSError as error:
             kind = "full" if error.errno in _FULL else "failed"
             return Outcome(key, kind, f"{error}", traceback.format_exc())
@@ -64,8 +66,9 @@ class Outcome:
     Parameters
     ----------
     key : str
-    kind : {"done", "taken", "failed", "full"}
-        Another process is computing a unit that is taken; ``"full"``: there is no room on the disk.
+    kind : {"done", "taken", "failed", "unfit", "full"}
+        Another process is computing a unit that is taken; ``"unfit"``: it returned what cannot be kept; ``"full"``: there is no
+        room on the disk.
     error, trace : str
         What went wrong.
     """

@@ -1,11 +1,15 @@
-"""Which files of brainsnn a name depends on, found by reading import statements, and what these files hold."""
+"""Which files of brainsnn or of the user a name depends on, found by reading import statements, and what they hold."""
 
 import ast
 import hashlib
+import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 
-__all__ = ["LAZY_TABLES", "source_digest"]
+from brainsnn.sweeps.owners import owner_of
+
+__all__ = ["has_module", "source_digest", "user_source_digest"]
 
 PACKAGE = Path(__file__).resolve().parent.parent
 #: Draws and computes nothing.
@@ -26,20 +30,22 @@ def source_digest(module, name=None):
     module : str
         Name of a module or package, such as ``"brainsnn.builders.result"``.
     name : str, optional
-        What is taken from it.
+        What is taken from it; all that a package holds by default.
 
     Returns
     -------
     digest : bytes
     """
     found, waiting = {}, [_home(module, name)]
+    if name is None and waiting[0] is not None and waiting[0].name == "__init__.py":
+        waiting += waiting[0].parent.rglob("*.py")
     while waiting:
         path = waiting.pop()
         if path is None or path in found:
             continue
         state = path.stat()
         found[path], imports = _read(path, state.st_mtime_ns, state.st_size)
-        waiting += [_home(*one) for one in imports]
+        waiting += [_home(*one) for one in _of_brainsnn(imports)]
     for folder in {path.parent for path in found}:
         for path in folder.rglob("*"):
             if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts:
@@ -50,21 +56,102 @@ def source_digest(module, name=None):
     return digest.digest()
 
 
+def user_source_digest(module):
+    """
+    A digest of a module of the user's, and of all modules of the user's that it imports.
+
+    Parameters
+    ----------
+    module : `~types.ModuleType`
+
+    Returns
+    -------
+    digest : bytes or None
+        None if there is no Python file of the module.
+    """
+    found, waiting = {}, [module.__name__]
+    while waiting:
+        name = waiting.pop()
+        spec = _spec(name) if name not in found and owner_of(name) == "user" else None
+        if spec is None:
+            continue
+        path = Path(spec.origin)
+        state = path.stat()
+        found[name], imports = _read(path, state.st_mtime_ns, state.st_size)
+        package = name if spec.submodule_search_locations else name.rpartition(".")[0]
+        for level, imported, taken in imports:
+            full = _absolute(level, imported, package)
+            waiting += [full, f"{full}.{taken}"] if full and taken else [full] if full else []
+    if module.__name__ not in found:
+        return None
+    return hashlib.sha256(b"".join(name.encode() + b"\0" + found[name] for name in sorted(found))).digest()
+
+
+def _spec(name):
+    """Where the Python file of a module is, or None."""
+    module = sys.modules.get(name)
+    try:
+        spec = (
+            importlib.util.spec_from_file_location(name, module.__file__) if module else importlib.util.find_spec(name)
+        )
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return None
+    if spec is None or not spec.has_location or not spec.origin.endswith(".py") or not Path(spec.origin).is_file():
+        return None
+    if module is not None:
+        spec.submodule_search_locations = getattr(module, "__path__", None)
+    return spec
+
+
+def _absolute(level, module, package):
+    if level == 0:
+        return module
+    try:
+        return importlib.util.resolve_name("." * level + (module or ""), package)
+    except ImportError:
+        return None
+
+
 @cache
 def _read(path, mtime, size):
-    """Digest of the code of a file, and the (module, name) that it imports from brainsnn."""
+    """Digest of the code of a file, and the (number of dots, module, name) that it imports."""
     tree = ast.parse(path.read_bytes())
     imports = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imports += [(alias.name, None) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            imports += [(node.module, alias.name) for alias in node.names]
+            imports += [(0, alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imports += [(node.level, node.module, alias.name) for alias in node.names]
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_text(body[0]):
             node.body = body[1:]
-    digest = hashlib.sha256(ast.dump(tree).encode()).digest()
-    return digest, tuple(one for one in imports if one[0].split(".")[0] == "brainsnn" and one[0] not in IGNORED)
+    return hashlib.sha256(ast.dump(tree).encode()).digest(), tuple(imports)
+
+
+def _of_brainsnn(imports):
+    """The (module, name) among imports that are of brainsnn and compute something."""
+    return [
+        (module, name)
+        for level, module, name in imports
+        if level == 0 and module.split(".")[0] == "brainsnn" and module not in IGNORED
+    ]
+
+
+def has_module(name):
+    """
+    Whether brainsnn has a module of this name.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"brainsnn.builders"``.
+
+    Returns
+    -------
+    has_module : bool
+    """
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def _is_text(node):

@@ -2,16 +2,25 @@
 
 import contextlib
 import fcntl
+import io
+import json
 import os
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from brainsnn.files import write_atomically
+from brainsnn.sweeps.quantities import as_array, exponents_of, with_unit
 
-__all__ = ["UnitStore"]
+__all__ = ["UnfitResultError", "UnitStore"]
+
+#: Entry of a file that tells the names and the units of the others, which have numbers for names.
+_CONTENTS = "contents"
+
+
+class UnfitResultError(TypeError):
+    """A unit's function returned what cannot be kept."""
 
 
 class UnitStore:
@@ -24,11 +33,11 @@ class UnitStore:
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        The units go into its subfolder ``units``.
+        The units go into its subfolder ``units``; ``~`` is the user's home.
     """
 
     def __init__(self, folder):
-        self.folder = Path(folder) / "units"
+        self.folder = Path(folder).expanduser() / "units"
 
     def path(self, key):
         """File of a unit (`~pathlib.Path`)."""
@@ -48,14 +57,22 @@ class UnitStore:
         Returns
         -------
         values : dict of str to ndarray, or None
-            None if it is not there or a damaged disk has spoilt it.
+            None if it is not there. A file that is damaged anywhere counts as not there, and is removed.
+
+        Raises
+        ------
+        OSError
+            If a file that is there cannot be read at all.
         """
         try:
-            with np.load(self.path(key), allow_pickle=False) as data:
-                return {name: data[name] for name in data.files}
+            data = self.path(key).read_bytes()
         except FileNotFoundError:
             return None
-        except (zipfile.BadZipFile, ValueError, EOFError):
+        try:
+            return _unpacked(data)
+        except (ImportError, MemoryError):
+            raise
+        except Exception:  # there is hardly an error that a damaged byte of a compressed file cannot lead to
             self.path(key).unlink(missing_ok=True)
             return None
 
@@ -67,16 +84,18 @@ class UnitStore:
         ----------
         key : str
         values : dict of str to array_like
-            Numbers, truth values or texts.
+            Numbers with or without physical units, truth values, or texts.
 
         Raises
         ------
-        TypeError
-            If the values are no such dict.
+        UnfitResultError
+            If the values are no such dict; a `TypeError`.
         """
         arrays = _checked(values)
+        contents = json.dumps([[name, exponents_of(array)] for name, array in arrays.items()])
+        entries = {str(k): np.asarray(array) for k, array in enumerate(arrays.values())}
         with write_atomically(self.path(key), sync=True) as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **{_CONTENTS: np.array(contents)}, **entries)
 
     @contextlib.contextmanager
     def claim(self, key):
@@ -150,6 +169,7 @@ class UnitStore:
         Returns
         -------
         values : dict of str to ndarray
+            With the units of what the function returned.
         """
         while (values := self.read(key)) is None:
             if not self.compute(key, function, *args, **kwds):
@@ -164,13 +184,26 @@ def _is_still(path, descriptor):
         return False
 
 
+def _unpacked(data):
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:  # checks the sum of each entry
+        names = json.loads(file[_CONTENTS].item())
+        return {name: with_unit(file[str(k)], exponents) for k, (name, exponents) in enumerate(names)}
+
+
 def _checked(values):
     if not isinstance(values, dict) or not values or not all(isinstance(name, str) for name in values):
-        raise TypeError(
+        raise UnfitResultError(
             f"a unit must return a dict of name -> number or array, got {type(values).__name__}: {values!r:.200}"
         )
-    arrays = {name: np.asarray(value) for name, value in values.items()}
+    arrays = {name: as_array(value) for name, value in values.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "biufcU":
-            raise TypeError(f"a unit returned {name!r} of type {array.dtype}; return numbers, truth values or texts.")
+            raise UnfitResultError(
+                f"a unit returned {name!r} of type {array.dtype}; return numbers, truth values or texts."
+            )
+        if np.ma.is_masked(array):
+            raise UnfitResultError(
+                f"a unit returned {name!r} with masked entries, which files do not tell from others; return "
+                f"{name}.filled(np.nan), or the mask as a result of its own."
+            )
     return arrays

@@ -1,0 +1,90 @@
+"""Arrays with physical units, of images, parameters and results."""
+
+import numpy as np
+
+__all__ = ["as_array", "exponents_of", "unit_text", "with_unit"]
+
+
+def as_array(values):
+    """
+    An array, with its unit if it has one.
+
+    Parameters
+    ----------
+    values : array_like
+        Lists of quantities as well.
+
+    Returns
+    -------
+    array : ndarray or `~brian2.units.fundamentalunits.Quantity`
+    """
+    if isinstance(values, (list, tuple)) and _holds_quantities(values):
+        from brian2 import Quantity
+
+        return Quantity(values)
+    return np.asanyarray(values)
+
+
+def _holds_quantities(values):
+    return any(
+        _holds_quantities(value) if isinstance(value, (list, tuple)) else exponents_of(value) for value in values
+    )
+
+
+def exponents_of(value):
+    """
+    Dimension of a quantity.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    exponents : tuple of float or None
+        Of the seven base units, in Brian2's order; None for all that has no unit.
+    """
+    dimension = getattr(value, "dim", None)
+    if not isinstance(value, np.ndarray) or dimension is None or dimension.is_dimensionless:
+        return None
+    return tuple(map(float, dimension._dims))
+
+
+def with_unit(array, exponents):
+    """
+    A quantity from its numbers in SI units.
+
+    Parameters
+    ----------
+    array : ndarray
+    exponents : sequence of float or None
+        See `exponents_of`.
+
+    Returns
+    -------
+    array : ndarray or `~brian2.units.fundamentalunits.Quantity`
+    """
+    if exponents is None:
+        return array
+    from brian2 import Quantity
+    from brian2.units.fundamentalunits import get_or_create_dimension
+
+    return Quantity(array, dim=get_or_create_dimension(exponents))
+
+
+def unit_text(exponents):
+    """
+    The SI unit of a dimension, such as ``"s"`` or ``"V"``.
+
+    Parameters
+    ----------
+    exponents : sequence of float
+        See `exponents_of`.
+
+    Returns
+    -------
+    unit : str
+    """
+    from brian2.units.fundamentalunits import get_or_create_dimension, get_unit
+
+    return str(get_unit(get_or_create_dimension(exponents)))
