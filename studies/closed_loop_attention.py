@@ -100,10 +100,6 @@ def close_the_loop(snn, model, parameters):
         name="evidence",
     )
     field = NeuronGroup(n_places, FIELD, clock=source.clock, namespace=namespace, name="attention_field")
-    # The network resets its own populations in front of each trial; these ones do it themselves.
-    for group, variables in ((evidence, ("E", "A")), (field, ("A", "mean_A", "sum_F"))):
-        code = "\n".join(f"{variable} *= int(t > 0*ms)" for variable in variables)
-        group.run_regularly(code, when="start", clock=source.clock)
     place, channel, digit = (a.ravel() for a in np.indices((n_places, n_channels, n_classes)))
     to_evidence = connect(
         Synapses(source, evidence, "w : 1", on_pre="E_post += w*h_pre", clock=source.clock, name="to_evidence"),

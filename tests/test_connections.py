@@ -16,10 +16,11 @@ from brainsnn.builders.layer_operators import (
     max_pool,
     upsample,
 )
+from brainsnn.builders.network_objects import NetworkObjects
 from brainsnn.builders.operators import SparseOperator, compose
 from brainsnn.builders.runtime import RuntimeBackend, TrialNetwork
 from brainsnn.builders.standalone import StandaloneBackend
-from brainsnn.builders.trials import NetworkObjects, Trials
+from brainsnn.builders.trials import Trials
 
 SHAPE = (7, 6, 3)  # odd and even, so that strides leave a rest on one axis
 

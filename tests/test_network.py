@@ -4,7 +4,17 @@ import subprocess
 
 import numpy as np
 import pytest
-from brian2 import PopulationRateMonitor, get_device, ms, mV
+from brian2 import (
+    NeuronGroup,
+    PopulationRateMonitor,
+    SpikeGeneratorGroup,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    get_device,
+    ms,
+    mV,
+)
 from brian2.devices.device import RuntimeDevice
 from example_models import current_based_lif, example_images, example_models
 
@@ -165,6 +175,37 @@ def test_anything_of_brian2_can_be_added_before_the_first_run(model, images):
     snn.network.add(late)
     with pytest.raises(RuntimeError, match="before its first run"):
         snn.run(images[:1], duration=30 * ms)
+
+
+@pytest.mark.parametrize("device", ["cpp_standalone", pytest.param("runtime", marks=pytest.mark.slow)])
+def test_neurons_of_the_users_begin_each_image_anew(model, images, device):
+    snn = bs.convert(model, device=device)
+    clock = snn.populations[names_of(model)[0]].clock
+    group = NeuronGroup(
+        1,
+        "dv/dt = 1/ms : 1\nn : 1",
+        threshold="v > 1.5",
+        reset="v = 0; n += 1",
+        refractory=2 * ms,
+        method="euler",
+        clock=clock,
+    )
+    group.v = 1
+    generator = SpikeGeneratorGroup(2, [0, 1], [1, 2] * ms, clock=clock)
+    synapses = Synapses(generator, group, "w : 1", on_pre="n_post += 10; w += 1", clock=clock)
+    synapses.connect()
+    states, spikes = StateMonitor(group, ["v", "n"], record=True, clock=clock), SpikeMonitor(generator)
+    snn.network.add(group, generator, synapses, states, spikes)
+    snn.run(images[:2], duration=5 * ms)
+    for recorded in (states.v[0], states.n[0]):
+        np.testing.assert_array_equal(recorded[:5], recorded[5:])
+    assert states.n[0, 4] > 20  # it spiked itself, too
+    np.testing.assert_array_equal(spikes.i, [0, 1, 0, 1])
+    np.testing.assert_array_equal(synapses.w, [2, 2])
+    if device == "runtime":  # what the user sets between runs is where the next one starts
+        group.v = 0.25
+        snn.run(images[:2], duration=5 * ms)
+        np.testing.assert_array_equal(states.v[0, [10, 15]], [0.25, 0.25])
 
 
 def test_users_object_between_update_and_threshold_keeps_its_place(model, images):

@@ -108,7 +108,7 @@ class Backend:
 
         Parameters
         ----------
-        objects : `~brainsnn.builders.trials.NetworkObjects`
+        objects : `~brainsnn.builders.network_objects.NetworkObjects`
 
         Returns
         -------

@@ -62,7 +62,8 @@ class RuntimeBackend(Backend):
     can_stream = True
 
     def __init__(self, threads=1):
-        self._initial = None
+        #: Values of state variables at the start of each trial, and those that the last one left behind.
+        self._initial, self._final = {}, {}
 
     def activate(self):
         """Make Brian2's runtime device the active one."""
@@ -83,7 +84,7 @@ class RuntimeBackend(Backend):
 
         Parameters
         ----------
-        objects : `~brainsnn.builders.trials.NetworkObjects`
+        objects : `~brainsnn.builders.network_objects.NetworkObjects`
         trials : `~brainsnn.builders.trials.Trials`
         processes : int
             Has no effect here.
@@ -97,15 +98,14 @@ class RuntimeBackend(Backend):
             Recorded states that were not handed to ``on_trial``: none.
         """
         self.activate()  # another network may have made its device the active one
-        arrays = [variable for variables in objects.state.values() for variable in variables.values()]
-        if self._initial is None:
-            self._initial = [variable.get_value().copy() for variable in arrays]
+        state = [variable for variables in objects.state.values() for variable in variables.values()]
+        self._note_initial(state)
         for (group, variable), values in trials.shared.items():
             self.set_values(objects.groups[group], variable, values)
-        with _random_numbers_kept():
+        with _random_numbers_kept(), self._note_final(state):
             for trial in range(trials.n_trials):
-                for variable, initial in zip(arrays, self._initial):
-                    variable.get_value()[:] = initial
+                for variable in state:
+                    variable.get_value()[:] = self._initial[variable]
                 for (group, variable), values in trials.per_trial.items():
                     self.set_values(objects.groups[group], variable, values(trial))
                 for name, train in trials.trains.items():
@@ -115,6 +115,20 @@ class RuntimeBackend(Backend):
                 seed(trials.seed_of(trial))
                 self._run_trial(objects, trials, trial, on_trial)
         return {}
+
+    def _note_initial(self, state):
+        """Trials start from what the first run found, or from what the user has set since."""
+        for variable in state:
+            values = variable.get_value()
+            if variable not in self._final or not np.array_equal(values, self._final[variable], equal_nan=True):
+                self._initial[variable] = values.copy()
+
+    @contextmanager
+    def _note_final(self, state):
+        try:
+            yield
+        finally:
+            self._final = {variable: variable.get_value().copy() for variable in state}
 
     def _run_trial(self, objects, trials, trial, on_trial):
         for first in range(0, trials.n_steps, trials.piece):

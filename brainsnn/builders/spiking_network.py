@@ -13,6 +13,7 @@ from brainsnn.builders.attended import AttendedParameters
 from brainsnn.builders.devices import make_backend
 from brainsnn.builders.keras_reader import read_keras
 from brainsnn.builders.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
+from brainsnn.builders.network_objects import NetworkObjects
 from brainsnn.builders.population_names import Populations
 from brainsnn.builders.populations import parameter_names, state_variables
 from brainsnn.builders.recording import Recordings
@@ -20,7 +21,6 @@ from brainsnn.builders.result import Result
 from brainsnn.builders.runtime import TrialNetwork
 from brainsnn.builders.streaming import StreamFolder
 from brainsnn.builders.trial_inputs import make_trials
-from brainsnn.builders.trials import NetworkObjects
 from brainsnn.equations import ASN
 from brainsnn.errors import UnknownNameError
 
@@ -136,7 +136,8 @@ class SpikingNetwork:
     projections : list
         Each has ``source``, ``target`` and ``to_coo() -> (i, j, w)``.
     network : `~brian2.core.network.Network`
-        Anything of Brian2's can be added to it before the first run.
+        Anything of Brian2's can be added to it before the first run. Neurons that are added begin each image anew, too; synapses
+        that are added go on with their weights from image to image.
     """
 
     def __init__(

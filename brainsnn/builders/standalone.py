@@ -187,7 +187,7 @@ class StandaloneBackend(Backend):
 
         Parameters
         ----------
-        objects : `~brainsnn.builders.trials.NetworkObjects`
+        objects : `~brainsnn.builders.network_objects.NetworkObjects`
 
         Raises
         ------

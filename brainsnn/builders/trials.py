@@ -4,36 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["NetworkObjects", "TrialRecord", "Trials"]
-
-
-@dataclass
-class NetworkObjects:
-    """
-    The Brian2 objects of a network that devices deal with.
-
-    Parameters
-    ----------
-    network : `~brainsnn.builders.runtime.TrialNetwork`
-    groups : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
-        By Keras layer name.
-    state : dict of str to dict of str to `~brian2.core.variables.ArrayVariable`
-        Arrays to reset in front of each trial, by name of their group in Brian2.
-    monitors : list
-        Monitors to be read after each trial.
-    replays : dict of str to `~brainsnn.builders.connections.SpikeReplay`
-    """
-
-    network: object
-    groups: dict
-    state: dict
-    monitors: list
-    replays: dict
-
-    @property
-    def names(self):
-        """Names of all objects in the network (set of str)."""
-        return {obj.name for obj in self.network.sorted_objects}
+__all__ = ["TrialRecord", "Trials"]
 
 
 @dataclass
