@@ -1,8 +1,16 @@
 """Fixtures that several test files use."""
 
 import subprocess
+import sys
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def runtime_device():
+    """A network that an earlier test converted and never ran leaves its device active, as documented."""
+    if "brian2" in sys.modules:
+        sys.modules["brian2"].set_device("runtime")
 
 
 @pytest.fixture
