@@ -21,6 +21,12 @@ __all__ = ["JobPlugin", "run_on_dask"]
 
 #: Units that a worker may have waiting beside the one it computes.
 AHEAD = 2
+#: What dask watches in its processes takes 2 % of two cores, and nobody looks at it here.
+_QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "60s",
+    "distributed.admin.tick.interval": "1s",
+}
 _ADVICE = (
     'Keep the script in a file and call sweep below `if __name__ == "__main__":`, since each process imports the file; '
     "or compute in this process with workers=1."
@@ -126,8 +132,9 @@ def _local(workers):
     if script is not None and not os.path.isfile(script):
         raise RuntimeError(f"sweep: several processes need a script that they can import, not {script}. {_ADVICE}")
     try:
-        return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0,
-                            silence_logs=logging.CRITICAL)  # fmt: skip
+        with dask.config.set(_QUIET):
+            return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0,
+                                silence_logs=logging.CRITICAL)  # fmt: skip
     except RuntimeError as error:
         raise RuntimeError(f"sweep: the processes do not start ({error}). {_ADVICE}") from None
 
