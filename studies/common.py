@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +23,7 @@ from brian2 import prefs, set_device
 from tqdm import tqdm
 
 import brainsnn as bs
+from brainsnn.files import write_atomically
 from brainsnn.sweeps import UnitStore, content_key
 
 __all__ = ["ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
@@ -34,33 +34,6 @@ DEVICES = ("cpp_standalone", "runtime", "genn", "genn_cuda")
 #: What `brainsnn.sweep` calls the file of a data set.
 DATASET = "dataset.nc"
 PACKAGES = ("numpy", "scipy", "matplotlib", "pandas", "brian2", "tensorflow", "tensorflow-cpu", "keras", "mlxtend")
-
-
-@contextmanager
-def write_atomically(path):
-    """
-    Write a file so that it is there whole or not at all: ``with write_atomically(path) as file: ...``.
-
-    Parameters
-    ----------
-    path : str or `~pathlib.Path`
-
-    Yields
-    ------
-    file : binary file
-        A temporary file in the same folder, renamed to ``path`` at the end, removed if an error occurs.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-        try:
-            yield file
-            file.close()
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
 
 
 def digits_model():

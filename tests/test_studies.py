@@ -14,7 +14,7 @@ import pytest
 STUDIES = Path(__file__).resolve().parent.parent / "studies"
 sys.path.insert(0, str(STUDIES))
 
-from common import Study, write_atomically  # noqa: E402
+from common import Study  # noqa: E402
 
 RECORD_KEYS = {
     "study", "command", "mode", "parameters", "device", "seed", "headline", "files", "duration_s", "finished", "versions",
@@ -72,17 +72,6 @@ def test_an_out_that_is_a_file_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         make_study(tmp_path / "file")
     assert "argument --out" in capsys.readouterr().err
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "new" / "table.csv"
-    with write_atomically(path) as file:
-        file.write(b"first")
-    with pytest.raises(RuntimeError), write_atomically(path) as file:
-        file.write(b"sec")
-        raise RuntimeError("interrupted")
-    assert path.read_bytes() == b"first"
-    assert [p.name for p in path.parent.iterdir()] == ["table.csv"]
 
 
 def compute(n, log):
