@@ -25,6 +25,7 @@ import numpy as np
 from _report import ROOT, PeakMemory, elapsed, environment, megabytes, publish, table
 
 REFERENCE = "cpp_standalone"
+#: Images in runtime mode, which takes a second and more for each, without a program to start.
 N_RUNTIME = 5
 NETWORKS = ("plain", "attention", "feedback", "resnet")
 TITLES = {
@@ -83,7 +84,7 @@ def worker(name, device, n_images, n_steps, folder):
         print(json.dumps({"missing": reason}))
         return
     found, folder = {}, Path(folder)
-    if device == "runtime":  # a second and more for an image, without a program to start
+    if device == "runtime":
         n_images = min(n_images, N_RUNTIME)
     brian2.prefs.codegen.runtime.cython.cache_dir = str(folder / "cython")
     for dtype in ("float64", "float32"):

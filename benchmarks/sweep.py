@@ -13,8 +13,6 @@ processes do than one that does nothing but arithmetic tells what the machine, w
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from functools import lru_cache
@@ -22,7 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from _report import ROOT, environment, publish, table
+from _report import ROOT, environment, in_process, publish, table
 
 import brainsnn as bs
 
@@ -85,13 +83,6 @@ def timed_sweep(n_images, workers, parent):
     print(json.dumps({"folder": folder, "seconds": seconds, "rate": done / (end - begin)}))
 
 
-def in_process(n_images, workers, parent):
-    """`timed_sweep` in a new process."""
-    job = json.dumps([n_images, workers, parent])
-    output = subprocess.run([sys.executable, __file__, "--job", job], check=True, capture_output=True, text=True).stdout
-    return json.loads(output.splitlines()[-1])
-
-
 def arithmetic(_):
     """Seconds for a fixed amount of work in the processor's caches."""
     x, start = np.full(20_000, 1.0001), time.perf_counter()
@@ -116,10 +107,10 @@ def main():
     parser.add_argument("--images", type=int, default=1000, help="number of digits (1000)")
     parser.add_argument("--rounds", type=int, default=1, help="number of rounds (1)")
     parser.add_argument("--no-docs", action="store_true", help="do not write docs/benchmarks.md")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.job:
-        return timed_sweep(*json.loads(arguments.job))
+    if arguments.worker:
+        return timed_sweep(*json.loads(arguments.worker))
     about = environment(("brainsnn", "Brian2", "numpy", "dask", "distributed", "xarray"))
     graph, images = digits(arguments.images)
     network(graph).run(images[:1], duration=1 * bs.ms)  # compiles
@@ -127,7 +118,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="brainsnn_sweep_") as parent:
         for k in range(arguments.rounds):
             load = os.getloadavg()[0]
-            one, two = (in_process(len(images), workers, parent) for workers in (1, 2))
+            one, two = (in_process(__file__, [len(images), workers, parent]) for workers in (1, 2))
             whole.append(one["seconds"] / two["seconds"])
             steady.append(two["rate"] / one["rate"])
             rows.append((k + 1, f"{load:.1f}", f"{one['seconds']:.1f}", f"{two['seconds']:.1f}", f"{whole[-1]:.2f}",

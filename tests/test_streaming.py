@@ -162,7 +162,8 @@ def test_a_recording_that_is_not_whole_is_refused(compiled, images, tmp_path):
     bs.Result.load(tmp_path / "run")
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("no result")
-    for name in ("empty", "text"):
+    np.savez(tmp_path / "arrays.npz", x=1)
+    for name in ("empty", "text", "arrays.npz"):
         with pytest.raises(ValueError, match=f"{name}' is no result"):
             bs.Result.load(tmp_path / name)
 

@@ -294,6 +294,8 @@ class Result:
                     groups.setdefault(kind, {})[name] = data[key]
         except (AttributeError, EOFError, IsADirectoryError, ValueError, BadZipFile, zlib.error) as error:
             raise ValueError(f"Result.load: {str(path)!r} is no result, or a damaged one ({error}).") from error
+        if not {"shape", "aliases", "dt", "n_steps", "output"} <= set(groups):
+            raise ValueError(f"Result.load: {str(path)!r} is no result; it holds {sorted(groups)}.")
         shapes = {name: tuple(int(n) for n in shape) for name, shape in groups["shape"].items()}
         aliases = dict(str(pair).split("\t") for pair in groups["aliases"][""])
         result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]), aliases)
