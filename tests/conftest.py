@@ -39,6 +39,14 @@ def log(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def gate(tmp_path, undisturbed, monkeypatch):
+    """File to be made: most calls of the swept function of `sweep_example` wait for it."""
+    path = tmp_path / "gate"
+    monkeypatch.setenv("MEASURE_GATE", str(path))
+    return path
+
+
+@pytest.fixture
 def undisturbed(tmp_path, log):
     """What `sweep_example` gives when nothing happens."""
     import sweep_example

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import brainsnn as bs
 
 ROOT = Path(__file__).resolve().parent.parent
 N_UNITS = 18
+N_PASSING = 4
 
 PARAMETERS = {"gain": [0.5, 1.0, 2.0], "kind": ["sum", "peak"]}
 IMAGES = np.random.default_rng(0).random((12, 4, 4))
@@ -21,14 +23,16 @@ IMAGES = np.random.default_rng(0).random((12, 4, 4))
 
 def measure(images, gain, kind, seed):
     """
-    A little arithmetic; ``MEASURE_LOG`` gets a line for each call, which then waits for a file ``MEASURE_GATE``, if there is to
-    be one, and takes ``MEASURE_SECONDS``.
+    A little arithmetic. ``MEASURE_LOG`` gets a line for each call; where there is a ``MEASURE_GATE``, all calls but the first
+    `N_PASSING` wait until this file is made.
     """
     with open(os.environ["MEASURE_LOG"], "a") as log:
         log.write(f"{os.getpid()} {gain} {kind} {seed[0]}\n")
-    while not os.path.exists(os.environ.get("MEASURE_GATE", ".")):
-        time.sleep(0.01)
-    time.sleep(float(os.environ.get("MEASURE_SECONDS", 0)))
+        end = log.tell()
+    with open(os.environ["MEASURE_LOG"]) as log:
+        n_calls = log.read(end).count("\n")
+    if n_calls > N_PASSING and "MEASURE_GATE" in os.environ:
+        wait_for(Path(os.environ["MEASURE_GATE"]).exists, "gate")
     noise = np.array([np.random.default_rng(s).normal(size=3) for s in seed])
     values = images.sum(axis=(1, 2)) if kind == "sum" else images.max(axis=(1, 2))
     return {"value": (gain * values).astype("f4"), "noise": noise, "bright": values > 1, "name": [kind] * len(images)}
@@ -46,6 +50,16 @@ def calls(log):
     return log.read_text().splitlines()
 
 
+def n_saved(folder):
+    """Number of units whose results are on disk."""
+    return len(list((folder / "units").glob("*.npz")))
+
+
+def wait_for_calls(log, folder, n_waiting):
+    """Wait until the calls that pass the gate are saved, and others wait in front of it."""
+    wait_for(lambda: n_saved(folder) == N_PASSING and len(calls(log)) == N_PASSING + n_waiting, "unit")
+
+
 def bits(folder):
     """All that a data set holds, as bytes; the file itself also tells when it was made."""
     import xarray as xr
@@ -55,9 +69,9 @@ def bits(folder):
         return found, data.attrs
 
 
-def start(folder, workers, *arguments, seconds=0.3):
+def start(folder, workers, *arguments):
     """The sweep in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "MEASURE_SECONDS": str(seconds)}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     command = [sys.executable, __file__, str(folder), str(workers), *arguments]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
@@ -72,6 +86,15 @@ def finally_killed(*processes):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+
+
+@contextlib.contextmanager
+def meanwhile(function):
+    """Call a function in a thread of its own."""
+    thread = threading.Thread(target=function)
+    thread.start()
+    yield
+    thread.join()
 
 
 def wait_for(condition, what, seconds=120):

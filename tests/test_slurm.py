@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("xarray", reason="sweeps need xarray")
 pytest.importorskip("dask_jobqueue", reason="SLURM needs dask-jobqueue")
 import sweep_example
-from sweep_example import N_UNITS, ROOT, bits, calls, wait_for
+from sweep_example import N_UNITS, ROOT, bits, calls, meanwhile, wait_for, wait_for_calls
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "squeue", "sinfo")
 #: Debian keeps its daemons here, which is not on every user's path.
@@ -114,23 +114,20 @@ def test_jobs_compute_the_same(tmp_path, undisturbed, log, slurm):
 
 
 @pytest.mark.slow
-def test_another_job_takes_the_place_of_a_cancelled_one(tmp_path, undisturbed, log, slurm, monkeypatch):
-    import threading
-
+def test_another_job_takes_the_place_of_a_cancelled_one(tmp_path, undisturbed, log, gate, slurm):
     def cancel():
-        wait_for(lambda: len(calls(log)) >= 3, "unit")
+        wait_for_calls(log, tmp_path / "sweep", n_waiting=1)
         cancelled.extend(jobs())
         ask("scancel", *cancelled)
+        wait_for_calls(log, tmp_path / "sweep", n_waiting=2)
+        gate.touch()
 
     cancelled = []
-    monkeypatch.setenv("MEASURE_SECONDS", "0.5")
-    thread = threading.Thread(target=cancel)
-    thread.start()
-    sweep_example.run(tmp_path / "sweep", workers=1, cluster="slurm")
-    thread.join()
+    with meanwhile(cancel):
+        sweep_example.run(tmp_path / "sweep", workers=1, cluster="slurm")
     assert len(cancelled) == 1
     assert bits(tmp_path / "sweep") == undisturbed
-    assert len(calls(log)) <= N_UNITS + 1
+    assert len(calls(log)) == N_UNITS + 1
     assert len({line.split()[0] for line in calls(log)}) == 2
 
 
