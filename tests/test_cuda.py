@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from brian2 import StateMonitor
+from brian2 import StateMonitor, Synapses
 from cuda_emulator import emulate
 from example_models import example_images, example_models
 
@@ -179,6 +179,33 @@ def test_what_the_device_cannot_do_is_refused(emulated, monkeypatch):
     with pytest.raises(RuntimeError, match="no GPU.*cpp_standalone"):
         snn.run(images[:1], duration=5 * bs.ms)
     assert snn._backend._program is None
+
+
+@needs_brian2cuda
+@pytest.mark.parametrize(
+    "equations, on_pre, delay, error",
+    [
+        ("w : 1", "w += 1", None, ValueError),
+        ("dw/dt = -w/ms : 1 (event-driven)", "w += 1", None, ValueError),
+        ("w : 1", "I_post += w", 2 * bs.ms, ValueError),
+        ("w : 1", "I_post += w", None, RuntimeError),  # there is no GPU
+    ],
+)
+def test_synapses_of_the_user_with_a_state_take_one_image(emulated, monkeypatch, equations, on_pre, delay, error):
+    graph = bs.read_keras(bs.load_model(WEIGHTS / "digits.keras"))
+    snn = bs.convert(graph, device="cuda_standalone")
+    snn._backend.activate()
+    source, target = snn.populations["conv2_asn"], snn.populations["conv1_asn"]
+    synapses = Synapses(source, target, equations, on_pre=on_pre, clock=source.clock, name="mine")
+    synapses.connect(i=[0], j=[0])
+    if delay is not None:
+        synapses.delay = delay
+    snn.network.add(synapses)
+    monkeypatch.setattr(toolchain, "compute_capability", lambda: None)
+    with pytest.raises(error, match="mine.*one by one" if error is ValueError else "no GPU"):
+        snn.run(np.zeros((2, *graph.input.shape)), duration=5 * bs.ms)
+    with pytest.raises(RuntimeError, match="no GPU"):
+        snn.run(np.zeros((1, *graph.input.shape)), duration=5 * bs.ms)
 
 
 # The generated program, on the processor

@@ -92,6 +92,24 @@ def test_plain_network_with_many_images_parameters_and_times(device, models):
     assert assert_same(*changed) != before
 
 
+def test_assignments_before_and_behind_the_first_run(device, models):
+    """What is written into Brian2's own variables counts on every device, in a program as in runtime mode."""
+    model = models["plain_cnn"]
+    layer = spiking(model)[0]
+    networks = pair(device, model)
+    images = example_images(model, 2)
+    counts = []
+    for assign in (
+        lambda group: setattr(group, "gain", 0.5),
+        lambda group: group.gain.set_item(slice(0, 20), 2),
+        lambda group: setattr(group, "gain", "1/(1 + i % 3)"),
+    ):
+        for snn in networks:
+            assign(snn.populations[layer])
+        counts.append(assert_same(*(snn.run(images, duration=N_STEPS * ms) for snn in networks)))
+    assert len(set(counts)) == 3
+
+
 def test_residual_network(device, models):
     networks = pair(device, models["resnet"])
     images = example_images(models["resnet"], 2)

@@ -5,12 +5,6 @@ import subprocess
 import numpy as np
 import pytest
 from brian2 import (
-    NeuronGroup,
-    PopulationRateMonitor,
-    SpikeGeneratorGroup,
-    SpikeMonitor,
-    StateMonitor,
-    Synapses,
     get_device,
     ms,
     mV,
@@ -161,61 +155,6 @@ def test_a_second_network_is_not_compiled_again(model, images, snn, monkeypatch)
     first, second = names_of(model)[:2]
     again = bs.convert(model, device="cpp_standalone", record={first: ["spikes", "S"], second: {"S": [0, 5]}})
     np.testing.assert_array_equal(again.run(images, duration=20 * ms).output, expected)
-
-
-def test_anything_of_brian2_can_be_added_before_the_first_run(model, images):
-    snn = bs.convert(model, device="cpp_standalone")
-    layer = names_of(model)[0]
-    probe = PopulationRateMonitor(snn.populations[layer])
-    snn.network.add(probe)
-    result = snn.run(images[:1], duration=30 * ms)
-    total = float(np.sum(probe.rate) * 1 * ms) * len(snn.populations[layer])
-    assert total == pytest.approx(result.spike_counts[layer][0])
-    late = PopulationRateMonitor(snn.populations[layer])
-    snn.network.add(late)
-    with pytest.raises(RuntimeError, match="before its first run"):
-        snn.run(images[:1], duration=30 * ms)
-
-
-@pytest.mark.parametrize("device", ["cpp_standalone", pytest.param("runtime", marks=pytest.mark.slow)])
-def test_neurons_of_the_users_begin_each_image_anew(model, images, device):
-    snn = bs.convert(model, device=device)
-    clock = snn.populations[names_of(model)[0]].clock
-    group = NeuronGroup(
-        1,
-        "dv/dt = 1/ms : 1\nn : 1",
-        threshold="v > 1.5",
-        reset="v = 0; n += 1",
-        refractory=2 * ms,
-        method="euler",
-        clock=clock,
-    )
-    group.v = 1
-    generator = SpikeGeneratorGroup(2, [0, 1], [1, 2] * ms, clock=clock)
-    synapses = Synapses(generator, group, "w : 1", on_pre="n_post += 10; w += 1", clock=clock)
-    synapses.connect()
-    states, spikes = StateMonitor(group, ["v", "n"], record=True, clock=clock), SpikeMonitor(generator)
-    snn.network.add(group, generator, synapses, states, spikes)
-    snn.run(images[:2], duration=5 * ms)
-    for recorded in (states.v[0], states.n[0]):
-        np.testing.assert_array_equal(recorded[:5], recorded[5:])
-    assert states.n[0, 4] > 20  # it spiked itself, too
-    np.testing.assert_array_equal(spikes.i, [0, 1, 0, 1])
-    np.testing.assert_array_equal(synapses.w, [2, 2])
-    if device == "runtime":  # what the user sets between runs is where the next one starts
-        group.v = 0.25
-        snn.run(images[:2], duration=5 * ms)
-        np.testing.assert_array_equal(states.v[0, [10, 15]], [0.25, 0.25])
-
-
-def test_users_object_between_update_and_threshold_keeps_its_place(model, images):
-    snn = bs.convert(model, device="cpp_standalone", schedule="pipelined")
-    group = snn.populations[names_of(model)[0]]
-    # Lifts the membrane behind the state update: fused, it would come too late for this step's threshold.
-    operation = group.run_regularly("S_dyn = 100", when="groups", order=5, dt=1 * ms)
-    snn.network.add(operation)
-    result = snn.run(images[:1], duration=1 * ms)
-    assert result.spike_counts[names_of(model)[0]][0] == len(group)
 
 
 def test_edited_statement_in_both_connectivities(model, images):

@@ -171,17 +171,17 @@ class GennBackend(StandaloneBackend):
         def names(group):
             return [*models[group].variables, *models[group].shared_variables]
 
-        settable = [
-            entry(group.name, name)
+        self._settable = {
+            f"{group.name}.{name}": (group.name, name)
             for group in objects.groups.values()
             for name in names(group.name)
             if name != "_seed" and not group.variables[name].read_only
-        ]
+        }
         resets = [entry(g, name) for g, variables in objects.state.items() for name in variables if name in names(g)]
         recorded = ", ".join(f"{device.get_array_name(m.variables['N'])}[0]" for m in objects.monitors)
         recorded = recorded.replace("_array_", "brian::_array_")
         return trials_code(
-            settable="\n".join(settable),
+            settable="\n".join(entry(*array) for array in self._settable.values()),
             state="\n".join(resets),
             open_trains="\n".join(
                 f'std::ifstream train_{name}(path + "/{name}.train", std::ios::binary); std::vector<int8_t> signs_{name};'

@@ -8,6 +8,8 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2genn.device import DelayedCodeObject, GeNNDevice
 from brian2genn.genn_generator import GeNNCodeGenerator
 
+from brainsnn.builders.live_arrays import LiveArrays
+
 __all__ = ["TrialsDevice"]
 
 # brian2genn's takes and compares floats, whatever the type of the network.
@@ -24,7 +26,7 @@ template <typename T, typename A, typename B> SUPPORT_CODE_FUNC T _clip(const T 
 DEFAULT_FUNCTIONS["clip"].implementations.add_implementation(GeNNCodeGenerator, code=CLIP, name="_clip")
 
 
-class TrialsDevice(GeNNDevice):
+class TrialsDevice(LiveArrays, GeNNDevice):
     """
     A GeNN device that writes a program for many trials, without running or changing anything else.
 

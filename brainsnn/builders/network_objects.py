@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
-from brian2 import NeuronGroup, SpikeGeneratorGroup
+from brian2 import EventMonitor, NeuronGroup, PopulationRateMonitor, SpikeGeneratorGroup, StateMonitor, Synapses
+from brian2.equations.equations import DIFFERENTIAL_EQUATION
+from brian2.synapses.synapses import SynapticPathway
 
 from brainsnn.builders.populations import state_variables
+from brainsnn.equations.model import assignments
 
 __all__ = ["NetworkObjects"]
 
@@ -38,21 +41,88 @@ class NetworkObjects:
         return {obj.name for obj in self.network.sorted_objects}
 
     @property
+    def added(self):
+        """Objects that the user has added to the network (list)."""
+        names = self.network.added
+        return [obj for obj in self.network.sorted_objects if obj.name in names]
+
+    @property
     def state(self):
         """
-        Arrays to reset in front of each trial: `own_state`, and all arrays of neurons that the user has added.
+        Arrays to reset in front of each trial: `own_state`, and of what the user has added all arrays of neurons, and those
+        of synapses that follow differential equations.
 
-        Synapses of the user's keep theirs, which may be what they have learned.
+        What else synapses have may be what they have learned, and stays; see `learned`.
 
         Returns
         -------
         state : dict of str to dict of str to `~brian2.core.variables.ArrayVariable`
         """
-        state, added = dict(self.own_state), self.network.added
-        for obj in self.network.sorted_objects:
-            if obj.name in added and isinstance(obj, NeuronGroup):
+        state = dict(self.own_state)
+        for obj in self.added:
+            if isinstance(obj, NeuronGroup):
                 state[obj.name] = state_variables(obj, ())
-            elif obj.name in added and isinstance(obj, SpikeGeneratorGroup):
+            elif isinstance(obj, SpikeGeneratorGroup):
                 # Which of its spikes came last; without it, it would be silent from the second trial on.
                 state[obj.name] = {name: obj.variables[name] for name in ("_spikespace", "_lastindex")}
+            elif isinstance(obj, Synapses) and (names := _dynamic_names(obj)):
+                state[obj.name] = {name: obj.variables[name] for name in names}
         return state
+
+    @property
+    def learned(self):
+        """
+        What the spikes and statements of added objects change in added synapses for good.
+
+        Returns
+        -------
+        learned : list of (`~brian2.synapses.synapses.Synapses`, str)
+            Synapses and a name of a variable.
+        """
+        added = self.added
+        codes = [getattr(obj, "code" if isinstance(obj, SynapticPathway) else "abstract_code", "") for obj in added]
+        written = {
+            name.removesuffix("_post").removesuffix("_pre") for code in codes for name, _, _ in assignments(code)
+        }
+        return [
+            (obj, name) for obj in added if isinstance(obj, Synapses)
+            for name in _assignable(obj) if name in written and name not in _dynamic_names(obj)
+        ]  # fmt: skip
+
+    @property
+    def added_pathways(self):
+        """Ways of spikes through added synapses, which can take time (list of `~brian2.synapses.synapses.SynapticPathway`)."""
+        return [obj for obj in self.added if isinstance(obj, SynapticPathway)]
+
+    @property
+    def added_monitors(self):
+        """Names of monitors that the user has added (list of str)."""
+        return [obj.name for obj in self.added if isinstance(obj, (EventMonitor, StateMonitor, PopulationRateMonitor))]
+
+    @property
+    def assignable(self):
+        """
+        Arrays that somebody can assign to, of populations and of added neurons and synapses.
+
+        Returns
+        -------
+        arrays : dict of str to `~brian2.core.variables.ArrayVariable`
+            By name of the group and the variable, with a dot between.
+        """
+        owners = [*self.groups.values(), *(obj for obj in self.added if isinstance(obj, (NeuronGroup, Synapses)))]
+        return {f"{owner.name}.{name}": variable for owner in owners for name, variable in _assignable(owner).items()}
+
+
+def _assignable(owner):
+    return {
+        name: variable for name, variable in owner.variables.items()
+        if variable.array and not variable.read_only
+        and variable.owner is not None and variable.owner.name == owner.name
+    }  # fmt: skip
+
+
+def _dynamic_names(synapses):
+    """What follows differential equations, solved step by step or from spike to spike, and when that last happened."""
+    equations = [*synapses.equations.values(), *(synapses.event_driven or {}).values()]
+    names = {equation.varname for equation in equations if equation.type == DIFFERENTIAL_EQUATION}
+    return [name for name in _assignable(synapses) if name in names or name == "lastupdate"]

@@ -106,6 +106,8 @@ class RuntimeBackend(Backend):
             for trial in range(trials.n_trials):
                 for variable in state:
                     variable.get_value()[:] = self._initial[variable]
+                for pathway in objects.added_pathways:
+                    _forget_spikes_under_way(pathway.queue)
                 for (group, variable), values in trials.per_trial.items():
                     self.set_values(objects.groups[group], variable, values(trial))
                 for name, train in trials.trains.items():
@@ -155,6 +157,14 @@ def _random_numbers_kept():
         device.set_random_state(state)
         # What compiled code has drawn ahead are numbers of the last trial.
         device.rand_buffer_index[:] = device.randn_buffer_index[:] = 0
+
+
+def _forget_spikes_under_way(queue):
+    if hasattr(queue, "X"):  # Brian2's queue without Cython
+        queue.n[:] = 0
+    else:
+        offset, spikes = queue._full_state()
+        queue._restore_from_full_state((offset, [[] for _ in spikes]))
 
 
 def _clear(monitor):

@@ -132,12 +132,13 @@ class SpikingNetwork:
         The equations that each population got.
     populations : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
         By Keras layer name: spiking populations in graph order, then the readout. Junctions and membranes, which do not
-        spike, and layers that were folded into a population are found by their names too.
+        spike, and layers that were folded into a population are found by their names too. What is assigned to their variables
+        counts from the next run on, on every device; `set_parameters` also keeps parameters together that belong together.
     projections : list
         Each has ``source``, ``target`` and ``to_coo() -> (i, j, w)``.
     network : `~brian2.core.network.Network`
-        Anything of Brian2's can be added to it before the first run. Neurons that are added begin each image anew, too; synapses
-        that are added go on with their weights from image to image.
+        Anything of Brian2's can be added to it before the first run. Neurons that are added begin each image anew, too, and so
+        do traces of synapses and spikes under way; what synapses learn goes on from image to image and from run to run.
     """
 
     def __init__(
@@ -377,10 +378,10 @@ class SpikingNetwork:
         """
         if not isinstance(processes, (int, np.integer)) or processes < 1:
             raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
-        if processes != 1 and self._plastic:
+        learning = [*self._plastic, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
+        if processes != 1 and learning:
             raise ValueError(
-                f"run: {', '.join(self._plastic)} learns from image to image, which takes one process, got "
-                f"processes={processes!r}."
+                f"run: {', '.join(learning)} learns from image to image, which takes one process, got processes={processes!r}."
             )
         trials = make_trials(self, images, duration, seed, spikes, onset, offset, background)
         if stream_to is None:

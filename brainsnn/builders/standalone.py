@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import secrets
 import signal
 import subprocess
 import tempfile
@@ -22,10 +23,22 @@ from brainsnn.builders.brian_versions import SEED_GENERATORS, results_file, use_
 from brainsnn.builders.build_cache import compiled_program
 from brainsnn.builders.codeobjects import ConnectionStandaloneCodeObject
 from brainsnn.builders.drains import RecordingFiles, drain_code
+from brainsnn.builders.live_arrays import LiveArrays
 
-__all__ = ["StandaloneBackend"]
+__all__ = ["NetworkDevice", "StandaloneBackend"]
 
 _serial = itertools.count()
+
+#: Connections and values that a user draws are those of the network's first run in each further one, and in each process.
+SEED_CONSTRUCTION = f"""
+    if (const char* directory = getenv("BRAINSNN_TRIALS"))
+    {{
+        using namespace brian;
+        unsigned long trial_seed = 0;
+        std::ifstream(std::string(directory) + "/construction_seed.txt") >> trial_seed;
+        {SEED_GENERATORS}
+    }}
+"""
 
 
 def _filled(target, values):
@@ -56,6 +69,10 @@ def _dispose(device_name, directory):
     rmtree(directory, ignore_errors=True)
 
 
+class NetworkDevice(LiveArrays, CPPStandaloneDevice):
+    """A network's own C++ standalone device."""
+
+
 class StandaloneBackend(Backend):
     """
     Trials in compiled programs, several of them at once if asked for.
@@ -74,6 +91,8 @@ class StandaloneBackend(Backend):
         all_devices[self._device_name] = self.device
         self._values = {}
         self._kept = []
+        self._settable = {}
+        self._construction_seed = secrets.randbits(32)
         self._program = None
         self._is_begun = False
         self._written = None
@@ -81,7 +100,7 @@ class StandaloneBackend(Backend):
         weakref.finalize(self, _dispose, self._device_name, self.directory)
 
     def _make_device(self):
-        return CPPStandaloneDevice()
+        return NetworkDevice()
 
     def activate(self):
         """Make this network's device the active Brian2 device; objects added to the network must be made under it."""
@@ -93,7 +112,7 @@ class StandaloneBackend(Backend):
         target = group.variables[variable]
         array = _filled(target, values)
         self._values[group.name, variable] = array
-        self.device.array_cache[target] = array
+        self.device.live[target] = array
 
     def keep(self, owner, variable, values):
         """Name an array that a run changes for good, and the values with which the first run starts."""
@@ -117,10 +136,19 @@ class StandaloneBackend(Backend):
 
         Raises
         ------
+        ValueError
+            If monitors of the user's would record in several processes, or an array was assigned to that is compiled in.
         RuntimeError
             If the network cannot be compiled, or if the program fails.
         """
+        n_processes = max(1, min(processes, trials.n_trials))
+        if n_processes > 1 and objects.added_monitors:
+            raise ValueError(
+                f"run: {', '.join(objects.added_monitors)} was added to the network and would hold the last process's "
+                f"images alone, got processes={processes!r}. Use processes=1, or record with convert(record=...)."
+            )
         self.build(objects)
+        self._take_assigned()
         groups = objects.groups
         # Trials know populations by their Keras names, the program knows groups by their Brian2 names.
         shared, per_trial = (
@@ -128,7 +156,6 @@ class StandaloneBackend(Backend):
             for arrays in (trials.shared, trials.per_trial)
         )
         trials = replace(trials, shared=shared, per_trial=per_trial)
-        n_processes = max(1, min(processes, trials.n_trials))
         bounds = np.linspace(0, trials.n_trials, n_processes + 1).astype(int)
         chunks = []
         for k, (first, last) in enumerate(zip(bounds[:-1], bounds[1:])):
@@ -139,6 +166,7 @@ class StandaloneBackend(Backend):
         for part, (folder, indices) in enumerate(chunks):
             recordings.link(folder, part, indices.start)
         self._execute(chunks, on_trial)
+        self.device.forget_read()
         for variable in self.device.dynamic_arrays_2d:
             variable.size = (
                 0,
@@ -152,6 +180,17 @@ class StandaloneBackend(Backend):
         for trial, record in recordings.records(chunks):
             on_trial(trial, record)
         return recordings.take_states()
+
+    def _take_assigned(self):
+        """Give the program what was assigned to variables since the last run."""
+        for variable, array in self.device.assigned().items():
+            name = f"{variable.owner.name}.{variable.name}"
+            if name not in self._settable:
+                raise ValueError(
+                    f"run: {name} was assigned to, but is compiled into the program of device={self.name!r}. Assign to it "
+                    "before the first run, and convert the network anew for that."
+                )
+            self._values[variable.owner.name, variable.name] = array
 
     # Compiling
 
@@ -206,6 +245,10 @@ class StandaloneBackend(Backend):
             # Brian2 objects that the user makes from here on are none of this network's business.
             set_device("runtime")
         self._written = objects.names
+        self._kept += objects.learned
+        delays = [pathway.variables["delay"] for pathway in objects.added_pathways]
+        changed = [variable for variables in objects.state.values() for variable in variables.values()]
+        self.device.close([*objects.assignable.values(), *delays], changed)
 
     def _write(self, objects):
         objects.network.run(0 * second, namespace={})
@@ -215,6 +258,7 @@ class StandaloneBackend(Backend):
         self.device.build(directory=str(self.project), compile=False, run=False)
 
     def _insert_trials(self, network, code):
+        self.device.insert_code("after_start", SEED_CONSTRUCTION)
         self.device.insert_code("main", code)
 
     def _recordings(self, monitors, trials):
@@ -239,21 +283,19 @@ class StandaloneBackend(Backend):
         self.device.main_queue = kept
 
     def _main_code(self, objects):
-        def entry(group, name, variable):
-            array = self.device.get_array_name(variable)
-            size = f"{variable.size}*sizeof({array}[0])"
-            return f'        {{"{group}.{name}", (char*){array}, {size}}},'
-
-        settable = [
-            entry(group.name, name, variable)
-            for group in objects.groups.values()
-            for name, variable in group.variables.items()
-            if variable.array and variable.owner is not None and variable.owner.name == group.name
-            and not variable.read_only and not isinstance(variable, DynamicArrayVariable)
-        ]  # fmt: skip
-        settable += [self._kept_entry(owner, name) for owner, name in self._kept]
+        self._settable = objects.assignable
+        settable = [self._entry(name, variable) for name, variable in self._settable.items()]
+        settable += [
+            self._kept_entry(owner, name) for owner, name in self._kept if f"{owner.name}.{name}" not in self._settable
+        ]
         resets = [
-            entry(g, name, variable) for g, variables in objects.state.items() for name, variable in variables.items()
+            self._entry(f"{group}.{name}", variable)
+            for group, variables in objects.state.items() for name, variable in variables.items()
+        ]  # fmt: skip
+        # Spikes of the last trial that are still under way
+        forget = [
+            f"for (auto* queue : {pathway.name}.queue) for (auto& spikes : queue->queue) spikes.clear();"
+            for pathway in objects.added_pathways
         ]
         replays = objects.replays
         trains = {
@@ -270,9 +312,17 @@ class StandaloneBackend(Backend):
                 f"train_{name}.read((char*)&{array}[0], {array}.size()); }}"
                 for name, array in trains.items()
             ),
-            seed=SEED_GENERATORS,
+            seed="\n".join([SEED_GENERATORS, *forget]),
             **drain_code(self.device, objects.network, objects.monitors),
         )
+
+    def _entry(self, name, variable):
+        array = self.device.get_array_name(variable, access_data=False)
+        if isinstance(variable, DynamicArrayVariable):  # as long as there are synapses, which the program itself makes
+            start, size = f"{array}.data()", f"{array}.size()"
+        else:
+            start, size = array, variable.size
+        return f'        {{"{name}", (char*){start}, {size}*sizeof({array}[0])}},'
 
     def _kept_entry(self, owner, name):
         """The settable array of a connection, which can be a vector (Synapses) or not."""
@@ -308,6 +358,7 @@ class StandaloneBackend(Backend):
                     # Behind the end of the train nothing spikes.
                     np.pad(signs, [(0, trials.n_steps - len(signs)), (0, 0)]).tofile(file)
         (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
+        (folder / "construction_seed.txt").write_text(f"{self._construction_seed}\n")
         (folder / "seeds.txt").write_text("\n".join(str(trials.seed_of(trial)) for trial in indices) + "\n")
 
     def _array(self, group, variable, values):

@@ -1,7 +1,7 @@
 """Running the trials of a network in a CUDA program: compiled by nvcc once, then any number of images."""
 
 import numpy as np
-from brian2 import EventMonitor, PopulationRateMonitor, SpikeMonitor, StateMonitor
+from brian2 import SpikeMonitor, Synapses
 from brian2.codegen.generators.cpp_generator import c_data_type
 
 from brainsnn.builders.build_cache import compiled_program
@@ -83,20 +83,30 @@ class CudaBackend(StandaloneBackend):
         Raises
         ------
         ValueError
-            If there are several images and a monitor of the user's.
+            If there are several images and a monitor, or synapses with a state, of the user's.
         RuntimeError
             If there is no GPU, or as on C++ standalone.
         """
-        kinds = (EventMonitor, StateMonitor, PopulationRateMonitor)
-        own = {monitor.name for monitor in objects.monitors}
-        foreign = [obj.name for obj in objects.network.objects if isinstance(obj, kinds) and obj.name not in own]
-        if foreign and trials.n_trials > 1:
+        if trials.n_trials > 1 and (alone := self._one_image_only(objects)):
             raise ValueError(
-                f"run: {', '.join(sorted(foreign))} was added to the network; on device='cuda_standalone' it records "
-                "one image. Run the images one by one, or record with convert(record=...)."
+                f"run: {', '.join(alone)} was added to the network; on device='cuda_standalone' monitors hold one image, and "
+                "synapses that change, or that take time, are not made ready for the next. Run the images one by one, record "
+                "with convert(record=...), or use device='cpp_standalone'."
             )
         toolchain.check_gpu()
         return super().run(objects, trials, processes, on_trial)
+
+    def _one_image_only(self, objects):
+        """Names of what the user has added that would not begin each image anew, or not go on as elsewhere."""
+        if self._written is None:  # generated code makes Brian2 forget what it knows of delays
+            self._delayed = [pathway.name for pathway in objects.added_pathways if self._takes_time(pathway)]
+        synapses = {obj.name for obj in objects.added if isinstance(obj, Synapses)}
+        changing = {obj.name for obj, _ in objects.learned} | {name for name in objects.state if name in synapses}
+        return sorted({*objects.added_monitors, *changing, *self._delayed})
+
+    def _takes_time(self, pathway):
+        delay = self.device.array_cache.get(pathway.variables["delay"], 0)  # None: nobody knows it yet
+        return delay is None or bool(np.any(delay))
 
     # Compiling
 
@@ -117,15 +127,11 @@ class CudaBackend(StandaloneBackend):
 
     def _main_code(self, objects):
         template = self.device.connection_codeobject_class.templater.env.get_template("cuda_trials.cu")
-        settable = {
-            f"{group.name}.{name}": variable
-            for group in objects.groups.values()
-            for name, variable in group.variables.items()
-            if variable in self.device.arrays and variable.owner.name == group.name and not variable.read_only
-        }
+        own = {group.name for group in objects.groups.values()}
+        self._settable = {name: variable for name, variable in objects.assignable.items() if variable.owner.name in own}
         reset = {f"{group}.{name}": v for group, variables in objects.state.items() for name, v in variables.items()}
         return template.render(
-            settable="\n".join(self._entry(name, variable) for name, variable in settable.items()),
+            settable="\n".join(self._entry(name, variable) for name, variable in self._settable.items()),
             state="\n".join(self._entry(name, variable) for name, variable in reset.items()),
             trains=[
                 {"name": name, "array": self._name(replay.variables["train"]), "n_neurons": len(replay.target)}

@@ -8,6 +8,7 @@ from brian2cuda.codeobject import CUDAStandaloneCodeObject, c_data_type
 from brian2cuda.device import CUDAStandaloneDevice
 
 from brainsnn.builders.codeobjects import shifted_arrays
+from brainsnn.builders.live_arrays import LiveArrays
 
 __all__ = ["ConnectionCudaCodeObject", "NetworkCudaDevice"]
 
@@ -37,7 +38,7 @@ class ConnectionCudaCodeObject(CUDAStandaloneCodeObject):
 codegen_targets.add(ConnectionCudaCodeObject)
 
 
-class NetworkCudaDevice(CUDAStandaloneDevice):
+class NetworkCudaDevice(LiveArrays, CUDAStandaloneDevice):
     """brian2cuda's device with brainsnn's connections."""
 
     connection_codeobject_class = ConnectionCudaCodeObject
