@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from brian2 import (
+    Hz,
     NeuronGroup,
+    PoissonGroup,
     PopulationRateMonitor,
     SpikeGeneratorGroup,
     SpikeMonitor,
@@ -158,6 +160,33 @@ def test_what_is_compiled_in_is_not_assigned_to_in_vain(model, images):
     added.synapses.delay = 2 * ms
     with pytest.raises(ValueError, match="synapses.*delay was assigned to, but is compiled"):
         added.snn.run(images[:1], duration=DURATION)
+
+
+def test_spikes_of_a_generator_are_compiled_in(model, images):
+    added = Added(model, "cpp_standalone")
+    added.snn.run(images[:1], duration=DURATION)
+    with pytest.raises(RuntimeError, match="spikegeneratorgroup.*compiled into the program.*convert the network anew"):
+        added.generator.set_spikes([0], [3] * ms)
+
+
+def test_parameters_of_added_groups(model, images, device):
+    """Shared by all neurons, and of groups that are no NeuronGroup."""
+    snn = bs.convert(model, device=device)
+    clock = snn.populations[names_of(model)[0]].clock
+    neurons = NeuronGroup(2, "step : 1 (shared)\nunused : 1\nn : 1", clock=clock)
+    counting = neurons.run_regularly("n += step", dt=1 * ms)
+    source = PoissonGroup(3, rates=0 * Hz, clock=clock)
+    spikes = SpikeMonitor(source, record=False)
+    snn.network.add(neurons, counting, source, spikes)
+    for step, rate in ((0, 0), (2, 1000), (3, 1000)):
+        if step:
+            neurons.step, source.rates = step, rate * Hz
+            neurons.unused = step
+        before = 0 if device == "cpp_standalone" else spikes.num_spikes
+        snn.run(images[:2], duration=DURATION)
+        assert spikes.num_spikes - before == (30 if rate else 0)  # 3 sources in 2 images of 5 steps
+        np.testing.assert_array_equal(neurons.n, [5 * step] * 2)
+        assert neurons.step == step and np.all(neurons.unused == step)
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import defaultclock, ms
 from dense_feedback_reference import balanced_thresholds
 from example_models import current_based_lif, example_images, example_models
 
@@ -108,6 +108,23 @@ def test_assignments_before_and_behind_the_first_run(device, models):
             assign(snn.populations[layer])
         counts.append(assert_same(*(snn.run(images, duration=N_STEPS * ms) for snn in networks)))
     assert len(set(counts)) == 3
+
+
+def test_time_steps_of_networks_and_user_are_their_own(device, models):
+    model = models["average_pooling"]
+    images = example_images(model, 1)
+    defaultclock.dt = 0.3 * ms
+    try:
+        networks = pair(device, model)
+        assert defaultclock.dt == 0.3 * ms
+        networks[0]._backend.activate()
+        networks[1].run(images, duration=5 * ms)
+        assert defaultclock.dt == 0.3 * ms
+        defaultclock.dt = 0.7 * ms
+        assert_same(*(snn.run(images, duration=N_STEPS * ms) for snn in networks))
+        assert defaultclock.dt == 0.7 * ms
+    finally:
+        defaultclock.dt = 0.1 * ms
 
 
 def test_residual_network(device, models):

@@ -1,6 +1,8 @@
 """Building and running networks: what a user may do, and what is refused before anything is built."""
 
+import gc
 import subprocess
+import weakref
 
 import numpy as np
 import pytest
@@ -389,6 +391,16 @@ def test_cache_is_keyed_by_content_and_can_be_cleared(tmp_path, monkeypatch):
     assert [subprocess.run([p], check=False).returncode for p in programs] == [3, 3, 4]
     assert build_cache.clear_cache() > 0
     assert not programs[0].exists()
+
+
+def test_nothing_stays_of_a_network_that_nobody_holds(model, images):
+    snn = bs.convert(model, device="cpp_standalone")
+    snn.run(images[:1], duration=5 * ms)
+    device, folder = weakref.ref(snn._backend.device), snn._backend.directory
+    assert folder.exists()
+    del snn
+    gc.collect()
+    assert device() is None and not folder.exists()
 
 
 def test_synapses_are_ordinary_ones(model):

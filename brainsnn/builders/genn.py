@@ -111,7 +111,7 @@ class GennBackend(StandaloneBackend):
 
     def make_clock(self, dt):
         """Brian2's default clock of this device, the only one that brian2genn knows."""
-        self.device.defaultclock.dt = dt
+        self._dt = self.device.defaultclock.dt = dt
         return self.device.defaultclock
 
     def check(self, assembly, recordings):
@@ -151,6 +151,8 @@ class GennBackend(StandaloneBackend):
                 "Record with convert(record=...), put statements of every step into the neuron model with "
                 "model.edit(update=...), or use device='cpp_standalone'."
             )
+        if self.device.defaultclock.dt != self._dt:  # the user took it for theirs
+            self.device.users_dt, self.device.defaultclock.dt = self.device.defaultclock.dt, self._dt
         for replay in objects.replays.values():
             replay.active = False  # the program's own loop does it
         self._is_begun = True

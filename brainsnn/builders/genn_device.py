@@ -34,9 +34,12 @@ class TrialsDevice(LiveArrays, GeNNDevice):
     ----------
     trial_code : callable
         Gives the part of ``main()`` that runs the trials, once all models are known.
+    users_dt : `~brian2.units.fundamentalunits.Quantity` or None
+        Time step of the user's default clock, as this device's is the clock of the network.
     """
 
     trial_code = None
+    users_dt = None
 
     def activate(self, build_on_run=True, **kwargs):
         """Make this the active device; brian2genn changes preferences of the whole process here, which nobody changes back."""

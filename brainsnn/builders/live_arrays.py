@@ -1,15 +1,12 @@
 """Assignments to variables of a network that is compiled, which take effect as they do in Brian2's runtime mode."""
 
-from contextlib import contextmanager
-from importlib import import_module
-
 import numpy as np
+from brian2 import Clock
 from brian2.core.variables import VariableView
 
-__all__ = ["LiveArrays"]
+from brainsnn.builders.active_device import active, runtime_device
 
-# The name `brian2.devices.device` stands for the active device.
-_devices = import_module("brian2.devices.device")
+__all__ = ["LiveArrays"]
 
 
 class LiveArrays:
@@ -78,7 +75,13 @@ class LiveArrays:
         if var in self.live or (self.watched is not None and var in self.watched):
             self.get_value(var)[:] = arr
         else:
+            self._check_open(var)
             super().fill_with_array(var, arr)
+
+    def resize(self, var, new_size):
+        """Change the length of a variable's array."""
+        self._check_open(var)
+        super().resize(var, new_size)
 
     def variableview_set_with_index_array(self, variableview, item, value, check_units):
         """Statement ``group.x[item] = value``, for a group of any device as long as this one is active."""
@@ -86,32 +89,29 @@ class LiveArrays:
         if home is self:
             super().variableview_set_with_index_array(variableview, item, value, check_units)
         else:
-            with _active(home):
+            with active(home):
                 variableview.set_with_index_array(item, value, check_units)
 
     def variableview_set_with_expression(self, variableview, *arguments, **kwds):
         """Statement ``group.x[item] = "expression"``."""
-        with _active(_home(variableview)):
+        with active(_home(variableview)):
             VariableView.set_with_expression.original_function(variableview, *arguments, **kwds)
 
     def variableview_set_with_expression_conditional(self, variableview, *arguments, **kwds):
         """Statement ``group.x["condition"] = "expression"``."""
-        with _active(_home(variableview)):
+        with active(_home(variableview)):
             VariableView.set_with_expression_conditional.original_function(variableview, *arguments, **kwds)
+
+    def _check_open(self, var):
+        if self.watched is not None and not isinstance(var.owner, Clock):
+            raise RuntimeError(
+                f"{var.owner.name}.{var.name} is compiled into the program of this network and cannot be set any more. Set it "
+                "before the first run, and convert the network anew for that."
+            )
 
 
 def _home(variableview):
     """The device that deals with an assignment: Brian2's runtime device for a live array, and else that of the group."""
     device = variableview.variable.device
     is_live = isinstance(device, LiveArrays) and variableview.variable in device.live
-    return _devices.runtime_device if is_live else device
-
-
-@contextmanager
-def _active(device):
-    """Make another device the active one for a while. ``set_device`` would copy the time step of its clock, too."""
-    before, _devices.active_device = _devices.active_device, device
-    try:
-        yield
-    finally:
-        _devices.active_device = before
+    return runtime_device if is_live else device

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from brian2 import EventMonitor, NeuronGroup, PopulationRateMonitor, SpikeGeneratorGroup, StateMonitor, Synapses
+from brian2 import (
+    EventMonitor,
+    NeuronGroup,
+    PoissonGroup,
+    PopulationRateMonitor,
+    SpikeGeneratorGroup,
+    StateMonitor,
+    Synapses,
+)
 from brian2.equations.equations import DIFFERENTIAL_EQUATION
 from brian2.synapses.synapses import SynapticPathway
 
@@ -102,14 +110,15 @@ class NetworkObjects:
     @property
     def assignable(self):
         """
-        Arrays that somebody can assign to, of populations and of added neurons and synapses.
+        Arrays that somebody can assign to, of populations and of added neurons, sources and synapses.
 
         Returns
         -------
         arrays : dict of str to `~brian2.core.variables.ArrayVariable`
             By name of the group and the variable, with a dot between.
         """
-        owners = [*self.groups.values(), *(obj for obj in self.added if isinstance(obj, (NeuronGroup, Synapses)))]
+        added = [obj for obj in self.added if isinstance(obj, (NeuronGroup, PoissonGroup, Synapses))]
+        owners = [*self.groups.values(), *added]
         return {f"{owner.name}.{name}": variable for owner in owners for name, variable in _assignable(owner).items()}
 
 

@@ -3,9 +3,10 @@
 from contextlib import contextmanager
 
 import numpy as np
-from brian2 import Network, SpikeMonitor, second, seed, set_device
+from brian2 import Network, SpikeMonitor, second, seed
 from brian2.devices.device import RuntimeDevice, get_device
 
+from brainsnn.builders.active_device import make_active, runtime_device
 from brainsnn.builders.backend import Backend
 from brainsnn.builders.neurons import SpikingGroup
 from brainsnn.builders.trials import TrialRecord
@@ -68,7 +69,7 @@ class RuntimeBackend(Backend):
     def activate(self):
         """Make Brian2's runtime device the active one."""
         if not isinstance(get_device(), RuntimeDevice):
-            set_device("runtime")
+            make_active(runtime_device)
 
     def set_values(self, group, variable, values):
         """Write an array into a group's variable, at once."""

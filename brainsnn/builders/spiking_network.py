@@ -4,10 +4,10 @@ from contextlib import contextmanager
 
 import numpy as np
 from brian2 import BrianObject, Quantity, get_device, get_unit, ms, prefs
-from brian2.devices.device import reset_device
 from brian2.units.fundamentalunits import DIMENSIONLESS
 from tqdm import tqdm
 
+from brainsnn.builders.active_device import make_active
 from brainsnn.builders.assembly import CONNECTIVITIES, SCHEDULES, assemble
 from brainsnn.builders.attended import AttendedParameters
 from brainsnn.builders.devices import make_backend
@@ -440,7 +440,7 @@ def _nothing_left_on_error():
         yield
     except BaseException:
         if get_device() is not device:
-            reset_device()
+            make_active(device, getattr(device, "build_on_run", True))
         for reference in set(BrianObject.__instances__()) - others:
             if (obj := reference()) is not None:
                 obj._network = "refused"  # Brian2 would warn of objects that were never run

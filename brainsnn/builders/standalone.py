@@ -1,6 +1,5 @@
 """Running the trials of a network in C++ standalone mode: compiled once, then any number of images."""
 
-import itertools
 import os
 import secrets
 import signal
@@ -13,11 +12,11 @@ from shutil import rmtree
 from threading import Thread
 
 import numpy as np
-from brian2 import get_device, second, set_device
+from brian2 import get_device, second
 from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
-from brian2.devices.device import all_devices
 
+from brainsnn.builders.active_device import make_active, runtime_device
 from brainsnn.builders.backend import Backend
 from brainsnn.builders.brian_versions import SEED_GENERATORS, results_file, use_results
 from brainsnn.builders.build_cache import compiled_program
@@ -26,8 +25,6 @@ from brainsnn.builders.drains import RecordingFiles, drain_code
 from brainsnn.builders.live_arrays import LiveArrays
 
 __all__ = ["NetworkDevice", "StandaloneBackend"]
-
-_serial = itertools.count()
 
 #: Connections and values that a user draws are those of the network's first run in each further one, and in each process.
 SEED_CONSTRUCTION = f"""
@@ -63,12 +60,6 @@ def trials_code(**parts):
     return ConnectionStandaloneCodeObject.templater.env.get_template("trials.cpp").render(**parts)
 
 
-def _dispose(device_name, directory):
-    """Let go of a network's device and files when nobody holds the network any more."""
-    all_devices.pop(device_name, None)
-    rmtree(directory, ignore_errors=True)
-
-
 class NetworkDevice(LiveArrays, CPPStandaloneDevice):
     """A network's own C++ standalone device."""
 
@@ -87,8 +78,6 @@ class StandaloneBackend(Backend):
     def __init__(self, threads=1):
         self.preferences = {"devices.cpp_standalone.openmp_threads": threads if threads > 1 else 0}
         self.device = self._make_device()
-        self._device_name = f"brainsnn_{self.name}_{next(_serial)}"
-        all_devices[self._device_name] = self.device
         self._values = {}
         self._kept = []
         self._settable = {}
@@ -97,7 +86,7 @@ class StandaloneBackend(Backend):
         self._is_begun = False
         self._written = None
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
-        weakref.finalize(self, _dispose, self._device_name, self.directory)
+        weakref.finalize(self, rmtree, self.directory, ignore_errors=True)
 
     def _make_device(self):
         return NetworkDevice()
@@ -105,7 +94,7 @@ class StandaloneBackend(Backend):
     def activate(self):
         """Make this network's device the active Brian2 device; objects added to the network must be made under it."""
         if get_device() is not self.device:
-            set_device(self._device_name, build_on_run=False)
+            make_active(self.device, build_on_run=False)
 
     def set_values(self, group, variable, values):
         """Keep an array for a group's variable; it is given to the program when it runs."""
@@ -191,6 +180,7 @@ class StandaloneBackend(Backend):
                     "before the first run, and convert the network anew for that."
                 )
             self._values[variable.owner.name, variable.name] = array
+            self.device.array_cache[variable] = None  # what Brian2 knows from before the first run
 
     # Compiling
 
@@ -243,7 +233,7 @@ class StandaloneBackend(Backend):
             self._write(objects)
         finally:
             # Brian2 objects that the user makes from here on are none of this network's business.
-            set_device("runtime")
+            make_active(runtime_device)
         self._written = objects.names
         self._kept += objects.learned
         delays = [pathway.variables["delay"] for pathway in objects.added_pathways]
