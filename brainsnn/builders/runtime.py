@@ -100,6 +100,7 @@ class RuntimeBackend(Backend):
         """
         self.activate()  # another network may have made its device the active one
         state = [variable for variables in objects.state.values() for variable in variables.values()]
+        pathways = objects.added_pathways
         self._note_initial(state)
         for (group, variable), values in trials.shared.items():
             self.set_values(objects.groups[group], variable, values)
@@ -107,7 +108,7 @@ class RuntimeBackend(Backend):
             for trial in range(trials.n_trials):
                 for variable in state:
                     variable.get_value()[:] = self._initial[variable]
-                for pathway in objects.added_pathways:
+                for pathway in pathways:
                     _forget_spikes_under_way(pathway.queue)
                 for (group, variable), values in trials.per_trial.items():
                     self.set_values(objects.groups[group], variable, values(trial))
