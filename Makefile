@@ -3,7 +3,7 @@
 # make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
 # make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
-# make benchmarks   measures everything in docs/benchmarks.md anew (an hour on a quiet machine)
+# make benchmarks   measures everything in docs/benchmarks.md anew (more than an hour on a quiet machine)
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -11,7 +11,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # An environment of its own for ANNarchy, torch and spikingjelly
 PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
-BENCHMARKS := projection digits resnet first_result large_graphs scaling devices
+BENCHMARKS := projection digits resnet first_result large_graphs scaling devices streaming sweep
 
 .PHONY: demo test test-versions test-genn test-cuda lint benchmarks peers clean clean-cache
 
