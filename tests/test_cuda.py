@@ -315,6 +315,27 @@ def test_monitor_of_the_user_records_one_image(digits, emulated):
 
 
 @needs_brian2cuda
+@pytest.mark.slow
+def test_assignments_reach_the_program(emulated):
+    model = example_models(ASNTransfer, ["average_pooling"])["average_pooling"]
+    graph, images = bs.read_keras(model), example_images(model, 2)
+    layer = next(iter(spiking(graph)))
+    networks = [convert(graph, device) for device in ("cuda_standalone", "cpp_standalone")]
+    counts = set()
+    for assign in (
+        lambda group: setattr(group, "gain", "1/(1 + i % 3)"),
+        lambda group: group.gain.set_item(slice(0, 20), 2),
+        lambda group: setattr(group, "S_dyn", 0.5),
+    ):
+        for snn in networks:
+            assign(snn.populations[layer])
+        ours, theirs = (snn.run(images, duration=N_STEPS * bs.ms) for snn in networks)
+        assert_same_spikes(ours, theirs)
+        counts.add(int(theirs.spike_counts[layer].sum()))
+    assert len(counts) == 3
+
+
+@needs_brian2cuda
 def test_statement_of_the_user_stands_in_the_kernel(digits, emulated):
     graph, images = digits
     statement = "I_post += 0.25*w*h_pre + 0.0078125*int(w > 0)"
