@@ -110,7 +110,7 @@ class NetworkObjects:
     @property
     def assignable(self):
         """
-        Arrays that somebody can assign to, of populations and of added neurons, sources and synapses.
+        Arrays that somebody can assign to, of populations and of added neurons, sources and synapses, without delays.
 
         Returns
         -------
@@ -119,7 +119,11 @@ class NetworkObjects:
         """
         added = [obj for obj in self.added if isinstance(obj, (NeuronGroup, PoissonGroup, Synapses))]
         owners = [*self.groups.values(), *added]
-        return {f"{owner.name}.{name}": variable for owner in owners for name, variable in _assignable(owner).items()}
+        delays = {pathway.variables["delay"] for pathway in self.added_pathways}  # of the synapses since Brian2 2.11
+        return {
+            f"{owner.name}.{name}": variable for owner in owners
+            for name, variable in _assignable(owner).items() if variable not in delays
+        }  # fmt: skip
 
 
 def _assignable(owner):
