@@ -11,12 +11,17 @@ from keras import layers
 
 import brainsnn as bs
 
-__all__ = ["example_models", "example_images", "current_based_lif", "randomise", "MODEL_NAMES"]
+__all__ = ["example_models", "example_images", "current_based_lif", "randomise", "spiking_names", "MODEL_NAMES"]
 
 MODEL_NAMES = [
     "plain_cnn", "sequential_relu", "resnet", "max_pooling", "max_pooling_border", "max_pooling_stem",
     "average_pooling", "depthwise", "concatenate", "generator",
 ]  # fmt: skip
+
+
+def spiking_names(model):
+    """Names of a model's spiking populations, in the order of the graph."""
+    return [p.name for p in bs.read_keras(model).populations.values() if p.kind == "spiking"]
 
 
 def example_images(model, n_images=2, seed=0):

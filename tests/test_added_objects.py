@@ -14,7 +14,7 @@ from brian2 import (
     ms,
     mV,
 )
-from example_models import example_images, example_models
+from example_models import example_images, example_models, spiking_names
 
 import brainsnn as bs
 from brainsnn.builders import build_cache
@@ -38,16 +38,12 @@ def images(model):
     return example_images(model, 4)
 
 
-def names_of(model):
-    return [p.name for p in bs.read_keras(model).populations.values() if p.kind == "spiking"]
-
-
 class Added:
     """A spike generator, neurons that count what arrives, and synapses between them, in a network of ours."""
 
     def __init__(self, model, device, equations="w : 1", on_pre="n_post += 1", delay=None, weights=None, monitor=True):
         self.snn = bs.convert(model, device=device)
-        clock = self.snn.populations[names_of(model)[0]].clock
+        clock = self.snn.populations[spiking_names(model)[0]].clock
         self.generator = SpikeGeneratorGroup(2, [0, 1], [1, 4] * ms, clock=clock)
         self.neurons = NeuronGroup(2, "n : 1", clock=clock)
         self.synapses = Synapses(self.generator, self.neurons, equations, on_pre=on_pre, clock=clock)
@@ -63,7 +59,7 @@ class Added:
 
 def test_anything_of_brian2_can_be_added_before_the_first_run(model, images):
     snn = bs.convert(model, device="cpp_standalone")
-    layer = names_of(model)[0]
+    layer = spiking_names(model)[0]
     probe = PopulationRateMonitor(snn.populations[layer])
     snn.network.add(probe)
     result = snn.run(images[:1], duration=30 * ms)
@@ -77,7 +73,7 @@ def test_anything_of_brian2_can_be_added_before_the_first_run(model, images):
 
 def test_neurons_begin_each_image_anew(model, images, device):
     snn = bs.convert(model, device=device)
-    clock = snn.populations[names_of(model)[0]].clock
+    clock = snn.populations[spiking_names(model)[0]].clock
     group = NeuronGroup(
         1,
         "dv/dt = 1/ms : 1\nn : 1",
@@ -172,7 +168,7 @@ def test_spikes_of_a_generator_are_compiled_in(model, images):
 def test_parameters_of_added_groups(model, images, device):
     """Shared by all neurons, and of groups that are no NeuronGroup."""
     snn = bs.convert(model, device=device)
-    clock = snn.populations[names_of(model)[0]].clock
+    clock = snn.populations[spiking_names(model)[0]].clock
     neurons = NeuronGroup(2, "step : 1 (shared)\nunused : 1\nn : 1", clock=clock)
     counting = neurons.run_regularly("n += step", dt=1 * ms)
     source = PoissonGroup(3, rates=0 * Hz, clock=clock)
@@ -221,7 +217,7 @@ def compiled(model, images):
     """A network before or behind its first run, a layer of it, and another one, in float64."""
 
     def networks(before):
-        layer = names_of(model)[0]
+        layer = spiking_names(model)[0]
         pair = [
             bs.convert(model, device="cpp_standalone", record={layer: ["spikes"]}, dtype="float64") for _ in range(2)
         ]
@@ -234,7 +230,7 @@ def compiled(model, images):
 
 
 def test_assigned_states_are_where_the_next_images_start(model, images):
-    layer = names_of(model)[0]
+    layer = spiking_names(model)[0]
     snn = bs.convert(model, device="cpp_standalone", record={layer: ["S_dyn"]})
     before = snn.run(images[:2], duration=DURATION).states[layer]["S_dyn"]
     snn.populations[layer].S_dyn[:] = 0.1
@@ -247,9 +243,9 @@ def test_assigned_states_are_where_the_next_images_start(model, images):
 
 def test_users_object_between_update_and_threshold_keeps_its_place(model, images):
     snn = bs.convert(model, device="cpp_standalone", schedule="pipelined")
-    group = snn.populations[names_of(model)[0]]
+    group = snn.populations[spiking_names(model)[0]]
     # Lifts the membrane behind the state update: fused, it would come too late for this step's threshold.
     operation = group.run_regularly("S_dyn = 100", when="groups", order=5, dt=1 * ms)
     snn.network.add(operation)
     result = snn.run(images[:1], duration=1 * ms)
-    assert result.spike_counts[names_of(model)[0]][0] == len(group)
+    assert result.spike_counts[spiking_names(model)[0]][0] == len(group)

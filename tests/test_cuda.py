@@ -191,7 +191,10 @@ def test_what_the_device_cannot_do_is_refused(emulated, monkeypatch):
         ("w : 1", "I_post += w", None, RuntimeError),  # there is no GPU
     ],
 )
-def test_synapses_of_the_user_with_a_state_take_one_image(emulated, monkeypatch, equations, on_pre, delay, error):
+@pytest.mark.parametrize("is_written", [False, True])
+def test_synapses_of_the_user_with_a_state_take_one_image(
+    emulated, monkeypatch, equations, on_pre, delay, error, is_written
+):
     graph = bs.read_keras(bs.load_model(WEIGHTS / "digits.keras"))
     snn = bs.convert(graph, device="cuda_standalone")
     snn._backend.activate()
@@ -201,6 +204,9 @@ def test_synapses_of_the_user_with_a_state_take_one_image(emulated, monkeypatch,
     if delay is not None:
         synapses.delay = delay
     snn.network.add(synapses)
+    if is_written:  # what snn.build() does before it compiles
+        with snn._preferences():
+            snn._backend.write(snn._objects)
     monkeypatch.setattr(toolchain, "compute_capability", lambda: None)
     with pytest.raises(error, match="mine.*one by one" if error is ValueError else "no GPU"):
         snn.run(np.zeros((2, *graph.input.shape)), duration=5 * bs.ms)

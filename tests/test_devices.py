@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from brian2 import defaultclock, ms
 from dense_feedback_reference import balanced_thresholds
-from example_models import current_based_lif, example_images, example_models
+from example_models import current_based_lif, example_images, example_models, spiking_names
 
 import brainsnn as bs
 from brainsnn.builders import build_cache
@@ -44,14 +44,10 @@ def feedback():
     return model, images, spikes, balanced_thresholds(model, spikes, 0.4)
 
 
-def spiking(model):
-    return [p.name for p in bs.read_keras(model).populations.values() if p.kind == "spiking"]
-
-
 def pair(device, model, **options):
     """The same network on the device and in C++ standalone, in double precision, recording all spikes."""
     options = {"dtype": "float64", **options}
-    record = {name: ["spikes"] for name in spiking(model)} | options.pop("record", {})
+    record = {name: ["spikes"] for name in spiking_names(model)} | options.pop("record", {})
     return [bs.convert(model, device=name, record=record, **options) for name in (device, REFERENCE)]
 
 
@@ -72,7 +68,7 @@ def assert_same(ours, theirs):
 
 def test_plain_network_with_many_images_parameters_and_times(device, models):
     model = models["plain_cnn"]
-    names = spiking(model)
+    names = spiking_names(model)
     record = {names[0]: ["spikes", "S", "theta"], names[1]: {"spikes": True, "S_hat": [3, 5]}}
     networks = pair(device, model, record=record)
     images = example_images(model, 3)
@@ -95,7 +91,7 @@ def test_plain_network_with_many_images_parameters_and_times(device, models):
 def test_assignments_before_and_behind_the_first_run(device, models):
     """What is written into Brian2's own variables counts on every device, in a program as in runtime mode."""
     model = models["plain_cnn"]
-    layer = spiking(model)[0]
+    layer = spiking_names(model)[0]
     networks = pair(device, model)
     images = example_images(model, 2)
     counts = []
@@ -157,9 +153,9 @@ def test_replayed_spikes_into_integrate_and_fire_neurons(device, models):
     model = models["sequential_relu"]
     rng = np.random.default_rng(1)
     spikes = rng.choice([-1, 0, 1], p=[0.1, 0.6, 0.3], size=(3, 30, *model.input_shape[1:]))
-    thresholds = dict(zip(spiking(model), (0.6, 0.8, 1.0, 1.4)))
+    thresholds = dict(zip(spiking_names(model), (0.6, 0.8, 1.0, 1.4)))
     networks = pair(
-        device, model, neuron=bs.IF(leak=0.9), thresholds=thresholds, record={spiking(model)[0]: ["spikes", "v"]}
+        device, model, neuron=bs.IF(leak=0.9), thresholds=thresholds, record={spiking_names(model)[0]: ["spikes", "v"]}
     )
     assert_same(*(snn.run(spikes=spikes) for snn in networks))
     # behind the end of a train nothing spikes
@@ -189,7 +185,7 @@ def test_drawn_spikes_follow_from_the_seed(device, models):
     images = np.zeros((2, *model.input_shape[1:]))
     images[:, 0], images[:, 1], images[:, 2] = 0.25, -0.75, 1.0
     name = bs.read_keras(model).input.name
-    record = {name: ["spikes"], spiking(model)[-1]: ["spikes"]}
+    record = {name: ["spikes"], spiking_names(model)[-1]: ["spikes"]}
     snn = bs.convert(model, device=device, encoder="poisson", record=record)
     one, same, other = (snn.run(images, duration=400 * ms, seed=seed) for seed in (1, 1, 2))
     for layer in one.spikes:
@@ -210,7 +206,7 @@ def test_drawn_spikes_follow_from_the_seed(device, models):
 
 def test_own_model_with_units(device, models):
     model = models["average_pooling"]
-    networks = pair(device, model, neuron=current_based_lif(), record={spiking(model)[0]: ["spikes", "v"]})
+    networks = pair(device, model, neuron=current_based_lif(), record={spiking_names(model)[0]: ["spikes", "v"]})
     assert_same(*(snn.run(example_images(model, 2), duration=60 * ms) for snn in networks))
 
 

@@ -6,13 +6,9 @@ import weakref
 
 import numpy as np
 import pytest
-from brian2 import (
-    get_device,
-    ms,
-    mV,
-)
+from brian2 import get_device, ms, mV
 from brian2.devices.device import RuntimeDevice
-from example_models import current_based_lif, example_images, example_models
+from example_models import current_based_lif, example_images, example_models, spiking_names
 
 import brainsnn as bs
 from brainsnn.builders import build_cache, recording
@@ -30,16 +26,12 @@ def images(model):
     return example_images(model, 4)
 
 
-def names_of(model):
-    return [p.name for p in bs.read_keras(model).populations.values() if p.kind == "spiking"]
-
-
 @pytest.fixture(scope="module")
 def snn(model):
     """A compiled network that several tests run; none of them changes its parameters for good."""
-    first = names_of(model)[0]
+    first = spiking_names(model)[0]
     return bs.convert(
-        model, device="cpp_standalone", record={first: ["spikes", "S"], names_of(model)[1]: {"S": [0, 5]}}
+        model, device="cpp_standalone", record={first: ["spikes", "S"], spiking_names(model)[1]: {"S": [0, 5]}}
     )
 
 
@@ -54,13 +46,13 @@ def no_compiler(monkeypatch):
 
 
 def test_names_and_order(snn, model):
-    assert list(snn.populations)[: len(names_of(model))] == names_of(model)
-    readout = list(snn.populations)[len(names_of(model))]
+    assert list(snn.populations)[: len(spiking_names(model))] == spiking_names(model)
+    readout = list(snn.populations)[len(spiking_names(model))]
     assert snn.graph.populations[readout].kind == "readout"
     conv = next(layer.name for layer in model.layers if type(layer).__name__ == "Conv2D")
     assert snn.populations[conv] is snn.populations[snn.graph.population(conv).name]
     with pytest.raises(bs.UnknownNameError, match="Did you mean"):
-        snn.populations[names_of(model)[0] + "x"]
+        snn.populations[spiking_names(model)[0] + "x"]
 
 
 def test_groups_that_do_not_spike_are_found_but_not_listed():
@@ -96,7 +88,7 @@ def test_processes_give_the_same_result(snn, images):
 
 
 def test_threads_give_the_same_result(model, images):
-    layer = names_of(model)[1]
+    layer = spiking_names(model)[1]
     one, two = (
         bs.convert(model, device="cpp_standalone", threads=n, record={layer: ["spikes"]}).run(images, duration=40 * ms)
         for n in (1, 2)
@@ -107,7 +99,7 @@ def test_threads_give_the_same_result(model, images):
 
 def test_recordings(snn, images, model):
     result = snn.run(images[:2], duration=30 * ms)
-    first, second = names_of(model)[:2]
+    first, second = spiking_names(model)[:2]
     raster = result.raster(first)
     assert raster.dtype == bool and raster.shape == (2, 30, *snn.graph.populations[first].shape)
     np.testing.assert_array_equal(raster.reshape(2, -1).sum(axis=1), result.spike_counts[first])
@@ -137,7 +129,7 @@ def test_save_and_load(snn, images, tmp_path):
 
 
 def test_parameters_and_durations_need_no_compiler(snn, images, model, monkeypatch):
-    layer = names_of(model)[0]
+    layer = spiking_names(model)[0]
     before = snn.run(images, duration=40 * ms)
     monkeypatch.setattr(build_cache, "_compile", None)
     snn.set_parameters(layer, m_f=0.3)
@@ -154,7 +146,7 @@ def test_parameters_and_durations_need_no_compiler(snn, images, model, monkeypat
 def test_a_second_network_is_not_compiled_again(model, images, snn, monkeypatch):
     expected = snn.run(images, duration=20 * ms).output
     monkeypatch.setattr(build_cache, "_compile", None)
-    first, second = names_of(model)[:2]
+    first, second = spiking_names(model)[:2]
     again = bs.convert(model, device="cpp_standalone", record={first: ["spikes", "S"], second: {"S": [0, 5]}})
     np.testing.assert_array_equal(again.run(images, duration=20 * ms).output, expected)
 
@@ -225,17 +217,17 @@ def test_runtime_leaves_the_users_random_numbers_alone(model, images):
 
 @pytest.mark.slow  # Cython
 def test_runtime_parameters_and_trials(model, images):
-    snn = bs.convert(model, device="runtime", dtype="float64", record={names_of(model)[0]: ["spikes"]})
-    compiled = bs.convert(model, device="cpp_standalone", dtype="float64", record={names_of(model)[0]: ["spikes"]})
+    snn = bs.convert(model, device="runtime", dtype="float64", record={spiking_names(model)[0]: ["spikes"]})
+    compiled = bs.convert(model, device="cpp_standalone", dtype="float64", record={spiking_names(model)[0]: ["spikes"]})
     for network in (snn, compiled):
-        network.set_parameters(names_of(model)[0], gain=1.2)
+        network.set_parameters(spiking_names(model)[0], gain=1.2)
     ours, theirs = (network.run(images, duration=30 * ms) for network in (snn, compiled))
     np.testing.assert_allclose(ours.output, theirs.output, atol=1e-12)
-    np.testing.assert_array_equal(ours.raster(names_of(model)[0]), theirs.raster(names_of(model)[0]))
+    np.testing.assert_array_equal(ours.raster(spiking_names(model)[0]), theirs.raster(spiking_names(model)[0]))
 
 
 def test_own_model_with_units_runs(model, images):
-    layer = names_of(model)[0]
+    layer = spiking_names(model)[0]
     snn = bs.convert(model, neuron=current_based_lif(), device="cpp_standalone", record={layer: ["v"]})
     result = snn.run(images[:2], duration=60 * ms)
     assert result.spike_counts[layer].sum() > 0
@@ -304,7 +296,7 @@ def test_bad_arguments_of_run(snn, images, change, message, no_compiler):
 
 
 def test_parameters_are_checked(snn, model):
-    layer = names_of(model)[0]
+    layer = spiking_names(model)[0]
     with pytest.raises(bs.UnknownNameError, match="Did you mean 'gain'"):
         snn.set_parameters(layer, gian=1.0)
     with pytest.raises(ValueError, match="values of shape"):

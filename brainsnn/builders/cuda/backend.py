@@ -98,11 +98,19 @@ class CudaBackend(StandaloneBackend):
 
     def _one_image_only(self, objects):
         """Names of what the user has added that would not begin each image anew, or not go on as elsewhere."""
-        if self._written is None:  # generated code makes Brian2 forget what it knows of delays
-            self._delayed = [pathway.name for pathway in objects.added_pathways if self._takes_time(pathway)]
+        if self._written is None:
+            self._note_delays(objects)
         synapses = {obj.name for obj in objects.added if isinstance(obj, Synapses)}
         changing = {obj.name for obj, _ in objects.learned} | {name for name in objects.state if name in synapses}
         return sorted({*objects.added_monitors, *changing, *self._delayed})
+
+    def write(self, objects):
+        """Generate the code of a network, behind which Brian2 has forgotten what it knew of delays."""
+        self._note_delays(objects)
+        super().write(objects)
+
+    def _note_delays(self, objects):
+        self._delayed = [pathway.name for pathway in objects.added_pathways if self._takes_time(pathway)]
 
     def _takes_time(self, pathway):
         delay = self.device.array_cache.get(pathway.variables["delay"], 0)  # None: nobody knows it yet
