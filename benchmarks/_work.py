@@ -146,7 +146,7 @@ def dense_operations(graph):
 
     Parameters
     ----------
-    graph : `~brainsnn.builders.layer_graph.LayerGraph`
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
 
     Returns
     -------

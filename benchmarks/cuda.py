@@ -138,7 +138,7 @@ def dense_time(case, n_steps):
 
 def measure(title, case, steps):
     """Row of the table for one network."""
-    from brainsnn.builders.cuda.toolchain import compute_capability
+    from brainsnn.builders.devices.cuda.toolchain import compute_capability
 
     with tempfile.TemporaryDirectory(prefix="cuda_") as cache, mock.patch.dict(os.environ, BRAINSNN_CACHE=cache):
         (seconds,), _, (snn, program) = elapsed(lambda: (snn := case.convert("cuda_standalone"), snn.build()))
@@ -158,7 +158,7 @@ def gpu():
     """Name of the GPU, or that there is none."""
     import subprocess
 
-    from brainsnn.builders.cuda.toolchain import WITHOUT_GPU, compute_capability
+    from brainsnn.builders.devices.cuda.toolchain import WITHOUT_GPU, compute_capability
 
     if compute_capability() is None:
         return f"no GPU; compiled for compute capability {WITHOUT_GPU}"
@@ -172,7 +172,7 @@ def main():
     parser.add_argument("--steps", type=int, default=500, help="steps of 1 ms, at most 500")
     parser.add_argument("--no-docs", action="store_true", help="only print the table")
     args = parser.parse_args()
-    from brainsnn.builders.cuda import toolchain
+    from brainsnn.builders.devices.cuda import toolchain
 
     found = toolchain.find_toolchain()
     packages = ("brainsnn", "Brian2", "brian2cuda", "numpy", "tensorflow", "tensorflow-cpu")

@@ -14,11 +14,11 @@ Float32, one call for a batch. The schedule "synchronous" lets a spike of layer 
 import numpy as np
 import tensorflow as tf
 
-from brainsnn.builders.operator_types import dense_channels
+from brainsnn.builders.network.groups import inputs_of
 from brainsnn.builders.operators import ConvOperator
-from brainsnn.builders.pooling import MaxPool, OperatorChain
-from brainsnn.builders.populations import inputs_of
-from brainsnn.builders.stimulus import drives_of
+from brainsnn.builders.operators.linear import dense_channels
+from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+from brainsnn.builders.trials.stimulus import drives_of
 from brainsnn.equations.transfer import spike_height
 
 __all__ = ["DenseNetwork", "use_threads"]
@@ -157,7 +157,7 @@ class DenseNetwork:
 
     Parameters
     ----------
-    graph : `~brainsnn.builders.layer_graph.LayerGraph`
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
     m_f : float
         Precision of all neurons.
     schedule : {"synchronous", "pipelined"}

@@ -77,9 +77,9 @@ def worker(name, device, n_images, n_steps, folder):
     """What is missing on this device, or its measurements, as JSON; rasters go to the folder."""
     import brian2
 
-    from brainsnn.builders.devices import DEVICES
+    from brainsnn.builders.devices.registry import backend_class
 
-    reason = DEVICES[device].missing()
+    reason = backend_class(device).missing()
     if reason is not None:
         print(json.dumps({"missing": reason}))
         return
@@ -152,7 +152,7 @@ def measure(name, device, pythons, n_images, n_steps, folder):
 
 
 def main():
-    from brainsnn.builders.devices import DEVICES
+    from brainsnn.builders.devices.registry import DEVICES
 
     parser = argparse.ArgumentParser(description="Every network on every device, against C++ standalone.")
     parser.add_argument("--quick", action="store_true", help="few images and steps, without writing docs")
@@ -196,7 +196,7 @@ def main():
 
 def _choices(args):
     """Networks and devices as on the command line, where they are not all."""
-    from brainsnn.builders.devices import DEVICES
+    from brainsnn.builders.devices.registry import DEVICES
 
     chosen = []
     for option, value, everything in (

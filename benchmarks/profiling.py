@@ -36,7 +36,7 @@ def profile(snn, images, n_steps):
     -------
     times : dict of str to float
         Code object -> ms per step, largest first.
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
     """
     run = snn.network.run
     snn.network.run = lambda *args, **kwds: run(*args, profile=True, **kwds)
@@ -107,7 +107,7 @@ def profile_tables(times, snn, result, n_largest=None):
     ----------
     times : dict of str to float
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
         Of the same run.
     n_largest : int, optional
         How many code objects to show, all by default.

@@ -84,7 +84,7 @@ def _network(folder, connectivity):
     """Source with given spikes, target that sums, and the projection between them."""
     from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, prefs
 
-    from brainsnn.builders.connections import EventDrivenProjection
+    from brainsnn.builders.network.connections import EventDrivenProjection
 
     prefs.core.default_float_dtype = np.float32
     defaultclock.dt = 1 * ms
@@ -277,7 +277,7 @@ def projection_memory():
     """Connections and bytes of all arrays of the event-driven projection, for two sizes of the map."""
     from brian2 import NeuronGroup, prefs
 
-    from brainsnn.builders.connections import EventDrivenProjection
+    from brainsnn.builders.network.connections import EventDrivenProjection
 
     prefs.core.default_float_dtype = np.float32
     rows = []

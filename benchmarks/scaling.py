@@ -100,7 +100,7 @@ def _projection(size, n_spikes, n_steps, repeats):
     from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, defaultclock, device, ms, prefs, set_device
     from projection import _operator
 
-    from brainsnn.builders.connections import EventDrivenProjection
+    from brainsnn.builders.network.connections import EventDrivenProjection
 
     rng, shapes = np.random.default_rng(0), ((size, size, 32), (size, size, 64))
     set_device("cpp_standalone", build_on_run=False)

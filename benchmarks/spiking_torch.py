@@ -27,7 +27,7 @@ def export(graph, images, m_f, folder):
 
     Parameters
     ----------
-    graph : `~brainsnn.builders.layer_graph.LayerGraph`
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
         A chain: each population gets one projection.
     images : (n, H, W, C) ndarray
     m_f : float

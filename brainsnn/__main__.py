@@ -23,13 +23,13 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.days < 0:
         cache.error(f"argument --days: {options.days:g} must be 0 or more")
-    from brainsnn.builders.build_cache import cache_directory, cached_programs, clear_cache
+    import brainsnn as bs
 
     if options.clear:
-        print(f"{clear_cache(options.days) / 1e6:.1f} MB freed in {cache_directory()}")
+        print(f"{bs.clear_cache(options.days) / 1e6:.1f} MB freed in {bs.cache_directory()}")
     else:
-        programs = cached_programs()
-        print(f"{len(programs)} compiled networks, {sum(p[1] for p in programs) / 1e6:.1f} MB in {cache_directory()}")
+        programs = bs.cached_programs()
+        print(f"{len(programs)} compiled networks, {sum(p[1] for p in programs) / 1e6:.1f} MB in {bs.cache_directory()}")
 
 
 if __name__ == "__main__":

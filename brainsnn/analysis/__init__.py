@@ -6,36 +6,36 @@ Nothing here is imported until it is asked for, so that ``import brainsnn`` does
 from importlib import import_module
 
 _HOMES = {
-    "TargetAUC": "behaviour",
-    "bootstrap_interval": "behaviour",
-    "detection_scores": "behaviour",
-    "target_auc": "behaviour",
-    "top_k_accuracy": "behaviour",
-    "firing_latency": "layer_activity",
-    "focus_masks": "layer_activity",
-    "focus_rates": "layer_activity",
-    "layer_patterns": "layer_activity",
-    "layer_rdm": "layer_activity",
-    "rdm_fit": "layer_activity",
-    "response_rate": "layer_activity",
-    "accuracy_interval": "metrics",
-    "auc": "metrics",
-    "d_prime": "metrics",
-    "detection_time": "metrics",
-    "dissimilarity_matrix": "metrics",
-    "evoked_potential": "metrics",
-    "filtered_spikes": "metrics",
-    "response_latency": "metrics",
-    "spikes_per_image": "metrics",
-    "ActivationComparison": "compare",
-    "compare_activations": "compare",
-    "PALETTE": "plots",
-    "plot_accuracy_over_time": "plots",
-    "plot_comparison": "plots",
-    "plot_raster": "plots",
-    "plot_traces": "plots",
-    "plot_training": "plots",
-    "style": "plots",
+    "TargetAUC": "brainsnn.analysis.behaviour",
+    "bootstrap_interval": "brainsnn.analysis.behaviour",
+    "detection_scores": "brainsnn.analysis.behaviour",
+    "target_auc": "brainsnn.analysis.behaviour",
+    "top_k_accuracy": "brainsnn.analysis.behaviour",
+    "firing_latency": "brainsnn.analysis.layer_activity",
+    "focus_masks": "brainsnn.analysis.layer_activity",
+    "focus_rates": "brainsnn.analysis.layer_activity",
+    "layer_patterns": "brainsnn.analysis.layer_activity",
+    "layer_rdm": "brainsnn.analysis.layer_activity",
+    "rdm_fit": "brainsnn.analysis.layer_activity",
+    "response_rate": "brainsnn.analysis.layer_activity",
+    "accuracy_interval": "brainsnn.analysis.metrics",
+    "auc": "brainsnn.analysis.metrics",
+    "d_prime": "brainsnn.analysis.metrics",
+    "detection_time": "brainsnn.analysis.metrics",
+    "dissimilarity_matrix": "brainsnn.analysis.metrics",
+    "evoked_potential": "brainsnn.analysis.metrics",
+    "filtered_spikes": "brainsnn.analysis.metrics",
+    "response_latency": "brainsnn.analysis.metrics",
+    "spikes_per_image": "brainsnn.analysis.metrics",
+    "ActivationComparison": "brainsnn.analysis.compare",
+    "compare_activations": "brainsnn.analysis.compare",
+    "PALETTE": "brainsnn.plot_style",
+    "plot_accuracy_over_time": "brainsnn.analysis.plots",
+    "plot_comparison": "brainsnn.analysis.plots",
+    "plot_raster": "brainsnn.results.plots",
+    "plot_traces": "brainsnn.results.plots",
+    "plot_training": "brainsnn.analysis.plots",
+    "style": "brainsnn.plot_style",
 }
 
 __all__ = sorted(_HOMES)
@@ -43,7 +43,7 @@ __all__ = sorted(_HOMES)
 
 def __getattr__(name):
     if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}.")
 
 

@@ -10,7 +10,7 @@ from brian2.units import fundamentalunits
 from brian2.units.allunits import all_units
 
 from brainsnn.analysis.metrics import filtered_spikes
-from brainsnn.builders.layer_graph import LayerGraph
+from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.spiking_network import convert
 from brainsnn.errors import UnknownNameError
 
@@ -82,7 +82,7 @@ def compare_activations(model, snn, images, duration=500 * ms, window=200 * ms, 
 
     Parameters
     ----------
-    model : keras.Model or `~brainsnn.builders.layer_graph.LayerGraph`
+    model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
         The network that was converted. With a Keras model, the outputs of its layers are checked against the graph.
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
         If it does not record all spikes, a copy that does is converted, with the same parameters (not its
@@ -222,7 +222,7 @@ def _spike_heights(snn, population):
 
 
 def _records_all(snn, populations):
-    recorded = snn._recordings.neurons
+    recorded = snn._monitors.neurons
     return all(len(recorded.get(p.name, {}).get("spikes", ())) == p.size for p in populations if p.kind == "spiking")
 
 
@@ -232,14 +232,14 @@ def _recording_copy(snn, populations):
         snn.graph,
         neuron=snn.neuron,
         schedule=snn.schedule,
-        device=snn._backend.name,
+        device=snn.device,
         record={p.name: ["spikes"] for p in populations if p.kind == "spiking"},
         dtype=snn.dtype.name,
         encoder=snn.encoder,
         dt=snn.dt * 1000 * ms,
     )
-    for name, variables in copy._parameters.items():
-        group = snn._groups[name]
+    for name, variables in copy._assembly.parameters.items():
+        group = snn._assembly.groups[name]
         for variable in variables:
             if variable in copy.models[name].parameters or variable == copy.models[name].bias:
                 value = np.array(group.variables[variable].get_value(), dtype=float)

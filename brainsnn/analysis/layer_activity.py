@@ -73,7 +73,7 @@ def focus_rates(result, layer, centers, width, start=0.0, stop=None):
 
     Parameters
     ----------
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
         With the spikes of all neurons of the layer.
     layer : str
     centers : (n, 2) or (2,) array_like
@@ -113,7 +113,7 @@ def response_rate(result, layer, masks=None):
 
     Parameters
     ----------
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
     layer : str
     masks : (n, H, W) array_like of bool, optional
         Places whose neurons count, all by default.
@@ -143,7 +143,7 @@ def firing_latency(result, layer, baseline, masks=None, smoothing=8.0, percentil
 
     Parameters
     ----------
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
         With the spikes of all neurons of the layer.
     layer : str
     baseline : (float, float)
@@ -172,7 +172,7 @@ def layer_patterns(result, layer, start=0.0, stop=None, masks=None):
 
     Parameters
     ----------
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
         With the spikes of all neurons of the layer.
     layer : str
     start, stop : float, optional
@@ -250,7 +250,7 @@ def layer_rdm(result, layer, start=0.0, stop=None, masks=None):
 
     Parameters
     ----------
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
     layer : str
     start, stop : float, optional
         Part of the trial in ms.

@@ -23,7 +23,7 @@ def spikes_per_image(result):
 
     Parameters
     ----------
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
 
     Returns
     -------
@@ -182,7 +182,7 @@ def evoked_potential(result, layer, variable="S"):
 
     Parameters
     ----------
-    result : `~brainsnn.builders.result.Result`
+    result : `~brainsnn.results.result.Result`
     layer : str
     variable : str, optional
 

@@ -2,7 +2,7 @@
 
 from brian2 import second
 
-from brainsnn.builders.attended import ATTENDED, REST
+from brainsnn.attention.parameters import ATTENDED, REST
 
 __all__ = ["switchable"]
 

@@ -1,1 +1,1 @@
-"""From a Keras model to a LayerGraph (plain data) and on to Brian2 objects."""
+"""The way from a Keras model to a running spiking network; one folder for each step of it."""

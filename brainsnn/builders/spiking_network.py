@@ -1,28 +1,27 @@
 """A converted network: its Brian2 objects, and running images through it."""
 
-from contextlib import contextmanager
-
 import numpy as np
-from brian2 import BrianObject, Quantity, get_device, get_unit, ms, prefs
-from brian2.units.fundamentalunits import DIMENSIONLESS
+from brian2 import Quantity, ms
 from tqdm import tqdm
 
-from brainsnn.builders.active_device import make_active
-from brainsnn.builders.assembly import CONNECTIVITIES, SCHEDULES, assemble
-from brainsnn.builders.attended import AttendedParameters
-from brainsnn.builders.devices import make_backend
-from brainsnn.builders.keras_reader import read_keras
-from brainsnn.builders.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
-from brainsnn.builders.network_objects import NetworkObjects
-from brainsnn.builders.population_names import Populations
-from brainsnn.builders.populations import parameter_names, state_variables
-from brainsnn.builders.recording import Recordings
-from brainsnn.builders.result import Result
-from brainsnn.builders.runtime import TrialNetwork
-from brainsnn.builders.streaming import StreamFolder
-from brainsnn.builders.trial_inputs import make_trials
+from brainsnn.attention.parameters import AttendedParameters
+from brainsnn.builders.devices.active_device import nothing_left_on_error, preferences
+from brainsnn.builders.devices.registry import make_backend
+from brainsnn.builders.from_keras.reader import read_keras
+from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
+from brainsnn.builders.network.assembly import CONNECTIVITIES, assemble
+from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
+from brainsnn.builders.network.monitors import Monitors
+from brainsnn.builders.network.objects import NetworkObjects
+from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
+from brainsnn.builders.network.population_mapping import Populations
+from brainsnn.builders.network.schedule import SCHEDULES
+from brainsnn.builders.network.trial_network import TrialNetwork
+from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import ASN
 from brainsnn.errors import UnknownNameError
+from brainsnn.results.result import Result
+from brainsnn.results.streaming import StreamFolder
 
 __all__ = ["SpikingNetwork", "convert"]
 
@@ -48,7 +47,7 @@ def convert(
 
     Parameters
     ----------
-    model : keras.Model or `~brainsnn.builders.layer_graph.LayerGraph`
+    model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
         The trained network.
     neuron : `~brainsnn.equations.model.NeuronModel`, optional
         Neuron model of all spiking populations, ``ASN()`` by default.
@@ -112,8 +111,8 @@ def convert(
     else:
         graph = read_keras(model, average_pooling=average_pooling, junctions=neuron.has_linear_filter)
     if feedback is not None:
-        graph = feedback.prepare(graph)
-        record = feedback.recorded(record, graph.input.name)
+        graph = without_prediction_readout(graph, feedback)
+        record = with_recorded_feedback(record, feedback, graph.input.name)
     return SpikingNetwork(
         graph, neuron, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
         dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
@@ -126,7 +125,7 @@ class SpikingNetwork:
 
     Attributes
     ----------
-    graph : `~brainsnn.builders.layer_graph.LayerGraph`
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
     neuron : `~brainsnn.equations.model.NeuronModel`
     models : dict of str to `~brainsnn.equations.model.NeuronModel`
         The equations that each population got.
@@ -147,49 +146,96 @@ class SpikingNetwork:
     ):  # fmt: skip
         self._backend = make_backend(device, threads)
         graph, connectivity = self._backend.prepare(graph, connectivity, schedule, encoder, feedback)
-        neuron = self._backend.prepare_neuron(neuron)
-        self.feedback = feedback
-        self.graph, self.neuron, self.encoder, self.schedule = graph, neuron, encoder, schedule
-        self.dtype, self.dt = np.dtype(dtype), float(dt)
-        with self._preferences(), _nothing_left_on_error():
+        self.dtype = np.dtype(dtype)
+        with self._preferences(), nothing_left_on_error():
             self._backend.activate()
-            assembly = assemble(graph, neuron, connectivity, schedule, encoder, self._backend.make_clock(dt), feedback)
-            self._groups, self.models, self._inputs = assembly.groups, assembly.models, assembly.inputs
-            self.projections = assembly.connections
-            self.populations = Populations(graph, assembly.groups)
-            self._recordings = Recordings(record, graph, assembly.groups)
-            self._backend.check(assembly, self._recordings)
-            self.network = TrialNetwork(assembly.objects, self._recordings.monitors, name="brainsnn_network")
-            names = {name: parameter_names(model, assembly.written[name]) for name, model in assembly.models.items()}
-            self._parameters = names
-            state = {group.name: state_variables(group, names[name]) for name, group in assembly.groups.items()}
-            monitors, replays = self._recordings.monitors, assembly.replays
-            self._objects = NetworkObjects(self.network, assembly.groups, state, monitors, replays)
-            self._attended = AttendedParameters(self)
-            self._plastic = {p.name: p for p in self.projections if getattr(p, "plastic", False)}
-            for projection in self._plastic.values():
-                self._backend.keep(projection, "w", projection.operator.to_coo()[2])
-            self._set_initial_parameters(thresholds or {})
+            neuron, clock = self._backend.prepare_neuron(neuron), self._backend.make_clock(dt)
+            self._assembly = assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback)
+            self._monitors = Monitors(record, self._assembly)
+            self._backend.check(self._assembly, self._monitors)
+            self.populations = Populations(graph, self._assembly.groups)
+            self.network = TrialNetwork(self._assembly.objects, self._monitors.all, name="brainsnn_network")
+            self._objects = NetworkObjects(
+                self.network, self._assembly.groups, self._assembly.state, self._monitors.all, self._assembly.replays
+            )
+            self._attended = AttendedParameters(
+                self._assembly.models,
+                self._assembly.shapes,
+                self._assembly.parameters,
+                self.dt,
+                self._read,
+                self._write,
+            )
+            self._set_initial_values(thresholds or {})
 
-    def _set_initial_parameters(self, thresholds):
-        named = {self.graph.population(layer).name: value for layer, value in thresholds.items()}
-        parameter = self.neuron.threshold_parameter
-        if named and parameter is None:
-            raise ValueError(f"thresholds: the neuron model {self.neuron.name!r} has no threshold parameter.")
-        for name, model in self.models.items():
-            for variable in self._parameters[name]:
-                if variable in model.parameters:
-                    self.set_parameters(name, **{variable: model.parameters[variable]})
-            for variable, value in model.initial.items():
-                self._backend.set_values(self._groups[name], variable, np.asarray(value, dtype=float))
-            population = self.graph.populations.get(name)
-            if population is not None and model.bias is not None:
-                bias = np.broadcast_to(population.bias, population.shape).ravel()
-                self.set_parameters(name, **{model.bias: bias * self.neuron.input_unit})
-        for name, value in named.items():
-            if parameter not in self._parameters[name]:
-                raise ValueError(f"thresholds: {name!r} is a {self.graph.populations[name].kind} and has no threshold.")
-            self.set_parameters(name, **{parameter: value})
+    @property
+    def graph(self):
+        """The populations and the operators between them (`~brainsnn.builders.graph.layer_graph.LayerGraph`)."""
+        return self._assembly.graph
+
+    @property
+    def neuron(self):
+        """The neuron model of all spiking populations (`~brainsnn.equations.model.NeuronModel`)."""
+        return self._assembly.neuron
+
+    @property
+    def models(self):
+        """The equations that each population got (dict of str to `~brainsnn.equations.model.NeuronModel`)."""
+        return self._assembly.models
+
+    @property
+    def projections(self):
+        """Projections, each with ``source``, ``target`` and ``to_coo() -> (i, j, w)`` (list)."""
+        return self._assembly.connections
+
+    @property
+    def feedback(self):
+        """The gate on the input (`~brainsnn.feedback.gate.PredictiveGate` or None)."""
+        return self._assembly.feedback
+
+    @property
+    def encoder(self):
+        """How images arrive, ``"current"`` or ``"poisson"`` (str)."""
+        return self._assembly.encoder
+
+    @property
+    def schedule(self):
+        """When a spike acts, ``"pipelined"`` or ``"synchronous"`` (str)."""
+        return self._assembly.schedule
+
+    @property
+    def connectivity(self):
+        """How projections are stored, ``"event_driven"`` or ``"synapses"`` (str)."""
+        return self._assembly.connectivity
+
+    @property
+    def device(self):
+        """Name of the device that the network was made for (str)."""
+        return self._backend.name
+
+    @property
+    def dt(self):
+        """Time step in seconds (float)."""
+        return self._assembly.dt
+
+    def _set_initial_values(self, thresholds):
+        for projection in self._plastic.values():
+            self._backend.persist(projection, "w", projection.operator.to_coo()[2])
+        for name, values in initial_parameters(self._assembly, thresholds).items():
+            self._set_parameters(name, checked_parameters(self._assembly, name, values))
+        for name, values in initial_values(self._assembly).items():
+            for variable, value in values.items():
+                self._write(name, variable, value)
+
+    def _read(self, name, variable):
+        return self._backend.get_values(self._assembly.groups[name], variable)
+
+    def _write(self, name, variable, values):
+        self._backend.set_values(self._assembly.groups[name], variable, np.asarray(values))
+
+    @property
+    def _plastic(self):
+        return {projection.name: projection for projection in self.projections if getattr(projection, "plastic", False)}
 
     def set_parameters(self, layer, **values):
         """
@@ -210,15 +256,11 @@ class SpikingNetwork:
             If the values have a wrong size, unit, or are not finite.
         """
         name = self.populations.name_of(layer)
-        group, model = self._groups[name], self.models[name]
-        for origin in list(values):
-            for derived, (source, function) in model.derived.items():
-                if source == origin and derived not in values:
-                    values[derived] = function(np.asarray(values[origin], dtype=float))
-        for variable, value in values.items():
-            if variable not in self._parameters[name]:
-                raise UnknownNameError(variable, self._parameters[name], f"parameter of {name!r}")
-            self._backend.set_values(group, variable, self._parameter_array(name, variable, value))
+        self._set_parameters(name, checked_parameters(self._assembly, name, values))
+
+    def _set_parameters(self, name, arrays):
+        for variable, array in arrays.items():
+            self._write(name, variable, array)
             self._attended.forget(name, variable)
 
     def attend(self, attention, layers=None):
@@ -247,7 +289,12 @@ class SpikingNetwork:
         --------
         brainsnn.attention.mechanisms.SpatialAttention
         """
-        self._attended.set(attention, layers)
+        name_of = self.populations.name_of
+        if layers is None:
+            names = [name for name in self.populations if self.graph.populations[name].kind == "spiking"]
+        else:
+            names = [name_of(layer) for layer in ([layers] if isinstance(layers, str) else layers)]
+        self._attended.set(None if attention is None else attention.for_layers(name_of), names)
 
     @property
     def learned_weights(self):
@@ -285,25 +332,6 @@ class SpikingNetwork:
                 raise ValueError(f"set_learned_weights: {name!r} needs {n} finite weights, got shape {values.shape}.")
         for name, values in weights.items():
             self._backend.set_values(self._plastic[name], "w", np.asarray(values, dtype=float))
-
-    def _parameter_array(self, name, variable, value):
-        group = self._groups[name]
-        dimensions = group.variables[variable].dim
-        if dimensions is not DIMENSIONLESS and Quantity(value).dim is not dimensions:
-            raise ValueError(f"{name}.{variable}: the value needs the unit {get_unit(dimensions)}, got {value!r}.")
-        array = np.asarray(value, dtype=float)
-        if not np.all(np.isfinite(array) | (array == np.inf)):
-            raise ValueError(f"{name}.{variable}: the values hold NaN.")
-        size = group.variables[variable].size
-        if array.size not in (1, size) and name in self.graph.populations:
-            try:
-                array = np.broadcast_to(array, self.graph.populations[name].shape)
-            except ValueError:
-                raise ValueError(
-                    f"{name}.{variable}: values of shape {array.shape} for {size} neurons of shape "
-                    f"{self.graph.populations[name].shape}."
-                ) from None
-        return array.ravel()
 
     def build(self):
         """
@@ -364,7 +392,7 @@ class SpikingNetwork:
 
         Returns
         -------
-        result : `~brainsnn.builders.result.Result`
+        result : `~brainsnn.results.result.Result`
             Opened lazily from the folder where ``stream_to`` is given.
 
         Raises
@@ -383,68 +411,41 @@ class SpikingNetwork:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image, which takes one process, got processes={processes!r}."
             )
-        trials = make_trials(self, images, duration, seed, spikes, onset, offset, background)
+        trials = make_trials(
+            self._assembly, images, duration, seed, spikes, onset, offset, background,
+            per_trial=self._attended.per_trial,
+        )  # fmt: skip
         if stream_to is None:
-            self._recordings.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
+            self._monitors.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
             return self._run(trials, processes, progress)
         if not self._backend.can_stream:
             raise ValueError(
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
-        sizes = self._recordings.state_bytes(), self._recordings.spike_bytes()
+        sizes = self._monitors.state_bytes(), self._monitors.spike_bytes()
         with StreamFolder(stream_to, trials.n_trials, trials.n_steps, *sizes) as trials.stream:
             return trials.stream.finish(self._run(trials, processes, progress))
 
     def _run(self, trials, processes, progress):
-        shapes = {name: self.graph.populations[name].shape for name in self._groups if name in self.graph.populations}
-        result = Result(shapes, self.dt, trials.n_steps, self.populations.aliases())
-        self._recordings.prepare(result, trials.n_trials, self.dtype, trials.stream)
+        result = Result(self._assembly.shapes, self.dt, trials.n_steps, self.populations.aliases())
+        self._monitors.prepare(result, trials.n_trials, self.dtype, trials.stream)
         activations = {p.name: OUTPUT_ACTIVATIONS[p.activation or "linear"] for p in self.graph.readouts}
         with tqdm(total=trials.n_trials, unit="image", disable=not progress) as bar, self._preferences():
 
-            def on_trial(trial, record):
-                # A compiled program tells of each trial at once and hands its recordings over at the end.
-                if trial is None:
-                    bar.update()
-                else:
-                    self._recordings.collect(result, record, trial, activations)
+            def on_record(trial, record):
+                self._monitors.collect(result, record, trial, activations)
 
-            arrays = self._backend.run(self._objects, trials, processes, on_trial)
-        self._recordings.adopt(result, arrays or {}, activations)
+            arrays = self._backend.run(self._objects, trials, processes, bar.update, on_record)
+        self._monitors.adopt(result, arrays, activations)
         return result
 
-    @contextmanager
     def _preferences(self):
-        """Brian2's preferences for this network, put back afterwards."""
-        wanted = {"core.default_float_dtype": self.dtype.type, **self._backend.preferences}
-        saved = {key: prefs[key] for key in wanted}
-        try:
-            for key, value in wanted.items():
-                prefs[key] = value
-            yield
-        finally:
-            for key, value in saved.items():
-                prefs[key] = value
+        return preferences({"core.default_float_dtype": self.dtype.type, **self._backend.preferences})
 
     def __repr__(self):
-        neurons = sum(len(group) for group in self._groups.values())
+        neurons = sum(len(group) for group in self._assembly.groups.values())
         what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
         return f"<SpikingNetwork: {what}, {self._backend.name}>"
-
-
-@contextmanager
-def _nothing_left_on_error():
-    """Where a network cannot be made, the user's Brian2 device is active as before, and half of a network is no mistake."""
-    device, others = get_device(), set(BrianObject.__instances__())
-    try:
-        yield
-    except BaseException:
-        if get_device() is not device:
-            make_active(device, getattr(device, "build_on_run", True))
-        for reference in set(BrianObject.__instances__()) - others:
-            if (obj := reference()) is not None:
-                obj._network = "refused"  # Brian2 would warn of objects that were never run
-        raise
 
 
 def _check_choice(what, value, choices):

@@ -61,6 +61,8 @@ class NeuronModel:
     on_pre : str, optional
         What a spike does to its target. ``w`` is the weight; suffixes ``_pre`` and ``_post`` name variables of the
         source and the target neuron.
+    output : str, optional
+        Variable that is the output of these neurons where they are a readout.
     membrane : str, optional
         Variable over which maximum and ``membrane`` average pooling work; None if the model cannot be pooled.
     spike_height : str, optional
@@ -107,6 +109,7 @@ class NeuronModel:
     parameters: Mapping = field(default_factory=dict)
     receives: str = "I"
     on_pre: str = "I_post += w*h_pre"
+    output: str = "S"
     membrane: str | None = None
     spike_height: str | None = "h"
     bias: str | None = "bias"
@@ -148,6 +151,11 @@ class NeuronModel:
                     f"{self.name}.{name}: the value {value!r} does not have the unit "
                     f"{get_unit_for_display(declared[name].dim)} that the equations declare."
                 )
+        if self.readout is not None and self.readout.output not in self.readout.brian_equations:
+            raise ValueError(
+                f"{self.name}.readout: the output {self.readout.output!r} is not a variable of the readout, which has "
+                f"{', '.join(self.readout.brian_equations)}. Name one of them with NeuronModel(output=...)."
+            )
         if self.threshold is not None and self.readout is not None and self.readout.threshold is not None:
             raise ValueError(
                 f"{self.name}.readout: a readout does not spike, got a threshold {self.readout.threshold!r}."

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from brainsnn.builders.layer_graph import LayerGraph
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
-from brainsnn.errors import ConversionError, UnknownNameError
 from brainsnn.feedback.learning import LocalLearning
 
 __all__ = ["PredictiveGate", "GATE_MODES", "SQUASHES"]
@@ -220,70 +218,3 @@ class PredictiveGate:
         gate : `PredictiveGate`
         """
         return replace(self, model=self.model.replace(old, new, **parameters))
-
-    # What the builder calls
-
-    def recorded(self, wishes, name):
-        """
-        What to record: the user's wishes, and the prediction and the gate of the input unless ``record`` is False.
-
-        Parameters
-        ----------
-        wishes : dict or None
-            As ``record`` of `~brainsnn.convert`.
-        name : str
-            Name of the input.
-
-        Returns
-        -------
-        wishes : dict
-        """
-        wishes = dict(wishes or {})
-        wanted = wishes.get(name, {})
-        wanted = {wanted: True} if isinstance(wanted, str) else wanted
-        wanted = dict(wanted) if isinstance(wanted, dict) else dict.fromkeys(wanted, True)
-        wishes[name] = wanted | (dict.fromkeys(("prediction", "is_open"), True) if self.record else {})
-        return {layer: wanted for layer, wanted in wishes.items() if wanted}
-
-    def prepare(self, graph):
-        """
-        The graph without the readout of the prediction, whose place the input group takes.
-
-        Parameters
-        ----------
-        graph : `~brainsnn.builders.layer_graph.LayerGraph`
-
-        Returns
-        -------
-        graph : `~brainsnn.builders.layer_graph.LayerGraph`
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no layer ``output``.
-        ConversionError
-            If it does not spike, or not at the size of the input.
-        """
-        if self.output not in graph.populations:
-            spiking = [name for name, p in graph.populations.items() if p.kind == "spiking"]
-            raise UnknownNameError(self.output, spiking, "spiking population for PredictiveGate.output")
-        population = graph.populations[self.output]
-        if population.kind != "spiking":
-            raise ConversionError(
-                f"PredictiveGate.output: {self.output!r} is a {population.kind} and does not spike; give the last layer of the "
-                "generator the activation 'relu' and leave the squash to the gate."
-            )
-        if population.shape != graph.input.shape:
-            raise ConversionError(
-                f"PredictiveGate.output: {self.output!r} is {population.shape}, the input that it predicts {graph.input.shape}."
-            )
-        superfluous = {
-            p.name for p in graph.readouts
-            if len(graph.incoming(p.name)) == 1 and graph.incoming(p.name)[0].source == self.output
-            and graph.incoming(p.name)[0].operator.is_identity
-        }  # fmt: skip
-        if len(superfluous) == len(graph.readouts):
-            superfluous = set()  # a network that only predicts keeps its output
-        populations = {name: p for name, p in graph.populations.items() if name not in superfluous}
-        projections = [p for p in graph.projections if p.target not in superfluous]
-        return LayerGraph(populations, projections, graph.rows, graph.name)

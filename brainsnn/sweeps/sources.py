@@ -28,7 +28,7 @@ def source_digest(module, name=None):
     Parameters
     ----------
     module : str
-        Name of a module or package, such as ``"brainsnn.builders.result"``.
+        Name of a module or package, such as ``"brainsnn.results.result"``.
     name : str, optional
         What is taken from it; all that a package holds by default.
 

@@ -1,0 +1,1 @@
+"""Code objects and templates of the event-driven and graded projections, and the tables that they read."""

@@ -1,0 +1,121 @@
+"""Brian2 code objects with the templates of event-driven and graded connections."""
+
+import re
+
+import numpy as np
+from brian2 import prefs
+from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.codegen.generators.cython_generator import get_cpp_dtype
+from brian2.codegen.runtime.cython_rt import CythonCodeObject
+from brian2.codegen.targets import codegen_targets
+from brian2.core.variables import ArrayVariable
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
+from brian2.devices.device import RuntimeDevice, get_device
+
+__all__ = [
+    "connection_codeobject_class",
+    "shifted_arrays",
+    "ConnectionCythonCodeObject",
+    "ConnectionStandaloneCodeObject",
+]
+
+
+def shifted_arrays(type_name):
+    """
+    Make the function by which a template finds the arrays that its inner loop indexes from a moving start.
+
+    The statement of a connection reads the weight and variables of the source and of the target neuron. All of them
+    share the loop index ``_idx``, so each array is entered at its own offset: the weights at the weight, target
+    variables at the target, and source variables (index ``0``) at the source neuron.
+
+    Parameters
+    ----------
+    type_name : callable
+        The language's name of a dtype.
+
+    Returns
+    -------
+    shifted : callable
+    """
+
+    def shifted(variables, variable_indices, get_array_name, tables):
+        arrays = {}
+        for name in sorted(variables):
+            variable = variables[name]
+            if not isinstance(variable, ArrayVariable) or variable.scalar or name in tables:
+                continue
+            offset = "_weight" if name == "w" else "_source" if variable_indices[name] == "0" else "_target"
+            pointer = get_array_name(variable)
+            if arrays.setdefault(pointer, (type_name(variable.dtype), offset))[1] != offset:
+                raise ValueError(
+                    f"The statement of a connection from a group to itself uses {name!r} of the source and of the target "
+                    "neuron. Use connectivity='synapses' for it."
+                )
+        return [{"pointer": pointer, "type": t, "offset": offset} for pointer, (t, offset) in arrays.items()]
+
+    return shifted
+
+
+def _of_spike(code, arrays, k):
+    """The statement for the k-th of several spikes: weight and source neuron are its own, the target is shared."""
+    own = [array["pointer"] for array in arrays if array["offset"] != "_target"]
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, own))})\b") if own else None
+    lines = code if isinstance(code, list) else code.splitlines()
+    return [pattern.sub(rf"\1_{k}", line) for line in lines] if own else lines
+
+
+def _single_precision(code):
+    """Mark the numbers in C++ code as float where the state is float; the compiler would compute with doubles."""
+    if prefs.core.default_float_dtype is not np.float32:
+        return code
+    lines = code if isinstance(code, list) else code.splitlines()
+    return [re.sub(r"(?<![\w.])(\d+\.\d*(?:[eE][-+]?\d+)?)(?![\w.])", r"\1f", line) for line in lines]
+
+
+class ConnectionCythonCodeObject(CythonCodeObject):
+    """Runtime code object that also knows brainsnn's templates."""
+
+    #: Type of replayed signs; Cython templates know no int8.
+    sign_dtype = np.int32
+    threshold_template = "fused_threshold"
+    gathers = False  # spikes are visited one after the other, not targets at once
+
+    templater = CythonCodeObject.templater.derive(
+        "brainsnn.builders.codegen",
+        env_globals={"shifted_arrays": shifted_arrays(get_cpp_dtype), "data_type": get_cpp_dtype},
+    )
+
+
+class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
+    """C++ standalone code object that also knows brainsnn's templates."""
+
+    sign_dtype = np.int8
+    threshold_template = "fused_threshold"
+    gathers = False
+
+    templater = CPPStandaloneCodeObject.templater.derive(
+        "brainsnn.builders.codegen",
+        env_globals={
+            "shifted_arrays": shifted_arrays(c_data_type),
+            "data_type": c_data_type,
+            "single_precision": _single_precision,
+            "of_spike": _of_spike,
+        },
+    )
+
+
+codegen_targets.add(ConnectionCythonCodeObject)
+codegen_targets.add(ConnectionStandaloneCodeObject)
+
+
+def connection_codeobject_class():
+    """
+    The code object class of the active Brian2 device.
+
+    Returns
+    -------
+    codeobject_class : type
+    """
+    if isinstance(get_device(), RuntimeDevice):
+        return ConnectionCythonCodeObject
+    return getattr(get_device(), "connection_codeobject_class", ConnectionStandaloneCodeObject)

@@ -1,1 +1,0 @@
-"""The CUDA device, through brian2cuda: code objects, the program that runs trials, and its compilation with nvcc."""

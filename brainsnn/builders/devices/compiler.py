@@ -1,0 +1,130 @@
+"""Compile the generated source of a network, merged into few files, with the flags of Brian2's makefile."""
+
+import os
+import re
+import shlex
+import subprocess
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+__all__ = ["compile_project", "makefile_variables", "merged_source", "run_compiler"]
+
+
+def merged_source(code_objects):
+    """
+    One source file from those of several code objects; most of their compile time goes into the same headers.
+
+    Every code object keeps a namespace of its own, since each brings its own copy of the functions it uses.
+
+    Parameters
+    ----------
+    code_objects : list of list of str
+        The lines of each.
+
+    Returns
+    -------
+    source : str
+    """
+    includes, bodies = {}, []
+    for n, lines in enumerate(code_objects):
+        includes.update(dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("#include")))
+        body = "\n".join(line for line in lines if not line.lstrip().startswith("#include"))
+        bodies.append(f"namespace part_{n} {{\n{body}\n}}")
+        functions = re.findall(r"^void (\w+)\(\)$", body, flags=re.MULTILINE)
+        bodies += [f"void {name}() {{ part_{n}::{name}(); }}" for name in functions]
+        bodies += [f"#undef {name}" for name in re.findall(r"^\s*#define (\w+)", body, flags=re.MULTILINE)]
+    return "\n".join([*includes, *bodies]) + "\n"
+
+
+def makefile_variables(project):
+    """
+    What the makefile that Brian2 wrote defines.
+
+    Parameters
+    ----------
+    project : `~pathlib.Path`
+
+    Returns
+    -------
+    variables : dict of str to str
+    """
+    return dict(re.findall(r"^(\w+) *= *(.*)$", (project / "makefile").read_text(), flags=re.MULTILINE))
+
+
+def run_compiler(command, project, **environment):
+    """
+    Run a compiler, or what calls one, in the folder of a project.
+
+    Parameters
+    ----------
+    command : list of str
+    project : `~pathlib.Path`
+    **environment : str
+        Variables to be set for it.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails; the message holds the end of what it said.
+    """
+    environment = {**os.environ, **environment}
+    result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise RuntimeError(
+            f"Compiling the network in {project} failed; {Path(command[0]).name} said:\n"
+            f"{(result.stdout + result.stderr)[-3000:]}"
+        )
+
+
+def _merge_code_objects(project, n_files):
+    """
+    Merge the source files of all code objects into a few.
+
+    Returns
+    -------
+    others, merged : list of str
+        Brian2's other files, and the new ones.
+    """
+    others, parts = [], []
+    for path in sorted((*project.rglob("*.cpp"), *project.rglob("*.c"))):
+        if path.parent.name == "code_objects":
+            parts.append(path)
+        elif not path.name.startswith("merged_"):
+            others.append(str(path.relative_to(project)))
+    merged = []
+    for k in range(min(n_files, len(parts))):
+        source = merged_source([path.read_text().splitlines() for path in parts[k::n_files]])
+        (project / f"merged_{k}.cpp").write_text(source)
+        merged.append(f"merged_{k}.cpp")
+    return others, merged
+
+
+def compile_project(project):
+    """
+    Compile a project with the flags of its makefile, only the code objects with full optimisation.
+
+    Parameters
+    ----------
+    project : `~pathlib.Path`
+        Folder that Brian2 wrote; the program in it is called ``main``.
+
+    Raises
+    ------
+    RuntimeError
+        If the compiler fails; the message holds the end of what it said.
+    """
+    makefile = makefile_variables(project)
+    flags = shlex.split(makefile["CXXFLAGS"].replace("$(OPTIMISATIONS)", makefile["OPTIMISATIONS"]))
+    # At link time this makes the program treat denormal numbers as 0, as the compiled code may assume.
+    fast_math = [flag for flag in flags if flag == "-ffast-math"]
+    compiler = os.environ.get("CXX", "c++")
+    jobs = os.cpu_count() or 1
+    others, merged = _merge_code_objects(project, jobs)
+
+    def compile_file(source):
+        run_compiler([compiler, *flags, *([] if source in merged else ["-O1"]), source, "-o", f"{source}.o"], project)
+
+    with ThreadPool(jobs) as pool:
+        pool.map(compile_file, [*sorted(others, key=lambda s: s != "objects.cpp"), *merged], chunksize=1)
+    objects = [f"{source}.o" for source in (*others, *merged)]
+    run_compiler([compiler, *objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))], project)

@@ -1,0 +1,1 @@
+"""The device cuda_standalone: a CUDA program through brian2cuda."""

@@ -1,0 +1,57 @@
+"""A network's own CUDA device, and its code objects; the only module that imports brian2cuda."""
+
+import logging
+
+import numpy as np
+from brian2.codegen.targets import codegen_targets
+from brian2cuda.codeobject import CUDAStandaloneCodeObject, c_data_type
+from brian2cuda.device import CUDAStandaloneDevice
+
+from brainsnn.builders.codegen.codeobjects import shifted_arrays
+from brainsnn.builders.devices.standalone.assignments import AssignableArrays
+
+__all__ = ["ConnectionCudaCodeObject", "NetworkCudaDevice"]
+
+
+# It would list all its preferences whenever a network is compiled. Brian2 puts its own name in front.
+logging.getLogger("brian2.brian2cuda").setLevel(logging.WARNING)
+
+
+def _is_written(code, pointer):
+    """Whether generated code writes to an array."""
+    lines = code if isinstance(code, list) else code.splitlines()
+    return any(line.strip().startswith(f"{pointer}[_idx] = ") for line in lines)
+
+
+class ConnectionCudaCodeObject(CUDAStandaloneCodeObject):
+    """CUDA code object that also knows brainsnn's templates."""
+
+    templater = CUDAStandaloneCodeObject.templater.derive(
+        "brainsnn.builders.codegen",
+        env_globals={"shifted_arrays": shifted_arrays(c_data_type), "is_written": _is_written},
+    )
+    sign_dtype = np.int8
+    threshold_template = "threshold"
+    gathers = True
+
+
+codegen_targets.add(ConnectionCudaCodeObject)
+
+
+class NetworkCudaDevice(AssignableArrays, CUDAStandaloneDevice):
+    """brian2cuda's device with brainsnn's connections."""
+
+    connection_codeobject_class = ConnectionCudaCodeObject
+
+    def code_object(self, owner, name, abstract_code, variables, template_name, variable_indices, **kwds):
+        """Brian2's method; brian2cuda knows arrays of spikes, of which it keeps several, by the ending of a name."""
+        if "_spikes" in variables:
+            variables, variable_indices = (
+                {"_spikespace" if key == "_spikes" else key: value for key, value in names.items()}
+                for names in (variables, variable_indices)
+            )
+            kwds["template_kwds"] = {
+                **kwds["template_kwds"],
+                "tables": [*kwds["template_kwds"]["tables"], "_spikespace"],
+            }
+        return super().code_object(owner, name, abstract_code, variables, template_name, variable_indices, **kwds)

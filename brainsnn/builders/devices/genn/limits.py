@@ -1,0 +1,174 @@
+"""What GeNN cannot do, found before anything is built."""
+
+import psutil
+from brian2.equations.equations import SUBEXPRESSION
+from brian2.utils.stringtools import get_identifiers
+
+from brainsnn.builders.network.groups import parameter_names
+from brainsnn.equations.model import assignments
+
+__all__ = ["check_graph", "check_statements", "recorded_late"]
+
+# Bytes that a connection takes while a network is built (105 measured), with some room; a program that runs takes fewer.
+BYTES_PER_CONNECTION = 150
+
+INSTEAD = "Use device='cpp_standalone'."
+
+
+def check_graph(device, graph, schedule, encoder, feedback):
+    """
+    Refuse networks that GeNN cannot run.
+
+    Parameters
+    ----------
+    device : str
+        Name of the device, for messages.
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    schedule : {"pipelined", "synchronous"}
+    encoder : {"current", "poisson"}
+    feedback : `~brainsnn.feedback.gate.PredictiveGate` or None
+
+    Raises
+    ------
+    ValueError
+        If GeNN would need an order of its own or values that travel without spikes.
+    MemoryError
+        If the connections, one by one, do not fit.
+    """
+    if schedule != "pipelined":
+        raise ValueError(
+            f"convert: schedule={schedule!r}; with device={device!r} a spike acts in the next step, always. Use "
+            "schedule='pipelined', or device='cpp_standalone'."
+        )
+    for projection in graph.projections:
+        if projection.mode == "membrane":
+            raise ValueError(
+                f"convert: {projection.target!r} pools the membranes of {projection.source!r} within a step, which "
+                f"device={device!r} cannot. Average with average_pooling='spikes', or use device='cpp_standalone'."
+            )
+    if feedback is not None and feedback.contrast:
+        raise ValueError(
+            f"convert: PredictiveGate(contrast=True) takes the maximum of the input in each step, which device={device!r} "
+            "cannot. Use contrast=False, or device='cpp_standalone'."
+        )
+    if feedback is not None and feedback.learning is not None:
+        raise ValueError(
+            f"convert: PredictiveGate(learning=...) brings the error of each pixel back in every step, which "
+            f"device={device!r} cannot. Use device='cpp_standalone' or 'runtime'."
+        )
+    spiking = [p for p in graph.projections if encoder == "poisson" or graph.populations[p.source].kind != "input"]
+    n_connections = sum(projection.operator.n_connections for projection in spiking)
+    needed, available = BYTES_PER_CONNECTION * n_connections, psutil.virtual_memory().available
+    if needed > available:
+        raise MemoryError(
+            f"convert: device={device!r} stores {n_connections:,} connections one by one, about {needed / 2**30:.0f} GiB, and "
+            f"{available / 2**30:.1f} GiB are available. Use device='cpp_standalone', which stores kernels."
+        )
+
+
+def check_statements(device, assembly):
+    """
+    Refuse neuron models whose result depends on whether spikes arrive before the reset or behind it.
+
+    Brian2 hands the spikes of a step over in front of the resets, GeNN behind them.
+
+    Parameters
+    ----------
+    device : str
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+
+    Returns
+    -------
+    arriving : dict of str to set of str
+        Variables of each Brian2 group that spikes write.
+
+    Raises
+    ------
+    ValueError
+        With the statement at fault.
+    """
+    resets = {group.name: assignments(assembly.models[name].reset) for name, group in assembly.groups.items()}
+    arriving = {group.name: set() for group in assembly.groups.values()}
+    for connection in assembly.connections:
+        code = connection.pre.code
+        statements = assignments(code)
+        if len(statements) != 1 or statements[0][1] != "+=" or not statements[0][0].endswith("_post"):
+            raise ValueError(
+                f"convert: on_pre={code!r}; with device={device!r} a spike adds to one variable of its target. {INSTEAD}"
+            )
+        written, _, expression = statements[0]
+        changed = {variable for variable, _, _ in resets[connection.source.name]}
+        for name in get_identifiers(expression):
+            if name.endswith("_post") or (name.endswith("_pre") and name.removesuffix("_pre") in changed):
+                raise ValueError(
+                    f"convert: on_pre={code!r} reads {name!r}, which differs behind the resets of the step, where "
+                    f"device={device!r} hands spikes over. {INSTEAD}"
+                )
+        arriving[connection.target.name].add(written.removesuffix("_post"))
+    for name, group in assembly.groups.items():
+        for variable, operator, expression in resets[group.name]:
+            reads = _depends_on(group, get_identifiers(expression)) & arriving[group.name]
+            if reads or (variable in arriving[group.name] and operator not in ("+=", "-=")):
+                raise ValueError(
+                    f"convert: the reset {variable} {operator} {expression} of {name!r} uses what spikes bring; with "
+                    f"device={device!r} it may only add to it, as spikes arrive behind the reset. {INSTEAD}"
+                )
+    return arriving
+
+
+def recorded_late(device, name, variable, assembly, arriving):
+    """
+    Whether GeNN holds the value of a step's end only in the next step, because it follows from spikes alone.
+
+    Parameters
+    ----------
+    device : str
+    name, variable : str
+        Population and variable to be recorded.
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+    arriving : dict of str to set of str
+        As from `check_statements`.
+
+    Returns
+    -------
+    late : bool
+
+    Raises
+    ------
+    ValueError
+        If it follows from spikes and from what a neuron does by itself.
+    """
+    group, model = assembly.groups[name], assembly.models[name]
+    needs = _depends_on(group, {variable})
+    if "t" in needs:
+        raise ValueError(
+            f"convert: record[{name!r}] names {variable!r}, which follows from the time; device={device!r} cannot record it. "
+            f"{INSTEAD}"
+        )
+    from_spikes = needs & arriving[group.name]
+    if not from_spikes:
+        return False
+    parameters = parameter_names(model, assembly.written[name])
+    changing = set(group.variables) & needs - set(parameters) - {"dt", "i", "N"}
+    moving = {v for v, _, _ in assignments(model.update) + assignments(model.reset)} | set(
+        group.equations.diff_eq_names
+    )
+    if changing - from_spikes or from_spikes & moving:
+        raise ValueError(
+            f"convert: record[{name!r}] names {variable!r}, which spikes and the neuron itself change; device={device!r} brings "
+            f"spikes at the beginning of the next step, so that it never holds the value of the step's end. {INSTEAD}"
+        )
+    return True
+
+
+def _depends_on(group, names):
+    """The variables behind some names of a group, subexpressions resolved."""
+    found, frontier = set(), set(names)
+    while frontier:
+        name = frontier.pop()
+        equation = group.equations[name] if name in group.equations else None
+        if equation is not None and equation.type == SUBEXPRESSION:
+            frontier |= equation.identifiers - found
+        else:
+            found.add(name)
+    return found

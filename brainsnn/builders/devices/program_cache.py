@@ -1,0 +1,171 @@
+"""Compiled programs, kept by the content of their source."""
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+import time
+from pathlib import Path
+from shutil import copyfile, rmtree
+
+import brian2
+import platformdirs
+
+from brainsnn.builders.devices.compiler import compile_project
+from brainsnn.files import atomic_path
+
+__all__ = [
+    "cache_directory",
+    "cached_programs",
+    "clear_cache",
+    "compiled_program",
+]
+
+
+def cache_directory():
+    """
+    Where compiled programs are kept.
+
+    Returns
+    -------
+    directory : `~pathlib.Path`
+        ``$BRAINSNN_CACHE``, or ``brainsnn`` in the user's cache directory.
+    """
+    return Path(os.environ.get("BRAINSNN_CACHE") or platformdirs.user_cache_dir("brainsnn", appauthor=False))
+
+
+def cached_programs():
+    """
+    The compiled programs in the cache.
+
+    Returns
+    -------
+    programs : list of (`~pathlib.Path`, int, float)
+        Folder, size in bytes, and time of the last use in seconds since the epoch, the oldest first.
+    """
+    found = []
+    for folder in cache_directory().glob("*"):
+        files = [path.stat() for path in folder.iterdir()] if folder.is_dir() else []
+        if files:
+            found.append((folder, sum(file.st_size for file in files), max(file.st_mtime for file in files)))
+    return sorted(found, key=lambda program: program[2])
+
+
+def clear_cache(days=0.0):
+    """
+    Remove compiled programs; a network that wants one again compiles it again.
+
+    Parameters
+    ----------
+    days : float
+        Only those that have not been used for so many days.
+
+    Returns
+    -------
+    n_bytes : int
+        Disk space that was freed.
+
+    Raises
+    ------
+    ValueError
+        If ``days`` is negative.
+    """
+    if not days >= 0:
+        raise ValueError(f"clear_cache: days={days!r} must be 0 or more.")
+    limit = time.time() - days * 86400
+    old = [(folder, size) for folder, size, used in cached_programs() if used <= limit]
+    for folder, _ in old:
+        rmtree(folder, ignore_errors=True)
+    return sum(size for _, size in old)
+
+
+def _machine():
+    """What -march=native depends on."""
+    try:
+        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        flags = platform.processor()
+    return f"{platform.machine()} {flags}"
+
+
+def _content_key(project, extra_key=""):
+    compiler = os.environ.get("CXX", "c++")
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    digest = hashlib.sha256(f"{brian2.__version__}\n{version}\n{_machine()}\n{extra_key}".encode())
+    rename = _canonical_names()
+    # brian2genn writes its counts of synapses in another order in each process; they follow from the other files.
+    paths = [
+        path
+        for path in project.rglob("*")
+        if (path.suffix in (".cpp", ".c", ".cu", ".h") or path.name == "makefile")
+        and "_max_row_length" not in path.name
+    ]
+    texts = {}
+    # main.cpp or main.cu names all code objects, always in the same order
+    for path in sorted(paths, key=lambda path: (path.stem != "main", path)):
+        texts[rename(str(path.relative_to(project)))] = rename(path.read_text())
+    for name in sorted(texts):
+        digest.update(f"{name}\0{texts[name]}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def _canonical_names():
+    """
+    A function that renames code objects by the order in which it meets them.
+
+    Brian2 numbers the code objects of one Python process; the same network built twice would look different.
+    """
+    names, counts = {}, {}
+
+    def canonical(match):
+        if match[0] not in names:
+            counts[match[1]] = counts.get(match[1], 0) + 1
+            names[match[0]] = f"{match[1]}_{counts[match[1]]}"
+        return names[match[0]]
+
+    pattern = re.compile(r"\b(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling|_rand|_affer)")
+    return lambda text: pattern.sub(canonical, text)
+
+
+def compiled_program(project, build=None, products=("main",), extra_key=""):
+    """
+    The program of a standalone project, compiled if it is not in the cache.
+
+    The key is the content of all source files, the makefile, Brian2's version, the compiler and the processor. Two
+    processes that want the same program at once both compile it and one of the equal results stays.
+
+    Parameters
+    ----------
+    project : `~pathlib.Path`
+        Directory that Brian2 wrote.
+    build : callable, optional
+        Makes the program from the project, the C++ compiler by default.
+    products : tuple of str
+        Files in the project that are to be kept, the program first.
+    extra_key : str
+        What else the program depends on.
+
+    Returns
+    -------
+    program : `~pathlib.Path`
+
+    Raises
+    ------
+    RuntimeError
+        If the compiler fails; the message holds the end of what it said.
+    """
+    folder = cache_directory() / _content_key(project, extra_key)
+    program = folder / "main"
+    if program.exists():
+        program.touch()  # the time of its last use
+        return program
+    if build is None:
+        compile_project(project)
+    else:
+        build()
+    for product in reversed(products):  # the program last: where it is, the others are
+        with atomic_path(folder / Path(product).name) as part:
+            copyfile(project / product, part)
+            part.chmod(0o755)
+    return program

@@ -1,0 +1,74 @@
+"""List the devices by name, and make the backend of one."""
+
+from importlib import import_module
+from numbers import Integral
+
+__all__ = ["DEVICES", "backend_class", "make_backend"]
+
+#: Device name -> module and class of its backend. A device's room is imported when the device is first used.
+DEVICES = {
+    "runtime": ("brainsnn.builders.devices.runtime", "RuntimeBackend"),
+    "cpp_standalone": ("brainsnn.builders.devices.standalone.backend", "StandaloneBackend"),
+    "genn": ("brainsnn.builders.devices.genn.backend", "GennBackend"),
+    "genn_cuda": ("brainsnn.builders.devices.genn.backend", "GennCudaBackend"),
+    "cuda_standalone": ("brainsnn.builders.devices.cuda.backend", "CudaBackend"),
+}
+
+
+def backend_class(device):
+    """
+    Return the backend class of a device.
+
+    Parameters
+    ----------
+    device : str
+        Key of `DEVICES`.
+
+    Returns
+    -------
+    backend_class : type
+        Subclass of `~brainsnn.builders.devices.backend.Backend`.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown.
+    """
+    if not isinstance(device, str) or device not in DEVICES:
+        raise ValueError(f"convert: device={device!r}; choose one of {', '.join(map(repr, DEVICES))}.")
+    module, name = DEVICES[device]
+    return getattr(import_module(module), name)
+
+
+def make_backend(device, threads=1):
+    """
+    A backend for a device.
+
+    Parameters
+    ----------
+    device : str
+        Key of `DEVICES`.
+    threads : int
+        OpenMP threads; more than one needs ``cpp_standalone``.
+
+    Returns
+    -------
+    backend : `~brainsnn.builders.devices.backend.Backend`
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or cannot use threads.
+    ImportError
+        If the package of the device is not installed.
+    RuntimeError
+        If a compiler or library of the device is missing.
+    """
+    chosen = backend_class(device)
+    if not isinstance(threads, Integral) or threads < 1:
+        raise ValueError(f"convert: threads={threads!r} must be a positive integer.")
+    if threads > 1 and not chosen.has_threads:
+        raise ValueError(
+            f"convert: device={device!r} has one thread, got threads={threads}; use device='cpp_standalone'."
+        )
+    return chosen(int(threads))

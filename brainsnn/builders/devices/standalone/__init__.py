@@ -1,0 +1,1 @@
+"""The device cpp_standalone: a C++ program that is compiled once and runs many trials."""

@@ -1,0 +1,348 @@
+"""A network as plain data: populations, the linear operators between them, and what became of every Keras layer."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse
+from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
+from brainsnn.errors import ConversionError, UnknownNameError
+
+__all__ = ["Population", "Projection", "LayerGraph", "LayerRow", "OUTPUT_ACTIVATIONS"]
+
+
+def _softmax(x):
+    """Softmax over the last axis."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _sigmoid(x):
+    """1/(1 + exp(-x)) without overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+#: Activations that a readout can have; they act on (..., channels).
+OUTPUT_ACTIVATIONS = {
+    "linear": lambda x: x,
+    "softmax": _softmax,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "softplus": lambda x: np.logaddexp(x, 0),
+}
+
+
+@dataclass
+class Population:
+    """
+    A group of neurons, or of values that do not spike.
+
+    Parameters
+    ----------
+    name : str
+        Name of the Keras layer that it stands for.
+    kind : {"input", "spiking", "junction", "membrane", "readout"}
+        A junction holds the filtered current of a stream; a membrane integrates but does not spike.
+    shape : (H, W, C)
+    activation : str, optional
+        ``"asn"`` or ``"relu"`` of a spiking population, a key of `OUTPUT_ACTIVATIONS` of a readout, else None.
+    bias : (1, 1, C) or (H, W, C) ndarray, optional
+        Constant input, 0 by default; a map where it differs between positions.
+    m_f : float, optional
+        Precision of an ``"asn"`` population, as trained.
+    threshold : float, optional
+        Inputs below it count as 0 in the trained transfer function.
+    layers : tuple of str, optional
+        Keras layers folded into it, itself included.
+    keras_layer : str, optional
+        Keras layer whose output equals the activation of this population (nearly so, where an average is taken on
+        the membrane); None where no layer's does.
+    """
+
+    name: str
+    kind: str
+    shape: tuple
+    activation: str = None
+    bias: np.ndarray = field(default=None, repr=False)
+    m_f: float = None
+    threshold: float = 0.0
+    layers: tuple = ()
+    keras_layer: str = None
+
+    def __post_init__(self):
+        if self.bias is None:
+            self.bias = np.zeros((1, 1, self.shape[2]))
+
+    @property
+    def size(self):
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+    def transfer(self, S):
+        """
+        Activation for a constant input, bias included.
+
+        Parameters
+        ----------
+        S : (n, H, W, C) ndarray
+
+        Returns
+        -------
+        (n, H, W, C) ndarray
+        """
+        if self.activation == "asn":
+            from brainsnn.equations.transfer import transfer_function
+
+            return transfer_function(S, self.m_f, self.threshold)
+        if self.activation == "relu":
+            return np.maximum(S, 0)
+        return OUTPUT_ACTIVATIONS[self.activation or "linear"](S)
+
+
+@dataclass
+class Projection:
+    """
+    One linear operator (or a maximum) from a population to a population.
+
+    Parameters
+    ----------
+    source, target : str
+        Names of populations.
+    operator : ConvOperator, SparseOperator, MaxPool or OperatorChain
+        Its shapes may differ from those of the populations, the sizes do not: the flat order is the same.
+    mode : {"spikes", "current", "membrane"}
+        ``"spikes"``: the spikes of the source, or the stimulus where the source is the input. ``"current"``: graded,
+        reads the current of a junction. ``"membrane"``: graded, sets the membrane variable of the target to the
+        operator of the potential of the source, which is always a membrane; its bias, if it has one, is included.
+        It is the only projection onto its target.
+    """
+
+    source: str
+    target: str
+    operator: object
+    mode: str = "spikes"
+
+
+@dataclass
+class LayerRow:
+    """
+    A Keras layer, for the report.
+
+    Parameters
+    ----------
+    name, class_name : str
+    shape : tuple
+        Output shape without the batch.
+    note : str, optional
+        What to say of a layer that is neither a population nor folded into one.
+    """
+
+    name: str
+    class_name: str
+    shape: tuple
+    note: str = ""
+
+
+@dataclass(repr=False)
+class LayerGraph:
+    """
+    Populations and projections of a network, in the order of evaluation.
+
+    Parameters
+    ----------
+    populations : dict of str to Population
+    projections : list of Projection
+    rows : list of LayerRow, optional
+        Every layer of the Keras model.
+    name : str, optional
+        Name of the Keras model.
+
+    See Also
+    --------
+    brainsnn.builders.from_keras.reader.read_keras : makes one from a Keras model.
+    """
+
+    populations: dict
+    projections: list
+    rows: list = field(default_factory=list)
+    name: str = "model"
+
+    @property
+    def input(self):
+        """The input population."""
+        return next(p for p in self.populations.values() if p.kind == "input")
+
+    @property
+    def readouts(self):
+        """List of the readout populations."""
+        return [p for p in self.populations.values() if p.kind == "readout"]
+
+    def incoming(self, name):
+        """Projections onto a population."""
+        return [p for p in self.projections if p.target == name]
+
+    def outgoing(self, name):
+        """Projections from a population."""
+        return [p for p in self.projections if p.source == name]
+
+    def population(self, name):
+        """
+        The population of a name, or the one that a Keras layer was folded into.
+
+        Parameters
+        ----------
+        name : str
+            Name of a population, or of a Keras layer that is part of exactly one.
+
+        Returns
+        -------
+        Population
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none or more than one; the message has the nearest name.
+        """
+        if name in self.populations:
+            return self.populations[name]
+        owners = [p for p in self.populations.values() if name in p.layers]
+        if len(owners) == 1:
+            return owners[0]
+        note = None
+        if owners:
+            note = f"Layer {name!r} is part of several populations: {', '.join(p.name for p in owners)}."
+        elif row := next((row for row in self.rows if row.name == name), None):
+            note = f"The layer {name!r} ({row.class_name}) became no population: {row.note or 'folded'}."
+        folded = [layer for p in self.populations.values() for layer in p.layers]
+        raise UnknownNameError(name, self.populations, kind="population", note=note, also=folded)
+
+    def activations(self, images):
+        """
+        Evaluate the graph as the ANN that it came from.
+
+        Parameters
+        ----------
+        images : (n, H, W, C) array_like
+
+        Returns
+        -------
+        dict of str to (n, H, W, C) ndarray
+            Activation of each population: the transfer function of a spiking one, the activation of a readout,
+            the current (without bias) of a junction, the potential (with bias) of a membrane.
+
+        Raises
+        ------
+        ValueError
+            If the images do not have the size of the input population.
+        """
+        images = np.asarray(images)
+        if images.ndim < 2 or images.size != len(images) * self.input.size:
+            raise ValueError(
+                f"LayerGraph.activations: images of shape {images.shape} do not fit the input "
+                f"{self.input.name!r} of shape {self.input.shape}; expected (n, H, W, C)."
+            )
+        images = images.astype(float, copy=False).reshape(len(images), *self.input.shape)
+        potential, activation = {}, {}
+        for name, population in self.populations.items():
+            if population.kind == "input":
+                potential[name] = activation[name] = images
+                continue
+            total = np.zeros((len(images), *population.shape))
+            for projection in self.incoming(name):
+                values = (potential if projection.mode == "membrane" else activation)[projection.source]
+                total += projection.operator.apply(values.reshape(len(images), -1)).reshape(total.shape)
+            potential[name] = total + population.bias
+            activation[name] = population.transfer(potential[name])
+        return activation
+
+    def expand_junctions(self):
+        """
+        The same network without junctions: their sources reach the readers directly.
+
+        Returns
+        -------
+        LayerGraph
+            Without projections of mode ``"current"``. Where two operators do not compose into a convolution, the
+            operator is a `SparseOperator`.
+
+        Raises
+        ------
+        ConversionError
+            If an operator at a junction is no linear one.
+        """
+        arriving = {}
+        direct = []
+        for name, population in self.populations.items():
+            expanded = []
+            for projection in self.incoming(name):
+                if projection.mode == "current":
+                    for first in arriving[projection.source]:
+                        operator = _composed(projection, first)
+                        expanded.append(Projection(first.source, name, operator, first.mode))
+                else:
+                    expanded.append(projection)
+            merged = merge_projections(expanded)
+            if population.kind == "junction":
+                arriving[name] = merged
+            else:
+                direct += merged
+        populations = {}
+        for name, population in self.populations.items():
+            if population.kind != "junction":
+                layers = (*self._upstream_layers(name), *population.layers)
+                populations[name] = replace(population, layers=tuple(dict.fromkeys(layers)))
+        return LayerGraph(populations, direct, self.rows, self.name)
+
+    def _upstream_layers(self, name):
+        """Keras layers in the junctions that a population reads."""
+        for projection in self.incoming(name):
+            if projection.mode == "current":
+                yield from self._upstream_layers(projection.source)
+                yield from self.populations[projection.source].layers
+
+    def __repr__(self):
+        return f"<LayerGraph '{self.name}': {', '.join(self.populations)}>"
+
+    def __str__(self):
+        from brainsnn.builders.graph.summary import layer_table
+
+        return layer_table(self)
+
+
+def _composed(outer, inner):
+    """Operator of two projections in a row."""
+    operator = compose(outer.operator, inner.operator)
+    if operator is not None:
+        return operator
+    if not all(isinstance(p.operator, (ConvOperator, SparseOperator)) for p in (outer, inner)):
+        raise ConversionError(
+            f"Junction '{outer.source}': an operator of {inner.source} -> {outer.target} is not linear."
+        )
+    return compose_sparse(outer.operator, inner.operator)
+
+
+def merge_projections(projections):
+    """
+    Add up operators between the same populations where one operator can stand for both.
+
+    Parameters
+    ----------
+    projections : list of Projection
+        Onto one target.
+
+    Returns
+    -------
+    list of Projection
+    """
+    merged = []
+    for projection in projections:
+        for k, other in enumerate(merged):
+            same = (other.source, other.mode) == (projection.source, projection.mode)
+            if same and projection.mode != "membrane":
+                total = add_operators(other.operator, projection.operator)
+                if total is not None:
+                    merged[k] = replace(other, operator=total)
+                    break
+        else:
+            merged.append(projection)
+    return merged

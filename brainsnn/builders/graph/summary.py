@@ -1,0 +1,118 @@
+"""The table that says what became of every layer."""
+
+import numpy as np
+
+from brainsnn.builders.operators.linear import SparseOperator
+from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+
+__all__ = ["layer_table", "describe_operator"]
+
+
+def layer_table(graph):
+    """
+    Every Keras layer and what became of it, then every projection with its size.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+
+    Returns
+    -------
+    str
+    """
+    layers = [("layer", "class", "output", "became")]
+    for row in graph.rows:
+        layers.append((row.name, row.class_name, _by(row.shape), _fate(graph, row)))
+    projections = [("projection", "mode", "operator", "kernel", "stride", "fan-in", "connections", "weights")]
+    for p in graph.projections:
+        kind, kernel, stride = describe_operator(p.operator)
+        counts = (p.operator.fan_in, p.operator.n_connections, p.operator.n_weights)
+        projections.append((f"{p.source} -> {p.target}", p.mode, kind, kernel, stride, *(f"{n:,}" for n in counts)))
+    neurons = sum(p.size for p in graph.populations.values() if p.kind == "spiking")
+    connections = sum(p.operator.n_connections for p in graph.projections)
+    return "\n".join(
+        [
+            f"LayerGraph of '{graph.name}': {len(graph.populations)} populations, {neurons:,} spiking neurons, "
+            f"{len(graph.projections)} projections, {connections:,} connections",
+            "",
+            *_columns(layers, right=0),
+            "",
+            *_columns(projections, right=3),
+        ]
+    )
+
+
+def describe_operator(operator):
+    """
+    Kind, kernel size and stride of an operator, as text.
+
+    Parameters
+    ----------
+    operator : ConvOperator, SparseOperator, MaxPool or OperatorChain
+
+    Returns
+    -------
+    kind, kernel, stride : str
+    """
+    if isinstance(operator, OperatorChain):
+        parts = [describe_operator(part) for part in operator.operators]
+        return tuple(" + ".join(texts) for texts in zip(*parts))
+    if isinstance(operator, MaxPool):
+        return "max pool", _by(operator.pool), _by(operator.stride)
+    if isinstance(operator, SparseOperator):
+        return "sparse", "-", "-"
+    kernel, stride = _by(operator.kernel.shape[:2]), _by(operator.stride)
+    if operator.up != (1, 1):
+        stride = f"1/{_by(operator.up)}" if operator.stride == (1, 1) else f"{stride}/{_by(operator.up)}"
+    return _conv_kind(operator), kernel, stride
+
+
+def _conv_kind(operator):
+    """Name of what a convolution is."""
+    if operator.is_identity:
+        return "identity"
+    if operator.is_scale:
+        return "scale"
+    if operator.input_shape[:2] == operator.output_shape[:2] == (1, 1):
+        return "dense"
+    if np.ptp(operator.channel_start) == 0:
+        return "transposed" if operator.up != (1, 1) else "convolution"
+    step = operator.kernel.shape[3]
+    if np.array_equal(operator.channel_start, operator.channel_start[0] + step * np.arange(operator.input_shape[2])):
+        return "depthwise transposed" if operator.up != (1, 1) else "depthwise"
+    return "grouped"
+
+
+def _fate(graph, row):
+    """What became of a layer."""
+    if row.note:
+        return row.note
+    if row.name in graph.populations:
+        return f"population {row.name} ({graph.populations[row.name].kind})"
+    owners = [p for p in graph.populations.values() if row.name in p.layers]
+    if not owners:
+        return "folded"
+    routes = []
+    for owner in owners[:2]:
+        sources = list(dict.fromkeys(p.source for p in graph.incoming(owner.name)))
+        more = f" and {len(sources) - 2} more" if len(sources) > 2 else ""
+        routes.append(f"{', '.join(sources[:2])}{more} -> {owner.name}")
+    return "folded into " + "; ".join(routes) + (f"; {len(owners) - 2} more" if len(owners) > 2 else "")
+
+
+def _by(shape):
+    """Numbers as '3x3'."""
+    return "x".join(str(n) for n in shape)
+
+
+def _columns(rows, right):
+    """Rows as lines with aligned columns; those from `right` on are aligned to the right, if `right` is not 0."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if right and k >= right else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return [lines[0], "-" * max(len(line) for line in lines), *lines[1:]]

@@ -1,0 +1,237 @@
+"""Brian2 objects from a LayerGraph and a neuron model, each in its schedule in the schedule."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+
+from brian2 import Clock
+
+from brainsnn.builders.graph.layer_graph import LayerGraph
+from brainsnn.builders.network.connections import (
+    EventDrivenProjection,
+    GradedProjection,
+    SpikeReplay,
+    SynapticProjection,
+)
+from brainsnn.builders.network.feedback import add_feedback
+from brainsnn.builders.network.groups import brian_name, make_group, model_for, parameter_names, state_variables
+from brainsnn.builders.network.inputs import Inputs, inputs_of
+from brainsnn.builders.network.schedule import SCHEDULES
+from brainsnn.builders.operators import ConvOperator
+from brainsnn.builders.operators.layers import identity
+from brainsnn.builders.operators.pooling import OperatorChain
+from brainsnn.equations.model import NeuronModel, graded_variables
+from brainsnn.feedback.gate import PredictiveGate
+
+__all__ = ["CONNECTIVITIES", "Assembly", "assemble"]
+
+CONNECTIVITIES = ("event_driven", "synapses")
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """
+    A network as it was asked for, and its Brian2 objects.
+
+    Attributes
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    neuron : `~brainsnn.equations.model.NeuronModel`
+    connectivity : {"event_driven", "synapses"}
+    schedule : {"pipelined", "synchronous"}
+    encoder : {"current", "poisson"}
+    feedback : `~brainsnn.feedback.gate.PredictiveGate` or None
+    clock : `~brian2.core.clocks.Clock`
+    dt : float
+        Time step in seconds.
+    inputs : dict of str to `~brainsnn.builders.network.inputs.Inputs`
+    groups : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
+        By the name of the population in the LayerGraph.
+    models : dict of str to `~brainsnn.equations.model.NeuronModel`
+    connections : list
+        Projections, in the order in which they were made.
+    replays : dict of str to `~brainsnn.builders.network.connections.SpikeReplay`
+    written : dict of str to set of str
+        Variables of each group that connections write.
+    """
+
+    graph: LayerGraph
+    neuron: NeuronModel
+    connectivity: str
+    schedule: str
+    encoder: str
+    feedback: PredictiveGate | None
+    clock: Clock
+    dt: float
+    inputs: dict
+    groups: dict = field(default_factory=dict)
+    models: dict = field(default_factory=dict)
+    connections: list = field(default_factory=list)
+    replays: dict = field(default_factory=dict)
+    written: dict = field(default_factory=dict)
+
+    @property
+    def objects(self):
+        """All Brian2 objects (list)."""
+        return [*self.groups.values(), *self.connections, *self.replays.values()]
+
+    @property
+    def shapes(self):
+        """(H, W, C) of each population of the LayerGraph that has a group (dict of str to tuple of int)."""
+        return {name: self.graph.populations[name].shape for name in self.groups if name in self.graph.populations}
+
+    @cached_property
+    def parameters(self):
+        """Names of the per-neuron parameters of each group, which a run does not change (dict of str to list of str)."""
+        return {name: parameter_names(model, self.written[name]) for name, model in self.models.items()}
+
+    @property
+    def state(self):
+        """Arrays that a trial changes, by Brian2's name of their group (dict of str to dict of str to variable)."""
+        return {group.name: state_variables(group, self.parameters[name]) for name, group in self.groups.items()}
+
+
+def assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback=None):
+    """
+    Build all groups and connections of a network.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    neuron : `~brainsnn.equations.model.NeuronModel`
+    connectivity : {"event_driven", "synapses"}
+    schedule : {"pipelined", "synchronous"}
+    encoder : {"current", "poisson"}
+    clock : `~brian2.core.clocks.Clock`
+    feedback : `~brainsnn.feedback.gate.PredictiveGate`, optional
+
+    Returns
+    -------
+    assembly : `Assembly`
+    """
+    inputs = inputs_of(graph, encoder)
+    assembly = Assembly(graph, neuron, connectivity, schedule, encoder, feedback, clock, float(clock.dt), inputs)
+    schedule = SCHEDULES[schedule]()
+    for depth, (name, population) in enumerate(graph.populations.items()):
+        if population.kind == "input":
+            if encoder == "current":
+                continue
+        elif name not in assembly.inputs:
+            continue
+        model = feedback.model if feedback is not None and population.kind == "input" else None
+        learning = feedback.learning if feedback is not None and name == feedback.output else None
+        _add_population(assembly, population, neuron, connectivity, schedule, depth, model, learning)
+        if population.kind != "input":
+            _add_connections(assembly, name, graph, neuron, connectivity, schedule, depth, learning)
+    if feedback is not None:
+        add_feedback(assembly, graph, feedback, connectivity, schedule)
+    return assembly
+
+
+def _add_population(assembly, population, neuron, connectivity, schedule, depth, model=None, learning=None):
+    name = population.name
+    inputs = assembly.inputs.get(name, Inputs([], [], []))
+    n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
+    if population.kind == "junction" and not inputs.has_spikes:
+        n_graded = max(n_graded, 1)
+    model = model or model_for(population, inputs, neuron, n_graded)
+    model = model if learning is None else learning.target_model(model)
+    n_neurons = population.shape[0] * population.shape[1] * population.shape[2]
+    group = make_group(model, n_neurons, brian_name(name), assembly.clock)
+    assembly.groups[name], assembly.models[name] = group, model
+    assembly.written[name] = set()
+    schedule.group(group, depth, is_junction=population.kind == "junction")
+    if population.kind == "input":
+        replay = SpikeReplay(group, name=f"{group.name}_replay")
+        schedule.replay(replay, depth)
+        assembly.replays[replay.name] = replay
+
+
+def _add_connections(assembly, name, graph, neuron, connectivity, schedule, depth, learning=None):
+    inputs, target = assembly.inputs[name], assembly.groups[name]
+    for projection in inputs.spikes:
+        source = assembly.groups[projection.source]
+        connection = _spike_projection(
+            source, target, projection.operator, neuron, connectivity, _unique_name(assembly, source, target), learning
+        )
+        schedule.spikes(connection, depth)
+        assembly.connections.append(connection)
+    for k, projection in enumerate(inputs.current):
+        variable = graded_variables(k + 1)[-1] if connectivity == "synapses" else "graded"
+        connection = _current_projection(assembly, projection, target, variable, connectivity, first=k == 0)
+        schedule.graded(connection, depth)
+        assembly.connections.append(connection)
+        assembly.written[name].add(variable)
+    for projection in inputs.membrane:
+        _add_pooling(assembly, projection, target, connectivity, schedule, depth)
+        assembly.written[name].add("pooled")
+    if graph.populations[name].kind == "junction" and inputs.has_spikes and inputs.current:
+        if connectivity == "event_driven":
+            # The readers of this junction need the sum of its own spikes and of the junction upstream in one array.
+            shape = graph.populations[name].shape
+            total = GradedProjection(
+                target, target, identity(shape), neuron.receives, "graded", f"{target.name}_total", overwrite=False
+            )
+            schedule.graded(total, depth, step=1)
+            assembly.connections.append(total)
+
+
+def _spike_projection(source, target, operator, neuron, connectivity, name, learning=None):
+    on_pre, constants = neuron.on_pre, neuron.constants
+    if learning is not None:
+        on_pre, constants = learning.on_pre, {**constants, **learning.parameters}
+    make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
+    return make(source, target, operator, name=name, on_pre=on_pre, namespace=constants, plastic=learning is not None)
+
+
+def _current_projection(assembly, projection, target, variable, connectivity, first):
+    """What a population reads from a junction; the junction's value is the sum of the variables that it has."""
+    source = assembly.groups[projection.source]
+    inputs, model = assembly.inputs[projection.source], assembly.models[projection.source]
+    name = _unique_name(assembly, source, target)
+    if connectivity == "event_driven":
+        read = "graded" if inputs.current else model.receives
+        return GradedProjection(source, target, projection.operator, read, variable, name, overwrite=first)
+    terms = ([model.receives] if inputs.has_spikes else []) + graded_variables(len(inputs.current))
+    total = " + ".join(f"{term}_pre" for term in terms)
+    unit = assembly.models[projection.source].equations.split(":")[1].split("\n")[0].strip()
+    equations = f"{variable}_post = w*({total}) : {unit} (summed)"
+    return SynapticProjection(source, target, projection.operator, name, equations=equations)
+
+
+def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
+    """A maximum or an average of membranes, through holder groups if several operators follow each other."""
+    source = assembly.groups[projection.source]
+    read = assembly.models[projection.source].membrane
+    unit = next(line for line in assembly.models[target.name].equations.splitlines() if line.startswith("pooled :"))
+    unit = unit.split(":")[1].strip()
+    operators = (
+        projection.operator.operators if isinstance(projection.operator, OperatorChain) else [projection.operator]
+    )
+    for k, operator in enumerate(operators):
+        last = k == len(operators) - 1
+        group = target
+        if not last:
+            holder = f"{target.name}_pool_{k + 1}"
+            model = NeuronModel(
+                name="pooled", equations=f"pooled : {unit}", receives="pooled", spike_height=None, bias=None
+            )
+            group = make_group(model, operator.size_out, holder, assembly.clock)
+            assembly.groups[holder], assembly.models[holder], assembly.written[holder] = group, model, {"pooled"}
+        name = _unique_name(assembly, source, group)
+        if connectivity == "synapses" and isinstance(operator, ConvOperator):
+            equations = f"pooled_post = w*{read}_pre : {unit} (summed)"
+            connection = SynapticProjection(source, group, operator, name, equations=equations)
+        else:  # a maximum is no sum over synapses
+            connection = GradedProjection(source, group, operator, read, "pooled", name)
+        schedule.pooling(connection, depth, step=k)
+        assembly.connections.append(connection)
+        source, read = group, "pooled"
+
+
+def _unique_name(assembly, source, target):
+    name = f"{source.name}_to_{target.name}"
+    taken = {connection.name for connection in assembly.connections}
+    if name not in taken:
+        return name
+    return next(f"{name}_{k}" for k in count(2) if f"{name}_{k}" not in taken)

@@ -1,0 +1,361 @@
+"""Connections between NeuronGroups: event-driven convolutions and graded operators, as Brian2 objects."""
+
+import numpy as np
+from brian2 import Synapses, prefs
+from brian2.core.variables import Variables
+from brian2.groups.group import CodeRunner, Group
+
+from brainsnn.builders.codegen.codeobjects import connection_codeobject_class
+from brainsnn.builders.codegen.gather_tables import (
+    check_statement,
+    gathered_channels,
+    gathered_matrix,
+    gathered_projection,
+)
+from brainsnn.builders.codegen.scatter_tables import (
+    contiguous_runs,
+    share_columns,
+    share_rows,
+    source_table,
+    target_table,
+)
+from brainsnn.builders.operators import ConvOperator, SparseOperator, to_matrix
+from brainsnn.builders.operators.pooling import MaxPool
+
+__all__ = ["EventDrivenProjection", "SynapticProjection", "GradedProjection", "SpikeReplay"]
+
+
+class _Connection(Group, CodeRunner):
+    """A Brian2 object that holds arrays of its own and runs one code object per step."""
+
+    def __init__(self, owner, name, when, order):
+        CodeRunner.__init__(
+            self, owner, template=None, when=when, order=order, name=name, clock=owner.clock,
+            codeobj_class=connection_codeobject_class(), check_units=False,
+        )  # fmt: skip
+        # The code runner resolves its names in this group, not in that of the neurons.
+        self.group = self
+        self.namespace = {}
+        self.variables = Variables(self)
+        self.variables.add_constant("N", 1)
+
+    def _use_template(self, template, code="", **kwds):
+        self.template, self.abstract_code, self.template_kwds = template, code, kwds
+        self._enable_group_attributes()
+
+    def _add_table(self, name, values, dtype=np.int32, constant=True):
+        values = np.ascontiguousarray(values, dtype=dtype).ravel()
+        if len(values) == 0:  # Brian2 has no empty arrays; an unused entry does no harm
+            values = np.zeros(1, dtype=dtype)
+        self.variables.add_array(
+            name, size=len(values), values=values, dtype=dtype, constant=constant, read_only=constant
+        )
+
+    def _add_tables(self, tables):
+        for name, values in tables.items():
+            self._add_table(name, values, values.dtype if name in ("w", "first") else np.int32)
+
+
+class EventDrivenProjection(_Connection):
+    """
+    A projection that stores its kernel once and visits, in each step, only the targets of the neurons that spiked.
+
+    Gives the same result as `~brian2.synapses.synapses.Synapses` with one synapse for each connection; the order in
+    which simultaneous spikes are added is that of the source indices in both.
+
+    Parameters
+    ----------
+    source, target : `~brian2.groups.neurongroup.NeuronGroup`
+        Presynaptic and postsynaptic neurons, of shape (height, width, channels) in row-major order.
+    operator : `~brainsnn.builders.operators.ConvOperator` or `~brainsnn.builders.operators.SparseOperator`
+        The weights.
+    on_pre : str
+        Statement for each connection of a spiking neuron: ``w`` is the weight, ``x_pre`` and ``x_post`` are variables of
+        the two neurons.
+    name : str
+        Name of the Brian2 object.
+    when, order : str, int
+        Place in Brian2's schedule.
+    namespace : dict, optional
+        Constants that ``on_pre`` uses.
+    plastic : bool
+        Whether ``on_pre`` may change ``w``. Every connection has a weight of its own then.
+
+    Raises
+    ------
+    ValueError
+        If the operator does not fit the sizes of the groups.
+
+    See Also
+    --------
+    brian2.synapses.synapses.Synapses, GradedProjection
+    """
+
+    def __init__(self, source, target, operator, on_pre, name, when="synapses", order=0, namespace=None, plastic=False):
+        _check_sizes(name, source, target, operator)
+        self.plastic = plastic
+        if plastic:
+            operator = _unshared(operator)
+        self.source, self.target, self.operator, self.on_pre = source, target, operator, on_pre
+        super().__init__(source, name, when, order)
+        self.namespace = dict(namespace or {})
+        dtype = prefs.core.default_float_dtype
+        if self.codeobj_class.gathers:
+            template, sizes = self._add_gathered(operator, dtype)
+        elif isinstance(operator, ConvOperator):
+            template, sizes = "convolve_spikes", self._add_convolution(operator, dtype)
+        else:
+            template, sizes = "scatter_spikes", self._add_sparse(operator, dtype)
+        self.variables.add_reference("_spikes", source, "_spikespace", index="0")
+        self._tables = [name for name in self.variables if name not in ("N", "w")]
+        self.variables.add_reference("t", source.clock, "t")
+        self.variables.add_reference("dt", source.clock, "dt")
+        for group, suffix, index in ((source, "_pre", "0"), (target, "_post", "_idx")):
+            for name, variable in group.variables.items():
+                if name not in ("_spikespace", "t", "dt", "t_in_timesteps"):
+                    index_of = "0" if variable.scalar else index
+                    self.variables.add_reference(name + suffix, group, name, index=index_of)
+        self._use_template(template, on_pre, tables=self._tables, n_sources=len(source), **sizes)
+
+    def _add_convolution(self, operator, dtype):
+        _, n_columns, n_channels = operator.input_shape
+        _, n_target_columns, n_target_channels = operator.output_shape
+        (H, W, _), (Ho, Wo, _) = operator.input_shape, operator.output_shape
+        row_first, row_target, row_tap = source_table(H, Ho, operator.row_taps, operator.stride[0], operator.up[0])
+        columns = contiguous_runs(W, Wo, operator.col_taps, operator.stride[1], operator.up[1])
+        kernel, rows_at = share_rows(np.asarray(operator.kernel, dtype=dtype))
+        kernel, columns_at = share_columns(kernel, operator.col_taps, operator.stride[1], Wo)
+        rows = row_first, row_target, rows_at[row_tap]
+        columns = *columns[:2], columns_at[columns[2]], columns[3]
+        for name, table in zip(("row_first", "row_target", "row_tap"), rows):
+            self._add_table(name, table)
+        for name, table in zip(("col_first", "col_target", "col_tap", "col_length"), columns):
+            self._add_table(name, table)
+        self._add_table("channel_start", operator.channel_start)
+        self._add_table("w", kernel.transpose(2, 0, 1, 3), dtype)
+        n_row_taps, n_column_taps, _, n_fan_channels = kernel.shape
+        return {
+            "n_columns": n_columns, "n_channels": n_channels, "n_target_rows": Ho, "n_target_columns": n_target_columns,
+            "n_target_channels": n_target_channels, "n_row_taps": n_row_taps, "n_column_taps": n_column_taps,
+            "n_fan_channels": n_fan_channels, "contiguous": n_fan_channels == n_target_channels,
+        }  # fmt: skip
+
+    def _add_sparse(self, operator, dtype):
+        matrix = operator.matrix.tocsr()
+        self._add_table("first", matrix.indptr, np.int64)
+        self._add_table("target", matrix.indices)
+        self._add_table("w", matrix.data, dtype, constant=not self.plastic)
+        return {}
+
+    def _add_gathered(self, operator, dtype):
+        check_statement(self.name, self.on_pre)
+        template, tables, sizes = gathered_projection(operator, dtype)
+        self._add_tables(tables)
+        self.variables.add_array("spiked", size=sizes["n_words"], dtype=np.int32)
+        return template, sizes
+
+    def to_coo(self):
+        """
+        The connections one by one.
+
+        Returns
+        -------
+        i, j, w : ndarray
+            Source neuron, target neuron and weight of each connection, as it is now.
+        """
+        i, j, w = self.operator.to_coo()
+        return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
+
+
+class SynapticProjection(Synapses):
+    """
+    A projection with one Brian2 synapse for each connection: slow and large, but plastic and known to every device.
+
+    Parameters
+    ----------
+    source, target : `~brian2.groups.neurongroup.NeuronGroup`
+    operator : `~brainsnn.builders.operators.ConvOperator` or `~brainsnn.builders.operators.SparseOperator`
+        The weights, which become the synaptic variable ``w``.
+    name : str
+        Name of the Brian2 object.
+    on_pre : str, optional
+        What a spike does to its target.
+    equations : str, optional
+        Further synaptic equations, such as a summed variable of a graded projection.
+    namespace : dict, optional
+        Constants of the equations and statements.
+    plastic : bool
+        Whether ``on_pre`` changes ``w``, which is kept from trial to trial then.
+
+    See Also
+    --------
+    EventDrivenProjection : gives the same result.
+    """
+
+    def __init__(self, source, target, operator, name, on_pre=None, equations="", namespace=None, plastic=False):
+        _check_sizes(name, source, target, operator)
+        if plastic:  # in the same order as there
+            operator = _unshared(operator)
+        model = f"w : 1\n{equations}"
+        super().__init__(source, target, model, on_pre=on_pre, name=name, clock=source.clock, namespace=namespace or {})
+        self.add_attribute("operator")
+        self.add_attribute("plastic")
+        self.operator, self.plastic = operator, plastic
+        i, j, w = operator.to_coo()
+        self.active = len(i) > 0  # Brian2 knows no empty set of synapses
+        if self.active:
+            self.connect(i=i, j=j)
+            self.w = w
+
+    def to_coo(self):
+        """
+        The connections one by one.
+
+        Returns
+        -------
+        i, j, w : ndarray
+            Source neuron, target neuron and weight of each connection; as it is now if they are plastic, else as it was made.
+        """
+        i, j, w = self.operator.to_coo()
+        return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
+
+
+class GradedProjection(_Connection):
+    """
+    A projection that works at every step on a variable of its source, without spikes.
+
+    Writes ``target_variable = operator(source_variable)``, or adds to it if ``overwrite`` is False.
+
+    Parameters
+    ----------
+    source, target : `~brian2.groups.neurongroup.NeuronGroup`
+        The two groups.
+    operator : `~brainsnn.builders.operators.ConvOperator`, SparseOperator or MaxPool
+        What is computed.
+    source_variable, target_variable : str
+        State variable that is read and variable that is written.
+    name : str
+        Name of the Brian2 object.
+    when, order : str, int
+        Place in Brian2's schedule.
+    overwrite : bool
+        False for the second and further projections on the same target variable.
+
+    Raises
+    ------
+    ValueError
+        If the operator does not fit the sizes of the groups.
+    """
+
+    def __init__(
+        self, source, target, operator, source_variable, target_variable, name, when="synapses", order=0, overwrite=True
+    ):
+        _check_sizes(name, source, target, operator)
+        self.source, self.target, self.operator = source, target, operator
+        self.source_variable, self.target_variable = source_variable, target_variable
+        super().__init__(source, name, when, order)
+        dtype = prefs.core.default_float_dtype
+        add = {ConvOperator: self._add_convolution, SparseOperator: self._add_sparse, MaxPool: self._add_max_pool}
+        template, kwds = add[type(operator)](operator, dtype)
+        self.variables.add_reference("source", source, source_variable)
+        self.variables.add_reference("target", target, target_variable)
+        # These templates write their target themselves: no statement tells Brian2 that it changes.
+        self.written_readonly_vars = {target.variables[target_variable]}
+        self._use_template(template, overwrite=overwrite, n_sources=len(source), n_targets=len(target), **kwds)
+
+    def _add_convolution(self, operator, dtype):
+        (H, W, C), (Ho, Wo, Co) = operator.input_shape, operator.output_shape
+        for axis, n_in, n_out, taps, i in (("row", H, Ho, operator.row_taps, 0), ("col", W, Wo, operator.col_taps, 1)):
+            tables = target_table(n_in, n_out, taps, operator.stride[i], operator.up[i])
+            for name, table in zip(("first", "source", "tap"), tables):
+                self._add_table(f"{axis}_{name}", table)
+        self._add_table("channel_start", operator.channel_start)
+        self._add_table("w", operator.kernel, dtype)
+        fan = operator.kernel.shape[3]
+        if self.codeobj_class.gathers:
+            self._add_tables(gathered_channels(operator))
+        start = np.asarray(operator.channel_start)
+        return "graded", {
+            "n_columns": W, "n_channels": C, "n_target_rows": Ho, "n_target_columns": Wo, "n_target_channels": Co,
+            "n_column_taps": operator.kernel.shape[1], "n_fan_channels": fan,
+            "diagonal": bool(fan == 1 and np.array_equal(start, start[0] + np.arange(C))),
+            "first_channel": int(start[0]),
+        }  # fmt: skip
+
+    def _add_sparse(self, operator, dtype):
+        if self.codeobj_class.gathers:
+            self._add_tables(gathered_matrix(operator, dtype))
+            return "graded_sparse", {}
+        matrix = operator.matrix.tocsr()
+        self._add_table("first", matrix.indptr, np.int64)
+        self._add_table("target_index", matrix.indices)
+        self._add_table("w", matrix.data, dtype)
+        return "graded_sparse", {}
+
+    def _add_max_pool(self, operator, dtype):
+        (H, W, C), (Ho, Wo, _) = operator.input_shape, operator.output_shape
+        for i, (axis, n_in, n_out) in enumerate((("row", H, Ho), ("col", W, Wo))):
+            start = np.arange(n_out) * operator.stride[i] - operator.pad_before[i]
+            self._add_table(f"{axis}_first", np.maximum(start, 0))
+            self._add_table(f"{axis}_last", np.minimum(start + operator.pool[i], n_in))
+        return "max_pool", {"n_columns": W, "n_channels": C, "n_target_rows": Ho, "n_target_columns": Wo}
+
+    def to_coo(self):
+        """
+        The connections one by one; a maximum has the weight 1 for each neuron of its window.
+
+        Returns
+        -------
+        i, j, w : ndarray
+            Source neuron, target neuron and weight of each connection.
+        """
+        return self.operator.to_coo()
+
+
+class SpikeReplay(_Connection):
+    """
+    Writes the signs of replayed spikes into a variable of the input neurons, step by step.
+
+    Parameters
+    ----------
+    target : `~brian2.groups.neurongroup.NeuronGroup`
+        Input neurons with a variable ``replayed``.
+    name : str
+        Name of the Brian2 object.
+    when, order : str, int
+        Place in Brian2's schedule.
+
+    Notes
+    -----
+    ``train`` is a dynamic array of int8 (int32 in runtime mode, as Cython templates know no int8) that holds
+    (n_steps, n_neurons) signs, row by row.
+    """
+
+    def __init__(self, target, name, when="start", order=0):
+        self.target = target
+        super().__init__(target, name, when, order)
+        self.variables.add_dynamic_array(
+            "train",
+            size=1,
+            dtype=connection_codeobject_class().sign_dtype,
+            constant=False,
+            read_only=True,
+            needs_reference_update=True,
+        )
+        self.variables.add_reference("replayed", target)
+        self.variables.add_reference("timestep", target.clock)
+        self.written_readonly_vars = {target.variables["replayed"], self.variables["train"]}
+        self._use_template("replay", n_sources=len(target))
+
+
+def _unshared(operator):
+    """The same connections with a weight of its own for each, ordered by source and then by target."""
+    return SparseOperator(operator.input_shape, operator.output_shape, to_matrix(operator))
+
+
+def _check_sizes(name, source, target, operator):
+    for what, group, shape in (("source", source, operator.input_shape), ("target", target, operator.output_shape)):
+        if len(group) != np.prod(shape):
+            raise ValueError(
+                f"{name}.{what}: {group.name!r} has {len(group)} neurons, but the operator works on {shape} = {np.prod(shape)}."
+            )

@@ -1,0 +1,157 @@
+"""Predictive feedback in a network: the connections that bring a prediction back to the input neurons."""
+
+import numpy as np
+from scipy import sparse
+
+from brainsnn.builders.graph.layer_graph import LayerGraph
+from brainsnn.builders.network.connections import EventDrivenProjection, GradedProjection, SynapticProjection
+from brainsnn.builders.network.groups import make_group
+from brainsnn.builders.operators import SparseOperator
+from brainsnn.builders.operators.layers import identity
+from brainsnn.builders.operators.pooling import MaxPool
+from brainsnn.equations.model import NeuronModel
+from brainsnn.errors import ConversionError, UnknownNameError
+
+__all__ = ["add_feedback", "with_recorded_feedback", "without_prediction_readout"]
+
+ON_PRE = "predicted_post += w*h_pre"
+
+
+def without_prediction_readout(graph, feedback):
+    """
+    Remove the readout of the prediction: the input group holds the prediction instead.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    feedback : `~brainsnn.feedback.gate.PredictiveGate`
+
+    Returns
+    -------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no layer ``output``.
+    ConversionError
+        If it does not spike, or not at the size of the input.
+    """
+    if feedback.output not in graph.populations:
+        spiking = [name for name, p in graph.populations.items() if p.kind == "spiking"]
+        raise UnknownNameError(feedback.output, spiking, "spiking population for PredictiveGate.output")
+    population = graph.populations[feedback.output]
+    if population.kind != "spiking":
+        raise ConversionError(
+            f"PredictiveGate.output: {feedback.output!r} is a {population.kind} and does not spike; give the last layer of the "
+            "generator the activation 'relu' and leave the squash to the gate."
+        )
+    if population.shape != graph.input.shape:
+        raise ConversionError(
+            f"PredictiveGate.output: {feedback.output!r} is {population.shape}, the input that it predicts {graph.input.shape}."
+        )
+    superfluous = {
+        p.name for p in graph.readouts
+        if len(graph.incoming(p.name)) == 1 and graph.incoming(p.name)[0].source == feedback.output
+        and graph.incoming(p.name)[0].operator.is_identity
+    }  # fmt: skip
+    if len(superfluous) == len(graph.readouts):
+        superfluous = set()  # a network that only predicts keeps its output
+    populations = {name: p for name, p in graph.populations.items() if name not in superfluous}
+    projections = [p for p in graph.projections if p.target not in superfluous]
+    return LayerGraph(populations, projections, graph.rows, graph.name)
+
+
+def with_recorded_feedback(record, feedback, name):
+    """
+    Add the prediction and the gate of the input to what is recorded, unless ``feedback.record`` is False.
+
+    Parameters
+    ----------
+    record : dict or None
+        As ``record`` of `~brainsnn.convert`.
+    feedback : `~brainsnn.feedback.gate.PredictiveGate`
+    name : str
+        Name of the input population.
+
+    Returns
+    -------
+    record : dict
+    """
+    record = dict(record or {})
+    wanted = record.get(name, {})
+    wanted = {wanted: True} if isinstance(wanted, str) else wanted
+    wanted = dict(wanted) if isinstance(wanted, dict) else dict.fromkeys(wanted, True)
+    record[name] = wanted | (dict.fromkeys(("prediction", "is_open"), True) if feedback.record else {})
+    return {layer: wanted for layer, wanted in record.items() if wanted}
+
+
+def add_feedback(assembly, graph, feedback, connectivity, schedule):
+    """
+    Connect the last layer of a generator to the input neurons, one to one, with the weight 1.
+
+    Parameters
+    ----------
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+        With all populations; connections are added to it.
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    feedback : `~brainsnn.feedback.gate.PredictiveGate`
+    connectivity : {"event_driven", "synapses"}
+    schedule : object
+        Puts objects in their places in the schedule.
+
+    Notes
+    -----
+    Spikes arrive behind everything else of their step, in both schedules: the gate of the next step sees them.
+    """
+    name = graph.input.name
+    source, target = assembly.groups[feedback.output], assembly.groups[name]
+    operator, title = identity(graph.input.shape), f"{source.name}_to_{target.name}"
+    make = {
+        "event_driven": lambda: EventDrivenProjection(source, target, operator, ON_PRE, title),
+        "synapses": lambda: SynapticProjection(source, target, operator, title, on_pre=ON_PRE),
+    }[connectivity]
+    assembly.connections.append(make())
+    assembly.written[name].add("predicted")
+    if feedback.learning is not None:
+        _add_error(assembly, feedback, source, target, operator, connectivity, schedule)
+    if feedback.contrast:
+        _add_contrast(assembly, graph.input, target)
+
+
+def _add_error(assembly, feedback, predictors, pixels, operator, connectivity, schedule):
+    """Each predicting neuron hears the error of its own pixel, before the spikes of this step reach it."""
+    title = f"{pixels.name}_to_{predictors.name}_error"
+    if connectivity == "event_driven":
+        error = GradedProjection(pixels, predictors, operator, "prediction_error", "prediction_error", title)
+    else:
+        equations = "prediction_error_post = w*prediction_error_pre : 1 (summed)"
+        error = SynapticProjection(pixels, predictors, operator, title, equations=equations)
+    schedule.of_input(error)
+    assembly.connections.append(error)
+    assembly.written[feedback.output].add("prediction_error")
+
+
+def _add_contrast(assembly, population, target):
+    """A group that holds the largest value still open, for each colour, and the way back from it to all input neurons."""
+    n_rows, n_columns, n_channels = population.shape
+    name = f"{population.name}_contrast"
+    model = NeuronModel(name="contrast", equations="largest : 1", receives="largest", spike_height=None, bias=None)
+    group = make_group(model, n_channels, f"{target.name}_contrast", assembly.clock)
+    assembly.groups[name], assembly.models[name], assembly.written[name] = group, model, {"largest"}
+    window = (n_rows, n_columns)
+    maximum = MaxPool(population.shape, (1, 1, n_channels), pool=window, stride=window)
+    everywhere = SparseOperator(
+        (1, 1, n_channels),
+        population.shape,
+        sparse.csr_matrix(np.tile(np.eye(n_channels), (1, n_rows * n_columns))),
+    )
+    # Behind the gates of this step, in front of those of the next one.
+    for k, (source, to, operator, read) in enumerate(
+        ((target, group, maximum, "shown"), (group, target, everywhere, "largest"))
+    ):
+        title = f"{source.name}_to_{to.name}"
+        assembly.connections.append(
+            GradedProjection(source, to, operator, read, "largest", title, when="synapses", order=10**6 + k)
+        )
+    assembly.written[population.name].add("largest")

@@ -1,0 +1,76 @@
+"""A NeuronGroup whose state update and threshold run in one pass over the neurons."""
+
+from brian2 import NeuronGroup
+from brian2.groups.neurongroup import Thresholder
+from brian2.parsing.expressions import parse_expression_dimensions
+from brian2.utils.stringtools import get_identifiers
+
+from brainsnn.builders.codegen.codeobjects import connection_codeobject_class
+
+__all__ = ["SpikingGroup"]
+
+
+class _FusedThresholder(Thresholder):
+    """Brian2's thresholder, with the group's state update in front of the condition while ``fused`` is true."""
+
+    fused = False
+
+    def update_abstract_code(self, run_namespace):
+        """Brian2's method; puts state update and updates of every step in front where they are fused."""
+        super().update_abstract_code(run_namespace)
+        self.codeobj_class = connection_codeobject_class()
+        self.template = self.codeobj_class.threshold_template
+        if not self.fused:
+            return
+        group = self.group
+        variables = group.resolve_all(get_identifiers(group.events[self.event]), run_namespace)
+        parse_expression_dimensions(group.events[self.event], variables)
+        # The code of the state updater has lost its units, so Brian2 could not check both together.
+        self.check_units = False
+        group.state_updater.update_abstract_code(run_namespace)
+        parts = [group.state_updater.abstract_code, *(update.abstract_code for update in group.updates)]
+        self.abstract_code = "\n".join([*filter(None, parts), self.abstract_code])
+
+
+class SpikingGroup(NeuronGroup):
+    """
+    A `~brian2.groups.neurongroup.NeuronGroup` that can update and test its neurons in one pass over memory.
+
+    In large networks the time of a step is the time to read and write the state of all neurons. Fused, each neuron is
+    read once; the equations, the threshold and the result stay the same.
+
+    Parameters
+    ----------
+    *args, **kwds
+        Those of `~brian2.groups.neurongroup.NeuronGroup`.
+
+    Attributes
+    ----------
+    updates : list
+        Operations of every step between state update and threshold, which are fused too.
+    """
+
+    updates = ()
+
+    def __init__(self, *args, **kwds):
+        super().__init__(*args, **kwds)
+        self.updates = []
+        thresholder = self.thresholder.get("spike")
+        if thresholder is not None:
+            thresholder.__class__ = _FusedThresholder
+
+    def fuse(self, fused):
+        """
+        Switch fusing on or off; takes effect when the network is next prepared.
+
+        Parameters
+        ----------
+        fused : bool
+            Off, so that other objects can act between state update and threshold.
+        """
+        thresholder = self.thresholder.get("spike")
+        if thresholder is None:
+            return
+        thresholder.fused = fused
+        for obj in (self.state_updater, *self.updates):
+            obj.active = not fused

@@ -1,0 +1,209 @@
+"""NeuronGroups from the populations of a LayerGraph: which equations each of them gets."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+from brian2.equations.equations import PARAMETER, SUBEXPRESSION
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.utils.stringtools import get_identifiers
+
+from brainsnn.builders.network.fused_group import SpikingGroup
+from brainsnn.equations.inputs import signed_spike_input
+from brainsnn.equations.model import NeuronModel, assignments, graded_variables
+
+__all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_variables"]
+
+
+def model_for(population, inputs, neuron, n_graded):
+    """
+    The equations of one population.
+
+    Parameters
+    ----------
+    population : `~brainsnn.builders.graph.layer_graph.Population`
+    inputs : `~brainsnn.builders.network.inputs.Inputs` or None
+        What reaches it; None for the input population.
+    neuron : `~brainsnn.equations.model.NeuronModel`
+        The user's neuron.
+    n_graded : int
+        Number of variables that graded connections write.
+
+    Returns
+    -------
+    model : `~brainsnn.equations.model.NeuronModel`
+    """
+    if population.kind == "input":
+        return signed_spike_input()
+    if population.kind == "junction":
+        model = neuron.junction()
+        extra = [f"{name} : {_unit_of(model)}" for name in graded_variables(n_graded)]
+        if inputs.has_spikes:
+            return replace(model, equations="\n".join([model.equations, *extra]))
+        return replace(model, equations="\n".join(extra), receives="graded", parameters={})
+    if population.kind == "readout":
+        model = neuron.readout
+    elif population.kind == "membrane":
+        model = neuron.membrane_only()
+    else:
+        model = neuron
+    if inputs.membrane:
+        return model.pooled()
+    model = model.with_inputs(spikes=inputs.has_spikes, graded=n_graded, stimulus=inputs.stimulus)
+    if population.kind == "membrane" and model.bias and np.any(population.bias):
+        # A bias that differs from place to place has to be added in front of the pooling.
+        unit = str(next(eq for eq in model.equations.splitlines() if eq.startswith(f"{model.bias} :"))).split(":")[1]
+        model = replace(
+            model,
+            equations=f"{model.equations}\nbiased :{unit}",
+            update=f"biased = {model.membrane} + {model.bias}",
+            membrane="biased",
+        )
+    return model
+
+
+def _unit_of(model):
+    return model.equations.split(":")[1].strip()
+
+
+def brian_name(name):
+    """
+    A valid name of a Brian2 object from a Keras layer's name.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    name : str
+        With everything but letters, digits and underscores replaced by an underscore.
+    """
+    name = re.sub(r"\W", "_", name)
+    return name if name[0].isalpha() else f"layer_{name}"
+
+
+def _integration_method(model):
+    """The first of the model's methods that its equations allow (Brian2 would announce each choice)."""
+    equations = model.brian_equations
+    if isinstance(model.method, str) or not equations.diff_eq_names:
+        return model.method if isinstance(model.method, str) else "euler"
+    for method in model.method:
+        try:
+            StateUpdateMethod.stateupdaters[method](equations, {})
+            return method
+        except UnsupportedEquationsException:
+            continue
+    raise ValueError(
+        f"{model.name}.method: none of {model.method} can integrate these equations:\n{model.equations}\nName another of "
+        f"Brian2's methods with model.edit(method=...)."
+    )
+
+
+def make_group(model, n_neurons, name, clock):
+    """
+    A NeuronGroup with the equations of a model.
+
+    Parameters
+    ----------
+    model : `~brainsnn.equations.model.NeuronModel`
+    n_neurons : int
+    name : str
+        Name of the Brian2 object.
+    clock : `~brian2.core.clocks.Clock`
+
+    Returns
+    -------
+    group : `~brainsnn.builders.network.fused_group.SpikingGroup`
+        Its statements of every step, if the model has any, are a ``run_regularly`` operation among its contained objects.
+    """
+    # The times of a stimulus are compared with t, which is float64 whatever the type of the state.
+    times = {eq.varname: np.float64 for eq in model.brian_equations.values() if eq.varname in ("t_on", "t_off")}
+    group = SpikingGroup(
+        n_neurons,
+        model.equations,
+        threshold=model.threshold,
+        reset=model.reset if model.threshold is not None else None,
+        method=_integration_method(model),
+        namespace=model.constants,
+        name=name,
+        clock=clock,
+        dtype=times or None,
+    )
+    _check_statements(group, model)
+    if model.update:
+        update = group.run_regularly(model.update, when="groups", order=1, name=f"{name}_update", clock=clock)
+        group.updates.append(update)
+    return group
+
+
+def _check_statements(group, model):
+    """Refuse statements that Brian2 would refuse, which it does at the first run only, and in terms of its own objects."""
+    equations = model.brian_equations
+    statements = {
+        "threshold": model.threshold,
+        "reset": model.reset if model.threshold else None,
+        "update": model.update,
+    }
+    for what, code in statements.items():
+        about = f"convert: the {what} {code!r} of {model.name!r}"
+        written = _assigned(code)
+        for name in sorted(written):
+            if name in equations and equations[name].type == SUBEXPRESSION:
+                raise ValueError(f"{about} writes {name!r}, which follows from the equation {str(equations[name])!r}.")
+        for name in sorted(get_identifiers(code or "") - written):
+            try:
+                group.resolve_all({name}, run_namespace={}, user_identifiers=set())
+            except KeyError:
+                raise ValueError(
+                    f"{about} uses {name!r}, which {group.name!r} does not have. It has {', '.join(sorted(equations))}; add an "
+                    "equation or a parameter with model.edit(...)."
+                ) from None
+
+
+def _assigned(code):
+    return {variable for variable, _, _ in assignments(code)}
+
+
+def state_variables(group, kept):
+    """
+    The arrays of a group that a trial changes, and that are reset in front of each trial.
+
+    Parameters
+    ----------
+    group : `~brian2.groups.neurongroup.NeuronGroup`
+    kept : set of str
+        Parameters, which keep their values.
+
+    Returns
+    -------
+    variables : dict of str to `~brian2.core.variables.ArrayVariable`
+    """
+    fixed = {"i", "N", "t", "dt", "t_in_timesteps"} | set(kept)
+    return {
+        name: variable
+        for name, variable in group.variables.items()
+        if name not in fixed
+        and variable.array
+        and getattr(variable, "owner", None) is not None
+        and variable.owner.name == group.name
+        and (name == "_spikespace" or not (variable.read_only and name not in ("lastspike", "not_refractory")))
+    }
+
+
+def parameter_names(model: NeuronModel, written):
+    """
+    The per-neuron parameters of a model that a run leaves alone.
+
+    Parameters
+    ----------
+    model : `~brainsnn.equations.model.NeuronModel`
+    written : set of str
+        Variables that connections write.
+
+    Returns
+    -------
+    names : list of str
+    """
+    assigned = _assigned(model.update) | _assigned(model.reset) | set(written)
+    return [eq.varname for eq in model.brian_equations.values() if eq.type == PARAMETER and eq.varname not in assigned]

@@ -1,0 +1,61 @@
+"""What reaches each population of a network: spikes, the stimulus, graded currents, or another population's membrane."""
+
+from dataclasses import dataclass
+
+__all__ = ["Inputs", "inputs_of"]
+
+
+@dataclass
+class Inputs:
+    """What reaches a population: spikes, the stimulus, graded currents, or another population's membrane."""
+
+    spikes: list
+    current: list
+    membrane: list
+    stimulus: bool = False
+
+    @property
+    def has_spikes(self):
+        """Whether spikes arrive (bool)."""
+        return bool(self.spikes)
+
+
+def inputs_of(graph, encoder):
+    """
+    Sort the projections of a graph by their target.
+
+    With the ``current`` encoder the image is a constant current that no synapse filters. It is taken out of the
+    projections here, junctions included, and reaches every population that it reaches linearly as ``stimulus``.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    encoder : {"current", "poisson"}
+
+    Returns
+    -------
+    inputs : dict of str to `Inputs`
+        Junctions that hold nothing but the stimulus are left out.
+    """
+    inputs = {}
+    for name, population in graph.populations.items():
+        if population.kind == "input":
+            continue
+        found = Inputs([], [], [])
+        for projection in graph.projections:
+            if projection.target != name:
+                continue
+            source = graph.populations[projection.source]
+            if source.kind == "input" and encoder == "current":
+                found.stimulus = True
+            elif projection.mode == "current" and source.kind == "junction":
+                upstream = inputs.get(projection.source)
+                found.stimulus |= upstream is None or upstream.stimulus
+                if upstream is not None:
+                    found.current.append(projection)
+            else:
+                getattr(found, projection.mode).append(projection)
+        if population.kind == "junction" and not (found.spikes or found.current):
+            continue
+        inputs[name] = found
+    return inputs

@@ -1,0 +1,231 @@
+"""Which spikes and states to record: checking the user's wishes, and the monitors that fulfil them."""
+
+import numpy as np
+import psutil
+from brian2 import SpikeMonitor, StateMonitor
+
+from brainsnn.errors import UnknownNameError
+
+__all__ = ["Monitors"]
+
+
+class Monitors:
+    """
+    The monitors of a network.
+
+    Every spiking population has a spike monitor, which at least counts; states are recorded where the user asks.
+
+    Parameters
+    ----------
+    record : dict or None
+        Layer name -> list of ``"spikes"`` and state variables, or dict of these to the neurons to record (True for all,
+        flat indices, or (row, column, channel) tuples).
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+
+    Raises
+    ------
+    UnknownNameError
+        If a layer or a variable does not exist.
+    IndexError
+        If a neuron does not exist.
+    """
+
+    def __init__(self, record, assembly):
+        graph, groups = assembly.graph, assembly.groups
+        self.neurons = {}
+        for layer, wanted in (record or {}).items():
+            population = graph.population(layer)
+            if population.name not in groups:
+                raise UnknownNameError(layer, groups, "population of the spiking network")
+            wanted = {wanted: True} if isinstance(wanted, str) else wanted
+            wanted = wanted if isinstance(wanted, dict) else dict.fromkeys(wanted, True)
+            for variable, neurons in wanted.items():
+                self._add(population, groups[population.name], variable, neurons)
+        self.spike_monitors, self.state_monitors, self.readout_monitors = {}, {}, {}
+        for name, group in groups.items():
+            wanted = self.neurons.get(name, {})
+            if group.thresholder:
+                self.spike_monitors[name] = SpikeMonitor(group, record="spikes" in wanted, name=f"{group.name}_spikes")
+            for variable, neurons in wanted.items():
+                if variable != "spikes":
+                    self.state_monitors[name, variable] = StateMonitor(
+                        group, variable, record=neurons, when="end", name=f"{group.name}_{variable}_states"
+                    )
+        for population in graph.readouts:
+            group, output = groups[population.name], assembly.models[population.name].output
+            self.readout_monitors[population.name] = StateMonitor(
+                group, output, record=True, when="end", name=f"{group.name}_output"
+            )
+
+    def _add(self, population, group, variable, neurons):
+        if variable != "spikes" and variable not in group.equations:
+            raise UnknownNameError(variable, ["spikes", *group.equations], f"variable of {population.name!r}")
+        if variable == "spikes" and not group.thresholder:
+            raise UnknownNameError(
+                variable, group.equations, f"variable of {population.name!r}", f"The {population.kind} does not spike."
+            )
+        n = len(group)
+        if neurons is True:
+            indices = np.arange(n)
+        else:
+            neurons = np.asarray(neurons)
+            indices = neurons if neurons.ndim < 2 else np.ravel_multi_index(tuple(neurons.T), population.shape)
+            indices = np.atleast_1d(indices)
+            if indices.size == 0 or indices.min() < 0 or indices.max() >= n:
+                raise IndexError(
+                    f"record[{population.name!r}][{variable!r}]: neurons must lie in 0 ... {n - 1}, got {neurons}."
+                )
+        self.neurons.setdefault(population.name, {})[variable] = indices
+
+    @property
+    def all(self):
+        """All monitors (list)."""
+        return [*self.spike_monitors.values(), *self.state_monitors.values(), *self.readout_monitors.values()]
+
+    def n_bytes(self, n_trials, n_steps, itemsize):
+        """
+        Memory that the recorded states of a run take.
+
+        Parameters
+        ----------
+        n_trials, n_steps, itemsize : int
+
+        Returns
+        -------
+        n_bytes : int
+        """
+        width = sum(len(self.neurons[name][variable]) for name, variable in self.state_monitors)
+        width += sum(monitor.n_indices for monitor in self.readout_monitors.values())
+        return n_trials * n_steps * width * itemsize
+
+    def check_memory(self, n_trials, n_steps, itemsize):
+        """
+        Refuse a run whose recordings do not fit into memory.
+
+        Parameters
+        ----------
+        n_trials, n_steps, itemsize : int
+
+        Raises
+        ------
+        MemoryError
+            With the memory that is needed and that is there.
+        """
+        needed, available = self.n_bytes(n_trials, n_steps, itemsize), psutil.virtual_memory().available
+        if needed > available:
+            largest = max(
+                self.state_monitors,
+                key=lambda key: len(self.neurons[key[0]][key[1]]),
+                default=("the readout", "output"),
+            )
+            raise MemoryError(
+                f"Recording needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are available; the largest part is "
+                f"{largest[1]!r} of {largest[0]!r}. Record fewer neurons (record={{layer: {{variable: indices}}}}), run fewer "
+                "images at a time, or let the recordings stream to disk (run(..., stream_to='folder'))."
+            )
+
+    def state_bytes(self):
+        """Bytes that one step of all recorded states and readouts takes (int)."""
+        states = sum(len(self.neurons[key[0]][key[1]]) * self._dtype(key).itemsize for key in self.state_monitors)
+        return states + sum(m.n_indices * _itemsize(m, _output(m)) for m in self.readout_monitors.values())
+
+    def spike_bytes(self):
+        """Bytes that monitors hold if all recorded neurons spike in one step (int)."""
+        monitors = [monitor for monitor in self.spike_monitors.values() if monitor.record]
+        return sum(m.source.N * (_itemsize(m, "i") + _itemsize(m, "t")) for m in monitors)
+
+    def _dtype(self, key):
+        return np.dtype(self.state_monitors[key].variables[key[1]].dtype)
+
+    def collect(self, result, record, trial, activations):
+        """
+        Move one trial's recordings, or those of a piece of it, into the result.
+
+        Parameters
+        ----------
+        result : `~brainsnn.results.result.Result`
+        record : `~brainsnn.builders.trials.trials.TrialRecord`
+        trial : int
+        activations : dict of str to callable
+            Activation of each readout.
+        """
+        for name, monitor in self.spike_monitors.items():
+            result.spike_counts[name][trial] += record.spike_counts[monitor.name]
+            if monitor.name in record.spikes:
+                result.add_spikes(name, trial, *record.spikes[monitor.name], wanted=self._wanted(name))
+        first = record.first_step
+        for (name, variable), monitor in self.state_monitors.items():
+            if monitor.name in record.states:
+                values = record.states[monitor.name][variable]
+                result.states[name][variable][trial, first : first + len(values)] = values
+        for name, monitor in self.readout_monitors.items():
+            if monitor.name in record.states:
+                values = record.states[monitor.name][_output(monitor)]
+                result.outputs[name][trial, first : first + len(values)] = activations[name](values)
+
+    def _wanted(self, name):
+        wanted = self.neurons[name]["spikes"]
+        return wanted if len(wanted) < self.spike_monitors[name].source.N else None
+
+    def prepare(self, result, n_trials, dtype, stream=None):
+        """
+        Make room for all trials in a result.
+
+        Parameters
+        ----------
+        result : `~brainsnn.results.result.Result`
+        n_trials : int
+        dtype : dtype
+            Type of the readout's activation.
+        stream : `~brainsnn.results.streaming.StreamFolder`, optional
+            Where the recordings go; into memory by default.
+        """
+        for name, monitor in self.spike_monitors.items():
+            result.spike_counts[name] = np.zeros(n_trials, dtype=np.int64)
+            if monitor.record:
+                result.spikes[name] = (
+                    [None] * n_trials if stream is None else stream.spike_trains(monitor.name, name, self._wanted(name))
+                )
+        for (name, variable), monitor in self.state_monitors.items():
+            indices = self.neurons[name][variable]
+            result.recorded.setdefault(name, {})[variable] = indices
+            if stream is None:
+                shape = (n_trials, result.n_steps, len(indices))
+                array = np.zeros(shape, dtype=self._dtype((name, variable)))
+            else:
+                array = stream.state_array(monitor.name, name, variable, len(indices), self._dtype((name, variable)))
+            result.states.setdefault(name, {})[variable] = array
+        for name, monitor in self.readout_monitors.items():
+            width = monitor.n_indices
+            if stream is None:
+                result.outputs[name] = np.zeros((n_trials, result.n_steps, width), dtype=dtype)
+            else:
+                result.outputs[name] = stream.output_array(name, width, dtype)
+
+    def adopt(self, result, arrays, activations):
+        """
+        Take over states that a device hands over whole, in place of the room made for them.
+
+        Parameters
+        ----------
+        result : `~brainsnn.results.result.Result`
+        arrays : dict
+            (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array.
+        activations : dict of str to callable
+            Activation of each readout.
+        """
+        for (name, variable), monitor in self.state_monitors.items():
+            if (monitor.name, variable) in arrays:
+                result.states[name][variable] = arrays[monitor.name, variable]
+        for name, monitor in self.readout_monitors.items():
+            for trial, values in enumerate(arrays.get((monitor.name, _output(monitor)), ())):
+                result.outputs[name][trial] = activations[name](values)
+
+
+def _output(monitor):
+    """Name of the variable that a readout's monitor records."""
+    return monitor.record_variables[0]
+
+
+def _itemsize(monitor, variable):
+    return np.dtype(monitor.variables[variable].dtype).itemsize

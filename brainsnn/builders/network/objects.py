@@ -1,0 +1,143 @@
+"""The Brian2 objects of a network, as devices deal with them."""
+
+from dataclasses import dataclass
+
+from brian2 import (
+    EventMonitor,
+    NeuronGroup,
+    PoissonGroup,
+    PopulationRateMonitor,
+    SpikeGeneratorGroup,
+    StateMonitor,
+    Synapses,
+)
+from brian2.equations.equations import DIFFERENTIAL_EQUATION
+from brian2.synapses.synapses import SynapticPathway
+
+from brainsnn.builders.network.groups import state_variables
+from brainsnn.builders.network.trial_network import TrialNetwork
+from brainsnn.equations.model import assignments
+
+__all__ = ["NetworkObjects"]
+
+
+@dataclass(frozen=True)
+class NetworkObjects:
+    """
+    The Brian2 objects of a network, and what each trial changes in them.
+
+    Parameters
+    ----------
+    network : `~brainsnn.builders.network.trial_network.TrialNetwork`
+        All objects, also those that the user has added.
+    groups : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
+        By the names of their populations.
+    own_state : dict of str to dict of str to `~brian2.core.variables.ArrayVariable`
+        Arrays of these groups that a trial changes, by Brian2's name of their group.
+    monitors : list
+        Monitors to be read after each trial.
+    replays : dict of str to `~brainsnn.builders.network.connections.SpikeReplay`
+    """
+
+    network: TrialNetwork
+    groups: dict
+    own_state: dict
+    monitors: list
+    replays: dict
+
+    @property
+    def names(self):
+        """Names of all objects in the network (set of str)."""
+        return {obj.name for obj in self.network.sorted_objects}
+
+    @property
+    def added(self):
+        """Objects that the user has added to the network (list)."""
+        names = self.network.added
+        return [obj for obj in self.network.sorted_objects if obj.name in names]
+
+    @property
+    def state(self):
+        """
+        Arrays to reset before each trial: `own_state`, all arrays of added neurons, and those
+        of added synapses that follow differential equations.
+
+        What else synapses have may be what they have learned, and stays; see `learned`.
+
+        Returns
+        -------
+        state : dict of str to dict of str to `~brian2.core.variables.ArrayVariable`
+        """
+        state = dict(self.own_state)
+        for obj in self.added:
+            if isinstance(obj, NeuronGroup):
+                state[obj.name] = state_variables(obj, ())
+            elif isinstance(obj, SpikeGeneratorGroup):
+                # Which of its spikes came last; without it, it would be silent from the second trial on.
+                state[obj.name] = {name: obj.variables[name] for name in ("_spikespace", "_lastindex")}
+            elif isinstance(obj, Synapses) and (names := _dynamic_names(obj)):
+                state[obj.name] = {name: obj.variables[name] for name in names}
+        return state
+
+    @property
+    def learned(self):
+        """
+        What the spikes and statements of added objects change in added synapses for good.
+
+        Returns
+        -------
+        learned : list of (`~brian2.synapses.synapses.Synapses`, str)
+            Synapses and a name of a variable.
+        """
+        added = self.added
+        codes = [getattr(obj, "code" if isinstance(obj, SynapticPathway) else "abstract_code", "") for obj in added]
+        written = {
+            name.removesuffix("_post").removesuffix("_pre") for code in codes for name, _, _ in assignments(code)
+        }
+        return [
+            (obj, name) for obj in added if isinstance(obj, Synapses)
+            for name in _assignable(obj) if name in written and name not in _dynamic_names(obj)
+        ]  # fmt: skip
+
+    @property
+    def added_pathways(self):
+        """Ways of spikes through added synapses, which can take time (list of `~brian2.synapses.synapses.SynapticPathway`)."""
+        return [obj for obj in self.added if isinstance(obj, SynapticPathway)]
+
+    @property
+    def added_monitors(self):
+        """Names of monitors that the user has added (list of str)."""
+        return [obj.name for obj in self.added if isinstance(obj, (EventMonitor, StateMonitor, PopulationRateMonitor))]
+
+    @property
+    def assignable(self):
+        """
+        Arrays that somebody can assign to, of populations and of added neurons, sources and synapses, without delays.
+
+        Returns
+        -------
+        arrays : dict of str to `~brian2.core.variables.ArrayVariable`
+            By name of the group and the variable, with a dot between.
+        """
+        added = [obj for obj in self.added if isinstance(obj, (NeuronGroup, PoissonGroup, Synapses))]
+        owners = [*self.groups.values(), *added]
+        delays = {pathway.variables["delay"] for pathway in self.added_pathways}  # of the synapses since Brian2 2.11
+        return {
+            f"{owner.name}.{name}": variable for owner in owners
+            for name, variable in _assignable(owner).items() if variable not in delays
+        }  # fmt: skip
+
+
+def _assignable(owner):
+    return {
+        name: variable for name, variable in owner.variables.items()
+        if variable.array and not variable.read_only
+        and variable.owner is not None and variable.owner.name == owner.name
+    }  # fmt: skip
+
+
+def _dynamic_names(synapses):
+    """What follows differential equations, solved step by step or from spike to spike, and when that last happened."""
+    equations = [*synapses.equations.values(), *(synapses.event_driven or {}).values()]
+    names = {equation.varname for equation in equations if equation.type == DIFFERENTIAL_EQUATION}
+    return [name for name in _assignable(synapses) if name in names or name == "lastupdate"]

@@ -1,0 +1,48 @@
+"""
+Exact operators between channels-last feature maps: what they are, which one each layer is, and how two become one.
+
+The index of a value is ``(row*width + column)*channels + channel`` everywhere.
+"""
+
+from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse, to_matrix
+from brainsnn.builders.operators.layers import (
+    average_pool,
+    channel_embed,
+    conv2d,
+    conv2d_transpose,
+    crop,
+    dense,
+    depthwise_conv2d,
+    identity,
+    max_pool,
+    scale,
+    upsample,
+    zero_pad,
+)
+from brainsnn.builders.operators.linear import ConvOperator, Operator, SparseOperator, axis_sources
+from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+
+__all__ = [
+    "Operator",
+    "ConvOperator",
+    "SparseOperator",
+    "MaxPool",
+    "OperatorChain",
+    "compose",
+    "compose_sparse",
+    "add_operators",
+    "to_matrix",
+    "axis_sources",
+    "conv2d",
+    "depthwise_conv2d",
+    "conv2d_transpose",
+    "dense",
+    "average_pool",
+    "max_pool",
+    "upsample",
+    "zero_pad",
+    "crop",
+    "scale",
+    "identity",
+    "channel_embed",
+]

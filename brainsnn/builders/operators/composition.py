@@ -1,0 +1,283 @@
+"""Composition of linear operators: two in a row as one, where that is exact."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+
+from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, axis_sources, dense_channels
+
+__all__ = ["compose", "compose_sparse", "add_operators", "composed_size", "to_matrix"]
+
+
+def compose(outer, inner):
+    """
+    One operator equal to ``outer(inner(x))``.
+
+    Parameters
+    ----------
+    outer, inner : operator
+        `inner` is applied first. Where the shapes between them differ but not the sizes, the map is reshaped, as by a
+        ``Flatten`` or ``Reshape`` layer.
+
+    Returns
+    -------
+    ConvOperator, SparseOperator or None
+        None where it cannot be proven that one convolution gives the same: zero padding between the two that a
+        composed kernel would look through, a stride and then up-sampling, a reshape that no kernel expresses,
+        a maximum.
+
+    Raises
+    ------
+    ValueError
+        If the sizes between the operators differ.
+
+    Notes
+    -----
+    With ``m*sA + tA = i*uA`` inside and ``o*sB + tB = m*uB`` outside, the middle position m can be eliminated
+    where uB = 1 (taps ``tB*sA + tA``) or sA = 1 (taps ``tB + tA*uB``). It is exact if every m that lies outside of
+    the middle map, and is therefore read as zero, reads no pixel of the input either.
+    """
+    if inner.size_out != outer.size_in:
+        raise ValueError(
+            f"compose: {inner.output_shape} of the inner operator is not {outer.input_shape} of the outer."
+        )
+    if inner.is_identity:
+        return outer
+    if outer.is_identity:
+        return inner
+    types = {type(inner), type(outer)}
+    if types <= {ConvOperator, SparseOperator} and SparseOperator in types:
+        other = inner if isinstance(outer, SparseOperator) else outer
+        # A scale or an embedding adds no connections; anything else would fill the matrix.
+        return compose_sparse(outer, inner) if other.is_channelwise else None
+    if types != {ConvOperator}:
+        return None
+    if inner.output_shape != outer.input_shape:
+        outer, inner = _reshaped(outer, inner)
+        if outer is None:
+            return None
+    return _compose_convolutions(_canonical(outer), _canonical(inner))
+
+
+def compose_sparse(outer, inner):
+    """
+    ``outer(inner(x))`` as a sparse matrix, which is always exact.
+
+    Parameters
+    ----------
+    outer, inner : ConvOperator or SparseOperator
+
+    Returns
+    -------
+    SparseOperator
+    """
+    return SparseOperator(inner.input_shape, outer.output_shape, to_matrix(inner) @ to_matrix(outer))
+
+
+def to_matrix(operator):
+    """
+    Sparse matrix (size_in, size_out) of a linear operator.
+
+    Parameters
+    ----------
+    operator : ConvOperator or SparseOperator
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+    """
+    if isinstance(operator, SparseOperator):
+        return operator.matrix
+    i, j, w = operator.to_coo()
+    return sparse.csr_matrix((w, (i, j)), shape=(operator.size_in, operator.size_out))
+
+
+def composed_size(outer, inner):
+    """
+    Upper bound of the number of weights that `compose` would store.
+
+    Parameters
+    ----------
+    outer, inner : operator
+
+    Returns
+    -------
+    int
+        0 where no convolution can come out.
+    """
+    if not (isinstance(outer, ConvOperator) and isinstance(inner, ConvOperator)):
+        return 0
+    width = max(outer.kernel.shape[3], inner.kernel.shape[3])
+    if inner.output_shape != outer.input_shape:
+        # Flatten and Dense: one kernel position for each pixel in between.
+        middle = np.maximum(inner.output_shape[:2], outer.input_shape[:2])
+        return int(np.prod(middle + np.array(inner.kernel.shape[:2]))) * inner.input_shape[2] * width
+    n_taps = 1
+    for a, b, stride, up in zip(_taps(inner), _taps(outer), inner.stride, outer.up):
+        n_taps *= min(len(a) * len(b), int(np.ptp(b) * stride + np.ptp(a) * up + 1))
+    return n_taps * inner.input_shape[2] * width
+
+
+def add_operators(first, second):
+    """
+    One operator equal to ``first(x) + second(x)``.
+
+    Parameters
+    ----------
+    first, second : operator
+
+    Returns
+    -------
+    ConvOperator, SparseOperator or None
+        None where shapes or strides differ.
+    """
+    if (first.input_shape, first.output_shape) != (second.input_shape, second.output_shape):
+        return None
+    if isinstance(first, SparseOperator) and isinstance(second, SparseOperator):
+        return SparseOperator(first.input_shape, first.output_shape, first.matrix + second.matrix)
+    if not (isinstance(first, ConvOperator) and isinstance(second, ConvOperator)):
+        return None
+    if (first.stride, first.up) != (second.stride, second.up):
+        return None
+    rows, cols = (np.union1d(a, b) for a, b in zip(_taps(first), _taps(second)))
+    start, width = _union_ranges(first, second)
+    kernel = np.zeros((len(rows), len(cols), first.input_shape[2], width))
+    for part in (first, second):
+        dense = dense_channels(part.kernel, part.channel_start - start, width)
+        kernel[np.ix_(np.searchsorted(rows, part.row_taps), np.searchsorted(cols, part.col_taps))] += dense
+    return replace(first, kernel=kernel, channel_start=start, row_taps=rows, col_taps=cols)
+
+
+def _union_ranges(first, second):
+    """Start and width of output channel ranges that hold those of both operators."""
+    low = np.minimum(first.channel_start, second.channel_start)
+    high = np.maximum(first.channel_start + first.kernel.shape[3], second.channel_start + second.kernel.shape[3])
+    width = int((high - low).max())
+    return np.minimum(low, first.output_shape[2] - width), width
+
+
+def _taps(operator):
+    """Row and column offsets."""
+    return operator.row_taps, operator.col_taps
+
+
+def _canonical(operator):
+    """The same operator with stride 1 where one position is written, and up 1 where one is read."""
+    stride = tuple(1 if n == 1 else s for n, s in zip(operator.output_shape, operator.stride))
+    up = tuple(1 if n == 1 else u for n, u in zip(operator.input_shape, operator.up))
+    if (stride, up) == (operator.stride, operator.up):
+        return operator
+    return replace(operator, stride=stride, up=up)
+
+
+def _reshaped(outer, inner):
+    """The pair with equal shapes in between, or (None, None)."""
+    one_pixel = (1, 1)
+    if outer.is_pointwise and outer.input_shape[:2] == one_pixel and np.ptp(outer.channel_start) == 0:
+        height, width, channels = inner.output_shape
+        kernel = outer.kernel.reshape(height, width, channels, -1)
+        start = np.full(channels, outer.channel_start[0])
+        return (
+            ConvOperator(inner.output_shape, outer.output_shape, kernel, start, np.arange(height), np.arange(width)),
+            inner,
+        )
+    if inner.is_pointwise and inner.input_shape[:2] == one_pixel and np.ptp(inner.channel_start) == 0:
+        height, width, channels = outer.input_shape
+        full = dense_channels(inner.kernel, inner.channel_start, inner.output_shape[2])[0, 0]
+        kernel = full.reshape(-1, height, width, channels).transpose(1, 2, 0, 3)
+        start = np.zeros(inner.input_shape[2], dtype=int)
+        return outer, ConvOperator(
+            inner.input_shape, outer.input_shape, kernel, start, -np.arange(height), -np.arange(width)
+        )
+    return None, None
+
+
+def _compose_axis(inner, outer, axis):
+    """
+    Composition along one axis.
+
+    Returns
+    -------
+    taps, index, stride, up
+        `index` (n_outer, n_inner) says which composed tap a pair of taps adds to, -1 for one that reads nothing. None
+        where the composition is not exact.
+    """
+    tap_in, tap_out = _taps(inner)[axis], _taps(outer)[axis]
+    n_in, n_mid, n_out = inner.input_shape[axis], inner.output_shape[axis], outer.output_shape[axis]
+    if outer.up[axis] == 1:
+        stride, up = inner.stride[axis] * outer.stride[axis], inner.up[axis]
+        sums = tap_out[:, None] * inner.stride[axis] + tap_in
+    elif inner.stride[axis] == 1:
+        stride, up = outer.stride[axis], inner.up[axis] * outer.up[axis]
+        sums = tap_out[:, None] + tap_in * outer.up[axis]
+    else:
+        return None
+    # Positions in the middle that only padding reaches: none may see the input.
+    position = np.arange(n_out)[:, None] * outer.stride[axis] + tap_out
+    middle, rest = np.divmod(position, outer.up[axis])
+    outside = np.unique(middle[(rest == 0) & ((middle < 0) | (middle >= n_mid))])
+    seen, rest = np.divmod(outside[:, None] * inner.stride[axis] + tap_in, inner.up[axis])
+    if np.any((rest == 0) & (seen >= 0) & (seen < n_in)):
+        return None
+    common = np.gcd(stride, up)
+    taps = np.unique(sums[sums % common == 0]) // common
+    taps = taps[(axis_sources(taps, stride // common, up // common, n_in, n_out) >= 0).any(axis=0)]
+    if len(taps) == 0:
+        return None
+    found = np.minimum(np.searchsorted(taps * common, sums), len(taps) - 1)
+    return taps, np.where(taps[found] * common == sums, found, -1), int(stride // common), int(up // common)
+
+
+def _compose_convolutions(outer, inner):
+    """Composed `ConvOperator`, or None where it is not exact."""
+    axes = [_compose_axis(inner, outer, axis) for axis in (0, 1)]
+    if None in axes:
+        return None
+    (rows, row_index, *_), (cols, col_index, *_) = axes
+    start, width, product = _channel_product(outer, inner)
+    kernel = np.zeros((len(rows), len(cols), inner.input_shape[2], width))
+    for r in range(len(inner.row_taps)):
+        outer_rows = np.flatnonzero(row_index[:, r] >= 0)
+        for c in range(len(inner.col_taps)):
+            outer_cols = np.flatnonzero(col_index[:, c] >= 0)
+            if len(outer_rows) and len(outer_cols):
+                # For one inner tap, all sums are different: no position occurs twice on the left side.
+                part = outer.kernel[np.ix_(outer_rows, outer_cols)]
+                kernel[np.ix_(row_index[outer_rows, r], col_index[outer_cols, c])] += product(inner.kernel[r, c], part)
+    return ConvOperator(
+        inner.input_shape, outer.output_shape, kernel, start, rows, cols,
+        stride=(axes[0][2], axes[1][2]), up=(axes[0][3], axes[1][3]),
+    )  # fmt: skip
+
+
+def _channel_product(outer, inner):
+    """
+    How channels compose: start and width of the composed ranges, and the product of kernels.
+
+    Returns
+    -------
+    start : (C,) ndarray of int
+    width : int
+    product : callable
+        Maps an inner tap (C, F) and outer taps (n, m, Cm, F) to (n, m, C, width).
+    """
+    start_in, start_out = inner.channel_start, outer.channel_start
+    f_in, f_out = inner.kernel.shape[3], outer.kernel.shape[3]
+    n_channels = outer.output_shape[2]
+    if f_in == 1:
+        return start_out[start_in], f_out, lambda a, b: b[:, :, start_in] * a
+    reached = start_in[:, None] + np.arange(f_in)
+    if f_out == 1 and np.array_equal(start_out, start_out[0] + np.arange(len(start_out))):
+        return start_out[start_in], f_in, lambda a, b: b[:, :, reached, 0] * a
+    low = start_out[reached].min(axis=1)
+    width = int((start_out[reached].max(axis=1) + f_out - low).max())
+    start = np.minimum(low, n_channels - width)
+    columns = start[:, None] + np.arange(width)
+
+    def product(a, b):
+        left = dense_channels(a[None, None], start_in, inner.output_shape[2])[0, 0]
+        full = left @ dense_channels(b, start_out, n_channels)
+        return full[:, :, np.arange(len(start))[:, None], columns]
+
+    return start, width, product

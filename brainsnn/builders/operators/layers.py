@@ -1,0 +1,357 @@
+"""Operators with the geometry of TensorFlow's layers."""
+
+import numpy as np
+from scipy import sparse
+
+from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
+from brainsnn.builders.operators.pooling import MaxPool
+
+__all__ = [
+    "conv2d",
+    "depthwise_conv2d",
+    "conv2d_transpose",
+    "dense",
+    "average_pool",
+    "max_pool",
+    "upsample",
+    "zero_pad",
+    "crop",
+    "scale",
+    "identity",
+    "channel_embed",
+]
+
+
+def _pair(value):
+    """Two ints from one or two."""
+    return (int(value), int(value)) if np.ndim(value) == 0 else tuple(int(v) for v in value)
+
+
+def _window(n_in, size, stride, padding, dilation=1):
+    """Output extent and padding before, of a window along one axis."""
+    extent = (size - 1) * dilation + 1
+    if padding == "same":
+        n_out = -(-n_in // stride)
+        # TensorFlow puts the odd pixel of padding behind.
+        return n_out, max((n_out - 1) * stride + extent - n_in, 0) // 2
+    if padding != "valid":
+        raise ValueError(f"padding must be 'same' or 'valid', got {padding!r}.")
+    if extent > n_in:
+        raise ValueError(f"A window of {extent} pixels with padding='valid' does not fit a map of {n_in}.")
+    return (n_in - extent) // stride + 1, 0
+
+
+def _windows(input_shape, size, strides, padding, dilation=(1, 1)):
+    """Output extent (rows, columns) and taps of each axis."""
+    axes = [_window(*axis[:3], padding, axis[3]) for axis in zip(input_shape, size, strides, dilation)]
+    taps = [np.arange(k) * d - before for k, d, (_, before) in zip(size, dilation, axes)]
+    return tuple(n_out for n_out, _ in axes), taps
+
+
+def conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1):
+    """
+    Convolution of Keras' ``Conv2D``.
+
+    Parameters
+    ----------
+    kernel : (KH, KW, C // groups, Co) array_like
+    input_shape : (H, W, C)
+    strides, dilation : int or pair of int, optional
+    padding : {"valid", "same"}, optional
+    groups : int, optional
+
+    Returns
+    -------
+    ConvOperator
+
+    Raises
+    ------
+    ValueError
+        If the kernel does not fit the input.
+    """
+    kernel = np.asarray(kernel, dtype=float)
+    channels, n_filters = input_shape[2], kernel.shape[3]
+    if kernel.shape[2] * groups != channels or n_filters % groups:
+        raise ValueError(f"conv2d: kernel {kernel.shape} in {groups} group(s) does not fit input {input_shape}.")
+    strides, dilation = _pair(strides), _pair(dilation)
+    extent, taps = _windows(input_shape, kernel.shape, strides, padding, dilation)
+    group = np.arange(channels) // kernel.shape[2]
+    width = n_filters // groups
+    split = kernel.reshape(*kernel.shape[:3], groups, width)
+    kernel = split[:, :, np.arange(channels) % kernel.shape[2], group]
+    return ConvOperator(input_shape, (*extent, n_filters), kernel, group * width, *taps, stride=strides)
+
+
+def depthwise_conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilation=(1, 1)):
+    """
+    Convolution of Keras' ``DepthwiseConv2D``.
+
+    Parameters
+    ----------
+    kernel : (KH, KW, C, multiplier) array_like
+    input_shape, strides, padding, dilation
+        As in `conv2d`.
+
+    Returns
+    -------
+    ConvOperator
+    """
+    kernel = np.asarray(kernel, dtype=float)
+    strides, dilation = _pair(strides), _pair(dilation)
+    extent, taps = _windows(input_shape, kernel.shape, strides, padding, dilation)
+    channels, multiplier = kernel.shape[2:]
+    start = np.arange(channels) * multiplier
+    return ConvOperator(input_shape, (*extent, channels * multiplier), kernel, start, *taps, stride=strides)
+
+
+def conv2d_transpose(kernel, input_shape, strides=(1, 1), padding="valid", output_padding=None, dilation=(1, 1)):
+    """
+    Convolution of Keras' ``Conv2DTranspose``.
+
+    Parameters
+    ----------
+    kernel : (KH, KW, Co, C) array_like
+        Output channels before input channels, as Keras stores it.
+    input_shape : (H, W, C)
+    strides, dilation : int or pair of int, optional
+    padding : {"valid", "same"}, optional
+    output_padding : int or pair of int, optional
+        Rows and columns added to the output, as in Keras.
+
+    Returns
+    -------
+    ConvOperator
+    """
+    kernel = np.asarray(kernel, dtype=float)
+    strides, dilation = _pair(strides), _pair(dilation)
+    added = (None, None) if output_padding is None else _pair(output_padding)
+    extent, taps = [], []
+    for n_in, size, stride, rate, more in zip(input_shape, kernel.shape, strides, dilation, added):
+        reach = (size - 1) * rate + 1
+        if padding == "valid":
+            n_out = (n_in - 1) * stride + reach + (max(reach, stride) - reach if more is None else more)
+        else:
+            n_out = n_in * stride if more is None else (n_in - 1) * stride + reach % 2 + more
+        # TensorFlow takes the gradient of the convolution that maps n_out to n_in, with the padding of that one.
+        before = 0 if padding == "valid" else max((n_in - 1) * stride + reach - n_out, 0) // 2
+        extent.append(n_out)
+        taps.append(before - np.arange(size) * rate)
+    start = np.zeros(input_shape[2], dtype=int)
+    kernel = kernel.transpose(0, 1, 3, 2)
+    return ConvOperator(input_shape, (*extent, kernel.shape[3]), kernel, start, *taps, up=strides)
+
+
+def dense(kernel, input_shape=None):
+    """
+    Matrix product over the last axis, as Keras' ``Dense``.
+
+    Parameters
+    ----------
+    kernel : (C, units) array_like
+    input_shape : (H, W, C), optional
+        (1, 1, C) by default.
+
+    Returns
+    -------
+    ConvOperator
+    """
+    kernel = np.asarray(kernel, dtype=float)
+    return conv2d(kernel[None, None], input_shape or (1, 1, len(kernel)))
+
+
+def average_pool(input_shape, pool, strides=None, padding="valid"):
+    """
+    Mean over windows; padding does not count, as in TensorFlow.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C)
+    pool, strides : int or pair of int
+        `strides` is `pool` by default.
+    padding : {"valid", "same"}, optional
+
+    Returns
+    -------
+    ConvOperator or SparseOperator
+        Sparse where windows at the border hold fewer pixels, because then the weights differ between positions.
+    """
+    pool = _pair(pool)
+    strides = pool if strides is None else _pair(strides)
+    channels = input_shape[2]
+    extent, taps = _windows(input_shape, pool, strides, padding)
+    kernel = np.full((*pool, channels, 1), 1 / (pool[0] * pool[1]))
+    sums = ConvOperator(input_shape, (*extent, channels), kernel, np.arange(channels), *taps, stride=strides)
+    if all((source >= 0).all() for source in (sums.row_sources, sums.col_sources)):
+        return sums
+    axes = []
+    for source, n_in in zip((sums.row_sources, sums.col_sources), input_shape):
+        out, tap = np.nonzero(source >= 0)
+        weight = 1 / np.count_nonzero(source >= 0, axis=1)[out]
+        axes.append(sparse.csr_matrix((weight, (source[out, tap], out)), shape=(n_in, len(source))))
+    return _separable(input_shape, *axes)
+
+
+def _separable(input_shape, rows, cols):
+    """Operator with a sparse matrix (in, out) for rows and one for columns, equal for all channels."""
+    channels = input_shape[2]
+    matrix = sparse.kron(sparse.kron(rows, cols), sparse.identity(channels), format="csr")
+    return SparseOperator(input_shape, (rows.shape[1], cols.shape[1], channels), matrix)
+
+
+def max_pool(input_shape, pool, strides=None, padding="valid"):
+    """
+    Maximum over windows, as Keras' ``MaxPooling2D``.
+
+    Parameters
+    ----------
+    input_shape, pool, strides, padding
+        As in `average_pool`.
+
+    Returns
+    -------
+    MaxPool
+    """
+    pool = _pair(pool)
+    strides = pool if strides is None else _pair(strides)
+    extent, taps = _windows(input_shape, pool, strides, padding)
+    before = tuple(-int(tap[0]) for tap in taps)
+    return MaxPool(input_shape, (*extent, input_shape[2]), pool, strides, before)
+
+
+def upsample(input_shape, size, interpolation="nearest"):
+    """
+    Repeat or interpolate pixels, as Keras' ``UpSampling2D``.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C)
+    size : int or pair of int
+    interpolation : {"nearest", "bilinear"}, optional
+
+    Returns
+    -------
+    ConvOperator or SparseOperator
+        Sparse for ``"bilinear"``, which repeats the last pixel at the border.
+
+    Raises
+    ------
+    ValueError
+        For another interpolation.
+    """
+    size = _pair(size)
+    height, width, channels = input_shape
+    if interpolation == "nearest":
+        kernel = np.ones((*size, channels, 1))
+        taps = [-np.arange(n) for n in size]
+        output_shape = (height * size[0], width * size[1], channels)
+        return ConvOperator(input_shape, output_shape, kernel, np.arange(channels), *taps, up=size)
+    if interpolation != "bilinear":
+        raise ValueError(f"upsample: interpolation must be 'nearest' or 'bilinear', got {interpolation!r}.")
+    axes = []
+    for n_in, factor in zip((height, width), size):
+        out = np.arange(n_in * factor)
+        position = (out + 0.5) / factor - 0.5
+        low = np.floor(position).astype(int)
+        fraction = position - low
+        axis = sparse.lil_matrix((n_in, len(out)))
+        for o, (i, f) in enumerate(zip(low, fraction)):
+            axis[max(i, 0), o] += 1 - f
+            axis[min(i + 1, n_in - 1), o] += f
+        axes.append(axis.tocsr())
+    return _separable(input_shape, *axes)
+
+
+def zero_pad(input_shape, padding):
+    """
+    Zeros around a map, as Keras' ``ZeroPadding2D``.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C)
+    padding : ((top, bottom), (left, right))
+
+    Returns
+    -------
+    ConvOperator
+    """
+    (top, bottom), (left, right) = padding
+    height, width, channels = input_shape
+    return _shift(input_shape, (height + top + bottom, width + left + right, channels), -top, -left)
+
+
+def crop(input_shape, cropping):
+    """
+    A map without its borders, as Keras' ``Cropping2D``.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C)
+    cropping : ((top, bottom), (left, right))
+
+    Returns
+    -------
+    ConvOperator
+    """
+    (top, bottom), (left, right) = cropping
+    height, width, channels = input_shape
+    return _shift(input_shape, (height - top - bottom, width - left - right, channels), top, left)
+
+
+def _shift(input_shape, output_shape, row, col):
+    """Identity that reads `row` pixels below and `col` pixels to the right."""
+    channels = input_shape[2]
+    return ConvOperator(input_shape, output_shape, np.ones((1, 1, channels, 1)), np.arange(channels), [row], [col])
+
+
+def scale(factor, input_shape):
+    """
+    Product with one number for each channel.
+
+    Parameters
+    ----------
+    factor : float or (C,) array_like
+    input_shape : (H, W, C)
+
+    Returns
+    -------
+    ConvOperator
+    """
+    channels = input_shape[2]
+    kernel = np.broadcast_to(np.asarray(factor, dtype=float), (channels,)).reshape(1, 1, channels, 1)
+    return ConvOperator(input_shape, input_shape, kernel, np.arange(channels), [0], [0])
+
+
+def identity(input_shape):
+    """
+    The operator that changes nothing.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C)
+
+    Returns
+    -------
+    ConvOperator
+    """
+    return scale(1.0, input_shape)
+
+
+def channel_embed(input_shape, offset, n_channels):
+    """
+    A map as some of the channels of a wider one, as one part of a concatenation.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C)
+    offset : int
+        Output channel of the first input channel.
+    n_channels : int
+        Channels of the output.
+
+    Returns
+    -------
+    ConvOperator
+    """
+    channels = input_shape[2]
+    start = offset + np.arange(channels)
+    return ConvOperator(input_shape, (*input_shape[:2], n_channels), np.ones((1, 1, channels, 1)), start, [0], [0])

@@ -1,0 +1,1 @@
+"""What changes from image to image: stimuli, onsets, seeds and parameters."""

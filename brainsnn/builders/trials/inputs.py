@@ -1,0 +1,203 @@
+"""Trials from the images, spikes and times that a user gives: checks, and the constant currents that an image drives."""
+
+from numbers import Integral
+
+import numpy as np
+from brian2 import Quantity, second
+
+from brainsnn.builders.trials.trials import Trials
+
+__all__ = ["drives_of", "image_range_check", "make_trials"]
+
+
+def make_trials(assembly, images, duration, seed, spikes, onset, offset, background, per_trial):
+    """
+    Check what a user gives to `~brainsnn.builders.spiking_network.SpikingNetwork.run`, and turn it into trials.
+
+    Parameters
+    ----------
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+    images, duration, seed, spikes, onset, offset, background
+        As of ``run``.
+    per_trial : callable
+        ``per_trial(n_trials)`` returns the parameter arrays that differ from image to image.
+
+    Returns
+    -------
+    trials : `~brainsnn.builders.trials.trials.Trials`
+
+    Raises
+    ------
+    ValueError
+        If images, spikes or times are not valid.
+    """
+    if images is None and spikes is None:
+        raise ValueError("run: give images or spikes.")
+    images = None if images is None else image_range_check(assembly.graph, images, assembly.encoder)
+    if spikes is not None:
+        spikes = _check_spikes(assembly, spikes, images)
+    n_trials = len(images if spikes is None else spikes)
+    if duration is None:
+        if spikes is None:
+            raise ValueError("run: give a duration, such as duration=500*ms.")
+        n_steps = spikes.shape[1]
+    else:
+        n_steps = _steps(assembly, "duration", duration)
+    if n_steps == 0:
+        raise ValueError("run: the duration is 0.")
+    trials = Trials(n_trials, n_steps, assembly.dt, _seed(seed, n_trials), per_trial=dict(per_trial(n_trials)))
+    on = _times(assembly, "onset", onset, n_trials)
+    off = np.full(n_trials, np.inf) if offset is None else _times(assembly, "offset", offset, n_trials)
+    shape = assembly.graph.input.shape
+    try:
+        background = np.broadcast_to(np.asarray(background, dtype=float), shape)
+    except ValueError:
+        raise ValueError(f"run: a background of shape {np.shape(background)} does not fit images of {shape}.") from None
+    image_range_check(assembly.graph, background[None], assembly.encoder)
+    for name, drive in drives_of(assembly.graph, assembly.inputs, assembly.groups, assembly.encoder).items():
+        group, unit = assembly.groups[name].name, float(assembly.neuron.input_unit)
+        trials.shared[name, "background"] = drive(background) * unit
+        if images is not None:
+            trials.per_trial[name, "image"] = lambda k, drive=drive, unit=unit: drive(images[k]) * unit
+        trials.per_trial[name, "t_on"] = lambda k: on[k]
+        trials.per_trial[name, "t_off"] = lambda k: off[k]
+        if assembly.graph.populations[name].kind == "input":
+            trials.shared[name, "is_replayed"] = np.array([float(spikes is not None)])
+            if spikes is not None:
+                trials.trains[f"{group}_replay"] = lambda k: spikes[k].reshape(len(spikes[k]), -1)[:n_steps]
+    return trials
+
+
+def _check_spikes(assembly, spikes, images):
+    if assembly.encoder != "poisson":
+        raise ValueError("run: replayed spikes need input neurons that spike; convert with encoder='poisson'.")
+    spikes = np.asarray(spikes)
+    shape = assembly.graph.input.shape
+    if spikes.ndim != 5 or spikes.shape[2:] != shape:
+        raise ValueError(f"run: spikes of shape {spikes.shape}; expected (n, n_steps, {', '.join(map(str, shape))}).")
+    if not np.isin(spikes, (-1, 0, 1)).all():
+        raise ValueError("run: replayed spikes must be -1, 0 or 1.")
+    if images is None and assembly.feedback is not None and assembly.feedback.mode != "none":
+        raise ValueError("run: the gate compares predictions with pixels; give the images of the spikes, too.")
+    if images is not None and len(images) != len(spikes):
+        raise ValueError(f"run: {len(spikes)} trains of spikes for {len(images)} images.")
+    return spikes
+
+
+def _steps(assembly, what, time):
+    if not isinstance(time, Quantity) or not time.dim == second.dim:
+        raise ValueError(f"run: {what} needs a unit of time, such as {time}*ms.")
+    steps = np.asarray(time) / assembly.dt
+    if np.any(steps < 0) or np.any(np.abs(steps - np.rint(steps)) > 1e-6):
+        nearest = np.rint(steps).max() * assembly.dt * 1e3
+        raise ValueError(
+            f"run: {what}={time} is no multiple of the time step {assembly.dt * 1e3:g} ms; the nearest one is {nearest:g} ms."
+        )
+    return np.rint(steps).astype(int) if np.ndim(steps) else int(np.rint(steps))
+
+
+def _times(assembly, what, time, n_trials):
+    steps = np.asarray(_steps(assembly, what, time))
+    if steps.ndim and len(steps) != n_trials:
+        raise ValueError(f"run: {len(steps)} values of {what} for {n_trials} images.")
+    return np.broadcast_to(steps * assembly.dt, n_trials)
+
+
+def _seed(seed, n_trials):
+    """An int, or one for each trial."""
+    if isinstance(seed, Integral) and seed >= 0:
+        return int(seed)
+    seeds = np.asarray(seed)
+    if seeds.shape != (n_trials,) or seeds.dtype.kind not in "iu" or seeds.min() < 0 or seeds.max() >= 2**32:
+        raise ValueError(
+            f"run: seed={seed!r}; give one whole number, 0 or greater, or one of 0 ... 2**32 - 1 for each of the {n_trials} "
+            "images."
+        )
+    return seeds
+
+
+def image_range_check(graph, images, encoder):
+    """
+    Check a batch of images.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    images : (n, H, W, C) array_like
+    encoder : {"current", "poisson"}
+
+    Returns
+    -------
+    images : (n, H, W, C) ndarray of float
+
+    Raises
+    ------
+    ValueError
+        If shape, type or range are wrong.
+    """
+    images, shape = np.asarray(images), graph.input.shape
+    expected = f"(n, {', '.join(map(str, shape))})"
+    if images.ndim != 4 or images.shape[1:] != shape:
+        fix = " Add the axis of the images with images[None]." if images.shape == shape else ""
+        raise ValueError(f"run: images of shape {images.shape}; the network takes {expected}.{fix}")
+    if len(images) == 0:
+        raise ValueError("run: the batch holds no image.")
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"run: images of type {images.dtype}; give them as floats in the range on which the network was trained, for 8-bit "
+            "images usually images/255."
+        )
+    if not np.isfinite(images).all():
+        raise ValueError("run: the images hold NaN or infinite values.")
+    largest = np.abs(images).max()
+    rescales = any(row.class_name == "Rescaling" for row in graph.rows)
+    if encoder == "poisson" and largest > 1:
+        raise ValueError(f"run: a pixel of {largest:g} is no probability to spike; scale the images to -1 ... 1.")
+    if largest > 2 and not rescales and np.array_equal(images, np.rint(images)):
+        raise ValueError(f"run: images look like 8-bit values (up to {largest:g}); networks take images/255.")
+    return images
+
+
+def drives_of(graph, inputs, groups, encoder):
+    """
+    How an image becomes the constant current of each population that it reaches linearly.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    inputs : dict of str to `~brainsnn.builders.network.groups.Inputs`
+    groups : dict
+        Populations that exist in the network.
+    encoder : {"current", "poisson"}
+
+    Returns
+    -------
+    drives : dict of str to callable
+        Population -> function of an (H, W, C) image that gives the (n_neurons,) current.
+    """
+    if encoder == "poisson":
+        return {graph.input.name: np.ravel}
+
+    def drive(name):
+        def current(image):
+            total = np.zeros(graph.populations[name].size)
+            for projection in graph.incoming(name):
+                source = graph.populations[projection.source]
+                if source.kind == "input":
+                    total += projection.operator.apply(image[None]).ravel()
+                elif projection.mode == "current":
+                    total += projection.operator.apply(drive(projection.source)(image)[None]).ravel()
+            return total
+
+        return current
+
+    return {
+        name: drive(name)
+        for name, found in inputs.items()
+        if found.stimulus and name in groups and _has_own(graph, name)
+    }
+
+
+def _has_own(graph, name):
+    """Junctions hold only what passed a synapse; their readers get the image's share directly."""
+    return graph.populations[name].kind != "junction"

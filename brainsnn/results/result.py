@@ -1,0 +1,332 @@
+"""What a run of a spiking network leaves behind."""
+
+import zlib
+from zipfile import BadZipFile
+
+import numpy as np
+
+from brainsnn.errors import UnknownNameError
+from brainsnn.files import write_atomically
+from brainsnn.results.streaming import SpikeTrains, is_stream, open_stream
+
+__all__ = ["Result"]
+
+
+class LayerDict(dict):
+    """Values by population, which are also found by the names of the layers that were folded into it."""
+
+    def __init__(self, aliases):
+        super().__init__()
+        self.aliases = aliases
+
+    def __contains__(self, layer):
+        return super().__contains__(layer) or super().__contains__(self.aliases.get(layer))
+
+    def __missing__(self, layer):
+        if layer not in self:
+            raise UnknownNameError(layer, self, "population")
+        return self[self.aliases[layer]]
+
+    def get(self, layer, default=None):
+        """Like `dict.get`, for aliases too."""
+        return self[layer] if layer in self else default
+
+
+class Result:
+    """
+    Output, spikes and states of a batch of images.
+
+    Attributes
+    ----------
+    output : (n, n_steps, n_classes) ndarray
+        Activation of the readout at every step; of the first one if there are several.
+    outputs : dict of str to ndarray
+        The same for every readout.
+    spike_counts : dict of str to (n,) ndarray of int
+        Total number of spikes of each spiking population.
+    spikes : dict of str to list of (neurons, steps)
+        Recorded spikes: for every image the neurons' flat indices and the steps at which they spiked.
+    states : dict of str to dict of str to (n, n_steps, n_recorded) ndarray or zarr.Array
+        Recorded state variables, at the end of each step. Those that streamed to disk are zarr arrays, which are read where
+        they are indexed; outputs and spikes are mapped into memory then.
+    recorded : dict of str to dict of str to (n_recorded,) ndarray of int
+        Flat indices of the recorded neurons.
+    shapes : dict of str to tuple of int
+        (H, W, C) of each population.
+    dt : float
+        Time step in seconds.
+    n_steps : int
+    aliases : dict of str to str
+        Population of each layer that was folded into one; all of the above are found by these names too.
+
+    See Also
+    --------
+    brainsnn.builders.spiking_network.SpikingNetwork.run
+    """
+
+    def __init__(self, shapes, dt, n_steps, aliases=None):
+        self.dt, self.n_steps = float(dt), int(n_steps)
+        self.aliases = dict(aliases or {})
+        for name in ("shapes", "outputs", "spike_counts", "spikes", "states", "recorded"):
+            setattr(self, name, LayerDict(self.aliases))
+        self.shapes.update(shapes)
+
+    @property
+    def output(self):
+        """Activation of the first readout, (n, n_steps, n_classes)."""
+        return next(iter(self.outputs.values()))
+
+    @property
+    def predictions(self):
+        """What predictive feedback says of each pixel, with the spikes of that step included, (n, n_steps, H, W, C)."""
+        return self._feedback_state("prediction")
+
+    @property
+    def gate(self):
+        """Where the input was open in each step, (n, n_steps, H, W, C) ndarray of bool."""
+        return self._feedback_state("is_open") > 0
+
+    def _feedback_state(self, variable):
+        for name, recorded in self.states.items():
+            if variable in recorded:
+                values = np.asarray(recorded[variable])
+                return values.reshape(*values.shape[:2], *self.shapes[name])
+        raise ValueError(
+            f"Result: no {variable!r} was recorded. Convert with feedback=PredictiveGate(...), which records it unless "
+            "record=False."
+        )
+
+    @property
+    def n_images(self):
+        """Number of images (int)."""
+        return len(self.output)
+
+    @property
+    def times(self):
+        """Time of each step in milliseconds, (n_steps,)."""
+        return np.arange(self.n_steps) * self.dt * 1e3
+
+    def __repr__(self):
+        return f"<Result: {self.n_images} images, {self.n_steps} steps of {self.dt * 1e3:g} ms, recorded {list(self.spikes)}>"
+
+    def raster(self, layer, images=None):
+        """
+        Spikes of a recorded population as a dense array.
+
+        Parameters
+        ----------
+        layer : str
+            Name of the population.
+        images : int, slice or array_like of int, optional
+            Images to take, all by default; the dense array of all may be much larger than the spikes.
+
+        Returns
+        -------
+        raster : (n, n_steps, H, W, C) ndarray of bool
+
+        Raises
+        ------
+        UnknownNameError
+            If the spikes of that population were not recorded.
+        """
+        trains = self._recorded_spikes(layer)
+        if images is not None:
+            trains = [trains[k] for k in np.atleast_1d(np.arange(len(trains))[images])]
+        shape = self.shapes[layer]
+        raster = np.zeros((len(trains), self.n_steps, int(np.prod(shape))), dtype=bool)
+        for k, (neurons, steps) in enumerate(trains):
+            raster[k, steps, neurons] = True
+        return raster.reshape(len(trains), self.n_steps, *shape)
+
+    def add_spikes(self, layer, trial, neurons, steps, wanted=None):
+        """
+        Add the spikes of a trial, or of a part of a trial that streams to disk.
+
+        Parameters
+        ----------
+        layer : str
+        trial : int
+        neurons, steps : (n_spikes,) ndarray of int
+            Flat index of the neuron and step of each spike.
+        wanted : (n,) ndarray of int, optional
+            Neurons whose spikes are kept, all by default.
+        """
+        trains = self.spikes[layer]
+        if isinstance(trains, SpikeTrains):  # filters when it is read
+            trains.append(trial, neurons, steps)
+            return
+        kept = slice(None) if wanted is None else np.isin(neurons, wanted)
+        trains[trial] = (neurons[kept], steps[kept])
+
+    def _recorded_spikes(self, layer):
+        if layer not in self.spikes:
+            raise UnknownNameError(
+                layer, self.spikes, "recorded spikes", f"Convert with record={{{layer!r}: ['spikes']}} to have them."
+            )
+        return self.spikes[layer]
+
+    @property
+    def firing_rates(self):
+        """Mean firing rate of each spiking population and image in Hz (dict of str to (n,) ndarray)."""
+        seconds = self.n_steps * self.dt
+        return {name: counts / np.prod(self.shapes[name]) / seconds for name, counts in self.spike_counts.items()}
+
+    @property
+    def mean_firing_rate(self):
+        """Mean firing rate over all spiking neurons and images in Hz (float)."""
+        spikes = sum(counts.sum() for counts in self.spike_counts.values())
+        neurons = sum(np.prod(self.shapes[name]) for name in self.spike_counts)
+        return float(spikes / (neurons * self.n_images * self.n_steps * self.dt))
+
+    def accuracy(self, labels, window=1):
+        """
+        Share of images whose largest output is that of their class, over time.
+
+        Parameters
+        ----------
+        labels : (n,) array_like of int
+        window : int, optional
+            Number of steps over which the output is averaged, ending at each step.
+
+        Returns
+        -------
+        accuracy : (n_steps,) ndarray
+        """
+        labels = np.asarray(labels)
+        if len(labels) != self.n_images:
+            raise ValueError(f"Result.accuracy: {len(labels)} labels for {self.n_images} images.")
+        output = self.output.astype(float)
+        if window > 1:
+            total = np.cumsum(output, axis=1)
+            shifted = np.concatenate([np.zeros_like(total[:, :window]), total[:, :-window]], axis=1)
+            output = total - shifted
+        return (output.argmax(axis=-1) == labels[:, None]).mean(axis=0)
+
+    def plot_traces(self, layer, neuron, image=0, variables=None, ax=None):
+        """
+        Draw recorded state variables and spikes of one neuron over time.
+
+        Parameters
+        ----------
+        layer : str
+        neuron : int or tuple of int
+            Flat index or (row, column, channel).
+        image : int, optional
+        variables : list of str, optional
+            All recorded ones by default.
+        ax : `matplotlib.axes.Axes`, optional
+
+        Returns
+        -------
+        ax : `matplotlib.axes.Axes`
+        """
+        from brainsnn.results.plots import plot_traces
+
+        return plot_traces(self, layer, neuron, image=image, variables=variables, ax=ax)
+
+    def trace(self, layer, variable, neuron, image=0):
+        """
+        One recorded variable of one neuron.
+
+        Parameters
+        ----------
+        layer, variable : str
+        neuron : int or tuple of int
+            Flat index or (row, column, channel).
+        image : int, optional
+
+        Returns
+        -------
+        trace : (n_steps,) ndarray
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If the variable or the neuron was not recorded.
+        """
+        known = self.states.get(layer)
+        if known is None:
+            raise UnknownNameError(layer, self.states, "population with recorded states")
+        if variable not in known:
+            raise UnknownNameError(variable, known, f"recorded variable of {layer!r}")
+        index = neuron if np.ndim(neuron) == 0 else int(np.ravel_multi_index(neuron, self.shapes[layer]))
+        column = np.flatnonzero(self.recorded[layer][variable] == index)
+        if len(column) == 0:
+            raise IndexError(f"Neuron {neuron} of {layer!r} was not recorded; {variable!r} was of "
+                             f"{len(self.recorded[layer][variable])} neurons.")  # fmt: skip
+        return known[variable][image, :, column[0]]
+
+    def save(self, path):
+        """
+        Write the result to a ``.npz`` file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or `~pathlib.Path`
+        """
+        arrays = {"dt": self.dt, "n_steps": self.n_steps}
+        arrays["aliases"] = np.array(["\t".join(pair) for pair in self.aliases.items()], dtype=str)
+        for name, shape in self.shapes.items():
+            arrays[f"shape/{name}"] = shape
+        for name, values in self.outputs.items():
+            arrays[f"output/{name}"] = values
+        for name, values in self.spike_counts.items():
+            arrays[f"count/{name}"] = values
+        for name, trains in self.spikes.items():
+            arrays[f"spikes_n/{name}"] = [len(neurons) for neurons, _ in trains]
+            arrays[f"spikes_i/{name}"] = np.concatenate([neurons for neurons, _ in trains])
+            arrays[f"spikes_t/{name}"] = np.concatenate([steps for _, steps in trains])
+        for name, variables in self.states.items():
+            for variable, values in variables.items():
+                arrays[f"state/{name}\t{variable}"] = values
+                arrays[f"index/{name}\t{variable}"] = self.recorded[name][variable]
+        with write_atomically(path) as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path):
+        """
+        Read a result that `save` wrote, or open the folder of one that streamed to disk.
+
+        Parameters
+        ----------
+        path : str or `~pathlib.Path`
+
+        Returns
+        -------
+        result : `Result`
+            That of a folder is opened lazily: states, spikes and outputs are read where they are indexed.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is nothing at this path.
+        ValueError
+            If it is no result, or not a whole one.
+        """
+        if is_stream(path):
+            return open_stream(cls, path)
+        groups = {}
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                for key in data.files:
+                    kind, _, name = key.partition("/")
+                    groups.setdefault(kind, {})[name] = data[key]
+        except (AttributeError, EOFError, IsADirectoryError, ValueError, BadZipFile, zlib.error) as error:
+            raise ValueError(f"Result.load: {str(path)!r} is no result, or a damaged one ({error}).") from error
+        if not {"shape", "aliases", "dt", "n_steps", "output"} <= set(groups):
+            raise ValueError(f"Result.load: {str(path)!r} is no result; it holds {sorted(groups)}.")
+        shapes = {name: tuple(int(n) for n in shape) for name, shape in groups["shape"].items()}
+        aliases = dict(str(pair).split("\t") for pair in groups["aliases"][""])
+        result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]), aliases)
+        result.outputs.update(groups["output"])
+        result.spike_counts.update(groups.get("count", {}))
+        for name, lengths in groups.get("spikes_n", {}).items():
+            cuts = np.cumsum(lengths)[:-1]
+            neurons, steps = (np.split(groups[kind][name], cuts) for kind in ("spikes_i", "spikes_t"))
+            result.spikes[name] = list(zip(neurons, steps))
+        for kind, store in (("state", result.states), ("index", result.recorded)):
+            for key, values in groups.get(kind, {}).items():
+                name, variable = key.split("\t")
+                store.setdefault(name, {})[variable] = values
+        return result

@@ -1,0 +1,396 @@
+"""CUDA through brian2cuda: the generated program, run thread by thread on the processor, against C++ standalone."""
+
+import importlib.util
+import os
+
+import numpy as np
+import pytest
+from brian2 import StateMonitor, Synapses
+from cuda_emulator import emulate
+from example_models import example_images, example_models
+from locations import WEIGHTS
+
+import brainsnn as bs
+from brainsnn.builders.codegen.gather_tables import check_statement, gathered_projection
+from brainsnn.builders.devices.cuda import toolchain
+from brainsnn.builders.operators import ConvOperator, SparseOperator
+from brainsnn.feedback import read_settings
+from brainsnn.training.asn_transfer import ASNTransfer
+
+N_STEPS = 60
+
+needs_brian2cuda = pytest.mark.skipif(
+    importlib.util.find_spec("brian2cuda") is None, reason="needs brian2cuda, see make test-cuda"
+)
+
+
+def _toolchain_or_reason():
+    try:
+        return toolchain.find_toolchain(), ""
+    except (ImportError, RuntimeError) as error:
+        return None, str(error)
+
+
+TOOLCHAIN, MISSING = _toolchain_or_reason()
+needs_nvcc = pytest.mark.skipif(TOOLCHAIN is None, reason=MISSING)
+needs_gpu = pytest.mark.skipif(
+    TOOLCHAIN is None or toolchain.compute_capability() is None, reason=MISSING or "needs a GPU, nvidia-smi names none"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Emulated programs stay out of the user's cache."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("BRAINSNN_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def emulated(monkeypatch):
+    emulate(monkeypatch)
+
+
+def spiking(graph):
+    return {p.name: ["spikes"] for p in graph.populations.values() if p.kind == "spiking"}
+
+
+def convert(graph, device, record=None, **options):
+    """A network in float64, where devices do not differ by their rounding."""
+    record = spiking(graph) if record is None else record
+    return bs.convert(graph, device=device, dtype="float64", record=record, **options)
+
+
+def assert_same_spikes(result, expected):
+    assert result.spikes.keys() == expected.spikes.keys()
+    for name, trains in expected.spikes.items():
+        assert sum(len(neurons) for neurons, _ in trains) > 0, f"{name} is silent"
+        for train, wanted in zip(result.spikes[name], trains):
+            np.testing.assert_array_equal(train, wanted, err_msg=name)
+    for name, output in expected.outputs.items():
+        np.testing.assert_allclose(result.outputs[name], output, rtol=1e-9, atol=1e-12)
+
+
+# Tables
+
+
+OPERATORS = {
+    "strided": ConvOperator((7, 6, 3), (4, 3, 5), np.ones((3, 3, 3, 5)), [0, 0, 0], [-1, 0, 1], [-1, 0, 1], (2, 2)),
+    "transposed": ConvOperator((4, 3, 2), (8, 6, 3), np.ones((3, 3, 2, 3)), [0, 0], [-1, 0, 1], [-1, 0, 1], up=(2, 2)),
+    "grouped": ConvOperator((5, 5, 4), (5, 5, 4), np.ones((3, 3, 4, 2)), [0, 0, 2, 2], [-1, 0, 1], [-1, 0, 1]),
+    "many channels": ConvOperator((3, 3, 70), (3, 3, 2), np.ones((1, 1, 70, 2)), [0] * 70, [0], [0]),
+    "sparse": SparseOperator((3, 3, 2), (1, 1, 5), np.random.default_rng(0).integers(0, 2, (18, 5))),
+}  # fmt: skip
+
+
+def test_tables_by_target_hold_every_connection_in_the_order_of_the_sources():
+    rng = np.random.default_rng(1)
+    for name, operator in OPERATORS.items():
+        if isinstance(operator, ConvOperator):
+            # Every second row equal, so that rows are shared.
+            kernel = rng.normal(size=operator.kernel.shape)
+            kernel[::2] = kernel[0]
+            operator = type(operator)(
+                operator.input_shape, operator.output_shape, kernel, operator.channel_start, operator.row_taps,
+                operator.col_taps, operator.stride, operator.up,
+            )  # fmt: skip
+        template, tables, sizes = gathered_projection(operator, np.float64)
+        walk = _walk_convolution if template == "convolve_spikes" else _walk_matrix
+        connections = [c for target in range(sizes["n_targets"]) for c in walk(tables, sizes, target)]
+        i, j, w = operator.to_coo()
+        wanted = sorted((target, source, weight) for source, target, weight in zip(i, j, w))
+        assert [c[:2] for c in connections] == [c[:2] for c in wanted], name
+        np.testing.assert_array_equal([c[2] for c in connections], [c[2] for c in wanted], err_msg=name)
+
+
+def _walk_matrix(tables, sizes, target):
+    for k in range(tables["first"][target], tables["first"][target + 1]):
+        yield target, tables["source_index"][k], tables["w"][k]
+
+
+def _walk_convolution(tables, sizes, target):
+    """The connections of a target as the template visits them."""
+    channel_out, place = target % sizes["n_target_channels"], target // sizes["n_target_channels"]
+    row, col = divmod(place, sizes["n_target_columns"])
+    w = tables["w"]
+    for r in range(*tables["row_first"][row : row + 2]):
+        for c in range(*tables["col_first"][col : col + 2]):
+            source = tables["row_source"][r] * sizes["n_columns"] + tables["col_source"][c]
+            for channel in range(tables["channel_first"][channel_out], tables["channel_last"][channel_out]):
+                fan = channel_out - tables["channel_start"][channel]
+                if 0 <= fan < sizes["n_fan_channels"]:
+                    weight = w[tables["row_tap"][r], tables["col_tap"][c], channel, fan]
+                    yield target, source * sizes["n_channels"] + channel, weight
+
+
+@pytest.mark.parametrize("on_pre, word", [("trace_pre += w", "trace_pre"), ("I_post += w*rand()", "rand")])
+def test_statements_that_threads_cannot_share_are_refused(on_pre, word):
+    check_statement("a_to_b", "I_post += w*h_pre; same = h_pre == 1")
+    with pytest.raises(ValueError, match=f"a_to_b.*{word}.*cpp_standalone"):
+        check_statement("a_to_b", on_pre)
+
+
+# What is missing
+
+
+def test_missing_parts_are_named_before_anything_is_built(monkeypatch, tmp_path):
+    model = bs.read_keras(bs.load_model(WEIGHTS / "digits.keras"))
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "brian2cuda" else found(name))
+    with pytest.raises(ImportError, match=r"brian2cuda.*Python 3\.12.*cpp_standalone"):
+        bs.convert(model, device="cuda_standalone")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "brian2cuda" or found(name))
+    monkeypatch.setattr(toolchain.os, "access", lambda path, mode: False)
+    with pytest.raises(RuntimeError, match="nvcc.*CUDA_PATH.*cpp_standalone"):
+        bs.convert(model, device="cuda_standalone")
+    monkeypatch.undo()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "nvcc").touch(0o755)
+    monkeypatch.setenv("CUDA_PATH", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "brian2cuda" or None)
+    with pytest.raises(RuntimeError, match=r"curand\.h.*nvidia-curand"):
+        bs.convert(model, device="cuda_standalone")
+
+
+@needs_brian2cuda
+def test_what_the_device_cannot_do_is_refused(emulated, monkeypatch):
+    graph = bs.read_keras(bs.load_model(WEIGHTS / "digits.keras"))
+    with pytest.raises(ValueError, match="threads=2.*cpp_standalone"):
+        bs.convert(graph, device="cuda_standalone", threads=2)
+    with pytest.raises(ValueError, match="synapses.*event_driven"):
+        bs.convert(graph, device="cuda_standalone", connectivity="synapses")
+    with pytest.raises(ValueError, match="learning.*cpp_standalone"):
+        feedback_graph = bs.read_keras(bs.load_model(WEIGHTS / "digits_feedback_if.keras"))
+        gate = bs.PredictiveGate(learning=bs.LocalLearning())
+        bs.convert(feedback_graph, neuron=bs.IF(), feedback=gate, device="cuda_standalone")
+    with pytest.raises(ValueError, match="trace_pre.*cpp_standalone"):
+        neuron = bs.ASN()
+        equations = f"{neuron.equations}\ntrace : 1"
+        bs.convert(graph, neuron.edit(equations=equations, on_pre="trace_pre += 1"), device="cuda_standalone")
+    images = np.zeros((2, *graph.input.shape))
+    snn = bs.convert(graph, device="cuda_standalone")
+    snn._backend.activate()
+    snn.network.add(StateMonitor(snn.populations["conv1_asn"], "S", record=[0], name="mine"))
+    with pytest.raises(ValueError, match="mine.*one by one"):
+        snn.run(images, duration=5 * bs.ms)
+    monkeypatch.setattr(toolchain, "compute_capability", lambda: None)
+    with pytest.raises(RuntimeError, match="no GPU.*cpp_standalone"):
+        snn.run(images[:1], duration=5 * bs.ms)
+    assert snn._backend._program is None
+
+
+@needs_brian2cuda
+@pytest.mark.parametrize(
+    "equations, on_pre, delay, error",
+    [
+        ("w : 1", "w += 1", None, ValueError),
+        ("dw/dt = -w/ms : 1 (event-driven)", "w += 1", None, ValueError),
+        ("w : 1", "I_post += w", 2 * bs.ms, ValueError),
+        ("w : 1", "I_post += w", None, RuntimeError),  # there is no GPU
+    ],
+)
+@pytest.mark.parametrize("is_written", [False, True])
+def test_synapses_of_the_user_with_a_state_take_one_image(
+    emulated, monkeypatch, equations, on_pre, delay, error, is_written
+):
+    graph = bs.read_keras(bs.load_model(WEIGHTS / "digits.keras"))
+    snn = bs.convert(graph, device="cuda_standalone")
+    snn._backend.activate()
+    source, target = snn.populations["conv2_asn"], snn.populations["conv1_asn"]
+    synapses = Synapses(source, target, equations, on_pre=on_pre, clock=source.clock, name="mine")
+    synapses.connect(i=[0], j=[0])
+    if delay is not None:
+        synapses.delay = delay
+    snn.network.add(synapses)
+    if is_written:  # what snn.build() does before it compiles
+        with snn._preferences():
+            snn._backend.write(snn._objects)
+    monkeypatch.setattr(toolchain, "compute_capability", lambda: None)
+    with pytest.raises(error, match="mine.*one by one" if error is ValueError else "no GPU"):
+        snn.run(np.zeros((2, *graph.input.shape)), duration=5 * bs.ms)
+    with pytest.raises(RuntimeError, match="no GPU"):
+        snn.run(np.zeros((1, *graph.input.shape)), duration=5 * bs.ms)
+
+
+# The generated program, on the processor
+
+
+@needs_brian2cuda
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["pipelined", "synchronous"])
+@pytest.mark.parametrize("name", ["resnet", "max_pooling", "depthwise", "generator", "average_pooling"])
+def test_generated_program_spikes_as_cpp_standalone(name, schedule, emulated):
+    model = example_models(ASNTransfer, [name])[name]
+    images, graph = example_images(model, 2), bs.read_keras(model)
+    results = [
+        convert(graph, device, neuron=bs.ASN(m_f=0.1), schedule=schedule).run(images, duration=N_STEPS * bs.ms)
+        for device in ("cuda_standalone", "cpp_standalone")
+    ]
+    assert_same_spikes(*results)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from brainsnn.stimuli import load_digits
+
+    return bs.read_keras(bs.load_model(WEIGHTS / "digits.keras")), load_digits("test")[0][:2]
+
+
+@needs_brian2cuda
+def test_order_of_threads_does_not_matter(digits, emulated, monkeypatch):
+    graph, images = digits
+    snn = bs.convert(graph, bs.ASN(m_f=0.1), device="cuda_standalone", record=spiking(graph))
+    forward = snn.run(images, duration=N_STEPS * bs.ms)
+    monkeypatch.setenv("EMULATE_REVERSED", "1")
+    backward = snn.run(images, duration=N_STEPS * bs.ms)
+    for name, trains in forward.spikes.items():
+        for train, other in zip(trains, backward.spikes[name]):
+            np.testing.assert_array_equal(train, other, err_msg=name)
+    np.testing.assert_array_equal(forward.output, backward.output)  # in float32: sums in another order would differ
+
+
+@needs_brian2cuda
+def test_attention_parameters_and_states_without_compiling(digits, emulated, monkeypatch):
+    graph, images = digits
+    record = spiking(graph) | {"conv2_asn": {"spikes": True, "S": [3, 0, 7]}}
+    networks = [
+        convert(graph, device, record, neuron=bs.ASN(m_f=0.1)) for device in ("cuda_standalone", "cpp_standalone")
+    ]
+    attention = bs.SpatialAttention([(0.2, 0.3), (0.7, 0.5)], 0.2, input_gain=1.5, precision=2.0)
+    before = [snn.run(images, duration=N_STEPS * bs.ms) for snn in networks]
+    monkeypatch.setattr(toolchain, "compile_project", None)
+    for snn in networks:
+        snn.attend(attention)
+        snn.set_parameters("dense1_asn", m_f=0.2)
+    after = [snn.run(images, duration=N_STEPS * bs.ms) for snn in networks]
+    for ours, expected in (before, after):
+        assert_same_spikes(ours, expected)
+        np.testing.assert_allclose(
+            ours.states["conv2_asn"]["S"], expected.states["conv2_asn"]["S"], rtol=1e-9, atol=1e-12
+        )
+    assert before[0].spike_counts["conv1_asn"][0] != after[0].spike_counts["conv1_asn"][0]
+    # The same network once more is found in the cache.
+    again = convert(graph, "cuda_standalone", record, neuron=bs.ASN(m_f=0.1)).run(images, duration=N_STEPS * bs.ms)
+    assert_same_spikes(again, before[1])
+
+
+def feedback_network(device, contrast=False):
+    path = WEIGHTS / "digits_feedback_if.keras"
+    settings, model = read_settings(path), bs.load_model(path)
+    gate = bs.PredictiveGate(squash=settings["squash"], squash_step=settings["squash_step"], contrast=contrast)
+    record = {name: ["spikes"] for name in ("input", "conv1", "prediction")}
+    return bs.convert(
+        model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], feedback=gate, device=device,
+        record=record, dtype="float64",
+    )  # fmt: skip
+
+
+def feedback_images():
+    from brainsnn.stimuli import load_digits
+
+    images = load_digits("test")[0][:2]
+    return images.reshape(2, *bs.load_model(WEIGHTS / "digits_feedback_if.keras").input_shape[1:])
+
+
+@needs_brian2cuda
+@pytest.mark.slow
+def test_contrast_of_drawn_spikes_follows_from_the_seed(emulated):
+    images = feedback_images()
+    snn = feedback_network("cuda_standalone", contrast=True)
+    first, again, other = (snn.run(images, duration=N_STEPS * bs.ms, seed=seed) for seed in (1, 1, 2))
+    single = snn.run(images[:1], duration=N_STEPS * bs.ms, seed=1)
+    for trial in range(2):
+        np.testing.assert_array_equal(first.spikes["input"][trial], again.spikes["input"][trial])
+        assert not np.array_equal(first.spikes["input"][trial], other.spikes["input"][trial])
+    np.testing.assert_array_equal(first.spikes["prediction"][0], single.spikes["prediction"][0])
+    np.testing.assert_array_equal(first.gate[0], single.gate[0])
+
+
+@needs_brian2cuda
+def test_monitor_of_the_user_records_one_image(digits, emulated):
+    graph, images = digits
+    snn = convert(graph, "cuda_standalone", {"dense1_asn": ["S"]}, neuron=bs.ASN(m_f=0.1))
+    snn._backend.activate()
+    mine = StateMonitor(snn.populations["dense1_asn"], "S", record=True, when="end", name="mine")
+    snn.network.add(mine)
+    for image in images:  # a run begins anew
+        result = snn.run(image[None], duration=N_STEPS * bs.ms)
+        np.testing.assert_array_equal(mine.S.T, result.states["dense1_asn"]["S"][0])
+
+
+@needs_brian2cuda
+@pytest.mark.slow
+def test_assignments_reach_the_program(emulated):
+    model = example_models(ASNTransfer, ["average_pooling"])["average_pooling"]
+    graph, images = bs.read_keras(model), example_images(model, 2)
+    layer = next(iter(spiking(graph)))
+    networks = [convert(graph, device) for device in ("cuda_standalone", "cpp_standalone")]
+    counts = set()
+    for assign in (
+        lambda group: setattr(group, "gain", "1/(1 + i % 3)"),
+        lambda group: group.gain.set_item(slice(0, 20), 2),
+        lambda group: setattr(group, "S_dyn", 0.5),
+    ):
+        for snn in networks:
+            assign(snn.populations[layer])
+        ours, theirs = (snn.run(images, duration=N_STEPS * bs.ms) for snn in networks)
+        assert_same_spikes(ours, theirs)
+        counts.add(int(theirs.spike_counts[layer].sum()))
+    assert len(counts) == 3
+
+
+@needs_brian2cuda
+def test_statement_of_the_user_stands_in_the_kernel(digits, emulated):
+    graph, images = digits
+    statement = "I_post += 0.25*w*h_pre + 0.0078125*int(w > 0)"
+    results = [
+        convert(graph, device, neuron=bs.ASN(m_f=0.1).edit(on_pre=statement)).run(images, duration=N_STEPS * bs.ms)
+        for device in ("cuda_standalone", "cpp_standalone")
+    ]
+    assert_same_spikes(*results)
+
+
+# nvcc and GPU
+
+
+def compiled_with_nvcc(snn):
+    program = snn.build()
+    assert program.read_bytes()[:4] == b"\x7fELF" and os.access(program, os.X_OK)
+    return program
+
+
+@needs_nvcc
+@pytest.mark.slow
+def test_nvcc_compiles_the_digit_network(digits):
+    graph, _ = digits
+    program = compiled_with_nvcc(bs.convert(graph, device="cuda_standalone"))
+    once = program.stat().st_ino
+    assert compiled_with_nvcc(bs.convert(graph, device="cuda_standalone")) == program
+    assert program.stat().st_ino == once  # a program that is compiled again is another file
+
+
+@needs_nvcc
+@pytest.mark.slow
+def test_nvcc_compiles_the_gate():
+    compiled_with_nvcc(feedback_network("cuda_standalone", contrast=True))
+
+
+@needs_gpu
+@pytest.mark.slow
+def test_gpu_spikes_as_cpp_standalone(digits):
+    graph, images = digits
+    ours, expected = (
+        convert(graph, device, neuron=bs.ASN(m_f=0.1)).run(images, duration=N_STEPS * bs.ms)
+        for device in ("cuda_standalone", "cpp_standalone")
+    )
+    assert_same_spikes(ours, expected)
+
+
+@needs_gpu
+@pytest.mark.slow
+def test_gpu_gives_the_same_spikes_for_the_same_seed():
+    images = feedback_images()
+    snn = feedback_network("cuda_standalone")
+    first, again = (snn.run(images, duration=N_STEPS * bs.ms, seed=1) for _ in range(2))
+    assert_same_spikes(first, again)
