@@ -2,7 +2,7 @@
 
 import difflib
 
-__all__ = ["ConversionError", "UnknownNameError"]
+__all__ = ["ConversionError", "DeviceLimitError", "UnknownNameError"]
 
 
 class ConversionError(ValueError):
@@ -64,3 +64,7 @@ class UnknownNameError(KeyError):
 
     def __str__(self):
         return self.message
+
+
+class DeviceLimitError(ValueError):
+    """A device cannot do what is asked for; the message says what to use instead."""

@@ -138,7 +138,9 @@ def test_spikes_alone_stream_in_pieces(graph, images, tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "SPIKE_PIECE_BYTES", 7 * snn._monitors.spike_bytes())
     pieces = []
     original = streaming.StreamFolder.__enter__
-    monkeypatch.setattr(streaming.StreamFolder, "__enter__", lambda self: pieces.append(self.piece) or original(self))
+    monkeypatch.setattr(
+        streaming.StreamFolder, "__enter__", lambda self: pieces.append(self.chunk_steps) or original(self)
+    )
     expected = snn.run(images, duration=STEPS * ms)
     assert_equal_results(snn.run(images, duration=STEPS * ms, stream_to=tmp_path / "run"), expected)
     assert pieces == [7]

@@ -14,6 +14,7 @@ from brian2.devices.device import RuntimeDevice, get_device
 
 __all__ = [
     "connection_codeobject_class",
+    "render",
     "shifted_arrays",
     "ConnectionCythonCodeObject",
     "ConnectionStandaloneCodeObject",
@@ -119,3 +120,21 @@ def connection_codeobject_class():
     if isinstance(get_device(), RuntimeDevice):
         return ConnectionCythonCodeObject
     return getattr(get_device(), "connection_codeobject_class", ConnectionStandaloneCodeObject)
+
+
+def render(template, **values):
+    """
+    Fill in a template that is not the code of a Brian2 object, such as the loop over trials of a compiled program.
+
+    Parameters
+    ----------
+    template : str
+        File name in ``codegen/templates``.
+    **values
+        What the template names.
+
+    Returns
+    -------
+    code : str
+    """
+    return ConnectionStandaloneCodeObject.templater.env.get_template(template).render(**values)

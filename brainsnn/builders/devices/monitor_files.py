@@ -36,13 +36,13 @@ class MonitorFiles:
         """No states beside those of the records (dict)."""
         return {}
 
-    def records(self, chunks):
+    def records(self, parts):
         """
         Read everything.
 
         Parameters
         ----------
-        chunks : list of (folder, range)
+        parts : list of (folder, range)
             Each program's folder and trials.
 
         Yields
@@ -50,7 +50,7 @@ class MonitorFiles:
         trial : int
         record : `~brainsnn.builders.trials.trials.TrialRecord`
         """
-        for folder, trials in chunks:
+        for folder, trials in parts:
             shape = (len(trials), len(self._monitors))
             ends = np.fromfile(folder / "results" / "trial_ends", dtype=np.int64).reshape(shape)
             starts = np.vstack([np.zeros((1, len(self._monitors)), dtype=np.int64), ends[:-1]])

@@ -139,7 +139,7 @@ class Monitors:
 
     def collect(self, result, record, trial, activations):
         """
-        Move one trial's recordings, or those of a piece of it, into the result.
+        Move one trial's recordings, or those of a chunk of it, into the result.
 
         Parameters
         ----------

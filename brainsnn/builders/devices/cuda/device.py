@@ -44,7 +44,7 @@ class NetworkCudaDevice(AssignableArrays, CUDAStandaloneDevice):
     connection_codeobject_class = ConnectionCudaCodeObject
 
     def code_object(self, owner, name, abstract_code, variables, template_name, variable_indices, **kwds):
-        """Brian2's method; brian2cuda knows arrays of spikes, of which it keeps several, by the ending of a name."""
+        """Return a code object. brian2cuda keeps several arrays of spikes, and recognises them by the end of their names."""
         if "_spikes" in variables:
             variables, variable_indices = (
                 {"_spikespace" if key == "_spikes" else key: value for key, value in names.items()}
@@ -55,3 +55,17 @@ class NetworkCudaDevice(AssignableArrays, CUDAStandaloneDevice):
                 "tables": [*kwds["template_kwds"]["tables"], "_spikespace"],
             }
         return super().code_object(owner, name, abstract_code, variables, template_name, variable_indices, **kwds)
+
+    def replace_run(self, network, code):
+        """
+        Put code in the place of Brian2's run of a network, where brian2cuda has its buffers of random numbers.
+
+        Parameters
+        ----------
+        network : `~brian2.core.network.Network`
+        code : str
+        """
+        start = f"{network.name}.run("
+        k = next(k for k, (what, _) in enumerate(self.main_queue) if what == "run_network")
+        what, (run, lines) = self.main_queue[k]
+        self.main_queue[k] = what, (run, [code if line.startswith(start) else line for line in lines])

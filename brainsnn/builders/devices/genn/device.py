@@ -8,22 +8,14 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2genn.device import DelayedCodeObject, GeNNDevice
 from brian2genn.genn_generator import GeNNCodeGenerator
 
+from brainsnn.builders.codegen.codeobjects import render
 from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 
 __all__ = ["TrialsDevice"]
 
-# brian2genn's takes and compares floats, whatever the type of the network.
-CLIP = """
-template <typename T, typename A, typename B> SUPPORT_CODE_FUNC T _clip(const T value, const A a_min, const B a_max)
-{
-    if (value < a_min)
-        return a_min;
-    if (value > a_max)
-        return a_max;
-    return value;
-}
-"""
-DEFAULT_FUNCTIONS["clip"].implementations.add_implementation(GeNNCodeGenerator, code=CLIP, name="_clip")
+DEFAULT_FUNCTIONS["clip"].implementations.add_implementation(
+    GeNNCodeGenerator, code=render("genn_clip.cpp"), name="_clip"
+)
 
 
 class TrialsDevice(AssignableArrays, GeNNDevice):
@@ -32,13 +24,13 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
 
     Attributes
     ----------
-    trial_code : callable
-        Gives the part of ``main()`` that runs the trials, once all models are known.
+    trials_code : callable
+        Returns the part of ``main()`` that runs the trials, once all models are known.
     users_dt : `~brian2.units.fundamentalunits.Quantity` or None
         Time step of the user's default clock, as this device's is the clock of the network.
     """
 
-    trial_code = None
+    trials_code = None
     users_dt = None
 
     def activate(self, build_on_run=True, **kwargs):
@@ -106,15 +98,13 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
 
     def generate_main_source(self, writer, main_lines):
         """Write the main program, with the loop over trials."""
-        self.insert_code("before_network_run", self.trial_code())
+        self.insert_code("before_network_run", self.trials_code())
         # Connections, which nobody changes, would be written to disk in every run.
         connections = {model.name for model in self.synapse_models}
         for variable, array in self.dynamic_arrays.items():
             if getattr(variable.owner, "name", None) in connections:
                 self.insert_code("before_end", f"brian::{array}.clear();")
         super().generate_main_source(writer, main_lines)
-
-    # Parts of the loop over trials
 
     def genn_array(self, model, name):
         """
@@ -134,38 +124,6 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
             return f"(char*)&{name}{model.name}", f"sizeof({name}{model.name})"
         c_type = model.variabletypes[model.variables.index(name)]
         return f"(char*){name}{model.name}", f"{model.N}*sizeof({c_type})"
-
-    def seed_code(self):
-        """C++ statements that seed the generators of all neurons with ``trial_seed``."""
-        seeded = [model for model in self.neuron_models if "_seed" in model.variables]
-        lines = [f"for (size_t k=0; k<{model.N}; k++) _seed{model.name}[k] = generator();" for model in seeded]
-        return "\n".join(["std::mt19937_64 generator(trial_seed);", *lines]) + "\n" if lines else ""
-
-    def restart_code(self):
-        """C++ statements that begin a trial with the arrays that were set, and without spikes under way."""
-        lines = ["t = 0; iT = 0;"]
-        for model in self.neuron_models:
-            lines.append(f"spikeCount_{model.name} = 0; push{model.name}CurrentSpikesToDevice();")
-            lines.append(f"push{model.name}StateToDevice();")
-            lines += [f"brian::_array_{model.name}_{name}[0] = {name}{model.name};" for name in model.shared_variables]
-        return "\n".join(lines)
-
-    def replay_code(self, name, target):
-        """
-        C++ statements that hand the signs of this step to the input neurons.
-
-        Parameters
-        ----------
-        name : str
-            Of the replay.
-        target : `~brian2.groups.neurongroup.NeuronGroup`
-        """
-        n = len(target)
-        return (
-            f"if (train_{name} && !signs_{name}.empty()) {{ for (size_t k=0; k<{n}; k++) "
-            f"replayed{target.name}[k] = step < n_steps ? signs_{name}[step*{n} + k] : 0; "
-            f"pushreplayed{target.name}ToDevice(); }}"
-        )
 
 
 def _joined(group, parts):
