@@ -10,8 +10,8 @@ from brian2.units import fundamentalunits
 from brian2.units.allunits import all_units
 
 from brainsnn.analysis.metrics import filtered_spikes
+from brainsnn.builders.conversion import convert
 from brainsnn.builders.graph.layer_graph import LayerGraph
-from brainsnn.builders.spiking_network import convert
 from brainsnn.errors import UnknownNameError
 
 __all__ = ["ActivationComparison", "compare_activations", "synaptic_decay"]

@@ -10,7 +10,7 @@ __all__ = ["HAS_STANDARD_GENERATORS", "drop_repeated_clock_settings", "results_f
 #: Whether standalone programs draw from C++'s standard library; older ones draw from NumPy's C library.
 HAS_STANDARD_GENERATORS = "_random_generators" in generate_rand_code("rand", None)["support_code"]
 
-# Newer devices can be told where results lie; older ones look into the project's own folder.
+# Newer devices can be told where the results are; older ones look in the project's folder.
 _HAS_RESULTS_DIRECTORY = hasattr(CPPStandaloneDevice(), "results_dir")
 
 

@@ -20,7 +20,7 @@ class RuntimeBackend(Backend):
     can_stream = True
 
     def __init__(self, threads=1):
-        #: Values of state variables at the start of each trial, and those that the last one left behind.
+        #: Values of state variables at the start of each trial, and those at the end of the last one.
         self._initial, self._final = {}, {}
 
     def activate(self):

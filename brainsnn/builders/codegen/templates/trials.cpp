@@ -1,4 +1,4 @@
-{# Runs the trials inside main(), for programs whose arrays lie in the memory of the processor. #}
+{# Runs the trials inside main(), for programs whose arrays are in the memory of the processor. #}
 {
 {% include 'trial_files.cpp' %}
 

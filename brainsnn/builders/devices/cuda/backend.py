@@ -43,7 +43,7 @@ class CudaBackend(CompiledBackend):
             # Without the approximate functions that brian2cuda asks for, so that spikes stay those of other devices.
             f"{backend}.extra_compile_args_nvcc": ["-w", "-std=c++17"],
             "codegen.cpp.extra_compile_args": ["-std=c++17", "-O2"],
-            # A counter that starts anywhere at once; every trial brings a seed of its own.
+            # A counter-based generator, which can be seeded again at once: every trial has its own seed.
             f"{cuda}.random_number_generator_type": "CURAND_RNG_PSEUDO_PHILOX4_32_10",
         }
 

@@ -1,4 +1,4 @@
-"""A network's own CUDA device, and its code objects; the only module that imports brian2cuda."""
+"""The CUDA device of one network, and its code objects; the only module that imports brian2cuda."""
 
 import logging
 
@@ -13,7 +13,7 @@ from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 __all__ = ["ConnectionCudaCodeObject", "NetworkCudaDevice"]
 
 
-# It would list all its preferences whenever a network is compiled. Brian2 puts its own name in front.
+# brian2cuda would list all its preferences whenever a network is compiled.
 logging.getLogger("brian2.brian2cuda").setLevel(logging.WARNING)
 
 
@@ -24,7 +24,7 @@ def _is_written(code, pointer):
 
 
 class ConnectionCudaCodeObject(CUDAStandaloneCodeObject):
-    """CUDA code object that also knows brainsnn's templates."""
+    """CUDA code object with brainsnn's templates."""
 
     templater = CUDAStandaloneCodeObject.templater.derive(
         "brainsnn.builders.codegen",

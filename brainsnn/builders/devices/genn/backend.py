@@ -24,7 +24,7 @@ def _device_class():
     except ImportError as error:
         raise ImportError(
             f"GeNN needs brian2genn, which could not be imported ({error}). It wants Brian2 2.5 and NumPy 1: install "
-            "brainsnn[genn] into an environment of its own, see docs/devices.md."
+            "brainsnn[genn] into a separate environment, see docs/devices.md."
         ) from error
     return TrialsDevice
 

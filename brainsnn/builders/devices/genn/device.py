@@ -1,4 +1,4 @@
-"""brian2genn's device, corrected and completed where the networks of this package need it."""
+"""brian2genn's device, corrected and extended for the networks of this package."""
 
 import contextlib
 import io
@@ -27,14 +27,14 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
     trials_code : callable
         Returns the part of ``main()`` that runs the trials, once all models are known.
     users_dt : `~brian2.units.fundamentalunits.Quantity` or None
-        Time step of the user's default clock, as this device's is the clock of the network.
+        Time step of the user's default clock; this device's default clock is that of the network.
     """
 
     trials_code = None
     users_dt = None
 
     def activate(self, build_on_run=True, **kwargs):
-        """Make this the active device; brian2genn changes preferences of the whole process here, which nobody changes back."""
+        """Make this the active device, without brian2genn's changes to the preferences of the whole process."""
         super(GeNNDevice, self).activate(build_on_run, **kwargs)
 
     def write_project(self, network, project, use_gpu):
@@ -54,13 +54,13 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
             active = [obj for obj in self.net_objects if obj.active]
             self.net_objects = sorted(active, key=lambda obj: order[obj.name])
             self.max_row_length_synapses = sorted(self.max_row_length_synapses)
-            self.run_statement_used = False  # brian2genn would refuse to build behind a run
+            self.run_statement_used = False  # brian2genn would refuse to build after a run
             self.build(directory=str(project), compile=False, run=False, use_GPU=use_gpu)
 
     # Code generation
 
     def code_object(self, owner, name, abstract_code, variables, template_name, *args, **kwds):
-        """A code object; GeNN fuses state update and threshold by itself."""
+        """Return a code object; GeNN itself fuses state update and threshold."""
         if template_name == "fused_threshold":
             template_name, kwds["codeobj_class"] = "threshold", None
         return super().code_object(owner, name, abstract_code, variables, template_name, *args, **kwds)
@@ -77,8 +77,8 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
         """
         Collect what the statement of a spike uses.
 
-        brian2genn refuses variables of the source neuron, because its reset comes before the statement here and behind it
-        elsewhere; that the reset leaves them alone has been checked.
+        brian2genn refuses variables of the source neuron, because on GeNN its reset comes before the statement. That the reset
+        does not change them has been checked (`~brainsnn.builders.devices.genn.limits.check_statements`).
         """
         indices = codeobj.variable_indices
         codeobj.variable_indices = {
@@ -99,7 +99,7 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
     def generate_main_source(self, writer, main_lines):
         """Write the main program, with the loop over trials."""
         self.insert_code("before_network_run", self.trials_code())
-        # Connections, which nobody changes, would be written to disk in every run.
+        # Connections do not change; without this they would be written to disk in every run.
         connections = {model.name for model in self.synapse_models}
         for variable, array in self.dynamic_arrays.items():
             if getattr(variable.owner, "name", None) in connections:
@@ -108,7 +108,7 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
 
     def genn_array(self, model, name):
         """
-        Where GeNN keeps a variable of a group.
+        Return where GeNN keeps a variable of a group.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
 
 
 def _joined(group, parts):
-    """One code object from those of a group's state update and statements of every step."""
+    """Join the code objects of a group's state update and of its statements of every step."""
     variables, indices = {}, {}
     for part in parts:
         variables.update(part.variables)

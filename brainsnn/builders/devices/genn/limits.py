@@ -1,4 +1,4 @@
-"""What GeNN cannot do, found before anything is built."""
+"""Refuse what GeNN cannot do, before anything is built."""
 
 import psutil
 from brian2.equations.equations import SUBEXPRESSION
@@ -10,7 +10,7 @@ from brainsnn.errors import DeviceLimitError
 
 __all__ = ["check_graph", "check_statements", "recorded_late"]
 
-# Bytes that a connection takes while a network is built (105 measured), with some room; a program that runs takes fewer.
+# Bytes per connection while a network is built (105 measured), with some margin; a running program takes fewer.
 BYTES_PER_CONNECTION = 150
 
 INSTEAD = "Use device='cpp_standalone'."
@@ -32,7 +32,7 @@ def check_graph(device, graph, schedule, encoder, feedback):
     Raises
     ------
     DeviceLimitError
-        If GeNN would need an order of its own or values that travel without spikes.
+        If GeNN would need another order of operations, or values that travel without spikes.
     MemoryError
         If the connections, one by one, do not fit.
     """
@@ -69,9 +69,9 @@ def check_graph(device, graph, schedule, encoder, feedback):
 
 def check_statements(device, assembly):
     """
-    Refuse neuron models whose result depends on whether spikes arrive before the reset or behind it.
+    Refuse neuron models whose result depends on whether spikes arrive before or after the reset.
 
-    Brian2 hands the spikes of a step over in front of the resets, GeNN behind them.
+    Brian2 transmits the spikes of a step before the resets, GeNN after them.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def check_statements(device, assembly):
         for name in get_identifiers(expression):
             if name.endswith("_post") or (name.endswith("_pre") and name.removesuffix("_pre") in changed):
                 raise DeviceLimitError(
-                    f"convert: on_pre={code!r} reads {name!r}, which differs behind the resets of the step, where "
-                    f"device={device!r} hands spikes over. {INSTEAD}"
+                    f"convert: on_pre={code!r} reads {name!r}, which the resets of the step change before "
+                    f"device={device!r} transmits spikes. {INSTEAD}"
                 )
         arriving[connection.target.name].add(written.removesuffix("_post"))
     for name, group in assembly.groups.items():
@@ -112,14 +112,14 @@ def check_statements(device, assembly):
             if reads or (variable in arriving[group.name] and operator not in ("+=", "-=")):
                 raise DeviceLimitError(
                     f"convert: the reset {variable} {operator} {expression} of {name!r} uses what spikes bring; with "
-                    f"device={device!r} it may only add to it, as spikes arrive behind the reset. {INSTEAD}"
+                    f"device={device!r} it may only add to it, as spikes arrive after the reset. {INSTEAD}"
                 )
     return arriving
 
 
 def recorded_late(device, name, variable, assembly, arriving):
     """
-    Whether GeNN holds the value of a step's end only in the next step, because it follows from spikes alone.
+    Return whether GeNN has the value at the end of a step only in the next step, because it follows from spikes alone.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def recorded_late(device, name, variable, assembly, arriving):
     Raises
     ------
     DeviceLimitError
-        If it follows from spikes and from what a neuron does by itself.
+        If it follows both from spikes and from the neuron's own dynamics.
     """
     group, model = assembly.groups[name], assembly.models[name]
     needs = _depends_on(group, {variable})
@@ -163,7 +163,7 @@ def recorded_late(device, name, variable, assembly, arriving):
 
 
 def _depends_on(group, names):
-    """The variables behind some names of a group, subexpressions resolved."""
+    """Return the variables on which some names of a group depend, with subexpressions resolved."""
     found, frontier = set(), set(names)
     while frontier:
         name = frontier.pop()

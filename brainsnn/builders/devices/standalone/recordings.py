@@ -61,13 +61,13 @@ class RecordingFiles:
     """
     The files into which the programs of a run write their recordings.
 
-    States of all programs lie in one file for each variable, in the order of the trials, so that it is the result as it
-    stands. Spikes, whose number is not known before, have a file for each program.
+    The states of all programs are in one file for each variable, in the order of the trials, so that the file is the result.
+    Spikes, whose number is not known beforehand, have one file for each program.
 
     Parameters
     ----------
     directory : `~pathlib.Path`
-        Where files go that do not stream to a folder of the user's.
+        Folder of the files that do not stream to a folder of the user.
     monitors : list
     trials : `~brainsnn.builders.trials.trials.Trials`
     """
@@ -79,7 +79,7 @@ class RecordingFiles:
         for k, (monitor, variable) in enumerate(self._streams):
             if self._is_state(monitor) and self._folder_of(monitor, variable) is None:
                 path = directory / f"states_{k}"
-                path.unlink(missing_ok=True)  # an array of an earlier run may still be mapped from it
+                path.unlink(missing_ok=True)  # an array of an earlier run may still be mapped from this file
                 self._shared[monitor.name, variable] = path
                 with open(path, "wb") as file:
                     file.truncate(trials.n_trials * self._trial_bytes(monitor, variable))
@@ -97,7 +97,7 @@ class RecordingFiles:
 
     def link(self, folder, part, first):
         """
-        Show a program its files.
+        Give a program its files.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class RecordingFiles:
 
     def records(self, parts):
         """
-        Read counts and spikes; states are whole as they stand.
+        Read counts and spikes; the files of states need no reading.
 
         Parameters
         ----------
@@ -179,13 +179,13 @@ class RecordingFiles:
 
     def take_states(self):
         """
-        Recorded states of all trials, where they did not stream to a folder.
+        Return the recorded states of all trials that did not stream to a folder.
 
         Returns
         -------
         arrays : dict
-            (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array. It is mapped from a file that has no name
-            any more, which saves copying; changes stay in memory.
+            (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array. It is mapped from an unlinked file, which
+            saves copying; changes stay in memory.
         """
         arrays = {}
         for monitor, variable in self._streams:
