@@ -17,9 +17,9 @@ import tempfile
 from unittest import mock
 
 import numpy as np
+from _networks import DIGITS_M_F, RESNET_M_F, digits_graph, random_image, resnet, set_rates
 from _report import ROOT, elapsed, environment, megabytes, publish, table
 
-M_F = {"digits": 0.1, "attention": 0.1, "resnet": 0.45}
 NO_GPU = "not measured: no GPU"
 
 
@@ -34,11 +34,11 @@ def _digits(attended):
     import brainsnn as bs
     from brainsnn.stimuli import load_digits
 
-    graph = bs.read_keras(bs.load_model(ROOT / "weights" / "digits.keras"))
+    graph = digits_graph()
     images = load_digits("test")[0][:8]
 
     def convert(device, record=None):
-        snn = bs.convert(graph, bs.ASN(m_f=M_F["digits"]), device=device, record=record)
+        snn = bs.convert(graph, bs.ASN(m_f=DIGITS_M_F), device=device, record=record)
         if attended:
             snn.attend(bs.SpatialAttention((0.5, 0.5), 0.2, output_gain=2.0))
         return snn
@@ -47,7 +47,7 @@ def _digits(attended):
         return snn.run(images, duration=n_steps * bs.ms)
 
     # Gains differ from neuron to neuron; the dense peer has one for all.
-    return Case(convert, run, None if attended else graph, images, M_F["digits"])
+    return Case(convert, run, None if attended else graph, images, DIGITS_M_F)
 
 
 def _feedback():
@@ -75,8 +75,6 @@ def _feedback():
 
 
 def _resnet():
-    from resnet import random_image, resnet, set_rates
-
     import brainsnn as bs
 
     model, image = resnet(224), random_image(224)
@@ -84,12 +82,12 @@ def _resnet():
     graph = bs.read_keras(model)
 
     def convert(device, record=None):
-        return bs.convert(graph, bs.ASN(m_f=M_F["resnet"]), device=device, record=record)
+        return bs.convert(graph, bs.ASN(m_f=RESNET_M_F), device=device, record=record)
 
     def run(snn, n_steps):
         return snn.run(image[None], duration=n_steps * bs.ms)
 
-    return Case(convert, run, graph, image[None], M_F["resnet"])
+    return Case(convert, run, graph, image[None], RESNET_M_F)
 
 
 CASES = {

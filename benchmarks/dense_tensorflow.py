@@ -14,11 +14,11 @@ Float32, one call for a batch. The schedule "synchronous" lets a spike of layer 
 import numpy as np
 import tensorflow as tf
 
-from brainsnn.builders.network.groups import inputs_of
+from brainsnn.builders.network.inputs import inputs_of
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.linear import dense_channels
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
-from brainsnn.builders.trials.stimulus import drives_of
+from brainsnn.builders.trials.inputs import drives_of
 from brainsnn.equations.transfer import spike_height
 
 __all__ = ["DenseNetwork", "use_threads"]

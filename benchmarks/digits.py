@@ -22,17 +22,15 @@ from pathlib import Path
 import _peers
 import numpy as np
 from _machine import measure
-from _report import ROOT, PeakMemory, elapsed, environment, in_process, megabytes, publish, table
-
-WEIGHTS = ROOT / "weights" / "digits.keras"
-M_F = 0.1
+from _networks import DIGITS_M_F as M_F
+from _networks import digits_graph
+from _report import PeakMemory, elapsed, environment, in_process, megabytes, publish, table
 
 
 def _graph_and_digits():
-    import brainsnn as bs
     from brainsnn.stimuli import load_digits
 
-    return bs.read_keras(bs.load_model(WEIGHTS)), *load_digits("test")
+    return digits_graph(), *load_digits("test")
 
 
 # Does everybody compute the same?

@@ -71,9 +71,8 @@ def first_result(model_file, image_file, m_f, cache):
 
 def prepare(folder, size):
     """Network -> (model file, image file, m_f)."""
-    from digits import M_F as DIGITS_M_F
-    from digits import WEIGHTS
-    from resnet import M_F, random_image, resnet
+    # Not at the top of this file: the workers, whose imports are timed, import it too.
+    from _networks import DIGITS_M_F, RESNET_M_F, WEIGHTS, random_image, resnet
 
     from brainsnn.stimuli import load_digits
 
@@ -81,7 +80,7 @@ def prepare(folder, size):
     np.save(folder / "image.npy", random_image(size)[None])
     np.save(folder / "digit.npy", load_digits("test")[0][:1])
     return {
-        "ResNet-18": (folder / "resnet18.keras", folder / "image.npy", M_F),
+        "ResNet-18": (folder / "resnet18.keras", folder / "image.npy", RESNET_M_F),
         "digits": (WEIGHTS, folder / "digit.npy", DIGITS_M_F),
     }
 

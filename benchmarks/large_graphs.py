@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from _machine import measure
+from _networks import RESNET_M_F as M_F
+from _networks import graph_of_rate, random_image
 from _report import PeakMemory, environment, in_process, megabytes, publish, table
 from first_result import first_result
 
@@ -25,7 +27,6 @@ NETWORKS = ("resnet34", "vgg16")
 def build(network, size):
     """A Keras model with random weights."""
     import keras
-    from resnet import M_F
 
     from brainsnn.training import preactivation_resnet, vgg16
 
@@ -39,7 +40,7 @@ def build(network, size):
 def worker(network, size, rate, steps, repeats):
     """Print one row of the table as JSON; a process of its own, since its memory counts."""
     from _work import describe, least_seconds
-    from resnet import M_F, graph_of_rate, random_image, time_brainsnn
+    from resnet import time_brainsnn
 
     image, model = random_image(size), build(network, size)
     graph = graph_of_rate(model, image, rate, steps)

@@ -9,6 +9,7 @@ spike and for each connection that a spike visits. The ResNet-18 is that of resn
 
 import argparse
 
+from _networks import DIGITS_M_F, RESNET_M_F, digits_graph, graph_of_rate, random_image, resnet
 from _report import environment, table
 from _work import spikes_per_step
 from brian2 import NeuronGroup, ms
@@ -129,26 +130,22 @@ def profile_tables(times, snn, result, n_largest=None):
 
 def digits_profile(n_steps, threads):
     """Times, network and result of the digit network."""
-    from digits import M_F, WEIGHTS
-
     import brainsnn as bs
     from brainsnn.stimuli import load_digits
 
     images, _ = load_digits("test")
-    snn = bs.convert(bs.load_model(WEIGHTS), bs.ASN(m_f=M_F), device="cpp_standalone", threads=threads)
+    snn = bs.convert(digits_graph(), bs.ASN(m_f=DIGITS_M_F), device="cpp_standalone", threads=threads)
     times, result = profile(snn, images[:20], n_steps)
     return times, snn, result
 
 
 def resnet_profile(rate, n_steps, threads, size):
     """Times, network and result of the ResNet-18."""
-    from resnet import M_F, graph_of_rate, random_image, resnet
-
     import brainsnn as bs
 
     image = random_image(size)
     graph = graph_of_rate(resnet(size), image, rate, n_steps, threads)
-    snn = bs.convert(graph, bs.ASN(m_f=M_F), device="cpp_standalone", threads=threads)
+    snn = bs.convert(graph, bs.ASN(m_f=RESNET_M_F), device="cpp_standalone", threads=threads)
     times, result = profile(snn, image[None], n_steps)
     return times, snn, result
 

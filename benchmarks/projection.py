@@ -73,7 +73,7 @@ def read_inputs(folder):
 # Brian2
 
 
-def _operator(kernel, source=SOURCE, target=TARGET):
+def convolution_operator(kernel, source=SOURCE, target=TARGET):
     from brainsnn.builders.operators import ConvOperator
 
     start = np.zeros(source[2], dtype=int)
@@ -92,7 +92,7 @@ def _network(folder, connectivity):
     source = SpikeGeneratorGroup(len(height), neurons, steps * ms, sorted=True)
     source.variables.add_array("h", size=len(height), values=height, dtype=np.float32, constant=True)
     target = NeuronGroup(int(np.prod(TARGET)), "I : 1")
-    operator = _operator(kernel)
+    operator = convolution_operator(kernel)
     if connectivity == "event_driven":
         projection = EventDrivenProjection(source, target, operator, "I_post += w*h_pre", name="projection")
     else:
@@ -283,7 +283,9 @@ def projection_memory():
     rows = []
     for size in (32, 64):
         source, target = (size, size, SOURCE[2]), (size, size, TARGET[2])
-        operator = _operator(np.random.default_rng(0).normal(size=(3, 3, SOURCE[2], TARGET[2])), source, target)
+        operator = convolution_operator(
+            np.random.default_rng(0).normal(size=(3, 3, SOURCE[2], TARGET[2])), source, target
+        )
         groups = [NeuronGroup(int(np.prod(shape)), "I : 1", threshold="I > 1", reset="") for shape in (source, target)]
         projection = EventDrivenProjection(*groups, operator, "I_post += w", name=f"projection_{size}")
         own = [
@@ -303,7 +305,7 @@ def limits(machine):
     -------
     limits : dict of str to (list of float, str)
     """
-    operator = _operator(np.ones((3, 3, SOURCE[2], TARGET[2])))
+    operator = convolution_operator(np.ones((3, 3, SOURCE[2], TARGET[2])))
     events = np.round(np.array(RATES) * operator.size_in) * operator.n_connections / operator.size_in
     touched = operator.kernel.size * 4 + operator.size_out * 4
 

@@ -16,6 +16,8 @@ import os
 
 import numpy as np
 from _machine import measure
+from _networks import RESNET_M_F as M_F
+from _networks import graph_of_rate, random_image
 from _report import elapsed, environment, publish, table
 
 #: Large enough that the state fits into no cache, before it grows and after.
@@ -30,7 +32,6 @@ WEIGHTS_BYTES = 9 * 32 * 64 * 4
 def network(size, width):
     """A ResNet-18 as a graph, at about the same mean rate whatever its size, and its image."""
     import keras
-    from resnet import M_F, graph_of_rate, random_image
 
     from brainsnn.training import preactivation_resnet
 
@@ -43,7 +44,6 @@ def network(size, width):
 def time_network(graph, image, steps, repeats):
     """Seconds of processor time of a step, neurons, synaptic events of a step, and the physical limit in seconds."""
     from _work import least_seconds, network_work, spikes_per_step
-    from resnet import M_F
 
     import brainsnn as bs
 
@@ -70,7 +70,6 @@ def time_network(graph, image, steps, repeats):
 
 def time_processes(graph, image, n_images, steps, repeats):
     """Wall seconds of a batch with one and with two processes."""
-    from resnet import M_F
 
     import brainsnn as bs
 
@@ -98,7 +97,7 @@ def _projection(size, n_spikes, n_steps, repeats):
     import tempfile
 
     from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, defaultclock, device, ms, prefs, set_device
-    from projection import _operator
+    from projection import convolution_operator
 
     from brainsnn.builders.network.connections import EventDrivenProjection
 
@@ -111,7 +110,7 @@ def _projection(size, n_spikes, n_steps, repeats):
     steps = np.repeat(np.arange(n_steps), n_spikes)
     source = SpikeGeneratorGroup(n_source, np.concatenate(neurons), steps * ms, sorted=True)
     target = NeuronGroup(n_target, "I : 1")
-    operator = _operator(rng.normal(0, 0.05, (3, 3, 32, 64)).astype(np.float32), *shapes)
+    operator = convolution_operator(rng.normal(0, 0.05, (3, 3, 32, 64)).astype(np.float32), *shapes)
     convolution = EventDrivenProjection(source, target, operator, "I_post += w", name="projection")
     Network(source, target, convolution).run(n_steps * ms, profile=True)
     stored = [
