@@ -1,12 +1,12 @@
 """
-The networks on a GPU through CUDA: build, time per image, spikes equal to C++ standalone, against dense TensorFlow.
+Networks on a GPU through CUDA, against dense TensorFlow: build time, time per step, spikes equal to C++ standalone.
 
-Every network is compiled by nvcc into an empty cache of programs. Where there is a GPU, it then runs: time per step is
-the difference of a long and a one-step run over the difference of their steps, and the spikes of a short run are
-compared with those of C++ standalone, neuron by neuron and step by step. The peer is TensorFlow on the same GPU, which
-computes the same maths densely (dense_tensorflow.py), for neurons that all have the same parameters: the networks with
-attention and with a gate have no peer. Without a GPU there are build times, and the other columns say that nothing was
-measured. The network with the gate gets replayed spikes, because each device draws its own.
+nvcc compiles every network into an empty program cache. If there is a GPU, the network then runs. The time per step is the
+difference between a long and a one-step run, divided by the difference in steps. The spikes of a short run are compared
+with C++ standalone, neuron by neuron and step by step. The peer is TensorFlow on the same GPU, which computes the same
+mathematics densely (dense_tensorflow.py). It supports one parameter value for all neurons, so the networks with attention
+and with a gate have no peer. Without a GPU only build times are measured. The network with the gate replays given spikes,
+because each device draws different random spikes.
 
     python benchmarks/cuda.py [--networks digits attention feedback resnet] [--steps 500] [--no-docs]
 """
@@ -24,7 +24,7 @@ NO_GPU = "not measured: no GPU"
 
 
 class Case:
-    """A network: how it is converted, what it is run on, and the graph of its dense peer."""
+    """A network: functions that convert and run it, and the graph and images of its dense peer."""
 
     def __init__(self, convert, run, graph=None, images=None, m_f=None):
         self.convert, self.run, self.graph, self.images, self.m_f = convert, run, graph, images, m_f
@@ -46,7 +46,7 @@ def _digits(attended):
     def run(snn, n_steps):
         return snn.run(images, duration=n_steps * bs.ms)
 
-    # Gains differ from neuron to neuron; the dense peer has one for all.
+    # Attention gives each neuron its own gain; the dense peer has one for all.
     return Case(convert, run, None if attended else graph, images, DIGITS_M_F)
 
 
@@ -99,7 +99,7 @@ CASES = {
 
 
 def equal_spikes(case, n_steps):
-    """Share of the spikes of C++ standalone that the GPU has too, or the other way round, whichever is smaller."""
+    """Return the number of spikes in both GPU and C++ standalone, divided by the larger of the two totals."""
     found = []
     for device in ("cpp_standalone", "cuda_standalone"):
         names = case.convert(device).populations
@@ -118,7 +118,7 @@ def equal_spikes(case, n_steps):
 
 
 def dense_time(case, n_steps):
-    """Seconds for a step and an image of dense TensorFlow on the GPU, or why there are none."""
+    """Return seconds per step and image of dense TensorFlow on the GPU, or why it was not measured."""
     if case.graph is None:
         return "no dense peer"
     import tensorflow as tf
@@ -135,7 +135,7 @@ def dense_time(case, n_steps):
 
 
 def measure(title, case, steps):
-    """Row of the table for one network."""
+    """Return the table row of one network."""
     from brainsnn.builders.devices.cuda.toolchain import compute_capability
 
     with tempfile.TemporaryDirectory(prefix="cuda_") as cache, mock.patch.dict(os.environ, BRAINSNN_CACHE=cache):
@@ -143,7 +143,7 @@ def measure(title, case, steps):
         size = megabytes(program.stat().st_size)
         if compute_capability() is None:
             return title, f"{seconds:.0f}", size, NO_GPU, NO_GPU, NO_GPU, NO_GPU
-        case.run(snn, 1)  # the first use of the GPU
+        case.run(snn, 1)  # the first use of the GPU is slow
         (one,), _, _ = elapsed(lambda: case.run(snn, 1))
         (total,), _, _ = elapsed(lambda: case.run(snn, steps))
         step = (total - one) / ((steps - 1) * len(case.images))
@@ -153,7 +153,7 @@ def measure(title, case, steps):
 
 
 def gpu():
-    """Name of the GPU, or that there is none."""
+    """Return the name of the GPU, or say that there is none."""
     import subprocess
 
     from brainsnn.builders.devices.cuda.toolchain import WITHOUT_GPU, compute_capability
@@ -165,7 +165,7 @@ def gpu():
 
 
 def main():
-    parser = argparse.ArgumentParser(description="The networks on a GPU, against dense TensorFlow on the same GPU.")
+    parser = argparse.ArgumentParser(description="Networks on a GPU, against dense TensorFlow on the same GPU.")
     parser.add_argument("--networks", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--steps", type=int, default=500, help="steps of 1 ms, at most 500")
     parser.add_argument("--no-docs", action="store_true", help="only print the table")
