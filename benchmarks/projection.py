@@ -324,7 +324,7 @@ def limits(machine):
     )
     dense = (
         ms(np.zeros(len(RATES)), np.full(len(RATES), 2.0 * operator.n_connections), touched),
-        f"computing {2 * operator.n_connections / 1e6:.0f} million operations for any number of spikes, at the measured peak",
+        f"computing {2 * operator.n_connections / 1e6:.0f} million operations per step, at the measured peak",
     )
     kinds = {"synapses": by_synapse, "tensorflow": dense, "annarchy": dense}
     return {peer: kinds.get(peer.partition(" ")[0], by_event) for peer in PEERS}
