@@ -140,8 +140,8 @@ def measure(name, device, pythons, n_images, n_steps, folder):
             break
         reasons.append(found["missing"])
     else:
-        # Only the environment made for the device says what is really missing; others name that environment.
-        further = (r for r in reasons if "environment of its own" not in r and not r.startswith("failed"))
+        # Only the environment made for the device says what is really missing; others say which extra to install.
+        further = (r for r in reasons if "brainsnn[" not in r and not r.startswith("failed"))
         reason = next(further, reasons[0])
         return (TITLES[name], device, *["-"] * 5, f"not measured: {reason.split('. ')[0].split('; ')[0].rstrip('.')}")
     shares = [f"{equal_share(folder, name, device, dtype):.6f}" for dtype in ("float64", "float32")]
