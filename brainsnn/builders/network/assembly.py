@@ -1,4 +1,4 @@
-"""Brian2 objects from a LayerGraph and a neuron model, each in its schedule in the schedule."""
+"""Brian2 objects from a LayerGraph and a neuron model, each in its place in the schedule."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
