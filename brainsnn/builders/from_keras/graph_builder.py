@@ -182,7 +182,7 @@ class GraphBuilder:
             return None
         one_to_one = (
             op.kernel.shape[:2] + op.kernel.shape[3:] == (1, 1, 1)
-            and op.stride == op.up == (1, 1)
+            and op.stride == op.input_dilation == (1, 1)
             and op.input_shape == source.shape
             and op.output_shape == form.shape
             and op.input_shape[2] == op.output_shape[2]

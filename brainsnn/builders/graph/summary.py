@@ -62,8 +62,12 @@ def describe_operator(operator):
     if isinstance(operator, SparseOperator):
         return "sparse", "-", "-"
     kernel, stride = _by(operator.kernel.shape[:2]), _by(operator.stride)
-    if operator.up != (1, 1):
-        stride = f"1/{_by(operator.up)}" if operator.stride == (1, 1) else f"{stride}/{_by(operator.up)}"
+    if operator.input_dilation != (1, 1):
+        stride = (
+            f"1/{_by(operator.input_dilation)}"
+            if operator.stride == (1, 1)
+            else f"{stride}/{_by(operator.input_dilation)}"
+        )
     return _conv_kind(operator), kernel, stride
 
 
@@ -76,10 +80,10 @@ def _conv_kind(operator):
     if operator.input_shape[:2] == operator.output_shape[:2] == (1, 1):
         return "dense"
     if np.ptp(operator.channel_start) == 0:
-        return "transposed" if operator.up != (1, 1) else "convolution"
+        return "transposed" if operator.input_dilation != (1, 1) else "convolution"
     step = operator.kernel.shape[3]
     if np.array_equal(operator.channel_start, operator.channel_start[0] + step * np.arange(operator.input_shape[2])):
-        return "depthwise transposed" if operator.up != (1, 1) else "depthwise"
+        return "depthwise transposed" if operator.input_dilation != (1, 1) else "depthwise"
     return "grouped"
 
 

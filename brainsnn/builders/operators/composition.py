@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, axis_sources, dense_channels
+from brainsnn.builders.operators.axes import axis_sources
+from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, dense_channels
 
 __all__ = ["compose", "compose_sparse", "add_operators", "composed_size", "to_matrix"]
 
@@ -114,8 +115,8 @@ def composed_size(outer, inner):
         middle = np.maximum(inner.output_shape[:2], outer.input_shape[:2])
         return int(np.prod(middle + np.array(inner.kernel.shape[:2]))) * inner.input_shape[2] * width
     n_taps = 1
-    for a, b, stride, up in zip(_taps(inner), _taps(outer), inner.stride, outer.up):
-        n_taps *= min(len(a) * len(b), int(np.ptp(b) * stride + np.ptp(a) * up + 1))
+    for a, b, stride, dilation in zip(_taps(inner), _taps(outer), inner.stride, outer.input_dilation):
+        n_taps *= min(len(a) * len(b), int(np.ptp(b) * stride + np.ptp(a) * dilation + 1))
     return n_taps * inner.input_shape[2] * width
 
 
@@ -138,7 +139,7 @@ def add_operators(first, second):
         return SparseOperator(first.input_shape, first.output_shape, first.matrix + second.matrix)
     if not (isinstance(first, ConvOperator) and isinstance(second, ConvOperator)):
         return None
-    if (first.stride, first.up) != (second.stride, second.up):
+    if (first.stride, first.input_dilation) != (second.stride, second.input_dilation):
         return None
     rows, cols = (np.union1d(a, b) for a, b in zip(_taps(first), _taps(second)))
     start, width = _union_ranges(first, second)
@@ -163,12 +164,12 @@ def _taps(operator):
 
 
 def _canonical(operator):
-    """The same operator with stride 1 where one position is written, and up 1 where one is read."""
+    """The same operator with stride 1 where one position is written, and input dilation 1 where one is read."""
     stride = tuple(1 if n == 1 else s for n, s in zip(operator.output_shape, operator.stride))
-    up = tuple(1 if n == 1 else u for n, u in zip(operator.input_shape, operator.up))
-    if (stride, up) == (operator.stride, operator.up):
+    dilation = tuple(1 if n == 1 else u for n, u in zip(operator.input_shape, operator.input_dilation))
+    if (stride, dilation) == (operator.stride, operator.input_dilation):
         return operator
-    return replace(operator, stride=stride, up=up)
+    return replace(operator, stride=stride, input_dilation=dilation)
 
 
 def _reshaped(outer, inner):
@@ -199,34 +200,34 @@ def _compose_axis(inner, outer, axis):
 
     Returns
     -------
-    taps, index, stride, up
+    taps, index, stride, input_dilation
         `index` (n_outer, n_inner) says which composed tap a pair of taps adds to, -1 for one that reads nothing. None
         where the composition is not exact.
     """
     tap_in, tap_out = _taps(inner)[axis], _taps(outer)[axis]
     n_in, n_mid, n_out = inner.input_shape[axis], inner.output_shape[axis], outer.output_shape[axis]
-    if outer.up[axis] == 1:
-        stride, up = inner.stride[axis] * outer.stride[axis], inner.up[axis]
+    if outer.input_dilation[axis] == 1:
+        stride, dilation = inner.stride[axis] * outer.stride[axis], inner.input_dilation[axis]
         sums = tap_out[:, None] * inner.stride[axis] + tap_in
     elif inner.stride[axis] == 1:
-        stride, up = outer.stride[axis], inner.up[axis] * outer.up[axis]
-        sums = tap_out[:, None] + tap_in * outer.up[axis]
+        stride, dilation = outer.stride[axis], inner.input_dilation[axis] * outer.input_dilation[axis]
+        sums = tap_out[:, None] + tap_in * outer.input_dilation[axis]
     else:
         return None
     # Positions in the middle that only padding reaches: none may see the input.
     position = np.arange(n_out)[:, None] * outer.stride[axis] + tap_out
-    middle, rest = np.divmod(position, outer.up[axis])
+    middle, rest = np.divmod(position, outer.input_dilation[axis])
     outside = np.unique(middle[(rest == 0) & ((middle < 0) | (middle >= n_mid))])
-    seen, rest = np.divmod(outside[:, None] * inner.stride[axis] + tap_in, inner.up[axis])
+    seen, rest = np.divmod(outside[:, None] * inner.stride[axis] + tap_in, inner.input_dilation[axis])
     if np.any((rest == 0) & (seen >= 0) & (seen < n_in)):
         return None
-    common = np.gcd(stride, up)
+    common = np.gcd(stride, dilation)
     taps = np.unique(sums[sums % common == 0]) // common
-    taps = taps[(axis_sources(taps, stride // common, up // common, n_in, n_out) >= 0).any(axis=0)]
+    taps = taps[(axis_sources(taps, stride // common, dilation // common, n_in, n_out) >= 0).any(axis=0)]
     if len(taps) == 0:
         return None
     found = np.minimum(np.searchsorted(taps * common, sums), len(taps) - 1)
-    return taps, np.where(taps[found] * common == sums, found, -1), int(stride // common), int(up // common)
+    return taps, np.where(taps[found] * common == sums, found, -1), int(stride // common), int(dilation // common)
 
 
 def _compose_convolutions(outer, inner):
@@ -247,7 +248,7 @@ def _compose_convolutions(outer, inner):
                 kernel[np.ix_(row_index[outer_rows, r], col_index[outer_cols, c])] += product(inner.kernel[r, c], part)
     return ConvOperator(
         inner.input_shape, outer.output_shape, kernel, start, rows, cols,
-        stride=(axes[0][2], axes[1][2]), up=(axes[0][3], axes[1][3]),
+        stride=(axes[0][2], axes[1][2]), input_dilation=(axes[0][3], axes[1][3]),
     )  # fmt: skip
 
 

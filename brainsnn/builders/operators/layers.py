@@ -138,7 +138,7 @@ def conv2d_transpose(kernel, input_shape, strides=(1, 1), padding="valid", outpu
         taps.append(before - np.arange(size) * rate)
     start = np.zeros(input_shape[2], dtype=int)
     kernel = kernel.transpose(0, 1, 3, 2)
-    return ConvOperator(input_shape, (*extent, kernel.shape[3]), kernel, start, *taps, up=strides)
+    return ConvOperator(input_shape, (*extent, kernel.shape[3]), kernel, start, *taps, input_dilation=strides)
 
 
 def dense(kernel, input_shape=None):
@@ -244,7 +244,7 @@ def upsample(input_shape, size, interpolation="nearest"):
         kernel = np.ones((*size, channels, 1))
         taps = [-np.arange(n) for n in size]
         output_shape = (height * size[0], width * size[1], channels)
-        return ConvOperator(input_shape, output_shape, kernel, np.arange(channels), *taps, up=size)
+        return ConvOperator(input_shape, output_shape, kernel, np.arange(channels), *taps, input_dilation=size)
     if interpolation != "bilinear":
         raise ValueError(f"upsample: interpolation must be 'nearest' or 'bilinear', got {interpolation!r}.")
     axes = []

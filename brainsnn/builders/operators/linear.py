@@ -7,58 +7,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-__all__ = ["Operator", "ConvOperator", "SparseOperator", "axis_sources", "axis_slices", "shape3"]
+from brainsnn.builders.operators.axes import axis_slices, axis_sources
 
-
-def axis_sources(taps, stride, up, n_in, n_out):
-    """
-    Input position that each output position reads through each tap, along one axis.
-
-    Parameters
-    ----------
-    taps : (n_taps,) array_like of int
-        Offset of each tap.
-    stride, up : int
-        Output and input dilation of ``o*stride + tap == i*up``.
-    n_in, n_out : int
-        Extent of the axis in the input and in the output.
-
-    Returns
-    -------
-    source : (n_out, n_taps) ndarray of int
-        The input position, or -1 where the tap reads nothing (padding, or between two up-sampled pixels).
-    """
-    position = np.arange(n_out)[:, None] * stride + np.asarray(taps, dtype=int)[None, :]
-    source, rest = np.divmod(position, up)
-    return np.where((rest == 0) & (source >= 0) & (source < n_in), source, -1)
-
-
-def axis_slices(source):
-    """
-    Where every tap along one axis reads, as slices.
-
-    Parameters
-    ----------
-    source : (n_out, n_taps) ndarray of int
-        Input position that each tap of each output position reads, -1 where it reads nothing.
-
-    Returns
-    -------
-    slices : list of (slice, slice) or None
-        Output positions and input positions of every tap, None for a tap that reads nothing.
-    """
-    slices = []
-    for column in source.T:
-        out = np.flatnonzero(column >= 0)
-        if len(out) == 0:
-            slices.append(None)
-            continue
-        # Valid positions form an arithmetic progression on both sides, hence views and no copies.
-        step_out = int(out[1] - out[0]) if len(out) > 1 else 1
-        step_in = int(column[out[1]] - column[out[0]]) if len(out) > 1 else 1
-        first_in, last_in = int(column[out[0]]), int(column[out[-1]])
-        slices.append((slice(int(out[0]), int(out[-1]) + 1, step_out), slice(first_in, last_in + 1, max(step_in, 1))))
-    return slices
+__all__ = ["Operator", "ConvOperator", "SparseOperator", "shape3"]
 
 
 def shape3(shape, what):
@@ -146,7 +97,7 @@ class ConvOperator(Operator):
     """
     A convolution, transposed or not, dense, grouped or depthwise.
 
-    ``out[o] += kernel[k] * in[i]`` for all o, k, i with ``o*stride + tap[k] == i*up``, in rows and columns alike.
+    ``out[o] += kernel[k] * in[i]`` for all o, k, i with ``o*stride + tap[k] == i*input_dilation``, in rows and columns alike.
 
     Parameters
     ----------
@@ -158,7 +109,7 @@ class ConvOperator(Operator):
         Input channel c reaches the output channels ``channel_start[c] ... channel_start[c] + F - 1``.
     row_taps, col_taps : (KH,), (KW,) array_like of int
         Offsets, ``k*dilation - pad_before``; may be negative; no value may occur twice.
-    stride, up : tuple of int, optional
+    stride, input_dilation : tuple of int, optional
         Step over the input, and dilation of the input (larger than 1 in a transposed convolution).
 
     Raises
@@ -174,7 +125,7 @@ class ConvOperator(Operator):
     row_taps: np.ndarray
     col_taps: np.ndarray
     stride: tuple = (1, 1)
-    up: tuple = (1, 1)
+    input_dilation: tuple = (1, 1)
 
     def __post_init__(self):
         fix = object.__setattr__
@@ -183,7 +134,7 @@ class ConvOperator(Operator):
         fix(self, "kernel", np.ascontiguousarray(self.kernel, dtype=float))
         for name in ("channel_start", "row_taps", "col_taps"):
             fix(self, name, np.asarray(getattr(self, name), dtype=int))
-        for name in ("stride", "up"):
+        for name in ("stride", "input_dilation"):
             pair = tuple(int(n) for n in getattr(self, name))
             if len(pair) != 2 or min(pair) < 1:
                 raise ValueError(f"ConvOperator.{name}: expected two numbers >= 1, got {pair}.")
@@ -214,7 +165,7 @@ class ConvOperator(Operator):
             self.kernel.shape[:2] == (1, 1)
             and self.input_shape[:2] == self.output_shape[:2]
             and self.row_taps[0] == self.col_taps[0] == 0
-            and self.stride == self.up == (1, 1)
+            and self.stride == self.input_dilation == (1, 1)
         )
 
     @property
@@ -239,12 +190,16 @@ class ConvOperator(Operator):
     @cached_property
     def row_sources(self):
         """(Ho, KH) ndarray of int : input row read by each output row and tap, -1 for none."""
-        return axis_sources(self.row_taps, self.stride[0], self.up[0], self.input_shape[0], self.output_shape[0])
+        return axis_sources(
+            self.row_taps, self.stride[0], self.input_dilation[0], self.input_shape[0], self.output_shape[0]
+        )
 
     @cached_property
     def col_sources(self):
         """(Wo, KW) ndarray of int : input column read by each output column and tap, -1 for none."""
-        return axis_sources(self.col_taps, self.stride[1], self.up[1], self.input_shape[1], self.output_shape[1])
+        return axis_sources(
+            self.col_taps, self.stride[1], self.input_dilation[1], self.input_shape[1], self.output_shape[1]
+        )
 
     def apply(self, x):
         """

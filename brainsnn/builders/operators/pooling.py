@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from brainsnn.builders.operators.linear import ConvOperator, Operator, axis_slices, axis_sources, shape3
+from brainsnn.builders.operators.axes import axis_slices, axis_sources
+from brainsnn.builders.operators.linear import ConvOperator, Operator, shape3
 
 __all__ = ["MaxPool", "OperatorChain"]
 

@@ -91,7 +91,7 @@ def test_generator():
     )
     graph = read_keras(model)
     close(graph, model)
-    assert graph.incoming("up3")[0].operator.up == (2, 2)
+    assert graph.incoming("up3")[0].operator.input_dilation == (2, 2)
     assert graph.populations["pixels"].shape == (20, 20, 1)
 
 
