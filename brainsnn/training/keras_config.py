@@ -4,6 +4,8 @@ import inspect
 import re
 import warnings
 
+from brainsnn.builders.from_keras.registry import registered_class
+
 __all__ = ["ModelFileError", "build_model"]
 
 #: Layer classes that a model file may name. `ASNTransfer` is added, and models may be nested.
@@ -31,6 +33,8 @@ ACTIVATIONS = frozenset(
     """.split()
 )
 DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
+#: Packages in which Keras's own classes live, or lived.
+KERAS_PACKAGES = frozenset({"keras", "tf_keras", "tensorflow"})
 #: Ends of the names of arguments that only matter before the weights are there, or during training.
 _TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 #: Arguments with no effect on the result.
@@ -243,17 +247,33 @@ def _make_layer(entry):
         return _guarded(entry, _make_input, entry)
     if class_name.split(">")[-1] == "ASNTransfer":  # HDF5 files name a registered class "package>ASNTransfer"
         return _guarded(entry, _make_asn_transfer, entry["config"])
-    # a layer of somebody else's package may have the name of a Keras class
     registered = entry.get("registered_name") or class_name
-    if class_name not in LAYER_CLASSES or registered not in (class_name, entry["class_name"]):
+    # Files leave registered_name empty for Keras's own classes, which a user's class may share its name with.
+    own_class = (
+        registered_class(registered) if entry.get("registered_name") or class_name not in LAYER_CLASSES else None
+    )
+    if own_class is not None:
+        return _guarded(entry, _make_registered, entry, own_class)
+    known = class_name in LAYER_CLASSES and registered in (class_name, entry["class_name"])
+    if not known or (entry.get("module") or "keras").split(".")[0] not in KERAS_PACKAGES:
         raise ModelFileError(
-            f"Layer {_name_of(entry)!r}: its class {registered!r} is not among those that are read. "
-            "Lambda and custom layers would execute "
-            "code from the file: replace it by standard Keras layers (or ASNTransfer) and save the model "
-            "again."
+            f"Layer {_name_of(entry)!r}: its class {registered!r} is not among those that can be read, because Lambda and "
+            "unknown custom layers could execute code from the file. If the class is yours, import it and call "
+            "brainsnn.register_layer(LayerClass, handler) first. Otherwise replace it by standard Keras layers (or "
+            "ASNTransfer) and save the model again."
         )
     layer_class = getattr(keras.layers, class_name)
     return _guarded(entry, lambda: layer_class(**_modern_config(entry, layer_class)))
+
+
+def _make_registered(entry, layer_class):
+    """
+    Return a layer of a class that the user registered.
+
+    The constructor is called, not ``from_config``, and with plain values only: Keras's deserialization could import
+    what the file names.
+    """
+    return layer_class(**_modern_config(entry, layer_class))
 
 
 def _make_input(entry):
@@ -321,9 +341,14 @@ def _modern_config(entry, layer_class):
 
 
 def _arguments_of(layer_class):
-    """Names of the arguments of a layer's constructor."""
-    parameters = inspect.signature(layer_class.__init__).parameters.values()
-    return {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    """Return the names of the arguments of a layer's constructor, and of those that get its ``**kwargs``."""
+    names = set()
+    for base in layer_class.__mro__:
+        parameters = inspect.signature(base.__init__).parameters.values()
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            break
+    return names - {"self"}
 
 
 def _activation(entry, value):
