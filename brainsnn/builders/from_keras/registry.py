@@ -94,20 +94,24 @@ def register_layer(layer_class, handler=None):
     >>> Clip is bs.register_layer(Clip, lambda layer, input_shape: "relu")
     True
     """
+    _check_arguments(layer_class, handler)
+    handler = handler or getattr(layer_class, "to_operator", None)
+    _REGISTERED[layer_class] = _parent_entry(layer_class) if handler is None else (None, _as_layer_handler(handler))
+    return layer_class
+
+
+def _check_arguments(layer_class, handler):
+    """Check the arguments of `register_layer`."""
     if not (inspect.isclass(layer_class) and any(keras_name(base) == "Layer" for base in layer_class.__mro__)):
         raise TypeError(
             f"register_layer: layer_class must be a subclass of keras.layers.Layer, got {layer_class!r}. "
             "Pass the class, not a layer or a name."
         )
-    if handler is None:
-        handler = getattr(layer_class, "to_operator", None)
-    elif not callable(handler):
+    if not (handler is None or callable(handler)):
         raise TypeError(
             f"register_layer: handler must be a function (layer, *input_shapes), got {handler!r} for "
             f"{layer_class.__name__}."
         )
-    _REGISTERED[layer_class] = _parent_entry(layer_class) if handler is None else (None, _as_layer_handler(handler))
-    return layer_class
 
 
 def is_registered(layer_class):
