@@ -50,8 +50,8 @@ def register_layer(layer_class, handler=None):
         - the name of an activation: ``"relu"``, ``"asn"`` (with ``layer.m_f`` and ``layer.threshold``, if it has them)
           or, at the output of the model, ``"softmax"``, ``"sigmoid"``, ``"tanh"`` or ``"softplus"``.
 
-        By default the method ``to_operator(self, *input_shapes)`` of the class, with the same result. A class without
-        it is read as its nearest parent that is readable, if it inherits everything that the parent computes.
+        By default the method ``to_operator(self, *input_shapes)`` of the class, which returns the same. A class without
+        it is read as its nearest readable parent, provided that it overrides nothing that the parent computes.
 
     Returns
     -------
@@ -95,8 +95,7 @@ def register_layer(layer_class, handler=None):
     True
     """
     _check_arguments(layer_class, handler)
-    handler = handler or getattr(layer_class, "to_operator", None)
-    _REGISTERED[layer_class] = _parent_entry(layer_class) if handler is None else (None, _as_layer_handler(handler))
+    _REGISTERED[layer_class] = _inherited_entry(layer_class) if handler is None else (None, _as_layer_handler(handler))
     return layer_class
 
 
@@ -162,32 +161,34 @@ def find_handler(layer_class):
     return name, HANDLERS.get(name)
 
 
-def _parent_entry(layer_class):
-    """Return the entry of the nearest parent that is readable, or raise an error if the class changes what it computes."""
+def _inherited_entry(layer_class):
+    """
+    Return the entry of a class without a handler: its ``to_operator``, or the entry of its nearest readable parent.
+
+    Raises a `ConversionError` if there is none, or if the class changes what that parent computes.
+    """
     fix = f"Give it a method to_operator(self, input_shape), or call register_layer({layer_class.__name__}, handler)."
-    name, mro = keras_name(layer_class), layer_class.__mro__
-    if name in HANDLERS:
-        return name, HANDLERS[name]
-    depth = next((k for k, base in enumerate(mro) if k and find_handler(base)[1] is not None), None)
-    if depth is None:
+    mro = layer_class.__mro__
+    for depth, base in enumerate(mro):
+        if "to_operator" in vars(base):
+            entry = None, _as_layer_handler(base.to_operator)
+        else:  # an earlier registration of the class itself is being replaced
+            entry = find_handler(base) if depth else (keras_name(base), HANDLERS.get(keras_name(base)))
+        if entry[1] is not None:
+            break
+    else:
         raise ConversionError(
             f"register_layer: {layer_class.__name__} has no method to_operator, and none of its parents is a supported "
             f"layer. {fix}"
         )
-    parent = mro[depth]
-    changed = {
-        name
-        for base in mro[:depth]
-        for name in vars(base)
-        if hasattr(parent, name) and not name.startswith("__") and name not in _HARMLESS
-    }
-    changed |= {"__call__" for base in mro[:depth] if "__call__" in vars(base)}
+    computes = {name for name in dir(base) if not name.startswith("__")} - _HARMLESS | {"__call__"}
+    changed = {name for below in mro[:depth] for name in vars(below)} & computes
     if changed:
         raise ConversionError(
-            f"register_layer: {layer_class.__name__} cannot be read as its parent {parent.__name__}, because it overrides "
+            f"register_layer: {layer_class.__name__} cannot be read as its parent {base.__name__}, because it overrides "
             f"{', '.join(sorted(changed))}. {fix}"
         )
-    return find_handler(parent)
+    return entry
 
 
 def _as_layer_handler(handler):

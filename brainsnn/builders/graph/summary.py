@@ -1,4 +1,4 @@
-"""The table that says what became of every layer."""
+"""Print a LayerGraph: a table of layers and a table of projections."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ __all__ = ["layer_table", "describe_operator"]
 
 def layer_table(graph):
     """
-    Every Keras layer and what became of it, then every projection with its size.
+    Return a table of what became of every Keras layer, and one of every projection.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def layer_table(graph):
 
 def describe_operator(operator):
     """
-    Kind, kernel size and stride of an operator, as text.
+    Return kind, kernel size and stride of an operator as text.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def describe_operator(operator):
 
 
 def _conv_kind(operator):
-    """Name of what a convolution is."""
+    """Return the name of the kind of a convolution."""
     if operator.is_identity:
         return "identity"
     if operator.is_scale:
@@ -88,7 +88,7 @@ def _conv_kind(operator):
 
 
 def _fate(graph, row):
-    """What became of a layer."""
+    """Return what became of a layer, as text."""
     if row.note:
         return row.note
     if row.name in graph.populations:
@@ -105,12 +105,12 @@ def _fate(graph, row):
 
 
 def _by(shape):
-    """Numbers as '3x3'."""
+    """Return numbers as '3x3'."""
     return "x".join(str(n) for n in shape)
 
 
 def _columns(rows, right):
-    """Rows as lines with aligned columns; those from `right` on are aligned to the right, if `right` is not 0."""
+    """Return rows as aligned lines. Columns from `right` on are right-aligned, unless `right` is 0."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = []
     for row in rows:

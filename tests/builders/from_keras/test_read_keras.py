@@ -243,7 +243,7 @@ def test_unknown_names_and_shapes():
     )
     with pytest.raises(UnknownNameError, match="Did you mean 'conv1'"):
         graph.population("conv2")
-    with pytest.raises(KeyError, match="became no population: ignored"):
+    with pytest.raises(KeyError, match="did not become a population: ignored"):
         graph.population("drop")
     with pytest.raises(ValueError, match=r"\(2, 7, 7, 2\) do not fit the input.*\(8, 8, 2\)"):
         graph.activations(np.zeros((2, 7, 7, 2)))

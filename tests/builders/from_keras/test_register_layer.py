@@ -56,10 +56,12 @@ def test_handler_returns_an_operator():
 
 def test_method_of_the_class_with_weights_and_bias():
     bs.register_layer(MaskedConv)
-    model = network(MaskedConv(name="masked"))
-    graph = read_keras(model)
-    close(graph, model)
-    assert graph.population("masked").shape == (4, 4, 4)
+    heir = bs.register_layer(type("Heir", (MaskedConv,), {}))
+    for layer_class in (MaskedConv, heir):
+        model = network(layer_class(name="masked"))
+        graph = read_keras(model)
+        close(graph, model)
+        assert graph.population("masked").shape == (4, 4, 4)
 
 
 def test_decorator_and_a_bias_that_is_a_map():
@@ -165,9 +167,13 @@ def test_subclass_that_computes_something_else_is_refused():
         def convolution_op(self, x, kernel):
             return super().convolution_op(x, kernel - keras.ops.mean(kernel))
 
-    for layer_class, method in ((Loud, "call"), (Standardised, "convolution_op")):
+    class Masked(MaskedConv):
+        def call(self, x):
+            return super().call(x) * 2
+
+    for layer_class, method in ((Loud, "call"), (Standardised, "convolution_op"), (Masked, "call")):
         with pytest.raises(
-            ConversionError, match=f"{layer_class.__name__} cannot be read as .*Conv2D.*overrides {method}"
+            ConversionError, match=f"{layer_class.__name__} cannot be read as .*Conv.*overrides {method}"
         ):
             bs.register_layer(layer_class)
     with pytest.raises(ConversionError, match=r"Halve has no method to_operator.*register_layer\(Halve, handler\)"):
