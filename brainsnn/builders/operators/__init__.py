@@ -1,7 +1,7 @@
 """
-Exact operators between channels-last feature maps: what they are, which one each layer is, and how two become one.
+Exact operators between channels-last feature maps: their geometry, one for each kind of layer, and composition.
 
-The index of a value is ``(row*width + column)*channels + channel`` everywhere.
+A value has the flat index ``(row*width + column)*channels + channel`` everywhere.
 """
 
 from brainsnn.builders.operators.axes import axis_sources

@@ -1,4 +1,4 @@
-"""Composition of linear operators: two in a row as one, where that is exact."""
+"""Compose and add linear operators, where one operator gives exactly the same result."""
 
 from dataclasses import replace
 
@@ -13,20 +13,19 @@ __all__ = ["compose", "compose_sparse", "add_operators", "composed_size", "to_ma
 
 def compose(outer, inner):
     """
-    One operator equal to ``outer(inner(x))``.
+    Return one operator equal to ``outer(inner(x))``.
 
     Parameters
     ----------
     outer, inner : operator
-        `inner` is applied first. Where the shapes between them differ but not the sizes, the map is reshaped, as by a
-        ``Flatten`` or ``Reshape`` layer.
+        `inner` is applied first. If its output differs from the input of `outer` in shape but not in size, it is
+        reshaped in between, as by a ``Flatten`` or ``Reshape`` layer.
 
     Returns
     -------
     ConvOperator, SparseOperator or None
-        None where it cannot be proven that one convolution gives the same: zero padding between the two that a
-        composed kernel would look through, a stride and then up-sampling, a reshape that no kernel expresses,
-        a maximum.
+        None where one convolution may give another result: zero padding between the two would be filled by a composed
+        kernel, a stride is followed by up-sampling, no kernel expresses the reshape, or one of them is a maximum.
 
     Raises
     ------
@@ -35,13 +34,15 @@ def compose(outer, inner):
 
     Notes
     -----
-    With ``m*sA + tA = i*uA`` inside and ``o*sB + tB = m*uB`` outside, the middle position m can be eliminated
-    where uB = 1 (taps ``tB*sA + tA``) or sA = 1 (taps ``tB + tA*uB``). It is exact if every m that lies outside of
-    the middle map, and is therefore read as zero, reads no pixel of the input either.
+    Call the inner operator A, the outer B, stride s, input dilation u and taps t. With ``m*sA + tA = i*uA`` and
+    ``o*sB + tB = m*uB``, the middle position m can be eliminated if uB = 1 (taps ``tB*sA + tA``) or sA = 1 (taps
+    ``tB + tA*uB``). The result is exact if every m outside of the middle map, which B reads as 0, would not have read
+    any pixel of the input.
     """
     if inner.size_out != outer.size_in:
         raise ValueError(
-            f"compose: {inner.output_shape} of the inner operator is not {outer.input_shape} of the outer."
+            f"compose: the inner operator's output {inner.output_shape} and the outer's input {outer.input_shape} must have "
+            f"the same size."
         )
     if inner.is_identity:
         return outer
@@ -50,7 +51,7 @@ def compose(outer, inner):
     types = {type(inner), type(outer)}
     if types <= {ConvOperator, SparseOperator} and SparseOperator in types:
         other = inner if isinstance(outer, SparseOperator) else outer
-        # A scale or an embedding adds no connections; anything else would fill the matrix.
+        # A scale or an embedding keeps the number of connections. Other operators would fill the matrix.
         return compose_sparse(outer, inner) if other.is_channelwise else None
     if types != {ConvOperator}:
         return None
@@ -63,7 +64,7 @@ def compose(outer, inner):
 
 def compose_sparse(outer, inner):
     """
-    ``outer(inner(x))`` as a sparse matrix, which is always exact.
+    Return ``outer(inner(x))`` as a sparse matrix, which is always exact.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def compose_sparse(outer, inner):
 
 def to_matrix(operator):
     """
-    Sparse matrix (size_in, size_out) of a linear operator.
+    Return the sparse matrix of a linear operator.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def to_matrix(operator):
 
     Returns
     -------
-    scipy.sparse.csr_matrix
+    (size_in, size_out) scipy.sparse.csr_matrix
     """
     if isinstance(operator, SparseOperator):
         return operator.matrix
@@ -96,7 +97,7 @@ def to_matrix(operator):
 
 def composed_size(outer, inner):
     """
-    Upper bound of the number of weights that `compose` would store.
+    Return an upper bound of the number of weights that `compose` would store.
 
     Parameters
     ----------
@@ -105,13 +106,13 @@ def composed_size(outer, inner):
     Returns
     -------
     int
-        0 where no convolution can come out.
+        0 if the result cannot be a convolution.
     """
     if not (isinstance(outer, ConvOperator) and isinstance(inner, ConvOperator)):
         return 0
     width = max(outer.kernel.shape[3], inner.kernel.shape[3])
     if inner.output_shape != outer.input_shape:
-        # Flatten and Dense: one kernel position for each pixel in between.
+        # Flatten and Dense: one kernel position for each pixel of the middle map.
         middle = np.maximum(inner.output_shape[:2], outer.input_shape[:2])
         return int(np.prod(middle + np.array(inner.kernel.shape[:2]))) * inner.input_shape[2] * width
     n_taps = 1
@@ -122,7 +123,7 @@ def composed_size(outer, inner):
 
 def add_operators(first, second):
     """
-    One operator equal to ``first(x) + second(x)``.
+    Return one operator equal to ``first(x) + second(x)``.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def add_operators(first, second):
     Returns
     -------
     ConvOperator, SparseOperator or None
-        None where shapes or strides differ.
+        None if shapes, strides or types differ.
     """
     if (first.input_shape, first.output_shape) != (second.input_shape, second.output_shape):
         return None
@@ -151,7 +152,7 @@ def add_operators(first, second):
 
 
 def _union_ranges(first, second):
-    """Start and width of output channel ranges that hold those of both operators."""
+    """Return start and width of channel ranges that include those of both operators."""
     low = np.minimum(first.channel_start, second.channel_start)
     high = np.maximum(first.channel_start + first.kernel.shape[3], second.channel_start + second.kernel.shape[3])
     width = int((high - low).max())
@@ -159,12 +160,12 @@ def _union_ranges(first, second):
 
 
 def _taps(operator):
-    """Row and column offsets."""
+    """Return row and column offsets."""
     return operator.row_taps, operator.col_taps
 
 
 def _canonical(operator):
-    """The same operator with stride 1 where one position is written, and input dilation 1 where one is read."""
+    """Return the same operator with stride 1 along output axes of length 1, and dilation 1 along such input axes."""
     stride = tuple(1 if n == 1 else s for n, s in zip(operator.output_shape, operator.stride))
     dilation = tuple(1 if n == 1 else u for n, u in zip(operator.input_shape, operator.input_dilation))
     if (stride, dilation) == (operator.stride, operator.input_dilation):
@@ -173,7 +174,7 @@ def _canonical(operator):
 
 
 def _reshaped(outer, inner):
-    """The pair with equal shapes in between, or (None, None)."""
+    """Return the pair with equal shapes in between, or (None, None)."""
     one_pixel = (1, 1)
     if outer.is_pointwise and outer.input_shape[:2] == one_pixel and np.ptp(outer.channel_start) == 0:
         height, width, channels = inner.output_shape
@@ -196,13 +197,13 @@ def _reshaped(outer, inner):
 
 def _compose_axis(inner, outer, axis):
     """
-    Composition along one axis.
+    Compose along one axis.
 
     Returns
     -------
     taps, index, stride, input_dilation
-        `index` (n_outer, n_inner) says which composed tap a pair of taps adds to, -1 for one that reads nothing. None
-        where the composition is not exact.
+        `index` (n_outer, n_inner) is the composed tap that each pair of taps adds to, -1 for pairs that read nothing.
+        None if the composition is not exact.
     """
     tap_in, tap_out = _taps(inner)[axis], _taps(outer)[axis]
     n_in, n_mid, n_out = inner.input_shape[axis], inner.output_shape[axis], outer.output_shape[axis]
@@ -214,7 +215,7 @@ def _compose_axis(inner, outer, axis):
         sums = tap_out[:, None] + tap_in * outer.input_dilation[axis]
     else:
         return None
-    # Positions in the middle that only padding reaches: none may see the input.
+    # Middle positions in the padding must not see the input.
     position = np.arange(n_out)[:, None] * outer.stride[axis] + tap_out
     middle, rest = np.divmod(position, outer.input_dilation[axis])
     outside = np.unique(middle[(rest == 0) & ((middle < 0) | (middle >= n_mid))])
@@ -231,7 +232,7 @@ def _compose_axis(inner, outer, axis):
 
 
 def _compose_convolutions(outer, inner):
-    """Composed `ConvOperator`, or None where it is not exact."""
+    """Return the composed `ConvOperator`, or None if it is not exact."""
     axes = [_compose_axis(inner, outer, axis) for axis in (0, 1)]
     if None in axes:
         return None
@@ -243,7 +244,7 @@ def _compose_convolutions(outer, inner):
         for c in range(len(inner.col_taps)):
             outer_cols = np.flatnonzero(col_index[:, c] >= 0)
             if len(outer_rows) and len(outer_cols):
-                # For one inner tap, all sums are different: no position occurs twice on the left side.
+                # For one inner tap all sums differ, so no position occurs twice on the left.
                 part = outer.kernel[np.ix_(outer_rows, outer_cols)]
                 kernel[np.ix_(row_index[outer_rows, r], col_index[outer_cols, c])] += product(inner.kernel[r, c], part)
     return ConvOperator(
@@ -254,7 +255,7 @@ def _compose_convolutions(outer, inner):
 
 def _channel_product(outer, inner):
     """
-    How channels compose: start and width of the composed ranges, and the product of kernels.
+    Return how channels compose: start and width of the composed ranges, and the product of kernels.
 
     Returns
     -------

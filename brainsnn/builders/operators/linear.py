@@ -14,13 +14,13 @@ __all__ = ["Operator", "ConvOperator", "SparseOperator", "shape3"]
 
 def shape3(shape, what):
     """
-    Check a shape.
+    Check a shape and return it as a tuple.
 
     Parameters
     ----------
     shape : sequence of int
     what : str
-        What has the shape, for the error.
+        Name of the argument, for the error.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def shape3(shape, what):
     Raises
     ------
     ValueError
-        If it is not made of three positive numbers.
+        If it does not consist of three positive numbers.
     """
     shape = tuple(int(n) for n in shape)
     if len(shape) != 3 or min(shape) < 1:
@@ -39,7 +39,7 @@ def shape3(shape, what):
 
 
 class Operator:
-    """What all operators share: sizes, reading of arrays, and `transfer`."""
+    """Base class of all operators: sizes, conversion of arrays, and `transfer`."""
 
     is_pointwise = is_channelwise = is_scale = is_identity = False
 
@@ -58,11 +58,11 @@ class Operator:
 
     @property
     def kind(self):
-        """Name for tables."""
+        """Name of the operator in tables."""
         return type(self).__name__
 
     def _maps(self, x):
-        """`x` as a float array (n, H, W, C)."""
+        """Return `x` as a float array (n, H, W, C)."""
         x = np.asarray(x)
         if x.dtype.kind != "f":
             x = x.astype(float)
@@ -75,12 +75,12 @@ class Operator:
 
     def transfer(self, bias_map):
         """
-        Apply the operator to one map, as a bias that travels along.
+        Apply the operator to one map, such as a bias.
 
         Parameters
         ----------
         bias_map : (H, W, C) array_like
-            Values broadcastable to `input_shape`, or as many as it holds.
+            Broadcastable to `input_shape`, or an array of the same size.
 
         Returns
         -------
@@ -95,7 +95,7 @@ class Operator:
 @dataclass(frozen=True, eq=False, repr=False)
 class ConvOperator(Operator):
     """
-    A convolution, transposed or not, dense, grouped or depthwise.
+    Convolution or transposed convolution; dense, grouped or depthwise.
 
     ``out[o] += kernel[k] * in[i]`` for all o, k, i with ``o*stride + tap[k] == i*input_dilation``, in rows and columns alike.
 
@@ -108,14 +108,14 @@ class ConvOperator(Operator):
     channel_start : (C,) array_like of int
         Input channel c reaches the output channels ``channel_start[c] ... channel_start[c] + F - 1``.
     row_taps, col_taps : (KH,), (KW,) array_like of int
-        Offsets, ``k*dilation - pad_before``; may be negative; no value may occur twice.
+        Offsets, ``k*dilation - pad_before``. They may be negative, but must be unique.
     stride, input_dilation : tuple of int, optional
-        Step over the input, and dilation of the input (larger than 1 in a transposed convolution).
+        Step over the input, and dilation of the input (larger than 1 in a transposed convolution). 1 by default.
 
     Raises
     ------
     ValueError
-        If the sizes do not fit together.
+        If shapes, kernel and offsets do not fit together.
     """
 
     input_shape: tuple
@@ -151,7 +151,9 @@ class ConvOperator(Operator):
             )
         for name in ("row_taps", "col_taps"):
             if len(np.unique(getattr(self, name))) != len(getattr(self, name)):
-                raise ValueError(f"ConvOperator.{name}: an offset occurs twice in {getattr(self, name)}.")
+                raise ValueError(
+                    f"ConvOperator.{name}: an offset occurs twice in {getattr(self, name)}; offsets must be unique."
+                )
 
     @property
     def n_weights(self):
@@ -175,7 +177,7 @@ class ConvOperator(Operator):
 
     @property
     def is_scale(self):
-        """Whether the output is the input times a number for each channel."""
+        """Whether the output is the input times one number per channel."""
         return (
             self.is_channelwise
             and self.input_shape == self.output_shape
@@ -225,7 +227,7 @@ class ConvOperator(Operator):
         return out
 
     def _accumulator(self):
-        """Function that adds one tap, the fastest one for how the channels are wired."""
+        """Return the fastest function to add one tap, given which channels are connected."""
         start, n_out = self.channel_start, self.kernel.shape[3]
         groups = np.unique(start)
 
@@ -252,14 +254,14 @@ class ConvOperator(Operator):
 
     def to_coo(self):
         """
-        All connections, one entry for each.
+        Return all connections, one entry for each.
 
         Returns
         -------
         i, j : (n_connections,) ndarray of int
             Flat source and target index, ``(row*width + column)*channels + channel``.
         w : (n_connections,) ndarray of float
-            Weights. A weight of exactly 0 makes no connection: composition fills kernels with zeros.
+            Weights. A weight of exactly 0 makes no connection, since composition fills kernels with zeros.
         """
         i, j, w = [], [], []
         width_in, channels_in = self.input_shape[1:]
@@ -278,7 +280,7 @@ class ConvOperator(Operator):
 
     @cached_property
     def n_connections(self):
-        """Number of connections, those with a weight of exactly 0 left out."""
+        """Number of connections with a weight other than 0."""
         used = np.count_nonzero(self.kernel, axis=(2, 3))
         rows, cols = (np.count_nonzero(s >= 0, axis=0) for s in (self.row_sources, self.col_sources))
         return int(rows @ used @ cols)
@@ -289,13 +291,13 @@ class ConvOperator(Operator):
         target = (self.channel_start[:, None] + np.arange(self.kernel.shape[3])).ravel()
         used = (self.kernel != 0).reshape(*self.kernel.shape[:2], -1)
         count = np.stack([[np.bincount(target[tap], minlength=self.output_shape[2]) for tap in row] for row in used])
-        # Most pixels share one pattern of taps that lie inside the map.
+        # Most pixels share the same pattern of taps inside the map.
         rows, cols = (np.unique(s >= 0, axis=0).astype(float) for s in (self.row_sources, self.col_sources))
         return int(np.tensordot(cols, np.tensordot(rows, count, axes=(1, 0)), axes=(1, 1)).max())
 
 
 def dense_channels(kernel, channel_start, n_channels):
-    """Kernel (KH, KW, C, F) as (KH, KW, C, n_channels), zero where an input channel does not reach."""
+    """Return a kernel (KH, KW, C, F) as (KH, KW, C, n_channels), 0 where channels are not connected."""
     dense = np.zeros((*kernel.shape[:3], n_channels), dtype=kernel.dtype)
     target = channel_start[:, None] + np.arange(kernel.shape[3])
     dense[:, :, np.arange(len(channel_start))[:, None], target] = kernel
@@ -305,7 +307,7 @@ def dense_channels(kernel, channel_start, n_channels):
 @dataclass(frozen=True, eq=False, repr=False)
 class SparseOperator(Operator):
     """
-    Any linear operator, as a sparse matrix.
+    Any linear operator, stored as a sparse matrix.
 
     Parameters
     ----------
@@ -357,6 +359,6 @@ class SparseOperator(Operator):
         return np.ascontiguousarray(out.T).reshape(len(x), *self.output_shape)
 
     def to_coo(self):
-        """All connections ``(i, j, w)``; see `ConvOperator.to_coo`."""
+        """Return all connections ``(i, j, w)``; see `ConvOperator.to_coo`."""
         coo = self.matrix.tocoo()
         return coo.row.astype(int), coo.col.astype(int), coo.data
