@@ -1,4 +1,4 @@
-"""What the training commands share: options, TensorFlow's threads, the optimizer, and the closing message."""
+"""Shared parts of the training commands: options, TensorFlow's threads, the optimizer, the closing message."""
 
 import argparse
 import os

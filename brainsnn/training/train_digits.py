@@ -1,12 +1,12 @@
 """
-Train the digit network that ships in ``weights/``, and write its card.
+Train the digit network that ships in ``weights/`` and write its card.
 
 From the root of the repository::
 
     python -m brainsnn.training.train_digits
 
-writes ``weights/digits.keras`` and ``weights/digits.md``. With ``--quick`` it trains one epoch on a few
-digits and, unless told otherwise with ``--out``, leaves the shipped files alone.
+writes ``weights/digits.keras`` and ``weights/digits.md``. With ``--quick`` it trains one epoch on a few digits and
+writes to ``results/``, unless ``--out`` names another file.
 """
 
 import sys
@@ -42,7 +42,7 @@ MAX_SHIFT, MAX_ROTATION, MAX_ZOOM, MAX_SHEAR = 2.0, 12.0, 0.12, 0.15
 
 def augment(images, random):
     """
-    Shift, turn, zoom and shear each image a little.
+    Return randomly shifted, rotated, zoomed and sheared images.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def augment(images, random):
     Returns
     -------
     warped : ndarray of float32, shape (n_images, height, width, 1)
-        Images after one random affine map each, bilinearly interpolated; outside is background.
+        Each image after a random affine map, with bilinear interpolation and a background of 0.
     """
     n_images, height, width, _ = images.shape
     angle = np.deg2rad(random.uniform(-MAX_ROTATION, MAX_ROTATION, n_images))
     zoom_rows, zoom_columns = 1 + random.uniform(-MAX_ZOOM, MAX_ZOOM, (2, n_images))
     shear = random.uniform(-MAX_SHEAR, MAX_SHEAR, n_images)
     shift = random.uniform(-MAX_SHIFT, MAX_SHIFT, (2, n_images))
-    # where in the old image each pixel of the new one comes from
+    # Position in the old image that each pixel of the new image comes from.
     row, column = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
     row, column = row[None], column[None]
     cosine, sine = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
@@ -73,7 +73,7 @@ def augment(images, random):
 
 
 def _bilinear(images, row, column):
-    """Values of images (n, height, width) at fractional places (n, height, width); 0 outside."""
+    """Return images (n, height, width) at fractional positions (n, height, width); 0 outside."""
     n_images, height, width = images.shape
     padded = np.zeros((n_images, height + 2, width + 2), dtype=np.float32)
     padded[:, 1:-1, 1:-1] = images
@@ -88,14 +88,14 @@ def _bilinear(images, row, column):
 
 def build_digit_network(m_f=0.1, dropout=0.0):
     """
-    The architecture of the shipped digit network.
+    Build the architecture of the shipped digit network.
 
     Parameters
     ----------
     m_f : float, optional
         Precision of the transfer function.
     dropout : float, optional
-        Dropout rate before the readout, for training. It holds no weights.
+        Dropout rate before the readout, for training. Dropout has no weights.
 
     Returns
     -------
@@ -122,16 +122,16 @@ def train(images, labels, epochs, seed=0, m_f=0.1, report=print):
     epochs : int
         Passes over the images, each with a new augmentation.
     seed : int, optional
-        Seed of initial weights, order and augmentation.
+        Seed of initial weights, image order and augmentation.
     m_f : float, optional
         Precision of the transfer function.
     report : callable, optional
-        Gets one line of text per epoch.
+        Called with one line of text per epoch.
 
     Returns
     -------
     model : keras.Model
-        Trained and not compiled.
+        Trained, not compiled.
     """
     import keras
 
@@ -154,7 +154,7 @@ def train(images, labels, epochs, seed=0, m_f=0.1, report=print):
             f"epoch {epoch + 1:3d}/{epochs}  loss {history['loss'][0]:.4f}  accuracy on augmented training digits "
             f"{100 * history['accuracy'][0]:6.2f} %  {time.perf_counter() - start:5.0f} s"
         )
-    # the same weights in a model without dropout and without an optimizer
+    # The same weights in a model without dropout and without an optimizer.
     trained = build_digit_network(m_f)
     trained.set_weights(model.get_weights())
     return trained
@@ -214,7 +214,7 @@ def _parse(arguments):
 
 def main(arguments=None):
     """
-    Train, measure and save.
+    Train, test and save the network.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def main(arguments=None):
     print(f"accuracy on {len(test_images)} test digits: {100 * accuracy:.2f} %")
     report_written(options.out)
     if options.quick:
-        print("(one epoch is only to see that it runs: the batch normalization has not settled)")
+        print("(--quick only shows that it runs: after one epoch, batch normalization has not converged)")
     return accuracy
 
 

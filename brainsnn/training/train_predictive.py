@@ -1,15 +1,14 @@
 """
-Train the digit networks with and without predictive feedback that ship in ``weights/``, and write their cards.
+Train the digit networks with and without predictive feedback that ship in ``weights/`` and write their cards.
 
 From the root of the repository::
 
     python -m brainsnn.training.train_predictive --variant plain
     python -m brainsnn.training.train_predictive --variant feedback
 
-Each writes ``weights/digits_VARIANT_if.keras``, a ``.json`` beside it with thresholds and settings, and a card ``.md``.
-The folder of checkpoints keeps the log and, at the end, its plot. A training that was stopped continues when the command
-is given again. ``--quick`` shows in about two minutes that
-it runs, and leaves the shipped files alone.
+Each command writes ``weights/digits_VARIANT_if.keras``, a ``.json`` file with thresholds and settings, and a card
+``.md``. The checkpoint folder holds the log and, at the end, a plot of it. To resume an interrupted training, run the
+same command again. ``--quick`` shows in about two minutes that everything runs, and writes to ``results/``.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from brainsnn.training.commands import check_out, prepare_tensorflow, report_wri
 
 __all__ = ["main"]
 
-#: Training digits that are kept apart: all choices of the recipe were made on them.
+#: Number of training digits that are held out. All choices of the recipe were made on them.
 N_VALIDATION = 400
 N_QUICK = 192
 CHOICES = {
@@ -40,7 +39,7 @@ CHOICES = {
 
 
 def _add_recipe(parser, recipe):
-    """An option for each field of the recipe, with its default."""
+    """Add an option for each field of the recipe, with its default."""
     for item in fields(recipe):
         kind = type(item.default)
         parser.add_argument(
@@ -61,7 +60,7 @@ def _parse(arguments, recipe):
     )
     parser.add_argument("--generator-width", type=float, default=0.125, help="the same for the generator (0.125)")
     parser.add_argument("--dense", type=int, nargs="*", default=[128, 128], help="hidden dense layers (128 128)")
-    parser.add_argument("--dropout", type=float, default=0.2, help="behind each hidden dense layer, ANN only (0.2)")
+    parser.add_argument("--dropout", type=float, default=0.2, help="after each hidden dense layer, ANN only (0.2)")
     parser.add_argument("--out", type=Path, help="file to write (weights/digits_VARIANT_if.keras)")
     parser.add_argument(
         "--checkpoints", type=Path, help="folder of checkpoints and log (results/train_predictive/NAME)"
@@ -83,7 +82,7 @@ def _parse(arguments, recipe):
 
 
 def _command(arguments, recipe):
-    """The command line that remakes the checkpoint: what differs from the defaults."""
+    """Return the command line that makes the checkpoint again, with all options that differ from the defaults."""
     parts = [f"--variant {arguments.variant}"]
     defaults = {
         "depth": 5,
@@ -103,7 +102,7 @@ def _command(arguments, recipe):
 
 
 def _settings(arguments, recipe, thresholds, measures):
-    """Content of the JSON beside the checkpoint: what `convert` needs besides the weights."""
+    """Return the content of the JSON file: what `convert` needs besides the weights."""
     return {
         "variant": arguments.variant,
         "thresholds": thresholds,
@@ -118,7 +117,7 @@ def _settings(arguments, recipe, thresholds, measures):
 
 
 def _measure(trainer, images, labels):
-    """Accuracies of ANN (weights as they are) and SNN on the test digits, without and with the gate."""
+    """Return the test accuracies of ANN (with its current weights) and SNN, without and with the gate."""
     from brainsnn.training.predictive_training import evaluate_unrolled
 
     recipe, unroll = trainer.recipe, trainer.unroll()
@@ -172,7 +171,7 @@ def _card(arguments, recipe, model, settings, ann_accuracy, n_train, duration):
 
 def main(arguments=None):
     """
-    Train, measure and save.
+    Train, test and save the network.
 
     Parameters
     ----------
@@ -229,7 +228,7 @@ def main(arguments=None):
 
 
 def _train(trainer, images, labels):
-    """Both stages; the test accuracy of the ANN between them is kept in a file, for a training that is resumed."""
+    """Run both stages; return the ANN's test accuracy between them, which a file keeps for a resumed training."""
     path = trainer.folder / "ann_accuracy.json"
     if not path.exists():
         trainer.train_ann()

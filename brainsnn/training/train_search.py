@@ -1,12 +1,12 @@
 """
-Train the visual-search network that ships in ``weights/``, and write its card.
+Train the visual-search network that ships in ``weights/`` and write its card.
 
 From the root of the repository::
 
     python -m brainsnn.training.train_search
 
-writes ``weights/search.keras`` and ``weights/search.md``. With ``--quick`` it trains one short epoch and, unless told otherwise
-with ``--out``, leaves the shipped files alone.
+writes ``weights/search.keras`` and ``weights/search.md``. With ``--quick`` it trains one short epoch and writes to
+``results/``, unless ``--out`` names another file.
 """
 
 import sys
@@ -36,7 +36,7 @@ QUICK_OUT = Path("results/search_quick.keras")
 SCENES_PER_EPOCH = 8192
 N_QUICK = 256
 N_TEST = 2000
-#: Pieces of clutter in the scenes for training; the scenes to be searched hold more (`load_search_scenes`).
+#: Pieces of clutter in a training scene. Test scenes hold more (`load_search_scenes`).
 N_CLUTTER = 12
 #: The published precision of the attention model.
 M_F = 0.45
@@ -44,7 +44,7 @@ M_F = 0.45
 
 def build_search_network(m_f=M_F, size=56, width=16, n_classes=10):
     """
-    Small pre-activation ResNet for search scenes: three stages of two blocks behind a strided stem.
+    Build a small pre-activation ResNet for search scenes: a strided stem, then three stages of two blocks.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def build_search_network(m_f=M_F, size=56, width=16, n_classes=10):
     Returns
     -------
     model : keras.Model
-        Input (n, size, size, 1), output (n, n_classes), the probability that a class is in the scene. Layers are called as in
-        `~brainsnn.training.architectures.preactivation_resnet`.
+        Input (n, size, size, 1), output (n, n_classes), the probability that a class is in the scene. Layers are named
+        as in `~brainsnn.training.architectures.preactivation_resnet`.
     """
     import keras
     from keras import layers
@@ -82,7 +82,7 @@ def build_search_network(m_f=M_F, size=56, width=16, n_classes=10):
 
 def train(epochs, scenes_per_epoch=SCENES_PER_EPOCH, seed=0, m_f=M_F, report=print):
     """
-    Train the search network on scenes that are new in every epoch.
+    Train the search network on new scenes in every epoch.
 
     Parameters
     ----------
@@ -92,12 +92,12 @@ def train(epochs, scenes_per_epoch=SCENES_PER_EPOCH, seed=0, m_f=M_F, report=pri
     m_f : float, optional
         Precision of the transfer function.
     report : callable, optional
-        Gets one line of text per epoch.
+        Called with one line of text per epoch.
 
     Returns
     -------
     model : keras.Model
-        Trained and not compiled.
+        Trained, not compiled.
     """
     import keras
 
@@ -164,7 +164,7 @@ def _parse(arguments):
 
 def main(arguments=None):
     """
-    Train, measure and save.
+    Train, test and save the network.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def main(arguments=None):
     Returns
     -------
     auc : float
-        Of the target on test scenes, between 0 and 1.
+        AUC of the target on test scenes, between 0 and 1.
     """
     options = _parse(arguments)
     from brainsnn.analysis import target_auc
