@@ -1,4 +1,4 @@
-"""Reading model files: every format gives the same network."""
+"""Loading model files: every format gives the same network."""
 
 import json
 
@@ -76,7 +76,7 @@ def test_keras_2_sequential(tmp_path, as_list):
 
 
 def test_tf_keras_2_words(tmp_path):
-    """What tf.keras 2.4 to 2.15 wrote differently: Functional, policies, modules, keys that Keras 3 dropped."""
+    """tf.keras 2.4 to 2.15 wrote Functional, policies, modules and keys that Keras 3 dropped."""
     config = legacy_config()
     for entry in config["layers"]:
         entry |= {"module": "keras.layers", "registered_name": None}

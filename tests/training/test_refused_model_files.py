@@ -1,4 +1,4 @@
-"""Model files that are damaged, untrusted or not what they are named are refused by name, and nothing in them is executed."""
+"""Model files that are damaged, untrusted or misnamed are refused, and nothing in them is executed."""
 
 import io
 import os

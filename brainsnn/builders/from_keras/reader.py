@@ -226,6 +226,8 @@ def _convert_layer(name, handler, node, inputs, builder, label):
         raise ConversionError(
             "it is called with training=True.", layer, "Call it without; spiking networks run in inference mode."
         )
+    if len(node.outputs) != 1:
+        raise ConversionError(f"it has {len(node.outputs)} outputs; one is supported.", layer, "Split it into layers.")
     if handler is None:
         register = f"Say what it computes with brainsnn.register_layer({type(layer).__name__}, handler), replace it"
         raise ConversionError(

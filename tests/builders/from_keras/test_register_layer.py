@@ -269,6 +269,16 @@ def test_activation_of_another_shape_and_several_inputs_for_a_word():
         read_keras(functional(lambda x: Pair(name="pair")([x, L.ReLU()(x)])))
 
 
+def test_several_outputs_are_refused():
+    class Split(L.Layer):
+        def call(self, x):
+            return x[..., :1], x[..., 1:]
+
+    bs.register_layer(Split, lambda layer, shape: "identity")
+    with pytest.raises(ConversionError, match=r"'split' \(Split\): it has 2 outputs; one is supported"):
+        read_keras(functional(lambda x: L.Add()(Split(name="split")(x))))
+
+
 def test_a_registered_layer_cannot_follow_a_softmax():
     bs.register_layer(Halve, lambda layer, shape: ops.scale(0.5, shape))
     with pytest.raises(ConversionError, match=r"'half' \(Halve\): it reads the softmax of layer 'soft'"):
