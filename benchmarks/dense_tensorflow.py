@@ -57,7 +57,7 @@ def _check_taps(operator):
     regular = all(
         np.array_equal(np.diff(taps), np.ones(len(taps) - 1)) for taps in (operator.row_taps, operator.col_taps)
     )
-    if operator.up != (1, 1) or not regular:
+    if operator.input_dilation != (1, 1) or not regular:
         raise NotImplementedError(
             f"DenseNetwork: {operator} is transposed, dilated or reordered; only plain convolutions are supported."
         )
