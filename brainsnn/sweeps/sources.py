@@ -84,7 +84,7 @@ def function_digest(function):
     if (digest := module_digest(variables)) is not None:
         return digest
     try:
-        source = textwrap.dedent(inspect.getsource(function.__code__)).encode()
+        source = textwrap.dedent(inspect.getsource(function.__code__)).strip().encode()
     except (OSError, TypeError, SyntaxError):
         return None
     return _digest("", source, _imports(source), variables.get("__package__"))
