@@ -90,28 +90,27 @@ def sweep(
     grid = Grid(function, parameters, images, chunk, constants, seed, version)
     workers = _checked_workers(workers, cluster)
     layout = Layout(grid.parameters, grid.n_images, dims, coords)
-    folder = _checked_folder(folder)
-    content = content_key(grid.function, [key for key, _, _ in grid.parts], layout.content())
-    attributes = {"function": grid.function, "content": content}
-    existing = _open_existing(folder / DATASET, attributes)
-    if existing is not None:
-        return existing
-    job = Job(str(folder), function, grid.constants)
-    return _compute_dataset(grid, layout, job, attributes, workers, cluster, progress)
+    job = Job(str(_checked_folder(folder)), function, grid.constants)
+    return _open_or_compute(grid, layout, job, workers, cluster, progress)
 
 
-def _compute_dataset(grid, layout, job, attributes, workers, cluster, progress):
+def _open_or_compute(grid, layout, job, workers, cluster, progress):
+    """Return the data set of a grid, and compute what is missing."""
     from brainsnn.sweeps.dataset import assemble
     from brainsnn.sweeps.results import Results
 
-    store = UnitStore(job.folder)
+    path, store = Path(job.folder) / DATASET, UnitStore(job.folder)
+    content = content_key(grid.function, [key for key, _, _ in grid.parts], layout.content())
+    attributes = {"function": grid.function, "content": content}
+    if (existing := _open_existing(path, attributes)) is not None:
+        return existing
     results = Results(grid, store, layout)
     _compute_all(grid, job, store, results, workers, cluster, progress)
 
     def read(key):
         return store.get(key, job.function, **grid.arguments(key), **job.constants)
 
-    return assemble(Path(job.folder) / DATASET, grid, results, read, layout, attributes)
+    return assemble(path, grid, results, read, layout, attributes)
 
 
 def _checked_folder(folder):
