@@ -162,7 +162,10 @@ class CodeContent:
             self.content.write("variable", variable)
             self.content.add(value, f"{variable!r} in {name}")
         for path in sorted(_global_paths(function.__code__)):
-            if path[0] in function.__globals__:
+            if path[0] in function.__globals__ and path[0] not in (
+                "__name__",
+                "__file__",
+            ):  # a script may be imported, too
                 self._add_global(function.__globals__[path[0]], path, f"{'.'.join(path)!r} in {name}")
 
     def _add_global(self, value, path, where):

@@ -119,7 +119,9 @@ from brainsnn.sweeps import content_key
 from brainsnn.sweeps.grid import name_of
 
 def unit(x):
-    return {"y": x}
+    class Local:
+        module = __name__
+    return {"y": Local.module}
 
 if __name__ == "__main__":
     print(content_key(unit), name_of(unit), name_of(lambda: 1).split()[0])
