@@ -126,18 +126,20 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
     scores : dict of str to float
         ``hit_rate``, ``false_alarm_rate``, ``d_prime`` and ``f1``; distractors count neither as hits nor as false alarms.
     """
-    from sklearn.metrics import f1_score
+    from sklearn.metrics import confusion_matrix, f1_score
 
     scores, targets = np.asarray(scores), np.asarray(targets)
     target = targets[:, None] == np.arange(scores.shape[1])
     absent = ~target if labels is None else np.asarray(labels) == 0
-    reported, counted = scores >= criterion, target | absent
-    hits, false_alarms = int(reported[target].sum()), int(reported[absent].sum())
+    counted = target | absent
+    present, reported = target[counted], scores[counted] >= criterion
+    (rejections, false_alarms), (misses, hits) = confusion_matrix(present, reported, labels=[False, True])
+    n_present, n_absent = hits + misses, false_alarms + rejections
     return {
-        "hit_rate": hits / target.sum(),
-        "false_alarm_rate": false_alarms / absent.sum(),
-        "d_prime": d_prime(hits, int(target.sum()), false_alarms, int(absent.sum())),
-        "f1": float(f1_score(target[counted], reported[counted], zero_division=0)),
+        "hit_rate": hits / n_present,
+        "false_alarm_rate": false_alarms / n_absent,
+        "d_prime": d_prime(hits, n_present, false_alarms, n_absent),
+        "f1": float(f1_score(present, reported, zero_division=0)),
     }
 
 

@@ -84,12 +84,18 @@ def test_accuracy_interval():
     # Wilson, 98 of 100 at 95%: known values
     low, high = analysis.accuracy_interval(98, 100)
     assert (low, high) == (pytest.approx(0.9300, abs=5e-5), pytest.approx(0.9945, abs=5e-5))
+    # 5 of 10: 0.5 -+ 1.959964/1.384146*sqrt(0.025 + 0.0096036); no trials, no interval
+    low, high = analysis.accuracy_interval(np.array([5, 0]), np.array([10, 0]))
+    np.testing.assert_allclose(low, [0.236593, np.nan], atol=1e-6)
+    np.testing.assert_allclose(high, [0.763407, np.nan], atol=1e-6)
 
 
 def test_auc():
     # pairs (present, absent): 0.9>0.2, 0.9>0.5, 0.5>0.2, 0.5=0.5 -> (3 + 1/2)/4
     assert analysis.auc([0.9, 0.5, 0.2, 0.5], [1, 1, 0, 0]) == pytest.approx(3.5 / 4)
     assert analysis.auc([1, 2, 3], [False, False, True]) == 1.0
+    assert analysis.auc([-np.inf, 2, np.inf, 3], [0, 1, 1, 0]) == 0.75
+    assert np.isnan(analysis.auc([np.nan, 2, 3], [0, 0, 1]))
     with pytest.raises(ValueError, match="with and trials without"):
         analysis.auc([1, 2], [1, 1])
 
@@ -125,10 +131,28 @@ def test_response_latency():
         analysis.response_latency(response, times, (500, 600))
 
 
+def test_response_latency_of_a_step_and_of_a_later_peak():
+    times = np.arange(400.0)
+    # A step that lasts to the end: the smoothed step crosses its half between the last step without and the first with it.
+    step = 1.0 * (times >= 200)
+    assert analysis.response_latency(step, times, (50, 100)) == pytest.approx(199.5)
+    # Still rising at the end: there is no peak.
+    assert np.isnan(analysis.response_latency(np.maximum(times - 200, 0), times, (50, 100)))
+    # The latency refers to the first peak, not to the highest one, and to its height above the baseline.
+    two = 5 + np.exp(-((times - 200) ** 2) / (2 * 20.0**2)) + 3 * np.exp(-((times - 350) ** 2) / (2 * 20.0**2))
+    expected = 200 - np.sqrt(2 * np.log(2) * (20**2 + 8**2))
+    assert analysis.response_latency(two, times, (0, 60)) == pytest.approx(expected, abs=0.1)
+
+
 def test_dissimilarity_matrix():
     rdm = analysis.dissimilarity_matrix([[1, 2, 3], [2, 4, 6], [3, 2, 1]])
     np.testing.assert_allclose(rdm, [[0, 0, 2], [0, 0, 2], [2, 2, 0]], atol=1e-12)
     assert np.isnan(analysis.dissimilarity_matrix([[1, 1], [1, 2]])[0, 1])
+    # three equal numbers whose mean is another one in floating point, and a pattern with a NaN
+    for undefined in ([0.1, 0.1, 0.1], [1, np.nan, 2]):
+        rdm = analysis.dissimilarity_matrix([[1, 2, 3], undefined, [3, 2, 1]])
+        np.testing.assert_allclose(rdm, [[0, np.nan, 2], [np.nan] * 3, [2, np.nan, 0]], atol=1e-12)
+    np.testing.assert_array_equal(analysis.dissimilarity_matrix([[1, 2, 3]]), [[0]])
 
 
 # Plots
