@@ -49,12 +49,14 @@ def switchable(neuron):
     names = list(dict.fromkeys(neuron.attention.values()))
     names += [derived for derived, (origin, _) in neuron.derived.items() if origin in names and derived not in names]
     if not names:
-        raise ValueError(f"switchable: the neuron model {neuron.name!r} has no parameter that attention changes.")
-    equations, switched = _switched_equations(neuron.equations, names)
-    parameters = dict(neuron.parameters)
-    for name in switched:
-        if name in parameters:
-            parameters[name + REST] = parameters[name + ATTENDED] = parameters.pop(name)
+        raise ValueError(
+            f"switchable: the neuron model {neuron.name!r} has no parameter that attention changes; name one with "
+            "NeuronModel(attention=...)."
+        )
+    switched = [name for name in neuron.neuron_parameters if name in names]
+    parameters = {name: value for name, value in neuron.parameters.items() if name not in switched}
+    for name in (name for name in switched if name in neuron.parameters):
+        parameters[name + REST] = parameters[name + ATTENDED] = neuron.parameters[name]
     parameters |= {"t_attend_on": 0 * second, "t_attend_off": 0 * second}
     derived = {
         name + ending: (origin + ending, function)
@@ -63,33 +65,16 @@ def switchable(neuron):
     }
     height = neuron.spike_height + REST if neuron.spike_height in names else neuron.spike_height
     return neuron.edit(
-        name=f"switchable {neuron.name}",
-        equations=equations,
-        parameters=parameters,
-        derived=derived,
-        spike_height=height,
-    )
+        name=f"switchable {neuron.name}", equations=_switched_equations(neuron, switched), parameters=parameters,
+        derived=derived, spike_height=height,
+    )  # fmt: skip
 
 
-def _switched_equations(equations, names):
-    """Equations in which parameters of these names are one of two others, by the time of the trial, and which they are."""
-    lines, switched = [], []
-    for line in equations.splitlines():
-        name = line.split(":")[0].strip()
-        if name not in names:
-            lines.append(line)
-            continue
-        switched.append(name)
-        unit = line.split(":")[1].strip()
-        rest, attended = name + REST, name + ATTENDED
-        lines += [
-            f"{name} = {rest} + ({attended} - {rest})*is_attended : {unit}",
-            f"{rest} : {unit}",
-            f"{attended} : {unit}",
-        ]
-    lines += [
-        "is_attended = int(t >= t_attend_on and t < t_attend_off) : 1 (shared)",
-        "t_attend_on : second (shared)",
-        "t_attend_off : second (shared)",
-    ]
-    return "\n".join(lines), switched
+def _switched_equations(neuron, names):
+    """Return equations in which each of these parameters takes one of two values, depending on the time in the trial."""
+    equations = neuron.equations
+    for name in names:
+        unit, rest, attended = neuron.unit_of(name), name + REST, name + ATTENDED
+        switch = f"{name} = {rest} + ({attended} - {rest})*is_attended : {unit}\n{rest} : {unit}\n{attended} : {unit}"
+        equations = equations.replace(neuron.definition(name), switch)
+    return f"{equations}\n{TIMES}"

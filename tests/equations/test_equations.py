@@ -176,6 +176,12 @@ def test_units_of_a_model_of_ones_own():
     assert "stimulus" in model.with_inputs(spikes=False, stimulus=True).equations
     assert "image : amp" in model.with_inputs(spikes=False, stimulus=True).equations
     assert model.brian_equations["I"].dim is amp.dim
+    # as the equations write them: Brian2 prints the first one as "A"
+    first = model.with_inputs(spikes=False, stimulus=True)
+    assert [first.unit_of(name) for name in ("image", "v", "t_on", "is_on")] == ["amp", "volt", "second", "1"]
+    assert first.definition("t_on") == "t_on : second (shared)"
+    with pytest.raises(ValueError, match="do not define 'w'; they define v, h, bias"):
+        first.unit_of("w")
     with pytest.raises(ValueError, match="h"):
         model.edit(h=3.0)
 
