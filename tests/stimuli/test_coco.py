@@ -125,7 +125,7 @@ def test_errors(folder):
     (folder / "other.json").write_text("[1, 2]")
     with pytest.raises(ValueError, match="needs lists"):
         read_coco_targets(folder / "other.json", NAMES)
-    with pytest.raises(ValueError, match="no JSON"):
+    with pytest.raises(ValueError, match="not a JSON file"):
         read_coco_targets(folder / "000000000139.jpg", NAMES)
     (folder / "000000000139.jpg").unlink()
     with pytest.raises(FileNotFoundError, match="139"):
