@@ -55,7 +55,9 @@ def switchable(neuron):
     names = list(dict.fromkeys(neuron.attention.values()))
     names += [derived for derived, (origin, _) in neuron.derived.items() if origin in names and derived not in names]
     if not names:
-        raise ValueError(f"switchable: {neuron.name!r} names no parameter for attention; set NeuronModel(attention=...).")
+        raise ValueError(
+            f"switchable: {neuron.name!r} names no parameter for attention; set NeuronModel(attention=...)."
+        )
     switched = [name for name in neuron.neuron_parameters if name in names]
     parameters = {name: value for name, value in neuron.parameters.items() if name not in switched}
     for name in (name for name in switched if name in neuron.parameters):
