@@ -36,4 +36,4 @@ def test_cache_is_shown_and_cleared(cache, capsys):
 def test_bad_arguments(capsys):
     with pytest.raises(SystemExit):
         main(["cache", "--clear", "--days", "-1"])
-    assert "-1 must be 0 or more" in capsys.readouterr().err
+    assert "--days: must be 0 or more, got -1" in capsys.readouterr().err

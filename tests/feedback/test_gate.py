@@ -50,7 +50,7 @@ def _assert_equal(result, expected, what=""):
     for name, spikes in expected["spikes"].items():
         raster = result.raster(name).reshape(spikes.shape)
         assert np.array_equal(raster, spikes), f"{what}: {name} differs first in step {_first(raster, spikes)}"
-    assert np.array_equal(result.predictions, expected["predictions"]), what
+    assert np.array_equal(result.predicted_input, expected["predictions"]), what
     assert np.array_equal(result.gate, expected["gate"]), what
     np.testing.assert_allclose(result.output, expected["logits"], rtol=1e-9, atol=1e-9)
 
@@ -100,7 +100,8 @@ def test_gate_acts_one_step_after_the_prediction(model, data):
     result = _network(model, thresholds, bs.PredictiveGate(epsilon=0.1)).run(spikes=spikes, images=images)
     assert result.gate[:, 0].all()
     assert np.array_equal(~result.gate[:, 1], np.abs(images) <= 0.1)
-    right = np.abs(result.predictions - images[:, None]) <= 0.1
+    assert np.array_equal(result.predictions, result.predicted_input)  # the former name
+    right = np.abs(result.predicted_input - images[:, None]) <= 0.1
     ever = np.maximum.accumulate(right, axis=1)
     assert np.array_equal(~result.gate[:, 1:], ever[:, :-1])
 
@@ -115,7 +116,7 @@ def test_graded_gate_passes_the_share_of_the_error(model, data):
     np.testing.assert_allclose(opened[:, -1], np.abs(images) > 0.1, atol=1e-7)
     active = _network(model, thresholds, feedback).run(images, duration=N_STEPS * bs.ms)
     gate = active.states["input"]["is_open"].reshape(2, N_STEPS, *SHAPE)
-    error = np.abs(active.predictions[:, :-1] - images[:, None])
+    error = np.abs(active.predicted_input[:, :-1] - images[:, None])
     expected = np.where(error <= 0.1, 0, np.clip(error / (np.abs(images[:, None]) + 1e-9), 0, 1))
     np.testing.assert_allclose(gate[:, 1:], expected, atol=1e-12)
     assert active.spike_counts["input"].sum() < result.spike_counts["input"].sum()

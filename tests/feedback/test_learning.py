@@ -119,7 +119,7 @@ def test_a_new_predictor_learns_new_images():
 
     def explained(images):
         snn.set_parameters("learned_prediction", learning_rate=0.0)
-        predictions = snn.run(images, duration=50 * bs.ms, seed=1).predictions[:, -1]
+        predictions = snn.run(images, duration=50 * bs.ms, seed=1).predicted_input[:, -1]
         return 1 - np.sum((predictions - images) ** 2) / np.sum(images**2)
 
     assert abs(explained(bars)) < 0.01

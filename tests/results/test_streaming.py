@@ -64,7 +64,7 @@ def assert_equal_results(streamed, expected):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_standalone_streams_the_same_numbers(compiled, images, tmp_path, monkeypatch, processes):
     # Pieces of 7 steps, so that the last one of a trial is not full.
-    monkeypatch.setattr(streaming, "PIECE_BYTES", 7 * compiled._monitors.state_bytes())
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 7 * compiled._monitors.state_bytes())
     expected = compiled.run(images, duration=STEPS * ms)
     streamed = compiled.run(images, duration=STEPS * ms, processes=processes, stream_to=tmp_path / "run")
     assert expected.spike_counts[next(iter(expected.spikes))].sum() > 100
@@ -78,7 +78,7 @@ def test_standalone_streams_the_same_numbers(compiled, images, tmp_path, monkeyp
 @pytest.mark.slow  # Cython
 def test_runtime_streams_the_same_numbers(graph, images, tmp_path, monkeypatch):
     snn = convert(graph, "runtime")
-    monkeypatch.setattr(streaming, "PIECE_BYTES", 7 * snn._monitors.state_bytes())
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 7 * snn._monitors.state_bytes())
     expected = snn.run(images[:2], duration=STEPS * ms)
     assert_equal_results(snn.run(images[:2], duration=STEPS * ms, stream_to=tmp_path / "run"), expected)
 
@@ -101,7 +101,7 @@ def test_a_slower_clock_keeps_its_beat_across_pieces(graph, images, tmp_path, mo
     snn = convert(graph, "cpp_standalone")
     first = spiking_layers(graph)[0]
     snn.network.add(snn.populations[first].run_regularly("S_dyn *= 0.5", dt=5 * ms))
-    monkeypatch.setattr(streaming, "PIECE_BYTES", 7 * snn._monitors.state_bytes())
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 7 * snn._monitors.state_bytes())
     expected = snn.run(images[:2], duration=STEPS * ms)
     assert_equal_results(snn.run(images[:2], duration=STEPS * ms, stream_to=tmp_path / "run"), expected)
 
@@ -135,7 +135,7 @@ def test_bad_targets_are_refused_before_anything_runs(compiled, images, tmp_path
 
 def test_spikes_alone_stream_in_pieces(graph, images, tmp_path, monkeypatch):
     snn = bs.convert(graph, device="cpp_standalone", record={name: ["spikes"] for name in spiking_layers(graph)})
-    monkeypatch.setattr(streaming, "SPIKE_PIECE_BYTES", 7 * snn._monitors.spike_bytes())
+    monkeypatch.setattr(streaming, "SPIKE_CHUNK_BYTES", 7 * snn._monitors.spike_bytes())
     pieces = []
     original = streaming.StreamFolder.__enter__
     monkeypatch.setattr(streaming.StreamFolder, "__enter__", lambda self: pieces.append(self.piece) or original(self))
@@ -152,10 +152,10 @@ def test_a_recording_that_is_not_whole_is_refused(compiled, images, tmp_path):
     ]:
         content = path.read_bytes()
         path.write_bytes(content[:-8])
-        with pytest.raises(ValueError, match=f"not whole; 1 of its .*{path.name}"):
+        with pytest.raises(ValueError, match=f"is incomplete; 1 of its .*{path.name}"):
             bs.Result.load(tmp_path / "run")
         path.unlink()
-        with pytest.raises(ValueError, match=f"not whole; 1 of its .*{path.name}"):
+        with pytest.raises(ValueError, match=f"is incomplete; 1 of its .*{path.name}"):
             bs.Result.load(tmp_path / "run")
         path.write_bytes(content)
     bs.Result.load(tmp_path / "run")
@@ -163,7 +163,7 @@ def test_a_recording_that_is_not_whole_is_refused(compiled, images, tmp_path):
     (tmp_path / "text").write_text("no result")
     np.savez(tmp_path / "arrays.npz", x=1)
     for name in ("empty", "text", "arrays.npz"):
-        with pytest.raises(ValueError, match=f"{name}' is no result"):
+        with pytest.raises(ValueError, match=f"{name}' is not a result"):
             bs.Result.load(tmp_path / name)
 
 
