@@ -251,6 +251,33 @@ def test_compare_activations():
     assert table["keras_error"].isna().all()
 
 
+def test_the_copy_that_records_has_connectivity_feedback_and_learned_weights():
+    from brainsnn.analysis.compare import _recording_copy
+    from brainsnn.training.predictive_vgg import predictive_vgg
+
+    gate = bs.PredictiveGate(mode="dynamic", epsilon=0.1, learning=bs.LocalLearning(0.01, 0.6))
+    model = predictive_vgg(5, (8, 8, 1), 4, width=1 / 16, dense=(6,))
+    snn = bs.convert(model, neuron=bs.IF(), connectivity="synapses", dtype="float64", dt=2 * bs.ms, feedback=gate)
+    snn.set_parameters("input", epsilon=0.25)
+    snn.set_parameters("prediction", v_th=np.linspace(1, 2, 64), learning_rate=0.0)
+    weights = {name: w + 0.01 for name, w in snn.learned_weights.items()}
+    snn.set_learned_weights(weights)
+    spiking = [name for name, p in snn.graph.populations.items() if p.kind == "spiking"]
+    copy = _recording_copy(snn, spiking)
+    assert str(copy.feedback.model) == str(gate.model) and copy.feedback.learning == gate.learning
+    for name in ("connectivity", "encoder", "schedule", "device", "dtype", "dt"):
+        assert getattr(copy, name) == getattr(snn, name)
+    assert copy.models.keys() == snn.models.keys()
+    for name, model in snn.models.items():
+        assert str(copy.models[name]) == str(model)
+    assert copy.populations["input"].epsilon == 0.25
+    np.testing.assert_allclose(copy.populations["prediction"].v_th[:], np.linspace(1, 2, 64))
+    assert copy.populations["prediction"].learning_rate == 0
+    assert list(copy.learned_weights) == list(weights) and weights
+    for name, w in weights.items():
+        np.testing.assert_array_equal(copy.learned_weights[name], w)
+
+
 def test_compare_activations_refuses_a_window_longer_than_the_run():
     from types import SimpleNamespace
 
@@ -275,7 +302,7 @@ def test_plot_training(tmp_path):
     head = "stage,epoch,loss,accuracy,validation_accuracy,reconstruction,spikes_per_image,seconds\n"
     path = tmp_path / "log.csv"
     path.write_text(head)
-    with pytest.raises(ValueError, match="holds no epoch"):
+    with pytest.raises(ValueError, match="contains no epoch"):
         analysis.plot_training(path)
     path.write_text(head + "ann,1,1.5,0.5,0.6,9.0,0,1\nann,2,0.7,0.8,0.9,8.0,0,1\nsnn,1,0.4,0.9,0.95,7.0,100,5\n")
     figure = analysis.plot_training(path)

@@ -75,7 +75,7 @@ def test_focus_rates():
     assert_allclose(outside, [0, 1 / (30 * 0.01)])
     inside, _ = am.focus_rates(make_result(), "layer", (0.125, 0.125), 0.1, start=3, stop=8)
     assert_allclose(inside, [1 / (2 * 0.005), 1 / (2 * 0.005)])
-    with pytest.raises(ValueError, match="no part of a trial"):
+    with pytest.raises(ValueError, match="must delimit a part of the trial, 0 to 10 ms"):
         am.focus_rates(make_result(), "layer", (0.5, 0.5), 0.1, start=8, stop=11)
     with pytest.raises(KeyError, match="record"):
         am.focus_rates(make_result(), "other", (0.5, 0.5), 0.1)
