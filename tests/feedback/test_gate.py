@@ -1,4 +1,4 @@
-"""Predictive feedback: spike for spike equal to a dense simulator, and what a gate can be told."""
+"""Tests of predictive feedback: spikes equal those of a dense simulator, options of the gate, and errors."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SHAPE = (8, 8, 1)
 
 @pytest.fixture(scope="module")
 def model():
-    """A narrow VGG5 with a generator, its weights mostly positive so that spikes get through to the pixels."""
+    """Return a narrow VGG5 with a generator. Most weights are positive, so that spikes reach the pixels."""
     from brainsnn.training.predictive_vgg import predictive_vgg
 
     network = predictive_vgg(5, SHAPE, 4, width=1 / 16, dense=(6,))
@@ -26,14 +26,14 @@ def model():
 
 @pytest.fixture(scope="module")
 def data(model):
-    """Images, spikes drawn from them, and balanced thresholds."""
+    """Return images, spikes drawn from them, and balanced thresholds."""
     rng = np.random.default_rng(0)
-    # Some values can be met exactly by a number of spikes, so that epsilon 0 blocks more than silent pixels.
+    # A number of spikes can predict some values exactly, so epsilon=0 blocks more than the pixels without spikes.
     exact = rng.choice([0.0, 0.25, 0.5, 1.0], (2, *SHAPE))
     images = np.where(rng.random((2, *SHAPE)) < 0.5, exact, rng.random((2, *SHAPE)))
     images[1, :2] *= -1
     spikes = (rng.random((2, N_STEPS, *SHAPE)) < np.abs(images[:, None])) * np.sign(images[:, None])
-    # Lower than the usual 0.7, at which too little gets through to the pixels with a leak of 0.9.
+    # Lower than the usual 0.7, at which too few spikes reach the pixels with a leak of 0.9.
     thresholds = balanced_thresholds(model, np.abs(spikes), 0.4)
     return images, spikes.astype(np.int8), thresholds
 
@@ -71,7 +71,7 @@ def test_equal_to_dense_simulator(model, data, leak, mode):
         expected = simulate_feedback(model, spikes, images, thresholds, leak, epsilon, mode)
         _assert_equal(result, expected, f"leak {leak}, epsilon {epsilon}, {mode}")
         blocked.append(1 - result.gate.mean())
-        # The comparison is worth something only if every layer spikes and predictions rise.
+        # The comparison is meaningful only if every layer spikes and predictions rise.
         assert all(spikes.any() for spikes in expected["spikes"].values())
         assert expected["predictions"].max() >= 0.5
     if mode == "none":
@@ -95,7 +95,7 @@ def test_synapses_give_the_same_gate(model, data):
 
 
 def test_gate_acts_one_step_after_the_prediction(model, data):
-    """In the first step all is open; in the second the pixels are closed whose value no spike at all predicts."""
+    """All gates are open in the first step. In the second, those of pixels that 0 predicts correctly are closed."""
     images, spikes, thresholds = data
     result = _network(model, thresholds, bs.PredictiveGate(epsilon=0.1)).run(spikes=spikes, images=images)
     assert result.gate[:, 0].all()
@@ -107,7 +107,7 @@ def test_gate_acts_one_step_after_the_prediction(model, data):
 
 
 def test_graded_gate_passes_the_share_of_the_error(model, data):
-    """With thresholds out of reach the prediction stays 0, hence the whole pixel is error and everything passes."""
+    """With thresholds that are never reached, the prediction is 0, the error is the whole pixel, and all spikes pass."""
     images, _, thresholds = data
     feedback = bs.PredictiveGate(mode="graded", epsilon=0.1)
     silent = _network(model, {**thresholds, "prediction": 1e9}, feedback)
@@ -123,7 +123,7 @@ def test_graded_gate_passes_the_share_of_the_error(model, data):
 
 
 def test_contrast_scales_what_is_open_to_the_full_range(model, data):
-    """A dim image spikes as if its brightest pixel were 1; with 16 trials the rate has a standard error below 2%."""
+    """A dim image spikes as if its brightest pixel were 1. With 16 trials the standard error of the rate is below 2%."""
     _, _, thresholds = data
     image = np.linspace(0.1, 0.5, 64).reshape(1, *SHAPE)
     images = np.repeat(image, 16, axis=0)
@@ -133,12 +133,12 @@ def test_contrast_scales_what_is_open_to_the_full_range(model, data):
         snn.run(images, duration=N_STEPS * bs.ms).spike_counts["input"].mean() / N_STEPS for snn in (plain, scaled)
     ]
     assert rates[0] == pytest.approx(image.sum(), rel=0.06)
-    # The first step has not been compared yet.
+    # There is no comparison in the first step.
     assert rates[1] == pytest.approx(image.sum() / 0.5, rel=0.08)
 
 
 def test_edited_gate(model, data):
-    """A gate that a user writes: it never closes on the upper half of the image."""
+    """A user's gate that never closes in the upper half of the image."""
     images, spikes, thresholds = data
     feedback = bs.PredictiveGate(epsilon=0.2)
     feedback = feedback.edit(
