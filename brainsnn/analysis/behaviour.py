@@ -114,7 +114,9 @@ def target_auc(scores, targets, labels=None):
 
 def detection_scores(scores, targets, labels=None, criterion=0.5):
     """
-    Return hit rate, false-alarm rate, d' and F1 score of a detector that reports outputs at or above a criterion.
+    Return hit rate, false-alarm rate, d' and F1 score of detection at a criterion.
+
+    A class is reported if its output is at or above the criterion.
 
     Parameters
     ----------

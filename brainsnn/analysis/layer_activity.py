@@ -44,7 +44,7 @@ def focus_masks(shape, centers, width):
 
 
 def _spikes_in(result, layer, start, stop):
-    """Return (neurons, steps) of each image's spikes in [start, stop) ms, and the length of that interval in seconds."""
+    """Return (neurons, steps) of each image's spikes in [start, stop) ms, and the duration in seconds."""
     if layer not in result.spikes:
         fix = f"Convert with record={{{layer!r}: ['spikes']}}."
         raise UnknownNameError(layer, result.spikes, "recorded spikes", fix)
@@ -63,7 +63,7 @@ def _spikes_in(result, layer, start, stop):
 
 
 def _at_locations(neurons, shape, mask):
-    """Return an index of the spikes inside a mask, and its number of locations; without a mask, all of them."""
+    """Return an index of the spikes inside a mask, and the number of locations; all of them if the mask is None."""
     if mask is None:
         return slice(None), shape[0] * shape[1]
     mask = np.asarray(mask, dtype=bool).ravel()

@@ -76,7 +76,7 @@ def switchable(neuron):
 
 
 def _switched_equations(neuron, names):
-    """Return equations in which each of these parameters takes one of two values, depending on the time in the trial."""
+    """Return equations in which parameters switch between two values."""
     lines = neuron.equations.splitlines()
     for name in names:
         unit, rest, attended = neuron.unit_of(name), name + REST, name + ATTENDED

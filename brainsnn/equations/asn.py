@@ -38,9 +38,10 @@ bias : 1
 
 def ASN(m_f=0.1, tau_phi=2.5 * ms, tau_beta=50 * ms, tau_eta=50 * ms, tau_gamma=15 * ms, tau_readout=50 * ms):
     """
-    Return the adaptive spiking neuron of Bohte (2012), as used by Zambrano et al. (2019) and Soerensen et al. (2022).
+    Return the adaptive spiking neuron (ASN) of Bohte (2012).
 
-    With ``exponential_euler`` and a time step of 1 ms, these equations are exactly the published discrete map.
+    The equations are those of Zambrano et al. (2019) and Soerensen et al. (2022). With ``exponential_euler`` and a time step of
+    1 ms, they are exactly the published discrete map.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ class NetworkVariants:
 
     def with_inputs(self, spikes=True, graded=0, stimulus=False):
         """
-        Return the model of a population with other inputs: spikes, graded connections, the stimulus, or several of them.
+        Return the model of a population with spikes, graded connections or the stimulus as inputs.
 
         The synaptic filter acts on spikes only. Other inputs are added to the received variable ``I``, or replace it if no
         spikes arrive. This sum replaces ``I`` in the threshold, where the reset reads it, and in all equations except that
@@ -76,7 +76,7 @@ class NetworkVariants:
 
     @property
     def has_linear_filter(self):
-        """Whether the synaptic filter is linear and the same for all neurons, so that a junction is exact (bool)."""
+        """Whether the synaptic filter is linear and the same for all neurons, as junctions need (bool)."""
         if self.update and self.receives in get_identifiers(self.update):
             return False
         equation = self.brian_equations[self.receives]

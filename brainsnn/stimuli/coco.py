@@ -130,10 +130,6 @@ def load_coco_scenes(
     ImportError
         If Pillow is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("load_coco_scenes: reading photographs needs Pillow; run pip install pillow.") from error
     random = np.random.default_rng(seed)
     targets = _drawn(read_coco_targets(annotations, categories, min_area, max_area), n_scenes, random)
     if not targets:
@@ -141,20 +137,29 @@ def load_coco_scenes(
             f"load_coco_scenes: no image of {annotations} has exactly one annotated object of {', '.join(categories)} that "
             f"covers {min_area:g} to {max_area:g} of the image."
         )
-    pictures = np.zeros((len(targets), size, size, 3), dtype=np.float32)
-    for picture, target in zip(pictures, targets):
-        path = Path(images) / target.file_name
-        if not path.exists():
-            raise FileNotFoundError(
-                f"load_coco_scenes: {path} does not exist; images={str(images)!r} must be the folder of the photographs."
-            )
-        with Image.open(path) as opened:
-            picture[:] = np.asarray(opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)) / 255
     classes = np.array([[target.category] for target in targets])
     labels = np.eye(len(categories), dtype=np.float32)[classes[:, 0]]
     positions = np.array([[target.center] for target in targets])
     invalid = np.array([draw_invalid_cue(random, place) for place in positions[:, 0]])
+    pictures = _read_photographs([Path(images) / target.file_name for target in targets], size)
     return SearchScenes(pictures, labels, classes[:, 0].copy(), classes, positions, invalid)
+
+
+def _read_photographs(paths, size):
+    """Return photographs, (n, size, size, 3) with values from 0 to 1."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("load_coco_scenes: reading photographs needs Pillow; run pip install pillow.") from error
+    pictures = np.zeros((len(paths), size, size, 3), dtype=np.float32)
+    for picture, path in zip(pictures, paths):
+        if not path.exists():
+            raise FileNotFoundError(
+                f"load_coco_scenes: {path} does not exist; the argument images must be the folder of the photographs."
+            )
+        with Image.open(path) as opened:
+            picture[:] = np.asarray(opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)) / 255
+    return pictures
 
 
 def _read(path):

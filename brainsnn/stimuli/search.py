@@ -166,7 +166,7 @@ def load_photographs(split="test"):
 
 @cache
 def _scaled_digits(split):
-    """Return side -> (n, side, side) digits, cropped by 2 dark pixels before scaling, and the indices of each class."""
+    """Return side -> (n, side, side) digits without their dark margin, and the indices of each class."""
     from skimage.transform import resize
 
     images, labels = load_digits(split)

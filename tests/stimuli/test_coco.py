@@ -128,5 +128,5 @@ def test_errors(folder):
     with pytest.raises(ValueError, match="not a JSON file"):
         read_coco_targets(folder / "000000000139.jpg", NAMES)
     (folder / "000000000139.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match="139"):
+    with pytest.raises(FileNotFoundError, match="139.jpg does not exist"):
         load_coco_scenes(folder / "instances.json", folder, NAMES)
