@@ -114,10 +114,11 @@ def compare_activations(model, snn, images, duration=500 * ms, window=200 * ms, 
         raise ValueError(
             f"compare_activations: window={window} must be at least one time step and at most duration={duration}."
         )
+    images = np.asarray(images)
     measured = _MeasuredActivations(snn, len(images), n_window)
-    ann = snn.graph.activations(np.asarray(images))
+    ann = snn.graph.activations(images)
     from_keras = _keras_outputs(model, measured.populations, images)
-    measured.run(np.asarray(images), duration, seed, processes)
+    measured.run(images, duration, seed, processes)
     return _comparison(measured, ann, from_keras, duration, window)
 
 
@@ -244,7 +245,7 @@ def _keras_outputs(model, populations, images):
     if not named:
         return {}
     outputs = {name: known[layer].output for name, layer in named.items()}
-    values = keras.Model(model.inputs, outputs).predict(np.asarray(images), verbose=0)
+    values = keras.Model(model.inputs, outputs).predict(images, verbose=0)
     return {name: np.asarray(value, dtype=float) for name, value in values.items()}
 
 

@@ -180,10 +180,10 @@ class GaussianField(Field):
     Examples
     --------
     >>> from brainsnn.attention import GaussianField
-    >>> GaussianField((0.5, 0.5), 0.2).modulation((3, 3, 1))[..., 0]
-    array([[-0.1673, -0.0388, -0.1673],
-           [-0.0388,  0.8246, -0.0388],
-           [-0.1673, -0.0388, -0.1673]])
+    >>> GaussianField((0.5, 0.5), 0.25).modulation((3, 3, 1))[..., 0]
+    array([[-0.146 ,  0.0308, -0.146 ],
+           [ 0.0308,  0.461 ,  0.0308],
+           [-0.146 ,  0.0308, -0.146 ]])
     """
 
     def __init__(self, center, width=0.25, shape="oval", peak=2.0, base=1.0, exponent=1.0):

@@ -152,7 +152,8 @@ class PredictiveGate:
 
     Examples
     --------
-    >>> gate = PredictiveGate(epsilon=0.1, mode="dynamic")
+    >>> import brainsnn as bs
+    >>> gate = bs.PredictiveGate(epsilon=0.1, mode="dynamic")
     >>> print(gate)  # doctest: +SKIP
     >>> slower = gate.edit(update=gate.model.update.replace("is_open = 1 - is_right", "is_open = 1 - 0.5*is_right"))
     """

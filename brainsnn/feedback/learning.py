@@ -52,7 +52,8 @@ class LocalLearning:
 
     Examples
     --------
-    >>> gate = PredictiveGate(learning=LocalLearning(learning_rate=0.002))
+    >>> import brainsnn as bs
+    >>> gate = bs.PredictiveGate(learning=bs.LocalLearning(learning_rate=0.002))
     >>> snn = bs.convert(model, neuron=bs.IF(), feedback=gate, device="cpp_standalone")  # doctest: +SKIP
     >>> snn.run(images, duration=50*bs.ms)  # learns  # doctest: +SKIP
     """
