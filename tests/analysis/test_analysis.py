@@ -257,7 +257,10 @@ def test_the_copy_that_records_has_connectivity_feedback_and_learned_weights():
 
     gate = bs.PredictiveGate(mode="dynamic", epsilon=0.1, learning=bs.LocalLearning(0.01, 0.6))
     model = predictive_vgg(5, (8, 8, 1), 4, width=1 / 16, dense=(6,))
-    snn = bs.convert(model, neuron=bs.IF(), connectivity="synapses", dtype="float64", dt=2 * bs.ms, feedback=gate)
+    snn = bs.convert(
+        model, neuron=bs.IF(), connectivity="synapses", schedule="synchronous", device="cpp_standalone", dtype="float64",
+        dt=2 * bs.ms, feedback=gate,
+    )  # fmt: skip
     snn.set_parameters("input", epsilon=0.25)
     snn.set_parameters("prediction", v_th=np.linspace(1, 2, 64), learning_rate=0.0)
     weights = {name: w + 0.01 for name, w in snn.learned_weights.items()}
