@@ -84,13 +84,13 @@ class StreamFolder:
         os.chmod(self.folder, 0o755)
         for name in ("states", "spikes", "outputs"):
             (self.folder / name).mkdir()
-        self.states, self.trains, self._is_whole = {}, {}, False
+        self.states, self.trains, self._is_complete = {}, {}, False
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is not None and not self._is_whole:
+        if kind is not None and not self._is_complete:
             rmtree(self.folder, ignore_errors=True)
 
     def state_array(self, monitor, layer, variable, width, dtype):
@@ -179,7 +179,7 @@ class StreamFolder:
             "files": {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in _files(self.folder)},
         }  # fmt: skip
         (self.folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-        self._is_whole = True
+        self._is_complete = True
         try:
             os.rename(self.folder, self.path)
         except OSError as error:
