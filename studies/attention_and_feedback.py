@@ -113,7 +113,7 @@ def show(snn, images, seed):
     """Run images; return the result and, per image, the share of the image predicted and of input spikes that pass."""
     images = images.astype(float)
     result = snn.run(images, duration=read_settings(CHECKPOINT)["steps"] * bs.ms, seed=seed)
-    error = np.mean(np.sum((result.predictions - images[:, None]) ** 2, (2, 3, 4)), 1)
+    error = np.mean(np.sum((result.predicted_input - images[:, None]) ** 2, (2, 3, 4)), 1)
     spikes = result.spike_counts["input"] / (result.n_steps * images.sum((1, 2, 3)))
     return result, 1 - error / np.sum(images**2, (1, 2, 3)), spikes
 
@@ -133,7 +133,7 @@ def learn_new_images(p, device, seed):
             found[f"explained, {kind}, {name}"], found[f"spikes, {kind}, {name}"] = explained.mean(), spikes.mean()
             if kind == "digits":
                 found[f"accuracy, {name}"] = result.accuracy(labels)[-1]
-            found[f"predictions, {kind}, {name}"] = result.predictions[:N_SHOWN, -1, ..., 0]
+            found[f"predictions, {kind}, {name}"] = result.predicted_input[:N_SHOWN, -1, ..., 0]
 
     examine("generator", trained)
     for stage, images in zip(STAGES, (None, *lessons.values())):

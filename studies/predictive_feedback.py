@@ -108,7 +108,7 @@ def measure(images, labels, network, checkpoints, device, seed):
 def gate_measures(result, images):
     """Return per image: prediction error, blocked intensity over time, latency and misses by pixel value."""
     gate, values = result.gate, np.abs(images)
-    error = np.sum((result.predictions[:, -1] - images) ** 2, (1, 2, 3))
+    error = np.sum((result.predicted_input[:, -1] - images) ** 2, (1, 2, 3))
     intensity = values.sum((1, 2, 3))[:, None]
     blocked = np.sum(~gate * values[:, None], (2, 3, 4)) / intensity
     closed = ~gate
@@ -255,7 +255,7 @@ def example_run(images, checkpoint, device, seed):
     result = snn.run(images.astype(float), duration=checkpoint["steps"] * bs.ms, seed=seed)
     return {
         "images": images[..., 0],
-        "predictions": result.predictions[..., 0],
+        "predictions": result.predicted_input[..., 0],
         "blocked": ~result.gate[..., 0],
         "spikes": result.raster("input")[..., 0],
     }

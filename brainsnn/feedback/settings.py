@@ -1,4 +1,4 @@
-"""What belongs to a trained network besides its weights: thresholds, leak, squash."""
+"""Settings of a trained network other than its weights: thresholds, leak and squashing function."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ __all__ = ["read_settings"]
 
 def read_settings(path):
     """
-    Read the JSON that `brainsnn.training.train_predictive` writes beside a checkpoint.
+    Read the settings that `brainsnn.training.train_predictive` writes next to a checkpoint.
 
     Parameters
     ----------
@@ -18,15 +18,15 @@ def read_settings(path):
     Returns
     -------
     settings : dict
-        ``thresholds`` (dict of layer to threshold), ``leak``, ``steps``, ``squash``, ``squash_step``, ``epsilon`` and what
-        else the training noted.
+        ``thresholds`` (dict of layer to threshold), ``leak``, ``steps``, ``squash``, ``squash_step``, ``epsilon`` and other
+        settings of the training.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such JSON.
+        If the JSON file does not exist.
     ValueError
-        If it holds no thresholds.
+        If it contains no thresholds.
 
     Examples
     --------
@@ -36,10 +36,12 @@ def read_settings(path):
     path = Path(path).with_suffix(".json")
     if not path.exists():
         raise FileNotFoundError(
-            f"read_settings: there is no {str(path)!r}; python -m brainsnn.training.train_predictive writes one with each "
-            "checkpoint."
+            f"read_settings: {str(path)!r} does not exist. python -m brainsnn.training.train_predictive writes it with each "
+            "checkpoint; copy it together with the checkpoint."
         )
     settings = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(settings, dict) or "thresholds" not in settings:
-        raise ValueError(f"read_settings: {str(path)!r} holds no 'thresholds'.")
+        raise ValueError(
+            f"read_settings: {str(path)!r} has no entry 'thresholds'; give the file that train_predictive wrote."
+        )
     return settings
