@@ -1,5 +1,6 @@
 """The class of all neuron models: equations, threshold, reset and parameters, in Brian2's syntax."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as _with_fields
@@ -214,8 +215,9 @@ class NeuronModel(NetworkVariants):
         ValueError
             If no equation defines it.
         """
+        defined = re.compile(rf"(d{re.escape(variable)}\s*/\s*dt|{re.escape(variable)})\s*[=:]")
         for line in self.equations.splitlines():
-            if variable in _parsed(line):
+            if defined.match(line):
                 return line
         raise ValueError(
             f"{self.name}: the equations do not define {variable!r}; they define {', '.join(self.brian_equations)}."
