@@ -3,6 +3,7 @@
 import inspect
 from importlib import import_module
 
+import numpy as np
 import pytest
 from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, get_device, ms
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
@@ -13,9 +14,13 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.groups.neurongroup import Thresholder
 
 import brainsnn.builders.devices.brian_versions as versions
-from brainsnn.builders.devices.active_device import active, make_active
+from brainsnn.builders.devices.active_device import active, make_active, preferences
+from brainsnn.builders.devices.program_cache import _canonical_names
+from brainsnn.builders.devices.standalone.backend import NetworkDevice
+from brainsnn.builders.network.connections import EventDrivenProjection
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.network.trial_network import TrialNetwork
+from brainsnn.builders.operators import dense
 
 # The name `brian2.devices.device` is the active device itself.
 brian_devices = import_module("brian2.devices.device")
@@ -149,3 +154,39 @@ def test_the_makefile_names_its_flags(tmp_path):
     missing = {"CXXFLAGS", "OPTIMISATIONS"} - set(found)
     assert not missing, changed("builders/devices/compiler.py", f"the makefile defines no {missing}")
     assert (tmp_path / "project" / "main.cpp").exists()
+
+
+def test_generated_statements_index_arrays_by_their_pointer(tmp_path):
+    """codeobjects.py renames the arrays of a statement and marks its numbers as float, by regular expressions."""
+    where = "builders/codegen/codeobjects.py"
+    device = NetworkDevice()
+    with preferences({"core.default_float_dtype": np.float32}):
+        make_active(device, build_on_run=False)
+        try:
+            groups = [
+                NeuronGroup(4, "h : 1\nI : 1", threshold="h > 0", reset="", name=f"indexed_{k}") for k in range(2)
+            ]
+            operator = dense(np.ones((4, 4)), (1, 1, 4))
+            projection = EventDrivenProjection(*groups, operator, "I_post += 0.5*w*h_pre", "indexing")
+            Network(*groups, projection).run(0 * ms, namespace={})
+            device.build(directory=str(tmp_path / "project"), compile=False, run=False)
+        finally:
+            make_active(brian_devices.runtime_device)
+    code = next(tmp_path.rglob("indexing*.cpp")).read_text()
+    for entry in ("_ptr_array_indexed_1_I[_idx]", "_ptr_array_indexed_0_h_0[0]", "_ptr_array_indexing_w_0[_idx]"):
+        assert entry in code, changed(where, f"generated code does not read an array as {entry}")
+    assert "0.5f" in code, changed(where, "numbers in generated code are written in another way")
+
+
+def test_code_objects_are_numbered_in_their_names():
+    """program_cache.py renames them, because the number depends on what was made before."""
+    names = []
+    for _ in range(2):
+        group = NeuronGroup(1, "v : 1", threshold="v > 1", reset="", name="numbered*")
+        network = Network(group)
+        network.run(0 * ms, namespace={})
+        names.append(group.thresholder["spike"].codeobj.name)
+    rename = _canonical_names()
+    for name in names:
+        message = changed("builders/devices/program_cache.py", f"a code object is called {name!r}")
+        assert rename(name).endswith("_codeobject_1") and "_codeobject" in name, message

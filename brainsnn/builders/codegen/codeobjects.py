@@ -59,6 +59,7 @@ def shifted_arrays(type_name):
 
 def _of_spike(code, arrays, k):
     """Return the statement for the k-th of several spikes; each has its own weight and source, the target is shared."""
+    # Written for Brian2 2.5.4 to 2.11: generated code names an array by its pointer, POINTER[_idx].
     own = [array["pointer"] for array in arrays if array["offset"] != "_target"]
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, own))})\b") if own else None
     lines = code if isinstance(code, list) else code.splitlines()

@@ -7,7 +7,7 @@ from brian2 import BrianObject, get_device, prefs
 
 __all__ = ["active", "make_active", "nothing_left_on_error", "preferences", "runtime_device"]
 
-# The name `brian2.devices.device` stands for the active device.
+# Written for Brian2 2.5.4 to 2.11: the active device is a variable of this module. `brian2.devices.device` is that device itself.
 _devices = import_module("brian2.devices.device")
 
 runtime_device = _devices.runtime_device

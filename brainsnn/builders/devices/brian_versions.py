@@ -59,6 +59,7 @@ def drop_repeated_clock_settings(device):
     ----------
     device : `~brian2.devices.cpp_standalone.device.CPPStandaloneDevice`
     """
+    # Written for Brian2 2.5.4 to 2.11: entries of the main queue are (statement, arguments), the first argument is the array.
     array = device.get_array_name(device.defaultclock.variables["dt"], access_data=False)
     kept, last = [], None
     for entry in device.main_queue:

@@ -124,6 +124,7 @@ def _canonical_names():
             names[match[0]] = f"{match[1]}_{counts[match[1]]}"
         return names[match[0]]
 
+    # Written for Brian2 2.5.4 to 2.11: code objects are called NAME_codeobject_NUMBER.
     pattern = re.compile(r"\b(\w+?_codeobject)(?:_\d+)?(?=\b|_before|_after|_profiling|_rand|_affer)")
     return lambda text: pattern.sub(canonical, text)
 

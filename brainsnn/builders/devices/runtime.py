@@ -103,6 +103,7 @@ def _random_state_restored():
 
 
 def _clear_queue(queue):
+    # Written for Brian2 2.5.4 to 2.11: SpikeQueue has no method that clears it.
     if hasattr(queue, "X"):  # the queue that Brian2 uses without Cython
         queue.n[:] = 0
     else:

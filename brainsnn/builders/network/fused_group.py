@@ -57,6 +57,7 @@ class SpikingGroup(NeuronGroup):
         self.updates = []
         thresholder = self.thresholder.get("spike")
         if thresholder is not None:
+            # Written for Brian2 2.5.4 to 2.11: NeuronGroup makes its thresholder itself and has no hook for another class.
             thresholder.__class__ = _FusedThresholder
 
     def fuse(self, fused):

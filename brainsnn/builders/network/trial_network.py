@@ -30,6 +30,7 @@ class TrialNetwork(Network):
 
     def before_run(self, run_namespace):
         """Prepare the objects if something changed since the last run."""
+        # Written for Brian2 2.5.4 to 2.11: Network.run calls this method, and starts from `_stopped` and `_globally_stopped`.
         self._fuse_groups()
         objects = [(id(obj), obj.active) for obj in self.sorted_objects]
         if objects != self._prepared_for:

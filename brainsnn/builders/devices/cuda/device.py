@@ -18,7 +18,8 @@ logging.getLogger("brian2.brian2cuda").setLevel(logging.WARNING)
 
 
 def _is_written(code, pointer):
-    """Whether generated code writes to an array."""
+    """Return whether generated code writes to an array."""
+    # Written for brian2cuda 1.0b1: an array is written by a line POINTER[_idx] = VALUE;
     lines = code if isinstance(code, list) else code.splitlines()
     return any(line.strip().startswith(f"{pointer}[_idx] = ") for line in lines)
 
@@ -65,6 +66,7 @@ class NetworkCudaDevice(AssignableArrays, CUDAStandaloneDevice):
         network : `~brian2.core.network.Network`
         code : str
         """
+        # Written for brian2cuda 1.0b1: the lines of a run are in the main queue, one of them calls run().
         start = f"{network.name}.run("
         k = next(k for k, (what, _) in enumerate(self.main_queue) if what == "run_network")
         what, (run, lines) = self.main_queue[k]

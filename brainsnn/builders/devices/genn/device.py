@@ -13,6 +13,7 @@ from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 
 __all__ = ["TrialsDevice"]
 
+# Written for brian2genn 1.7.0, for the whole process: brian2genn has no clip for a single device.
 DEFAULT_FUNCTIONS["clip"].implementations.add_implementation(
     GeNNCodeGenerator, code=render("genn_clip.cpp"), name="_clip"
 )

@@ -15,7 +15,8 @@ class AssignableArrays:
 
     Brian2 turns an assignment into a statement of the generated program. Our programs read their arrays from files, which
     would overwrite it, and an assignment made after the program was written would be lost. This class keeps the arrays in
-    memory; the backend writes them to the program's files before each run.
+    memory; the backend writes them to the program's files before each run. Written for Brian2 2.5.4 to 2.11, whose
+    devices execute assignments through the methods below.
 
     Attributes
     ----------
