@@ -206,8 +206,7 @@ def _spike_heights(snn, population):
 
 
 def _records_all(snn, populations):
-    recorded = snn._monitors.neurons
-    return all(len(recorded.get(p, {}).get("spikes", ())) == len(snn.populations[p]) for p in populations)
+    return all(len(snn.recorded.get(p, {}).get("spikes", ())) == len(snn.populations[p]) for p in populations)
 
 
 def _recording_copy(snn, populations):
@@ -218,7 +217,7 @@ def _recording_copy(snn, populations):
         record=dict.fromkeys(populations, ["spikes"]), dtype=snn.dtype.name, encoder=snn.encoder, feedback=feedback,
         dt=snn.dt * 1000 * ms,
     )  # fmt: skip
-    for name, variables in copy._assembly.parameters.items():
+    for name, variables in copy.parameters.items():
         model, group, values = copy.models[name], snn.populations[name], {}
         for variable in variables:
             if variable in model.parameters or variable == model.bias:

@@ -87,6 +87,16 @@ class SpikingNetwork:
         return self._assembly.models
 
     @property
+    def parameters(self):
+        """Names of the per-neuron parameters of each population, for `set_parameters` (dict of str to list of str)."""
+        return self._assembly.parameters
+
+    @property
+    def recorded(self):
+        """Recorded neurons: population -> ``"spikes"`` or variable -> flat indices (dict of str to dict of str to ndarray)."""
+        return self._monitors.neurons
+
+    @property
     def projections(self):
         """Projections, each with ``source``, ``target`` and ``to_coo() -> (i, j, w)`` (list)."""
         return self._assembly.connections

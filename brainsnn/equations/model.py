@@ -13,9 +13,9 @@ from brian2.equations.equations import PARAMETER
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
-from brainsnn.equations.variants import NetworkVariants, assignments, graded_variables
+from brainsnn.equations.variants import NetworkVariants
 
-__all__ = ["INTEGRATION_METHODS", "NeuronModel", "assignments", "graded_variables"]
+__all__ = ["INTEGRATION_METHODS", "NeuronModel"]
 
 #: Methods that are tried in this order. The first is exact for the linear equations of the published neurons, the second
 #: for the same equations with additive noise.

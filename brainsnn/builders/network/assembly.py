@@ -20,7 +20,8 @@ from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import OperatorChain
-from brainsnn.equations.model import NeuronModel, graded_variables
+from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.variants import graded_variables
 from brainsnn.feedback.gate import PredictiveGate
 
 __all__ = ["CONNECTIVITIES", "Assembly", "assemble"]

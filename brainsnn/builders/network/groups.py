@@ -10,7 +10,8 @@ from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.equations.inputs import signed_spike_input
-from brainsnn.equations.model import NeuronModel, assignments, graded_variables
+from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.variants import assignments, graded_variables
 
 __all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_variables"]
 
