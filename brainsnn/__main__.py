@@ -29,7 +29,9 @@ def main(arguments=None):
         print(f"{bs.clear_cache(options.days) / 1e6:.1f} MB freed in {bs.cache_directory()}")
     else:
         programs = bs.cached_programs()
-        print(f"{len(programs)} compiled networks, {sum(p[1] for p in programs) / 1e6:.1f} MB in {bs.cache_directory()}")
+        print(
+            f"{len(programs)} compiled networks, {sum(p[1] for p in programs) / 1e6:.1f} MB in {bs.cache_directory()}"
+        )
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from brian2 import second
 
 from brainsnn.attention.parameters import ATTENDED, REST
+from brainsnn.equations.model import NeuronModel
 
 __all__ = ["switchable"]
 
 
-def switchable(neuron):
+def switchable(neuron: NeuronModel) -> NeuronModel:
     """
     A neuron model whose attended parameters switch between two values at given times of a trial.
 
@@ -71,7 +72,7 @@ def switchable(neuron):
     )
 
 
-def _switched_equations(equations, names):
+def _switched_equations(equations: str, names: list[str]) -> tuple[str, list[str]]:
     """Equations in which parameters of these names are one of two others, by the time of the trial, and which they are."""
     lines, switched = [], []
     for line in equations.splitlines():

@@ -7,6 +7,7 @@ from dataclasses import replace as _with_fields
 from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from brian2 import Equations, Quantity, get_dimensions, have_same_dimensions, in_best_unit
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, SUBEXPRESSION
@@ -106,7 +107,7 @@ class NeuronModel:
     threshold: str | None = None
     reset: str | None = None
     update: str | None = None
-    parameters: Mapping = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     receives: str = "I"
     on_pre: str = "I_post += w*h_pre"
     output: str = "S"
@@ -115,14 +116,14 @@ class NeuronModel:
     bias: str | None = "bias"
     threshold_parameter: str | None = None
     input_unit: Quantity | float = 1.0
-    initial: Mapping = field(default_factory=dict)
+    initial: Mapping[str, Any] = field(default_factory=dict)
     derived: Mapping[str, tuple[str, Callable]] = field(default_factory=dict)
     attention: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "current"
-    method: str | tuple = INTEGRATION_METHODS
+    method: str | tuple[str, ...] = INTEGRATION_METHODS
     readout: "NeuronModel | None" = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         equations = "\n".join(_clean_lines(self.equations))
         object.__setattr__(self, "equations", equations)
         declared = self.brian_equations
@@ -138,10 +139,10 @@ class NeuronModel:
         for name in self.initial:
             if name not in declared:
                 raise ValueError(f"{self.name}.initial: {name!r} is no variable; there are {', '.join(declared)}.")
-        for name in (self.spike_height, self.bias, self.threshold_parameter):
-            if name is not None and name not in self.neuron_parameters:
+        for role in (self.spike_height, self.bias, self.threshold_parameter):
+            if role is not None and role not in self.neuron_parameters:
                 raise ValueError(
-                    f"{self.name}: {name!r} is no per-neuron parameter of the equations; declare it as '{name} : 1' or "
+                    f"{self.name}: {role!r} is no per-neuron parameter of the equations; declare it as '{role} : 1' or "
                     f"say that the model has none."
                 )
         for name in (*self.neuron_parameters, *self.initial):
@@ -164,21 +165,21 @@ class NeuronModel:
     # What the model says of itself
 
     @property
-    def brian_equations(self):
+    def brian_equations(self) -> Equations:
         """The equations as a `~brian2.equations.equations.Equations` object."""
         return _parsed(self.equations)
 
     @property
-    def neuron_parameters(self):
+    def neuron_parameters(self) -> tuple[str, ...]:
         """Names of the per-neuron parameters, in the order of the equations (tuple of str)."""
         return tuple(eq.varname for eq in self.brian_equations.values() if eq.type == PARAMETER)
 
     @property
-    def constants(self):
+    def constants(self) -> dict[str, Any]:
         """Parameters that are the same for all neurons and written into the equations as numbers (dict)."""
         return {name: value for name, value in self.parameters.items() if name not in self.brian_equations}
 
-    def __str__(self):
+    def __str__(self) -> str:
         parts = [f"{self.name}", "  equations"]
         parts += [f"    {line}" for line in self.equations.splitlines()]
         for title, code in (
@@ -201,7 +202,7 @@ class NeuronModel:
 
     # Changing a model gives a new model
 
-    def replace(self, old, new, **parameters):
+    def replace(self, old: str, new: str, **parameters: Any) -> "NeuronModel":
         """
         The same model with one equation changed.
 
@@ -233,7 +234,7 @@ class NeuronModel:
         lines[position : position + 1] = _clean_lines(new)
         return self.edit(equations="\n".join(lines), **parameters)
 
-    def edit(self, **changes):
+    def edit(self, **changes: Any) -> "NeuronModel":
         """
         The same model with fields (``threshold=...``, ``reset=...``, ``on_pre=...``) or parameters changed.
 
@@ -256,7 +257,7 @@ class NeuronModel:
 
     # The variants that a network needs
 
-    def with_inputs(self, spikes=True, graded=0, stimulus=False):
+    def with_inputs(self, spikes: bool = True, graded: int = 0, stimulus: bool = False) -> "NeuronModel":
         """
         The model for a population whose input comes from spikes, from graded connections, from the stimulus, or from several.
 
@@ -330,7 +331,7 @@ class NeuronModel:
         )  # fmt: skip
 
     @property
-    def has_linear_filter(self):
+    def has_linear_filter(self) -> bool:
         """
         Whether spikes pass a filter that is linear and the same for all neurons, so that a junction is exact (bool).
         """
@@ -340,7 +341,7 @@ class NeuronModel:
         others = set(self.brian_equations) - {self.receives}
         return equation.type == DIFFERENTIAL_EQUATION and not (equation.identifiers & (others | {"xi", "t"}))
 
-    def junction(self):
+    def junction(self) -> "NeuronModel":
         """
         The synaptic filter alone: a group that holds the current of a residual stream and does not spike.
 
@@ -367,7 +368,7 @@ class NeuronModel:
             derived={}, attention={}, parameters=self.constants, initial={},
         )  # fmt: skip
 
-    def membrane_only(self):
+    def membrane_only(self) -> "NeuronModel":
         """
         The equations up to the membrane variable, without a spike: what stands in front of a pooling.
 
@@ -380,8 +381,8 @@ class NeuronModel:
         ValueError
             If the model names no membrane variable.
         """
-        self._need_membrane()
-        needed, frontier = set(), {self.membrane, self.receives}
+        needed: set[str] = set()
+        frontier = {self._need_membrane(), self.receives}
         equations = self.brian_equations
         while frontier:
             name = frontier.pop()
@@ -397,7 +398,7 @@ class NeuronModel:
             attention={k: v for k, v in self.attention.items() if v in needed},
         )  # fmt: skip
 
-    def pooled(self):
+    def pooled(self) -> "NeuronModel":
         """
         The model for neurons whose membrane variable is a pooling over other neurons' membranes, ``pooled``.
 
@@ -407,24 +408,26 @@ class NeuronModel:
         -------
         model : `NeuronModel`
         """
-        self._need_membrane()
-        dropped = {self._definition_line(self.membrane), self._definition_line(self.receives)}
-        unit = self._definition_line(self.membrane).split(":")[1].split("(")[0].strip()
+        membrane = self._need_membrane()
+        definition = self._definition_line(membrane)
+        dropped = {definition, self._definition_line(self.receives)}
+        unit = definition.split(":")[1].split("(")[0].strip()
         lines = [line for line in self.equations.splitlines() if line not in dropped]
         gain = self.attention.get("input_gain")
-        lines.append(f"{self.membrane} = {gain}*pooled : {unit}" if gain else f"{self.membrane} = pooled : {unit}")
+        lines.append(f"{membrane} = {gain}*pooled : {unit}" if gain else f"{membrane} = pooled : {unit}")
         lines.append(f"pooled : {unit}")
-        initial = {name: value for name, value in self.initial.items() if name not in (self.membrane, self.receives)}
+        initial = {name: value for name, value in self.initial.items() if name not in (membrane, self.receives)}
         return _with_fields(self, equations="\n".join(lines), receives="pooled", initial=initial)
 
-    def _need_membrane(self):
+    def _need_membrane(self) -> str:
         if self.membrane is None:
             raise ValueError(
                 f"{self.name}.membrane: the model names no membrane variable, so that maximum and membrane pooling are not "
                 f"defined for it. Use average pooling with average_pooling='spikes', or set membrane=... of the model."
             )
+        return self.membrane
 
-    def _definition_line(self, variable):
+    def _definition_line(self, variable: str) -> str:
         for line in self.equations.splitlines():
             if next(iter(Equations(line))) == variable:
                 return line
@@ -437,7 +440,7 @@ def _kept(values, equations):
     return {name: value for name, value in values.items() if name in declared}
 
 
-def graded_variables(n):
+def graded_variables(n: int) -> list[str]:
     """
     Names of the variables that graded connections write.
 
@@ -453,7 +456,7 @@ def graded_variables(n):
     return ["graded" if k == 1 else f"graded_{k}" for k in range(1, n + 1)]
 
 
-def assignments(code):
+def assignments(code: str | None) -> list[tuple[str, str, str]]:
     """
     The statements of a reset, of a spike, or of every step.
 
@@ -467,7 +470,7 @@ def assignments(code):
         Variable, operator such as ``+=``, expression.
     """
     found = (_ASSIGNMENT.match(line.split("#")[0]) for line in (code or "").replace(";", "\n").splitlines())
-    return [match.groups() for match in found if match]
+    return [(match[1], match[2], match[3]) for match in found if match]
 
 
 def _substitute_right(line, name, expression):

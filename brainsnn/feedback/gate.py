@@ -1,6 +1,7 @@
 """The gate that a prediction of the input closes on the input neurons, as equations of these neurons."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
@@ -37,7 +38,7 @@ is_open = (1 - is_right)*(int(t > 0*second)*scaled_error + int(t <= 0*second))
 """,
 }
 # Variables that only some of the modes have. `is_blocked` starts at 0 in every trial.
-MODE_VARIABLES = {"none": (), "sticky": ("is_blocked",), "dynamic": (), "graded": ()}
+MODE_VARIABLES: dict[str, tuple[str, ...]] = {"none": (), "sticky": ("is_blocked",), "dynamic": (), "graded": ()}
 
 SPIKE = "h = passed*(replayed*is_replayed + sign(stimulus)*int(rand() < contrast*abs(stimulus))*(1 - is_replayed))"
 # A full gate lets every spike through, a half open one every second.
@@ -49,8 +50,14 @@ shown = is_open*abs(stimulus)
 
 
 def gated_input(
-    mode="sticky", epsilon=0.1, squash="clip", squash_step=None, contrast=False, max_contrast=10.0, learning=False
-):
+    mode: str = "sticky",
+    epsilon: float = 0.1,
+    squash: str = "clip",
+    squash_step: float | None = None,
+    contrast: bool = False,
+    max_contrast: float = 10.0,
+    learning: bool = False,
+) -> NeuronModel:
     """
     Input neurons whose spikes a prediction gates.
 
@@ -162,9 +169,9 @@ class PredictiveGate:
     max_contrast: float = 10.0
     learning: LocalLearning | None = None
     record: bool = True
-    model: NeuronModel | None = None
+    model: NeuronModel = None  # type: ignore[assignment]  # made in __post_init__
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.mode not in GATE_MODES:
             raise ValueError(f"PredictiveGate.mode={self.mode!r}; choose one of {', '.join(map(repr, GATE_MODES))}.")
         if self.squash not in SQUASHES:
@@ -184,11 +191,11 @@ class PredictiveGate:
             )  # fmt: skip
             object.__setattr__(self, "model", model)
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = f"prediction: spikes of {self.output!r}\n{self.model}"
         return text if self.learning is None else f"{text}\n  learning, where a spike arrives\n    {self.learning}"
 
-    def edit(self, **changes):
+    def edit(self, **changes: Any) -> "PredictiveGate":
         """
         The same gate with fields or parameters of its input neurons changed.
 
@@ -203,7 +210,7 @@ class PredictiveGate:
         """
         return replace(self, model=self.model.edit(**changes))
 
-    def replace(self, old, new, **parameters):
+    def replace(self, old: str, new: str, **parameters: Any) -> "PredictiveGate":
         """
         The same gate with one equation of its input neurons changed.
 

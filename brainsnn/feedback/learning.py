@@ -1,6 +1,8 @@
 """A local learning rule for the last layer of a generator: the synapses learn while the network runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from brainsnn.equations.model import NeuronModel
 
@@ -60,20 +62,20 @@ class LocalLearning:
     learning_rate: float = 0.002
     w_max: float = 1.0
     on_pre: str = ON_PRE
-    parameters: dict = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.learning_rate >= 0:
             raise ValueError(f"LocalLearning.learning_rate: must be 0 or more, got {self.learning_rate!r}.")
         if not self.w_max > 0:
             raise ValueError(f"LocalLearning.w_max: must be positive, got {self.w_max!r}.")
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n    ".join(line.strip() for line in self.on_pre.strip().splitlines())
 
     # What the builder calls
 
-    def target_model(self, model: NeuronModel):
+    def target_model(self, model: NeuronModel) -> NeuronModel:
         """
         The predicting neurons with the variables of the rule.
 

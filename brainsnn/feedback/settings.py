@@ -1,12 +1,14 @@
 """What belongs to a trained network besides its weights: thresholds, leak, squash."""
 
 import json
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 __all__ = ["read_settings"]
 
 
-def read_settings(path):
+def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     """
     Read the JSON that `brainsnn.training.train_predictive` writes beside a checkpoint.
 

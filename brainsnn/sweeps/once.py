@@ -3,11 +3,16 @@
 import functools
 import inspect
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
 
 __all__ = ["once"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-class once:
+
+class once(Generic[P, R]):
     """
     Decorator of a function that makes something costly, such as a network: each process calls it once for equal arguments.
 
@@ -32,11 +37,14 @@ class once:
     ...     return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device="cpp_standalone")
     """
 
-    def __init__(self, function, size=4):
-        self.size, self._kept = size, OrderedDict()
+    __wrapped__: Callable[P, R]
+
+    def __init__(self, function: Callable[P, R], size: int = 4) -> None:
+        self.size: int = size
+        self._kept: OrderedDict[Any, R] = OrderedDict()
         functools.update_wrapper(self, function)
 
-    def __call__(self, *args, **kwds):
+    def __call__(self, *args: P.args, **kwds: P.kwargs) -> R:
         """Call the function, or return what it returned for these arguments."""
         from brainsnn.sweeps.content import content_key  # which must know this class to look through it
 

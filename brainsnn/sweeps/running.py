@@ -2,14 +2,21 @@
 
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.grid import Grid, whole_number
 from brainsnn.sweeps.jobs import Job, run_here
 from brainsnn.sweeps.store import UnfitResultError, UnitStore
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["SweepError", "sweep"]
 
@@ -34,9 +41,20 @@ class SweepError(RuntimeError):
 
 
 def sweep(
-    function, parameters, images=None, *, folder, chunk=50, constants=None, seed=0, dims=None, coords=None, workers=None,
-    cluster=None, progress=True,
-):  # fmt: skip
+    function: Callable[..., Mapping[str, Any]],
+    parameters: Mapping[str, Sequence[Any]],
+    images: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    *,
+    folder: str | PathLike[str],
+    chunk: int = 50,
+    constants: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    dims: Mapping[str, tuple[str, ...]] | None = None,
+    coords: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    cluster: Any = None,
+    progress: bool = True,
+) -> "xr.Dataset":
     """
     Compute a function for every combination of parameters and all images; the results become one data set on disk.
 
@@ -108,13 +126,13 @@ def sweep(
     grid = Grid(function, parameters, images, chunk, constants, seed)
     workers = _checked_workers(workers, cluster)
     layout = Layout(grid.parameters, grid.n_images, dims, coords)
-    folder = _checked_folder(folder)
-    path = folder / "dataset.nc"
+    place = _checked_folder(folder)
+    path = place / "dataset.nc"
     content = content_key(grid.function, [key for key, _, _ in grid.parts], layout.content())
     found = _found(path, grid.function, content)
     if found is not None:
         return found
-    job, store = Job(str(folder), function, grid.constants), UnitStore(folder)
+    job, store = Job(str(place), function, grid.constants), UnitStore(place)
     results = Results(grid, store, layout)
     _compute_all(grid, job, store, results, workers, cluster, progress)
 
@@ -124,7 +142,7 @@ def sweep(
     return assemble(path, grid, results, read, layout, {"function": grid.function, "content": content})
 
 
-def _checked_folder(folder):
+def _checked_folder(folder: str | PathLike[str]) -> Path:
     folder = Path(folder).expanduser().absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():

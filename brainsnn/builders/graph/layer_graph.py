@@ -1,11 +1,14 @@
 """A network as plain data: populations, the linear operators between them, and what became of every Keras layer."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
+from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import ConversionError, UnknownNameError
 
 __all__ = ["Population", "Projection", "LayerGraph", "LayerRow", "OUTPUT_ACTIVATIONS"]
@@ -22,8 +25,11 @@ def _sigmoid(x):
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
+#: What a projection can do.
+Operator = ConvOperator | SparseOperator | MaxPool | OperatorChain
+
 #: Activations that a readout can have; they act on (..., channels).
-OUTPUT_ACTIVATIONS = {
+OUTPUT_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "linear": lambda x: x,
     "softmax": _softmax,
     "sigmoid": _sigmoid,
@@ -61,24 +67,24 @@ class Population:
 
     name: str
     kind: str
-    shape: tuple
-    activation: str = None
-    bias: np.ndarray = field(default=None, repr=False)
-    m_f: float = None
+    shape: tuple[int, int, int]
+    activation: str | None = None
+    bias: np.ndarray = field(default=None, repr=False)  # type: ignore[arg-type]  # set in __post_init__
+    m_f: float | None = None
     threshold: float = 0.0
-    layers: tuple = ()
-    keras_layer: str = None
+    layers: tuple[str, ...] = ()
+    keras_layer: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.bias is None:
             self.bias = np.zeros((1, 1, self.shape[2]))
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of neurons."""
         return int(np.prod(self.shape))
 
-    def transfer(self, S):
+    def transfer(self, S: np.ndarray) -> np.ndarray:
         """
         Activation for a constant input, bias included.
 
@@ -119,7 +125,7 @@ class Projection:
 
     source: str
     target: str
-    operator: object
+    operator: Operator
     mode: str = "spikes"
 
 
@@ -139,7 +145,7 @@ class LayerRow:
 
     name: str
     class_name: str
-    shape: tuple
+    shape: tuple[int | None, ...]
     note: str = ""
 
 
@@ -162,30 +168,30 @@ class LayerGraph:
     brainsnn.builders.from_keras.reader.read_keras : makes one from a Keras model.
     """
 
-    populations: dict
-    projections: list
-    rows: list = field(default_factory=list)
+    populations: dict[str, Population]
+    projections: list[Projection]
+    rows: list[LayerRow] = field(default_factory=list)
     name: str = "model"
 
     @property
-    def input(self):
+    def input(self) -> Population:
         """The input population."""
         return next(p for p in self.populations.values() if p.kind == "input")
 
     @property
-    def readouts(self):
+    def readouts(self) -> list[Population]:
         """List of the readout populations."""
         return [p for p in self.populations.values() if p.kind == "readout"]
 
-    def incoming(self, name):
+    def incoming(self, name: str) -> list[Projection]:
         """Projections onto a population."""
         return [p for p in self.projections if p.target == name]
 
-    def outgoing(self, name):
+    def outgoing(self, name: str) -> list[Projection]:
         """Projections from a population."""
         return [p for p in self.projections if p.source == name]
 
-    def population(self, name):
+    def population(self, name: str) -> Population:
         """
         The population of a name, or the one that a Keras layer was folded into.
 
@@ -216,7 +222,7 @@ class LayerGraph:
         folded = [layer for p in self.populations.values() for layer in p.layers]
         raise UnknownNameError(name, self.populations, kind="population", note=note, also=folded)
 
-    def activations(self, images):
+    def activations(self, images: ArrayLike) -> dict[str, np.ndarray]:
         """
         Evaluate the graph as the ANN that it came from.
 
@@ -255,7 +261,7 @@ class LayerGraph:
             activation[name] = population.transfer(potential[name])
         return activation
 
-    def expand_junctions(self):
+    def expand_junctions(self) -> "LayerGraph":
         """
         The same network without junctions: their sources reach the readers directly.
 
@@ -270,8 +276,8 @@ class LayerGraph:
         ConversionError
             If an operator at a junction is no linear one.
         """
-        arriving = {}
-        direct = []
+        arriving: dict[str, list[Projection]] = {}
+        direct: list[Projection] = []
         for name, population in self.populations.items():
             expanded = []
             for projection in self.incoming(name):
@@ -293,23 +299,23 @@ class LayerGraph:
                 populations[name] = replace(population, layers=tuple(dict.fromkeys(layers)))
         return LayerGraph(populations, direct, self.rows, self.name)
 
-    def _upstream_layers(self, name):
+    def _upstream_layers(self, name: str) -> Iterator[str]:
         """Keras layers in the junctions that a population reads."""
         for projection in self.incoming(name):
             if projection.mode == "current":
                 yield from self._upstream_layers(projection.source)
                 yield from self.populations[projection.source].layers
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<LayerGraph '{self.name}': {', '.join(self.populations)}>"
 
-    def __str__(self):
+    def __str__(self) -> str:
         from brainsnn.builders.graph.summary import layer_table
 
         return layer_table(self)
 
 
-def _composed(outer, inner):
+def _composed(outer: Projection, inner: Projection) -> Operator:
     """Operator of two projections in a row."""
     operator = compose(outer.operator, inner.operator)
     if operator is not None:
@@ -321,7 +327,7 @@ def _composed(outer, inner):
     return compose_sparse(outer.operator, inner.operator)
 
 
-def merge_projections(projections):
+def merge_projections(projections: list[Projection]) -> list[Projection]:
     """
     Add up operators between the same populations where one operator can stand for both.
 
@@ -334,7 +340,7 @@ def merge_projections(projections):
     -------
     list of Projection
     """
-    merged = []
+    merged: list[Projection] = []
     for projection in projections:
         for k, other in enumerate(merged):
             same = (other.source, other.mode) == (projection.source, projection.mode)
