@@ -202,9 +202,9 @@ class GaussianField(Field):
     --------
     >>> from brainsnn.attention import GaussianField
     >>> GaussianField((0.5, 0.5), 0.2).modulation((3, 3, 1))[..., 0]
-    array([[-0.1673, -0.0388, -0.1673],
-           [-0.0388,  0.8246, -0.0388],
-           [-0.1673, -0.0388, -0.1673]])
+    array([[-1.500e-01, -2.000e-04, -1.500e-01],
+           [-2.000e-04,  6.006e-01, -2.000e-04],
+           [-1.500e-01, -2.000e-04, -1.500e-01]])
     """
 
     def __init__(

@@ -276,8 +276,8 @@ class SpatialAttention(Attention):
     Examples
     --------
     >>> import brainsnn as bs
-    >>> snn = bs.convert(bs.load_model("weights/search.keras"), neuron=bs.ASN(m_f=0.45))  # doctest: +SKIP
-    >>> snn.attend(bs.SpatialAttention(center=(0.25, 0.75), width=0.18, output_gain=0.3))  # doctest: +SKIP
+    >>> snn = bs.convert(bs.load_model("search"), neuron=bs.ASN(m_f=0.45))
+    >>> snn.attend(bs.SpatialAttention(center=(0.25, 0.75), width=0.18, output_gain=0.3))
     """
 
     def __init__(

@@ -43,9 +43,9 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
     --------
     >>> import brainsnn as bs
     >>> neuron = bs.switchable(bs.ASN(m_f=0.45))
-    >>> snn = bs.convert(model, neuron=neuron)  # doctest: +SKIP
+    >>> snn = bs.convert(bs.load_model("search"), neuron=neuron)
     >>> cue = bs.SpatialAttention((0.3, 0.7), 0.18, output_gain=0.3, onset=200*bs.ms, offset=300*bs.ms)
-    >>> snn.attend(cue)  # doctest: +SKIP
+    >>> snn.attend(cue)
     """
     names = list(dict.fromkeys(neuron.attention.values()))
     names += [derived for derived, (origin, _) in neuron.derived.items() if origin in names and derived not in names]

@@ -155,8 +155,13 @@ class PredictiveGate:
 
     Examples
     --------
-    >>> gate = PredictiveGate(epsilon=0.1, mode="dynamic")
-    >>> print(gate)  # doctest: +SKIP
+    >>> import brainsnn as bs
+    >>> gate = bs.PredictiveGate(epsilon=0.1, mode="dynamic")
+    >>> print(gate.model.update)
+    is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > 0*second)
+    is_open = 1 - is_right
+    passed = is_open
+    h = passed*(replayed*is_replayed + sign(stimulus)*int(rand() < abs(stimulus))*(1 - is_replayed))
     >>> slower = gate.edit(update=gate.model.update.replace("is_open = 1 - is_right", "is_open = 1 - 0.5*is_right"))
     """
 

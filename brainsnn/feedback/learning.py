@@ -54,9 +54,12 @@ class LocalLearning:
 
     Examples
     --------
-    >>> gate = PredictiveGate(learning=LocalLearning(learning_rate=0.002))
-    >>> snn = bs.convert(model, neuron=bs.IF(), feedback=gate, device="cpp_standalone")  # doctest: +SKIP
-    >>> snn.run(images, duration=50*bs.ms)  # learns  # doctest: +SKIP
+    >>> import brainsnn as bs
+    >>> gate = bs.PredictiveGate(learning=bs.LocalLearning(learning_rate=0.002))
+    >>> snn = bs.convert(bs.load_model("digits_feedback_if"), neuron=bs.IF(), feedback=gate)
+    >>> {name: weights.shape for name, weights in snn.learned_weights.items()}
+    {}
+    >>> result = snn.run(images, duration=50*bs.ms)  # learns  # doctest: +SKIP
     """
 
     learning_rate: float = 0.002

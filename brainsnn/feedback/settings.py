@@ -5,6 +5,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from brainsnn.shipped import shipped_path
+
 __all__ = ["read_settings"]
 
 
@@ -15,7 +17,7 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        The ``.keras`` file, or the ``.json`` itself.
+        The ``.keras`` file, or the ``.json`` itself, or the name of a shipped network.
 
     Returns
     -------
@@ -32,16 +34,19 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> settings = read_settings("weights/digits_feedback_if.keras")  # doctest: +SKIP
-    >>> snn = bs.convert(model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"])  # doctest: +SKIP
+    >>> import brainsnn as bs
+    >>> from brainsnn.feedback import read_settings
+    >>> settings = read_settings("digits_plain_if")
+    >>> model = bs.load_model("digits_plain_if")
+    >>> snn = bs.convert(model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"])
     """
-    path = Path(path).with_suffix(".json")
-    if not path.exists():
+    file = Path(shipped_path(path)).with_suffix(".json")
+    if not file.exists():
         raise FileNotFoundError(
-            f"read_settings: there is no {str(path)!r}; python -m brainsnn.training.train_predictive writes one with each "
+            f"read_settings: there is no {str(file)!r}; python -m brainsnn.training.train_predictive writes one with each "
             "checkpoint."
         )
-    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(settings, dict) or "thresholds" not in settings:
-        raise ValueError(f"read_settings: {str(path)!r} holds no 'thresholds'.")
+        raise ValueError(f"read_settings: {str(file)!r} holds no 'thresholds'.")
     return settings

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
+
 __all__ = ["SpikeTrains", "StreamFolder", "is_stream", "open_stream"]
 
 #: Bytes of states that a running network holds before it writes them, and of spikes if all neurons spiked in every step.
@@ -19,12 +21,8 @@ DESCRIPTION = "result.json"
 
 
 def _zarr():
-    try:
+    with optional_packages("A recording that streams to disk"):
         import zarr
-    except ImportError:
-        raise ImportError(
-            "Streaming recordings are zarr arrays, and zarr is not installed: pip install 'brainsnn[streaming]'."
-        ) from None
     return zarr
 
 

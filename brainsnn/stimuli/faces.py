@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
+
 __all__ = ["load_faces"]
 
 #: Seed of the one split that all results refer to; never change it.
@@ -41,10 +43,8 @@ def load_faces(split="test"):
     """
     if split not in ("train", "test", "other"):
         raise ValueError(f"load_faces: split={split!r}; choose 'train', 'test' or 'other'.")
-    try:
+    with optional_packages("load_faces"):
         from skimage.data import lfw_subset
-    except ImportError as error:
-        raise ImportError("load_faces needs scikit-image: pip install scikit-image.") from error
     patches = lfw_subset()
     before = (SIZE - patches.shape[1]) // 2
     margin = (before, SIZE - patches.shape[1] - before)

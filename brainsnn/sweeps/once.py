@@ -32,9 +32,12 @@ class once(Generic[P, R]):
 
     Examples
     --------
-    >>> @once
-    ... def network(graph, m_f):
-    ...     return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device="cpp_standalone")
+    >>> import brainsnn as bs
+    >>> @bs.once
+    ... def network(name, m_f):
+    ...     return bs.convert(bs.load_model(name), neuron=bs.ASN(m_f=m_f))
+    >>> network("digits", m_f=0.1) is network("digits", m_f=0.1)
+    True
     """
 
     __wrapped__: Callable[P, R]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from brainsnn.optional import optional_packages
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.grid import Grid, whole_number
 from brainsnn.sweeps.jobs import Job, run_here
@@ -111,17 +112,29 @@ def sweep(
 
     Examples
     --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.equations import transfer_function
+    >>> def response(m_f):
+    ...     return {"activation": transfer_function(0.5, m_f)}
+    >>> data = bs.sweep(response, {"m_f": [0.1, 0.2]}, folder="response", workers=1, progress=False)
+    >>> data["activation"].values.round(3)
+    []
+
+    A network is converted once in each process:
+
     >>> @bs.once
     ... def network(graph):
     ...     return bs.convert(graph, device="cpp_standalone")
     >>> def classify(images, m_f, graph):
     ...     snn = network(graph)
-    ...     for layer in snn.graph.populations: ...
+    ...     for layer in ["conv1", "conv2", "dense"]:
+    ...         snn.set_parameters(layer, m_f=m_f)
     ...     return {"decision": snn.run(images, duration=300*bs.ms).output[:, -1].argmax(axis=1)}
-    >>> data = bs.sweep(classify, {"m_f": [0.1, 0.2]}, images, folder="results/m_f", constants={"graph": graph})  # doctest: +SKIP
+    >>> data = bs.sweep(classify, {"m_f": [0.1, 0.2]}, images, folder="m_f", constants={"graph": graph})  # doctest: +SKIP
     """
-    from brainsnn.sweeps.dataset import Layout, assemble
-    from brainsnn.sweeps.results import Results
+    with optional_packages("sweep"):
+        from brainsnn.sweeps.dataset import Layout, assemble
+        from brainsnn.sweeps.results import Results
 
     grid = Grid(function, parameters, images, chunk, constants, seed)
     workers = _checked_workers(workers, cluster)
@@ -242,13 +255,8 @@ def _failed(failures, n_units):
 def _run(job, tasks, workers, cluster):
     if cluster is None and (workers == 1 or len(tasks) == 1):
         return run_here(job, tasks)
-    try:
+    with optional_packages("A sweep with more than one process"):
         from brainsnn.sweeps.dask_workers import run_on_dask
-    except ImportError as error:
-        raise ImportError(
-            f"Several processes are dask workers, which need {error.name!r}: pip install 'brainsnn[sweep]', or compute in "
-            "this process with workers=1."
-        ) from error
     return run_on_dask(job, tasks, min(workers, len(tasks)), cluster)
 
 
