@@ -58,7 +58,7 @@ class LocalLearning:
     >>> gate = bs.PredictiveGate(learning=bs.LocalLearning(learning_rate=0.002))
     >>> snn = bs.convert(bs.load_model("digits_feedback_if"), neuron=bs.IF(), feedback=gate)
     >>> {name: weights.shape for name, weights in snn.learned_weights.items()}
-    {}
+    {'generator2_to_prediction': (23328,)}
     >>> result = snn.run(images, duration=50*bs.ms)  # learns  # doctest: +SKIP
     """
 

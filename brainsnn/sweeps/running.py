@@ -118,7 +118,7 @@ def sweep(
     ...     return {"activation": transfer_function(0.5, m_f)}
     >>> data = bs.sweep(response, {"m_f": [0.1, 0.2]}, folder="response", workers=1, progress=False)
     >>> data["activation"].values.round(3)
-    []
+    array([0.564, 0.561])
 
     A network is converted once in each process:
 
@@ -127,7 +127,7 @@ def sweep(
     ...     return bs.convert(graph, device="cpp_standalone")
     >>> def classify(images, m_f, graph):
     ...     snn = network(graph)
-    ...     for layer in ["conv1", "conv2", "dense"]:
+    ...     for layer in ["encoding_asn", "conv1_asn", "conv2_asn", "dense1_asn"]:
     ...         snn.set_parameters(layer, m_f=m_f)
     ...     return {"decision": snn.run(images, duration=300*bs.ms).output[:, -1].argmax(axis=1)}
     >>> data = bs.sweep(classify, {"m_f": [0.1, 0.2]}, images, folder="m_f", constants={"graph": graph})  # doctest: +SKIP
