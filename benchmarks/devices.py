@@ -142,7 +142,7 @@ def measure(name, device, pythons, n_images, n_steps, folder):
         reasons.append(found["missing"])
     else:
         # The environment that comes furthest says what really is missing, the others only that it is another one's device.
-        further = (r for r in reasons if "environment of its own" not in r and not r.startswith("failed"))
+        further = (r for r in reasons if "separate environment" not in r and not r.startswith("failed"))
         reason = next(further, reasons[0])
         return (TITLES[name], device, *["-"] * 5, f"not measured: {reason.split('. ')[0].split('; ')[0].rstrip('.')}")
     shares = [f"{equal_share(folder, name, device, dtype):.6f}" for dtype in ("float64", "float32")]

@@ -22,7 +22,7 @@ _HOME = {
     "LayerGraph": "brainsnn.builders.graph",
     "Result": "brainsnn.results",
     "SpikingNetwork": "brainsnn.builders.spiking_network",
-    "convert": "brainsnn.builders.spiking_network",
+    "convert": "brainsnn.builders.conversion",
     "read_keras": "brainsnn.builders.from_keras",
     "load_model": "brainsnn.training.keras_files",
     "compare_activations": "brainsnn.analysis.compare",

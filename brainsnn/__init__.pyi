@@ -4,37 +4,19 @@ from brian2 import ms as ms
 from brian2 import second as second
 
 from brainsnn.analysis.compare import compare_activations as compare_activations
-from brainsnn.attention import (
-    ArrayField as ArrayField,
-)
-from brainsnn.attention import (
-    Attention as Attention,
-)
-from brainsnn.attention import (
-    FeatureField as FeatureField,
-)
-from brainsnn.attention import (
-    GaussianField as GaussianField,
-)
-from brainsnn.attention import (
-    SpatialAttention as SpatialAttention,
-)
-from brainsnn.attention import (
-    switchable as switchable,
-)
-from brainsnn.builders.devices.program_cache import (
-    cache_directory as cache_directory,
-)
-from brainsnn.builders.devices.program_cache import (
-    cached_programs as cached_programs,
-)
-from brainsnn.builders.devices.program_cache import (
-    clear_cache as clear_cache,
-)
+from brainsnn.attention import ArrayField as ArrayField
+from brainsnn.attention import Attention as Attention
+from brainsnn.attention import FeatureField as FeatureField
+from brainsnn.attention import GaussianField as GaussianField
+from brainsnn.attention import SpatialAttention as SpatialAttention
+from brainsnn.attention import switchable as switchable
+from brainsnn.builders.conversion import convert as convert
+from brainsnn.builders.devices.program_cache import cache_directory as cache_directory
+from brainsnn.builders.devices.program_cache import cached_programs as cached_programs
+from brainsnn.builders.devices.program_cache import clear_cache as clear_cache
 from brainsnn.builders.from_keras import read_keras as read_keras
 from brainsnn.builders.graph import LayerGraph as LayerGraph
 from brainsnn.builders.spiking_network import SpikingNetwork as SpikingNetwork
-from brainsnn.builders.spiking_network import convert as convert
 from brainsnn.equations import ASN as ASN
 from brainsnn.equations import IF as IF
 from brainsnn.equations import LIF as LIF

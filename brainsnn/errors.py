@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ConversionError", "UnknownNameError"]
+__all__ = ["ConversionError", "DeviceLimitError", "UnknownNameError"]
 
 
 class ConversionError(ValueError):
@@ -72,3 +72,7 @@ class UnknownNameError(KeyError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class DeviceLimitError(ValueError):
+    """A device cannot do what is asked for; the message says what to use instead."""

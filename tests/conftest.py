@@ -1,9 +1,47 @@
-"""Fixtures that several test files use."""
+"""The option --device, and fixtures that several test files use."""
 
 import subprocess
 import sys
 
+import chosen_device
 import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device", default=chosen_device.DEFAULT, metavar="NAME",
+        help="device on which behavioural tests run (%(default)s); what it cannot do is skipped with its reason",
+    )  # fmt: skip
+
+
+def pytest_configure(config):
+    chosen_device.DEVICE = config.getoption("--device")
+    if chosen_device.DEVICE != chosen_device.DEFAULT:
+        from brainsnn.builders.devices.registry import backend_class
+
+        try:
+            missing = backend_class(chosen_device.DEVICE).missing()
+        except ValueError as error:
+            raise pytest.UsageError(f"--device: {error}") from None
+        if missing is not None:
+            raise pytest.UsageError(f"--device {chosen_device.DEVICE}: {missing}")
+
+
+def pytest_report_header():
+    return f"device of behavioural tests: {chosen_device.DEVICE}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Skip a test if the chosen device refuses what it asks for, with the reason that the device gives."""
+    from brainsnn.errors import DeviceLimitError
+
+    try:
+        return (yield)
+    except DeviceLimitError as error:
+        if chosen_device.DEVICE == chosen_device.DEFAULT:
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)

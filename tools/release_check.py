@@ -75,7 +75,9 @@ def check_contents(sdist, wheel):
     missing = [name for name in package if name not in in_wheel]
     if missing:
         sys.exit(f"release-check: {wheel.name} lacks {', '.join(missing[:10])}; see setup.cfg and setup.py")
-    print(f"{sdist.name}: all {len(files)} files; {wheel.name}: all {len(package)} files of the package and the weights")
+    print(
+        f"{sdist.name}: all {len(files)} files; {wheel.name}: all {len(package)} files of the package and the weights"
+    )
 
 
 def check(folder):

@@ -12,8 +12,9 @@ from brian2.units.allunits import all_units
 from numpy.typing import ArrayLike
 
 from brainsnn.analysis.metrics import filtered_spikes
+from brainsnn.builders.conversion import convert
 from brainsnn.builders.graph.layer_graph import LayerGraph
-from brainsnn.builders.spiking_network import SpikingNetwork, convert
+from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.errors import UnknownNameError
 
 if TYPE_CHECKING:

@@ -1,122 +1,25 @@
 """A converted network: its Brian2 objects, and running images through it."""
 
 import numpy as np
-from brian2 import Quantity, ms
+from brian2 import ms
 from tqdm import tqdm
 
 from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.devices.active_device import nothing_left_on_error, preferences
 from brainsnn.builders.devices.registry import make_backend
-from brainsnn.builders.from_keras.reader import read_keras
-from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
-from brainsnn.builders.network.assembly import CONNECTIVITIES, assemble
-from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
+from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS
+from brainsnn.builders.network.assembly import assemble
 from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.objects import NetworkObjects
 from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
 from brainsnn.builders.network.population_mapping import Populations
-from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.trials.inputs import make_trials
-from brainsnn.equations import ASN
-from brainsnn.errors import UnknownNameError
+from brainsnn.errors import DeviceLimitError, UnknownNameError
 from brainsnn.results.result import Result
 from brainsnn.results.streaming import StreamFolder
 
-__all__ = ["SpikingNetwork", "convert"]
-
-
-def convert(
-    model,
-    neuron=None,
-    connectivity="event_driven",
-    schedule="pipelined",
-    average_pooling="spikes",
-    device="runtime",
-    record=None,
-    dtype="float32",
-    threads=1,
-    *,
-    encoder=None,
-    thresholds=None,
-    feedback=None,
-    dt=1 * ms,
-):
-    """
-    Turn a trained Keras model into a spiking network of Brian2 objects.
-
-    Parameters
-    ----------
-    model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
-        The trained network.
-    neuron : `~brainsnn.equations.model.NeuronModel`, optional
-        Neuron model of all spiking populations, ``ASN()`` by default.
-    connectivity : {"event_driven", "synapses"}
-        Kernels stored once and visited by spikes, or one Brian2 synapse for each connection. Both give the same spikes.
-    schedule : {"pipelined", "synchronous"}
-        A spike acts in the next layer one step later (Brian2's standard schedule), or within the same step.
-    average_pooling : {"spikes", "membrane"}
-        Whether average pooling behind a nonlinearity averages the spikes, or the membranes and then spikes.
-    device : {"runtime", "cpp_standalone", "genn", "genn_cuda", "cuda_standalone"}
-        Brian2 device; docs/devices.md says what each of them can do.
-    record : dict, optional
-        Layer name -> list of ``"spikes"`` and state variables to record, or a dict of these to the neurons.
-    dtype : {"float32", "float64"}
-        Type of all state variables and weights.
-    threads : int
-        OpenMP threads of a C++ standalone program.
-    encoder : {"current", "poisson"}, optional
-        How images arrive: as a current into the first population, or as signed Poisson spikes of input neurons, which can
-        also replay given spikes. The neuron model's own by default.
-    thresholds : dict, optional
-        Layer name -> threshold, for neuron models that have one per layer, such as ``IF``.
-    feedback : `~brainsnn.feedback.gate.PredictiveGate`, optional
-        Let a generator's spikes predict the input and gate it; the input then spikes (``encoder="poisson"``).
-    dt : `~brian2.units.fundamentalunits.Quantity`
-        Time step.
-
-    Returns
-    -------
-    network : `SpikingNetwork`
-
-    Raises
-    ------
-    ValueError, ConversionError, UnknownNameError
-        If an argument or the model is not valid; nothing has been built then.
-
-    Examples
-    --------
-    >>> import brainsnn as bs
-    >>> snn = bs.convert(bs.load_model("weights/digits.keras"), neuron=bs.ASN(m_f=0.1))  # doctest: +SKIP
-    >>> result = snn.run(images, duration=300*bs.ms)  # doctest: +SKIP
-    """
-    neuron = ASN() if neuron is None else neuron
-    _check_choice("connectivity", connectivity, CONNECTIVITIES)
-    _check_choice("schedule", schedule, SCHEDULES)
-    _check_choice("average_pooling", average_pooling, ("spikes", "membrane"))
-    _check_choice("dtype", dtype, ("float32", "float64"))
-    if encoder is None:
-        encoder = neuron.encoder if feedback is None else "poisson"
-    _check_choice("encoder", encoder, ("current", "poisson"))
-    if neuron.readout is None:
-        raise ValueError(
-            f"convert: the neuron model {neuron.name!r} has no readout; give it one with readout=NeuronModel(...)."
-        )
-    if feedback is not None and encoder != "poisson":
-        raise ValueError(f"convert: feedback gates input neurons that spike; encoder={encoder!r} has none.")
-    if not isinstance(dt, Quantity) or dt.dim is not ms.dim or not 0 < dt < float("inf") * ms:
-        raise ValueError(f"convert: dt={dt!r} must be a time greater than 0, such as 1*ms.")
-    if isinstance(model, LayerGraph):
-        graph = model if neuron.has_linear_filter else model.expand_junctions()
-    else:
-        graph = read_keras(model, average_pooling=average_pooling, junctions=neuron.has_linear_filter)
-    if feedback is not None:
-        graph = without_prediction_readout(graph, feedback)
-        record = with_recorded_feedback(record, feedback, graph.input.name)
-    return SpikingNetwork(
-        graph, neuron, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
-        dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
-    )  # fmt: skip
+__all__ = ["SpikingNetwork"]
 
 
 class SpikingNetwork:
@@ -131,13 +34,13 @@ class SpikingNetwork:
         The equations that each population got.
     populations : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
         By Keras layer name: spiking populations in graph order, then the readout. Junctions and membranes, which do not
-        spike, and layers that were folded into a population are found by their names too. What is assigned to their variables
-        counts from the next run on, on every device; `set_parameters` also keeps parameters together that belong together.
+        spike, and layers that were folded into a population are found by their names too. Assignments to their variables take
+        effect in the next run, on every device. `set_parameters` also updates the parameters that follow from others.
     projections : list
         Each has ``source``, ``target`` and ``to_coo() -> (i, j, w)``.
     network : `~brian2.core.network.Network`
-        Anything of Brian2's can be added to it before the first run. Neurons that are added begin each image anew, too, and so
-        do traces of synapses and spikes under way; what synapses learn goes on from image to image and from run to run.
+        Any Brian2 object can be added before the first run. Added neurons, synaptic traces and queued spikes are reset before
+        each image. Learned weights persist from image to image and from run to run.
     """
 
     def __init__(
@@ -265,15 +168,15 @@ class SpikingNetwork:
 
     def attend(self, attention, layers=None):
         """
-        Direct attention, for all further runs and without compiling, in place of the attention that was there before.
+        Direct attention in all further runs, without compiling; replaces the attention of before.
 
-        Only writes parameter arrays (``gain``, ``m_f``, ``h``) of populations, which can be read back and be changed with
-        `set_parameters`; a parameter changed so while attention is on keeps that value.
+        Attention only writes parameter arrays (``gain``, ``m_f``, ``h``) of populations. They can be read back, and changed with
+        `set_parameters`; a parameter that is changed while attention is on keeps that value.
 
         Parameters
         ----------
         attention : `~brainsnn.attention.mechanisms.Attention` or None
-            None removes attention and gives the parameters back the values that they had.
+            None removes attention and restores the parameters.
         layers : iterable of str, optional
             Populations to change, all spiking ones by default.
 
@@ -282,8 +185,8 @@ class SpikingNetwork:
         UnknownNameError
             If a layer does not exist.
         ValueError
-            If the neurons have no parameter for a mechanism, or if attention is to switch on and off and the neuron model was
-            not made by `~brainsnn.attention.timing.switchable`.
+            If the neurons have no parameter for a mechanism, or if attention switches on and off and the neuron model was not
+            made by `~brainsnn.attention.timing.switchable`.
 
         See Also
         --------
@@ -299,7 +202,7 @@ class SpikingNetwork:
     @property
     def learned_weights(self):
         """
-        Weights of the projections that learn, as they are now.
+        Current weights of the projections that learn.
 
         Returns
         -------
@@ -310,12 +213,12 @@ class SpikingNetwork:
 
     def set_learned_weights(self, weights):
         """
-        Give projections that learn other weights, on every device without compiling.
+        Set the weights of projections that learn, on every device without compiling.
 
         Parameters
         ----------
         weights : dict of str to (n_connections,) array_like
-            By name of the projection, such as `learned_weights` gave them.
+            By name of the projection, as `learned_weights` returns them.
 
         Raises
         ------
@@ -335,12 +238,12 @@ class SpikingNetwork:
 
     def build(self):
         """
-        Compile the network now, and not at its first run: on a machine without a graphics card, or before time is measured.
+        Compile the network now instead of at its first run: on a machine without a graphics card, or before timing.
 
         Returns
         -------
         program : `~pathlib.Path` or None
-            In the cache of compiled programs; None in runtime mode, which has no program.
+            Path in the cache of compiled programs; None in runtime mode, which has no program.
 
         Raises
         ------
@@ -365,7 +268,7 @@ class SpikingNetwork:
         stream_to=None,
     ):
         """
-        Run a batch of images, each as a trial of its own that starts from the initial state.
+        Run a batch of images; each is a trial of its own that starts from the initial state.
 
         Parameters
         ----------
@@ -373,11 +276,11 @@ class SpikingNetwork:
         duration : `~brian2.units.fundamentalunits.Quantity`
             Duration of each trial, a multiple of the time step. The length of ``spikes`` by default.
         seed : int or (n,) array_like of int
-            The random numbers of a trial depend on it and on the index of the image alone. With one seed for each image
-            they depend on that seed alone.
+            The random numbers of a trial depend only on the seed and the index of the image. With one seed for each image they
+            depend only on that seed.
         spikes : (n, n_steps, H, W, C) array_like of {-1, 0, 1}, optional
-            Input spikes to be replayed; needs ``encoder="poisson"``. With predictive feedback, give the images too: the
-            prediction is compared with them. Elsewhere images have no effect then.
+            Input spikes to be replayed; needs ``encoder="poisson"``. With predictive feedback, also give the images: the
+            prediction is compared with them. Without it, images have no effect beside ``spikes``.
         onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
             When the image comes on and goes off, one time or one for each image; ``offset=None`` leaves it on.
         background : float or array_like
@@ -387,13 +290,13 @@ class SpikingNetwork:
         progress : bool
             Whether to show a progress bar.
         stream_to : str or `~pathlib.Path`, optional
-            A new folder that takes spikes, states and outputs while the network runs, for recordings that do not fit into
-            memory. It is there when the run is complete; `Result.load` opens it again.
+            New folder to which spikes, states and outputs are written while the network runs, for recordings that do not fit
+            into memory. It appears under this name when the run is complete; `Result.load` opens it again.
 
         Returns
         -------
         result : `~brainsnn.results.result.Result`
-            Opened lazily from the folder where ``stream_to`` is given.
+            Opened lazily from the folder if ``stream_to`` is given.
 
         Raises
         ------
@@ -402,14 +305,14 @@ class SpikingNetwork:
         MemoryError
             If the recordings do not fit into memory.
         FileExistsError, OSError
-            If the folder of ``stream_to`` exists or its disk has too little room.
+            If the folder of ``stream_to`` exists, or its disk does not have enough room.
         """
         if not isinstance(processes, (int, np.integer)) or processes < 1:
             raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
         learning = [*self._plastic, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         if processes != 1 and learning:
             raise ValueError(
-                f"run: {', '.join(learning)} learns from image to image, which takes one process, got processes={processes!r}."
+                f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."
             )
         trials = make_trials(
             self._assembly, images, duration, seed, spikes, onset, offset, background,
@@ -419,7 +322,7 @@ class SpikingNetwork:
             self._monitors.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
             return self._run(trials, processes, progress)
         if not self._backend.can_stream:
-            raise ValueError(
+            raise DeviceLimitError(
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
         sizes = self._monitors.state_bytes(), self._monitors.spike_bytes()
@@ -446,8 +349,3 @@ class SpikingNetwork:
         neurons = sum(len(group) for group in self._assembly.groups.values())
         what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
         return f"<SpikingNetwork: {what}, {self._backend.name}>"
-
-
-def _check_choice(what, value, choices):
-    if value not in choices:
-        raise ValueError(f"convert: {what}={value!r}; choose one of {', '.join(map(repr, choices))}.")

@@ -50,7 +50,7 @@ class StreamFolder:
     ----------
     folder : `~pathlib.Path`
         Where the files are now.
-    piece : int
+    chunk_steps : int
         Number of steps that a network runs before it writes its recordings.
 
     Raises
@@ -76,7 +76,7 @@ class StreamFolder:
             )
         self.n_trials, self.n_steps = n_trials, n_steps
         pieces = PIECE_BYTES // max(state_bytes, 1), SPIKE_PIECE_BYTES // max(spike_bytes, 1)
-        self.piece = int(np.clip(min(pieces), 1, n_steps))
+        self.chunk_steps = int(np.clip(min(pieces), 1, n_steps))
         self.folder = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part"))
         os.chmod(self.folder, 0o755)
         for name in ("states", "spikes", "outputs"):
@@ -109,7 +109,7 @@ class StreamFolder:
         place = self.folder / "states" / f"{_file_name(layer, variable)}.zarr"
         self.states[monitor, variable] = place
         return self._zarr.create_array(
-            store=place, shape=(self.n_trials, self.n_steps, width), chunks=(1, self.piece, width), dtype=dtype,
+            store=place, shape=(self.n_trials, self.n_steps, width), chunks=(1, self.chunk_steps, width), dtype=dtype,
             compressors=None, filters=None, fill_value=0, chunk_key_encoding={"name": "default", "separator": "."},
             dimension_names=("image", "step", "neuron"),
         )  # fmt: skip

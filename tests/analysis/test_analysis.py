@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from brian2 import mV
+from chosen_device import DEVICE
 
 import brainsnn as bs
 from brainsnn import analysis
@@ -204,7 +205,7 @@ def small_model():
 def test_compare_activations():
     model = small_model()
     images = np.random.default_rng(1).random((4, 6, 6, 1))
-    snn = bs.convert(model, neuron=bs.ASN(m_f=0.05), device="cpp_standalone")
+    snn = bs.convert(model, neuron=bs.ASN(m_f=0.05), device=DEVICE)
     comparison = analysis.compare_activations(model, snn, images, duration=600 * bs.ms, window=300 * bs.ms)
     table = comparison.table.set_index("layer")
     assert list(table.index) == ["encoding", "conv_asn", "readout"]

@@ -6,6 +6,7 @@ import dense_reference as ref
 import keras
 import numpy as np
 import pytest
+from chosen_device import DEVICE
 from dense_graph import read_model
 from example_models import example_images, example_models
 from numpy.testing import assert_allclose, assert_array_equal
@@ -177,7 +178,7 @@ def models():
 def build(model, neuron=None, record=True, **kwds):
     names = [p.name for p in bs.read_keras(model).populations.values() if p.kind == "spiking"]
     return bs.convert(
-        model, neuron=neuron or bs.ASN(m_f=M_F), device="cpp_standalone", schedule="synchronous", dtype="float64",
+        model, neuron=neuron or bs.ASN(m_f=M_F), device=DEVICE, schedule="synchronous", dtype="float64",
         record={name: ["spikes"] for name in names} if record else None, **kwds,
     )  # fmt: skip
 
@@ -327,7 +328,7 @@ def test_layers_whose_names_are_no_brian_names():
     inputs = keras.layers.Input((5, 5, 1))
     x = ASNTransfer(name="asn-1")(keras.layers.Conv2D(2, 3, name="1st conv")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(2, name="read-out")(keras.layers.Flatten()(x)))
-    snn = bs.convert(model, device="cpp_standalone")
+    snn = bs.convert(model, device=DEVICE)
     images = np.random.default_rng(0).random((2, 5, 5, 1))
     neutral = snn.run(images, duration=30 * bs.ms).output
     for center in ((0.1, 0.1), CUES):

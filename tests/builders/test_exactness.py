@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chosen_device import DEVICE
 from dense_reference import simulate
 from example_models import MODEL_NAMES, example_images, example_models
 
@@ -20,7 +21,7 @@ def spiking_names(graph):
     return [population.name for population in graph.populations.values() if population.kind == "spiking"]
 
 
-def run_both(model, *, n_steps=N_STEPS, dtype="float64", device="cpp_standalone", parameters=None, **options):
+def run_both(model, *, n_steps=N_STEPS, dtype="float64", device=DEVICE, parameters=None, **options):
     """The spiking network's result and the reference's, for two images."""
     images = example_images(model, 2)
     schedule = options.get("schedule", "synchronous")
@@ -113,7 +114,7 @@ def test_integrate_and_fire_replayed(models, leak, schedule):
     thresholds = dict(zip(names, np.linspace(0.6, 1.4, len(names))))
     snn = bs.convert(
         model, neuron=bs.IF(leak=leak), thresholds=thresholds, dtype="float64", schedule=schedule,
-        device="cpp_standalone", record={name: ["spikes"] for name in names},
+        device=DEVICE, record={name: ["spikes"] for name in names},
     )  # fmt: skip
     result = snn.run(spikes=spikes)
     reference = simulate(model, spikes=spikes, neuron="if", schedule=schedule, thresholds=thresholds, leak=leak)
@@ -126,7 +127,7 @@ def test_replayed_spikes_into_adaptive_neurons(models):
     spikes = rng.choice([-1, 0, 1], p=[0.05, 0.75, 0.2], size=(2, N_STEPS, *model.input_shape[1:]))
     names = spiking_names(bs.read_keras(model))
     snn = bs.convert(
-        model, encoder="poisson", dtype="float64", schedule="synchronous", device="cpp_standalone",
+        model, encoder="poisson", dtype="float64", schedule="synchronous", device=DEVICE,
         record={name: ["spikes"] for name in names},
     )  # fmt: skip
     assert_equal(snn.run(spikes=spikes), simulate(model, spikes=spikes))
@@ -137,7 +138,7 @@ def test_onset_offset_and_background(models):
     images = example_images(model, 2)
     names = spiking_names(bs.read_keras(model))
     snn = bs.convert(
-        model, dtype="float64", schedule="synchronous", device="cpp_standalone", record={n: ["spikes"] for n in names}
+        model, dtype="float64", schedule="synchronous", device=DEVICE, record={n: ["spikes"] for n in names}
     )
     result = snn.run(images, duration=50 * bs.ms, onset=10 * bs.ms, offset=35 * bs.ms, background=0.5)
     assert_equal(result, simulate(model, images, 50, onset=10, offset=35, background=0.5))

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from brian2 import get_device, ms, mV
 from brian2.devices.device import RuntimeDevice
+from chosen_device import DEVICE
 from example_models import current_based_lif, example_images, example_models, spiking_names
 
 import brainsnn as bs
@@ -32,9 +33,7 @@ def images(model):
 def snn(model):
     """A compiled network that several tests run; none of them changes its parameters for good."""
     first = spiking_names(model)[0]
-    return bs.convert(
-        model, device="cpp_standalone", record={first: ["spikes", "S"], spiking_names(model)[1]: {"S": [0, 5]}}
-    )
+    return bs.convert(model, device=DEVICE, record={first: ["spikes", "S"], spiking_names(model)[1]: {"S": [0, 5]}})
 
 
 @pytest.fixture
@@ -149,7 +148,7 @@ def test_a_second_network_is_not_compiled_again(model, images, snn, monkeypatch)
     expected = snn.run(images, duration=20 * ms).output
     monkeypatch.setattr(program_cache, "compile_project", None)
     first, second = spiking_names(model)[:2]
-    again = bs.convert(model, device="cpp_standalone", record={first: ["spikes", "S"], second: {"S": [0, 5]}})
+    again = bs.convert(model, device=DEVICE, record={first: ["spikes", "S"], second: {"S": [0, 5]}})
     np.testing.assert_array_equal(again.run(images, duration=20 * ms).output, expected)
 
 
@@ -159,16 +158,16 @@ def test_edited_statement_in_both_connectivities(model, images):
     outputs = []
     for connectivity in ("event_driven", "synapses"):
         halved = plain.edit(on_pre="I_post += 0.5*w*h_pre*gain_pre", readout=plain.readout)
-        snn = bs.convert(model, neuron=halved, connectivity=connectivity, device="cpp_standalone", dtype="float64")
+        snn = bs.convert(model, neuron=halved, connectivity=connectivity, device=DEVICE, dtype="float64")
         outputs.append(snn.run(images[:1], duration=60 * ms).output)
     np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-12)
-    unedited = bs.convert(model, device="cpp_standalone", dtype="float64").run(images[:1], duration=60 * ms).output
+    unedited = bs.convert(model, device=DEVICE, dtype="float64").run(images[:1], duration=60 * ms).output
     assert np.abs(outputs[0] - unedited).max() > 1e-3
 
 
 def test_poisson_input_has_the_rate_and_sign_of_its_pixel(model):
     pixels = bs.read_keras(model).input.name
-    snn = bs.convert(model, neuron=bs.IF(), device="cpp_standalone", record={pixels: ["spikes", "h"]})
+    snn = bs.convert(model, neuron=bs.IF(), device=DEVICE, record={pixels: ["spikes", "h"]})
     image = np.full((1, *snn.graph.input.shape), 0.25)
     image[0, 0] = -0.5
     first, again, other = (snn.run(image, duration=400 * ms, seed=seed) for seed in (1, 1, 2))
@@ -190,7 +189,7 @@ def test_threshold_and_reset_may_read_the_input(model, images):
     plain = bs.LIF()
     named = plain.edit(equations=f"{plain.equations}\ncurrent = I : 1")
     results = [
-        bs.convert(model, neuron=neuron, device="cpp_standalone", dtype="float64").run(images, duration=50 * ms)
+        bs.convert(model, neuron=neuron, device=DEVICE, dtype="float64").run(images, duration=50 * ms)
         for neuron in (
             plain.edit(threshold="S > v_th and I < 2", reset="v -= v_th*(1 + 0.1*I)"),
             named.edit(threshold="S > v_th and current < 2", reset="v -= v_th*(1 + 0.1*current)"),
@@ -230,7 +229,7 @@ def test_runtime_parameters_and_trials(model, images):
 
 def test_own_model_with_units_runs(model, images):
     layer = spiking_names(model)[0]
-    snn = bs.convert(model, neuron=current_based_lif(), device="cpp_standalone", record={layer: ["v"]})
+    snn = bs.convert(model, neuron=current_based_lif(), device=DEVICE, record={layer: ["v"]})
     result = snn.run(images[:2], duration=60 * ms)
     assert result.spike_counts[layer].sum() > 0
     assert 0 < np.abs(result.states[layer]["v"]).max() < 1  # volts
@@ -275,7 +274,7 @@ def test_bad_arguments_of_convert(model, arguments, error, message):
         (lambda x: {"images": np.rint(255 * x)}, "8-bit"),
         (lambda x: {"images": x * np.nan}, "NaN"),
         (lambda x: {"images": x[:0]}, "no image"),
-        (lambda x: {"images": x, "duration": 10.5 * ms}, "no multiple of the time step 1 ms"),
+        (lambda x: {"images": x, "duration": 10.5 * ms}, "not a multiple of the time step 1 ms"),
         (lambda x: {"images": x, "duration": 10}, "unit of time"),
         (lambda x: {"images": x, "duration": 10 * mV}, "unit of time"),
         (lambda x: {"images": x, "duration": 0 * ms}, "duration is 0"),

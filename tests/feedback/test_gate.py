@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chosen_device import DEVICE
 from dense_feedback_reference import balanced_thresholds, simulate_feedback
 
 import brainsnn as bs
@@ -40,7 +41,7 @@ def data(model):
 
 def _network(model, thresholds, feedback, leak=1.0, **options):
     spiking = {name: ["spikes"] for name in thresholds} | {"input": ["spikes"]}
-    options = {"device": "cpp_standalone", "dtype": "float64", **options}
+    options = {"device": DEVICE, "dtype": "float64", **options}
     return bs.convert(
         model, neuron=bs.IF(leak=leak), thresholds=thresholds, feedback=feedback, record=spiking, **options
     )

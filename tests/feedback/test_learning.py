@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chosen_device import DEVICE
 from dense_feedback_reference import balanced_thresholds, simulate_learning
 
 import brainsnn as bs
@@ -26,7 +27,7 @@ def case():
     return model, images, spikes, balanced_thresholds(model, spikes, 0.4)
 
 
-def _network(case, mode="dynamic", device="cpp_standalone", connectivity="event_driven", **options):
+def _network(case, mode="dynamic", device=DEVICE, connectivity="event_driven", **options):
     model, _, _, thresholds = case
     return bs.convert(
         model, neuron=bs.IF(), thresholds=thresholds, connectivity=connectivity, device=device, dtype="float64",
@@ -114,7 +115,7 @@ def test_a_new_predictor_learns_new_images():
     bars[np.arange(8), :, np.arange(8)] = 1  # a column each
     thresholds = {"features": 1.0, "learned_prediction": 1.0}
     gate = bs.PredictiveGate(output="learned_prediction", mode="graded", learning=bs.LocalLearning(0.01))
-    snn = bs.convert(model, neuron=bs.IF(), thresholds=thresholds, feedback=gate, device="cpp_standalone")
+    snn = bs.convert(model, neuron=bs.IF(), thresholds=thresholds, feedback=gate, device=DEVICE)
     exams = {"seen": bars, "other": bars.transpose(0, 2, 1, 3)}
 
     def explained(images):

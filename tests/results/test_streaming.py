@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from chosen_device import DEVICE
 from example_models import example_models
 from locations import HELPERS, ROOT
 from numpy.testing import assert_array_equal
@@ -45,7 +46,7 @@ def convert(graph, device):
 
 @pytest.fixture(scope="module")
 def compiled(graph):
-    return convert(graph, "cpp_standalone")
+    return convert(graph, DEVICE)
 
 
 def assert_equal_results(streamed, expected):
@@ -98,7 +99,7 @@ def test_access_is_that_of_a_result_in_memory(compiled, images, tmp_path):
 
 
 def test_a_slower_clock_keeps_its_beat_across_pieces(graph, images, tmp_path, monkeypatch):
-    snn = convert(graph, "cpp_standalone")
+    snn = convert(graph, DEVICE)
     first = spiking_layers(graph)[0]
     snn.network.add(snn.populations[first].run_regularly("S_dyn *= 0.5", dt=5 * ms))
     monkeypatch.setattr(streaming, "PIECE_BYTES", 7 * snn._monitors.state_bytes())
@@ -134,11 +135,13 @@ def test_bad_targets_are_refused_before_anything_runs(compiled, images, tmp_path
 
 
 def test_spikes_alone_stream_in_pieces(graph, images, tmp_path, monkeypatch):
-    snn = bs.convert(graph, device="cpp_standalone", record={name: ["spikes"] for name in spiking_layers(graph)})
+    snn = bs.convert(graph, device=DEVICE, record={name: ["spikes"] for name in spiking_layers(graph)})
     monkeypatch.setattr(streaming, "SPIKE_PIECE_BYTES", 7 * snn._monitors.spike_bytes())
     pieces = []
     original = streaming.StreamFolder.__enter__
-    monkeypatch.setattr(streaming.StreamFolder, "__enter__", lambda self: pieces.append(self.piece) or original(self))
+    monkeypatch.setattr(
+        streaming.StreamFolder, "__enter__", lambda self: pieces.append(self.chunk_steps) or original(self)
+    )
     expected = snn.run(images, duration=STEPS * ms)
     assert_equal_results(snn.run(images, duration=STEPS * ms, stream_to=tmp_path / "run"), expected)
     assert pieces == [7]

@@ -1,4 +1,4 @@
-"""Brian2 code objects with the templates of event-driven and graded connections."""
+"""Brian2 code objects with brainsnn's templates, and rendering of templates."""
 
 import re
 
@@ -14,6 +14,7 @@ from brian2.devices.device import RuntimeDevice, get_device
 
 __all__ = [
     "connection_codeobject_class",
+    "render",
     "shifted_arrays",
     "ConnectionCythonCodeObject",
     "ConnectionStandaloneCodeObject",
@@ -22,11 +23,11 @@ __all__ = [
 
 def shifted_arrays(type_name):
     """
-    Make the function by which a template finds the arrays that its inner loop indexes from a moving start.
+    Make the function by which a template finds the arrays that its inner loop reads at a shifted start.
 
     The statement of a connection reads the weight and variables of the source and of the target neuron. All of them
-    share the loop index ``_idx``, so each array is entered at its own offset: the weights at the weight, target
-    variables at the target, and source variables (index ``0``) at the source neuron.
+    share the loop index ``_idx``, so each array starts at its own offset: weights at the weight, target variables at the
+    target neuron, and source variables (index ``0``) at the source neuron.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def shifted_arrays(type_name):
 
 
 def _of_spike(code, arrays, k):
-    """The statement for the k-th of several spikes: weight and source neuron are its own, the target is shared."""
+    """Return the statement for the k-th of several spikes; each has its own weight and source, the target is shared."""
     own = [array["pointer"] for array in arrays if array["offset"] != "_target"]
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, own))})\b") if own else None
     lines = code if isinstance(code, list) else code.splitlines()
@@ -65,7 +66,7 @@ def _of_spike(code, arrays, k):
 
 
 def _single_precision(code):
-    """Mark the numbers in C++ code as float where the state is float; the compiler would compute with doubles."""
+    """Mark the numbers in C++ code as float if the state is float; otherwise the compiler would compute with doubles."""
     if prefs.core.default_float_dtype is not np.float32:
         return code
     lines = code if isinstance(code, list) else code.splitlines()
@@ -73,9 +74,9 @@ def _single_precision(code):
 
 
 class ConnectionCythonCodeObject(CythonCodeObject):
-    """Runtime code object that also knows brainsnn's templates."""
+    """Runtime code object with brainsnn's templates."""
 
-    #: Type of replayed signs; Cython templates know no int8.
+    #: Type of replayed signs; Brian2's Cython templates cannot use int8.
     sign_dtype = np.int32
     threshold_template = "fused_threshold"
     gathers = False  # spikes are visited one after the other, not targets at once
@@ -87,7 +88,7 @@ class ConnectionCythonCodeObject(CythonCodeObject):
 
 
 class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
-    """C++ standalone code object that also knows brainsnn's templates."""
+    """C++ standalone code object with brainsnn's templates."""
 
     sign_dtype = np.int8
     threshold_template = "fused_threshold"
@@ -110,7 +111,7 @@ codegen_targets.add(ConnectionStandaloneCodeObject)
 
 def connection_codeobject_class():
     """
-    The code object class of the active Brian2 device.
+    Return the code object class of the active Brian2 device.
 
     Returns
     -------
@@ -119,3 +120,21 @@ def connection_codeobject_class():
     if isinstance(get_device(), RuntimeDevice):
         return ConnectionCythonCodeObject
     return getattr(get_device(), "connection_codeobject_class", ConnectionStandaloneCodeObject)
+
+
+def render(template, **values):
+    """
+    Fill in a template that is not the code of a Brian2 object, such as the loop over trials of a compiled program.
+
+    Parameters
+    ----------
+    template : str
+        File name in ``codegen/templates``.
+    **values
+        What the template names.
+
+    Returns
+    -------
+    code : str
+    """
+    return ConnectionStandaloneCodeObject.templater.env.get_template(template).render(**values)

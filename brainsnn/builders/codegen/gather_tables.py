@@ -1,4 +1,4 @@
-"""Tables by target for connections that gather: each thread owns a target neuron and reads its sources in order."""
+"""Tables by target, for templates that gather: each thread owns a target neuron and reads its sources in order."""
 
 import re
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from brainsnn.builders.codegen.scatter_tables import share_rows, target_table
 from brainsnn.builders.operators import ConvOperator
+from brainsnn.errors import DeviceLimitError
 
 __all__ = ["check_statement", "spike_words", "gathered_projection", "gathered_channels", "gathered_matrix", "BITS"]
 
@@ -17,7 +18,7 @@ RANDOM = {"rand", "randn", "poisson", "binomial"}
 
 def check_statement(name, on_pre):
     """
-    Refuse what a statement cannot do where the targets of a step are visited in parallel.
+    Refuse statements that are wrong if the targets of a step are visited in parallel.
 
     Parameters
     ----------
@@ -27,18 +28,18 @@ def check_statement(name, on_pre):
 
     Raises
     ------
-    ValueError
+    DeviceLimitError
         If the statement writes to the source neuron, or draws random numbers.
     """
     written = re.search(r"(\w+_pre)\s*[-+*/]?=(?!=)", on_pre)
     if written:
-        raise ValueError(
+        raise DeviceLimitError(
             f"{name}: on_pre={on_pre!r} writes {written[1]!r}; on cuda_standalone all targets of a spike are visited "
             "at once and cannot write to its source. Use device='cpp_standalone'."
         )
     drawn = RANDOM & set(re.findall(r"\b(\w+)\s*\(", on_pre))
     if drawn:
-        raise ValueError(
+        raise DeviceLimitError(
             f"{name}: on_pre={on_pre!r} draws with {drawn.pop()}(), which cuda_standalone can do for each neuron and "
             "step, but not for each spike. Use device='cpp_standalone', or draw in the neuron's equations."
         )
@@ -46,7 +47,7 @@ def check_statement(name, on_pre):
 
 def spike_words(shape):
     """
-    Size of the bit map of a layer's spikes; the channels of a position begin a new word.
+    Return the size of the bit map of a layer's spikes; the channels of each position start in a new word.
 
     Parameters
     ----------
@@ -63,10 +64,10 @@ def spike_words(shape):
 
 def gathered_projection(operator, dtype):
     """
-    Tables of a projection, sorted by target.
+    Return the tables of a projection, sorted by target.
 
-    The sources of a target come in the order of their indices, so that its sum is added in the same order as by a
-    program that goes from spike to spike, and is the same in every run.
+    The sources of a target are in the order of their indices. Its sum is therefore added in the same order as in a program
+    that goes from spike to spike, and is the same in every run.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ def _gathered_convolution(operator, dtype):
 
 def gathered_channels(operator):
     """
-    Which input channels reach each output channel.
+    Return which input channels reach each output channel.
 
     Parameters
     ----------
@@ -121,8 +122,8 @@ def gathered_channels(operator):
     Returns
     -------
     tables : dict of str to ndarray
-        ``channel_first`` and ``channel_last``, (Co,): the channels of an output channel lie between the two, the last
-        one excluded, though not all of these need to reach it.
+        ``channel_first`` and ``channel_last``, (Co,): the input channels that reach an output channel are between these two,
+        the last one excluded. Not all channels between them need to reach it.
     """
     (_, _, n_channels), (_, _, n_targets) = operator.input_shape, operator.output_shape
     first, last = np.full(n_targets, n_channels), np.zeros(n_targets, dtype=int)
@@ -135,7 +136,7 @@ def gathered_channels(operator):
 
 def gathered_matrix(operator, dtype):
     """
-    The columns of a sparse operator's matrix.
+    Return the columns of a sparse operator's matrix as tables.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which kernel tap connects which source row (or column) to which target row (or column), as tables for the templates."""
+"""Tables by source, for templates that scatter: which kernel taps connect which source and target rows (or columns)."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ __all__ = ["axis_pairs", "source_table", "target_table", "contiguous_runs", "sha
 
 def axis_pairs(n_source, n_target, taps, stride, up):
     """
-    All (source, target, tap) of one axis with ``target*stride + taps[tap] == source*up``.
+    Return all (source, target, tap) of one axis with ``target*stride + taps[tap] == source*up``.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def _first_of_each(keys, n):
 
 def source_table(n_source, n_target, taps, stride, up):
     """
-    For every source row, the target rows that it reaches and the taps that it uses.
+    Return, for every source row, the target rows that it reaches and the taps that it uses.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def source_table(n_source, n_target, taps, stride, up):
 
 def target_table(n_source, n_target, taps, stride, up):
     """
-    For every target row, the source rows that it reads and the taps that it uses.
+    Return, for every target row, the source rows that it reads and the taps that it uses.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def target_table(n_source, n_target, taps, stride, up):
 
 def contiguous_runs(n_source, n_target, taps, stride, up):
     """
-    The source table of the columns, with neighbouring targets merged into runs.
+    Return the source table of the columns, with neighbouring targets merged into runs.
 
     A source column reaches its targets with descending taps, ``stride`` apart. Stored in that order, the weights of
     neighbouring targets are neighbours too, and one run of the table is one stretch of memory on both sides.
@@ -87,7 +87,7 @@ def contiguous_runs(n_source, n_target, taps, stride, up):
     -------
     first, target, tap, length : ndarray of int32
         Source ``s`` owns the runs ``first[s]`` to ``first[s + 1] - 1``; a run starts at a target column and at a tap,
-        counted in the order in which `share_columns` stores them, and goes on for ``length`` of them.
+        counted in the order in which `share_columns` stores them, and covers ``length`` of them.
     """
     taps = np.asarray(taps)
     order = np.lexsort((-taps, taps % stride))
@@ -114,14 +114,14 @@ def share_rows(kernel):
     -------
     kernel : (n_stored, ...) ndarray
     stored_at : (n_rows,) ndarray of int
-        Where each row is to be found.
+        Where each row is stored.
     """
     return _share([kernel[k : k + 1] for k in range(len(kernel))])
 
 
 def share_columns(kernel, taps, stride, n_target):
     """
-    Bring the columns of a kernel into the order of `contiguous_runs`, and store equal runs once.
+    Sort the columns of a kernel as `contiguous_runs` does, and store equal runs once.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def share_columns(kernel, taps, stride, n_target):
     -------
     kernel : (n_rows, n_stored, ...) ndarray
     stored_at : (n_columns,) ndarray of int
-        Where each column, counted in the order of `contiguous_runs`, is to be found. Columns of one run stay neighbours.
+        Where each column, counted in the order of `contiguous_runs`, is stored. Columns of one run stay neighbours.
     """
     taps = np.asarray(taps)
     order = np.lexsort((-taps, taps % stride))
@@ -146,7 +146,7 @@ def share_columns(kernel, taps, stride, n_target):
 
 
 def _share(parts):
-    """Concatenate parts, equal ones once; and the position of each entry of each part."""
+    """Concatenate parts, equal ones once; return them and the position of each entry of each part."""
     stored, starts, stored_at = [], [], []
     for part in parts:
         equal = (start for other, start in zip(stored, starts) if np.array_equal(other, part))

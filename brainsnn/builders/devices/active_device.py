@@ -17,8 +17,8 @@ def make_active(device, build_on_run=True):
     """
     Make a device the active one, with the default time step that the user has set.
 
-    Brian2's ``set_device`` keeps each device that it leaves for good, and hands the time step of its clock on: that of a
-    network, where the device has no other clock (`~brainsnn.builders.devices.genn.device.TrialsDevice`).
+    Brian2's ``set_device`` keeps a reference to each device that was active, and passes on the time step of its default
+    clock. On GeNN (`~brainsnn.builders.devices.genn.device.TrialsDevice`) that clock is the network's, not the user's.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def make_active(device, build_on_run=True):
 @contextmanager
 def active(device):
     """
-    A device is the active one for a while, and nothing else changes.
+    Make a device the active one for a while; nothing else changes.
 
     Parameters
     ----------

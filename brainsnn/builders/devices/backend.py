@@ -1,18 +1,22 @@
-"""What the builder asks of a device, with the answers of a device that can do everything."""
+"""What the builder asks of every device."""
+
+from abc import ABC, abstractmethod
 
 from brian2 import Clock
 
 __all__ = ["Backend"]
 
 
-class Backend:
+class Backend(ABC):
     """
-    A Brian2 device and the way in which trials run on it.
+    A Brian2 device, and how trials run on it.
+
+    A device implements the five abstract methods. The other methods answer for a device that can do everything.
 
     Attributes
     ----------
     name : str
-        What ``convert(device=...)`` calls it.
+        Name of the device in ``convert(device=...)``.
     preferences : dict
         Brian2 preferences under which networks are built and run.
     has_threads : bool
@@ -21,15 +25,102 @@ class Backend:
         Whether recordings can go to disk while a trial runs.
     """
 
-    name = None
-    preferences = {}
+    name: str
+    preferences: dict = {}
     has_threads = False
     can_stream = False
+
+    # The five methods of a device
+
+    @abstractmethod
+    def activate(self):
+        """Make this the active Brian2 device, so that new Brian2 objects belong to it."""
+
+    @abstractmethod
+    def set_values(self, group, variable, values):
+        """
+        Set the values with which the next run starts.
+
+        Parameters
+        ----------
+        group : `~brian2.groups.group.Group`
+        variable : str
+        values : array_like
+            One value, or one for each neuron or synapse.
+        """
+
+    @abstractmethod
+    def get_values(self, group, variable):
+        """
+        Return a copy of the values with which the next run starts.
+
+        Parameters
+        ----------
+        group : `~brian2.groups.group.Group`
+        variable : str
+
+        Returns
+        -------
+        values : ndarray
+        """
+
+    @abstractmethod
+    def build(self, objects):
+        """
+        Generate and compile the program of a network, unless that has been done.
+
+        Parameters
+        ----------
+        objects : `~brainsnn.builders.network.objects.NetworkObjects`
+
+        Returns
+        -------
+        program : `~pathlib.Path` or None
+            None in runtime mode, which has no program.
+
+        Raises
+        ------
+        RuntimeError
+            If a compiler fails, or objects were added after the code was generated.
+        """
+
+    @abstractmethod
+    def run(self, objects, trials, processes, on_trial_done, on_record):
+        """
+        Run all trials.
+
+        Parameters
+        ----------
+        objects : `~brainsnn.builders.network.objects.NetworkObjects`
+        trials : `~brainsnn.builders.trials.trials.Trials`
+        processes : int
+            Number of programs that run at once; no effect in runtime mode.
+        on_trial_done : callable
+            Called without arguments whenever a trial has ended, to show progress.
+        on_record : callable
+            Called with the index and the `~brainsnn.builders.trials.trials.TrialRecord` of each trial, or of each chunk of a
+            trial, as soon as its recordings can be read.
+
+        Returns
+        -------
+        arrays : dict
+            Recorded states that were not passed to ``on_record``:
+            (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array.
+
+        Raises
+        ------
+        ValueError
+            If the device cannot run the trials, or an array was assigned to that is compiled in.
+        RuntimeError
+            If the network cannot be compiled, or if the program fails.
+        """
+
+    # What a device can do
 
     @classmethod
     def missing(cls):
         """
-        What this machine lacks for running networks.
+        Say what this machine lacks for running networks on the device.
 
         Returns
         -------
@@ -40,7 +131,7 @@ class Backend:
 
     def prepare(self, graph, connectivity, schedule, encoder, feedback):
         """
-        What the builder makes on this device for a network.
+        Return the graph and the connectivity that are built on this device.
 
         Parameters
         ----------
@@ -57,14 +148,14 @@ class Backend:
 
         Raises
         ------
-        ValueError
+        DeviceLimitError
             If the device cannot do what is asked for.
         """
         return graph, connectivity
 
     def prepare_neuron(self, neuron):
         """
-        The neuron model as this device needs it, with the same spikes.
+        Return the neuron model in the form that this device needs, with the same spikes.
 
         Parameters
         ----------
@@ -78,7 +169,7 @@ class Backend:
 
     def make_clock(self, dt):
         """
-        The clock of a network.
+        Return the clock of a network.
 
         Parameters
         ----------
@@ -92,40 +183,28 @@ class Backend:
 
     def persist(self, owner, variable, values):
         """
-        Name an array that a run changes for good, such as weights that learn. Where arrays live on there is nothing to do.
+        Keep what runs change in an array, such as weights that learn, from run to run.
 
         Parameters
         ----------
         owner : `~brian2.core.base.BrianObject`
         variable : str
         values : ndarray
-            With which the first run starts.
+            Values with which the first run starts.
         """
+        self.set_values(owner, variable, values)
 
-    def build(self, objects):
-        """
-        Generate and compile the program of a network, unless that is done. Without a program there is nothing to do.
-
-        Parameters
-        ----------
-        objects : `~brainsnn.builders.network.objects.NetworkObjects`
-
-        Returns
-        -------
-        program : `~pathlib.Path` or None
-        """
-
-    def check(self, assembly, recordings):
+    def check(self, assembly, monitors):  # noqa: B027  (a device that can do everything refuses nothing)
         """
         Refuse equations and recordings that the device cannot do.
 
         Parameters
         ----------
         assembly : `~brainsnn.builders.network.assembly.Assembly`
-        recordings : `~brainsnn.builders.network.monitors.Recordings`
+        monitors : `~brainsnn.builders.network.monitors.Monitors`
 
         Raises
         ------
-        ValueError
-            With what to use instead.
+        DeviceLimitError
+            If the device cannot do what is asked for; the message says what to use instead.
         """

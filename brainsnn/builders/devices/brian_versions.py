@@ -1,30 +1,22 @@
-"""The one place that knows how Brian2 versions differ."""
+"""What differs between Brian2 versions, and what is read from or changed in Brian2's standalone device."""
 
 import os
 
 from brian2.devices.cpp_standalone.codeobject import generate_rand_code
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
-__all__ = ["SEED_GENERATORS", "results_file", "use_results"]
+__all__ = ["HAS_STANDARD_GENERATORS", "drop_repeated_clock_settings", "results_file", "use_results"]
 
-# Older programs draw from NumPy's C library, newer ones from the standard library: the same Mersenne twister, one for
-# each thread, and the same numbers for the same seed.
-_HAS_STANDARD_GENERATORS = "_random_generators" in generate_rand_code("rand", None)["support_code"]
+#: Whether standalone programs draw from C++'s standard library; older ones draw from NumPy's C library.
+HAS_STANDARD_GENERATORS = "_random_generators" in generate_rand_code("rand", None)["support_code"]
 
-# Newer devices can be told where results lie; older ones look into the project's own folder.
+# Newer devices can be told where the results are; older ones look in the project's folder.
 _HAS_RESULTS_DIRECTORY = hasattr(CPPStandaloneDevice(), "results_dir")
-
-#: C++ statement that seeds the generators of a standalone program, of which each takes the next value of ``trial_seed``.
-SEED_GENERATORS = (
-    "for (auto& generator : _random_generators) generator.seed(trial_seed++);"
-    if _HAS_STANDARD_GENERATORS
-    else "for (auto* generator : _mersenne_twister_states) rk_seed(trial_seed++, generator);"
-)
 
 
 def results_file(device, variable):
     """
-    Name of the file into which a standalone program writes an array.
+    Return the name of the file into which a standalone program writes an array.
 
     Parameters
     ----------
@@ -54,3 +46,26 @@ def use_results(device, folder):
     else:
         device.project_dir = str(folder)
     device.has_been_run = True
+
+
+def drop_repeated_clock_settings(device):
+    """
+    Remove repeated settings of the default clock from what a device is going to write.
+
+    Brian2 sets its default clock again whenever a device becomes the active one. Without this, the program would depend on
+    the order in which networks were made, and be compiled again.
+
+    Parameters
+    ----------
+    device : `~brian2.devices.cpp_standalone.device.CPPStandaloneDevice`
+    """
+    array = device.get_array_name(device.defaultclock.variables["dt"], access_data=False)
+    kept, last = [], None
+    for entry in device.main_queue:
+        what, arguments = entry
+        if what.startswith("set_by_") and arguments[0] == array:
+            if entry == last:
+                continue
+            last = entry
+        kept.append(entry)
+    device.main_queue = kept

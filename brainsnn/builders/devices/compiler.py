@@ -12,9 +12,9 @@ __all__ = ["compile_project", "makefile_variables", "merged_source", "run_compil
 
 def merged_source(code_objects):
     """
-    One source file from those of several code objects; most of their compile time goes into the same headers.
+    Merge the source files of several code objects, because most of their compile time goes into the same headers.
 
-    Every code object keeps a namespace of its own, since each brings its own copy of the functions it uses.
+    Each code object keeps its own namespace, since each has its own copy of the functions that it uses.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def merged_source(code_objects):
 
 def makefile_variables(project):
     """
-    What the makefile that Brian2 wrote defines.
+    Return the variables of the makefile that Brian2 wrote.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def makefile_variables(project):
 
 def run_compiler(command, project, **environment):
     """
-    Run a compiler, or what calls one, in the folder of a project.
+    Run a compiler, or a build tool, in the folder of a project.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def run_compiler(command, project, **environment):
     Raises
     ------
     RuntimeError
-        If it fails; the message holds the end of what it said.
+        If it fails; the message holds the end of its output.
     """
     environment = {**os.environ, **environment}
     result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
@@ -111,7 +111,7 @@ def compile_project(project):
     Raises
     ------
     RuntimeError
-        If the compiler fails; the message holds the end of what it said.
+        If the compiler fails; the message holds the end of its output.
     """
     makefile = makefile_variables(project)
     flags = shlex.split(makefile["CXXFLAGS"].replace("$(OPTIMISATIONS)", makefile["OPTIMISATIONS"]))

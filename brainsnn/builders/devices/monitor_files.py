@@ -1,4 +1,4 @@
-"""Recordings of programs that keep them to the end of a run, as GeNN's and CUDA's do."""
+"""Recordings of programs that keep them until the end of a run, as those of GeNN and CUDA do."""
 
 import numpy as np
 from brian2 import SpikeMonitor
@@ -10,39 +10,39 @@ __all__ = ["MonitorFiles"]
 
 class MonitorFiles:
     """
-    What monitors hold of all trials of a program, in one file for each variable, and where each trial ends in it.
+    The recordings of all trials of a program: one file for each variable, and where each trial ends in it.
 
     Parameters
     ----------
     monitors : list
     trials : `~brainsnn.builders.trials.trials.Trials`
     read : callable
-        Gives the whole array of a variable of a monitor from the folder of a program.
+        ``read(folder, variable)`` returns the whole array of a monitor's variable.
     sort_spikes : bool
-        Whether the spikes of a step stand in any order.
+        Whether the spikes of a step can be in any order.
 
     See Also
     --------
-    brainsnn.builders.devices.standalone.recordings.RecordingFiles : for programs that hand over each trial when it ends.
+    brainsnn.builders.devices.standalone.recordings.RecordingFiles : for programs that write each trial when it ends.
     """
 
     def __init__(self, monitors, trials, read, sort_spikes=False):
         self._monitors, self._trials, self._read, self._sort_spikes = monitors, trials, read, sort_spikes
 
     def link(self, folder, part, first):
-        """Nothing to prepare: the program makes its files itself."""
+        """Do nothing: the program makes its files itself."""
 
     def take_states(self):
-        """No states beside those of the records (dict)."""
+        """Return no states beside those of the records (dict)."""
         return {}
 
-    def records(self, chunks):
+    def records(self, parts):
         """
         Read everything.
 
         Parameters
         ----------
-        chunks : list of (folder, range)
+        parts : list of (folder, range)
             Each program's folder and trials.
 
         Yields
@@ -50,7 +50,7 @@ class MonitorFiles:
         trial : int
         record : `~brainsnn.builders.trials.trials.TrialRecord`
         """
-        for folder, trials in chunks:
+        for folder, trials in parts:
             shape = (len(trials), len(self._monitors))
             ends = np.fromfile(folder / "results" / "trial_ends", dtype=np.int64).reshape(shape)
             starts = np.vstack([np.zeros((1, len(self._monitors)), dtype=np.int64), ends[:-1]])

@@ -1,4 +1,4 @@
-"""Compiled programs, kept by the content of their source."""
+"""Keep compiled programs, by the content of their source."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ __all__ = [
 
 def cache_directory():
     """
-    Where compiled programs are kept.
+    Return the folder in which compiled programs are kept.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def cache_directory():
 
 def cached_programs():
     """
-    The compiled programs in the cache.
+    Return the compiled programs in the cache.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def cached_programs():
 
 def clear_cache(days=0.0):
     """
-    Remove compiled programs; a network that wants one again compiles it again.
+    Remove compiled programs; a network that needs one compiles it again.
 
     Parameters
     ----------
     days : float
-        Only those that have not been used for so many days.
+        Only programs that have not been used for this many days.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def _content_key(project, extra_key=""):
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
     digest = hashlib.sha256(f"{brian2.__version__}\n{version}\n{_machine()}\n{extra_key}".encode())
     rename = _canonical_names()
-    # brian2genn writes its counts of synapses in another order in each process; they follow from the other files.
+    # brian2genn writes its counts of synapses in a different order in each process; they follow from the other files.
     paths = [
         path
         for path in project.rglob("*")
@@ -130,10 +130,10 @@ def _canonical_names():
 
 def compiled_program(project, build=None, products=("main",), extra_key=""):
     """
-    The program of a standalone project, compiled if it is not in the cache.
+    Return the program of a standalone project, compiled if it is not in the cache.
 
     The key is the content of all source files, the makefile, Brian2's version, the compiler and the processor. Two
-    processes that want the same program at once both compile it and one of the equal results stays.
+    processes that need the same program at the same time both compile it, and one of the equal results is kept.
 
     Parameters
     ----------
@@ -142,9 +142,9 @@ def compiled_program(project, build=None, products=("main",), extra_key=""):
     build : callable, optional
         Makes the program from the project, the C++ compiler by default.
     products : tuple of str
-        Files in the project that are to be kept, the program first.
+        Files of the project to keep, the program first.
     extra_key : str
-        What else the program depends on.
+        Text on which the program depends beside its source.
 
     Returns
     -------
@@ -153,18 +153,18 @@ def compiled_program(project, build=None, products=("main",), extra_key=""):
     Raises
     ------
     RuntimeError
-        If the compiler fails; the message holds the end of what it said.
+        If the compiler fails; the message holds the end of its output.
     """
     folder = cache_directory() / _content_key(project, extra_key)
     program = folder / "main"
     if program.exists():
-        program.touch()  # the time of its last use
+        program.touch()  # records the last use
         return program
     if build is None:
         compile_project(project)
     else:
         build()
-    for product in reversed(products):  # the program last: where it is, the others are
+    for product in reversed(products):  # the program last: if it exists, the others do
         with atomic_path(folder / Path(product).name) as part:
             copyfile(project / product, part)
             part.chmod(0o755)

@@ -42,7 +42,7 @@ def backend_class(device):
 
 def make_backend(device, threads=1):
     """
-    A backend for a device.
+    Make the backend of a device.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ def _add_connections(assembly, name, graph, neuron, connectivity, schedule, dept
         assembly.written[name].add("pooled")
     if graph.populations[name].kind == "junction" and inputs.has_spikes and inputs.current:
         if connectivity == "event_driven":
-            # The readers of this junction need the sum of its own spikes and of the junction upstream in one array.
+            # Readers of this junction need one array: the sum of its own current and of the junction upstream.
             shape = graph.populations[name].shape
             total = GradedProjection(
                 target, target, identity(shape), neuron.receives, "graded", f"{target.name}_total", overwrite=False
@@ -185,7 +185,7 @@ def _spike_projection(source, target, operator, neuron, connectivity, name, lear
 
 
 def _current_projection(assembly, projection, target, variable, connectivity, first):
-    """What a population reads from a junction; the junction's value is the sum of the variables that it has."""
+    """Connect a junction to a population that reads it; the junction's value is the sum of its variables."""
     source = assembly.groups[projection.source]
     inputs, model = assembly.inputs[projection.source], assembly.models[projection.source]
     name = _unique_name(assembly, source, target)
@@ -200,7 +200,7 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
 
 
 def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
-    """A maximum or an average of membranes, through holder groups if several operators follow each other."""
+    """Connect membranes to the population that pools them, through groups that hold intermediate values if necessary."""
     source = assembly.groups[projection.source]
     read = assembly.models[projection.source].membrane
     unit = next(line for line in assembly.models[target.name].equations.splitlines() if line.startswith("pooled :"))
@@ -222,7 +222,7 @@ def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
         if connectivity == "synapses" and isinstance(operator, ConvOperator):
             equations = f"pooled_post = w*{read}_pre : {unit} (summed)"
             connection = SynapticProjection(source, group, operator, name, equations=equations)
-        else:  # a maximum is no sum over synapses
+        else:  # a maximum is not a sum over synapses
             connection = GradedProjection(source, group, operator, read, "pooled", name)
         schedule.pooling(connection, depth, step=k)
         assembly.connections.append(connection)

@@ -26,14 +26,14 @@ __all__ = ["EventDrivenProjection", "SynapticProjection", "GradedProjection", "S
 
 
 class _Connection(Group, CodeRunner):
-    """A Brian2 object that holds arrays of its own and runs one code object per step."""
+    """A Brian2 object with its own arrays that runs one code object in each step."""
 
     def __init__(self, owner, name, when, order):
         CodeRunner.__init__(
             self, owner, template=None, when=when, order=order, name=name, clock=owner.clock,
             codeobj_class=connection_codeobject_class(), check_units=False,
         )  # fmt: skip
-        # The code runner resolves its names in this group, not in that of the neurons.
+        # The code runner resolves names in this group, not in that of the neurons.
         self.group = self
         self.namespace = {}
         self.variables = Variables(self)
@@ -45,7 +45,7 @@ class _Connection(Group, CodeRunner):
 
     def _add_table(self, name, values, dtype=np.int32, constant=True):
         values = np.ascontiguousarray(values, dtype=dtype).ravel()
-        if len(values) == 0:  # Brian2 has no empty arrays; an unused entry does no harm
+        if len(values) == 0:  # Brian2 cannot have empty arrays; an unused entry does no harm
             values = np.zeros(1, dtype=dtype)
         self.variables.add_array(
             name, size=len(values), values=values, dtype=dtype, constant=constant, read_only=constant
@@ -79,7 +79,7 @@ class EventDrivenProjection(_Connection):
     namespace : dict, optional
         Constants that ``on_pre`` uses.
     plastic : bool
-        Whether ``on_pre`` may change ``w``. Every connection has a weight of its own then.
+        Whether ``on_pre`` may change ``w``. Each connection then has its own weight.
 
     Raises
     ------
@@ -156,12 +156,12 @@ class EventDrivenProjection(_Connection):
 
     def to_coo(self):
         """
-        The connections one by one.
+        Return the connections one by one.
 
         Returns
         -------
         i, j, w : ndarray
-            Source neuron, target neuron and weight of each connection, as it is now.
+            Source neuron, target neuron and current weight of each connection.
         """
         i, j, w = self.operator.to_coo()
         return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
@@ -169,7 +169,7 @@ class EventDrivenProjection(_Connection):
 
 class SynapticProjection(Synapses):
     """
-    A projection with one Brian2 synapse for each connection: slow and large, but plastic and known to every device.
+    A projection with one Brian2 synapse for each connection: slow and large, but plastic, and every device can run it.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ class SynapticProjection(Synapses):
     namespace : dict, optional
         Constants of the equations and statements.
     plastic : bool
-        Whether ``on_pre`` changes ``w``, which is kept from trial to trial then.
+        Whether ``on_pre`` changes ``w``, which then persists from trial to trial.
 
     See Also
     --------
@@ -202,19 +202,19 @@ class SynapticProjection(Synapses):
         self.add_attribute("plastic")
         self.operator, self.plastic = operator, plastic
         i, j, w = operator.to_coo()
-        self.active = len(i) > 0  # Brian2 knows no empty set of synapses
+        self.active = len(i) > 0  # Brian2 cannot run an empty set of synapses
         if self.active:
             self.connect(i=i, j=j)
             self.w = w
 
     def to_coo(self):
         """
-        The connections one by one.
+        Return the connections one by one.
 
         Returns
         -------
         i, j, w : ndarray
-            Source neuron, target neuron and weight of each connection; as it is now if they are plastic, else as it was made.
+            Source neuron, target neuron and current weight of each connection.
         """
         i, j, w = self.operator.to_coo()
         return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
@@ -222,7 +222,7 @@ class SynapticProjection(Synapses):
 
 class GradedProjection(_Connection):
     """
-    A projection that works at every step on a variable of its source, without spikes.
+    A projection that reads a variable of its source in every step, without spikes.
 
     Writes ``target_variable = operator(source_variable)``, or adds to it if ``overwrite`` is False.
 
@@ -259,7 +259,7 @@ class GradedProjection(_Connection):
         template, kwds = add[type(operator)](operator, dtype)
         self.variables.add_reference("source", source, source_variable)
         self.variables.add_reference("target", target, target_variable)
-        # These templates write their target themselves: no statement tells Brian2 that it changes.
+        # Brian2 cannot see from a statement that these templates write the target.
         self.written_readonly_vars = {target.variables[target_variable]}
         self._use_template(template, overwrite=overwrite, n_sources=len(source), n_targets=len(target), **kwds)
 
@@ -302,7 +302,7 @@ class GradedProjection(_Connection):
 
     def to_coo(self):
         """
-        The connections one by one; a maximum has the weight 1 for each neuron of its window.
+        Return the connections one by one; a maximum has the weight 1 for each neuron of its window.
 
         Returns
         -------
@@ -327,7 +327,7 @@ class SpikeReplay(_Connection):
 
     Notes
     -----
-    ``train`` is a dynamic array of int8 (int32 in runtime mode, as Cython templates know no int8) that holds
+    ``train`` is a dynamic array of int8 (int32 in runtime mode, as Brian2's Cython templates cannot use int8) that holds
     (n_steps, n_neurons) signs, row by row.
     """
 
@@ -349,7 +349,7 @@ class SpikeReplay(_Connection):
 
 
 def _unshared(operator):
-    """The same connections with a weight of its own for each, ordered by source and then by target."""
+    """Return the same connections with one weight for each, ordered by source and then by target."""
     return SparseOperator(operator.input_shape, operator.output_shape, to_matrix(operator))
 
 

@@ -102,7 +102,7 @@ def add_feedback(assembly, graph, feedback, connectivity, schedule):
 
     Notes
     -----
-    Spikes arrive behind everything else of their step, in both schedules: the gate of the next step sees them.
+    Spikes arrive after everything else in their step, in both schedules: the gate of the next step uses them.
     """
     name = graph.input.name
     source, target = assembly.groups[feedback.output], assembly.groups[name]
@@ -120,7 +120,7 @@ def add_feedback(assembly, graph, feedback, connectivity, schedule):
 
 
 def _add_error(assembly, feedback, predictors, pixels, operator, connectivity, schedule):
-    """Each predicting neuron hears the error of its own pixel, before the spikes of this step reach it."""
+    """Send each predicting neuron the error of its pixel, before the spikes of this step reach it."""
     title = f"{pixels.name}_to_{predictors.name}_error"
     if connectivity == "event_driven":
         error = GradedProjection(pixels, predictors, operator, "prediction_error", "prediction_error", title)
@@ -133,7 +133,7 @@ def _add_error(assembly, feedback, predictors, pixels, operator, connectivity, s
 
 
 def _add_contrast(assembly, population, target):
-    """A group that holds the largest value still open, for each colour, and the way back from it to all input neurons."""
+    """Add a group with the largest value that is still open, for each colour, and its connections to all input neurons."""
     n_rows, n_columns, n_channels = population.shape
     name = f"{population.name}_contrast"
     model = NeuronModel(name="contrast", equations="largest : 1", receives="largest", spike_height=None, bias=None)
@@ -146,7 +146,7 @@ def _add_contrast(assembly, population, target):
         population.shape,
         sparse.csr_matrix(np.tile(np.eye(n_channels), (1, n_rows * n_columns))),
     )
-    # Behind the gates of this step, in front of those of the next one.
+    # After the gates of this step and before those of the next one.
     for k, (source, to, operator, read) in enumerate(
         ((target, group, maximum, "shown"), (group, target, everywhere, "largest"))
     ):

@@ -11,12 +11,12 @@ __all__ = ["SpikingGroup"]
 
 
 class _FusedThresholder(Thresholder):
-    """Brian2's thresholder, with the group's state update in front of the condition while ``fused`` is true."""
+    """Brian2's thresholder; while ``fused`` is true, it runs the group's state update before it tests the condition."""
 
     fused = False
 
     def update_abstract_code(self, run_namespace):
-        """Brian2's method; puts state update and updates of every step in front where they are fused."""
+        """Generate the code of the threshold, after that of the state update and of the updates of every step if fused."""
         super().update_abstract_code(run_namespace)
         self.codeobj_class = connection_codeobject_class()
         self.template = self.codeobj_class.threshold_template
@@ -61,7 +61,7 @@ class SpikingGroup(NeuronGroup):
 
     def fuse(self, fused):
         """
-        Switch fusing on or off; takes effect when the network is next prepared.
+        Switch fusing on or off, from the next preparation of the network on.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ __all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_va
 
 def model_for(population, inputs, neuron, n_graded):
     """
-    The equations of one population.
+    Return the equations of one population.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def model_for(population, inputs, neuron, n_graded):
         return model.pooled()
     model = model.with_inputs(spikes=inputs.has_spikes, graded=n_graded, stimulus=inputs.stimulus)
     if population.kind == "membrane" and model.bias and np.any(population.bias):
-        # A bias that differs from place to place has to be added in front of the pooling.
+        # A bias that differs between positions must be added before the pooling.
         unit = str(next(eq for eq in model.equations.splitlines() if eq.startswith(f"{model.bias} :"))).split(":")[1]
         model = replace(
             model,
@@ -68,7 +68,7 @@ def _unit_of(model):
 
 def brian_name(name):
     """
-    A valid name of a Brian2 object from a Keras layer's name.
+    Return a valid name of a Brian2 object from a Keras layer's name.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _integration_method(model):
 
 def make_group(model, n_neurons, name, clock):
     """
-    A NeuronGroup with the equations of a model.
+    Make a NeuronGroup with the equations of a model.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def make_group(model, n_neurons, name, clock):
 
 
 def _check_statements(group, model):
-    """Refuse statements that Brian2 would refuse, which it does at the first run only, and in terms of its own objects."""
+    """Refuse statements that Brian2 would refuse only at the first run, in terms of its own objects."""
     equations = model.brian_equations
     statements = {
         "threshold": model.threshold,
@@ -167,7 +167,7 @@ def _assigned(code):
 
 def state_variables(group, kept):
     """
-    The arrays of a group that a trial changes, and that are reset in front of each trial.
+    Return the arrays of a group that a trial changes, and that are reset before each trial.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def state_variables(group, kept):
 
 def parameter_names(model: NeuronModel, written):
     """
-    The per-neuron parameters of a model that a run leaves alone.
+    Return the per-neuron parameters of a model that a run does not change.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ def inputs_of(graph, encoder):
     """
     Sort the projections of a graph by their target.
 
-    With the ``current`` encoder the image is a constant current that no synapse filters. It is taken out of the
-    projections here, junctions included, and reaches every population that it reaches linearly as ``stimulus``.
+    With the ``current`` encoder the image is a constant current that no synapse filters. It is removed from the projections
+    here, junctions included. Each population that it reaches linearly gets it as ``stimulus``.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def inputs_of(graph, encoder):
     Returns
     -------
     inputs : dict of str to `Inputs`
-        Junctions that hold nothing but the stimulus are left out.
+        Junctions that hold only the stimulus are left out.
     """
     inputs = {}
     for name, population in graph.populations.items():

@@ -1,4 +1,4 @@
-"""Which spikes and states to record: checking the user's wishes, and the monitors that fulfil them."""
+"""The monitors of a network: check what is to be recorded, and move recordings into a result."""
 
 import numpy as np
 import psutil
@@ -13,7 +13,7 @@ class Monitors:
     """
     The monitors of a network.
 
-    Every spiking population has a spike monitor, which at least counts; states are recorded where the user asks.
+    Every spiking population has a spike monitor, which counts at least; states are recorded as the user asks.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Monitors:
 
     def n_bytes(self, n_trials, n_steps, itemsize):
         """
-        Memory that the recorded states of a run take.
+        Return the memory that the recorded states of a run take.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Monitors:
         Raises
         ------
         MemoryError
-            With the memory that is needed and that is there.
+            The message says how much memory is needed and how much is available.
         """
         needed, available = self.n_bytes(n_trials, n_steps, itemsize), psutil.virtual_memory().available
         if needed > available:
@@ -139,7 +139,7 @@ class Monitors:
 
     def collect(self, result, record, trial, activations):
         """
-        Move one trial's recordings, or those of a piece of it, into the result.
+        Move one trial's recordings, or those of a chunk of it, into the result.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class Monitors:
 
     def prepare(self, result, n_trials, dtype, stream=None):
         """
-        Make room for all trials in a result.
+        Allocate the recordings of all trials in a result.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class Monitors:
 
     def adopt(self, result, arrays, activations):
         """
-        Take over states that a device hands over whole, in place of the room made for them.
+        Use the arrays in which a device returns recorded states, in place of those that were allocated.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The Brian2 objects of a network, as devices deal with them."""
+"""The Brian2 objects of a network as devices see them: what to reset, to keep and to record."""
 
 from dataclasses import dataclass
 
@@ -62,7 +62,7 @@ class NetworkObjects:
         Arrays to reset before each trial: `own_state`, all arrays of added neurons, and those
         of added synapses that follow differential equations.
 
-        What else synapses have may be what they have learned, and stays; see `learned`.
+        Other variables of synapses may be what they have learned, and persist; see `learned`.
 
         Returns
         -------
@@ -73,7 +73,7 @@ class NetworkObjects:
             if isinstance(obj, NeuronGroup):
                 state[obj.name] = state_variables(obj, ())
             elif isinstance(obj, SpikeGeneratorGroup):
-                # Which of its spikes came last; without it, it would be silent from the second trial on.
+                # The last spike that it has sent: without a reset it would be silent from the second trial on.
                 state[obj.name] = {name: obj.variables[name] for name in ("_spikespace", "_lastindex")}
             elif isinstance(obj, Synapses) and (names := _dynamic_names(obj)):
                 state[obj.name] = {name: obj.variables[name] for name in names}
@@ -82,7 +82,7 @@ class NetworkObjects:
     @property
     def learned(self):
         """
-        What the spikes and statements of added objects change in added synapses for good.
+        Variables of added synapses that spikes and statements of added objects change, and that persist.
 
         Returns
         -------
@@ -101,23 +101,23 @@ class NetworkObjects:
 
     @property
     def added_pathways(self):
-        """Ways of spikes through added synapses, which can take time (list of `~brian2.synapses.synapses.SynapticPathway`)."""
+        """Pathways of added synapses, which can have delays (list of `~brian2.synapses.synapses.SynapticPathway`)."""
         return [obj for obj in self.added if isinstance(obj, SynapticPathway)]
 
     @property
     def added_monitors(self):
-        """Names of monitors that the user has added (list of str)."""
+        """Names of the monitors that the user has added (list of str)."""
         return [obj.name for obj in self.added if isinstance(obj, (EventMonitor, StateMonitor, PopulationRateMonitor))]
 
     @property
     def assignable(self):
         """
-        Arrays that somebody can assign to, of populations and of added neurons, sources and synapses, without delays.
+        Arrays that can be assigned to, of populations and of added neurons, sources and synapses, without delays.
 
         Returns
         -------
         arrays : dict of str to `~brian2.core.variables.ArrayVariable`
-            By name of the group and the variable, with a dot between.
+            By ``group.variable``.
         """
         added = [obj for obj in self.added if isinstance(obj, (NeuronGroup, PoissonGroup, Synapses))]
         owners = [*self.groups.values(), *added]
@@ -137,7 +137,7 @@ def _assignable(owner):
 
 
 def _dynamic_names(synapses):
-    """What follows differential equations, solved step by step or from spike to spike, and when that last happened."""
+    """Variables that follow differential equations, clock-driven or event-driven, and the time of the last update."""
     equations = [*synapses.equations.values(), *(synapses.event_driven or {}).values()]
     names = {equation.varname for equation in equations if equation.type == DIFFERENTIAL_EQUATION}
     return [name for name in _assignable(synapses) if name in names or name == "lastupdate"]

@@ -9,7 +9,7 @@ class Populations(dict):
     """
     NeuronGroups by name: spiking ones in graph order, then the readouts.
 
-    Groups that do not spike (junctions, membranes) and folded layers are found by their names but not listed.
+    Groups that do not spike (junctions, membranes) and folded layers are found by their names, but not listed.
     """
 
     def __init__(self, graph, groups):
@@ -21,7 +21,7 @@ class Populations(dict):
 
     def name_of(self, layer):
         """
-        Name of the population that a layer's name stands for.
+        Return the name of the population that a layer became.
 
         Parameters
         ----------
@@ -38,7 +38,7 @@ class Populations(dict):
 
     def aliases(self):
         """
-        The population of each layer that was folded into exactly one.
+        Return the population of each layer that was folded into exactly one.
 
         Returns
         -------

@@ -20,40 +20,40 @@ def _put(objects, when, order):
 
 
 class Pipelined:
-    """Brian2's standard schedule: a spike of this step acts in the next one."""
+    """Brian2's standard schedule: a spike acts in the next step."""
 
     def group(self, group, depth, is_junction):
-        """Place a population's own updates, threshold and reset: they stand there already."""
+        """Place a population's updates, threshold and reset: they are already in place."""
 
     def replay(self, replay, depth):
         """Place what writes replayed spikes."""
         _put([replay], "groups", 0)
 
     def spikes(self, connection, depth):
-        """Place a connection of spikes: it stands there already."""
+        """Place a connection of spikes: it is already in place."""
 
     def graded(self, connection, depth, step=0):
         """Place the reading of a junction."""
-        # Behind all spikes of the step, upstream junctions first.
+        # After all spikes of the step, upstream junctions first.
         _put(_parts(connection), "synapses", 1000 + 10 * depth + step)
 
     def pooling(self, connection, depth, step):
         """Place what pools membranes."""
-        # Between the membranes of this step and its thresholds.
+        # After the membranes and before the thresholds of this step.
         _put(_parts(connection), "groups", 1000 + 10 * depth + step)
 
     def of_input(self, connection):
         """Place what reads the input neurons after their step."""
-        # The statements of a group's step can be fused with its threshold.
+        # After the thresholds: the statements of a group's step can be fused with its threshold.
         _put(_parts(connection), "thresholds", 1000)
 
 
 class Synchronous:
-    """Populations one after the other within a step: a spike acts in the next layer in the same step."""
+    """Populations in the order of the layers: a spike acts in the next layer within the same step."""
 
     def group(self, group, depth, is_junction):
-        """Place a population's own updates, threshold and reset."""
-        # A junction keeps what arrived in this step until all its readers have seen it, and decays at the end.
+        """Place a population's updates, threshold and reset."""
+        # A junction decays at the end of the step, after all its readers have read what arrived.
         self._put(group.state_updater, depth if not is_junction else 10**4, 40)
         for update in group.updates:
             self._put(update, depth, 50)

@@ -11,8 +11,8 @@ class TrialNetwork(Network):
     """
     A Brian2 network that prepares its objects once for many runs.
 
-    Brian2 generates all code anew at every ``run``. Here that happens only when objects were added or removed; a
-    further trial starts in a millisecond.
+    Brian2 generates all code again at every ``run``. Here that happens only after objects were added or removed, so the next
+    trial starts within a millisecond.
     """
 
     def __init__(self, *objects, **kwds):
@@ -20,7 +20,7 @@ class TrialNetwork(Network):
         self._prepared_for = None
         self._own = {obj.name for obj in self.sorted_objects}
         for obj in self.sorted_objects:
-            # Brian2 warns of objects that were never run; a network that is only looked at is no mistake.
+            # Brian2 warns of objects that were never run, but users may convert a network only to look at it.
             obj._network = self.id
 
     @property
@@ -29,7 +29,7 @@ class TrialNetwork(Network):
         return {obj.name for obj in self.sorted_objects} - self._own
 
     def before_run(self, run_namespace):
-        """Prepare the objects, unless nothing changed since the last run."""
+        """Prepare the objects if something changed since the last run."""
         self._fuse_groups()
         objects = [(id(obj), obj.active) for obj in self.sorted_objects]
         if objects != self._prepared_for:
@@ -39,7 +39,7 @@ class TrialNetwork(Network):
         Network._globally_stopped = False
 
     def _fuse_groups(self):
-        """Fuse state update and threshold, unless an object of the user's acts in between."""
+        """Fuse state update and threshold, unless an object that the user has added acts between them."""
         positions = {obj.name: k for k, obj in enumerate(self.sorted_objects)}
         foreign = [k for name, k in positions.items() if name not in self._own]
         for group in self.objects:

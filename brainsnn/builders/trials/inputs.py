@@ -12,7 +12,7 @@ __all__ = ["drives_of", "image_range_check", "make_trials"]
 
 def make_trials(assembly, images, duration, seed, spikes, onset, offset, background, per_trial):
     """
-    Check what a user gives to `~brainsnn.builders.spiking_network.SpikingNetwork.run`, and turn it into trials.
+    Check the arguments of `~brainsnn.builders.spiking_network.SpikingNetwork.run`, and make trials of them.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _check_spikes(assembly, spikes, images):
     if not np.isin(spikes, (-1, 0, 1)).all():
         raise ValueError("run: replayed spikes must be -1, 0 or 1.")
     if images is None and assembly.feedback is not None and assembly.feedback.mode != "none":
-        raise ValueError("run: the gate compares predictions with pixels; give the images of the spikes, too.")
+        raise ValueError("run: the gate compares predictions with pixels; give the images of these spikes as well.")
     if images is not None and len(images) != len(spikes):
         raise ValueError(f"run: {len(spikes)} trains of spikes for {len(images)} images.")
     return spikes
@@ -91,7 +91,7 @@ def _steps(assembly, what, time):
     if np.any(steps < 0) or np.any(np.abs(steps - np.rint(steps)) > 1e-6):
         nearest = np.rint(steps).max() * assembly.dt * 1e3
         raise ValueError(
-            f"run: {what}={time} is no multiple of the time step {assembly.dt * 1e3:g} ms; the nearest one is {nearest:g} ms."
+            f"run: {what}={time} is not a multiple of the time step {assembly.dt * 1e3:g} ms; the nearest one is {nearest:g} ms."
         )
     return np.rint(steps).astype(int) if np.ndim(steps) else int(np.rint(steps))
 
@@ -152,7 +152,7 @@ def image_range_check(graph, images, encoder):
     largest = np.abs(images).max()
     rescales = any(row.class_name == "Rescaling" for row in graph.rows)
     if encoder == "poisson" and largest > 1:
-        raise ValueError(f"run: a pixel of {largest:g} is no probability to spike; scale the images to -1 ... 1.")
+        raise ValueError(f"run: a pixel of {largest:g} is not a probability to spike; scale the images to -1 ... 1.")
     if largest > 2 and not rescales and np.array_equal(images, np.rint(images)):
         raise ValueError(f"run: images look like 8-bit values (up to {largest:g}); networks take images/255.")
     return images
@@ -160,7 +160,7 @@ def image_range_check(graph, images, encoder):
 
 def drives_of(graph, inputs, groups, encoder):
     """
-    How an image becomes the constant current of each population that it reaches linearly.
+    Return how an image becomes the constant current of each population that it reaches linearly.
 
     Parameters
     ----------
@@ -199,5 +199,5 @@ def drives_of(graph, inputs, groups, encoder):
 
 
 def _has_own(graph, name):
-    """Junctions hold only what passed a synapse; their readers get the image's share directly."""
+    """Junctions hold only what passed a synapse; their readers get the current of the image directly."""
     return graph.populations[name].kind != "junction"

@@ -41,9 +41,9 @@ class Trials:
     stream: object = None
 
     @property
-    def piece(self):
+    def chunk_steps(self):
         """Number of steps that run before recordings are taken from the monitors (int)."""
-        return self.n_steps if self.stream is None else self.stream.piece
+        return self.n_steps if self.stream is None else self.stream.chunk_steps
 
     def seed_of(self, trial):
         """
@@ -63,10 +63,10 @@ class Trials:
         return int(np.random.SeedSequence([self.seed, trial]).generate_state(1)[0])
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrialRecord:
     """
-    What the monitors saw in one trial, or in a piece of it.
+    What the monitors recorded in one trial, or in a chunk of it.
 
     Parameters
     ----------
@@ -77,13 +77,10 @@ class TrialRecord:
     states : dict
         Monitor name -> dict of variable name -> (n_steps, n_recorded) array.
     first_step : int
-        The step at which the piece begins.
-    is_last : bool
-        Whether the trial ends with it.
+        The step at which the chunk begins.
     """
 
     spike_counts: dict
     spikes: dict
     states: dict
     first_step: int = 0
-    is_last: bool = True

@@ -1,12 +1,12 @@
 {# Event-driven convolution: every spike adds its patch of the kernel to the target. The kernel is stored as
    (input channel, row tap, column tap, output channel) with the column taps in the order of the targets, so that one
    row of a patch is one contiguous stretch of weights and, where the channels are full, of targets. Spikes of one pixel
-   reach the same targets: up to four of them are added in one pass over these, in their order. Threads share the rows of
-   the target out: each sees all spikes, in the same order, and adds what falls into its own rows. #}
+   reach the same targets: up to four of them are added in one pass over these, in their order. The rows
+   of the target are divided among threads: each reads all spikes, in the same order, and adds to its own rows. #}
 {# USES_VARIABLES { _spikes, w, row_first, row_target, row_tap, col_first, col_target, col_tap, col_length, channel_start } #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
-{# Within the block: Brian2 takes a macro of the template itself for a part of the code. #}
+{# Inside the block, because Brian2 treats a macro at the top of a template as a part of the code. #}
 {% set group_sizes = [4, 2, 1] if contiguous else [1] %}
 {% macro add_patch(size, arrays, code) %}
             {

@@ -1,4 +1,4 @@
-{# The part of main() that runs the trials of a CUDA program; it stands in the place of Brian2's own run. #}
+{# Runs the trials inside main() of a CUDA program, in the place of Brian2's run. #}
 {
 {% include 'trial_files.cpp' %}
 

@@ -1,6 +1,6 @@
 {# State update and threshold test in one pass. Blocks of neurons are updated and tested first, in a loop that the
-   compiler can vectorise, and then searched for the few that spiked. Threads share the blocks out in their order, each
-   lists its spikes at the place of its first neuron, and the lists are moved together at the end. #}
+   compiler can vectorise, and then searched for the few that spiked. The blocks are divided among threads in their order.
+   Each thread lists its spikes from the index of its first neuron on, and the lists are joined at the end. #}
 {# USES_VARIABLES { N } #}
 {% extends 'common_group.cpp' %}
 {% block extra_headers %}

@@ -1,3 +1,3 @@
-{# State update and threshold test in one pass; Brian2's own loop serves for Cython. #}
+{# State update and threshold test in one pass; Cython uses Brian2's loop. #}
 {# USES_VARIABLES { N } #}
 {% extends 'threshold.pyx' %}

@@ -1,6 +1,6 @@
 {# What the projections share: a bit map of the sources that spiked, then a thread for each target that reads it. A
    target belongs to one thread, which adds in the order of the sources, so that the sum does not depend on how threads
-   run. A child gives the loop over the sources in block `sources`, with spike_statement.cu for each spike there. #}
+   run. A child template has the loop over the sources in block `sources`, with spike_statement.cu for each spike. #}
 {% extends 'common_group.cu' %}
 
 {% block define_N %}

@@ -1,4 +1,4 @@
-{# Writes the signs of the spikes to be replayed in this step; behind the end of the train nothing spikes. #}
+{# Writes the signs of the spikes to be replayed in this step; after the end of the train nothing spikes. #}
 {# USES_VARIABLES { train, replayed, timestep } #}
 {% extends 'common_group.cu' %}
 {% block define_N %}

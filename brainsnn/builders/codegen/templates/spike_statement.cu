@@ -1,5 +1,5 @@
-{# The statement of a connection for one spike. Every array is entered at its own place: the weights at `_weight`,
-   source variables at `_source`; variables of the target stand in registers of its thread until the last spike. #}
+{# The statement of a connection for one spike. Each array starts at its own offset: weights at `_weight`, source
+   variables at `_source`. Variables of the target stay in registers of its thread until the last spike. #}
 {
     {% for array in shifted_arrays(variables, variable_indices, get_array_name, tables) %}
     {% if array.offset == '_target' %}

@@ -1,12 +1,16 @@
-{# The beginning of the code that runs trials, of all compiled devices. Arrays that a trial may set are found by name in a
-   table, so that images, parameters and seeds reach a compiled program as files. #}
+{# Opens the files of the trials, in every compiled program. Arrays that a trial may set are found by name in a table, so
+   that images, parameters and seeds reach a compiled program as files. #}
     struct Array { std::string name; char* data; size_t bytes; };
     struct Source { Array array; std::ifstream file; };
     const std::vector<Array> settable = {
-{{settable}}
+    {% for array in settable %}
+        {"{{array.name}}", (char*){{array.data}}, {{array.n_bytes}}},
+    {% endfor %}
     };
     const std::vector<Array> state = {
-{{state}}
+    {% for array in state %}
+        {"{{array.name}}", (char*){{array.data}}, {{array.n_bytes}}},
+    {% endfor %}
     };
     const char* directory = getenv("BRAINSNN_TRIALS");
     if (directory == NULL)
@@ -16,9 +20,9 @@
     }
     const std::string path(directory);
     std::ifstream manifest(path + "/manifest.txt");
-    long first_trial, n_trials, n_steps, piece, n_shared, n_per_trial;
+    long first_trial, n_trials, n_steps, chunk_steps, n_shared, n_per_trial;
     double trial_dt;
-    manifest >> first_trial >> n_trials >> n_steps >> piece >> trial_dt >> n_shared >> n_per_trial;
+    manifest >> first_trial >> n_trials >> n_steps >> chunk_steps >> trial_dt >> n_shared >> n_per_trial;
     auto open = [&](Source& source) {
         std::string name, file;
         manifest >> name >> file;

@@ -1,4 +1,4 @@
-{# The part of main() that runs the trials of a program in C++ standalone mode or of GeNN. #}
+{# Runs the trials inside main(), for programs whose arrays are in the memory of the processor. #}
 {
 {% include 'trial_files.cpp' %}
 
@@ -14,21 +14,31 @@
     std::vector<Source> sources(n_per_trial);
     for (Source& source : sources)
         open(source);
-    {{open_trains}}
+    {% for train in trains %}
+    std::ifstream train_{{train.name}}(path + "/{{train.name}}.train", std::ios::binary);
+    {% endfor %}
     std::ifstream seeds(path + "/seeds.txt");
-    {{open_recordings}}
+    {% block open_recordings %}
+    {% endblock %}
     for (long trial=0; trial<n_trials; trial++)
     {
         for (size_t k=0; k<state.size(); k++)
             std::copy(initial[k].begin(), initial[k].end(), state[k].data);
         for (Source& source : sources)
             source.file.read(source.array.data, source.array.bytes);
-        {{read_trains}}
+        {% block read_trains %}
+        {% for train in trains %}
+        if (train_{{train.name}})
+        {
+            {{train.array}}.resize(n_steps*{{train.n_neurons}});
+            train_{{train.name}}.read((char*)&{{train.array}}[0], {{train.array}}.size());
+        }
+        {% endfor %}
+        {% endblock %}
         unsigned long trial_seed;
         seeds >> trial_seed;
-        {{seed}}
-        {{run}}
-        {{write_recordings}}
+        {% block run_trial %}
+        {% endblock %}
         std::cout << "trial" << std::endl;
     }
 }

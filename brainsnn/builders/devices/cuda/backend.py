@@ -1,18 +1,21 @@
-"""Running the trials of a network in a CUDA program: compiled by nvcc once, then any number of images."""
+"""Run the trials of a network in a CUDA program: compiled by nvcc once, then any number of images."""
 
 import numpy as np
-from brian2 import SpikeMonitor, Synapses
+from brian2 import SpikeMonitor, Synapses, second
 from brian2.codegen.generators.cpp_generator import c_data_type
 
+from brainsnn.builders.codegen.codeobjects import render
+from brainsnn.builders.devices.brian_versions import drop_repeated_clock_settings
+from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.cuda import toolchain
 from brainsnn.builders.devices.monitor_files import MonitorFiles
 from brainsnn.builders.devices.program_cache import compiled_program
-from brainsnn.builders.devices.standalone.backend import StandaloneBackend
+from brainsnn.errors import DeviceLimitError
 
 __all__ = ["CudaBackend"]
 
 
-class CudaBackend(StandaloneBackend):
+class CudaBackend(CompiledBackend):
     """
     Trials in one compiled program on an NVIDIA GPU, through brian2cuda.
 
@@ -25,8 +28,6 @@ class CudaBackend(StandaloneBackend):
     """
 
     name = "cuda_standalone"
-    can_stream = False
-    has_threads = False
 
     def __init__(self, threads=1):
         self.toolchain = toolchain.find_toolchain()
@@ -42,13 +43,13 @@ class CudaBackend(StandaloneBackend):
             # Without the approximate functions that brian2cuda asks for, so that spikes stay those of other devices.
             f"{backend}.extra_compile_args_nvcc": ["-w", "-std=c++17"],
             "codegen.cpp.extra_compile_args": ["-std=c++17", "-O2"],
-            # A counter that starts anywhere at once; every trial brings a seed of its own.
+            # A counter-based generator, which can be seeded again at once: every trial has its own seed.
             f"{cuda}.random_number_generator_type": "CURAND_RNG_PSEUDO_PHILOX4_32_10",
         }
 
     @classmethod
     def missing(cls):
-        """What is not there of brian2cuda, CUDA and a GPU; see `~brainsnn.builders.devices.backend.Backend.missing`."""
+        """Say whether brian2cuda, CUDA or a GPU is missing; see `~brainsnn.builders.devices.backend.Backend.missing`."""
         try:
             toolchain.find_toolchain()
             toolchain.check_gpu()
@@ -64,40 +65,31 @@ class CudaBackend(StandaloneBackend):
     def prepare(self, graph, connectivity, schedule, encoder, feedback):
         """Refuse synapses and learning; see `~brainsnn.builders.devices.backend.Backend.prepare`."""
         if connectivity == "synapses":
-            raise ValueError(
+            raise DeviceLimitError(
                 "convert: connectivity='synapses' on device='cuda_standalone' would add simultaneous spikes in an "
                 "order that changes from run to run. Use connectivity='event_driven', which connects the same neurons, "
                 "or device='cpp_standalone'."
             )
         if feedback is not None and feedback.learning is not None:
-            raise ValueError(
+            raise DeviceLimitError(
                 "convert: PredictiveGate(learning=...) changes weights, which threads of device='cuda_standalone' share. Use "
                 "device='cpp_standalone' or 'runtime'."
             )
         return graph, connectivity
 
     def run(self, objects, trials, processes, on_trial_done, on_record):
-        """
-        Run all trials; see `~brainsnn.builders.devices.runtime.RuntimeBackend.run` for the parameters.
-
-        Raises
-        ------
-        ValueError
-            If there are several images and a monitor, or synapses with a state, of the user's.
-        RuntimeError
-            If there is no GPU, or as on C++ standalone.
-        """
+        """Run all trials; see `~brainsnn.builders.devices.backend.Backend.run`."""
         if trials.n_trials > 1 and (alone := self._one_image_only(objects)):
-            raise ValueError(
+            raise DeviceLimitError(
                 f"run: {', '.join(alone)} was added to the network; on device='cuda_standalone' monitors hold one image, and "
-                "synapses that change, or that take time, are not made ready for the next. Run the images one by one, record "
+                "synapses that change or have delays are not reset before the next image. Run the images one by one, record "
                 "with convert(record=...), or use device='cpp_standalone'."
             )
         toolchain.check_gpu()
         return super().run(objects, trials, processes, on_trial_done, on_record)
 
     def _one_image_only(self, objects):
-        """Names of what the user has added that would not begin each image anew, or not go on as elsewhere."""
+        """Names of what the user has added that is not reset before each image, or not kept, as on other devices."""
         if self._written is None:
             self._note_delays(objects)
         synapses = {obj.name for obj in objects.added if isinstance(obj, Synapses)}
@@ -105,7 +97,7 @@ class CudaBackend(StandaloneBackend):
         return sorted({*objects.added_monitors, *changing, *self._delayed})
 
     def write(self, objects):
-        """Generate the code of a network, behind which Brian2 has forgotten what it knew of delays."""
+        """Generate the code of a network; afterwards Brian2 no longer knows the delays."""
         self._note_delays(objects)
         super().write(objects)
 
@@ -113,7 +105,7 @@ class CudaBackend(StandaloneBackend):
         self._delayed = [pathway.name for pathway in objects.added_pathways if self._takes_time(pathway)]
 
     def _takes_time(self, pathway):
-        delay = self.device.array_cache.get(pathway.variables["delay"], 0)  # None: nobody knows it yet
+        delay = self.device.array_cache.get(pathway.variables["delay"], 0)  # None: not known yet
         return delay is None or bool(np.any(delay))
 
     # Compiling
@@ -125,22 +117,21 @@ class CudaBackend(StandaloneBackend):
             extra_key=toolchain.version(self.toolchain),
         )
 
-    def _insert_trials(self, network, code):
-        """Put the trials into the place of Brian2's run, where brian2cuda has buffers of random numbers for it."""
-        start = f"{network.name}.run("
-        queue = self.device.main_queue
-        k = next(k for k, entry in enumerate(queue) if entry[0] == "run_network")
-        what, (run, lines) = queue[k]
-        queue[k] = what, (run, [code if line.startswith(start) else line for line in lines])
+    def _write(self, objects):
+        objects.network.run(0 * second, namespace={})
+        self._is_begun = True
+        self.device.replace_run(objects.network, self._trials_code(objects))
+        drop_repeated_clock_settings(self.device)
+        self.device.build(directory=str(self.project), compile=False, run=False)
 
-    def _main_code(self, objects):
-        template = self.device.connection_codeobject_class.templater.env.get_template("cuda_trials.cu")
+    def _trials_code(self, objects):
         own = {group.name for group in objects.groups.values()}
         self._settable = {name: variable for name, variable in objects.assignable.items() if variable.owner.name in own}
         reset = {f"{group}.{name}": v for group, variables in objects.state.items() for name, v in variables.items()}
-        return template.render(
-            settable="\n".join(self._entry(name, variable) for name, variable in self._settable.items()),
-            state="\n".join(self._entry(name, variable) for name, variable in reset.items()),
+        return render(
+            "cuda_trials.cu",
+            settable=[self._array(name, variable) for name, variable in self._settable.items()],
+            state=[self._array(name, variable) for name, variable in reset.items()],
             trains=[
                 {"name": name, "array": self._name(replay.variables["train"]), "n_neurons": len(replay.target)}
                 for name, replay in objects.replays.items()
@@ -158,11 +149,12 @@ class CudaBackend(StandaloneBackend):
     def _name(self, variable):
         return self.device.get_array_name(variable, access_data=False)
 
-    def _entry(self, name, variable):
+    def _array(self, name, variable):
+        """Where the program keeps the array of a variable, on the GPU."""
         array = self._name(variable)
         # brian2cuda can keep the spikes of several steps.
         pointer = f"dev{array}[current_idx{array}]" if variable.name.endswith("space") else f"dev{array}"
-        return f'        {{"{name}", (char*){pointer}, {variable.size}*sizeof({c_data_type(variable.dtype)})}},'
+        return {"name": name, "data": pointer, "n_bytes": f"{variable.size}*sizeof({c_data_type(variable.dtype)})"}
 
     def _monitor(self, monitor):
         is_spikes = isinstance(monitor, SpikeMonitor)
@@ -176,5 +168,5 @@ class CudaBackend(StandaloneBackend):
         def read(folder, variable):
             return np.fromfile(folder / "results" / f"trials_{self._name(variable)}", dtype=variable.dtype)
 
-        # The threads of a step note their spikes in any order.
+        # The threads of a step record their spikes in any order.
         return MonitorFiles(monitors, trials, read, sort_spikes=True)

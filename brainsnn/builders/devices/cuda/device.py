@@ -1,4 +1,4 @@
-"""A network's own CUDA device, and its code objects; the only module that imports brian2cuda."""
+"""The CUDA device of one network, and its code objects; the only module that imports brian2cuda."""
 
 import logging
 
@@ -13,7 +13,7 @@ from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 __all__ = ["ConnectionCudaCodeObject", "NetworkCudaDevice"]
 
 
-# It would list all its preferences whenever a network is compiled. Brian2 puts its own name in front.
+# brian2cuda would list all its preferences whenever a network is compiled.
 logging.getLogger("brian2.brian2cuda").setLevel(logging.WARNING)
 
 
@@ -24,7 +24,7 @@ def _is_written(code, pointer):
 
 
 class ConnectionCudaCodeObject(CUDAStandaloneCodeObject):
-    """CUDA code object that also knows brainsnn's templates."""
+    """CUDA code object with brainsnn's templates."""
 
     templater = CUDAStandaloneCodeObject.templater.derive(
         "brainsnn.builders.codegen",
@@ -44,7 +44,7 @@ class NetworkCudaDevice(AssignableArrays, CUDAStandaloneDevice):
     connection_codeobject_class = ConnectionCudaCodeObject
 
     def code_object(self, owner, name, abstract_code, variables, template_name, variable_indices, **kwds):
-        """Brian2's method; brian2cuda knows arrays of spikes, of which it keeps several, by the ending of a name."""
+        """Return a code object. brian2cuda keeps several arrays of spikes, and recognises them by the end of their names."""
         if "_spikes" in variables:
             variables, variable_indices = (
                 {"_spikespace" if key == "_spikes" else key: value for key, value in names.items()}
@@ -55,3 +55,17 @@ class NetworkCudaDevice(AssignableArrays, CUDAStandaloneDevice):
                 "tables": [*kwds["template_kwds"]["tables"], "_spikespace"],
             }
         return super().code_object(owner, name, abstract_code, variables, template_name, variable_indices, **kwds)
+
+    def replace_run(self, network, code):
+        """
+        Put code in the place of Brian2's run of a network, where brian2cuda has its buffers of random numbers.
+
+        Parameters
+        ----------
+        network : `~brian2.core.network.Network`
+        code : str
+        """
+        start = f"{network.name}.run("
+        k = next(k for k, (what, _) in enumerate(self.main_queue) if what == "run_network")
+        what, (run, lines) = self.main_queue[k]
+        self.main_queue[k] = what, (run, [code if line.startswith(start) else line for line in lines])

@@ -1,4 +1,4 @@
-"""What the CUDA device needs of the machine: brian2cuda, nvcc, cuRAND and a GPU; and compiling a program with nvcc."""
+"""Find what the CUDA device needs (brian2cuda, nvcc, cuRAND, a GPU), and compile a program with nvcc."""
 
 import importlib.util
 import os
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 INSTEAD = "device='cpp_standalone' runs the same network on the processor."
-#: Compute capability for which programs are compiled where there is no GPU to ask.
+#: Compute capability for which programs are compiled on a machine without a GPU.
 WITHOUT_GPU = "9.0"
 
 
@@ -71,7 +71,7 @@ def find_toolchain():
     """
     if importlib.util.find_spec("brian2cuda") is None:
         raise ImportError(
-            "convert: device='cuda_standalone' needs brian2cuda; in an environment of its own with Python 3.12, "
+            "convert: device='cuda_standalone' needs brian2cuda; in a separate environment with Python 3.12, "
             f"pip install 'brainsnn[cuda]'. {INSTEAD}"
         )
     candidates = [
@@ -109,12 +109,12 @@ def _curand_wheel():
 @cache
 def compute_capability():
     """
-    Compute capability of the GPU.
+    Return the compute capability of the GPU.
 
     Returns
     -------
     capability : str or None
-        Such as ``"9.0"``; None where there is no GPU.
+        Such as ``"9.0"``; None without a GPU.
     """
     command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader", "--id=0"]
     try:
@@ -127,7 +127,7 @@ def compute_capability():
 
 def check_gpu():
     """
-    Raise an error where there is no GPU to run on.
+    Raise an error if there is no GPU.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def check_gpu():
 @cache
 def version(toolchain):
     """
-    What nvcc says of itself.
+    Return the version text of nvcc.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def version(toolchain):
 
 def release(toolchain):
     """
-    Release of the CUDA toolkit.
+    Return the release of the CUDA toolkit.
 
     Parameters
     ----------
@@ -174,9 +174,9 @@ def release(toolchain):
 
 def merge_sources(project, n_files):
     """
-    Merge the source files of a project into a few; nearly all of their compile time goes into the same headers.
+    Merge the source files of a project into a few, because most of their compile time goes into the same headers.
 
-    Every code object keeps a namespace of its own, together with what runs before and after it.
+    Each code object keeps its own namespace, together with what runs before and after it.
 
     Parameters
     ----------
@@ -187,12 +187,12 @@ def merge_sources(project, n_files):
     Returns
     -------
     merged : list of str
-        The new files in the project's folder; the first one holds all that is no code object.
+        The new files in the project's folder; the first one holds everything that is not a code object.
     """
     parts = {}
     for path in sorted((project / "code_objects").glob("*.cu")):
         parts.setdefault(re.sub(r"^(before|after)_run_", "", path.stem), []).append(path)
-    # The code object itself in front of what runs after it, which calls its kernels.
+    # The code object comes before what runs after it and calls its kernels.
     parts = [sorted(paths, key=lambda path: path.stem.startswith("after_run_")) for paths in parts.values()]
     # rand.cu comes last: it opens a namespace for all that follows.
     others = sorted((path.name for path in project.glob("*.cu")), key=lambda name: name == "rand.cu")
@@ -209,7 +209,7 @@ def merge_sources(project, n_files):
 
 
 def _curand_library(toolchain):
-    """The wheel has only the library with its version in the name; the linker takes it by its path."""
+    """Return linker flags. The wheel holds the library only under its versioned name, so it is linked by its path."""
     for directory in toolchain.library:
         for path in sorted(directory.glob("libcurand.so.*")):
             return ["-Xlinker", str(path), "-Xlinker", f"-rpath={directory}"]

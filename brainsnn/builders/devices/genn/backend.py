@@ -1,4 +1,4 @@
-"""Running the trials of a network in a GeNN program: built once, then any number of images."""
+"""Run the trials of a network in a GeNN program: built once, then any number of images."""
 
 import re
 from dataclasses import replace
@@ -8,27 +8,14 @@ from brian2 import SpikeMonitor
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
+from brainsnn.builders.codegen.codeobjects import render
 from brainsnn.builders.devices.brian_versions import results_file
+from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.genn import build as genn_build
 from brainsnn.builders.devices.genn.limits import check_graph, check_statements, recorded_late
 from brainsnn.builders.devices.monitor_files import MonitorFiles
-from brainsnn.builders.devices.standalone.backend import StandaloneBackend, trials_code
 
 __all__ = ["GennBackend", "GennCudaBackend"]
-
-# One step: replayed signs go in, GeNN steps. GeNN hands the spikes of a step over at the beginning of the next one, so
-# what spikes alone write stands there one step late: with such recordings a further step is run, each monitor loses
-# the step that it has too much, and all of them hold what they hold on other devices.
-RUN = """
-for (long step=0; step<n_steps + %EXTRA%; step++)
-{
-    %REPLAY%
-    const std::vector<int64_t> before = {%RECORDED%};
-    eng.run(DT);
-    %LATE%
-    %OTHERS%
-}
-"""
 
 
 def _device_class():
@@ -37,12 +24,12 @@ def _device_class():
     except ImportError as error:
         raise ImportError(
             f"GeNN needs brian2genn, which could not be imported ({error}). It wants Brian2 2.5 and NumPy 1: install "
-            "brainsnn[genn] into an environment of its own, see docs/devices.md."
+            "brainsnn[genn] into a separate environment, see docs/devices.md."
         ) from error
     return TrialsDevice
 
 
-class GennBackend(StandaloneBackend):
+class GennBackend(CompiledBackend):
     """
     Trials in programs that GeNN generates through brian2genn, with plain synapses, on the processor.
 
@@ -53,14 +40,13 @@ class GennBackend(StandaloneBackend):
     """
 
     name = "genn"
-    can_stream = False
-    has_threads = False
     use_gpu = False
 
     def __init__(self, threads=1):
         super().__init__(threads)
         # What brian2genn would set for the rest of the process.
-        self.preferences |= {
+        self.preferences = {
+            "devices.cpp_standalone.openmp_threads": 0,
             "codegen.generators.cpp.restrict_keyword": "__restrict",
             "codegen.loop_invariant_optimisations": False,
             "core.network.default_schedule": ["start", "synapses", "groups", "thresholds", "resets", "end"],
@@ -69,7 +55,7 @@ class GennBackend(StandaloneBackend):
 
     @classmethod
     def missing(cls):
-        """What is not there of brian2genn, GeNN, and a graphics card; see `~brainsnn.builders.devices.backend.Backend.missing`."""
+        """Say whether brian2genn or GeNN is missing; see `~brainsnn.builders.devices.backend.Backend.missing`."""
         try:
             _device_class()
             genn_build.find_genn()
@@ -83,7 +69,7 @@ class GennBackend(StandaloneBackend):
     # What the builder asks
 
     def prepare(self, graph, connectivity, schedule, encoder, feedback):
-        """The graph without junctions, and plain synapses; see `~brainsnn.builders.devices.backend.Backend.prepare`."""
+        """Return the graph without junctions, and plain synapses; see `~brainsnn.builders.devices.backend.Backend.prepare`."""
         if any(population.kind == "junction" for population in graph.populations.values()):
             graph = graph.expand_junctions()
         check_graph(self.name, graph, schedule, encoder, feedback)
@@ -91,10 +77,10 @@ class GennBackend(StandaloneBackend):
 
     def prepare_neuron(self, neuron):
         """
-        The model with a variable for each equation that a spike reads; see `~brainsnn.builders.devices.backend.Backend.prepare_neuron`.
+        Return the model with a variable for each equation that a spike reads.
 
-        A spike can bring only variables of its source along, so the spike height under an attention that comes and goes is
-        stored at each step.
+        In GeNN a spike can read only variables of its source. The spike height under attention that switches on and off
+        follows from an equation, so it is stored at each step.
         """
         equations, lines = neuron.brian_equations, []
         on_pre, update = neuron.on_pre, [neuron.update] if neuron.update else []
@@ -110,33 +96,26 @@ class GennBackend(StandaloneBackend):
         return replace(neuron, equations="\n".join([neuron.equations, *lines]), update="\n".join(update), on_pre=on_pre)
 
     def make_clock(self, dt):
-        """Brian2's default clock of this device, the only one that brian2genn knows."""
+        """Return the default clock of this device, the only one that brian2genn knows."""
         self._dt = self.device.defaultclock.dt = dt
         return self.device.defaultclock
 
-    def check(self, assembly, recordings):
+    def check(self, assembly, monitors):
         """Refuse what would differ; see `~brainsnn.builders.devices.backend.Backend.check`."""
         arriving = check_statements(self.name, assembly)
         self._late = [
             monitor.name
-            for (name, variable), monitor in recordings.state_monitors.items()
+            for (name, variable), monitor in monitors.state_monitors.items()
             if recorded_late(self.name, name, variable, assembly, arriving)
         ]
-        for name, monitor in recordings.readout_monitors.items():
+        for name, monitor in monitors.readout_monitors.items():
             if recorded_late(self.name, name, assembly.models[name].output, assembly, arriving):
                 self._late.append(monitor.name)
 
     # Building
 
     def build(self, objects):
-        """
-        Generate and build the program of a network, unless that is done; see `~brainsnn.builders.devices.backend.Backend.build`.
-
-        Raises
-        ------
-        RuntimeError
-            If GeNN is not there, objects were added to the network, or GeNN or the compiler fails.
-        """
+        """Generate and build the program; see `~brainsnn.builders.devices.backend.Backend.build`."""
         genn_build.find_genn()
         return super().build(objects)
 
@@ -151,27 +130,27 @@ class GennBackend(StandaloneBackend):
                 "Record with convert(record=...), put statements of every step into the neuron model with "
                 "model.edit(update=...), or use device='cpp_standalone'."
             )
-        if self.device.defaultclock.dt != self._dt:  # the user took it for theirs
+        if self.device.defaultclock.dt != self._dt:  # the user has set a time step meanwhile, for other objects
             self.device.users_dt, self.device.defaultclock.dt = self.device.defaultclock.dt, self._dt
         for replay in objects.replays.values():
-            replay.active = False  # the program's own loop does it
+            replay.active = False  # the loop over trials replays the spikes itself
         self._is_begun = True
-        self.device.trial_code = lambda: self._main_code(objects)
+        self.device.trials_code = lambda: self._trials_code(objects)
         try:
             self.device.write_project(objects.network, self.project, self.use_gpu)
         except NotImplementedError as error:
             raise RuntimeError(f"device={self.name!r}: {error} Use device='cpp_standalone'.") from error
 
-    def _main_code(self, objects):
+    def _trials_code(self, objects):
         device = self.device
         models = {model.name: model for model in device.neuron_models}
 
-        def entry(group, name):
-            array, n_bytes = device.genn_array(models[group], name)
-            return f'        {{"{group}.{name}", {array}, {n_bytes}}},'
-
         def names(group):
             return [*models[group].variables, *models[group].shared_variables]
+
+        def entry(group, name):
+            array, n_bytes = device.genn_array(models[group], name)
+            return {"name": f"{group}.{name}", "data": array, "n_bytes": n_bytes}
 
         self._settable = {
             f"{group.name}.{name}": (group.name, name)
@@ -179,58 +158,36 @@ class GennBackend(StandaloneBackend):
             for name in names(group.name)
             if name != "_seed" and not group.variables[name].read_only
         }
-        resets = [entry(g, name) for g, variables in objects.state.items() for name in variables if name in names(g)]
-        recorded = ", ".join(f"{device.get_array_name(m.variables['N'])}[0]" for m in objects.monitors)
-        recorded = recorded.replace("_array_", "brian::_array_")
-        return trials_code(
-            settable="\n".join(entry(*array) for array in self._settable.values()),
-            state="\n".join(resets),
-            open_trains="\n".join(
-                f'std::ifstream train_{name}(path + "/{name}.train", std::ios::binary); std::vector<int8_t> signs_{name};'
-                for name in objects.replays
-            ),
-            read_trains="\n".join(
-                f"if (train_{name}) {{ signs_{name}.resize(n_steps*{len(replay.target)}); "
-                f"train_{name}.read((char*)signs_{name}.data(), signs_{name}.size()); }}"
+        return render(
+            "genn_trials.cpp",
+            settable=[entry(*array) for array in self._settable.values()],
+            state=[entry(g, name) for g, variables in objects.state.items() for name in variables if name in names(g)],
+            trains=[
+                {"name": name, "target": replay.target.name, "n_neurons": len(replay.target)}
                 for name, replay in objects.replays.items()
-            ),
-            seed=device.seed_code() + device.restart_code(),
-            run=self._step_code(objects, recorded),
-            open_recordings='std::ofstream ends("results/trial_ends", std::ios::binary);',
-            write_recordings=f"const std::vector<int64_t> recorded = {{{recorded}}};\n"
-            "ends.write((const char*)recorded.data(), recorded.size()*sizeof(int64_t));",
+            ],
+            models=device.neuron_models,
+            seeded=[model for model in device.neuron_models if "_seed" in model.variables],
+            monitors=[self._monitor(k, monitor) for k, monitor in enumerate(objects.monitors)],
+            late=self._late,
         )
 
-    def _step_code(self, objects, recorded):
-        late, others = [], []
-        for k, monitor in enumerate(objects.monitors):
-            (late if monitor.name in self._late else others).append(self._forget_code(monitor, f"before[{k}]"))
-        parts = {
-            "EXTRA": "1" if late else "0",
-            "REPLAY": "\n".join(
-                self.device.replay_code(name, replay.target) for name, replay in objects.replays.items()
-            ),
-            "RECORDED": recorded,
-            "LATE": f"if (step == 0) {{ {' '.join(late)} }}" if late else "",
-            "OTHERS": f"if (step == n_steps) {{ {' '.join(others)} }}" if late else "",
-        }
-        code = RUN
-        for name, text in parts.items():
-            code = code.replace(f"%{name}%", text)
-        return code
+    def _monitor(self, index, monitor):
+        """Where the program keeps what a monitor records."""
 
-    def _forget_code(self, monitor, n):
-        """C++ statements that cut a monitor back to its first n entries."""
-
-        def array(name):
-            return f"brian::{self.device.get_array_name(monitor.variables[name], access_data=False)}"
+        def array(name, access_data=False):
+            return f"brian::{self.device.get_array_name(monitor.variables[name], access_data=access_data)}"
 
         if isinstance(monitor, SpikeMonitor):
-            code = [f"{array(name)}.resize({n});" for name in (("i", "t") if monitor.record else ())]
+            arrays = [(name, None) for name in (("i", "t") if monitor.record else ())]
         else:
-            code = [f"{array('t')}.resize({n});"]
-            code += [f"{array(name)}.resize({n}, {monitor.n_indices});" for name in monitor.record_variables]
-        return " ".join([*code, f"brian::{self.device.get_array_name(monitor.variables['N'])}[0] = {n};"])
+            arrays = [("t", None), *((name, monitor.n_indices) for name in monitor.record_variables)]
+        return {
+            "name": monitor.name,
+            "index": index,
+            "count": array("N", access_data=True),
+            "arrays": [{"name": array(name), "width": width} for name, width in arrays],
+        }
 
     # Running
 
@@ -245,7 +202,7 @@ class GennBackend(StandaloneBackend):
         (folder / genn_build.LIBRARY_FOLDER).symlink_to(self._program.parent)
 
     def _command(self):
-        # The name of a folder for timings, and the duration of brian2genn's own run behind ours: none.
+        # The name of a folder for timings, and the duration of brian2genn's own run after ours: 0.
         return [str(self._program), "test", "0"]
 
 
@@ -257,18 +214,11 @@ class GennCudaBackend(GennBackend):
 
     @classmethod
     def missing(cls):
-        """As of `GennBackend`, and CUDA; see `~brainsnn.builders.devices.backend.Backend.missing`."""
+        """Say whether brian2genn, GeNN, CUDA or a graphics card is missing."""
         return super().missing() or genn_build.missing_cuda()
 
     def build(self, objects):
-        """
-        See `GennBackend.build`.
-
-        Raises
-        ------
-        RuntimeError
-            If GeNN, CUDA or the graphics card is not there, and as of `GennBackend.build`.
-        """
+        """Generate and build the program; see `~brainsnn.builders.devices.backend.Backend.build`."""
         if self.missing():
             raise RuntimeError(self.missing())
         return super().build(objects)

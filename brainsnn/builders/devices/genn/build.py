@@ -1,4 +1,4 @@
-"""From the files that brian2genn writes to a program: GeNN's generator, the compiler, and the cache."""
+"""Build a program from the files that brian2genn writes: GeNN's generator, the compiler, and the cache."""
 
 import fcntl
 import hashlib
@@ -18,7 +18,7 @@ LIBRARY_FOLDER = "magicnetwork_model_CODE"
 
 def find_genn():
     """
-    The folder of GeNN.
+    Return the folder of GeNN.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def find_genn():
 
 def missing_cuda():
     """
-    What GeNN's CUDA backend lacks on this machine.
+    Say what GeNN's CUDA backend lacks on this machine.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def missing_cuda():
 
 def compiled_genn(project, use_gpu):
     """
-    The program of a GeNN project, built if it is not in the cache; the network's library lies beside it.
+    Return the program of a GeNN project, built if it is not in the cache; the network's library is beside it.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ def _build(project, genn, use_gpu):
         run(str(genn / "bin" / "genn-buildmodel.sh"), *backend, "-i", include, "magicnetwork_model.cpp")
     flags = list(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)
     if not use_gpu:
-        # GeNN's makefile asks for no optimisation, and the flags of other devices give their rounding.
+        # GeNN's makefile does not optimise. With the flags of the other devices, rounding is the same as theirs.
         run("make", "-j2", "-C", LIBRARY_FOLDER, " ".join(["CXXFLAGS=-c -fPIC -MMD -MP", *flags]))
-    # The main program only reads and writes arrays, which takes longer to optimise than to do.
+    # The main program only reads and writes arrays: optimising it takes longer than it saves.
     flags = ["-I.", "-Ibrianlib/randomkit", *(flag for flag in flags if flag != "-O3"), "-O1"]
     run("make", " ".join(["CXXFLAGS=", *flags]))

@@ -1,4 +1,4 @@
-"""brian2genn's device, corrected and completed where the networks of this package need it."""
+"""brian2genn's device, corrected and extended for the networks of this package."""
 
 import contextlib
 import io
@@ -8,22 +8,14 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2genn.device import DelayedCodeObject, GeNNDevice
 from brian2genn.genn_generator import GeNNCodeGenerator
 
+from brainsnn.builders.codegen.codeobjects import render
 from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 
 __all__ = ["TrialsDevice"]
 
-# brian2genn's takes and compares floats, whatever the type of the network.
-CLIP = """
-template <typename T, typename A, typename B> SUPPORT_CODE_FUNC T _clip(const T value, const A a_min, const B a_max)
-{
-    if (value < a_min)
-        return a_min;
-    if (value > a_max)
-        return a_max;
-    return value;
-}
-"""
-DEFAULT_FUNCTIONS["clip"].implementations.add_implementation(GeNNCodeGenerator, code=CLIP, name="_clip")
+DEFAULT_FUNCTIONS["clip"].implementations.add_implementation(
+    GeNNCodeGenerator, code=render("genn_clip.cpp"), name="_clip"
+)
 
 
 class TrialsDevice(AssignableArrays, GeNNDevice):
@@ -32,17 +24,17 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
 
     Attributes
     ----------
-    trial_code : callable
-        Gives the part of ``main()`` that runs the trials, once all models are known.
+    trials_code : callable
+        Returns the part of ``main()`` that runs the trials, once all models are known.
     users_dt : `~brian2.units.fundamentalunits.Quantity` or None
-        Time step of the user's default clock, as this device's is the clock of the network.
+        Time step of the user's default clock; this device's default clock is that of the network.
     """
 
-    trial_code = None
+    trials_code = None
     users_dt = None
 
     def activate(self, build_on_run=True, **kwargs):
-        """Make this the active device; brian2genn changes preferences of the whole process here, which nobody changes back."""
+        """Make this the active device, without brian2genn's changes to the preferences of the whole process."""
         super(GeNNDevice, self).activate(build_on_run, **kwargs)
 
     def write_project(self, network, project, use_gpu):
@@ -62,13 +54,13 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
             active = [obj for obj in self.net_objects if obj.active]
             self.net_objects = sorted(active, key=lambda obj: order[obj.name])
             self.max_row_length_synapses = sorted(self.max_row_length_synapses)
-            self.run_statement_used = False  # brian2genn would refuse to build behind a run
+            self.run_statement_used = False  # brian2genn would refuse to build after a run
             self.build(directory=str(project), compile=False, run=False, use_GPU=use_gpu)
 
     # Code generation
 
     def code_object(self, owner, name, abstract_code, variables, template_name, *args, **kwds):
-        """A code object; GeNN fuses state update and threshold by itself."""
+        """Return a code object; GeNN itself fuses state update and threshold."""
         if template_name == "fused_threshold":
             template_name, kwds["codeobj_class"] = "threshold", None
         return super().code_object(owner, name, abstract_code, variables, template_name, *args, **kwds)
@@ -85,8 +77,8 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
         """
         Collect what the statement of a spike uses.
 
-        brian2genn refuses variables of the source neuron, because its reset comes before the statement here and behind it
-        elsewhere; that the reset leaves them alone has been checked.
+        brian2genn refuses variables of the source neuron, because on GeNN its reset comes before the statement. That the reset
+        does not change them has been checked (`~brainsnn.builders.devices.genn.limits.check_statements`).
         """
         indices = codeobj.variable_indices
         codeobj.variable_indices = {
@@ -106,19 +98,17 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
 
     def generate_main_source(self, writer, main_lines):
         """Write the main program, with the loop over trials."""
-        self.insert_code("before_network_run", self.trial_code())
-        # Connections, which nobody changes, would be written to disk in every run.
+        self.insert_code("before_network_run", self.trials_code())
+        # Connections do not change; without this they would be written to disk in every run.
         connections = {model.name for model in self.synapse_models}
         for variable, array in self.dynamic_arrays.items():
             if getattr(variable.owner, "name", None) in connections:
                 self.insert_code("before_end", f"brian::{array}.clear();")
         super().generate_main_source(writer, main_lines)
 
-    # Parts of the loop over trials
-
     def genn_array(self, model, name):
         """
-        Where GeNN keeps a variable of a group.
+        Return where GeNN keeps a variable of a group.
 
         Parameters
         ----------
@@ -135,41 +125,9 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
         c_type = model.variabletypes[model.variables.index(name)]
         return f"(char*){name}{model.name}", f"{model.N}*sizeof({c_type})"
 
-    def seed_code(self):
-        """C++ statements that seed the generators of all neurons with ``trial_seed``."""
-        seeded = [model for model in self.neuron_models if "_seed" in model.variables]
-        lines = [f"for (size_t k=0; k<{model.N}; k++) _seed{model.name}[k] = generator();" for model in seeded]
-        return "\n".join(["std::mt19937_64 generator(trial_seed);", *lines]) + "\n" if lines else ""
-
-    def restart_code(self):
-        """C++ statements that begin a trial with the arrays that were set, and without spikes under way."""
-        lines = ["t = 0; iT = 0;"]
-        for model in self.neuron_models:
-            lines.append(f"spikeCount_{model.name} = 0; push{model.name}CurrentSpikesToDevice();")
-            lines.append(f"push{model.name}StateToDevice();")
-            lines += [f"brian::_array_{model.name}_{name}[0] = {name}{model.name};" for name in model.shared_variables]
-        return "\n".join(lines)
-
-    def replay_code(self, name, target):
-        """
-        C++ statements that hand the signs of this step to the input neurons.
-
-        Parameters
-        ----------
-        name : str
-            Of the replay.
-        target : `~brian2.groups.neurongroup.NeuronGroup`
-        """
-        n = len(target)
-        return (
-            f"if (train_{name} && !signs_{name}.empty()) {{ for (size_t k=0; k<{n}; k++) "
-            f"replayed{target.name}[k] = step < n_steps ? signs_{name}[step*{n} + k] : 0; "
-            f"pushreplayed{target.name}ToDevice(); }}"
-        )
-
 
 def _joined(group, parts):
-    """One code object from those of a group's state update and statements of every step."""
+    """Join the code objects of a group's state update and of its statements of every step."""
     variables, indices = {}, {}
     for part in parts:
         variables.update(part.variables)

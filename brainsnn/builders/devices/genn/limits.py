@@ -1,4 +1,4 @@
-"""What GeNN cannot do, found before anything is built."""
+"""Refuse what GeNN cannot do, before anything is built."""
 
 import psutil
 from brian2.equations.equations import SUBEXPRESSION
@@ -6,10 +6,11 @@ from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.groups import parameter_names
 from brainsnn.equations.model import assignments
+from brainsnn.errors import DeviceLimitError
 
 __all__ = ["check_graph", "check_statements", "recorded_late"]
 
-# Bytes that a connection takes while a network is built (105 measured), with some room; a program that runs takes fewer.
+# Bytes per connection while a network is built (105 measured), with some margin; a running program takes fewer.
 BYTES_PER_CONNECTION = 150
 
 INSTEAD = "Use device='cpp_standalone'."
@@ -30,29 +31,29 @@ def check_graph(device, graph, schedule, encoder, feedback):
 
     Raises
     ------
-    ValueError
-        If GeNN would need an order of its own or values that travel without spikes.
+    DeviceLimitError
+        If GeNN would need another order of operations, or values that travel without spikes.
     MemoryError
         If the connections, one by one, do not fit.
     """
     if schedule != "pipelined":
-        raise ValueError(
+        raise DeviceLimitError(
             f"convert: schedule={schedule!r}; with device={device!r} a spike acts in the next step, always. Use "
             "schedule='pipelined', or device='cpp_standalone'."
         )
     for projection in graph.projections:
         if projection.mode == "membrane":
-            raise ValueError(
+            raise DeviceLimitError(
                 f"convert: {projection.target!r} pools the membranes of {projection.source!r} within a step, which "
                 f"device={device!r} cannot. Average with average_pooling='spikes', or use device='cpp_standalone'."
             )
     if feedback is not None and feedback.contrast:
-        raise ValueError(
+        raise DeviceLimitError(
             f"convert: PredictiveGate(contrast=True) takes the maximum of the input in each step, which device={device!r} "
             "cannot. Use contrast=False, or device='cpp_standalone'."
         )
     if feedback is not None and feedback.learning is not None:
-        raise ValueError(
+        raise DeviceLimitError(
             f"convert: PredictiveGate(learning=...) brings the error of each pixel back in every step, which "
             f"device={device!r} cannot. Use device='cpp_standalone' or 'runtime'."
         )
@@ -68,9 +69,9 @@ def check_graph(device, graph, schedule, encoder, feedback):
 
 def check_statements(device, assembly):
     """
-    Refuse neuron models whose result depends on whether spikes arrive before the reset or behind it.
+    Refuse neuron models whose result depends on whether spikes arrive before or after the reset.
 
-    Brian2 hands the spikes of a step over in front of the resets, GeNN behind them.
+    Brian2 transmits the spikes of a step before the resets, GeNN after them.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def check_statements(device, assembly):
 
     Raises
     ------
-    ValueError
+    DeviceLimitError
         With the statement at fault.
     """
     resets = {group.name: assignments(assembly.models[name].reset) for name, group in assembly.groups.items()}
@@ -93,32 +94,32 @@ def check_statements(device, assembly):
         code = connection.pre.code
         statements = assignments(code)
         if len(statements) != 1 or statements[0][1] != "+=" or not statements[0][0].endswith("_post"):
-            raise ValueError(
+            raise DeviceLimitError(
                 f"convert: on_pre={code!r}; with device={device!r} a spike adds to one variable of its target. {INSTEAD}"
             )
         written, _, expression = statements[0]
         changed = {variable for variable, _, _ in resets[connection.source.name]}
         for name in get_identifiers(expression):
             if name.endswith("_post") or (name.endswith("_pre") and name.removesuffix("_pre") in changed):
-                raise ValueError(
-                    f"convert: on_pre={code!r} reads {name!r}, which differs behind the resets of the step, where "
-                    f"device={device!r} hands spikes over. {INSTEAD}"
+                raise DeviceLimitError(
+                    f"convert: on_pre={code!r} reads {name!r}, which the resets of the step change before "
+                    f"device={device!r} transmits spikes. {INSTEAD}"
                 )
         arriving[connection.target.name].add(written.removesuffix("_post"))
     for name, group in assembly.groups.items():
         for variable, operator, expression in resets[group.name]:
             reads = _depends_on(group, get_identifiers(expression)) & arriving[group.name]
             if reads or (variable in arriving[group.name] and operator not in ("+=", "-=")):
-                raise ValueError(
+                raise DeviceLimitError(
                     f"convert: the reset {variable} {operator} {expression} of {name!r} uses what spikes bring; with "
-                    f"device={device!r} it may only add to it, as spikes arrive behind the reset. {INSTEAD}"
+                    f"device={device!r} it may only add to it, as spikes arrive after the reset. {INSTEAD}"
                 )
     return arriving
 
 
 def recorded_late(device, name, variable, assembly, arriving):
     """
-    Whether GeNN holds the value of a step's end only in the next step, because it follows from spikes alone.
+    Return whether GeNN has the value at the end of a step only in the next step, because it follows from spikes alone.
 
     Parameters
     ----------
@@ -135,13 +136,13 @@ def recorded_late(device, name, variable, assembly, arriving):
 
     Raises
     ------
-    ValueError
-        If it follows from spikes and from what a neuron does by itself.
+    DeviceLimitError
+        If it follows both from spikes and from the neuron's own dynamics.
     """
     group, model = assembly.groups[name], assembly.models[name]
     needs = _depends_on(group, {variable})
     if "t" in needs:
-        raise ValueError(
+        raise DeviceLimitError(
             f"convert: record[{name!r}] names {variable!r}, which follows from the time; device={device!r} cannot record it. "
             f"{INSTEAD}"
         )
@@ -154,7 +155,7 @@ def recorded_late(device, name, variable, assembly, arriving):
         group.equations.diff_eq_names
     )
     if changing - from_spikes or from_spikes & moving:
-        raise ValueError(
+        raise DeviceLimitError(
             f"convert: record[{name!r}] names {variable!r}, which spikes and the neuron itself change; device={device!r} brings "
             f"spikes at the beginning of the next step, so that it never holds the value of the step's end. {INSTEAD}"
         )
@@ -162,7 +163,7 @@ def recorded_late(device, name, variable, assembly, arriving):
 
 
 def _depends_on(group, names):
-    """The variables behind some names of a group, subexpressions resolved."""
+    """Return the variables on which some names of a group depend, with subexpressions resolved."""
     found, frontier = set(), set(names)
     while frontier:
         name = frontier.pop()

@@ -1,4 +1,4 @@
-"""Assignments to variables of a network that is compiled, which take effect as they do in Brian2's runtime mode."""
+"""Make assignments to variables of a compiled network take effect, as in runtime mode."""
 
 import numpy as np
 from brian2 import Clock
@@ -11,68 +11,69 @@ __all__ = ["AssignableArrays"]
 
 class AssignableArrays:
     """
-    What Brian2 devices lack whose program gets arrays as files: an assignment counts from the next run on.
+    Mixin for compiled devices: assignments take effect in the next run.
 
-    They note assignments as statements of the program, which arrays from files overwrite, and forget those that come when
-    the program is written.
+    Brian2 turns an assignment into a statement of the generated program. Our programs read their arrays from files, which
+    would overwrite it, and an assignment made after the program was written would be lost. This class keeps the arrays in
+    memory; the backend writes them to the program's files before each run.
 
     Attributes
     ----------
-    live : dict of `~brian2.core.variables.ArrayVariable` to ndarray
-        Arrays that the program gets in each run. They change in place.
-    watched : set of `~brian2.core.variables.ArrayVariable` or None
-        Arrays of the last run that somebody can assign to; None until the program is written.
+    input_arrays : dict of `~brian2.core.variables.ArrayVariable` to ndarray
+        Arrays that the program reads in each run. They change in place.
+    assignable : set of `~brian2.core.variables.ArrayVariable` or None
+        Arrays that can be assigned to. None until the program has been written.
     """
 
     def __init__(self):
         super().__init__()
-        self.live, self.watched = {}, None
-        self._read = {}
+        self.input_arrays, self.assignable = {}, None
+        self._values = {}
 
-    def close(self, watched, changed):
+    def close(self, assignable, changed):
         """
-        Take assignments from now on for those of the next run, because the program is written.
+        Make assignments count from the next run on, because the program has been written.
 
         Parameters
         ----------
-        watched : iterable of `~brian2.core.variables.ArrayVariable`
+        assignable : iterable of `~brian2.core.variables.ArrayVariable`
         changed : iterable of `~brian2.core.variables.ArrayVariable`
-            Those that a run changes; what is read are the values at its end.
+            Arrays that a run changes; reading them gives the values at its end.
         """
-        self.watched = set(watched)
+        self.assignable = set(assignable)
         for variable in changed:
-            self.live.pop(variable, None)
+            self.input_arrays.pop(variable, None)
 
     def assigned(self):
         """
-        Arrays that were assigned to since the last run.
+        Return the arrays that were assigned to since the last run.
 
         Returns
         -------
         arrays : dict of `~brian2.core.variables.ArrayVariable` to ndarray
         """
-        return {v: array for v, (array, before) in self._read.items() if array.tobytes() != before.tobytes()}
+        return {v: array for v, (array, before) in self._values.items() if array.tobytes() != before.tobytes()}
 
-    def forget_read(self):
-        """Let go of what was read of the last run: there is another one."""
-        self._read = {}
+    def clear_values(self):
+        """Discard the values read after the previous run."""
+        self._values = {}
 
-    # What Brian2 calls
+    # Methods of Brian2's devices
 
     def get_value(self, var, access_data=True):
-        """The array of a variable. One that is watched is read once after each run, so that it can be changed in place."""
-        if var in self.live:
-            return self.live[var]
-        if self.watched is None or var not in self.watched:
+        """Return the array of a variable; an assignable one is read once after each run, so that it can change in place."""
+        if var in self.input_arrays:
+            return self.input_arrays[var]
+        if self.assignable is None or var not in self.assignable:
             return super().get_value(var, access_data)
-        if var not in self._read:
+        if var not in self._values:
             values = np.asarray(super().get_value(var, access_data))
-            self._read[var] = values.copy(), values.copy()
-        return self._read[var][0]
+            self._values[var] = values.copy(), values.copy()
+        return self._values[var][0]
 
     def fill_with_array(self, var, arr):
-        """Set all of a variable's array."""
-        if var in self.live or (self.watched is not None and var in self.watched):
+        """Set the whole array of a variable."""
+        if var in self.input_arrays or (self.assignable is not None and var in self.assignable):
             self.get_value(var)[:] = arr
         else:
             self._check_open(var)
@@ -84,34 +85,34 @@ class AssignableArrays:
         super().resize(var, new_size)
 
     def variableview_set_with_index_array(self, variableview, item, value, check_units):
-        """Statement ``group.x[item] = value``, for a group of any device as long as this one is active."""
-        home = _home(variableview)
-        if home is self:
+        """Execute ``group.x[item] = value``, for a group of any device while this one is active."""
+        owner = _responsible_device(variableview)
+        if owner is self:
             super().variableview_set_with_index_array(variableview, item, value, check_units)
         else:
-            with active(home):
+            with active(owner):
                 variableview.set_with_index_array(item, value, check_units)
 
     def variableview_set_with_expression(self, variableview, *arguments, **kwds):
-        """Statement ``group.x[item] = "expression"``."""
-        with active(_home(variableview)):
+        """Execute ``group.x[item] = "expression"``."""
+        with active(_responsible_device(variableview)):
             VariableView.set_with_expression.original_function(variableview, *arguments, **kwds)
 
     def variableview_set_with_expression_conditional(self, variableview, *arguments, **kwds):
-        """Statement ``group.x["condition"] = "expression"``."""
-        with active(_home(variableview)):
+        """Execute ``group.x["condition"] = "expression"``."""
+        with active(_responsible_device(variableview)):
             VariableView.set_with_expression_conditional.original_function(variableview, *arguments, **kwds)
 
     def _check_open(self, var):
-        if self.watched is not None and not isinstance(var.owner, Clock):
+        if self.assignable is not None and not isinstance(var.owner, Clock):
             raise RuntimeError(
-                f"{var.owner.name}.{var.name} is compiled into the program of this network and cannot be set any more. Set it "
-                "before the first run, and convert the network anew for that."
+                f"{var.owner.name}.{var.name} is compiled into the program of this network and cannot change any more. Set it "
+                "before the first run: call convert() again, then assign."
             )
 
 
-def _home(variableview):
-    """The device that deals with an assignment: Brian2's runtime device for a live array, and else that of the group."""
+def _responsible_device(variableview):
+    """The device that executes an assignment: the runtime device for an input array, else that of the group."""
     device = variableview.variable.device
-    is_live = isinstance(device, AssignableArrays) and variableview.variable in device.live
-    return runtime_device if is_live else device
+    is_input = isinstance(device, AssignableArrays) and variableview.variable in device.input_arrays
+    return runtime_device if is_input else device

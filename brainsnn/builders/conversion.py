@@ -1,0 +1,115 @@
+"""From a trained Keras model to a spiking network: check the options, read the model, build the network."""
+
+from brian2 import Quantity, ms
+
+from brainsnn.builders.from_keras import read_keras
+from brainsnn.builders.graph import LayerGraph
+from brainsnn.builders.network.assembly import CONNECTIVITIES
+from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
+from brainsnn.builders.network.schedule import SCHEDULES
+from brainsnn.builders.spiking_network import SpikingNetwork
+from brainsnn.equations import ASN
+
+__all__ = ["convert"]
+
+
+def convert(
+    model,
+    neuron=None,
+    connectivity="event_driven",
+    schedule="pipelined",
+    average_pooling="spikes",
+    device="runtime",
+    record=None,
+    dtype="float32",
+    threads=1,
+    *,
+    encoder=None,
+    thresholds=None,
+    feedback=None,
+    dt=1 * ms,
+):
+    """
+    Turn a trained Keras model into a spiking network of Brian2 objects.
+
+    Parameters
+    ----------
+    model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
+        The trained network.
+    neuron : `~brainsnn.equations.model.NeuronModel`, optional
+        Neuron model of all spiking populations, ``ASN()`` by default.
+    connectivity : {"event_driven", "synapses"}
+        Kernels stored once and visited by spikes, or one Brian2 synapse for each connection. Both give the same spikes.
+    schedule : {"pipelined", "synchronous"}
+        A spike acts in the next layer one step later (Brian2's standard schedule), or within the same step.
+    average_pooling : {"spikes", "membrane"}
+        Whether average pooling after a nonlinearity averages its spikes, or averages the membranes and then spikes.
+    device : {"runtime", "cpp_standalone", "genn", "genn_cuda", "cuda_standalone"}
+        Brian2 device; docs/devices.md says what each of them can do.
+    record : dict, optional
+        Layer name -> list of ``"spikes"`` and state variables, or dict of these to the neurons to record: True for all, flat
+        indices, or (row, column, channel) tuples.
+    dtype : {"float32", "float64"}
+        Type of all state variables and weights.
+    threads : int
+        OpenMP threads of a C++ standalone program.
+    encoder : {"current", "poisson"}, optional
+        How images arrive: as a current into the first population, or as signed Poisson spikes of input neurons, which can
+        also replay given spikes. By default, as the neuron model says.
+    thresholds : dict, optional
+        Layer name -> threshold, for neuron models that have one per layer, such as ``IF``.
+    feedback : `~brainsnn.feedback.gate.PredictiveGate`, optional
+        Let a generator's spikes predict the input and gate it; the input then spikes (``encoder="poisson"``).
+    dt : `~brian2.units.fundamentalunits.Quantity`
+        Time step.
+
+    Returns
+    -------
+    network : `SpikingNetwork`
+
+    Raises
+    ------
+    ValueError, ConversionError, UnknownNameError
+        If an argument or the model is not valid. Nothing is built in that case.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> snn = bs.convert(bs.load_model("weights/digits.keras"), neuron=bs.ASN(m_f=0.1))  # doctest: +SKIP
+    >>> result = snn.run(images, duration=300*bs.ms)  # doctest: +SKIP
+    """
+    neuron = ASN() if neuron is None else neuron
+    if encoder is None:
+        encoder = neuron.encoder if feedback is None else "poisson"
+    _check_options(neuron, connectivity, schedule, average_pooling, dtype, encoder, feedback, dt)
+    if isinstance(model, LayerGraph):
+        graph = model if neuron.has_linear_filter else model.expand_junctions()
+    else:
+        graph = read_keras(model, average_pooling=average_pooling, junctions=neuron.has_linear_filter)
+    if feedback is not None:
+        graph = without_prediction_readout(graph, feedback)
+        record = with_recorded_feedback(record, feedback, graph.input.name)
+    return SpikingNetwork(
+        graph, neuron, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
+        dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
+    )  # fmt: skip
+
+
+def _check_options(neuron, connectivity, schedule, average_pooling, dtype, encoder, feedback, dt):
+    for name, value, choices in (
+        ("connectivity", connectivity, CONNECTIVITIES),
+        ("schedule", schedule, SCHEDULES),
+        ("average_pooling", average_pooling, ("spikes", "membrane")),
+        ("dtype", dtype, ("float32", "float64")),
+        ("encoder", encoder, ("current", "poisson")),
+    ):
+        if value not in choices:
+            raise ValueError(f"convert: {name}={value!r}; choose one of {', '.join(map(repr, choices))}.")
+    if neuron.readout is None:
+        raise ValueError(
+            f"convert: the neuron model {neuron.name!r} has no readout. Give it one with readout=NeuronModel(...)."
+        )
+    if feedback is not None and encoder != "poisson":
+        raise ValueError(f"convert: feedback gates input neurons that spike; encoder={encoder!r} has none.")
+    if not isinstance(dt, Quantity) or dt.dim is not ms.dim or not 0 < dt < float("inf") * ms:
+        raise ValueError(f"convert: dt={dt!r} must be a time greater than 0, such as 1*ms.")

@@ -1,0 +1,219 @@
+"""What the compiled devices share: a program that is built once and runs any number of trials."""
+
+import tempfile
+import weakref
+from abc import abstractmethod
+from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
+
+import numpy as np
+from brian2 import get_device
+from brian2.core.variables import DynamicArrayVariable
+
+from brainsnn.builders.devices.active_device import make_active, runtime_device
+from brainsnn.builders.devices.backend import Backend
+from brainsnn.builders.devices.brian_versions import results_file, use_results
+from brainsnn.builders.devices.programs import run_programs
+from brainsnn.builders.devices.trial_folder import write_trial_folder
+
+__all__ = ["CompiledBackend"]
+
+
+class CompiledBackend(Backend):
+    """
+    Trials in compiled programs, several of them at once if asked for.
+
+    Every network has a Brian2 device of its own, so that several networks live side by side in one Python process. Images,
+    onset times, seeds and parameters reach the program as files; it is never compiled again for them.
+
+    Attributes
+    ----------
+    device : `~brian2.devices.cpp_standalone.device.CPPStandaloneDevice`
+        A subclass of it, with `~brainsnn.builders.devices.standalone.assignments.AssignableArrays`.
+    directory : `~pathlib.Path`
+        Files of this network; removed with it.
+    """
+
+    def __init__(self, threads=1):
+        self.device = self._make_device()
+        self._values = {}
+        self._persistent = []
+        self._settable = {}
+        self._program = None
+        self._is_begun = False
+        self._written = None
+        self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
+        weakref.finalize(self, rmtree, self.directory, ignore_errors=True)
+
+    # What each device does in its own way
+
+    @abstractmethod
+    def _make_device(self):
+        """Return a new Brian2 device for this network."""
+
+    @abstractmethod
+    def _write(self, objects):
+        """Generate the code of a network, and set `_is_begun` once a second attempt would go wrong."""
+
+    @abstractmethod
+    def _compiled(self):
+        """Return the path of the program, compiled if it is not in the cache."""
+
+    @abstractmethod
+    def _recordings(self, monitors, trials):
+        """Return how the recordings of a run leave its programs: an object with ``link``, ``records`` and ``take_states``."""
+
+    def _command(self):
+        return [str(self._program)]
+
+    def _write_trials(self, folder, trials, indices):
+        write_trial_folder(folder, trials, indices, self._values, self._filled)
+        (folder / "static_arrays").symlink_to(self.project / "static_arrays")
+
+    # Values
+
+    def activate(self):
+        """Make this network's device the active Brian2 device; objects added to the network must be made under it."""
+        if get_device() is not self.device:
+            make_active(self.device, build_on_run=False)
+
+    def set_values(self, group, variable, values):
+        """Keep values for the next run; see `~brainsnn.builders.devices.backend.Backend.set_values`."""
+        target = group.variables[variable]
+        array = _filled(target, values)
+        self._values[group.name, variable] = array
+        self.device.input_arrays[target] = array
+
+    def get_values(self, group, variable):
+        """Return a copy of the values with which the next run starts (ndarray)."""
+        if (group.name, variable) in self._values:
+            return self._values[group.name, variable].copy()
+        return np.array(group.variables[variable].get_value(), copy=True)
+
+    def persist(self, owner, variable, values):
+        """Keep what runs change; see `~brainsnn.builders.devices.backend.Backend.persist`."""
+        self._persistent.append((owner, variable))
+        self.set_values(owner, variable, values)
+
+    def _filled(self, group, variable, values):
+        target = next(
+            v for v in self.device.arrays if v.owner is not None and (v.owner.name, v.name) == (group, variable)
+        )
+        return _filled(target, values)
+
+    # Building
+
+    @property
+    def project(self):
+        """Folder of the generated code (`~pathlib.Path`)."""
+        return self.directory / "project"
+
+    def build(self, objects):
+        """Generate and compile the program; see `~brainsnn.builders.devices.backend.Backend.build`."""
+        if self._written is None:
+            self.write(objects)
+        elif self._written != objects.names:
+            raise RuntimeError(
+                f"The network is already compiled, and {', '.join(sorted(self._written ^ objects.names))} was added or removed "
+                "since. Change the network before its first run, or call convert() again."
+            )
+        # Compiled again if that was interrupted, or if the cache has been cleared.
+        if self._program is None or not self._program.exists():
+            self._program = self._compiled()
+        return self._program
+
+    def write(self, objects):
+        """
+        Generate the code of a network, which needs no compiler.
+
+        Parameters
+        ----------
+        objects : `~brainsnn.builders.network.objects.NetworkObjects`
+
+        Raises
+        ------
+        RuntimeError
+            If an earlier attempt failed or was interrupted.
+        """
+        if self._is_begun:
+            raise RuntimeError(
+                "Generating the code of this network failed or was interrupted before. What is left of that attempt would run "
+                "twice: call convert() again."
+            )
+        self.activate()
+        try:
+            self._write(objects)
+        finally:
+            # Brian2 objects that the user makes from now on do not belong to this network.
+            make_active(runtime_device)
+        self._written = objects.names
+        self._persistent += objects.learned
+        delays = [pathway.variables["delay"] for pathway in objects.added_pathways]
+        changed = [variable for variables in objects.state.values() for variable in variables.values()]
+        self.device.close([*objects.assignable.values(), *delays], changed)
+
+    # Running
+
+    def run(self, objects, trials, processes, on_trial_done, on_record):
+        """Run all trials; see `~brainsnn.builders.devices.backend.Backend.run`."""
+        n_processes = max(1, min(processes, trials.n_trials))
+        if n_processes > 1 and objects.added_monitors:
+            raise ValueError(
+                f"run: {', '.join(objects.added_monitors)} was added to the network and would hold only the images of the last "
+                f"process, got processes={processes!r}. Use processes=1, or record with convert(record=...)."
+            )
+        self.build(objects)
+        self._take_assigned()
+        trials = _with_brian_names(trials, objects.groups)
+        bounds = np.linspace(0, trials.n_trials, n_processes + 1).astype(int)
+        parts = [(self.directory / f"run_{k}", range(*bounds[k : k + 2])) for k in range(n_processes)]
+        for folder, indices in parts:
+            self._write_trials(folder, trials, indices)
+        recordings = self._recordings(objects.monitors, trials)
+        for part, (folder, indices) in enumerate(parts):
+            recordings.link(folder, part, indices.start)
+        run_programs(self._command(), [folder for folder, _ in parts], on_trial_done)
+        self._take_results([folder for folder, _ in parts])
+        for trial, record in recordings.records(parts):
+            on_record(trial, record)
+        return recordings.take_states()
+
+    def _take_assigned(self):
+        """Give the program what was assigned to variables since the last run."""
+        for variable, array in self.device.assigned().items():
+            name = f"{variable.owner.name}.{variable.name}"
+            if name not in self._settable:
+                raise ValueError(
+                    f"run: {name} was assigned to, but is compiled into the program of device={self.name!r}. Assign to it "
+                    "before the first run: call convert() again, then assign."
+                )
+            self._values[variable.owner.name, variable.name] = array
+            self.device.array_cache[variable] = None  # what Brian2 knows from before the first run
+
+    def _take_results(self, folders):
+        """Let Brian2 read arrays from the results of the last program, and keep what the run has changed."""
+        self.device.clear_values()
+        for variable in self.device.dynamic_arrays_2d:
+            # Monitors of the user's: Brian2 would keep the size of the first run.
+            variable.size = (0, variable.size[1])
+        for folder in folders:
+            use_results(self.device, folder)
+            for owner, variable in self._persistent:
+                path = folder / "results" / results_file(self.device, owner.variables[variable])
+                self.set_values(owner, variable, np.fromfile(path, owner.variables[variable].dtype))
+
+
+def _filled(target, values):
+    """Values for all of a variable's array; only the program knows the size of a vector."""
+    size = np.size(values) if isinstance(target, DynamicArrayVariable) else target.size
+    return np.array(np.broadcast_to(np.ravel(values), size), dtype=target.dtype)
+
+
+def _with_brian_names(trials, groups):
+    """Trials name populations by their Keras layers, the program names groups as Brian2 does."""
+    shared, per_trial = (
+        {(groups[name].name, variable): values for (name, variable), values in arrays.items()}
+        for arrays in (trials.shared, trials.per_trial)
+    )
+    return replace(trials, shared=shared, per_trial=per_trial)
