@@ -1,6 +1,7 @@
 # make demo   sets everything up and classifies real digits with the shipped spiking network
 # make test   sets everything up and runs the tests
-# make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each
+# make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each;
+#                      ONLY="oldest newest" chooses among them
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
 # make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
 # make lint       ruff: rules and formatting
@@ -28,7 +29,7 @@ test: $(VENV)/.installed
 	$(RUN) -m pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
 
 test-versions:
-	$(PYTHON) tools/test_versions.py $(PYTEST_ARGS)
+	$(PYTHON) tools/test_versions.py $(addprefix --only ,$(ONLY)) $(PYTEST_ARGS)
 
 test-genn:
 	$(PYTHON) tools/test_versions.py --only genn $(PYTEST_ARGS)

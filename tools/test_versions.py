@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venvs"
+DEVICE_TESTS = "tests/builders/devices"
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,20 @@ SETTINGS = [
     Setting("oldest", ("3.11",), ("brian2==2.5.4", "numpy==1.26.4", "Cython<3.1")),
     Setting("python-3.11", ("3.11",), ("brian2==2.9.0",)),
     Setting("newest", ("3.14", "3.13", "3.12"), ()),
-    Setting("cuda", ("3.12",), (), "cuda,training,studies,test", ("tests/test_devices.py", "tests/test_cuda.py")),
-    Setting("genn", ("3.11",), (), "genn,training,studies,test", ("tests/test_devices.py", "tests/test_genn.py")),
+    Setting(
+        "cuda",
+        ("3.12",),
+        (),
+        "cuda,training,studies,test",
+        (f"{DEVICE_TESTS}/test_devices.py", f"{DEVICE_TESTS}/test_cuda.py"),
+    ),
+    Setting(
+        "genn",
+        ("3.11",),
+        (),
+        "genn,training,studies,test",
+        (f"{DEVICE_TESTS}/test_devices.py", f"{DEVICE_TESTS}/test_genn.py"),
+    ),
 ]
 
 

@@ -15,7 +15,6 @@ __all__ = ["Field", "GaussianField", "ArrayField", "FeatureField", "ProductField
 #: Decimals to which the modulation is rounded, as in the published model.
 DECIMALS = 4
 SHAPES = ("oval", "cross")
-#: (H, W, C) of a layer, or more generally the sizes of its axes.
 Shape = tuple[int, ...]
 #: Standard deviation of a Gaussian field, for both axes or for each.
 Width = float | Sequence[float | None] | None
@@ -108,16 +107,10 @@ class Field(ABC):
         return ProductField(self, other)
 
     def plot(
-        self,
-        image: ArrayLike | None = None,
-        index: int = 0,
-        shape: tuple[int, int] | None = None,
-        layer: str | None = None,
-        ax: "Axes | None" = None,
-        alpha: float = 0.45,
-        colorbar: bool = True,
+        self, image: ArrayLike | None = None, index: int = 0, shape: tuple[int, int] | None = None,
+        layer: str | None = None, ax: "Axes | None" = None, alpha: float = 0.45, colorbar: bool = True,
         limit: float | None = None,
-    ) -> "Axes":
+    ) -> "Axes":  # fmt: skip
         """
         Draw the modulation over an image.
 
@@ -158,8 +151,7 @@ class Field(ABC):
         ax.set(xlabel="column (fraction)", ylabel="row (fraction)")
         if colorbar:
             bar = ax.figure.colorbar(drawn, ax=ax, label="modulation R")
-            if bar.solids is not None:
-                bar.solids.set_alpha(1)
+            bar.solids.set_alpha(1)  # type: ignore[union-attr]
         return ax
 
 
@@ -208,14 +200,9 @@ class GaussianField(Field):
     """
 
     def __init__(
-        self,
-        center: ArrayLike,
-        width: Width = 0.25,
-        shape: str = "oval",
-        peak: float = 2.0,
-        base: float = 1.0,
+        self, center: ArrayLike, width: Width = 0.25, shape: str = "oval", peak: float = 2.0, base: float = 1.0,
         exponent: float = 1.0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if shape not in SHAPES:
             raise ValueError(f"GaussianField.shape: must be one of {', '.join(map(repr, SHAPES))}, got {shape!r}.")
         self.center = np.array(center, dtype=float)  # None becomes NaN

@@ -37,13 +37,9 @@ bias : 1
 
 
 def ASN(
-    m_f: float = 0.1,
-    tau_phi: Quantity = 2.5 * ms,
-    tau_beta: Quantity = 50 * ms,
-    tau_eta: Quantity = 50 * ms,
-    tau_gamma: Quantity = 15 * ms,
-    tau_readout: Quantity = 50 * ms,
-) -> NeuronModel:
+    m_f: float = 0.1, tau_phi: Quantity = 2.5 * ms, tau_beta: Quantity = 50 * ms, tau_eta: Quantity = 50 * ms,
+    tau_gamma: Quantity = 15 * ms, tau_readout: Quantity = 50 * ms,
+) -> NeuronModel:  # fmt: skip
     """
     The adaptive spiking neuron of Bohte (2012) in the form of Zambrano et al. (2019) and Soerensen et al. (2022).
 

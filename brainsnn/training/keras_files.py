@@ -40,17 +40,15 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
     Returns
     -------
     model : keras.Model
-        Functional or sequential model in Keras 3, not compiled, its batch size left open. Layers keep their
-        names. Layers of a class named ``ASNTransfer`` become `brainsnn.training.ASNTransfer`, whatever
-        package wrote them.
+        Functional or sequential model in Keras 3, not compiled, its batch size left open. Layers keep their names. Layers
+        of a class named ``ASNTransfer`` become `brainsnn.training.ASNTransfer`, whatever package wrote them.
 
     Raises
     ------
     ModelFileError
-        If there is no such file, if it is empty, truncated, not a model or of another format than its name
-        says; if it names a Lambda or custom layer, which would have to execute code; if weights are missing,
-        have another shape than the layer, or are not finite. The message names the layer and the fix. It is a
-        `ValueError`.
+        If there is no such file, if it is empty, truncated, not a model or of another format than its name says; if it names
+        a Lambda or custom layer, which would have to execute code; if weights are missing, have another shape than the
+        layer, or are not finite. The message names the layer and the fix. It is a `ValueError`.
     UnknownNameError
         If ``path`` is a bare name, and no shipped network has it.
     ModuleNotFoundError
@@ -58,9 +56,8 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
 
     Notes
     -----
-    Nothing in the file is executed: the configuration is JSON, layers are made from an allow-list of classes,
-    and weights are read as
-    arrays and assigned by layer name. Optimizers, initializers, regularizers and constraints are not taken over.
+    Nothing in the file is executed: the configuration is JSON, layers are made from an allow-list of classes, and weights
+    are read as arrays and assigned by layer name. Optimizers, initializers, regularizers and constraints are not taken over.
 
     Examples
     --------
