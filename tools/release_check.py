@@ -8,6 +8,7 @@ converts the shipped digit network and classifies test digits there. Needs the p
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -44,11 +45,16 @@ assert accuracy >= 0.9, f"only {100 * accuracy:.0f} % of 20 test digits are righ
 
 
 def call(*command, cwd=ROOT):
-    """Run a command; end with its status if it fails."""
+    """Run a command and print the last line that it says; print everything and end if it fails."""
     print("$", *(str(part) if len(str(part)) < 100 else "..." for part in command), flush=True)
-    status = subprocess.run([str(part) for part in command], cwd=cwd, check=False).returncode
-    if status:
-        sys.exit(f"release-check: {Path(str(command[0])).name} failed with exit status {status}")
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    answer = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, check=False, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    print(answer.stdout if answer.returncode else "".join(answer.stdout.splitlines(keepends=True)[-1:]), end="")
+    if answer.returncode:
+        sys.exit(f"release-check: the last command failed with exit status {answer.returncode}")
 
 
 def tracked_files():
