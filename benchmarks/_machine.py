@@ -1,4 +1,4 @@
-"""What this machine can do at best, measured in the same run (machine.cpp), and what of it a piece of work needs."""
+"""Measure the peak rates of this machine (machine.cpp) and estimate the least time for a piece of work."""
 
 import functools
 import os
@@ -16,7 +16,7 @@ BYTES_PER_EVENT, OPERATIONS_PER_EVENT = 12, 2
 @dataclass
 class Machine:
     """
-    Measured rates of one or more threads together.
+    Measured rates of one or more threads, summed.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Machine:
     copy, triad : float
         Bytes per second to and from memory, as STREAM counts them.
     working_sets, axpy : (n,) ndarray
-        Bytes per second of ``y += s*x`` by the bytes that each thread goes over again and again.
+        Bytes per second of ``y += s*x`` for each working set (bytes per thread, repeated passes).
     fma : float
         Peak float32 operations per second; a fused multiply-add counts as two.
     """
@@ -37,19 +37,19 @@ class Machine:
     fma: float
 
     def bandwidth(self, working_set):
-        """Bytes per second for work that goes over so many bytes again and again: of a cache or of memory."""
+        """Return bytes per second for repeated passes over a working set, which a cache may hold."""
         return np.exp(np.interp(np.log(max(working_set, 1)), np.log(self.working_sets), np.log(self.axpy)))
 
     def seconds(self, n_bytes, operations, working_set):
         """
-        The least time for a piece of work.
+        Return the least time for a piece of work.
 
         Parameters
         ----------
         n_bytes, operations : float
             Bytes read and written, and float32 operations.
         working_set : float
-            Different bytes that are touched, which says what cache they come from.
+            Number of distinct bytes touched; it determines which cache they come from.
 
         Returns
         -------
@@ -70,7 +70,7 @@ class Machine:
 @functools.cache
 def measure(threads=1):
     """
-    Compile machine.cpp and run it, a few seconds.
+    Compile and run machine.cpp, which takes a few seconds.
 
     Parameters
     ----------

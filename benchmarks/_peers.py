@@ -1,13 +1,13 @@
-"""Programs of peers that live in a Python environment of their own: where it is, and what running them gives."""
+"""Find the separate Python environment of the peers, and say what is installed in it."""
 
 import json
 import os
 import subprocess
 import sys
 
-#: Names the Python of the peers where `--peer-python` is not given.
+#: Environment variable with the Python of the peers, used unless `--peer-python` is given.
 VARIABLE = "BRAINSNN_PEER_PYTHON"
-HOW = "make an environment with the peers (docs/benchmarks.md) and name its Python with --peer-python"
+HOW = "make an environment with the peers (docs/benchmarks.md) and pass its Python with --peer-python"
 
 
 def add_argument(parser):
@@ -20,20 +20,20 @@ def add_argument(parser):
 
 
 def environment_of(python):
-    """Variables for a program of the peers: the tools of its environment (ANNarchy calls cmake) are found first."""
+    """Return environment variables that put the peers' own tools first on the path (ANNarchy calls cmake)."""
     return {**os.environ, "PATH": f"{os.path.dirname(os.path.abspath(python))}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def why_missing(python, module):
     """
-    Why a peer cannot run; empty if it can.
+    Say why a peer cannot run; empty if it can.
 
     Parameters
     ----------
     python : str
         Python of the peers.
     module : str
-        What it has to import.
+        Module that the peer must be able to import.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def why_missing(python, module):
 
 
 def package_versions(python, packages):
-    """Versions of distributions in the environment of the peers (str)."""
+    """Return the versions of distributions in the environment of the peers (str)."""
     code = (
         "import json, sys\nfrom importlib.metadata import version, PackageNotFoundError\nfound = []\n"
         "for name in json.loads(sys.argv[1]):\n"

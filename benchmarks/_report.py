@@ -1,4 +1,4 @@
-"""What all benchmarks share: machine and versions, work in processes of their own, peak memory, tables, docs/benchmarks.md."""
+"""Helpers of all benchmarks: versions, worker processes, peak memory, tables, and writing docs/benchmarks.md."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# Before TensorFlow is imported by anyone.
+# Must be set before TensorFlow is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "benchmarks.md"
 HEADER = """# Benchmarks
 
-Each section is written by the command that it names, in one run on one machine; `make benchmarks` runs them all, one
-after the other, on a machine that should do nothing else. Absolute times depend on the machine and on what else it does;
-the ratios within a section are what to compare. Where a physical limit is given, it is the least time for the bytes and
-operations of the row, at the bandwidth and the peak that the same run measured with a loop in C++
-(`benchmarks/machine.cpp`): what remains above it is what could still be gained.
+Each section was written by the command shown in it, in one run on one machine. `make benchmarks` runs them one after the
+other, except `benchmarks/cuda.py`, which needs its own environment ([devices](devices.md)). Run them on an otherwise idle
+machine. Absolute times depend on the machine and its load; compare the ratios within a section. A physical limit is the
+least time for the bytes and operations of a row, at the bandwidth and peak rate that the same run measured with a C++
+loop (`benchmarks/machine.cpp`). The time above that limit is what could still be gained.
 
-ANNarchy, PyTorch and SpikingJelly run in an environment of their own, as their requirements do not go together with Brian2's:
+ANNarchy, PyTorch and SpikingJelly run in a separate environment, because their requirements conflict with those of Brian2:
 
 ```
 python3 -m venv .venv-peers
@@ -34,13 +34,13 @@ python3 -m venv .venv-peers
 .venv-peers/bin/pip install --no-deps spikingjelly==2.0.0   # torchvision and torchaudio are not needed here
 ```
 
-Name its Python with `--peer-python`, or in `BRAINSNN_PEER_PYTHON`. A peer that is not there gets a row that says so.
-Where the time goes within a step, code object by code object, is printed by `python benchmarks/profiling.py`.
+Pass the Python of that environment with `--peer-python` or in `BRAINSNN_PEER_PYTHON`. A peer that is not installed gets a
+row that says so. `python benchmarks/profiling.py` prints the time of each code object within a step.
 """
 
 
 def processor():
-    """Name of the processor."""
+    """Return the name of the processor."""
     try:
         return re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE)[1]
     except (OSError, TypeError):
@@ -48,14 +48,14 @@ def processor():
 
 
 def compiler():
-    """First line of what the C++ compiler says of itself."""
+    """Return the first line of the C++ compiler's version message."""
     result = subprocess.run([os.environ.get("CXX", "c++"), "--version"], capture_output=True, text=True, check=False)
     return result.stdout.splitlines()[0] if result.stdout else "no C++ compiler"
 
 
 def environment(packages=("brainsnn", "Brian2", "numpy", "tensorflow-cpu", "keras")):
     """
-    The machine, the versions of the peers, and the load before the run, as lines of text.
+    Describe the machine, its load before the run, and the installed versions, as lines of text.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def environment(packages=("brainsnn", "Brian2", "numpy", "tensorflow-cpu", "kera
 
 
 def compiler_flags():
-    """The flags with which Brian2 compiles C++ here (list of str)."""
+    """Return the flags with which Brian2 compiles C++ on this machine (list of str)."""
     from brian2 import prefs
 
     return list(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)
@@ -89,12 +89,12 @@ def compiler_flags():
 
 def in_process(script, request, **variables):
     """
-    What a benchmark answers when it runs itself in a new process.
+    Run a benchmark script in a new process and return its answer.
 
     Parameters
     ----------
     script : str or Path
-        The benchmark; ``--worker`` and the request, as JSON, are its arguments. It prints the answer as JSON, in the last line.
+        The benchmark. It is called with ``--worker`` and the request as JSON, and prints its answer as JSON in the last line.
     request : list
     **variables : str
         Further environment variables.
@@ -102,7 +102,7 @@ def in_process(script, request, **variables):
     Returns
     -------
     answer
-        Whatever JSON holds.
+        The decoded JSON.
 
     Raises
     ------
@@ -116,14 +116,14 @@ def in_process(script, request, **variables):
 
 class PeakMemory:
     """
-    Largest resident memory of this process and of the programs that it starts, while the block runs.
+    Record the peak resident memory of this process and of the programs it starts while the block runs.
 
-    The kernel keeps the high-water mark of each process (VmHWM); a thread reads it until the child is gone.
+    The kernel keeps the high-water mark of each process (VmHWM). A thread polls it until the child ends.
 
     Attributes
     ----------
     children : dict of str to int
-        Program name -> bytes, the largest one of each name.
+        Program name -> bytes of the largest program of that name.
     """
 
     def __init__(self, interval=0.02):
@@ -139,12 +139,12 @@ class PeakMemory:
         self._thread.join()
 
     def child(self, name="main"):
-        """Bytes of the largest child program of that name, 0 if none ran."""
+        """Return the bytes of the largest child program of that name, 0 if none ran."""
         return self.children.get(name, 0)
 
     @staticmethod
     def own():
-        """High-water mark of this process in bytes."""
+        """Return the high-water mark of this process in bytes."""
         return _status(os.getpid()).get("VmHWM", 0)
 
     def _watch(self):
@@ -166,7 +166,7 @@ def _children(pid):
 
 
 def _status(pid):
-    """Name and memory in bytes of a process; empty if it is gone."""
+    """Return the name and the memory in bytes of a process; empty if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -178,9 +178,9 @@ def _status(pid):
 
 def elapsed(function, repeats=1):
     """
-    Time of each call of a function.
+    Call a function repeatedly and measure the time of each call.
 
-    Processor time is the better measure on a machine that does other things too, for work in one thread.
+    For work in one thread on a busy machine, processor time is the better measure.
 
     Parameters
     ----------
@@ -192,9 +192,9 @@ def elapsed(function, repeats=1):
     seconds : list of float
         Wall time.
     cpu_seconds : list of float
-        Processor time of this process and of the programs that it started, all threads together.
+        Processor time of this process and of the programs it started, summed over threads.
     result
-        What the last call returned.
+        Return value of the last call.
     """
     seconds, cpu_seconds = [], []
     for _ in range(repeats):
@@ -212,13 +212,13 @@ def _processor_time():
 
 def table(headers, rows):
     """
-    A Markdown table whose columns line up in plain text.
+    Format a Markdown table whose columns are aligned in plain text.
 
     Parameters
     ----------
     headers : sequence of str
     rows : sequence of sequences
-        Numbers are right-aligned; write them as text to choose the digits.
+        Numbers are right-aligned. Pass them as text to choose the number of digits.
 
     Returns
     -------
@@ -236,28 +236,28 @@ def table(headers, rows):
 
 
 def megabytes(n_bytes):
-    """Bytes as text in MB, with three digits."""
+    """Format bytes in MB with three digits."""
     return f"{n_bytes / 1e6:.3g} MB" if n_bytes < 1e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def write_section(name, title, text):
     """
-    Put a section into docs/benchmarks.md, in place of the one that the same benchmark wrote before.
+    Write a section of docs/benchmarks.md, replacing the section that this benchmark wrote before.
 
     Parameters
     ----------
     name : str
-        Name of the benchmark, which marks the section.
+        Name of the benchmark; it marks the section.
     title : str
     text : str
         Markdown.
     """
-    from brainsnn.files import write_atomically  # not in the environments of the peers, which import this file too
+    from brainsnn.files import write_atomically  # the peers import this file too, but have no brainsnn
 
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     section = f"{begin}\n## {title}\n\n{text.strip()}\n{end}"
     old = DOCS.read_text() if DOCS.exists() else ""
-    # The introduction is always the one above.
+    # The introduction is always replaced by HEADER.
     old = HEADER + "\n" + old[old.find("<!-- begin") :] if "<!-- begin" in old else HEADER
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
     new = pattern.sub(lambda _: section, old) if pattern.search(old) else f"{old.rstrip()}\n\n{section}\n"
@@ -267,13 +267,13 @@ def write_section(name, title, text):
 
 def publish(name, title, command, blocks, write):
     """
-    Print the report of a benchmark, and write it into the docs if asked to.
+    Print the report of a benchmark and optionally write it to docs/benchmarks.md.
 
     Parameters
     ----------
     name, title : str
     command : str
-        The command line that makes the report.
+        Command line that produces the report.
     blocks : list of str
         Paragraphs and tables.
     write : bool

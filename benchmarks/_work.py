@@ -1,4 +1,4 @@
-"""How many bytes and operations one step of a converted network needs at the least, counted from its objects."""
+"""Count the bytes and operations that one step of a converted network needs at least."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Work:
     ----------
     kind : {"neurons", "spikes", "graded"}
     n_bytes, operations, working_set : float
-        Bytes read and written, float32 operations, and different bytes touched.
+        Bytes read and written, float32 operations, and distinct bytes touched.
     """
 
     kind: str
@@ -29,7 +29,7 @@ class Work:
 
 def neuron_work(group):
     """
-    One pass over a group: its state is read and written, its parameters are read.
+    Return the work of one pass over a group: read and write its state, read its parameters.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def neuron_work(group):
     Returns
     -------
     work : `Work`
-        Arrays with one value for all neurons count nothing.
+        Arrays with one value for all neurons are not counted.
     """
     equations = group.equations
     expressions = [str(eq.expr) for eq in equations.values() if eq.expr is not None]
@@ -58,13 +58,13 @@ def neuron_work(group):
 
 def network_work(snn, spikes_per_step):
     """
-    What one step of a network needs.
+    Return the work of one step of a network.
 
     Parameters
     ----------
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
     spikes_per_step : dict of str to float
-        Population -> spikes. The connections of a spike are counted as the mean over the population.
+        Population -> spikes. Each spike is counted with the population's mean number of connections.
 
     Returns
     -------
@@ -89,13 +89,13 @@ def network_work(snn, spikes_per_step):
 
 
 def spikes_per_step(result):
-    """Mean number of spikes of each population in a step of one image."""
+    """Return the mean number of spikes of each population per step and image."""
     return {name: float(counts.mean()) / result.n_steps for name, counts in result.spike_counts.items()}
 
 
 def least_seconds(work, machine):
     """
-    The least time of a step, by kind of work, one kind after the other.
+    Return the least time of a step for each kind of work, done one kind after the other.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def least_seconds(work, machine):
     Returns
     -------
     seconds : dict of str to float
-        Neurons go over the state of all groups before they come back, so that all of it is their working set.
+        The working set of the neurons is the state of all groups, because a step passes over all of them.
     """
     neurons = [w for w in work if w.kind == "neurons"]
     touched = sum(w.working_set for w in neurons)
@@ -118,7 +118,7 @@ def least_seconds(work, machine):
 
 def describe(work, machine):
     """
-    The limit of a step in words, with what was counted.
+    Describe the limit of a step and the counts it is based on.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def describe(work, machine):
 
 def dense_operations(graph):
     """
-    Multiply-adds, times two, of a step of the network as dense convolutions; poolings are taken apart again.
+    Count the operations of a step as dense convolutions (two per multiply-add), with pooling as a separate step.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
 """
-The networks on a GPU through CUDA: build, time per image, spikes equal to C++ standalone, against dense TensorFlow.
+Networks on a GPU through CUDA, against dense TensorFlow: build time, time per step, spikes equal to C++ standalone.
 
-Every network is compiled by nvcc into an empty cache of programs. Where there is a GPU, it then runs: time per step is
-the difference of a long and a one-step run over the difference of their steps, and the spikes of a short run are
-compared with those of C++ standalone, neuron by neuron and step by step. The peer is TensorFlow on the same GPU, which
-computes the same maths densely (dense_tensorflow.py), for neurons that all have the same parameters: the networks with
-attention and with a gate have no peer. Without a GPU there are build times, and the other columns say that nothing was
-measured. The network with the gate gets replayed spikes, because each device draws its own.
+nvcc compiles every network into an empty program cache. If there is a GPU, the network then runs. The time per step is the
+difference between a long and a one-step run, divided by the difference in steps. The spikes of a short run are compared
+with C++ standalone, neuron by neuron and step by step. The peer is TensorFlow on the same GPU, which computes the same
+mathematics densely (dense_tensorflow.py). It supports one parameter value for all neurons, so the networks with attention
+and with a gate have no peer. Without a GPU only build times are measured. The network with the gate replays given spikes,
+because each device draws different random spikes.
 
     python benchmarks/cuda.py [--networks digits attention feedback resnet] [--steps 500] [--no-docs]
 """
@@ -17,14 +17,14 @@ import tempfile
 from unittest import mock
 
 import numpy as np
+from _networks import DIGITS_M_F, RESNET_M_F, digits_graph, random_image, resnet, set_rates
 from _report import ROOT, elapsed, environment, megabytes, publish, table
 
-M_F = {"digits": 0.1, "attention": 0.1, "resnet": 0.45}
 NO_GPU = "not measured: no GPU"
 
 
 class Case:
-    """A network: how it is converted, what it is run on, and the graph of its dense peer."""
+    """A network: functions that convert and run it, and the graph and images of its dense peer."""
 
     def __init__(self, convert, run, graph=None, images=None, m_f=None):
         self.convert, self.run, self.graph, self.images, self.m_f = convert, run, graph, images, m_f
@@ -34,11 +34,11 @@ def _digits(attended):
     import brainsnn as bs
     from brainsnn.stimuli import load_digits
 
-    graph = bs.read_keras(bs.load_model(ROOT / "weights" / "digits.keras"))
+    graph = digits_graph()
     images = load_digits("test")[0][:8]
 
     def convert(device, record=None):
-        snn = bs.convert(graph, bs.ASN(m_f=M_F["digits"]), device=device, record=record)
+        snn = bs.convert(graph, bs.ASN(m_f=DIGITS_M_F), device=device, record=record)
         if attended:
             snn.attend(bs.SpatialAttention((0.5, 0.5), 0.2, output_gain=2.0))
         return snn
@@ -46,8 +46,8 @@ def _digits(attended):
     def run(snn, n_steps):
         return snn.run(images, duration=n_steps * bs.ms)
 
-    # Gains differ from neuron to neuron; the dense peer has one for all.
-    return Case(convert, run, None if attended else graph, images, M_F["digits"])
+    # Attention gives each neuron its own gain; the dense peer has one for all.
+    return Case(convert, run, None if attended else graph, images, DIGITS_M_F)
 
 
 def _feedback():
@@ -75,8 +75,6 @@ def _feedback():
 
 
 def _resnet():
-    from resnet import random_image, resnet, set_rates
-
     import brainsnn as bs
 
     model, image = resnet(224), random_image(224)
@@ -84,12 +82,12 @@ def _resnet():
     graph = bs.read_keras(model)
 
     def convert(device, record=None):
-        return bs.convert(graph, bs.ASN(m_f=M_F["resnet"]), device=device, record=record)
+        return bs.convert(graph, bs.ASN(m_f=RESNET_M_F), device=device, record=record)
 
     def run(snn, n_steps):
         return snn.run(image[None], duration=n_steps * bs.ms)
 
-    return Case(convert, run, graph, image[None], M_F["resnet"])
+    return Case(convert, run, graph, image[None], RESNET_M_F)
 
 
 CASES = {
@@ -101,7 +99,7 @@ CASES = {
 
 
 def equal_spikes(case, n_steps):
-    """Share of the spikes of C++ standalone that the GPU has too, or the other way round, whichever is smaller."""
+    """Return the number of spikes in both GPU and C++ standalone, divided by the larger of the two totals."""
     found = []
     for device in ("cpp_standalone", "cuda_standalone"):
         names = case.convert(device).populations
@@ -120,7 +118,7 @@ def equal_spikes(case, n_steps):
 
 
 def dense_time(case, n_steps):
-    """Seconds for a step and an image of dense TensorFlow on the GPU, or why there are none."""
+    """Return seconds per step and image of dense TensorFlow on the GPU, or why it was not measured."""
     if case.graph is None:
         return "no dense peer"
     import tensorflow as tf
@@ -137,7 +135,7 @@ def dense_time(case, n_steps):
 
 
 def measure(title, case, steps):
-    """Row of the table for one network."""
+    """Return the table row of one network."""
     from brainsnn.builders.devices.cuda.toolchain import compute_capability
 
     with tempfile.TemporaryDirectory(prefix="cuda_") as cache, mock.patch.dict(os.environ, BRAINSNN_CACHE=cache):
@@ -145,7 +143,7 @@ def measure(title, case, steps):
         size = megabytes(program.stat().st_size)
         if compute_capability() is None:
             return title, f"{seconds:.0f}", size, NO_GPU, NO_GPU, NO_GPU, NO_GPU
-        case.run(snn, 1)  # the first use of the GPU
+        case.run(snn, 1)  # the first use of the GPU is slow
         (one,), _, _ = elapsed(lambda: case.run(snn, 1))
         (total,), _, _ = elapsed(lambda: case.run(snn, steps))
         step = (total - one) / ((steps - 1) * len(case.images))
@@ -155,7 +153,7 @@ def measure(title, case, steps):
 
 
 def gpu():
-    """Name of the GPU, or that there is none."""
+    """Return the name of the GPU, or say that there is none."""
     import subprocess
 
     from brainsnn.builders.devices.cuda.toolchain import WITHOUT_GPU, compute_capability
@@ -167,7 +165,7 @@ def gpu():
 
 
 def main():
-    parser = argparse.ArgumentParser(description="The networks on a GPU, against dense TensorFlow on the same GPU.")
+    parser = argparse.ArgumentParser(description="Networks on a GPU, against dense TensorFlow on the same GPU.")
     parser.add_argument("--networks", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--steps", type=int, default=500, help="steps of 1 ms, at most 500")
     parser.add_argument("--no-docs", action="store_true", help="only print the table")

@@ -1,24 +1,23 @@
 """
-The maths of a converted ASN network as dense TensorFlow operations: the peer of digits.py and resnet.py.
+A converted ASN network as dense TensorFlow operations: the peer in digits.py and resnet.py.
 
-Written from the equations of the adaptive spiking neuron, as a user of TensorFlow would do it: every convolution in every step
-over the whole map of spikes, whoever spikes, in a `tf.function` that loops over the steps. It takes a LayerGraph, so that it
-holds the same weights, biases and drives as the network that it is compared with. What the graph composed to the
-disadvantage of dense code is taken apart again: 2x2 average pooling before a 3x3 convolution is one 6x6 kernel in the graph
-(nothing costs a spike less), and two operations here.
+Written from the equations of the adaptive spiking neuron as a TensorFlow user would write it: every step convolves the
+complete spike maps, in a `tf.function` that loops over the steps. It takes a LayerGraph, so it has the same weights, biases
+and drives as the network that it is compared with. Compositions that would slow dense code down are undone: 2x2 average
+pooling before a 3x3 convolution is one 6x6 kernel in the graph, which is cheapest for spikes, and two operations here.
 
-Float32, one call for a batch. The schedule "synchronous" lets a spike of layer k act in layer k+1 within the step,
-"pipelined" one step later; both cost the same.
+Float32, one call per batch. In the "synchronous" schedule a spike of layer k acts in layer k+1 within the same step, in the
+"pipelined" schedule one step later. Both cost the same.
 """
 
 import numpy as np
 import tensorflow as tf
 
-from brainsnn.builders.network.groups import inputs_of
+from brainsnn.builders.network.inputs import inputs_of
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.linear import dense_channels
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
-from brainsnn.builders.trials.stimulus import drives_of
+from brainsnn.builders.trials.inputs import drives_of
 from brainsnn.equations.transfer import spike_height
 
 __all__ = ["DenseNetwork", "use_threads"]
@@ -28,13 +27,13 @@ TAU_PHI, TAU_BETA, TAU_ETA, TAU_GAMMA, TAU_READOUT = 2.5, 50.0, 50.0, 15.0, 50.0
 
 
 def use_threads(n):
-    """Let TensorFlow use n threads; only before its first operation."""
+    """Let TensorFlow use n threads; call this before its first operation."""
     tf.config.threading.set_intra_op_parallelism_threads(n)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def decay(tau):
-    """Factor by which something with time constant tau (ms) decays in one step of 1 ms."""
+    """Return the decay factor of one 1 ms step for a time constant tau in ms."""
     return np.float32(np.exp(-1.0 / tau))
 
 
@@ -42,7 +41,7 @@ def decay(tau):
 
 
 def pooled_factor(operator):
-    """Largest p such that the kernel is constant in p x p blocks that every window meets as a whole; 1 if none is."""
+    """Return the largest p for which the kernel equals a smaller kernel after p x p average pooling; 1 if there is none."""
     (H, W, _), (KH, KW) = operator.input_shape, operator.kernel.shape[:2]
     for p in range(min(KH, KW), 1, -1):
         steps = [s % p == 0 or n == 1 for s, n in zip(operator.stride, operator.output_shape)]
@@ -58,19 +57,19 @@ def _check_taps(operator):
     regular = all(
         np.array_equal(np.diff(taps), np.ones(len(taps) - 1)) for taps in (operator.row_taps, operator.col_taps)
     )
-    if operator.up != (1, 1) or not regular:
+    if operator.input_dilation != (1, 1) or not regular:
         raise NotImplementedError(
-            f"DenseNetwork: {operator} is no plain convolution (transposed, dilated or reordered)."
+            f"DenseNetwork: {operator} is transposed, dilated or reordered; only plain convolutions are supported."
         )
 
 
 def _padding(n_in, n_out, taps, stride):
-    """Zeros before and after an axis; negative numbers crop."""
+    """Return the zeros to add before and after an axis; negative numbers crop."""
     return -int(taps[0]), (n_out - 1) * stride + int(taps[-1]) - (n_in - 1)
 
 
 def _convolution(operator):
-    """Function of (n, H, W, C) maps for a ConvOperator."""
+    """Return the function of (n, H, W, C) maps for a ConvOperator."""
     if operator.is_identity:
         return lambda x: x
     if operator.is_scale:
@@ -88,7 +87,7 @@ def _convolution(operator):
     ]
     constant = tf.constant(kernel, tf.float32)
     explicit = [[0, 0], *([max(0, n) for n in pad] for pad in pads), [0, 0]]
-    # A strided convolution may not see the last rows and columns.
+    # The windows of a strided convolution may not reach the last rows and columns.
     rows, cols = (slice(max(0, -before), after if after < 0 else None) for before, after in pads)
 
     def apply(x):
@@ -100,7 +99,7 @@ def _convolution(operator):
 
 
 def _maximum(operator):
-    """Function of (n, H, W, C) maps for a MaxPool."""
+    """Return the function of (n, H, W, C) maps for a MaxPool."""
     pads = []
     for k in range(2):
         after = (operator.output_shape[k] - 1) * operator.stride[k] + operator.pool[k] - operator.input_shape[k]
@@ -116,7 +115,7 @@ def _maximum(operator):
 
 def linear_function(operator):
     """
-    A TensorFlow function for an operator of the graph.
+    Return the TensorFlow function of an operator of the graph.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ def linear_function(operator):
     Raises
     ------
     NotImplementedError
-        For operators that tf.nn.conv2d does not compute.
+        For operators that tf.nn.conv2d cannot compute.
     """
     if isinstance(operator, OperatorChain):
         functions = [linear_function(part) for part in operator.operators]
@@ -153,7 +152,7 @@ def linear_function(operator):
 
 class DenseNetwork:
     """
-    A converted network of ASN neurons with a constant image, as dense TensorFlow.
+    A converted network of ASN neurons, driven by constant images, in dense TensorFlow.
 
     Parameters
     ----------
@@ -176,7 +175,7 @@ class DenseNetwork:
         self._loop = tf.function(self._run, jit_compile=xla)
 
     def _is_used(self, projection):
-        """Projections of the stimulus are not: its constant drive is worked out once for each image."""
+        """Return whether spikes use a projection; the stimulus is instead a constant drive, computed once per image."""
         found = self.inputs.get(projection.target)
         return found is not None and any(
             projection is p for group in (found.spikes, found.current, found.membrane) for p in group
@@ -184,7 +183,7 @@ class DenseNetwork:
 
     def encode(self, images):
         """
-        The constant current that images drive into each population.
+        Return the constant current of the images into each population.
 
         Parameters
         ----------
@@ -209,7 +208,7 @@ class DenseNetwork:
         images : (n, H, W, C) ndarray
         n_steps : int
         record : bool
-            Whether to keep all spikes, which takes memory and time.
+            Whether to return all spikes, which takes memory and time.
 
         Returns
         -------
@@ -257,7 +256,7 @@ class DenseNetwork:
         return readout.stack(), counts, {name: array.stack() for name, array in rasters.items()}
 
     def _step(self, state, drives):
-        """One step of all populations, in the order of the layers."""
+        """Advance all populations by one step, in layer order."""
         new, potential, current = {}, {}, {}
         for name, population in self.graph.populations.items():
             found = self.inputs.get(name)
@@ -285,8 +284,8 @@ class DenseNetwork:
         return new, potential[self.graph.readouts[0].name]
 
     def _neuron(self, population, now, terms, membrane):
-        """Update the state of a population in place; returns S."""
-        if membrane:  # pooled: the potential of another population, whose bias it holds already
+        """Update the state of a population in place and return S."""
+        if membrane:  # pooled: the potential of another population, which already includes the bias
             S = tf.reshape(tf.add_n(membrane), (-1, *population.shape))
         else:
             e = decay(TAU_READOUT if population.kind == "readout" else TAU_PHI)

@@ -1,14 +1,13 @@
 """
 The shipped networks on every device: share of spikes equal to C++ standalone, seconds per image, memory.
 
-Each device runs in a process of its own, in the first environment in which nothing is missing for it: this one, those of
-`make test-versions` and `make test-genn` in .venvs, and those that --python names. All get the same images and, where
-spikes are the input, the same spikes. Spikes are compared with those of C++ standalone in this environment, neuron by
-neuron and step by step, in the pipelined schedule: number of spikes in both over number of spikes in either. Time and memory
-are those of float32: the wall time of a batch (images in, readout and counts out) less that of one image, per further image;
-the time of the first run, with everything that is generated and compiled; the largest resident memory of the program, in
-runtime mode of the Python process.
-Devices that this machine cannot run get a row that says why.
+Each device runs in its own process, in the first environment that has everything it needs: this one, those that `make
+test-versions` and `make test-genn` made in .venvs, or those passed with --python. All devices get the same images and, if
+spikes are the input, the same spikes. Spikes are compared with C++ standalone in this environment, neuron by neuron and step
+by step, in the pipelined schedule: the number of spikes in both, divided by the number in either. Time and memory are for
+float32. The time per image is the wall time of a batch (images in, readout and counts out) minus that of one image, divided
+by the number of further images. The first run includes code generation and compilation. Memory is the peak resident memory
+of the program, or of the Python process in runtime mode. A device that cannot run on this machine gets a row with the reason.
 
     python benchmarks/devices.py [--quick] [--networks plain ...] [--devices genn ...] [--python PATH ...] [--no-docs]
 """
@@ -25,7 +24,7 @@ import numpy as np
 from _report import ROOT, PeakMemory, elapsed, environment, megabytes, publish, table
 
 REFERENCE = "cpp_standalone"
-#: Images in runtime mode, which takes a second and more for each, without a program to start.
+#: Images in runtime mode, which takes a second or more per image.
 N_RUNTIME = 5
 NETWORKS = ("plain", "attention", "feedback", "resnet")
 TITLES = {
@@ -37,7 +36,7 @@ TITLES = {
 
 
 def build(name, device, dtype, n_images, n_steps):
-    """A network with everything recorded that is compared, and a function that runs its first n images."""
+    """Return a network that records the spikes to compare, and a function that runs its first n images."""
     import brainsnn as bs
     from brainsnn.feedback import read_settings
     from brainsnn.stimuli import load_digits, load_search_scenes
@@ -74,7 +73,7 @@ def build(name, device, dtype, n_images, n_steps):
 
 
 def worker(name, device, n_images, n_steps, folder):
-    """What is missing on this device, or its measurements, as JSON; rasters go to the folder."""
+    """Print the measurements of a device as JSON, or what it is missing; write the rasters to the folder."""
     import brian2
 
     from brainsnn.builders.devices.registry import backend_class
@@ -103,12 +102,12 @@ def worker(name, device, n_images, n_steps, folder):
 
 
 def in_process(python, name, device, n_images, n_steps, folder):
-    """What `worker` finds in another process; a process that fails says why."""
+    """Return what `worker` prints in another process, or why that process failed."""
     job = json.dumps([name, device, n_images, n_steps, str(folder)])
     settings = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
-        "BRAINSNN_CACHE": str(folder / f"{name}_{device}"),  # the first run compiles
+        "BRAINSNN_CACHE": str(folder / f"{name}_{device}"),  # empty, so that the first run compiles
     }
     command = [python, __file__, "--worker", job]
     output = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
@@ -119,7 +118,7 @@ def in_process(python, name, device, n_images, n_steps, folder):
 
 
 def equal_share(folder, name, device, dtype):
-    """Spikes in both over spikes in either, all layers and the images that both ran together."""
+    """Return spikes in both divided by spikes in either, over all layers and the images that both ran."""
     counts = np.zeros(2)
     with (
         np.load(folder / f"{name}_{device}_{dtype}.npz") as ours,
@@ -133,7 +132,7 @@ def equal_share(folder, name, device, dtype):
 
 
 def measure(name, device, pythons, n_images, n_steps, folder):
-    """One row of the table."""
+    """Return one row of the table."""
     reasons = []
     for python in pythons:
         found = in_process(python, name, device, n_images, n_steps, folder)
@@ -141,8 +140,8 @@ def measure(name, device, pythons, n_images, n_steps, folder):
             break
         reasons.append(found["missing"])
     else:
-        # The environment that comes furthest says what really is missing, the others only that it is another one's device.
-        further = (r for r in reasons if "separate environment" not in r and not r.startswith("failed"))
+        # Only the environment made for the device says what is really missing; others say which extra to install.
+        further = (r for r in reasons if "brainsnn[" not in r and not r.startswith("failed"))
         reason = next(further, reasons[0])
         return (TITLES[name], device, *["-"] * 5, f"not measured: {reason.split('. ')[0].split('; ')[0].rstrip('.')}")
     shares = [f"{equal_share(folder, name, device, dtype):.6f}" for dtype in ("float64", "float32")]
@@ -158,7 +157,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few images and steps, without writing docs")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--devices", nargs="+", choices=list(DEVICES), default=list(DEVICES))
-    parser.add_argument("--python", nargs="+", default=[], help="Pythons of further environments")
+    parser.add_argument("--python", nargs="+", default=[], help="Python executables of further environments")
     parser.add_argument("--no-docs", action="store_true", help="only print the table")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -185,8 +184,8 @@ def main():
     )
     note = (
         f"{n_images} images ({min(n_images, N_RUNTIME)} in runtime mode) of {n_steps} steps, the fastest of 3 runs. Equal: "
-        "share of spikes equal to those of C++ standalone in the same precision. In float32 devices round differently, and a "
-        "spike that comes one step later changes those behind it."
+        "share of spikes equal to those of C++ standalone in the same precision. In float32, devices round differently, and a "
+        "spike that comes one step later changes the spikes after it."
     )
     blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows), note]
     write = not (args.quick or args.no_docs)
@@ -195,7 +194,7 @@ def main():
 
 
 def _choices(args):
-    """Networks and devices as on the command line, where they are not all."""
+    """Return the networks and devices as command-line arguments, unless all were chosen."""
     from brainsnn.builders.devices.registry import DEVICES
 
     chosen = []

@@ -1,12 +1,12 @@
 """
 Digits per second of the shipped digit network, end to end, against dense TensorFlow and SpikingJelly.
 
-What is timed: images in, readout of every step and spike counts out (encode, run, read the results), after everything is
-compiled. brainsnn runs in C++ standalone with one and with two processes. TensorFlow computes the same maths with dense
-convolutions (dense_tensorflow.py) for one digit and for 64 digits at a time, with one and with two threads, as a plain
-tf.function and compiled with XLA. SpikingJelly runs the same neuron (spiking_torch.py) in an environment of its own, with
-its fastest mode and batch, and with batch 64. Slow peers get fewer digits; the best of the repeats counts. Before the
-clock runs, spikes and readout of all are compared, neuron by neuron and step by step, in the synchronous schedule.
+Timed after everything is compiled: images in, readout of every step and spike counts out (encode, run, read the results).
+brainsnn runs in C++ standalone with one and with two processes. TensorFlow computes the same mathematics with dense
+convolutions (dense_tensorflow.py) for batches of 1 and 64 digits, with one and with two threads, as a plain tf.function and
+compiled with XLA. SpikingJelly runs the same neuron (spiking_torch.py) in a separate environment, with its fastest mode and
+batch size, and with batch size 64. Slow peers get fewer digits; the best of the repeats counts. Before anything is timed, the
+spikes and readouts of all are compared, neuron by neuron and step by step, in the synchronous schedule.
 
     python benchmarks/digits.py [--quick] [--images 1000] [--peer-python PYTHON] [--no-docs]
 """
@@ -22,24 +22,22 @@ from pathlib import Path
 import _peers
 import numpy as np
 from _machine import measure
-from _report import ROOT, PeakMemory, elapsed, environment, in_process, megabytes, publish, table
-
-WEIGHTS = ROOT / "weights" / "digits.keras"
-M_F = 0.1
+from _networks import DIGITS_M_F as M_F
+from _networks import digits_graph
+from _report import PeakMemory, elapsed, environment, in_process, megabytes, publish, table
 
 
 def _graph_and_digits():
-    import brainsnn as bs
     from brainsnn.stimuli import load_digits
 
-    return bs.read_keras(bs.load_model(WEIGHTS)), *load_digits("test")
+    return digits_graph(), *load_digits("test")
 
 
-# Does everybody compute the same?
+# Do all compute the same?
 
 
 def check(n_digits, n_steps, torch_python, folder):
-    """Table of different spikes and of differences of the readout, brainsnn against the peers."""
+    """Return a table of the spikes and readouts in which the peers differ from brainsnn."""
     from dense_tensorflow import DenseNetwork
 
     import brainsnn as bs
@@ -75,7 +73,7 @@ def check(n_digits, n_steps, torch_python, folder):
 
 
 def time_brainsnn(n_digits, n_steps, processes, repeats):
-    """(digits per second, CPU ms per digit) for each number of processes, and what else is worth knowing of the run."""
+    """Return (digits per second, CPU ms per digit) for each number of processes, and other facts of the run."""
     from _work import network_work, spikes_per_step
 
     import brainsnn as bs
@@ -98,7 +96,7 @@ def time_brainsnn(n_digits, n_steps, processes, repeats):
 
 
 def where_time_goes(n_steps):
-    """The largest kinds of code objects by Brian2's profiling (str)."""
+    """Return the kinds of code objects that take the most time (str)."""
     from profiling import digits_profile, shares
 
     times, snn, _ = digits_profile(n_steps, threads=1)
@@ -106,7 +104,7 @@ def where_time_goes(n_steps):
 
 
 def tensorflow_worker(threads, steps, n_batches, repeats):
-    """Print digits per second by variant and number of steps, as JSON; in a process of its own for the threads."""
+    """Print digits per second by variant and number of steps as JSON; a new process, because threads are fixed at start."""
     from dense_tensorflow import DenseNetwork, use_threads
 
     use_threads(threads)
@@ -129,13 +127,13 @@ def tensorflow_worker(threads, steps, n_batches, repeats):
 
 
 def time_tensorflow(threads, steps, n_batches, repeats):
-    """Variant -> number of steps -> (digits per second, CPU ms per digit), as `tensorflow_worker` prints it."""
+    """Return what `tensorflow_worker` prints: variant -> number of steps -> (digits per second, CPU ms per digit)."""
     found = in_process(__file__, [threads, steps, n_batches, repeats])
     return {name: {int(n): tuple(v) for n, v in speed.items()} for name, speed in found}
 
 
 def request_torch(python, folder, request):
-    """What spiking_torch.py answers (dict)."""
+    """Run spiking_torch.py and return its answer (dict)."""
     command = [python, str(Path(__file__).with_name("spiking_torch.py")), str(folder), json.dumps(request)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -144,7 +142,7 @@ def request_torch(python, folder, request):
 
 
 def time_torch(python, folder, threads, steps, quick):
-    """Variant -> number of steps -> (digits per second, CPU ms per digit): the fastest setting, and batch 64."""
+    """Return speeds of SpikingJelly as in `time_tensorflow`, for its fastest setting and for batch size 64."""
     batches = [16, 64] if quick else [16, 64, 256]
     request = {"threads": threads, "batches": batches, "steps": steps, "largest": 8000, "repeats": 1 if quick else 3}
     found = request_torch(python, folder, request)["found"]
@@ -161,7 +159,7 @@ def time_torch(python, folder, threads, steps, quick):
 
 
 def limit_rows(peers, facts, machines):
-    """Table of how many times longer than its physical limit each row takes, and the limits in words."""
+    """Return the limits in words, and a table of each row's time divided by its limit."""
     from _work import dense_operations, describe, least_seconds
 
     operations = dense_operations(_graph_and_digits()[0])
@@ -177,15 +175,15 @@ def limit_rows(peers, facts, machines):
         rows.append((label, *(f"{1 / speed[s][0] / least[n, s][kind]:.1f}" for s in facts)))
     words = "; ".join(f"{s} steps: {describe(facts[s]['work'], machines[1])}" for s in facts)
     text = (
-        f"The limit of a step of brainsnn on this machine, 1 process: {words}. That of dense code: the same neurons, and "
-        f"{operations / 1e6:.3g} million operations in the convolutions at the measured peak. Time over this limit, "
-        "start of the program, encoding and reading of the results included:"
+        f"The limit of a step of brainsnn on this machine, 1 process: {words}. The limit of dense code: the same neurons, "
+        f"and {operations / 1e6:.3g} million operations in the convolutions at the measured peak. Time over this limit, "
+        "including program start, encoding and reading the results:"
     )
     return [text, table(("time over the physical limit", *(f"{s} steps" for s in facts)), rows)]
 
 
 def notes(n_digits, repeats, speeds, facts, peers):
-    """What stands below the table."""
+    """Return the notes below the table."""
     ratios = []
     for n in (1, 2):
         for s in facts:
@@ -195,7 +193,7 @@ def notes(n_digits, repeats, speeds, facts, peers):
     processes = ", ".join(f"{speeds[s][2][0] / speeds[s][1][0]:.2f} at {s} steps" for s in facts)
     runs = (
         f"{s} steps: accuracy {f['accuracy']:.1%} at the last step, {f['rate']:.1f} Hz mean rate, first run with its "
-        f"build {f['build']:.1f} s, {megabytes(f['memory'])} peak memory of a process, of the time in the program "
+        f"build {f['build']:.1f} s, {megabytes(f['memory'])} peak memory of a process, time in the program: "
         f"{f['profile']}"
         for s, f in facts.items()
     )
@@ -207,7 +205,7 @@ def notes(n_digits, repeats, speeds, facts, peers):
 
 
 def measure_peers(torch_python, folder, steps, n_batches, repeats, quick):
-    """Rows of TensorFlow and SpikingJelly, and SpikingJelly's fastest settings in words."""
+    """Return the rows of TensorFlow and SpikingJelly, and SpikingJelly's fastest settings in words."""
     peers, settings = {}, []
     for n in (1, 2):
         threads = f"{n} thread{'s' * (n > 1)}"

@@ -1,10 +1,10 @@
 """
-How long it takes to the first result: from a fresh Python to the output of one step, ResNet-18 at 224x224 and digits.
+Time to the first result: from a fresh Python to the output of one step, for ResNet-18 at 224x224 and for digits.
 
-Every row is a new process, timed from its start by its parent. "cold" begins with an empty cache of compiled programs, "warm"
+Every row is a new process, timed by its parent from the start. A "cold" process has an empty program cache, a "warm" one
 finds its program there. The parts are: Python and `import brainsnn` with Brian2; TensorFlow, the model file and the graph
-(`load_model`, `read_keras`); `convert`; and the first run, with code generation, the compiler (cold) or the look-up (warm),
-the start of the program, one step of one image, and reading its results.
+(`load_model`, `read_keras`); `convert`; and the first run. The first run includes code generation, compilation (cold) or the
+cache look-up (warm), program start, one step of one image, and reading the results.
 
     python benchmarks/first_result.py [--quick] [--repeats 3] [--no-docs]
 """
@@ -25,7 +25,7 @@ GOALS = {"ResNet-18": (90, 2), "digits": (None, 1)}
 
 
 def worker(model_file, image_file, m_f, started):
-    """Print the seconds and the processor time of each part as JSON."""
+    """Print the seconds and processor time of each part as JSON."""
     times, cpu_times = [started], [0.0]
 
     def tick():
@@ -35,7 +35,7 @@ def worker(model_file, image_file, m_f, started):
 
     import brainsnn as bs
 
-    bs.convert  # noqa: B018  (loads what converting needs, Brian2 above all)
+    bs.convert  # noqa: B018  (imports what converting needs, mainly Brian2)
     tick()
     graph = bs.read_keras(bs.load_model(model_file))
     tick()
@@ -53,27 +53,26 @@ def first_result(model_file, image_file, m_f, cache):
     Parameters
     ----------
     model_file, image_file : Path
-        A model, and a .npy file of one image (1, H, W, C).
+        A model, and a .npy file with one image (1, H, W, C).
     m_f : float
     cache : str
-        Folder of compiled programs.
+        Folder for compiled programs.
 
     Returns
     -------
     parts : list of float
         Seconds of `PARTS`.
     cpu : list of float
-        Processor time of each part in seconds, the compiler's and the program's included.
+        Processor time of each part in seconds, including the compiler and the program.
     """
     answer = in_process(__file__, [str(model_file), str(image_file), m_f, time.time()], BRAINSNN_CACHE=str(cache))
     return answer["parts"], answer["cpu"]
 
 
 def prepare(folder, size):
-    """Network -> (model file, image file, m_f)."""
-    from digits import M_F as DIGITS_M_F
-    from digits import WEIGHTS
-    from resnet import M_F, random_image, resnet
+    """Write models and images; return network -> (model file, image file, m_f)."""
+    # Imported here because workers run this file too, and their imports are timed.
+    from _networks import DIGITS_M_F, RESNET_M_F, WEIGHTS, random_image, resnet
 
     from brainsnn.stimuli import load_digits
 
@@ -81,13 +80,13 @@ def prepare(folder, size):
     np.save(folder / "image.npy", random_image(size)[None])
     np.save(folder / "digit.npy", load_digits("test")[0][:1])
     return {
-        "ResNet-18": (folder / "resnet18.keras", folder / "image.npy", M_F),
+        "ResNet-18": (folder / "resnet18.keras", folder / "image.npy", RESNET_M_F),
         "digits": (WEIGHTS, folder / "digit.npy", DIGITS_M_F),
     }
 
 
 def row(network, start, parts, cpu, goal):
-    """One line of the table."""
+    """Return one line of the table."""
     numbers = (*parts, sum(parts) - parts[1], sum(cpu) - cpu[1])
     return (network, start, *(f"{value:.2f}" for value in numbers), "-" if goal is None else f"{goal}")
 
@@ -119,9 +118,9 @@ def main():
         "goal, s",
     )
     notes = (
-        f"ResNet-18 at {size}x{size}. Warm: best of {repeats}. The goals are for all but the model file, of which most is the "
-        "import of TensorFlow. Limits: cold, one compiler for each core; warm, the imports of numpy, SymPy and Brian2, and code "
-        "generation by Brian2 in Python, all in one thread."
+        f"ResNet-18 at {size}x{size}. Warm: best of {repeats}. The goals exclude the model file; most of its time is the "
+        "import of TensorFlow. Limits: cold, one compiler per core; warm, importing numpy, SymPy and Brian2, and Brian2's code "
+        "generation in Python, all in one thread."
     )
     blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows), notes]
     write = not (args.quick or args.no_docs)

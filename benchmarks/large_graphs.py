@@ -1,10 +1,10 @@
 """
-ResNet-34 and VGG16 at 224x224 in C++ standalone: do they run, how fast, in how much memory, and how long is their build.
+ResNet-34 and VGG16 at 224x224 in C++ standalone: speed, memory and build time.
 
-Random weights, with batch normalisations set for a mean rate as in resnet.py; one random image. The cold build is that of
-first_result.py, a new process with an empty cache of programs. Time per step is the difference of a long and a one-step run
-over the difference of their steps; memory is the high-water mark of the compiled program, and of the Python process
-that converted the model.
+Weights are random, with batch normalisations set for a mean rate (_networks.py); one random image is run. The cold build is
+that of first_result.py: a new process with an empty program cache. The time per step is the difference between a long and a
+one-step run, divided by the difference in steps. Memory is the high-water mark of the compiled program and of the Python
+process that converted the model.
 
     python benchmarks/large_graphs.py [--quick] [--networks resnet34 vgg16] [--rate 2] [--steps 200] [--no-docs]
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from _machine import measure
+from _networks import RESNET_M_F as M_F
+from _networks import graph_of_rate, random_image
 from _report import PeakMemory, environment, in_process, megabytes, publish, table
 from first_result import first_result
 
@@ -23,9 +25,8 @@ NETWORKS = ("resnet34", "vgg16")
 
 
 def build(network, size):
-    """A Keras model with random weights."""
+    """Return a Keras model with random weights."""
     import keras
-    from resnet import M_F
 
     from brainsnn.training import preactivation_resnet, vgg16
 
@@ -37,9 +38,9 @@ def build(network, size):
 
 
 def worker(network, size, rate, steps, repeats):
-    """Print one row of the table as JSON; a process of its own, since its memory counts."""
+    """Print one row of the table as JSON; runs in a new process, because its memory is measured."""
     from _work import describe, least_seconds
-    from resnet import M_F, graph_of_rate, random_image, time_brainsnn
+    from resnet import time_brainsnn
 
     image, model = random_image(size), build(network, size)
     graph = graph_of_rate(model, image, rate, steps)
@@ -59,7 +60,7 @@ def worker(network, size, rate, steps, repeats):
         f"{facts['step'] * 1e3:.1f}", f"{least * 1e3:.1f}", f"{facts['step'] / least:.1f}", megabytes(facts["memory"]),
         megabytes(python_memory), f"{parts[2] + parts[3]:.1f}",
     )  # fmt: skip
-    note = f"{network}: the limit of a step is {describe(facts['work'], machine)}; what costs the time now: {facts['profile']}."
+    note = f"{network}: the limit of a step is {describe(facts['work'], machine)}; where the time goes now: {facts['profile']}."
     print(json.dumps([row, note]))
 
 

@@ -1,19 +1,20 @@
 """
-Where the time of a network goes in C++ standalone, by code object, measured by Brian2's own profiling.
+Where the time of a C++ standalone network goes: a profile by code object, measured by Brian2.
 
-For each code object: its share of the time, ns for each neuron that it goes over and step, and, for the projections, ns for each
-spike and for each connection that a spike visits. The ResNet-18 is that of resnet.py, with weights for a mean rate in Hz.
+For each code object it prints the share of the time and the ns per neuron and step; for projections, the ns per spike and per
+connection that a spike visits. The ResNet-18 is the one of resnet.py, with weights for a mean rate in Hz.
 
     python benchmarks/profiling.py [--networks digits resnet] [--rates 2 20] [--threads 1] [--steps 200] [--quick]
 """
 
 import argparse
 
+from _networks import DIGITS_M_F, RESNET_M_F, digits_graph, graph_of_rate, random_image, resnet
 from _report import environment, table
 from _work import spikes_per_step
 from brian2 import NeuronGroup, ms
 
-#: What a code object does, by the first of these words in its name.
+#: What a code object does, according to the first of these words that its name contains.
 KINDS = {
     "stateupdater": "state updates", "thresholder": "state updates and thresholds", "resetter": "resets",
     "spikemonitor": "spike monitors", "_spikes_": "spike monitors", "_output_": "readout monitor",
@@ -23,12 +24,12 @@ KINDS = {
 
 def profile(snn, images, n_steps):
     """
-    Run a network with Brian2's profiling.
+    Run a network with Brian2's profiling and return the times.
 
     Parameters
     ----------
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
-        For C++ standalone, not compiled yet; it is compiled with profiling here, in place of its normal program.
+        For C++ standalone and not compiled yet; this compiles it with profiling.
     images : (n, H, W, C) ndarray
     n_steps : int
 
@@ -48,7 +49,7 @@ def profile(snn, images, n_steps):
 
 def kinds(times, snn):
     """
-    The profile by kind of code object.
+    Sum the profile by kind of code object.
 
     Parameters
     ----------
@@ -76,14 +77,14 @@ def kinds(times, snn):
 
 
 def shares(times, snn, n_largest=3):
-    """The largest kinds of code objects as text, such as "62% state updates and thresholds, 30% resets"."""
+    """Return the largest kinds of code objects as text, such as "62% state updates and thresholds, 30% resets"."""
     sums, _ = kinds(times, snn)
     total = sum(sums.values())
     return ", ".join(f"{value / total:.0%} {kind}" for kind, value in list(sums.items())[:n_largest])
 
 
 def _counts(name, snn, rates):
-    """Neurons that a code object goes over in a step, spikes that it delivers and connections that these have, or None."""
+    """Return the neurons that a code object updates per step, the spikes it delivers, and their connections, or None."""
     owner = name.split("_codeobject")[0]
     for projection in snn.projections:
         if projection.name == owner:
@@ -101,14 +102,14 @@ def _counts(name, snn, rates):
 
 def profile_tables(times, snn, result, n_largest=None):
     """
-    The profile of a network by kind, and every code object, largest first.
+    Format the profile of a network by kind and by code object, largest first.
 
     Parameters
     ----------
     times : dict of str to float
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
     result : `~brainsnn.results.result.Result`
-        Of the same run.
+        Result of the same run.
     n_largest : int, optional
         How many code objects to show, all by default.
 
@@ -128,27 +129,23 @@ def profile_tables(times, snn, result, n_largest=None):
 
 
 def digits_profile(n_steps, threads):
-    """Times, network and result of the digit network."""
-    from digits import M_F, WEIGHTS
-
+    """Return times, network and result of the digit network."""
     import brainsnn as bs
     from brainsnn.stimuli import load_digits
 
     images, _ = load_digits("test")
-    snn = bs.convert(bs.load_model(WEIGHTS), bs.ASN(m_f=M_F), device="cpp_standalone", threads=threads)
+    snn = bs.convert(digits_graph(), bs.ASN(m_f=DIGITS_M_F), device="cpp_standalone", threads=threads)
     times, result = profile(snn, images[:20], n_steps)
     return times, snn, result
 
 
 def resnet_profile(rate, n_steps, threads, size):
-    """Times, network and result of the ResNet-18."""
-    from resnet import M_F, graph_of_rate, random_image, resnet
-
+    """Return times, network and result of the ResNet-18."""
     import brainsnn as bs
 
     image = random_image(size)
     graph = graph_of_rate(resnet(size), image, rate, n_steps, threads)
-    snn = bs.convert(graph, bs.ASN(m_f=M_F), device="cpp_standalone", threads=threads)
+    snn = bs.convert(graph, bs.ASN(m_f=RESNET_M_F), device="cpp_standalone", threads=threads)
     times, result = profile(snn, image[None], n_steps)
     return times, snn, result
 

@@ -1,17 +1,16 @@
 """
-Time and memory of one convolution, event by event, against everyone who computes the same.
+Time and memory of one event-driven convolution, against other simulators that compute the same.
 
-The layer is 32x32x32 -> 32x32x64, 3x3 "same", float32, one thread (18.1 million connections). In every step a fresh random
-set of source neurons spikes, the same sets for everybody, at three rates one after the other. Every peer runs in a process
-of its own. What is timed is the projection alone, not the making of the spikes: in Brian2 by its own profiling (the code
-objects of the projection, in C++ standalone as in Cython; for Synapses with its spike queue), in the hand-written loop
-around the loop, in TensorFlow around conv2d and the sum, in ANNarchy (whose convolution visits every connection in every
-step) over whole steps, which hold little else. Brian2 profiles wall time; the others get processor time, which on a busy
-machine can only be in their favour. The smallest time of the repeats counts. All sums I are compared with those
-of the hand-written loop.
+The layer is 32x32x32 -> 32x32x64, 3x3 "same", float32, one thread (18.1 million connections). In every step a new random
+set of source neurons spikes, at three rates one after the other; all peers get the same sets. Each peer runs in its own
+process. Only the projection is timed, without generating the spikes: in Brian2 with its profiling (the code objects of the
+projection, in C++ standalone and in Cython; for Synapses including the spike queue), in the hand-written program the loop,
+in TensorFlow conv2d and the sum, and in ANNarchy whole steps, which contain little else (its convolution visits every
+connection in every step). Brian2 profiles wall time. The others report processor time, which on a busy machine can only
+favour them. The smallest time of the repeats counts. All sums I are compared with those of the hand-written loop.
 
-The limit of a row is what this machine could do at best with the same work, measured in the same run (_machine.py).
-ANNarchy may live in an environment of its own, whose Python is named; without it its row says so.
+The limit of a row is the least time for its work on this machine, measured in the same run (_machine.py). ANNarchy may be
+installed in a separate environment, whose Python is passed. If it is missing, its row says so.
 
     python benchmarks/projection.py [--quick] [--peer-python PYTHON] [--no-docs]
 """
@@ -30,7 +29,7 @@ from _report import PeakMemory, compiler_flags, elapsed, environment, megabytes,
 
 SOURCE, TARGET = (32, 32, 32), (32, 32, 64)
 RATES = (0.002, 0.02, 0.2)
-#: The first block of steps only warms up: it touches all memory once.
+#: The first block of steps is a warm-up that touches all memory once.
 PHASES = (0.2, *RATES)
 PEERS = {
     "event_driven standalone": "brainsnn event_driven, C++ standalone",
@@ -43,11 +42,11 @@ PEERS = {
 }
 
 
-# The same input for everybody
+# The same input for all peers
 
 
 def write_inputs(folder, n_steps, seed=0):
-    """Kernel, spike heights, and the spikes of every step, as raw files."""
+    """Write the kernel, spike heights, and spikes of every step as raw files."""
     rng = np.random.default_rng(seed)
     n_source = int(np.prod(SOURCE))
     kernel = rng.normal(0, 0.05, (3, 3, SOURCE[2], TARGET[2])).astype(np.float32)
@@ -64,7 +63,7 @@ def write_inputs(folder, n_steps, seed=0):
 
 
 def read_inputs(folder):
-    """Kernel (3, 3, C, F), spike heights, and (neuron, step) of each spike."""
+    """Read the kernel (3, 3, C, F), spike heights, and neuron and step of each spike."""
     counts = np.fromfile(folder / "counts", dtype=np.int32)
     neurons, steps = np.fromfile(folder / "spikes", dtype=np.int32), np.repeat(np.arange(len(counts)), counts)
     return np.load(folder / "kernel.npy"), np.fromfile(folder / "height", dtype=np.float32), neurons, steps
@@ -73,7 +72,8 @@ def read_inputs(folder):
 # Brian2
 
 
-def _operator(kernel, source=SOURCE, target=TARGET):
+def convolution_operator(kernel, source=SOURCE, target=TARGET):
+    """Return the operator of a 3x3 "same" convolution."""
     from brainsnn.builders.operators import ConvOperator
 
     start = np.zeros(source[2], dtype=int)
@@ -81,7 +81,7 @@ def _operator(kernel, source=SOURCE, target=TARGET):
 
 
 def _network(folder, connectivity):
-    """Source with given spikes, target that sums, and the projection between them."""
+    """Return a network of a source with given spikes, a target that sums, and the projection; the target; and n_steps."""
     from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, prefs
 
     from brainsnn.builders.network.connections import EventDrivenProjection
@@ -92,7 +92,7 @@ def _network(folder, connectivity):
     source = SpikeGeneratorGroup(len(height), neurons, steps * ms, sorted=True)
     source.variables.add_array("h", size=len(height), values=height, dtype=np.float32, constant=True)
     target = NeuronGroup(int(np.prod(TARGET)), "I : 1")
-    operator = _operator(kernel)
+    operator = convolution_operator(kernel)
     if connectivity == "event_driven":
         projection = EventDrivenProjection(source, target, operator, "I_post += w*h_pre", name="projection")
     else:
@@ -104,7 +104,7 @@ def _network(folder, connectivity):
 
 
 def run_standalone(folder, repeats, connectivity):
-    """Each rate is a run of its own in the same program, so that Brian2 profiles it separately."""
+    """Time C++ standalone; each rate is a separate run of the same program, so Brian2 profiles it separately."""
     from brian2 import device, ms, set_device
 
     set_device("cpp_standalone", build_on_run=False)
@@ -127,7 +127,7 @@ def run_standalone(folder, repeats, connectivity):
 
 
 def run_cython(folder, repeats, connectivity):
-    """Brian2's runtime mode; the first, short run compiles."""
+    """Time Brian2's runtime mode; the first repeat compiles and is dropped."""
     from brian2 import ms
 
     network, target, n_steps = _network(folder, connectivity)
@@ -147,7 +147,7 @@ def run_cython(folder, repeats, connectivity):
 
 
 def run_handwritten(folder, repeats):
-    """handwritten.cpp with the flags that Brian2 uses."""
+    """Time handwritten.cpp, compiled with the flags that Brian2 uses."""
     program = folder / "handwritten"
     source = Path(__file__).with_name("handwritten.cpp")
     compiler = os.environ.get("CXX", "c++")
@@ -163,7 +163,7 @@ def run_handwritten(folder, repeats):
 
 
 def _spike_maps(folder, phase):
-    """(n_steps, H, W, C) maps of spike heights of one rate."""
+    """Return (n_steps, H, W, C) maps of the spike heights at one rate."""
     _, height, neurons, steps = read_inputs(folder)
     n_steps = len(np.fromfile(folder / "counts", dtype=np.int32)) // len(PHASES)
     maps = np.zeros((n_steps, len(height)), dtype=np.float32)
@@ -173,7 +173,7 @@ def _spike_maps(folder, phase):
 
 
 def run_tensorflow(folder, repeats):
-    """A tf.function that loops over the steps: conv2d of the map of spikes, added to I."""
+    """Time a tf.function that loops over the steps and adds conv2d of the spike map to I."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -199,7 +199,7 @@ def run_tensorflow(folder, repeats):
 
 
 def run_annarchy(folder, repeats):
-    """ANNarchy 5, one thread: a bank of filters on rates, which are set to the spikes of each step."""
+    """Time ANNarchy 5 with one thread: a filter bank on rates, which are set to the spikes of each step."""
     import ANNarchy as annarchy
     from ANNarchy.extensions.convolution import Convolution
 
@@ -218,7 +218,7 @@ def run_annarchy(folder, repeats):
             source.x = step
             net.simulate(1.0)
     source.x = 0.0
-    net.simulate(2.0)  # a population reads the rates of the step before
+    net.simulate(2.0)  # a population reads the rates of the previous step
     sums, times = np.array(target.r, dtype=np.float32).ravel(), []
     for _ in range(repeats):
         times.append([])
@@ -230,7 +230,7 @@ def run_annarchy(folder, repeats):
 
 
 def worker(peer, folder, repeats):
-    """Run one peer and leave its times (repeats, phases) in ms, its I and its memory behind."""
+    """Run one peer and save its times in ms (repeats, phases), its sums I and its memory."""
     kind, _, device = peer.partition(" ")
     if device:
         run = run_standalone if device == "standalone" else run_cython
@@ -242,9 +242,9 @@ def worker(peer, folder, repeats):
 
 def run_peers(folder, peers, repeats, peer_python):
     """
-    Results of all peers, and the reasons of those that did not run.
+    Return the results of all peers, and the reasons of those that did not run.
 
-    The hand-written loop runs first and last, lest the load of the machine favours one side.
+    The hand-written loop runs first and last, so that a change of the machine's load does not favour either side.
     """
     results, missing = {}, {}
     for peer in ["handwritten", *peers]:
@@ -274,7 +274,7 @@ def run_peers(folder, peers, repeats, peer_python):
 
 
 def projection_memory():
-    """Connections and bytes of all arrays of the event-driven projection, for two sizes of the map."""
+    """Return a table of connections and array bytes of the event-driven projection, for two map sizes."""
     from brian2 import NeuronGroup, prefs
 
     from brainsnn.builders.network.connections import EventDrivenProjection
@@ -283,7 +283,9 @@ def projection_memory():
     rows = []
     for size in (32, 64):
         source, target = (size, size, SOURCE[2]), (size, size, TARGET[2])
-        operator = _operator(np.random.default_rng(0).normal(size=(3, 3, SOURCE[2], TARGET[2])), source, target)
+        operator = convolution_operator(
+            np.random.default_rng(0).normal(size=(3, 3, SOURCE[2], TARGET[2])), source, target
+        )
         groups = [NeuronGroup(int(np.prod(shape)), "I : 1", threshold="I > 1", reset="") for shape in (source, target)]
         projection = EventDrivenProjection(*groups, operator, "I_post += w", name=f"projection_{size}")
         own = [
@@ -297,13 +299,13 @@ def projection_memory():
 
 def limits(machine):
     """
-    The least ms per step of each peer at each rate, and what bounds it.
+    Return the least ms per step of each peer at each rate, and what bounds it.
 
     Returns
     -------
     limits : dict of str to (list of float, str)
     """
-    operator = _operator(np.ones((3, 3, SOURCE[2], TARGET[2])))
+    operator = convolution_operator(np.ones((3, 3, SOURCE[2], TARGET[2])))
     events = np.round(np.array(RATES) * operator.size_in) * operator.n_connections / operator.size_in
     touched = operator.kernel.size * 4 + operator.size_out * 4
 
@@ -314,7 +316,7 @@ def limits(machine):
         ms(BYTES_PER_EVENT * events, OPERATIONS_PER_EVENT * events, touched),
         f"moving {BYTES_PER_EVENT} bytes per connection of a spike, from a cache of {touched / 1e3:.0f} kB",
     )
-    # A synapse has its number in the queue, its target and its weight; the neurons' values come on top.
+    # A synapse moves its index in the queue, its target index and its weight, plus the values of the neurons.
     own, synapses = 12, 12 * operator.n_connections
     by_synapse = (
         ms((own + 8) * events, OPERATIONS_PER_EVENT * events, synapses),
@@ -322,7 +324,7 @@ def limits(machine):
     )
     dense = (
         ms(np.zeros(len(RATES)), np.full(len(RATES), 2.0 * operator.n_connections), touched),
-        f"computing {2 * operator.n_connections / 1e6:.0f} million operations whoever spikes, at the measured peak",
+        f"computing {2 * operator.n_connections / 1e6:.0f} million operations per step, at the measured peak",
     )
     kinds = {"synapses": by_synapse, "tensorflow": dense, "annarchy": dense}
     return {peer: kinds.get(peer.partition(" ")[0], by_event) for peer in PEERS}
@@ -333,7 +335,7 @@ def _ratio(value):
 
 
 def report(results, missing, repeats, n_steps, machine):
-    """Tables of times, agreement and memory, limits, and the ratios that matter."""
+    """Return tables of times, agreement and memory, limits, and ratios."""
     best = {peer: result["times"].min(axis=0)[1:] for peer, result in results.items()}
     reference = results["handwritten"]["sums"]
     rows, of_limit, least = [], [], limits(machine)
@@ -347,26 +349,19 @@ def report(results, missing, repeats, n_steps, machine):
     rates = [f"{rate:.1%}" for rate in RATES]
     times = table(("time of the projection, ms per step", *rates, "max. difference of I", "peak memory"), rows)
     pairs = [
-        (
-            "Synapses / event_driven, C++ standalone",
-            "synapses standalone",
-            "event_driven standalone",
-            "50 or more at 2%",
-        ),
+        ("Synapses / event_driven, C++ standalone", "synapses standalone", "event_driven standalone", "50 or more at 2%"),
         ("Synapses / event_driven, Cython", "synapses cython", "event_driven cython", "50 or more at 2%"),
         ("ANNarchy / event_driven, C++ standalone", "annarchy", "event_driven standalone", "500 or more at 2%"),
         ("dense TensorFlow / event_driven, C++ standalone", "tensorflow", "event_driven standalone", "1 or more"),
         ("event_driven, C++ standalone / hand-written", "event_driven standalone", "handwritten", "1.3 or less"),
-    ]
-    rows = [
-        (what, *map(_ratio, best[a] / best[b]), goal) for what, a, b, goal in pairs if a in best and b in best
     ]  # fmt: skip
+    rows = [(what, *map(_ratio, best[a] / best[b]), goal) for what, a, b, goal in pairs if a in best and b in best]
     scale = np.abs(reference).max()
     notes = (
         f"Smallest of {repeats} repeats of {n_steps} steps for each rate (Synapses, ANNarchy: of {min(2, repeats)}). The "
         f"sums I reach {scale:.3g} after all steps, so a difference of {scale * 1e-6:.0e} is float32 rounding in another "
-        f"order. C++ flags: {' '.join(compiler_flags())}. Peak memory is that of the program, in Cython, TensorFlow and "
-        "ANNarchy with Python and all libraries."
+        f"order. C++ flags: {' '.join(compiler_flags())}. Peak memory is that of the program; for Cython, TensorFlow and "
+        "ANNarchy it includes Python and all libraries."
     )
     bounds = table(("time over the physical limit", *rates, "what bounds it"), of_limit)
     memory = "Memory of the event-driven projection:\n\n" + projection_memory()
@@ -374,10 +369,12 @@ def report(results, missing, repeats, n_steps, machine):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="One 3x3 convolution, event by event, against all peers.")
+    parser = argparse.ArgumentParser(description="One event-driven 3x3 convolution, against all peers.")
     parser.add_argument("--quick", action="store_true", help="few steps and repeats, without writing docs")
     _peers.add_argument(parser)
-    parser.add_argument("--only", nargs="+", choices=PEERS, help="run only these (the hand-written loop always runs)")
+    parser.add_argument(
+        "--only", nargs="+", choices=PEERS, help="run only these peers (the hand-written loop always runs)"
+    )
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")
     parser.add_argument("--worker", nargs=3, metavar=("PEER", "FOLDER", "REPEATS"), help=argparse.SUPPRESS)
     args = parser.parse_args()

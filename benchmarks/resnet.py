@@ -1,13 +1,13 @@
 """
 A spiking ResNet-18 at 224x224 in C++ standalone: time per step and memory, against dense convolutions in TensorFlow.
 
-The network is `preactivation_resnet(18, (224, 224, 3), n_classes=8, classifier_activation="sigmoid")` with random weights,
-and batch normalisations set layer by layer on one random image so that every layer fires at about the wanted mean rate; a
-short run corrects the mean. One image is run. Time per step is the difference of a long and a one-step run over the difference of
-their steps, total time is the long run with everything (encoding, program start, reading of the results). Memory is the
-high-water mark of the compiled program. TensorFlow computes the same maths densely (dense_tensorflow.py), for a few
-steps of which the first run compiles; its spikes are compared with those of brainsnn in the synchronous schedule. How
-long building and starting take stands in first_result.py.
+The network is `preactivation_resnet(18, (224, 224, 3), n_classes=8, classifier_activation="sigmoid")` with random weights.
+Batch normalisations are set layer by layer on one random image, so that every layer fires at about the requested mean rate;
+a short run corrects the mean (_networks.py). One image is run. The time per step is the difference between a long and a
+one-step run, divided by the difference in steps. The total time is the complete long run: encoding, program start and reading
+the results. Memory is the high-water mark of the compiled program. TensorFlow computes the same mathematics densely
+(dense_tensorflow.py) for a few steps, after a run that compiles. Its spikes are compared with those of brainsnn in the
+synchronous schedule. first_result.py measures build and start times.
 
     python benchmarks/resnet.py [--quick] [--steps 750] [--rates 2 20] [--batches 1 8] [--no-docs]
 """
@@ -18,76 +18,15 @@ import os
 
 import numpy as np
 from _machine import measure as measure_machine
+from _networks import RESNET_M_F as M_F
+from _networks import graph_of_rate, random_image, resnet
 from _report import PeakMemory, elapsed, environment, megabytes, publish, table
-from scipy.ndimage import gaussian_filter
-from scipy.optimize import brentq
-
-M_F = 0.45
-#: Neurons whose input is less than this many standard deviations above the mean get a negative input: 16% are active.
-OFFSET = 1.0
-
-
-# The network
-
-
-def random_image(size, seed=0):
-    """An image with power at all scales, as photographs have, from 0 to 1."""
-    rng = np.random.default_rng(seed)
-    image = sum(gaussian_filter(rng.normal(size=(size, size, 3)), (s, s, 0)) * s for s in (1, 2, 4, 8, 16, 32))
-    return ((image - image.min()) / np.ptp(image)).astype(np.float32)
-
-
-def resnet(size):
-    """ResNet-18 with random weights."""
-    import keras
-
-    from brainsnn.training import preactivation_resnet
-
-    keras.utils.set_random_seed(0)
-    return preactivation_resnet(
-        18, (size, size, 3), n_classes=8, classifier_activation="sigmoid", m_f=M_F, stem="imagenet"
-    )
-
-
-def set_rates(model, image, rate):
-    """Set the batch normalisations, from the first to the last, for a mean rate in Hz, by the transfer function."""
-    import keras
-
-    from brainsnn.equations.transfer import spike_height, transfer_function
-
-    activation = rate * spike_height(M_F) * 0.050  # a spike stands for its height during tau_eta
-    for layer in model.layers:
-        if type(layer).__name__ != "BatchNormalization":
-            continue
-        x = np.asarray(keras.Model(model.inputs, layer.input)([image[None]]))
-        # A dense layer gives one number per channel and image: all its units share one normalisation.
-        axes = (0, 1, 2) if x.ndim == 4 else None
-        mean, deviation = (np.broadcast_to(f(axis=axes), x.shape[-1:]) for f in (x.mean, x.std))
-        deviation = deviation + 1e-6
-        z = (x - mean) / deviation - OFFSET
-        z = np.random.default_rng(0).permutation(z.ravel())[:50_000]
-        gamma = brentq(lambda g, z=z: transfer_function(g * z, M_F).mean() - activation, 1e-3, 1e3, rtol=1e-3)
-        ones = np.ones_like(mean)
-        layer.set_weights([gamma * ones, -OFFSET * gamma * ones, mean, deviation**2 - layer.epsilon])
-
-
-def graph_of_rate(model, image, rate, steps, threads=1):
-    """The graph with weights for a mean rate: what the transfer function foretells, corrected by a run."""
-    import brainsnn as bs
-
-    set_rates(model, image, rate)
-    snn = bs.convert(bs.read_keras(model), bs.ASN(m_f=M_F), device="cpp_standalone", threads=threads)
-    # A short trial has not settled: its last layers are still silent, its first ones burst.
-    measured = snn.run(image[None], duration=max(steps, 300) * bs.ms).mean_firing_rate
-    set_rates(model, image, rate * np.clip(rate / measured, 0.5, 2))
-    return bs.read_keras(model)
-
 
 # Measuring
 
 
 def time_brainsnn(graph, image, steps, repeats, threads):
-    """Times in seconds, memory, what a step needs and where it goes, and the result of the run."""
+    """Return a dict of times in seconds, memory, work of a step and profile; and the result of the run."""
     from _work import network_work, spikes_per_step
     from profiling import profile, shares
 
@@ -98,7 +37,7 @@ def time_brainsnn(graph, image, steps, repeats, threads):
     with PeakMemory() as peak:
         one, cpu_one, _ = elapsed(lambda: snn.run(image[None], duration=1 * bs.ms), repeats)
         total, cpu, result = elapsed(lambda: snn.run(image[None], duration=steps * bs.ms), repeats)
-    # As TensorFlow has all cores: an image for each of them.
+    # TensorFlow uses all cores; so does this run, with one image per core.
     cores = os.cpu_count()
     images = np.repeat(image[None], cores, axis=0)
     all_one, all_cpu_one, _ = elapsed(lambda: snn.run(images, duration=1 * bs.ms, processes=cores), repeats)
@@ -116,7 +55,7 @@ def time_brainsnn(graph, image, steps, repeats, threads):
 
 
 def compare_spikes(graph, image, n_steps):
-    """Spikes in the first steps, those that TensorFlow has differently, and the largest difference of the readout (str)."""
+    """Return the spikes in the first steps, those that differ in TensorFlow, and the largest readout difference (str)."""
     from dense_tensorflow import DenseNetwork
 
     import brainsnn as bs
@@ -134,7 +73,7 @@ def compare_spikes(graph, image, n_steps):
 
 
 def time_tensorflow(graph, image, batches, steps, repeats, xla):
-    """Seconds (wall, CPU) for a step and an image, by size of the batch."""
+    """Return seconds (wall, CPU) per step and image for each batch size."""
     from dense_tensorflow import DenseNetwork
 
     dense, found = DenseNetwork(graph, M_F, xla=xla), {}
@@ -149,7 +88,7 @@ def time_tensorflow(graph, image, batches, steps, repeats, xla):
 
 
 def measure(model, image, rate, args, machines):
-    """Rows of the table, measured facts, and firing rates of each layer, for one rate."""
+    """Return table rows, facts, and firing rates of each layer, for one mean rate."""
     from _work import dense_operations, least_seconds
 
     graph = graph_of_rate(model, image, rate, args.steps, args.threads)
@@ -174,7 +113,7 @@ def measure(model, image, rate, args, machines):
     least = sum(least_seconds(facts["work"], machines[os.cpu_count()]).values())
     rows.append(row(f"{name}, {os.cpu_count()} processes", *facts["all"], least))
     machine = machines[args.tf_threads]
-    # Dense code reads and writes the same state; of the arrays of parameters it needs none.
+    # Dense code passes over the same state, but over no arrays of parameters.
     dense = dense_operations(graph) / machine.fma + least_seconds(facts["work"], machine)["neurons"]
     for xla in (False, True) if args.xla else (False,):
         print(f"{label}: TensorFlow{', XLA' * xla} ...", flush=True)
@@ -186,7 +125,7 @@ def measure(model, image, rate, args, machines):
 
 
 def arguments():
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="A spiking ResNet-18 at 224x224, against dense TensorFlow.")
     parser.add_argument("--quick", action="store_true", help="a 64x64 image, few steps, without writing docs")
     parser.add_argument("--steps", type=int, default=None, help="steps of 1 ms (750)")
@@ -205,18 +144,14 @@ def arguments():
 
 
 def report(rows, facts, rates, args, size):
-    """Tables and notes."""
+    """Return the tables and notes."""
     from _work import describe
 
     machine = measure_machine(args.threads)
     times = (
-        "ms per step and image",
-        "CPU ms per step and image",
-        "to one",
-        "to all cores",
-        "physical limit, ms",
+        "ms per step and image", "CPU ms per step and image", "to one", "to all cores", "physical limit, ms",
         "time over limit",
-    )
+    )  # fmt: skip
     headers = ("mean rate", f"ResNet-18, {size}x{size}", *times)
     runs = [
         (f"{rate:g} Hz", f"{f['rate']:.2f} Hz", f"{f['total']:.2f}", megabytes(f["memory"]), *f["spikes"])
@@ -227,16 +162,15 @@ def report(rows, facts, rates, args, size):
         f"spikes in {args.check_steps} steps, synchronous", "different in TensorFlow", "largest difference of the readout's S",
     )  # fmt: skip
     limits = [
-        f"At {rate:g} Hz the limit of a step is {describe(f['work'], machine)}; what costs the time now: {f['profile']}. "
-        f"The dense operations are {f['operations'] / 1e6:,.0f} million in each step."
+        f"At {rate:g} Hz the limit of a step is {describe(f['work'], machine)}; where the time goes now: {f['profile']}. "
+        f"Dense code needs {f['operations'] / 1e6:,.0f} million operations per step."
         for rate, f in facts.items()
     ]
     layers = [(name, *(f"{rates[rate][name]:.2f}" for rate in args.rates)) for name in rates[args.rates[0]]]
     notes = (
-        f"Best of {args.repeats}; the time of a row is given over that of brainsnn in one process, and in one for each core "
-        f"(goals: 3 at 2 Hz, 1 at 20 Hz, and "
-        f"less than 1.5 GB). m_f = {M_F}. The limit of dense code is its operations at the measured peak and one pass over "
-        "the neurons."
+        f"Best of {args.repeats}. The two ratios divide the time of a row by that of brainsnn in one process and in one "
+        f"process per core (goals: 3 at 2 Hz, 1 at 20 Hz, and less than 1.5 GB). m_f = {M_F}. The limit of dense code is its "
+        "operations at the measured peak plus one pass over the neurons."
     )
     return [
         table(headers, rows), table(run_headers, runs), notes, *limits,

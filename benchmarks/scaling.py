@@ -1,10 +1,10 @@
 """
-How time and memory of brainsnn grow: with neurons, channels, spikes, steps, stored connections and processes.
+How time and memory grow with neurons, channels, spikes, steps, stored connections and processes.
 
-Networks are ResNet-18s (resnet.py) of an image and a width that keep this short, in C++ standalone with one thread, at
-about the same mean rate; time is the program's processor time, a long run less a one-step run. Spikes and stored
-connections are varied in one 3x3 projection with given spikes, profiled by Brian2. An exponent is the slope between the
-two sizes in logarithms: 1 is linear, 0 is flat.
+The networks are ResNet-18s (_networks.py) with smaller images, in C++ standalone with one thread, at about the same mean rate.
+Time is the program's processor time: a long run minus a one-step run. Spikes and stored connections are varied in one 3x3
+projection with given spikes, profiled by Brian2. The exponent is the slope between two sizes on logarithmic axes: 1 is
+linear, 0 is constant.
 
     python benchmarks/scaling.py [--quick] [--no-docs]
 """
@@ -16,11 +16,13 @@ import os
 
 import numpy as np
 from _machine import measure
+from _networks import RESNET_M_F as M_F
+from _networks import graph_of_rate, random_image
 from _report import elapsed, environment, publish, table
 
-#: Large enough that the state fits into no cache, before it grows and after.
+#: Large enough that the state exceeds every cache at both sizes.
 RATE, SIZE, WIDTH = 10.0, 160, 64
-#: Of the 3x3 kernel from 32 to 64 channels in float32.
+#: Bytes of the 3x3 kernel from 32 to 64 channels in float32.
 WEIGHTS_BYTES = 9 * 32 * 64 * 4
 
 
@@ -28,9 +30,8 @@ WEIGHTS_BYTES = 9 * 32 * 64 * 4
 
 
 def network(size, width):
-    """A ResNet-18 as a graph, at about the same mean rate whatever its size, and its image."""
+    """Return the graph of a ResNet-18, with about the same mean rate at any size, and its image."""
     import keras
-    from resnet import M_F, graph_of_rate, random_image
 
     from brainsnn.training import preactivation_resnet
 
@@ -41,16 +42,15 @@ def network(size, width):
 
 
 def time_network(graph, image, steps, repeats):
-    """Seconds of processor time of a step, neurons, synaptic events of a step, and the physical limit in seconds."""
+    """Return processor seconds per step, neurons, synaptic events per step, and the physical limit in seconds."""
     from _work import least_seconds, network_work, spikes_per_step
-    from resnet import M_F
 
     import brainsnn as bs
 
     snn = bs.convert(graph, bs.ASN(m_f=M_F), device="cpp_standalone")
 
     def seconds(n_steps):
-        """The fastest run's processor time in the compiled program, without Python's share."""
+        """Return the processor time of the fastest run, in the compiled program only, and the last result."""
         times = []
         for _ in range(repeats + 1):
             before = os.times()
@@ -69,8 +69,7 @@ def time_network(graph, image, steps, repeats):
 
 
 def time_processes(graph, image, n_images, steps, repeats):
-    """Wall seconds of a batch with one and with two processes."""
-    from resnet import M_F
+    """Return the wall seconds of a batch with one and with two processes."""
 
     import brainsnn as bs
 
@@ -86,9 +85,9 @@ def time_processes(graph, image, n_images, steps, repeats):
 
 def projection(size, n_spikes, n_steps, repeats):
     """
-    One 3x3 projection of 32 to 64 channels: ms per step, its connections, its bytes, and those of its targets.
+    Return ms per step, connections, bytes, and bytes of the targets of one 3x3 projection from 32 to 64 channels.
 
-    In a process of its own, as it takes Brian2's standalone device.
+    It runs in a new process, because it sets Brian2's standalone device.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_projection, (size, n_spikes, n_steps, repeats))
@@ -98,7 +97,7 @@ def _projection(size, n_spikes, n_steps, repeats):
     import tempfile
 
     from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, defaultclock, device, ms, prefs, set_device
-    from projection import _operator
+    from projection import convolution_operator
 
     from brainsnn.builders.network.connections import EventDrivenProjection
 
@@ -111,7 +110,7 @@ def _projection(size, n_spikes, n_steps, repeats):
     steps = np.repeat(np.arange(n_steps), n_spikes)
     source = SpikeGeneratorGroup(n_source, np.concatenate(neurons), steps * ms, sorted=True)
     target = NeuronGroup(n_target, "I : 1")
-    operator = _operator(rng.normal(0, 0.05, (3, 3, 32, 64)).astype(np.float32), *shapes)
+    operator = convolution_operator(rng.normal(0, 0.05, (3, 3, 32, 64)).astype(np.float32), *shapes)
     convolution = EventDrivenProjection(source, target, operator, "I_post += w", name="projection")
     Network(source, target, convolution).run(n_steps * ms, profile=True)
     stored = [
@@ -133,15 +132,15 @@ def _projection(size, n_spikes, n_steps, repeats):
 
 
 def exponent(times, sizes):
-    """Slope between two points in logarithms."""
+    """Return the slope between two points on logarithmic axes."""
     return np.log(times[1] / times[0]) / np.log(sizes[1] / sizes[0])
 
 
 def network_rows(steps, repeats):
-    """Rows of neurons, channels, steps and processes, and what else is to be said."""
+    """Return the rows of neurons, channels, steps and processes."""
     print("networks ...", flush=True)
     base = network(SIZE, WIDTH)
-    # sqrt(2) times the image, as a multiple of the 32 by which the network divides it
+    # about sqrt(2) times the image size, rounded to a multiple of 8
     larger, wider = network(round(SIZE * np.sqrt(2) / 8) * 8, WIDTH), network(SIZE, 2 * WIDTH)
     found = [time_network(*graph_and_image, steps, repeats) for graph_and_image in (base, larger, wider)]
     seconds, neurons, events, least = (np.array(column) for column in zip(*found))
@@ -169,7 +168,7 @@ def network_rows(steps, repeats):
 
 
 def projection_rows(steps, repeats):
-    """Rows of spikes and of stored connections."""
+    """Return the rows of spikes and of stored connections."""
     print("projections ...", flush=True)
     rows, machine = [], measure(1)
     few, many, large = (projection(size, n, steps, repeats) for size, n in ((32, 655), (32, 6554), (64, 655)))
@@ -209,7 +208,7 @@ def main():
     headers = ("what grows", "from -> to", "ms per step", "ratio", "exponent", "goal", "physical limit")
     notes = (
         f"Networks: ResNet-18 of {SIZE}x{SIZE} pixels and {WIDTH} channels in its first stage, about {RATE:g} Hz. Best of "
-        f"{repeats}. Twice the channels are twice the neurons, and twice the spikes that each reach twice as many targets."
+        f"{repeats}. Twice the channels give twice the neurons and twice the spikes, each with twice as many targets."
     )
     blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows), notes]
     write = not (args.quick or args.no_docs)

@@ -1,15 +1,15 @@
 """
-The digit network in SpikingJelly (PyTorch on the CPU): a peer of digits.py, which runs it in an environment of its own.
+The digit network in SpikingJelly (PyTorch on the CPU): a peer of digits.py, which runs it in a separate environment.
 
 The adaptive spiking neuron is a `MemoryModule` with exactly the discrete map that brainsnn integrates, as SpikingJelly's
-documentation asks for a neuron of one's own; convolutions, pooling and linear layers are SpikingJelly's. "multi-step"
-runs a layer over all steps before the next layer (its convolutions see steps x batch images at once), "step by step" runs all
-layers in each step. Spikes act in the next layer within the step (brainsnn's "synchronous" schedule); both cost the same.
-`torch.no_grad`; with "compile" the neuron's map goes through `torch.compile`.
+documentation recommends for custom neurons. Convolutions, pooling and linear layers are SpikingJelly's. "multi-step" runs a
+layer over all steps before the next layer (its convolutions process steps x batch images at once), "step by step" runs all
+layers in each step. Spikes act in the next layer within the same step (brainsnn's "synchronous" schedule). Everything runs
+under `torch.no_grad`; with "torch.compile" the neuron's map is compiled.
 
     python benchmarks/spiking_torch.py FOLDER REQUEST
 
-FOLDER holds network.npz (`export`); REQUEST is JSON, as digits.py writes it. Needs torch, spikingjelly and numpy only.
+FOLDER contains network.npz (`export`); REQUEST is JSON, as digits.py writes it. Needs only torch, spikingjelly and numpy.
 """
 
 import json
@@ -23,7 +23,7 @@ import numpy as np
 
 def export(graph, images, m_f, folder):
     """
-    Write a feed-forward graph of convolutions, with the images to run, as plain arrays.
+    Write a feed-forward graph of convolutions and the images to run as plain arrays.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def export(graph, images, m_f, folder):
     Raises
     ------
     NotImplementedError
-        If the graph is no chain of spiking populations with a readout at its end.
+        If the graph is not a chain of spiking populations that ends in a readout.
     """
     from dense_tensorflow import pooled_factor
 
@@ -46,7 +46,9 @@ def export(graph, images, m_f, folder):
     sources = [graph.input.name, *names[:-1]]
     chain = [(p.source, p.target) for p in graph.projections] == list(zip(sources, names))
     if not chain or {graph.populations[name].kind for name in names[:-1]} != {"spiking"}:
-        raise NotImplementedError("spiking_torch: the network is no chain of spiking populations.")
+        raise NotImplementedError(
+            "spiking_torch: the network must be a chain of spiking populations that ends in a readout."
+        )
     arrays = {"names": names, "images": images, "m_f": m_f, "h": spike_height(m_f)}
     for name, projection in zip(names, graph.projections):
         operator = projection.operator
@@ -60,12 +62,12 @@ def export(graph, images, m_f, folder):
 
 def build(data):
     """
-    The network as a SpikingJelly model.
+    Return the network as a SpikingJelly model.
 
     Parameters
     ----------
     data : mapping
-        Of `export`.
+        The arrays that `export` wrote.
 
     Returns
     -------
@@ -95,7 +97,7 @@ def build(data):
 
 
 def neuron_maps(m_f):
-    """One step of the neuron, of the encoding population and of the readout: input and states -> output and states."""
+    """Return one-step maps (input and states -> output and states) of neuron, encoding population and readout."""
     phi, slow, beta, eta, gamma = (float(np.exp(-1.0 / tau)) for tau in (2.5, 50.0, 50.0, 50.0, 15.0))
 
     def asn(x, current, membrane, bias, told, adaptation):
@@ -107,7 +109,7 @@ def neuron_maps(m_f):
         return spike, current, membrane, told + theta * spike, (adaptation + m_f * theta * spike) * gamma
 
     def encoder(x, current, membrane, bias, told, adaptation):
-        """The image is a constant current that no synapse filters."""
+        """Map an image, which is a constant current without a synaptic filter."""
         membrane = (1 - phi) * x + phi * membrane
         told = told * eta
         theta = m_f + adaptation
@@ -123,7 +125,7 @@ def neuron_maps(m_f):
 
 
 def node_class():
-    """The SpikingJelly neuron that iterates a map; made here, as torch is there in its worker only."""
+    """Return the SpikingJelly neuron class that iterates a map; defined here because only the worker can import torch."""
     import torch
     from spikingjelly.activation_based.base import MemoryModule
 
@@ -171,7 +173,7 @@ def _convolution(kernel, padding):
 
 def run(model, images, n_steps, multi_step):
     """
-    Run images from rest.
+    Run images from the resting state.
 
     Parameters
     ----------
@@ -225,7 +227,7 @@ def _use_compiled_maps(model):
 
 
 def worker(folder, request):
-    """Print times of all settings as JSON, or write spikes, whichever the request asks for."""
+    """Print the times of all settings as JSON, or write spikes, as requested."""
     import torch
 
     torch.set_num_threads(request["threads"])
@@ -256,8 +258,9 @@ def worker(folder, request):
 
 def _scan(data, images, request):
     """
-    [number of steps, mode, batch, digits per second, CPU ms per digit] of every setting at the fewest steps, and of the
-    fastest of each mode at the others.
+    Time every setting at the fewest steps, and the fastest setting of each mode at the other numbers of steps.
+
+    Returns a list of [number of steps, mode, batch, digits per second, CPU ms per digit].
     """
     models = {False: build(data), True: build(data)}
     _use_compiled_maps(models[True])
@@ -274,7 +277,7 @@ def _scan(data, images, request):
         best[compiled, multi_step] = batch
     for n_steps in others:
         for (compiled, multi_step), batch in best.items():
-            # A multi-step run keeps the spikes of all steps: smaller batches, lest they do not fit into memory.
+            # A multi-step run stores the spikes of all steps, so a large batch would not fit into memory.
             batches = (
                 [min(batch, request["largest"] // n_steps)] if multi_step else sorted({batch, request["batches"][1]})
             )
@@ -289,7 +292,7 @@ def _mode(compiled, multi_step):
 
 
 def _time(model, images, n_steps, multi_step, repeats):
-    """Digits per second and CPU ms per digit, the best of the repeats."""
+    """Return digits per second and CPU ms per digit, the best of the repeats."""
     run(model, images, 2, multi_step)  # compiles
     seconds, cpu = [], []
     for _ in range(repeats):

@@ -1,10 +1,10 @@
 """
-States that do not fit into memory: written to disk while the network runs, and read back.
+Record states that do not fit into memory: write them to disk while the network runs, and read them back.
 
 Signal and threshold of all neurons of the first convolution of the shipped digit network are recorded for four long trials.
-The benchmark, and the compiled program that it starts, live under a limit of the address space of each process (RLIMIT_AS,
-which `ulimit -v` sets), so that neither memory nor a memory map can hold the recording. A second run records a few of these
-neurons in memory; all of the recording is then read from disk, piece by piece, and compared with them bit for bit.
+The address space of the benchmark and of the compiled program is limited (RLIMIT_AS, which `ulimit -v` sets), so that neither
+memory nor a memory map can hold the recording. A second run records a few of these neurons in memory. The complete recording
+is then read from disk in chunks, and these neurons are compared bit for bit.
 
     python benchmarks/streaming.py [--gigabytes 20] [--limit 2] [--folder DIR] [--no-docs]
 """
@@ -29,14 +29,14 @@ LAYER, VARIABLES, N_TRIALS = "conv1_asn", ("S", "theta"), 4
 
 
 def read_graph():
-    """The shipped network, as plain data."""
+    """Return the graph of the shipped network, which is plain data."""
     import brainsnn as bs
 
     return bs.read_keras(bs.load_model(ROOT / "weights" / "digits.keras"))
 
 
 def record(graph, gigabytes, folder):
-    """Run, with everything on disk; then the same with a few neurons in memory. Returns both results and the seconds."""
+    """Run with all neurons on disk, then with a few in memory; return both results and the seconds."""
     import brainsnn as bs
     from brainsnn.stimuli import load_digits
 
@@ -44,10 +44,10 @@ def record(graph, gigabytes, folder):
     n_neurons = graph.populations[LAYER].size
     n_steps = int(np.ceil(gigabytes * 1e9 / (N_TRIALS * len(VARIABLES) * n_neurons * 4)))
     few = np.linspace(0, n_neurons - 1, 7).astype(int)
-    wishes = {"all": {"spikes": True} | dict.fromkeys(VARIABLES, True), "few": dict.fromkeys(VARIABLES, few)}
+    records = {"all": {"spikes": True} | dict.fromkeys(VARIABLES, True), "few": dict.fromkeys(VARIABLES, few)}
     results, seconds = {}, {}
-    for name, wanted in wishes.items():
-        snn = bs.convert(graph, bs.ASN(m_f=0.1), device="cpp_standalone", record={LAYER: wanted})
+    for name, recorded in records.items():
+        snn = bs.convert(graph, bs.ASN(m_f=0.1), device="cpp_standalone", record={LAYER: recorded})
         snn.run(images[:1], duration=1 * bs.ms)  # compiles
         start = time.perf_counter()
         results[name] = snn.run(images, duration=n_steps * bs.ms, stream_to=folder if name == "all" else None)
@@ -56,18 +56,18 @@ def record(graph, gigabytes, folder):
 
 
 def compare(streamed, few):
-    """Read every piece and compare the neurons that are known; number of bytes read, of values compared and different."""
+    """Read every chunk and compare the known neurons; return bytes read, values compared, and values that differ."""
     columns, n_bytes, compared, different = few.recorded[LAYER][VARIABLES[0]], 0, 0, 0
     for variable in VARIABLES:
         array = streamed.states[LAYER][variable]
         for trial in range(array.shape[0]):
             for first in range(0, array.shape[1], array.chunks[1]):
-                piece = array[trial, first : first + array.chunks[1]]
-                expected = few.states[LAYER][variable][trial, first : first + len(piece)]
-                n_bytes, compared = n_bytes + piece.nbytes, compared + expected.size
-                different += np.count_nonzero(piece[:, columns].view(np.int32) != expected.view(np.int32))
+                chunk = array[trial, first : first + array.chunks[1]]
+                expected = few.states[LAYER][variable][trial, first : first + len(chunk)]
+                n_bytes, compared = n_bytes + chunk.nbytes, compared + expected.size
+                different += np.count_nonzero(chunk[:, columns].view(np.int32) != expected.view(np.int32))
                 # A neuron that was never written would be 0 throughout; the threshold of a live one is not.
-                different += 0 if variable == "S" else np.count_nonzero(piece == 0)
+                different += 0 if variable == "S" else np.count_nonzero(chunk == 0)
     return n_bytes, compared, int(different)
 
 
@@ -75,11 +75,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--gigabytes", type=float, default=20.0, help="size of the recorded states, 10^9 bytes (20)")
     parser.add_argument("--limit", type=float, default=2.0, help="address space of each process, 10^9 bytes (2)")
-    parser.add_argument("--folder", help="where the recording goes for the moment (a temporary folder)")
+    parser.add_argument("--folder", help="folder for the recording, which is deleted at the end (a temporary folder)")
     parser.add_argument("--no-docs", action="store_true", help="do not write docs/benchmarks.md")
     arguments = parser.parse_args()
     about = environment(("brainsnn", "Brian2", "numpy", "zarr"))
-    # TensorFlow reserves more address space than it uses, and is not needed again.
+    # TensorFlow reserves more address space than it uses; only this process needs it.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         graph = pool.submit(read_graph).result()
     limit = int(arguments.limit * 1e9)

@@ -1,11 +1,11 @@
 """
-Does a second local worker pay? A sweep of the shipped digit network with one worker and with two.
+How much faster is a sweep with two local workers? The shipped digit network with one worker and with two.
 
-Each sweep computes the same grid of precisions x digits into a folder of its own, called by a process of its own, in which
-nothing is converted yet; the program of the network is compiled already. One worker computes in that process; two are dask
-workers, which start, import Brian2, convert the network each, and stop. Seconds are those of the sweep as a user calls it.
-Digits per second are those of the time in which all workers compute, which is what a long sweep is made of. How much more two
-processes do than one that does nothing but arithmetic tells what the machine, with its load, has to give.
+Each sweep computes the same grid of precisions x digits in a new folder and a new process, which has not converted the
+network yet; its program is already compiled. A single worker computes in that process. Two workers are dask workers; each
+starts, imports Brian2, converts the network, and stops. Seconds are those of the complete call of `bs.sweep`. Digits per
+second are measured while all workers compute, as they do for most of a long sweep. For comparison, two processes that do only
+arithmetic show the largest gain that the machine allows under its load.
 
     python benchmarks/sweep.py [--images 1000] [--rounds 1] [--no-docs]
 """
@@ -24,7 +24,7 @@ from _report import ROOT, environment, in_process, publish, table
 
 import brainsnn as bs
 
-#: A sweep of three minutes: workers take some seconds to start, which a long sweep does not notice.
+#: A sweep of about three minutes, so that the few seconds in which workers start matter little.
 M_F, CHUNK, STEPS = [round(0.05 + 0.01 * k, 2) for k in range(16)], 50, 500
 HEADERS = (
     "round",
@@ -40,12 +40,12 @@ HEADERS = (
 
 @bs.once
 def network(graph):
-    """The digit network, made once by each worker."""
+    """Return the digit network; each worker makes it once."""
     return bs.convert(graph, bs.ASN(m_f=0.1), device="cpp_standalone")
 
 
 def classify(images, m_f, graph, stamps):
-    """Decision and spikes of each digit; leaves the time and the process behind."""
+    """Return decision and spikes of each digit; log the time and the process."""
     snn = network(graph)
     for layer, group in snn.populations.items():
         if group.thresholder:
@@ -57,14 +57,14 @@ def classify(images, m_f, graph, stamps):
 
 
 def digits(n):
-    """The shipped network and the first n test digits."""
+    """Return the graph of the shipped network and the first n test digits."""
     from brainsnn.stimuli import load_digits
 
     return bs.read_keras(bs.load_model(ROOT / "weights" / "digits.keras")), load_digits("test")[0][:n]
 
 
 def timed_sweep(n_images, workers, parent):
-    """Seconds of a sweep, and digits per second while all workers were at work; prints them as JSON."""
+    """Print as JSON the seconds of a sweep, and the digits per second while all workers computed."""
     graph, images = digits(n_images)
     stamps = Path(tempfile.mkstemp(dir=parent)[1])
     folder = tempfile.mkdtemp(dir=parent)
@@ -76,7 +76,7 @@ def timed_sweep(n_images, workers, parent):
     seconds = time.perf_counter() - start
     rows = [(pid, float(when), int(n)) for pid, when, n in map(str.split, stamps.read_text().splitlines())]
     pids = {pid for pid, _, _ in rows}
-    # From when every worker has finished its first unit until one of them has nothing left.
+    # From when every worker has finished its first unit until the first worker finishes its last.
     begin = max(min(when for pid, when, _ in rows if pid == one) for one in pids)
     end = min(max(when for pid, when, _ in rows if pid == one) for one in pids)
     done = sum(n for _, when, n in rows if begin < when <= end)
@@ -84,7 +84,7 @@ def timed_sweep(n_images, workers, parent):
 
 
 def arithmetic(_):
-    """Seconds for a fixed amount of work in the processor's caches."""
+    """Return the seconds for a fixed amount of work in the processor's caches."""
     x, start = np.full(20_000, 1.0001), time.perf_counter()
     for _ in range(60_000):
         np.multiply(x, 1.0000001, out=x)
@@ -93,7 +93,7 @@ def arithmetic(_):
 
 @lru_cache
 def two_at_once():
-    """How much more work two processes do than one, without brainsnn."""
+    """Return how much more work two processes do than one, without brainsnn."""
     with get_context("spawn").Pool(2) as pool:
         pool.map(arithmetic, range(2), chunksize=1)
         alone = pool.apply(arithmetic, (0,))
@@ -132,8 +132,8 @@ def main():
         f"{len(M_F)} precisions x {len(images)} digits of {STEPS} steps, in units of {CHUNK} digits. All data sets "
         f"{'are equal' if equal else 'DIFFER'}, value by value.",
         table(HEADERS, rows),
-        f"Median ratio: {np.median(whole):.2f} for the whole sweep, {np.median(steady):.2f} with all workers at work. "
-        f"Two processes with nothing but arithmetic: {two_at_once():.2f}.",
+        f"Median ratio: {np.median(whole):.2f} for the whole sweep, {np.median(steady):.2f} while all workers compute. "
+        f"Two processes that only do arithmetic: {two_at_once():.2f}.",
     ]
     publish("sweep", "Two local workers against one", "python benchmarks/sweep.py", blocks, not arguments.no_docs)
 

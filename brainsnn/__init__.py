@@ -24,6 +24,7 @@ _HOME = {
     "SpikingNetwork": "brainsnn.builders.spiking_network",
     "convert": "brainsnn.builders.conversion",
     "read_keras": "brainsnn.builders.from_keras",
+    "register_layer": "brainsnn.builders.from_keras",
     "load_model": "brainsnn.training.keras_files",
     "compare_activations": "brainsnn.analysis.compare",
     "ArrayField": "brainsnn.attention",

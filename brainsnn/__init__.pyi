@@ -1,4 +1,4 @@
-"""The names of `brainsnn` for type checkers: ``__init__.py`` imports each one when it is first used."""
+"""The names of `brainsnn` for type checkers. ``__init__.py`` imports each one when it is first used."""
 
 from brian2 import ms as ms
 from brian2 import second as second
@@ -15,6 +15,7 @@ from brainsnn.builders.devices.program_cache import cache_directory as cache_dir
 from brainsnn.builders.devices.program_cache import cached_programs as cached_programs
 from brainsnn.builders.devices.program_cache import clear_cache as clear_cache
 from brainsnn.builders.from_keras import read_keras as read_keras
+from brainsnn.builders.from_keras import register_layer as register_layer
 from brainsnn.builders.graph import LayerGraph as LayerGraph
 from brainsnn.builders.spiking_network import SpikingNetwork as SpikingNetwork
 from brainsnn.equations import ASN as ASN

@@ -1,4 +1,4 @@
-"""``python -m brainsnn cache``: what compiled programs take on disk, and how to be rid of them."""
+"""The command line: ``python -m brainsnn cache`` shows or clears the cache of compiled programs."""
 
 import argparse
 import sys
@@ -8,21 +8,23 @@ __all__ = ["main"]
 
 def main(arguments=None):
     """
-    The command line.
+    Run the command line.
 
     Parameters
     ----------
     arguments : list of str, optional
-        Those of the process by default.
+        The command-line arguments, by default those of the process.
     """
     parser = argparse.ArgumentParser(prog="python -m brainsnn", description="Housekeeping.")
     commands = parser.add_subparsers(required=True, metavar="command")
     cache = commands.add_parser("cache", help="show or clear the cache of compiled networks")
-    cache.add_argument("--clear", action="store_true", help="remove them; a network compiles again when it is needed")
-    cache.add_argument("--days", type=float, default=0.0, help="only those not used for so many days (0: all)")
+    cache.add_argument(
+        "--clear", action="store_true", help="remove compiled networks; they are compiled again when needed"
+    )
+    cache.add_argument("--days", type=float, default=0.0, help="remove only those not used for this many days (0: all)")
     options = parser.parse_args(arguments)
     if options.days < 0:
-        cache.error(f"argument --days: {options.days:g} must be 0 or more")
+        cache.error(f"argument --days: must be 0 or more, got {options.days:g}")
     import brainsnn as bs
 
     if options.clear:

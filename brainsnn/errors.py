@@ -1,4 +1,4 @@
-"""Errors that name the object, the value and the fix."""
+"""Exceptions whose messages name the object, the value and the fix."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,21 +8,21 @@ __all__ = ["ConversionError", "DeviceLimitError", "UnknownNameError"]
 
 class ConversionError(ValueError):
     """
-    A Keras model, or a layer of it, that cannot become a spiking network.
+    Error for a Keras model or layer that cannot be converted to a spiking network.
 
     Parameters
     ----------
     message : str
         What is wrong, with the values.
     layer : object, optional
-        Keras layer (anything with a ``name``) at fault; its name and class are put in front of the message.
+        The Keras layer (or another object with a ``name``) that caused the error. The message starts with its name and class.
     fix : str, optional
-        What the user can do; put behind the message.
+        What the user can do. The message ends with it.
 
     Attributes
     ----------
     layer_name, layer_class : str or None
-        The layer at fault, for programs.
+        Name and class of the layer.
     """
 
     def __init__(self, message: str, layer: object = None, fix: str | None = None) -> None:
@@ -34,24 +34,24 @@ class ConversionError(ValueError):
 
 class UnknownNameError(KeyError):
     """
-    A name that does not exist, with the nearest one that does.
+    Error for an unknown name; suggests the most similar known name.
 
     Parameters
     ----------
     name : str
-        What the user asked for.
+        The unknown name.
     known : iterable of str
-        What exists.
+        Known names, which the message lists.
     kind : str, optional
-        What the name should have named, such as ``"population"``.
+        The kind of object that was looked up, such as ``"population"``.
     note : str, optional
         A sentence to add.
     also : iterable of str, optional
-        Further names that would do, such as aliases: not listed, but offered where they are near.
+        Other valid names, such as aliases. They are suggested but not listed.
 
     Notes
     -----
-    It is a `KeyError`, so that mappings behave as usual, but it prints as a sentence and not as a quoted key.
+    This is a `KeyError`, so mappings behave as usual, but it prints as a sentence instead of a quoted key.
     """
 
     def __init__(

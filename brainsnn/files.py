@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Write files atomically: a file is either complete or does not exist."""
 
 import os
 from contextlib import contextmanager
@@ -11,24 +11,24 @@ __all__ = ["atomic_path", "write_atomically"]
 @contextmanager
 def atomic_path(path, suffix=".part", sync=False):
     """
-    A temporary path that becomes a file at the end: ``with atomic_path(path) as part: model.save(part)``.
+    Yield a temporary path that is renamed at the end: ``with atomic_path(path) as part: model.save(part)``.
 
-    Any number of processes may write the same file at once; the last one to finish stays.
+    Several processes may write the same file at once. The file of the last one to finish remains.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        Its folder is made.
+        Its folder is created if necessary.
     suffix : str, optional
-        What the temporary path ends in; some writers choose a format by it.
+        End of the temporary path, from which some writers choose the format.
     sync : bool, optional
-        Wait until the content is on the disk, for files that must survive a failure of the power.
+        Wait until the content is on the disk, for files that must survive a power failure.
 
     Yields
     ------
     part : `~pathlib.Path`
-        A name in the same folder that nobody else uses. The file that the block writes there, with the permissions that the
-        user gives to new files, is renamed to ``path``; it is removed if an error occurs.
+        A unique name in the same folder. Write the file there; it gets the user's default permissions and is renamed to
+        ``path``. If an error occurs, it is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,19 +46,19 @@ def atomic_path(path, suffix=".part", sync=False):
 @contextmanager
 def write_atomically(path, sync=False):
     """
-    Write a file so that it is there whole or not at all: ``with write_atomically(path) as file: ...``.
+    Open a file that appears only when it is complete: ``with write_atomically(path) as file: ...``.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        Its folder is made.
+        Its folder is created if necessary.
     sync : bool, optional
         See `atomic_path`.
 
     Yields
     ------
     file : binary file
-        A temporary file in the same folder, renamed to ``path`` at the end, removed if an error occurs.
+        A temporary file in the same folder. It is renamed to ``path`` at the end, or removed if an error occurs.
     """
     with atomic_path(path, sync=sync) as part, open(part, "xb") as file:
         yield file

@@ -1,16 +1,16 @@
-"""The look of all figures: colours and a plain style."""
+"""Colours and style of all figures."""
 
 import matplotlib.pyplot as plt
 
 __all__ = ["PALETTE", "style"]
 
-#: Colours that colour-blind readers can tell apart, the darkest first (Okabe and Ito 2008).
+#: Colours that colour-blind readers can distinguish (Okabe and Ito 2008).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def style():
     """
-    A plain style: few lines, type that is readable at the size shown. Use it as ``with style(): ...``.
+    Return a plain style for figures, for use as ``with style(): ...``.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from brainsnn.equations import spike_height, transfer_function
 QUICK = {"m_f": [0.05, 0.1, 0.3], "trace_m_f": 0.1, "n_inputs": 41, "duration_ms": 1500}
 FULL = {"m_f": [0.03, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6], "trace_m_f": 0.1, "n_inputs": 101, "duration_ms": 6000}
 
-#: A signal that jumps, ramps and oscillates: (duration in ms, value as a function of the time t in ms since its begin).
+#: A signal that jumps, ramps and oscillates: (duration in ms, value as a function of the time t in ms since its start).
 SIGNAL = (
     (60, lambda t: 0 * t),
     (140, lambda t: 0 * t + 1.0),
@@ -24,14 +24,14 @@ SIGNAL = (
 
 def asn_neurons(m_f, signal, dt=1 * ms):
     """
-    Adaptive spiking neurons that get a signal in place of synaptic input: the package's equations, one line changed.
+    Return adaptive spiking neurons driven by a signal instead of synapses: the package's equations, one line changed.
 
     Parameters
     ----------
     m_f : (n,) array_like
         Precision of each neuron.
     signal : (n_steps,) or (n_steps, n) ndarray
-        Input of all neurons, or of each.
+        Input, the same for all neurons or one column for each.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def asn_neurons(m_f, signal, dt=1 * ms):
 
 
 def changing_signal():
-    """The test signal at every millisecond, (n_steps,)."""
+    """Return the test signal at every millisecond, (n_steps,)."""
     return np.concatenate([value(np.arange(length)) for length, value in SIGNAL])
 
 
 def record_traces(m_f):
-    """Signal, S, S_hat, threshold and spikes of one neuron."""
+    """Record signal, S, S_hat, threshold and spikes of one neuron."""
     signal = changing_signal()
     neuron = asn_neurons([m_f], signal)
     states = StateMonitor(neuron, ["S", "S_hat", "theta"], record=0, when="end")
@@ -71,7 +71,7 @@ def record_traces(m_f):
 
 def measure_transfer(m_f_values, inputs, duration_ms):
     """
-    Mean output of neurons with constant inputs, after the first 300 ms.
+    Measure the mean output of neurons with constant inputs, after the first 300 ms.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def measure_transfer(m_f_values, inputs, duration_ms):
         m_f, input, measured (filtered spikes times h), formula, rate_hz.
     """
     m_f, S = (grid.ravel() for grid in np.meshgrid(m_f_values, inputs, indexing="ij"))
-    neurons = asn_neurons(m_f, np.tile(S, (1, 1)))  # the last row of a TimedArray holds for ever
+    neurons = asn_neurons(m_f, np.tile(S, (1, 1)))  # a TimedArray keeps its last row for all later times
     spikes = SpikeMonitor(neurons)
     Network(neurons, spikes).run(duration_ms * ms, namespace={})
     steps = np.rint(np.array(spikes.t / ms)).astype(int)
@@ -94,7 +94,7 @@ def measure_transfer(m_f_values, inputs, duration_ms):
 
 
 def plot_coding(traces, m_f):
-    """Signal and its encoding, the threshold, and the spikes."""
+    """Plot the signal and its encoding, the threshold, and the spikes."""
     import matplotlib.pyplot as plt
 
     with style():
@@ -104,7 +104,7 @@ def plot_coding(traces, m_f):
         time = traces["time_ms"]
         top.plot(time, traces["signal"], color="0.65", label="input")
         top.plot(time, traces["S"], color=PALETTE[0], label="S, the signal to encode")
-        top.plot(time, traces["S_hat"], color=PALETTE[1], label="S_hat, told by the spikes")
+        top.plot(time, traces["S_hat"], color=PALETTE[1], label="S_hat, estimate from the spikes")
         top.set(ylabel="ANN units", title=f"One adaptive spiking neuron, m_f = {m_f:g}")
         middle.plot(time, traces["theta"] / 2, color=PALETTE[2], label="theta/2, the threshold")
         middle.plot(time, traces["S"] - traces["S_hat"], color="0.4", linewidth=0.9, label="S - S_hat")
@@ -119,7 +119,7 @@ def plot_coding(traces, m_f):
 
 
 def plot_transfer(table, m_f_values):
-    """Measured transfer, its difference from the formula, and the firing rate that it costs."""
+    """Plot the measured transfer function, its difference from the formula, and the firing rate."""
     import matplotlib.pyplot as plt
 
     with style():
@@ -130,13 +130,13 @@ def plot_transfer(table, m_f_values):
             left.plot(rows["input"], rows["measured"], **line)
             middle.plot(rows["input"], rows["measured"] - rows["formula"], **line)
             right.plot(rows["input"], rows["rate_hz"], **line)
-        # The spike height takes the formulas of all m_f through (1, 1), so that one of them stands for the others.
+        # The spike height makes the formula pass through (1, 1) for every m_f, so one curve represents all.
         left.plot(rows["input"], rows["formula"], color="black", linestyle=":", linewidth=1.6)
         left.set(ylabel="activation (ANN units)", title="mean of the filtered spikes")
         left.annotate(f"dotted: formula, m_f = {m_f_values[-1]:g}", (0.98, 0.04), xycoords="axes fraction", ha="right")
         middle.axhline(0, color="0.8", linewidth=0.8, zorder=0)
         middle.set(ylabel="difference (ANN units)", title="measured - formula")
-        right.set(ylabel="firing rate (Hz)", title="what it costs", ylim=(0, None))
+        right.set(ylabel="firing rate (Hz)", title="firing rate", ylim=(0, None))
         for ax in (left, middle, right):
             ax.set_xlabel("constant input")
         right.legend(title="m_f", loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -147,7 +147,9 @@ def main(argv=None):
     with Study("adaptive_coding", __doc__, QUICK, FULL, argv, devices=("runtime",)) as study:
         p = study.parameters
         if p.duration_ms < 400:
-            study.error(f"argument --duration-ms: {p.duration_ms} must be at least 400; the first 300 ms do not count")
+            study.error(
+                f"argument --duration-ms: {p.duration_ms} must be at least 400, because the first 300 ms are not counted"
+            )
         with few_neurons():
             traces = record_traces(p.trace_m_f)
             transfer = measure_transfer(p.m_f, np.linspace(0, 2, p.n_inputs), p.duration_ms)

@@ -1,4 +1,4 @@
-"""A cue inside and a prediction gate outside: is the attended half predicted sooner, and can a predictor be learned?"""
+"""Attention and a prediction gate together: is the attended half predicted sooner, and can a predictor learn online?"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,7 +19,7 @@ CHECKPOINT = ROOT / "weights" / "digits_feedback_if.keras"
 LAYERS = ("conv1", "pool1", "conv2", "conv3", "pool2")
 #: Centres of the two cues: the left and the right half of the image.
 CUES = ((0.5, 0.25), (0.5, 0.75))
-#: The layer that learns, its learning rate, and when it is examined; what is shown of each kind.
+#: The layer that learns and its learning rate; when and on what it is tested, and how many images of each kind are shown.
 PREDICTOR, LEARNING_RATE = "learned_prediction", 0.002
 STAGES, EXAMS, N_SHOWN = ("new", "after digits", "after faces"), ("digits", "faces", "other photographs"), 3
 PIXELS = 28
@@ -27,7 +27,7 @@ PIXELS = 28
 
 @bs.once
 def network(device, mode, record=None):
-    """The shipped network with feedback."""
+    """Return the shipped network with feedback."""
     settings = read_settings(CHECKPOINT)
     return bs.convert(
         bs.load_model(CHECKPOINT), neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"],
@@ -36,18 +36,18 @@ def network(device, mode, record=None):
     )  # fmt: skip
 
 
-# A cue and a gate
+# Attention and a gate
 
 
 def attend_and_block(images, labels, gain, width, device, seed):
     """
-    Both cues at one strength.
+    Measure the effect of both cues at one strength.
 
     Returns
     -------
     measures : dict
-        ``accuracy``; ``blocked_attended`` and ``blocked_other``, mean step at which bright pixels are first blocked in the half
-        with the cue and in the other one; ``spikes_attended`` and ``spikes_other``, input spikes per image; ``total``.
+        ``accuracy``; ``blocked_attended`` and ``blocked_other``, the mean step at which bright pixels are first blocked in the
+        cued and in the other half; ``spikes_attended`` and ``spikes_other``, input spikes per image; ``total``, all spikes.
     """
     snn, n_steps = network(device, "sticky", {"input": ["spikes"]}), read_settings(CHECKPOINT)["steps"]
     found = {name: [] for name in ("blocked_attended", "blocked_other", "spikes_attended", "spikes_other")}
@@ -73,7 +73,7 @@ def attend_and_block(images, labels, gain, width, device, seed):
 
 
 def plot_attention(rows):
-    """Latency of blocking and input spikes in both halves against the strength of the cue."""
+    """Plot blocking latency and input spikes in both halves against the strength of the cue."""
     gain = [row["gain"] for row in rows]
     with style():
         figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.1), layout="constrained")
@@ -96,7 +96,7 @@ def plot_attention(rows):
 
 
 def network_that_learns(device):
-    """The shipped network with a new predictor in place of its generator: small random weights from `pool2`."""
+    """Return the shipped network with a new predictor instead of its generator: small random weights from `pool2`."""
     settings = read_settings(CHECKPOINT)
     model = add_predictor(bs.load_model(CHECKPOINT), "pool2", name=PREDICTOR)
     thresholds = {name: settings["thresholds"][name] for name in (*LAYERS, "dense1", "dense2")} | {PREDICTOR: 1.0}
@@ -110,16 +110,16 @@ def network_that_learns(device):
 
 
 def show(snn, images, seed):
-    """Run images; the result, and for each image what the prediction explains and which share of its input spikes passes."""
+    """Run images; return the result and, per image, the share of the image predicted and of input spikes that pass."""
     images = images.astype(float)
     result = snn.run(images, duration=read_settings(CHECKPOINT)["steps"] * bs.ms, seed=seed)
-    error = np.mean(np.sum((result.predictions - images[:, None]) ** 2, (2, 3, 4)), 1)
+    error = np.mean(np.sum((result.predicted_input - images[:, None]) ** 2, (2, 3, 4)), 1)
     spikes = result.spike_counts["input"] / (result.n_steps * images.sum((1, 2, 3)))
     return result, 1 - error / np.sum(images**2, (1, 2, 3)), spikes
 
 
 def learn_new_images(p, device, seed):
-    """Digits first, then faces, which the network has never seen; exams on other images, without learning, in between."""
+    """Learn digits, then faces, which are new to the network; test on other images without learning after each stage."""
     digits, _ = load_digits("train")
     test, labels = (part[: p.n_exams] for part in load_digits("test"))
     exams = {"digits": test, "faces": load_faces("test"), "other photographs": load_faces("other")[: p.n_exams]}
@@ -133,7 +133,7 @@ def learn_new_images(p, device, seed):
             found[f"explained, {kind}, {name}"], found[f"spikes, {kind}, {name}"] = explained.mean(), spikes.mean()
             if kind == "digits":
                 found[f"accuracy, {name}"] = result.accuracy(labels)[-1]
-            found[f"predictions, {kind}, {name}"] = result.predictions[:N_SHOWN, -1, ..., 0]
+            found[f"predictions, {kind}, {name}"] = result.predicted_input[:N_SHOWN, -1, ..., 0]
 
     examine("generator", trained)
     for stage, images in zip(STAGES, (None, *lessons.values())):
@@ -147,7 +147,7 @@ def learn_new_images(p, device, seed):
 
 
 def plot_learning(found):
-    """Input spikes image by image while the network learns, and predictions in the exams."""
+    """Plot input spikes per image while the network learns, and its predictions in the tests."""
     shown = {"image": "images, {}"} | {stage: f"predictions, {{}}, {stage}" for stage in STAGES}
     with style():
         figure = plt.figure(figsize=(9.5, 4.2), layout="constrained")
@@ -192,7 +192,7 @@ def main(argv=None):
         study.figure(plot_attention(rows), "attention")
         strongest = rows[-1]
         study.report(
-            "blocking of the attended half sooner by (steps)",
+            "attended half blocked earlier by (steps)",
             strongest["blocked_other"] - strongest["blocked_attended"],
         )
         study.report("accuracy without a cue (%)", 100 * rows[0]["accuracy"])

@@ -15,7 +15,7 @@ LINES = {"valid": "-", "invalid": ":"}
 
 
 def _split(condition):
-    """Mechanism and cue of a condition; neutral has no cue."""
+    """Split a condition into mechanism and cue; neutral has no cue."""
     mechanism, _, cue = condition.partition(" ")
     return mechanism, cue
 
@@ -27,7 +27,7 @@ def _line_of(condition):
 
 
 def _short(layer):
-    """stage2_block1_asn2 -> 2.1b; other names as they are."""
+    """Shorten stage2_block1_asn2 to 2.1b; return other names unchanged."""
     found = re.fullmatch(r"stage(\d)_block(\d+)_asn([12])", layer)
     return f"{found[1]}.{found[2]}{'ab'[int(found[3]) - 1]}" if found else layer
 
@@ -44,7 +44,7 @@ def _legend_below(figure, ax, n_columns=4):
 
 
 def plot_mechanisms(scenes, strengths, parameters):
-    """The field over scenes, and what each mechanism does to the transfer of a neuron at the focus and far from it."""
+    """Plot the field over scenes, and each mechanism's effect on the transfer function at the focus and far from it."""
     with style():
         figure, axes = plt.subplots(2, 3, figsize=(10, 6.4), layout="constrained")
         field = GaussianField(scenes.cues, parameters.width)
@@ -66,11 +66,11 @@ def plot_mechanisms(scenes, strengths, parameters):
 
 
 def _plot_transfer(ax, mechanism, S, strength, m_f, modulations):
-    """Output (or, for precision, firing rate) over input at the focus, without attention and far from the focus."""
+    """Plot output (firing rate for precision) against input: at the focus, without attention, and far from the focus."""
     for R, line, label in zip(modulations, ("-", "--", ":"), ("at the focus", "no attention", "far away")):
         if mechanism == "precision":
             changed = max(m_f - strength * R, 1e-3)
-            # The mean of a train that is filtered with 50 ms is rate*height*0.05 s.
+            # The mean of a spike train filtered with 50 ms is rate*height*0.05 s.
             values = transfer_function(S, changed) / spike_height(changed) / 0.05
         else:
             gain = 1 + strength * R
@@ -81,7 +81,7 @@ def _plot_transfer(ax, mechanism, S, strength, m_f, modulations):
 
 
 def plot_search(table):
-    """AUC and firing rate over the strength of each mechanism."""
+    """Plot AUC and firing rate against the strength of each mechanism."""
     with style():
         figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
         for mechanism, rows in table.groupby("mechanism", sort=False):
@@ -96,7 +96,7 @@ def plot_search(table):
 
 
 def plot_behaviour(table):
-    """AUC, detection time and rate for valid, neutral and invalid cues, with intervals."""
+    """Plot AUC, detection time and rate for valid, neutral and invalid cues, with intervals."""
     measures = {"auc": "AUC of the target", "detection_ms": "detection time (ms)", "rate_hz": "mean firing rate (Hz)"}
     with style():
         figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
@@ -116,7 +116,7 @@ def plot_behaviour(table):
 
 
 def plot_rates(layers):
-    """Firing rates at the place of the target and elsewhere, relative to neutral."""
+    """Plot firing rates at the location of the target and elsewhere, relative to neutral."""
     names = list(dict.fromkeys(layers.layer))
     neutral = layers[layers.condition == "neutral"].set_index("layer")
     with style():
@@ -127,7 +127,7 @@ def plot_rates(layers):
             rows = rows.set_index("layer").loc[names]
             for ax, column in zip(axes, ("inside_hz", "outside_hz")):
                 ax.plot(range(len(names)), rows[column] / neutral.loc[names][column], marker=".", **_line_of(condition))
-        for ax, title in zip(axes, ("at the place of the target", "elsewhere")):
+        for ax, title in zip(axes, ("at the target", "elsewhere")):
             ax.axhline(1, color="0.45", lw=0.8)
             ax.set_title(title)
             _layer_axis(ax, names)
@@ -137,7 +137,7 @@ def plot_rates(layers):
 
 
 def plot_evoked(activities, onset):
-    """Mean membrane potential of the first population of each block over time."""
+    """Plot the mean membrane potential of the first population of each block over time."""
     names = [key.split("/")[1] for key in activities["neutral"] if key.startswith("evoked/")]
     with style():
         n_columns = 3
@@ -158,7 +158,7 @@ def plot_evoked(activities, onset):
 
 
 def plot_latencies(layers):
-    """Firing latency at the place of the target."""
+    """Plot the firing latency at the location of the target."""
     names = list(dict.fromkeys(layers.layer))
     with style():
         figure, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
@@ -171,7 +171,7 @@ def plot_latencies(layers):
 
 
 def plot_representations(activities, layers, targets):
-    """RDMs of the last population, scenes sorted by target, and the fit of the target's class in every layer."""
+    """Plot RDMs of the last population, scenes sorted by target, and how well the target's class fits each layer."""
     names, order = list(dict.fromkeys(layers.layer)), np.argsort(targets, kind="stable")
     shown = ["neutral", *(f"{mechanism} valid" for mechanism in NAMES if mechanism != "neutral")]
     with style():

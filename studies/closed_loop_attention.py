@@ -1,7 +1,7 @@
-"""Can a network direct its own attention? A searched-for class raises the gain where its evidence comes from.
+"""Can a network direct its own attention? The target class of a search raises the gain where its evidence comes from.
 
-The last population drives, through Brian2 synapses, a map of evidence for each class. The map of the class that is searched
-for charges an attention map with a differential equation of its own, which sets the input gain of earlier populations::
+The last population drives, through Brian2 synapses, a map of evidence for each class. The map of the target class drives an
+attention map, which has its own differential equation and sets the input gain of earlier populations::
 
     dE/dt = -E/tau_beta                     evidence of a class at a place; a spike adds w*h
     dA/dt = (goal*clip(E, 0, inf) - A)/tau_A    attention
@@ -9,7 +9,7 @@ for charges an attention map with a differential equation of its own, which sets
     R = F/mean(F) - 1                       its modulation
     gain = 1 + strength*R                   of the earlier populations, interpolated
 
-Without a goal nothing is attended (R = 0), so that all conditions run in the same compiled network.
+Without a goal R = 0 and attention has no effect, so all conditions run in the same compiled network.
 """
 
 import numpy as np
@@ -38,7 +38,7 @@ FULL = {
     "duration_ms": 500,
     "n_resamples": 2000,
 }
-#: Populations whose gain the attention map sets, and the one that the evidence comes from.
+#: Populations whose gain the attention map sets, and the population that provides the evidence.
 ATTENDED = ("stage2_block1_asn1", "stage2_block2_asn1")
 SOURCE = "final_asn"
 ONSET_MS, EVALUATION_MS, BACKGROUND = 100, 250, 0.3
@@ -46,7 +46,7 @@ ONSET_MS, EVALUATION_MS, BACKGROUND = 100, 250, 0.3
 EVIDENCE = """
 dE/dt = -E/tau_beta : 1                       # evidence of one class at one place
 dA/dt = (goal*clip(E, 0, inf) - A)/tau_A : 1  # attention
-goal : 1                                      # 1 for the class that is searched for
+goal : 1                                      # 1 for the target class of the search
 """
 FIELD = """
 F = 1 + A/(A + mean_A + sigma) : 1            # the field saturates between base 1 and peak 2
@@ -58,14 +58,14 @@ sum_F : 1
 
 
 def searching_neuron(m_f):
-    """The ASN with a readout that holds a goal for each class."""
+    """Return the ASN with a readout that has a goal for each class."""
     neuron = bs.ASN(m_f=m_f)
     readout = neuron.readout
     return neuron.edit(readout=readout.edit(equations=f"{readout.equations}\ngoal : 1", goal=0.0))
 
 
 def interpolation(n_places, n_rows):
-    """Bilinear weights (n_rows, n_places) along one axis, constant beyond the outer places."""
+    """Return bilinear weights (n_rows, n_places) along one axis, constant beyond the outer places."""
     place = np.clip((np.arange(n_rows) + 0.5) / n_rows * n_places - 0.5, 0, n_places - 1)
     low = np.minimum(place.astype(int), max(n_places - 2, 0))
     weights = np.zeros((n_rows, n_places))
@@ -84,7 +84,7 @@ def connect(synapses, i, j, w=None):
 
 
 def close_the_loop(snn, model, parameters):
-    """Add evidence, attention map and gain to a network; gives the group of the attention map."""
+    """Add evidence, attention map and gain to a network; return the group of the attention map."""
     height, width, n_channels = snn.graph.populations[SOURCE].shape
     weights = model.get_layer("readout").get_weights()[0]
     n_places, n_classes = height * width, weights.shape[1]
@@ -137,7 +137,7 @@ def close_the_loop(snn, model, parameters):
 
 
 def gain_synapses(snn, field, name, size, parameters):
-    """From the attention map to the gain of a population, interpolated between places."""
+    """Return synapses from the attention map to the gain of a population, interpolated between places."""
     shape, target = snn.graph.populations[name].shape, snn.populations[name]
     maps = np.kron(interpolation(size[0], shape[0]), interpolation(size[1], shape[1]))  # (n_positions, n_places)
     position, place = np.nonzero(maps)
@@ -155,7 +155,7 @@ def gain_synapses(snn, field, name, size, parameters):
 
 @bs.once
 def searching_network(parameters, device):
-    """The search network with its closed loop, and the monitor of the attention map."""
+    """Return the search network with its closed loop, and the monitor of the attention map."""
     model = bs.load_model(ROOT / "weights" / "search.keras")
     snn = bs.convert(model, neuron=searching_neuron(parameters.m_f), device=device)
     field = close_the_loop(snn, model, parameters)
@@ -168,7 +168,7 @@ def search_for(scenes, goals, parameters, device, seed):
     """
     Run scenes, each with its goal (-1 for none).
 
-    Returns the score of each class (n, 10) and the attention map at the end (n, n_places).
+    Return the score of each class (n, 10) and the attention map at the end (n, n_places).
     """
     snn, monitor = searching_network(parameters, device)
     scores, maps = np.zeros((len(scenes), 10)), np.zeros((len(scenes), monitor.n_indices))
@@ -189,19 +189,19 @@ def search_for(scenes, goals, parameters, device, seed):
 
 
 def draw_absent(scenes, seed):
-    """For each scene a class that is not in it."""
+    """Draw for each scene a class that is not in it."""
     random = np.random.default_rng(seed)
     return np.array([random.choice(np.flatnonzero(labels == 0)) for labels in scenes.labels])
 
 
 def distances(maps, places, size):
-    """Distance between the peak of each map and a place, in fractions of the image."""
+    """Return the distance between the peak of each map and a place, as a fraction of the image."""
     rows, cols = np.unravel_index(maps.argmax(axis=1), size)
     return np.hypot((rows + 0.5) / size[0] - places[:, 0], (cols + 0.5) / size[1] - places[:, 1])
 
 
 def detection_auc(present, absent):
-    """Function of scenes: AUC of the outputs of classes that are there against those of classes that are not."""
+    """Return a function of scene indices: the AUC of present classes against absent classes."""
     labels = np.r_[np.ones(len(present)), np.zeros(len(absent))]
 
     def statistic(index):
@@ -212,7 +212,7 @@ def detection_auc(present, absent):
 
 
 def plot(scenes, found, size):
-    """Scenes with the attention map of the searched-for class, and where its peak lies."""
+    """Plot scenes with the attention map of the target class of the search."""
     import matplotlib.pyplot as plt
 
     with style():
@@ -230,7 +230,7 @@ def plot(scenes, found, size):
 
 
 def main(argv=None):
-    """Search for a class that is there, for one that is not, and for none."""
+    """Search for a class that is present, for one that is absent, and for none."""
     with Study("closed_loop_attention", __doc__, QUICK, FULL, argv, devices=("cpp_standalone",)) as study:
         parameters = study.parameters
         scenes = load_search_scenes(parameters.n_scenes, "test", seed=study.seed + 2)
@@ -249,7 +249,7 @@ def main(argv=None):
 
 
 def report(study, scenes, found, absent, size):
-    """AUC with and without the loop, and how far the peak of the attention map is from the searched-for digit."""
+    """Report the AUC with and without the loop, and the distance from the peak of the map to the target digit."""
     rows, everyone = [], np.arange(len(scenes))
 
     def add(name, statistic, text):
@@ -274,12 +274,16 @@ def report(study, scenes, found, absent, size):
     )
     for name, place in (("target", scenes.positions[:, 0]), ("distractor", scenes.positions[:, 1])):
         found_at = distances(found[name]["maps"], place, size)
-        add(f"distance {name}", lambda i, d=found_at: d[i].mean(), f"peak of the map to the searched-for {name}")
+        add(
+            f"distance {name}",
+            lambda i, d=found_at: d[i].mean(),
+            f"distance from the map's peak to the {name} searched for",
+        )
     chance = distances(found["absent"]["maps"], scenes.positions[:, 0], size)
     add(
         "distance absent",
         lambda i: chance[i].mean(),
-        "peak of the map to the target while another class is searched for",
+        "distance from the map's peak to the target, while searching for an absent class",
     )
     study.table(rows)
 

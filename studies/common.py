@@ -1,4 +1,4 @@
-"""What all studies share: arguments, progress, files that are whole or not there, and resuming after an interruption."""
+"""The frame of all studies: arguments, progress, figures, tables, a record, and resuming after an interruption."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import matplotlib
 
 matplotlib.use("Agg")  # studies write files and open no window
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # nothing but errors of TensorFlow's
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # only TensorFlow's errors
 
 import matplotlib.pyplot as plt
 from brian2 import prefs, set_device
@@ -38,7 +38,7 @@ PACKAGES = ("numpy", "scipy", "matplotlib", "pandas", "brian2", "tensorflow", "t
 
 def digits_model():
     """
-    The shipped digit network.
+    Load the shipped digit network.
 
     Returns
     -------
@@ -50,9 +50,9 @@ def digits_model():
 @contextmanager
 def few_neurons():
     """
-    Brian2's runtime device with numpy code, for a handful of neurons that need no compiler: ``with few_neurons(): ...``.
+    Use Brian2's runtime device with numpy code, for a few neurons without a compiler: ``with few_neurons(): ...``.
 
-    A converted network leaves its own device active, so that objects can be added to it.
+    The device is set explicitly because a converted network keeps its device active until it is built.
     """
     target = prefs.codegen.target
     set_device("runtime")
@@ -77,13 +77,13 @@ class Study:
     description : str
         The study's question, for ``--help``.
     quick, full : dict
-        Parameters of a short and of the complete run, with the same keys; all numbers must be positive.
+        Parameters of a short and of a complete run, with the same keys. All numbers must be positive.
     argv : list of str, optional
-        Arguments, those of the command line by default.
+        Arguments; the command line by default.
     devices : tuple of str, optional
-        Brian2 devices that the study can use, the default one first.
+        Brian2 devices that the study can use; the first is the default.
     sweeps : bool, optional
-        Whether the study calls `sweep`, and can be computed on a cluster.
+        Whether the study calls `sweep` and can run on a cluster.
 
     Attributes
     ----------
@@ -93,9 +93,9 @@ class Study:
 
     Notes
     -----
-    The folder gets ``<figure>.png`` and ``<figure>.svg``, ``<table>.csv``, and at last ``record.json`` with versions,
-    parameters, seed, headline numbers and duration: a folder with a record holds a finished study. Data sets of sweeps
-    stay in it or in subfolders; units of work are there only until the study is finished.
+    The study writes ``<figure>.png`` and ``<figure>.svg``, ``<table>.csv``, and finally ``record.json`` with versions,
+    parameters, seed, headline numbers and duration. A folder with a record contains a finished study. Data sets of sweeps
+    stay in the folder or its subfolders; units of work are deleted when the study is finished.
     """
 
     def __init__(self, name, description, quick, full, argv=None, devices=DEVICES, sweeps=False):
@@ -113,13 +113,13 @@ class Study:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            parser.error(f"argument --out: {self.folder} cannot be made: {error.strerror}")
+            parser.error(f"argument --out: cannot create {self.folder}: {error.strerror}")
         self.headline, self.files = {}, []
         self._began = time.monotonic()
         self._with_units = set()
 
     def __enter__(self):
-        # Without a record the folder says of itself that it is not finished.
+        # A folder without a record is an unfinished study.
         record = self.folder / "record.json"
         if record.exists():
             datasets = _datasets_of(record)
@@ -132,7 +132,10 @@ class Study:
         plt.close("all")
         if kind is not None:
             if self._with_units:
-                print(f"{self.name}: interrupted; the same command goes on where it stopped.", file=sys.stderr)
+                print(
+                    f"{self.name}: interrupted; run the same command again and it goes on where it stopped.",
+                    file=sys.stderr,
+                )
             return
         self._write_record()
         for folder in self._with_units:
@@ -147,7 +150,7 @@ class Study:
         ----------
         items : iterable
         unit : str, optional
-            What an item is.
+            Name of an item.
 
         Returns
         -------
@@ -157,9 +160,10 @@ class Study:
 
     def unit(self, function, *arguments):
         """
-        Compute one part of a study, or read it if an interrupted run has already computed it.
+        Compute one part of a study, or read it if an interrupted run already computed it.
 
-        Parts are kept until the study is finished. A part counts only for the same code, arguments, device, seed and weights.
+        Parts are kept until the study is finished. A part is reused only with the same code, arguments, device, seed and
+        weights.
 
         Parameters
         ----------
@@ -174,7 +178,7 @@ class Study:
 
         See Also
         --------
-        brainsnn.sweeps.content_key : what counts.
+        brainsnn.sweeps.content_key : the key of a part.
         """
         self._with_units.add(self.folder)
         weights = sorted((ROOT / "weights").glob("*.keras")) + sorted((ROOT / "weights").glob("*.json"))
@@ -188,14 +192,14 @@ class Study:
         Parameters
         ----------
         function, parameters, images, **options
-            Of `brainsnn.sweep`. The study gives the folder, the cluster and the seed.
+            Passed to `brainsnn.sweep`. The study adds the folder, the cluster and the seed.
         name : str, optional
-            Subfolder of a study with several data sets.
+            Subfolder, for a study with several data sets.
 
         Returns
         -------
         dataset : `xarray.Dataset`
-            Kept as ``dataset.nc`` in the study's folder, or in its subfolder.
+            Also written to ``dataset.nc`` in the study's folder or subfolder.
         """
         folder = self.folder / name
         self._with_units.add(folder)
@@ -229,7 +233,7 @@ class Study:
 
     def table(self, rows, name="table"):
         """
-        Write a tidy table as CSV: one row for each observation, one column for each variable.
+        Write a tidy table as CSV: one row per observation, one column per variable.
 
         Parameters
         ----------
@@ -251,14 +255,14 @@ class Study:
 
     def report(self, name, value, text=None):
         """
-        Print one of the study's headline numbers and keep it for the record.
+        Print a headline number of the study and add it to the record.
 
         Parameters
         ----------
         name : str
         value : float, int or str
         text : str, optional
-            How it is printed, ``name: value`` by default.
+            Text to print, ``name: value`` by default.
         """
         self.headline[name] = value
         print(text or f"{name}: {value:g}" if not isinstance(value, str) else f"{name}: {value}")
@@ -282,7 +286,7 @@ class Study:
 
 
 def _datasets_of(record):
-    """The data sets that a finished study lists among its files; none where the record is not a study's."""
+    """Return the data sets listed in the record of a finished study; none if the record cannot be read."""
     try:
         return [name for name in json.loads(record.read_text())["files"] if Path(name).name == DATASET]
     except (ValueError, TypeError, KeyError):
@@ -297,7 +301,9 @@ def _parser(name, description, quick, devices, sweeps):
     parser.add_argument("--device", choices=devices, default=devices[0], help=f"Brian2 device ({devices[0]})")
     parser.add_argument("--seed", type=_seed, default=0, help="seed of all random numbers (0)")
     if sweeps:
-        parser.add_argument("--cluster", help="slurm, or the address of a dask scheduler (processes of this machine)")
+        parser.add_argument(
+            "--cluster", help="slurm, or the address of a dask scheduler (default: processes of this machine)"
+        )
     parser.add_argument("--out", help=f"folder for figures and tables (results/{name})")
     for key, value in quick.items():
         several = isinstance(value, (list, tuple))
@@ -316,7 +322,7 @@ def _positive(kind):
         try:
             value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no {'whole ' if kind is int else ''}number") from None
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number") from None
         if not 0 < value < float("inf"):
             raise argparse.ArgumentTypeError(f"{text} must be greater than 0")
         return value

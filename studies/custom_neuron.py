@@ -1,4 +1,4 @@
-"""Does a neuron model of my own run? Adaptive exponential neurons with real units, and noisy ASNs, classify digits."""
+"""Can I use my own neuron model? Adaptive exponential neurons with physical units, and noisy ASNs, classify digits."""
 
 import numpy as np
 from brian2 import Network, NeuronGroup, SpikeMonitor, ms, mV, nA, nS, pA, pF, second
@@ -19,7 +19,7 @@ FULL = {
 }
 
 # The adaptive exponential integrate-and-fire neuron with the parameters of Brette and Gerstner (2005), J. Neurophysiol.
-# 94:3637. A background current just below the rheobase takes the place of the network that a neuron of the cortex sits in.
+# 94:3637. A background current just below the rheobase represents the input from the surrounding cortical network.
 EQUATIONS = """
 dv/dt = (g_L*(E_L - v) + g_L*Delta_T*exp((v - V_T)/Delta_T) - w + I_0 + I + bias)/C : volt
 dw/dt = (a*(v - E_L) - w)/tau_w : amp
@@ -46,21 +46,21 @@ PARAMETERS = {
     "I_0": 0.62 * nA,
     "tau_s": 50 * ms,
 }
-#: The current that stands for an activation of 1.
+#: The current that represents an activation of 1.
 UNIT = 2 * nA
 DT = 0.5 * ms
-#: The neuron whose traces are drawn: the one of this layer whose activation is closest to 0.5 for the first image.
+#: Layer of the neuron whose traces are drawn: the one with an activation closest to 0.5 for the first image.
 TRACED_LAYER = "conv2_asn"
 
 
 def adex(h=1 * nA):
     """
-    The neuron as brainsnn wants it: equations, threshold, reset, parameters, and which current stands for 1.
+    Return the AdEx model: equations, threshold, reset, parameters, and the current that represents 1.
 
     Parameters
     ----------
     h : `~brian2.units.fundamentalunits.Quantity`
-        Current that a spike adds through a weight of 1.
+        Current that a spike adds for a weight of 1.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def adex(h=1 * nA):
 
 
 def measure_rates(inputs):
-    """Firing rate of one AdEx neuron for each constant input (in units of the activation), adapted, in Hz."""
+    """Return the adapted firing rate (Hz) of an AdEx neuron for each constant input (in units of the activation)."""
     with few_neurons():
         model = adex()
         neurons = NeuronGroup(
@@ -100,13 +100,13 @@ def measure_rates(inputs):
 
 
 def fit_spike_height(inputs, rates, m_f):
-    """The h for which the filtered spikes come closest to the transfer function that the network was trained with."""
+    """Fit h, so that the filtered spikes come closest to the transfer function used in training."""
     filtered = rates * float(PARAMETERS["tau_s"])
     return filtered @ transfer_function(inputs, m_f) / (filtered @ filtered) * UNIT
 
 
 def run_adex(graph, h, images, study):
-    """The digit network with AdEx neurons, with traces of one neuron for the first image."""
+    """Run the digit network with AdEx neurons; record traces of one neuron."""
     activation = graph.activations(images[:1])[TRACED_LAYER][0]
     traced = np.unravel_index(np.abs(activation - 0.5).argmin(), activation.shape)
     record = {TRACED_LAYER: {"spikes": [traced], "v": [traced], "w": [traced], "I": [traced]}}
@@ -116,7 +116,7 @@ def run_adex(graph, h, images, study):
 
 
 def run_noisy_asn(graph, sigmas, images, labels, study):
-    """Accuracy of ASNs with noisy membranes: one equation changed, sigma set without a compiler."""
+    """Measure the accuracy of ASNs with noisy membranes: one equation changed, sigma set without recompiling."""
     noisy = bs.ASN(m_f=0.1).replace(
         "dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1",
         "dS_dyn/dt = (gain*I - S_dyn)/tau_phi + sigma*xi/sqrt(tau_phi) : 1\nsigma : 1",
@@ -137,7 +137,7 @@ def run_noisy_asn(graph, sigmas, images, labels, study):
 
 
 def plot_network(result, traced, accuracy, ann_accuracy, transfer):
-    """Membrane and currents of one neuron, accuracy over time, and the transfer function."""
+    """Plot membrane and currents of one neuron, accuracy over time, and the transfer function."""
     import matplotlib.pyplot as plt
 
     with style():
@@ -166,7 +166,7 @@ def plot_network(result, traced, accuracy, ann_accuracy, transfer):
 
 
 def plot_noise(rows, ann_accuracy, n_images):
-    """Accuracy against the standard deviation of the membrane noise."""
+    """Plot accuracy against the standard deviation of the membrane noise."""
     import matplotlib.pyplot as plt
 
     with style():
@@ -175,7 +175,7 @@ def plot_noise(rows, ann_accuracy, n_images):
         deviation = [row["sigma"] / np.sqrt(2) for row in rows]
         ax.plot(deviation, [100 * row["accuracy"] for row in rows], "o-", markersize=4, label="noisy ASN, m_f = 0.1")
         ax.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1, label="ANN")
-        # Noise that reaches the threshold makes silent neurons spike, which no negative noise takes back.
+        # Noise that reaches the threshold makes silent neurons spike; negative noise cannot cancel these spikes.
         ax.axvline(0.05, color="0.6", linewidth=1, label="threshold at rest, m_f/2")
         ax.set(xlabel="standard deviation of the membrane noise (ANN units)", ylabel="correct (%)", ylim=(0, 103))
         ax.set(xlim=(-0.002, None), title=f"{n_images} test digits")

@@ -1,4 +1,4 @@
-"""Does it work? The shipped digit network as a spiking network, on real test digits."""
+"""Does it work? The shipped digit network classifies real test digits as a spiking network."""
 
 import sys
 import time
@@ -14,12 +14,12 @@ from brainsnn.stimuli import load_digits
 QUICK = {"m_f": 0.1, "n_images": 200, "duration_ms": 300, "processes": 2}
 FULL = {"m_f": 0.1, "n_images": 1000, "duration_ms": 500, "processes": 2}
 
-#: The neuron whose traces are drawn: the most active one of this layer for the first image.
+#: Layer of the neuron whose traces are drawn: its most active neuron for the first image.
 TRACED_LAYER = "conv2_asn"
 
 
 def record_one_image(graph, neuron, image, study):
-    """One digit with all spikes, and the traces of one neuron that responds to it."""
+    """Run one digit; record all spikes, and the traces of one neuron that responds to it."""
     activation = graph.activations(image)[TRACED_LAYER][0]
     traced = np.unravel_index(activation.argmax(), activation.shape)
     spiking = [p.name for p in graph.populations.values() if p.kind == "spiking"]
@@ -31,7 +31,7 @@ def record_one_image(graph, neuron, image, study):
 
 
 def plot_rasters(result, image, label):
-    """A digit, the spikes of every layer, and the output over time."""
+    """Plot a digit, the spikes of every layer, and the output over time."""
     import matplotlib.pyplot as plt
 
     layers = list(result.spikes)
@@ -58,7 +58,7 @@ def plot_rasters(result, image, label):
 
 
 def plot_one_neuron(result, traced):
-    """Signal, refractory response and threshold of one neuron."""
+    """Plot signal, refractory response and threshold of one neuron."""
     import matplotlib.pyplot as plt
 
     with style():

@@ -1,4 +1,4 @@
-"""What does precision cost: accuracy and firing rate of the digit network for several m_f."""
+"""What does precision cost? Accuracy and firing rate of the digit network for several m_f."""
 
 import numpy as np
 from brian2 import ms
@@ -15,13 +15,13 @@ FULL = {
     "duration_ms": 500,
     "processes": 2,
 }
-#: The readout's synapse and membrane smooth the spikes (50 ms each), so its value at one step is the decision. Averaging it
-#: over the last 50 to 200 ms changed at most 1 of 300 decisions at 500 ms where m_f <= 0.2, and delays them.
+#: The readout's synapse and membrane smooth the spikes (50 ms each), so its value at a single step is the decision. Averaging
+#: it over the last 50 to 200 ms changed at most 1 of 300 decisions at 500 ms for m_f <= 0.2, and delays the decision.
 DECISION = "output at that step"
 
 
 def set_precision(snn, m_f):
-    """Give all spiking neurons a precision; the spike height h follows, and nothing is compiled."""
+    """Set the precision of all spiking neurons; the spike height h is updated, and nothing is recompiled."""
     for layer, group in snn.populations.items():
         if group.thresholder:
             snn.set_parameters(layer, m_f=m_f)
@@ -29,12 +29,12 @@ def set_precision(snn, m_f):
 
 @bs.once
 def network(graph, device):
-    """The spiking network; its precision is set before each run."""
+    """Return the spiking network; its precision is set before each run."""
     return bs.convert(graph, neuron=bs.ASN(), device=device)
 
 
 def measure(images, labels, ann_decisions, m_f, graph, device, duration_ms, seed):
-    """For each image: whether it is classified correctly over time and as by the ANN, rates and spikes."""
+    """Return for each image whether it is correct at each step and agrees with the ANN, its rates and spikes."""
     snn = network(graph, device)
     set_precision(snn, m_f)
     result = snn.run(images, duration=duration_ms * ms, seed=seed)
@@ -51,7 +51,7 @@ def measure(images, labels, ann_decisions, m_f, graph, device, duration_ms, seed
 
 
 def unit_of(data, m_f):
-    """Accuracy over time, rates and spikes of one precision."""
+    """Return accuracy over time, rates and spikes at one precision."""
     found = data.sel(m_f=m_f)
     scalars = {name: float(found[name].mean()) for name in found.data_vars if name != "correct"}
     return {
@@ -63,7 +63,7 @@ def unit_of(data, m_f):
 
 
 def summary_row(m_f, unit, n_images):
-    """The numbers of one precision, for the table."""
+    """Return the table row of one precision."""
     low, high = accuracy_interval(int(unit["n_correct"]), n_images)
     values = {key: float(unit[key]) for key in unit if np.ndim(unit[key]) == 0 and key != "n_correct"}
     accuracy = int(unit["n_correct"]) / n_images
@@ -71,23 +71,23 @@ def summary_row(m_f, unit, n_images):
 
 
 def plot_over_time(units, ann_accuracy, n_images):
-    """Accuracy at every step for every precision."""
+    """Plot accuracy at every step for every precision."""
     import matplotlib.pyplot as plt
 
     with style():
         figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-        shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(units)))  # the order of m_f is the order of the shades
+        shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(units)))  # shades are in the order of m_f
         for colour, (m_f, unit) in zip(shades, units.items()):
             ax.plot(unit["time_ms"], 100 * unit["accuracy_over_time"], color=colour, label=f"{m_f:g}")
         ax.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1, label="ANN")
-        ax.set(xlabel="time since the digit came on (ms)", ylabel=f"correct (%), {DECISION}", ylim=(0, 102))
+        ax.set(xlabel="time since digit onset (ms)", ylabel=f"correct (%), {DECISION}", ylim=(0, 102))
         ax.set(xlim=(0, unit["time_ms"][-1]), title=f"{n_images} test digits")
         ax.legend(title="m_f", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
 def plot_trade_off(table, ann_accuracy, duration_ms):
-    """Accuracy and firing rate against precision, and against each other."""
+    """Plot accuracy and firing rate against precision, and against each other."""
     import matplotlib.pyplot as plt
 
     with style():
@@ -150,7 +150,7 @@ def main(argv=None):
 
 
 def report(study, table, ann_accuracy):
-    """Print the numbers, and which precision comes within 0.5 points of the ANN at the lowest rate."""
+    """Print the numbers, and the precision within 0.5 points of the ANN that has the lowest rate."""
     study.report(
         "ann_accuracy", ann_accuracy, f"ANN: {100 * ann_accuracy:.2f}% of {study.parameters.n_images} test digits"
     )

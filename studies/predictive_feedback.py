@@ -1,4 +1,4 @@
-"""What does a network save when it predicts its own input and blocks what it predicts right, and what does it cost?"""
+"""What does a network gain by predicting its input and blocking pixels it predicts correctly, and at what cost?"""
 
 import io
 from typing import NamedTuple
@@ -16,12 +16,12 @@ QUICK = {"n_images": 60, "epsilons": [0.1, 0.2], "chunk": 60, "processes": 2}
 FULL = {"n_images": 1000, "epsilons": [0.05, 0.1, 0.15, 0.2], "chunk": 100, "processes": 2}
 
 MODES = ("sticky", "dynamic", "graded")
-#: Epsilon at which the feedback network was trained, and which is compared with the plain network.
+#: Epsilon for which the feedback network was trained; used in the comparison with the plain network.
 EPSILON = 0.1
 PARTS = ("input", "forward", "feedback", "classifier")
-#: (name, gate mode, contrast) of the three objectives of the published code.
+#: (name, gate mode, contrast) of the three objectives in the published code.
 OBJECTIVES = (("prediction", "none", False), ("blocking", "sticky", False), ("contrast", "sticky", True))
-#: Pixel values between which latencies are averaged.
+#: Edges of the bins of pixel values in which latencies are averaged.
 VALUE_BINS = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.01])
 N_BINS = len(VALUE_BINS) - 1
 N_SHOWN = 5
@@ -29,7 +29,7 @@ SHORTER_TRIALS = (20, 30)
 
 
 class Network(NamedTuple):
-    """One of the networks that are compared: a trained variant, its gate, and the steps of a trial (all if None)."""
+    """A network to compare: trained variant, gate, and steps of a trial (all if None)."""
 
     name: str
     variant: str
@@ -43,7 +43,7 @@ class Network(NamedTuple):
 
 
 def load_checkpoint(variant):
-    """The shipped network of a variant and how it runs, as plain values that need no TensorFlow."""
+    """Load the shipped network of a variant and its settings, as plain values that need no TensorFlow."""
     path = ROOT / "weights" / f"digits_{variant}_if.keras"
     settings = read_settings(path)
     names = ("leak", "thresholds", "squash", "squash_step", "steps")
@@ -52,7 +52,7 @@ def load_checkpoint(variant):
 
 @bs.once
 def spiking_network(checkpoint, device, mode=None, contrast=False, record=None):
-    """The network of a checkpoint, with a gate if a mode is given."""
+    """Return the network of a checkpoint, with a gate if a mode is given."""
     feedback = None
     if mode is not None:
         feedback = bs.PredictiveGate(
@@ -69,24 +69,24 @@ def spiking_network(checkpoint, device, mode=None, contrast=False, record=None):
 
 
 def part_of(layer):
-    """Part of the network that a layer belongs to."""
+    """Return the part of the network that a layer belongs to."""
     kinds = {"input": "input", "conv": "forward", "pool": "forward", "dense": "classifier"}
     return next((part for start, part in kinds.items() if layer.startswith(start)), "feedback")
 
 
 def measure(images, labels, network, checkpoints, device, seed):
     """
-    Run images through one of the networks.
+    Run images through one network and measure it.
 
     Returns
     -------
     measures : dict
-        For each image ``correct``, spikes of each part, and with feedback ``error`` (squared error of the last
-        prediction), ``blocked`` (share of the image's intensity that is blocked at each step), ``latency`` (mean step
-        of blocking by pixel value), ``never`` (share of these pixels never blocked); with contrast ``largest``
-        (brightest open pixel at each step). NaN where a network has no such thing.
+        For each image: ``correct`` and the spikes of each part. With feedback also ``error`` (squared error of the last
+        prediction), ``blocked`` (share of the image's intensity that is blocked at each step), ``latency`` (mean step of
+        blocking, by pixel value) and ``never`` (share of these pixels that are never blocked). With contrast also
+        ``largest`` (brightest open pixel at each step). NaN where a measure does not apply.
     """
-    # One neuron's copy of the largest value still open tells of the contrast.
+    # All neurons hold the same largest open value; recording one is enough.
     record = {"input": {"largest": [0]}} if network.contrast else None
     snn = spiking_network(checkpoints[network.variant], device, network.mode, network.contrast, record)
     if np.isfinite(network.epsilon):
@@ -106,9 +106,9 @@ def measure(images, labels, network, checkpoints, device, seed):
 
 
 def gate_measures(result, images):
-    """Per image: error of the prediction, blocked intensity over time, latency and misses by pixel value."""
+    """Return per image: prediction error, blocked intensity over time, latency and misses by pixel value."""
     gate, values = result.gate, np.abs(images)
-    error = np.sum((result.predictions[:, -1] - images) ** 2, (1, 2, 3))
+    error = np.sum((result.predicted_input[:, -1] - images) ** 2, (1, 2, 3))
     intensity = values.sum((1, 2, 3))[:, None]
     blocked = np.sum(~gate * values[:, None], (2, 3, 4)) / intensity
     closed = ~gate
@@ -125,7 +125,7 @@ def gate_measures(result, images):
 
 
 def networks_of(epsilons):
-    """All networks that are compared."""
+    """Return all networks to compare."""
     epsilons = list(dict.fromkeys(epsilons))
     networks = [Network("plain", "plain"), Network("open", "feedback", "none")]
     networks += [Network(mode, "feedback", mode, epsilon) for mode in MODES for epsilon in (0.0, *epsilons)]
@@ -134,12 +134,12 @@ def networks_of(epsilons):
     if EPSILON not in epsilons:
         networks += [Network(mode, "feedback", mode, EPSILON) for mode in MODES]
         networks += [Network("contrast", "feedback", "sticky", EPSILON, True)]
-    # The control: without feedback, but with shorter trials.
+    # The control: no feedback, but shorter trials.
     return networks + [Network(f"plain, {n} steps", "plain", n_steps=n) for n in SHORTER_TRIALS]
 
 
 def compare(study, checkpoints, images, labels):
-    """Measure all networks: list of rows with name, mode, epsilon, contrast and the means over images."""
+    """Measure all networks; return rows with name, mode, epsilon, contrast and means over images."""
     p = study.parameters
     networks = networks_of(p.epsilons)
     coords = {name: ("network", [getattr(n, name) for n in networks]) for name in ("variant", "epsilon", "contrast")}
@@ -151,13 +151,13 @@ def compare(study, checkpoints, images, labels):
         constants={"checkpoints": checkpoints, "device": study.device}, dims=dims,
         coords=coords | {"label": ("image", labels), "value_from": VALUE_BINS[:-1]}, chunk=p.chunk, workers=p.processes,
     ) as data:  # fmt: skip
-        # Where no pixel was ever blocked there is no latency: NaN does not count.
+        # If no pixel was blocked, the latency is NaN, which the mean ignores.
         means = data.mean("image").load()
     return [row_of(network, means.isel(network=k)) for k, network in enumerate(networks)]
 
 
 def row_of(network, means):
-    """The measures of one network."""
+    """Return the measures of one network as a row."""
     spikes = {part: float(means[part]) for part in PARTS}
     others = {name: means[name].values[()] for name in means.data_vars if name not in (*PARTS, "correct")}
     return {
@@ -167,13 +167,13 @@ def row_of(network, means):
 
 
 def pick(rows, network, epsilon=None):
-    """The row of a network, at an epsilon."""
+    """Return the row of a network, at an epsilon if given."""
     found = [r for r in rows if r["network"] == network and (epsilon is None or np.isclose(r["epsilon"], epsilon))]
     return found[0]
 
 
 def plot_trade_offs(rows):
-    """Accuracy, input spikes and total spikes against epsilon, a line for each gate."""
+    """Plot accuracy, input spikes and total spikes against epsilon, one line per gate."""
     plain, opened = pick(rows, "plain"), pick(rows, "open")
     with style():
         figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.4), layout="constrained")
@@ -194,15 +194,15 @@ def plot_trade_offs(rows):
         for ax in axes[1:]:
             ax.set_ylim(0, None)
         axes[0].set(ylabel="accuracy (%)", title="Accuracy")
-        axes[1].set(ylabel="input spikes / those of the open gate", title="Input spikes")
-        axes[2].set(ylabel="all spikes / those without feedback", title="All spikes, feedback included")
+        axes[1].set(ylabel="input spikes relative to open gate", title="Input spikes")
+        axes[2].set(ylabel="all spikes relative to no feedback", title="All spikes, including feedback")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 
 def plot_parts(rows):
-    """Spikes per image by part of the network, a bar for each network."""
+    """Plot spikes per image by part of the network, one bar per network."""
     chosen = [pick(rows, name) for name in ("plain", f"plain, {SHORTER_TRIALS[0]} steps", "open")]
     chosen += [pick(rows, mode, EPSILON) for mode in (*MODES, "contrast")]
     names = [
@@ -223,23 +223,21 @@ def plot_parts(rows):
             base += height
         for k, row in enumerate(chosen):
             ax.text(k, base[k], f"{100 * row['accuracy']:.1f} %", ha="center", va="bottom", fontsize=9)
-        ax.set(
-            ylabel="spikes per image", title=f"Where the spikes are, epsilon = {EPSILON:g}; accuracy on top of the bars"
-        )
+        ax.set(ylabel="spikes per image", title=f"Spikes by part, epsilon = {EPSILON:g}; accuracy above the bars")
         ax.margins(y=0.12)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), reverse=True)
     return figure
 
 
 def plot_latency(rows):
-    """Blocked intensity over time, and when and whether pixels of a value are blocked."""
+    """Plot blocked intensity over time, and latency and misses of blocking by pixel value."""
     centres = 0.5 * (VALUE_BINS[:-1] + np.minimum(VALUE_BINS[1:], 1))
     with style():
         figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.2), layout="constrained")
         for mode, colour in zip((*MODES, "contrast"), PALETTE):
             row = pick(rows, mode, EPSILON)
             label = "sticky, contrast" if mode == "contrast" else mode
-            # The contrast changes little: dots, so that the line below shows.
+            # Contrast changes little: dots, so that the line underneath stays visible.
             line = dict(color=colour, label=label, linestyle=":" if mode == "contrast" else "-")
             axes[0].plot(100 * row["blocked"], **line)
             axes[1].plot(centres, row["latency"], marker="o", **line)
@@ -252,19 +250,19 @@ def plot_latency(rows):
 
 
 def example_run(images, checkpoint, device, seed):
-    """Predictions, gate and input spikes of a few images with the sticky gate, (n, n_steps, H, W) each."""
+    """Return predictions, gate and input spikes with the sticky gate for a few images, (n, n_steps, H, W) each."""
     snn = spiking_network(checkpoint, device, "sticky", record={"input": ["spikes"]})
     result = snn.run(images.astype(float), duration=checkpoint["steps"] * bs.ms, seed=seed)
     return {
         "images": images[..., 0],
-        "predictions": result.predictions[..., 0],
+        "predictions": result.predicted_input[..., 0],
         "blocked": ~result.gate[..., 0],
         "spikes": result.raster("input")[..., 0],
     }
 
 
 def plot_frames(example, image=0):
-    """Input spikes, prediction and blocked pixels of one image at several steps."""
+    """Plot input spikes, prediction and blocked pixels of one image at several steps."""
     n_steps = example["predictions"].shape[1]
     steps = np.unique(np.linspace(0, n_steps - 1, 9).astype(int))
     with style():
@@ -285,7 +283,7 @@ def plot_frames(example, image=0):
 
 
 def blocked_picture(example, image, t):
-    """The image in gray, blocked pixels tinted: (H, W, 3)."""
+    """Return the image in gray with blocked pixels tinted, (H, W, 3)."""
     gray = np.repeat(example["images"][image][..., None], 3, axis=2)
     tint = np.array([0.84, 0.37, 0.0])
     blocked = example["blocked"][image, t][..., None]
@@ -293,7 +291,7 @@ def blocked_picture(example, image, t):
 
 
 def animated_gif(example, scale=4):
-    """Bytes of a GIF: for each image a row of input spikes, prediction and blocked pixels, a frame for each step."""
+    """Return the bytes of a GIF: a row of image, input spikes, prediction and blocked pixels per image, a frame per step."""
     from PIL import Image
 
     frames = []
@@ -314,7 +312,7 @@ def animated_gif(example, scale=4):
 
 
 def objectives_table(rows):
-    """The three objectives of the published code: accuracy, prediction error, spikes, blocked share."""
+    """Return the rows of the three published objectives: accuracy, prediction error, spikes, blocked share."""
     opened, plain, table = pick(rows, "open"), pick(rows, "plain"), []
     for name, mode, contrast in OBJECTIVES:
         row = opened if mode == "none" else pick(rows, "contrast" if contrast else mode, EPSILON)
@@ -333,7 +331,7 @@ def objectives_table(rows):
 
 
 def report(study, rows):
-    """The headline numbers."""
+    """Report the headline numbers."""
     plain, opened, sticky = pick(rows, "plain"), pick(rows, "open"), pick(rows, "sticky", EPSILON)
     for variant in ("plain", "feedback"):
         measures = read_settings(ROOT / "weights" / f"digits_{variant}_if.keras")["measures"]
@@ -386,7 +384,7 @@ def main(argv=None):
 
 
 def latency_rows(rows):
-    """Latency and misses by pixel value, a row for each gate, epsilon and range of values."""
+    """Return latency and misses by pixel value, a row for each gate, epsilon and range of values."""
     return [
         {"network": r["network"], "epsilon": r["epsilon"], "value_from": low, "value_to": min(high, 1.0),
          "first_blocked_step": r["latency"][k], "never_blocked": r["never"][k]}

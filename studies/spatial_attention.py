@@ -1,9 +1,9 @@
-"""Where should attention act: precision, input gain or output gain? Cued visual search in a spiking ResNet.
+"""Where should attention act: on precision, input gain or output gain? Cued visual search in a spiking ResNet.
 
-The protocol of Soerensen, Zambrano, Slagter, Bohte and Scholte (2022), J. Cogn. Neurosci. 34, on scenes that ship: strengths
-are searched on the first half of the scenes, and valid, neutral and invalid cues are compared on the other half.
+The protocol of Soerensen, Zambrano, Slagter, Bohte and Scholte (2022), J. Cogn. Neurosci. 34, on scenes made from shipped
+images. Strengths are chosen on the first half of the scenes; valid, neutral and invalid cues are compared on the other half.
 
-With the authors' network and COCO photographs the same protocol runs by::
+To run the same protocol with the authors' network and COCO photographs::
 
     python studies/spatial_attention.py --full --model resnet18.json --weights resnet18.h5 --annotations instances_val2017.json \\
         --photographs val2017 --categories car bus ... --n-scenes 400 --duration-ms 750
@@ -42,7 +42,7 @@ from brainsnn.analysis import (
 from brainsnn.stimuli import load_search_scenes
 from brainsnn.stimuli.coco import STREET_CATEGORIES, load_coco_scenes
 
-#: A network and photographs of the user's, in place of those that ship; categories in the order of the network's outputs.
+#: The user's own network and photographs instead of the shipped ones; categories in the order of the network's outputs.
 FILES = {"model": "", "weights": "", "annotations": "", "photographs": "", "categories": list(STREET_CATEGORIES)}
 QUICK = {
     "n_scenes": 80, "n_analysed": 8, "strengths": [0.2, 0.5], "m_f": 0.45, "width": 0.18,
@@ -54,31 +54,31 @@ FULL = {
 }  # fmt: skip
 MECHANISMS = ("precision", "input_gain", "output_gain")
 CUES = ("valid", "invalid")
-#: The scene comes on after 100 ms of gray, and outputs count from 250 ms on, as published.
+#: The scene appears after 100 ms of gray, and outputs are evaluated from 250 ms on, as published.
 ONSET_MS, EVALUATION_MS = 100, 250
-#: Gray before a scene comes on: the mean level of the scenes that ship, and the published one for photographs.
+#: Gray level before a scene appears: the mean of the shipped scenes, and the published level for photographs.
 BACKGROUND, PHOTOGRAPH_BACKGROUND = 0.3, 0.5
-#: Scenes of one unit of work: what an interruption can cost each process.
+#: Scenes per unit of work: at most this many are lost per process after an interruption.
 CHUNK = 50
-#: Neurons of each layer of which the membrane is recorded.
+#: Number of neurons per layer whose membrane is recorded.
 N_ELECTRODE = 300
 
 
 def attended_layers(graph):
-    """The spiking populations of the residual blocks; of a network that names no blocks, all but the first and the last."""
+    """Return the spiking populations of residual blocks or, if no name contains \"block\", all but the first and the last."""
     names = [name for name, population in graph.populations.items() if population.kind == "spiking"]
     return [name for name in names if "block" in name] or names[1:-1]
 
 
 def load_network(parameters):
-    """The trained network: the shipped one, or that of the user's files."""
+    """Load the trained network: the shipped one, or the user's."""
     if parameters.model:
         return bs.load_model(parameters.model, weights=parameters.weights or None)
     return bs.load_model(ROOT / "weights" / "search.keras")
 
 
 def load_scenes(parameters, seed):
-    """An even number of scenes: those that ship, or photographs."""
+    """Load an even number of scenes: the shipped ones, or photographs."""
     n_scenes = 2 * (parameters.n_scenes // 2)
     if not parameters.annotations:
         return load_search_scenes(n_scenes, "test", seed=seed)
@@ -89,7 +89,7 @@ def load_scenes(parameters, seed):
 
 
 class Condition(NamedTuple):
-    """What attention does, where, and how strongly; by default nothing."""
+    """Mechanism, cue and strength of attention; none by default."""
 
     mechanism: str = "neutral"
     cue: str = ""
@@ -105,7 +105,7 @@ class Condition(NamedTuple):
 
 
 def trial_of(parameters):
-    """What all trials have in common."""
+    """Return the settings that all trials share."""
     return {
         "width": parameters.width,
         "duration_ms": parameters.duration_ms,
@@ -115,12 +115,12 @@ def trial_of(parameters):
 
 @bs.once
 def make_network(graph, m_f, device, record=None):
-    """The spiking network with the published precision."""
+    """Return the spiking network."""
     return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device=device, record=record)
 
 
 def run(snn, images, cues, invalid_cues, condition, trial, seed, processes=1):
-    """Run scenes in a condition."""
+    """Run scenes in one condition."""
     if condition.mechanism == "neutral":
         snn.attend(None)
     else:
@@ -134,7 +134,7 @@ def run(snn, images, cues, invalid_cues, condition, trial, seed, processes=1):
 
 
 def behaviour(images, cues, invalid_cues, targets, condition, graph, m_f, device, trial, seed):
-    """Score of each class, detection time of the target and mean firing rate of each scene."""
+    """Return for each scene the score of each class, the detection time of the target and the mean firing rate."""
     snn = make_network(graph, m_f, device)
     result = run(snn, images, cues, invalid_cues, condition, trial, seed)
     n_neurons = sum(np.prod(result.shapes[name]) for name in result.spike_counts)
@@ -147,7 +147,7 @@ def behaviour(images, cues, invalid_cues, targets, condition, graph, m_f, device
 
 
 def compute(study, scenes, conditions, name):
-    """The behaviour in all scenes, a data set of the study: the values of each condition, in the order given."""
+    """Compute the behaviour in all scenes as a data set; return the values of each condition, in the given order."""
     parameters = study.parameters
     images = {key: getattr(scenes, key) for key in ("images", "cues", "invalid_cues", "targets")}
     coords = {key: ("condition", [getattr(c, key) for c in conditions]) for key in Condition._fields}
@@ -164,7 +164,7 @@ def compute(study, scenes, conditions, name):
 
 
 def search_strengths(study):
-    """AUC of the valid cue for each mechanism and strength on the first half of the scenes; the best strengths."""
+    """Return the AUC table for valid cues of all mechanisms and strengths (first half of scenes), and the best strengths."""
     scenes, rows, best = study.search, [], {}
     strengths = dict.fromkeys(study.parameters.strengths)
     conditions = [Condition(), *(Condition(m, "valid", strength) for m in MECHANISMS for strength in strengths)]
@@ -180,26 +180,26 @@ def search_strengths(study):
 
 
 def conditions_of(strengths):
-    """Neutral, valid and invalid cues for each mechanism at its strength."""
+    """Return the neutral condition, and valid and invalid cues for each mechanism at its strength."""
     return [Condition(), *(Condition(m, cue, strengths[m]) for m in MECHANISMS for cue in CUES)]
 
 
 def test_conditions(study, strengths):
-    """Behaviour in the second half of the scenes: name of the condition, neutral, valid or invalid -> values."""
+    """Measure behaviour in the second half of the scenes; return condition name -> values."""
     conditions = conditions_of(strengths)
     found = compute(study, study.test, conditions, "conditions")
     return {condition.name: values for condition, values in zip(conditions, found)}
 
 
 def statistics_of(found, scenes, duration_ms):
-    """Condition -> measure -> function of an array of scenes."""
+    """Return condition -> measure -> function of an array of scene indices."""
 
     def mean_of(values):
         return lambda index: float(np.mean(values[index]))
 
     measures = {}
     for condition, values in found.items():
-        # A target that is not found within the trial counts with the end of the trial.
+        # A target that is not detected within the trial gets the end of the trial as its time.
         times = np.where(np.isnan(values["times"]), duration_ms, values["times"])
         measures[condition] = {
             "auc": TargetAUC(values["scores"], scenes.targets, scenes.labels),
@@ -210,7 +210,7 @@ def statistics_of(found, scenes, duration_ms):
 
 
 def make_table(study, found, strengths):
-    """One row for each condition, benefit, cost and comparison of mechanisms, and measure, with its interval."""
+    """Make a table with intervals: conditions, benefits, costs and comparisons of mechanisms, for each measure."""
     scenes, parameters, rows = study.test, study.parameters, []
     measures = statistics_of(found, scenes, parameters.duration_ms)
 
@@ -246,7 +246,7 @@ def make_table(study, found, strengths):
 
 # Activity ------------------------------------------------------------------------------------------
 def electrodes(graph, seed):
-    """What is recorded: the spikes of all blocks and the membranes of some neurons of every other one."""
+    """Return what to record: spikes of all blocks, and membranes of some neurons in every other one."""
     random, record = np.random.default_rng(seed), {}
     for k, name in enumerate(attended_layers(graph)):
         n = int(np.prod(graph.populations[name].shape))
@@ -256,7 +256,7 @@ def electrodes(graph, seed):
 
 
 def activity(scenes, condition, graph, m_f, device, trial, seed, processes):
-    """Rates inside and outside of the target's place, latencies, potentials and patterns of all blocks."""
+    """Return rates at the target and elsewhere, latencies, potentials and patterns of all blocks."""
     snn, width = make_network(graph, m_f, device, electrodes(graph, seed)), trial["width"]
     result = run(snn, scenes.images, scenes.cues, scenes.invalid_cues, condition, trial, seed, processes)
     values = {}
@@ -272,7 +272,7 @@ def activity(scenes, condition, graph, m_f, device, trial, seed, processes):
 
 
 def analyse(study, strengths):
-    """Activity in some of the test scenes: name of the condition -> values."""
+    """Measure activity in some of the test scenes; return condition name -> values."""
     parameters = study.parameters
     scenes = study.test[: parameters.n_analysed]
     return {
@@ -285,7 +285,7 @@ def analyse(study, strengths):
 
 
 def activity_table(study, found):
-    """Layer x condition: rates, latency and how well the target's class explains the RDM."""
+    """Make a table by layer and condition: rates, latency, and how well the target's class explains the RDM."""
     targets = study.test.targets[: study.parameters.n_analysed]
     rows = []
     for condition, values in found.items():
@@ -304,9 +304,9 @@ def activity_table(study, found):
     return study.table(rows, "activity")
 
 
-# What comes out ------------------------------------------------------------------------------------
+# Report -----------------------------------------------------------------------------------------
 def report(study, table, strengths):
-    """Print the headline: benefit and cost of each mechanism, and whether the published order holds."""
+    """Print the benefit and cost of each mechanism, and whether the published order holds."""
     index = table.set_index(["comparison", "measure"])
 
     def text(comparison, measure, digits):
@@ -328,7 +328,7 @@ def report(study, table, strengths):
         for pair in ("output_gain - input_gain", "input_gain - precision"):
             row = index.loc[(pair, measure)]
             low, high = sorted((sign * row.low, sign * row.high))
-            verdict = "as published" if low > 0 else "against the published order" if high < 0 else "not decided"
+            verdict = "as published" if low > 0 else "opposite to the published order" if high < 0 else "undecided"
             study.report(f"order {measure}: {pair}", f"{verdict}; valid - invalid differ by {text(pair, measure, 3)}")
 
 
@@ -337,9 +337,13 @@ def main(argv=None):
     study = Study("spatial_attention", __doc__, QUICK, FULL, argv, sweeps=True)
     parameters = study.parameters
     if parameters.n_scenes < 2:
-        study.error(f"argument --n-scenes: {parameters.n_scenes}, but strengths and conditions need a scene each")
+        study.error(
+            f"argument --n-scenes: {parameters.n_scenes} must be at least 2; strengths and conditions need a scene each"
+        )
     if parameters.duration_ms <= EVALUATION_MS:
-        study.error(f"argument --duration-ms: {parameters.duration_ms}, but outputs count from {EVALUATION_MS} ms on")
+        study.error(
+            f"argument --duration-ms: {parameters.duration_ms} is too short; outputs count from {EVALUATION_MS} ms on"
+        )
     with study:
         scenes = load_scenes(parameters, study.seed + 1)
         half = len(scenes) // 2

@@ -1,4 +1,4 @@
-"""The cache of compiled programs, from the command line."""
+"""Tests of the command line: the cache of compiled programs."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from brainsnn.__main__ import main
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """Two programs: one of 1 MB, used now, one of 2 MB, used ten days ago."""
+    """Create two programs: one of 1 MB that was just used, and one of 2 MB that was used ten days ago."""
     monkeypatch.setenv("BRAINSNN_CACHE", str(tmp_path))
     for name, megabytes, days in (("new", 1, 0), ("old", 2, 10)):
         program = tmp_path / name / "main"
@@ -36,4 +36,4 @@ def test_cache_is_shown_and_cleared(cache, capsys):
 def test_bad_arguments(capsys):
     with pytest.raises(SystemExit):
         main(["cache", "--clear", "--days", "-1"])
-    assert "-1 must be 0 or more" in capsys.readouterr().err
+    assert "--days: must be 0 or more, got -1" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Tests of atomic file writes."""
 
 import os
 import stat
@@ -8,7 +8,7 @@ import pytest
 from brainsnn.files import atomic_path, write_atomically
 
 
-def test_a_file_is_replaced_at_the_end_or_not_at_all(tmp_path):
+def test_a_file_is_replaced_only_when_it_is_complete(tmp_path):
     path = tmp_path / "new" / "table.csv"
     with write_atomically(path) as file:
         file.write(b"first")
@@ -23,7 +23,7 @@ def test_a_file_is_replaced_at_the_end_or_not_at_all(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["table.csv"]
 
 
-def test_writers_of_the_same_file_do_not_meet(tmp_path):
+def test_writers_of_the_same_file_do_not_interfere(tmp_path):
     path = tmp_path / "model.keras"
     with atomic_path(path, suffix=".keras") as first, atomic_path(path, suffix=".keras") as second:
         assert first != second

@@ -21,14 +21,14 @@ def test_there_is_one_version():
 
 def test_hosted_ci_runs_the_environments_of_test_versions(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tools")
-    from test_versions import SETTINGS
+    from test_versions import DEVICE_TESTS, SETTINGS
 
     matrix = read_yaml(".github/workflows/ci.yml")["jobs"]["tests"]["strategy"]["matrix"]["include"]
     assert [job["setting"] for job in matrix] == [setting.name for setting in SETTINGS]
     for job, setting in zip(matrix, SETTINGS, strict=True):
         assert job["python"] in setting.pythons
-        for path in setting.tests:
-            assert (ROOT / path).is_file(), path
+        for name in setting.tests:
+            assert (ROOT / DEVICE_TESTS / name).is_file(), name
 
 
 def test_shipped_networks_are_as_small_as_pre_commit_allows():

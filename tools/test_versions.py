@@ -1,10 +1,10 @@
 """
-Run the tests with every Brian2 version that brainsnn promises to work with, each in an environment of its own.
+Run the tests with every Brian2 version that brainsnn supports, each in its own environment.
 
     python tools/test_versions.py [--only NAME ...] [pytest arguments]
 
-Environments are kept in .venvs and made again when setup.cfg changes. Without pytest arguments the fast tests run. The
-closing table has a row for each version; one whose Python is not on this machine is skipped, with the reason.
+Environments are kept in .venvs and rebuilt when setup.cfg changes. Without pytest arguments the fast tests run. The table
+at the end has a row for each environment. An environment whose Python is not installed is skipped, with the reason.
 """
 
 import argparse
@@ -17,12 +17,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".venvs"
-DEVICE_TESTS = "tests/builders/devices"
+#: Folder of the tests that a setting names.
+DEVICE_TESTS = Path("tests/builders/devices")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A Python, the packages that are pinned in it, and what is tested."""
+    """A Python, the packages pinned in its environment, and the tests that run there (all if none are named)."""
 
     name: str
     pythons: tuple
@@ -35,30 +36,18 @@ SETTINGS = [
     Setting("oldest", ("3.11",), ("brian2==2.5.4", "numpy==1.26.4", "Cython<3.1")),
     Setting("python-3.11", ("3.11",), ("brian2==2.9.0",)),
     Setting("newest", ("3.14", "3.13", "3.12"), ()),
-    Setting(
-        "cuda",
-        ("3.12",),
-        (),
-        "cuda,training,studies,test",
-        (f"{DEVICE_TESTS}/test_devices.py", f"{DEVICE_TESTS}/test_cuda.py"),
-    ),
-    Setting(
-        "genn",
-        ("3.11",),
-        (),
-        "genn,training,studies,test",
-        (f"{DEVICE_TESTS}/test_devices.py", f"{DEVICE_TESTS}/test_genn.py"),
-    ),
+    Setting("cuda", ("3.12",), (), "cuda,training,studies,test", ("test_devices.py", "test_cuda.py")),
+    Setting("genn", ("3.11",), (), "genn,training,studies,test", ("test_devices.py", "test_genn.py")),
 ]
 
 
 def find_python(versions):
-    """The first of some Python versions that is on the path or among pyenv's, or None."""
+    """Return the first of some Python versions found on the path or under pyenv, or None."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for version in versions:
         candidates = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"{version}.*/bin/python{version}"))]
         for candidate in filter(None, candidates):
-            # pyenv's stand-ins exist for versions that are not switched on, and fail
+            # pyenv's shims also exist for versions that are not activated, and fail for them
             command = [candidate, "-c", "import venv, ensurepip, sysconfig; print(sysconfig.get_path('include'))"]
             answer = subprocess.run(command, capture_output=True, text=True, check=False)
             if answer.returncode == 0 and (Path(answer.stdout.strip()) / "Python.h").exists():
@@ -67,7 +56,7 @@ def find_python(versions):
 
 
 def environment(setting, python):
-    """The Python of the setting's environment, which is made unless it is there."""
+    """Return the Python of a setting's environment; create the environment if it does not exist."""
     folder = FOLDER / setting.name
     executable, stamp = folder / "bin" / "python", folder / "installed"
     wanted = f"{python}\n{setting}\n{(ROOT / 'setup.cfg').read_text()}"
@@ -82,14 +71,14 @@ def environment(setting, python):
 
 
 def versions(executable):
-    """Versions of Python, Brian2 and NumPy in an environment."""
+    """Return the versions of Python, Brian2 and NumPy in an environment."""
     code = "import sys, brian2, numpy; print(sys.version.split()[0], brian2.__version__, numpy.__version__)"
     answer = subprocess.run([executable, "-c", code], capture_output=True, text=True, check=False)
     return answer.stdout.split() or ["?"] * 3
 
 
 def run(setting, arguments):
-    """A row of the closing table, and whether the tests passed."""
+    """Run the tests of a setting; return its row of the table and whether they passed."""
     python = find_python(setting.pythons)
     if python is None:
         wanted = " or ".join(setting.pythons)
@@ -99,21 +88,21 @@ def run(setting, arguments):
         executable = environment(setting, python)
     except subprocess.CalledProcessError as error:
         return (setting.name, "-", "-", "-", f"not installed: exit status {error.returncode}"), False
-    log = FOLDER / f"{setting.name}.log"
-    command = [executable, "-m", "pytest", "-q", "-rs", "-n", "2", "--dist", "loadfile", *setting.tests, *arguments]
+    log, tests = FOLDER / f"{setting.name}.log", [str(DEVICE_TESTS / name) for name in setting.tests]
+    command = [executable, "-m", "pytest", "-q", "-rs", "-n", "2", "--dist", "loadfile", *tests, *arguments]
     settings = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
     with open(log, "wb") as file:
-        tests = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE)
-        for piece in iter(lambda: tests.stdout.read1(), b""):  # by pieces, as each dot is a test
-            sys.stdout.buffer.write(piece)
+        process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE)
+        for chunk in iter(lambda: process.stdout.read1(), b""):  # not by lines: each dot is a test
+            sys.stdout.buffer.write(chunk)
             sys.stdout.flush()
-            file.write(piece)
-        tests.wait()
-    return (setting.name, *versions(executable), log.read_text().strip().splitlines()[-1]), tests.returncode == 0
+            file.write(chunk)
+        process.wait()
+    return (setting.name, *versions(executable), log.read_text().strip().splitlines()[-1]), process.returncode == 0
 
 
 def main():
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Run the tests with several versions of Brian2.")
     names = [setting.name for setting in SETTINGS]
     parser.add_argument("--only", action="append", choices=names, help="one of the settings (repeat for several)")

@@ -1,11 +1,11 @@
-"""Metrics over results, the comparison of ANN and SNN, and plots.
+"""Metrics of results, the comparison of ANN and SNN, and plots.
 
-Nothing here is imported until it is asked for, so that ``import brainsnn`` does not load matplotlib or pandas.
+Names are imported when they are first used, so that ``import brainsnn`` does not load matplotlib or pandas.
 """
 
 from importlib import import_module
 
-_HOMES = {
+_MODULES = {
     "TargetAUC": "brainsnn.analysis.behaviour",
     "bootstrap_interval": "brainsnn.analysis.behaviour",
     "detection_scores": "brainsnn.analysis.behaviour",
@@ -38,12 +38,12 @@ _HOMES = {
     "style": "brainsnn.plot_style",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name):
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}.")
 
 

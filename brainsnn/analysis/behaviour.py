@@ -1,4 +1,4 @@
-"""Behaviour of a network that searches or attends: accuracy, detection, and their confidence intervals."""
+"""Behavioural measures of search and attention: accuracy, detection, and confidence intervals."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ __all__ = ["TargetAUC", "bootstrap_interval", "detection_scores", "target_auc", 
 
 def top_k_accuracy(scores, targets, k=1):
     """
-    Share of images whose target is among the k largest outputs.
+    Return the fraction of images whose target is among the k largest outputs.
 
     Parameters
     ----------
@@ -35,10 +35,11 @@ def top_k_accuracy(scores, targets, k=1):
 
 class TargetAUC:
     """
-    Area under the ROC curve of the target's output, for any resampling of the scenes.
+    Area under the ROC curve of the target's output, for resampled scenes.
 
-    For each class: scenes in which it is the target against scenes in which it is absent; where it is a distractor a scene is
-    left out. The mean over the classes. All pairs are compared once, so that a bootstrap sample costs a matrix product.
+    For each class, scenes with it as target are compared with scenes without it; scenes with it as a distractor are
+    excluded. The area is the mean over classes. All pairs of scenes are compared once, when the object is made, so
+    that each bootstrap sample takes only a matrix product.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class TargetAUC:
     targets : (n,) array_like of int
         Class of the target of each scene.
     labels : (n, n_classes) array_like
-        1 for every class in the scene; the target alone by default.
+        1 for every class in the scene. By default, only the target.
 
     Raises
     ------
@@ -67,20 +68,23 @@ class TargetAUC:
                 wins = ((difference > 0) + 0.5 * (difference == 0)).astype(np.float32)
                 self.classes.append((with_it, without, wins))
         if not self.classes:
-            raise ValueError("TargetAUC: no class has scenes with and scenes without it.")
+            raise ValueError(
+                "TargetAUC: needs a class with scenes in which it is the target and scenes without it; add scenes."
+            )
 
     def __call__(self, indices=None):
         """
-        The area for a sample of the scenes.
+        Return the area for a sample of the scenes.
 
         Parameters
         ----------
         indices : (n_sample,) array_like of int, optional
-            Scenes, with repetitions; all of them once by default.
+            Scenes, which may be repeated. By default, all scenes once.
 
         Returns
         -------
         auc : float
+            NaN if the sample has no class with both kinds of scenes.
         """
         times = np.ones(self.n_scenes) if indices is None else np.bincount(indices, minlength=self.n_scenes)
         times = times.astype(np.float32)
@@ -94,7 +98,7 @@ class TargetAUC:
 
 def target_auc(scores, targets, labels=None):
     """
-    Area under the ROC curve of the target's output, mean over the classes; see `TargetAUC`.
+    Return the area under the ROC curve of the target's output, averaged over classes; see `TargetAUC`.
 
     Parameters
     ----------
@@ -105,14 +109,16 @@ def target_auc(scores, targets, labels=None):
     Returns
     -------
     auc : float
-        0.5 is chance.
+        0.5 is chance level.
     """
     return TargetAUC(scores, targets, labels)()
 
 
 def detection_scores(scores, targets, labels=None, criterion=0.5):
     """
-    Hits, false alarms, d' and F1 of reporting each class whose output reaches a criterion.
+    Return hit rate, false-alarm rate, d' and F1 score of detection at a criterion.
+
+    A class is reported if its output is at or above the criterion.
 
     Parameters
     ----------
@@ -120,39 +126,41 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
     targets : (n,) array_like of int
         Class of the target of each scene.
     labels : (n, n_classes) array_like, optional
-        1 for every class in the scene; the target alone by default.
+        1 for every class in the scene. By default, only the target.
     criterion : float, optional
 
     Returns
     -------
     scores : dict of str to float
-        ``hit_rate``, ``false_alarm_rate``, ``d_prime`` and ``f1``; distractors count neither as hits nor as false alarms.
+        ``hit_rate``, ``false_alarm_rate``, ``d_prime`` and ``f1``. Distractors are excluded.
     """
     with optional_packages("detection_scores"):
-        from sklearn.metrics import f1_score
+        from sklearn.metrics import confusion_matrix, f1_score
 
     scores, targets = np.asarray(scores), np.asarray(targets)
     target = targets[:, None] == np.arange(scores.shape[1])
     absent = ~target if labels is None else np.asarray(labels) == 0
-    reported, counted = scores >= criterion, target | absent
-    hits, false_alarms = int(reported[target].sum()), int(reported[absent].sum())
+    counted = target | absent
+    present, reported = target[counted], scores[counted] >= criterion
+    (rejections, false_alarms), (misses, hits) = confusion_matrix(present, reported, labels=[False, True])
+    n_present, n_absent = hits + misses, false_alarms + rejections
     return {
-        "hit_rate": hits / target.sum(),
-        "false_alarm_rate": false_alarms / absent.sum(),
-        "d_prime": d_prime(hits, int(target.sum()), false_alarms, int(absent.sum())),
-        "f1": float(f1_score(target[counted], reported[counted], zero_division=0)),
+        "hit_rate": hits / n_present,
+        "false_alarm_rate": false_alarms / n_absent,
+        "d_prime": d_prime(hits, n_present, false_alarms, n_absent),
+        "f1": float(f1_score(present, reported, zero_division=0)),
     }
 
 
 def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, method="percentile", seed=0):
     """
-    Bootstrap confidence interval of any statistic of a set of items, such as scenes.
+    Return a bootstrap confidence interval of a statistic of a set of items, such as scenes.
 
     Parameters
     ----------
     statistic : callable
-        Function of an array of indices of items (with repetitions) that gives a number. A difference between two conditions
-        that takes both from the same indices is a paired comparison.
+        Function of an array of item indices (with repetitions) that returns a number. For a paired comparison, return the
+        difference between two conditions at the same indices.
     n_items : int
     n_resamples : int, optional
     confidence : float, optional
@@ -176,7 +184,7 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
         random_state=np.random.default_rng(seed),
     )  # fmt: skip
     low, high = result.confidence_interval
-    if method == "percentile":  # a sample of few items may hold none of a kind, for which there is no value
+    if method == "percentile":  # the statistic of a small sample may be NaN, for example without targets
         tail = 50 * (1 - confidence)
         low, high = np.nanpercentile(result.bootstrap_distribution, [tail, 100 - tail])
     return float(statistic(items)), float(low), float(high)

@@ -1,6 +1,6 @@
-"""The activations of the artificial and of the spiking network side by side, layer by layer."""
+"""Compare the activations of an artificial network with those of its spiking network, layer by layer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 __all__ = ["ActivationComparison", "compare_activations", "synaptic_decay"]
 
-#: Images whose spikes are held in memory at once.
+#: Number of images whose spikes are in memory at once.
 BATCH = 20
 
 
 @dataclass
 class ActivationComparison:
     """
-    Activations of an artificial network and of its spiking network; prints as a table.
+    Activations of an artificial network and its spiking network. Prints as a table.
 
     Attributes
     ----------
     table : `~pandas.DataFrame`
-        One row for each spiking population and readout: ``layer``, ``kind``, ``neurons``, ``mean_ann``, ``max_ann``,
-        ``mean_snn``, ``correlation``, ``rmse`` (all in ANN units, over neurons and images), ``rate_hz`` (mean firing rate
-        over the whole run), ``silent`` and ``saturated`` (shares of neurons and images without a spike, and with a
-        spike in at least half of the steps of the window; NaN where nothing spikes), and ``keras_error``, the largest
-        difference between ``ann`` and the output of the Keras layer (NaN where there is none, or no Keras model was given).
+        One row per spiking population and readout. ``layer``, ``kind`` and ``neurons`` describe it. ``mean_ann``,
+        ``max_ann``, ``mean_snn``, ``correlation`` and ``rmse`` are in ANN units, over neurons and images. ``rate_hz`` is the
+        mean firing rate over the whole trial. ``silent`` is the fraction of neurons and images without a spike,
+        ``saturated`` the fraction with a spike in at least half of the steps of the window; both are NaN for readouts.
+        ``keras_error`` is the largest difference between ``ann`` and the output of the Keras layer, NaN without one.
     ann, snn : dict of str to (n, H, W, C) ndarray
-        The activations that are compared.
+        Activations by population.
     duration, window : `~brian2.units.fundamentalunits.Quantity`
     """
 
@@ -53,7 +53,7 @@ class ActivationComparison:
     window: Quantity
 
     def __str__(self) -> str:
-        head = f"activations of ANN and SNN, {self.duration} per image, spikes filtered and averaged over the last {self.window}"
+        head = f"activations of ANN and SNN, {self.duration} per image, filtered spikes averaged over the last {self.window}"
         return f"{head}\n{self.table.to_string(index=False, float_format=lambda x: f'{x:.4g}', na_rep='-')}"
 
     def _repr_html_(self):
@@ -61,12 +61,12 @@ class ActivationComparison:
 
     def plot(self, layers: list[str] | None = None) -> "Figure":
         """
-        Scatter plot of every layer; see `~brainsnn.analysis.plots.plot_comparison`.
+        Plot a scatter plot of each layer; see `~brainsnn.analysis.plots.plot_comparison`.
 
         Parameters
         ----------
         layers : list of str, optional
-            All by default.
+            All layers by default.
 
         Returns
         -------
@@ -90,25 +90,24 @@ def compare_activations(
     """
     Compare the activations of a trained network with those of its spiking network, layer by layer.
 
-    A spike of height h adds h to the current of a synapse, which decays with the time constant of the neuron model. So a
-    neuron's activation is the value of ``sum over its spikes of h*exp(-(t - t_spike)/tau)``, averaged over the last part
-    of the trial: it is what the next layer gets in place of the ANN's number (the refractory response S_hat follows the
-    same course). Models that are a discrete map without a filter (``IF``) are compared by h times the spikes per step;
-    with balanced thresholds these agree with the ANN up to a factor for each layer, and the correlation tells more than the
-    RMSE. The readout is compared by its averaged output, behind the activation (softmax).
+    A spike of height h adds h to a synaptic current, which decays with the time constant of the neuron model. A neuron's
+    activation is therefore ``sum over its spikes of h*exp(-(t - t_spike)/tau)``, averaged over the last part of the trial.
+    This is what the next layer receives in place of the ANN's activation. The activation of models without a synaptic
+    filter (``IF``) is h times the spikes per step. With balanced thresholds it equals the ANN's up to a factor per layer,
+    so look at the correlation rather than the RMSE. The readout is compared by its average output, after the softmax.
 
     Parameters
     ----------
     model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
-        The network that was converted. With a Keras model, the outputs of its layers are checked against the graph.
+        The network that was converted. The outputs of a Keras model's layers are also compared with the graph.
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
-        If it does not record all spikes, a copy that does is converted, with the same parameters (not its
-        attention, nor what was added to ``snn.network``); on a compiled device that takes one more compilation.
+        If it does not record all spikes, a copy that does is converted, which a compiled device compiles. The copy has the
+        same parameters and learned weights, but not the attention, nor objects that were added to ``snn.network``.
     images : (n, H, W, C) array_like
     duration : `~brian2.units.fundamentalunits.Quantity`, optional
         Duration of each trial.
     window : `~brian2.units.fundamentalunits.Quantity`, optional
-        Last part of the trial over which the activations are averaged.
+        Last part of the trial, over which activations are averaged.
     seed, processes : int, optional
         See `~brainsnn.builders.spiking_network.SpikingNetwork.run`.
 
@@ -119,9 +118,9 @@ def compare_activations(
     Raises
     ------
     ValueError
-        If the window does not fit into the duration, or spikes do not pass an exponential filter.
+        If the window does not fit into the trial, or the synaptic filter is not exponential.
     UnknownNameError
-        If ``model`` is a Keras model that lacks the layers of ``snn``.
+        If ``model`` is a Keras model that lacks layers of ``snn``.
 
     References
     ----------
@@ -132,50 +131,35 @@ def compare_activations(
         raise ValueError(
             f"compare_activations: window={window} must be at least one time step and at most duration={duration}."
         )
-    decay = synaptic_decay(snn.neuron, snn.dt)
-    populations = [p for p in snn.graph.populations.values() if p.kind in ("spiking", "readout")]
     images = np.asarray(images)
-    expected = snn.graph.activations(images)
-    from_keras = _keras_outputs(model, populations, images)
-    network = snn if _records_all(snn, populations) else _recording_copy(snn, populations)
-
-    measured = _Measured(snn, populations, len(images), decay, n_window)
-    for first in range(0, len(images), BATCH):
-        part = images[first : first + BATCH]
-        measured.add(network.run(part, duration=duration, seed=seed + first, processes=processes), first)
-
-    rows = []
-    for p in populations:
-        row = _row(p, expected[p.name], measured.activations[p.name])
-        if p.kind == "spiking":
-            row["rate_hz"] = measured.counts[p.name].mean() / float(duration)
-            row["silent"] = (measured.counts[p.name] == 0).mean()
-            row["saturated"] = (measured.late_counts[p.name] >= n_window / 2).mean()
-        if p.name in from_keras:
-            row["keras_error"] = np.abs(_flat(from_keras[p.name]) - _flat(expected[p.name])).max()
-        rows.append(row)
-    return ActivationComparison(
-        _table(rows),
-        {p.name: expected[p.name] for p in populations},
-        {p.name: measured.activations[p.name].reshape(len(images), *p.shape) for p in populations},
-        duration,
-        window,
-    )
+    measured = _MeasuredActivations(snn, len(images), n_window)
+    ann = snn.graph.activations(images)
+    from_keras = _keras_outputs(model, measured.populations, images)
+    measured.run(images, duration, seed, processes)
+    return _comparison(measured, ann, from_keras, duration, window)
 
 
-class _Measured:
-    """Activations of the spiking network, and spikes of every neuron in the whole trial and in the window."""
+class _MeasuredActivations:
+    """Activations of a spiking network, and spike counts of each neuron in the whole trial and in the window."""
 
-    def __init__(self, snn, populations, n_images, decay, n_window):
-        self.populations, self.decay, self.n_window = populations, decay, n_window
-        self.activations = {p.name: np.zeros((n_images, p.size)) for p in populations}
-        spiking = [p for p in populations if p.kind == "spiking"]
+    def __init__(self, snn, n_images, n_window):
+        self.snn, self.n_window, self.decay = snn, n_window, synaptic_decay(snn.neuron, snn.dt)
+        self.populations = [p for p in snn.graph.populations.values() if p.kind in ("spiking", "readout")]
+        self.activations = {p.name: np.zeros((n_images, p.size)) for p in self.populations}
+        spiking = [p for p in self.populations if p.kind == "spiking"]
         self.heights = {p.name: _spike_heights(snn, p) for p in spiking}
         self.counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
         self.late_counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
 
-    def add(self, result, first):
-        """Take the images of one run in, of which the first one has this index."""
+    def run(self, images, duration, seed, processes):
+        """Run the network, or a copy that records all spikes, in batches."""
+        network = self.snn if _records_all(self.snn, self.heights) else _recording_copy(self.snn, self.heights)
+        for first in range(0, len(images), BATCH):
+            batch = images[first : first + BATCH]
+            self._add(network.run(batch, duration=duration, seed=seed + first, processes=processes), first)
+
+    def _add(self, result, first):
+        """Add the result of a batch; ``first`` is the index of its first image."""
         for p in self.populations:
             if p.kind == "readout":
                 mean = result.outputs[p.name][:, -self.n_window :].mean(axis=1, dtype=float)
@@ -191,7 +175,7 @@ class _Measured:
 
 def synaptic_decay(neuron, dt):
     """
-    What is left of a synapse's current after one time step.
+    Return the factor by which a synaptic current decays in one time step.
 
     Parameters
     ----------
@@ -202,7 +186,7 @@ def synaptic_decay(neuron, dt):
     Returns
     -------
     decay : float
-        ``exp(-dt/tau)``; 0 for a discrete map that uses up what arrives in each step.
+        ``exp(-dt/tau)``; 0 for a discrete map, whose input acts for one step.
 
     Raises
     ------
@@ -213,8 +197,8 @@ def synaptic_decay(neuron, dt):
         if neuron.update:
             return 0.0
         raise ValueError(
-            f"compare_activations: {neuron.name}.{neuron.receives} is no linear filter of the spikes, so that a spike train "
-            "has no equivalent in ANN units. Compare result.firing_rates with graph.activations(images) instead."
+            f"compare_activations: {neuron.name}.{neuron.receives} must be a linear filter of the spikes, so that spikes can be "
+            "expressed in ANN units. Compare result.firing_rates with graph.activations(images) instead."
         )
     equation = neuron.brian_equations[neuron.receives]
     expression = str_to_sympy(equation.expr.code)
@@ -224,13 +208,13 @@ def synaptic_decay(neuron, dt):
     if not rate.is_number or rate >= 0:
         raise ValueError(
             f"compare_activations: '{neuron.receives}' of {neuron.name} must decay exponentially, as in "
-            f"'d{neuron.receives}/dt = -{neuron.receives}/tau'; got '{equation}'."
+            f"'d{neuron.receives}/dt = -{neuron.receives}/tau', got '{equation}'."
         )
     return float(np.exp(float(rate) * dt))
 
 
 def _spike_heights(snn, population):
-    """Heights of a population's spikes in ANN units, one for each neuron."""
+    """Return the spike heights of a population in ANN units, one per neuron."""
     model = snn.models[population.name]
     if model.spike_height is None:
         return np.ones(population.size)
@@ -240,33 +224,30 @@ def _spike_heights(snn, population):
 
 def _records_all(snn, populations):
     recorded = snn._monitors.neurons
-    return all(len(recorded.get(p.name, {}).get("spikes", ())) == p.size for p in populations if p.kind == "spiking")
+    return all(len(recorded.get(p, {}).get("spikes", ())) == len(snn.populations[p]) for p in populations)
 
 
 def _recording_copy(snn, populations):
-    """The same network with all spikes recorded."""
+    """Convert the network again with all spikes recorded, and copy its parameters and learned weights."""
+    feedback = None if snn.feedback is None else replace(snn.feedback, record=False)
     copy = convert(
-        snn.graph,
-        neuron=snn.neuron,
-        schedule=snn.schedule,
-        device=snn.device,
-        record={p.name: ["spikes"] for p in populations if p.kind == "spiking"},
-        dtype=snn.dtype.name,
-        encoder=snn.encoder,
+        snn.graph, neuron=snn.neuron, connectivity=snn.connectivity, schedule=snn.schedule, device=snn.device,
+        record=dict.fromkeys(populations, ["spikes"]), dtype=snn.dtype.name, encoder=snn.encoder, feedback=feedback,
         dt=snn.dt * 1000 * ms,
-    )
+    )  # fmt: skip
     for name, variables in copy._assembly.parameters.items():
-        group = snn._assembly.groups[name]
+        model, group, values = copy.models[name], snn.populations[name], {}
         for variable in variables:
-            if variable in copy.models[name].parameters or variable == copy.models[name].bias:
+            if variable in model.parameters or variable == model.bias:
                 value = np.array(group.variables[variable].get_value(), dtype=float)
-                dimensions = group.variables[variable].dim
-                copy.set_parameters(name, **{variable: fundamentalunits.Quantity(value, dim=dimensions)})
+                values[variable] = fundamentalunits.Quantity(value, dim=group.variables[variable].dim)
+        copy.set_parameters(name, **values)
+    copy.set_learned_weights(snn.learned_weights)
     return copy
 
 
 def _keras_outputs(model, populations, images):
-    """Outputs of the Keras layers whose activations the populations stand for."""
+    """Return the outputs of the Keras layers that became the populations."""
     if isinstance(model, LayerGraph):
         return {}
     import keras
@@ -275,7 +256,9 @@ def _keras_outputs(model, populations, images):
     named = {p.name: p.keras_layer for p in populations if p.keras_layer is not None}
     for layer in named.values():
         if layer not in known:
-            raise UnknownNameError(layer, known, "layer of the Keras model", "Was snn converted from this model?")
+            raise UnknownNameError(
+                layer, known, "layer of the Keras model", "Give the model that snn was converted from."
+            )
     if not named:
         return {}
     outputs = {name: known[layer].output for name, layer in named.items()}
@@ -283,12 +266,24 @@ def _keras_outputs(model, populations, images):
     return {name: np.asarray(value, dtype=float) for name, value in values.items()}
 
 
-def _flat(values):
-    return values.reshape(len(values), -1)
+def _comparison(measured, ann, from_keras, duration, window):
+    import pandas as pd
+
+    rows, snn = [], {}
+    for p in measured.populations:
+        snn[p.name] = measured.activations[p.name].reshape(-1, *p.shape)
+        row = _row(p, ann[p.name].ravel(), snn[p.name].ravel())
+        if p.kind == "spiking":
+            row["rate_hz"] = measured.counts[p.name].mean() / float(duration)
+            row["silent"] = (measured.counts[p.name] == 0).mean()
+            row["saturated"] = (measured.late_counts[p.name] >= measured.n_window / 2).mean()
+        if p.name in from_keras:
+            row["keras_error"] = np.abs(from_keras[p.name].ravel() - ann[p.name].ravel()).max()
+        rows.append(row)
+    return ActivationComparison(pd.DataFrame(rows), {name: ann[name] for name in snn}, snn, duration, window)
 
 
 def _row(population, ann, snn):
-    ann, snn = ann.ravel(), snn.ravel()
     varies = ann.std() > 0 and snn.std() > 0
     return {
         "layer": population.name,
@@ -299,14 +294,5 @@ def _row(population, ann, snn):
         "mean_snn": snn.mean(),
         "correlation": np.corrcoef(ann, snn)[0, 1] if varies else np.nan,
         "rmse": np.sqrt(np.mean((ann - snn) ** 2)),
-        "rate_hz": np.nan,
-        "silent": np.nan,
-        "saturated": np.nan,
-        "keras_error": np.nan,
+        **dict.fromkeys(("rate_hz", "silent", "saturated", "keras_error"), np.nan),
     }
-
-
-def _table(rows):
-    import pandas as pd
-
-    return pd.DataFrame(rows)

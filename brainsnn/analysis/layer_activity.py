@@ -1,4 +1,4 @@
-"""What layers do while a network attends: rates at the focus and over time, latencies, representations."""
+"""Activity of layers under attention: firing rates, latencies and representations."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ __all__ = [
 
 def focus_masks(shape, centers, width):
     """
-    Which places of a layer lie within one standard deviation of a cue.
+    Return which locations of a layer lie within one standard deviation of a cue.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def focus_masks(shape, centers, width):
     Returns
     -------
     inside : (n, H, W) ndarray of bool
-        The place nearest to the cue always is inside, however coarse the layer.
+        The location nearest to the cue is always inside, even in a coarse layer.
     """
     centers = np.atleast_2d(np.asarray(centers, dtype=float))
     widths = np.broadcast_to(np.asarray(width, dtype=float), 2)
@@ -44,23 +44,26 @@ def focus_masks(shape, centers, width):
 
 
 def _spikes_in(result, layer, start, stop):
-    """For each image the (neurons, steps) of the recorded spikes in [start, stop) ms, and the duration in seconds."""
+    """Return (neurons, steps) of each image's spikes in [start, stop) ms, and the duration in seconds."""
     if layer not in result.spikes:
-        fix = f"Convert with record={{{layer!r}: ['spikes']}} to have them."
+        fix = f"Convert with record={{{layer!r}: ['spikes']}}."
         raise UnknownNameError(layer, result.spikes, "recorded spikes", fix)
     first = int(np.ceil(start / (result.dt * 1e3) - 1e-9))
     last = result.n_steps if stop is None else int(np.ceil(stop / (result.dt * 1e3) - 1e-9))
     if not 0 <= first < last <= result.n_steps:
         raise ValueError(
-            f"{layer}: {start} to {stop} ms is no part of a trial of {result.n_steps * result.dt * 1e3:g} ms."
+            f"{layer}: start={start} and stop={stop} must delimit a part of the trial, 0 to "
+            f"{result.n_steps * result.dt * 1e3:g} ms."
         )
-    kept = [(steps >= first) & (steps < last) for _, steps in result.spikes[layer]]
-    trains = [(neurons[keep], steps[keep]) for (neurons, steps), keep in zip(result.spikes[layer], kept)]
+    trains = []
+    for neurons, steps in result.spikes[layer]:
+        inside = (steps >= first) & (steps < last)
+        trains.append((neurons[inside], steps[inside]))
     return trains, (last - first) * result.dt
 
 
-def _at_places(neurons, shape, mask):
-    """Which spikes come from the places of a mask, and how many places it has; all of them without a mask."""
+def _at_locations(neurons, shape, mask):
+    """Return an index of the spikes inside a mask, and the number of locations; all of them if the mask is None."""
     if mask is None:
         return slice(None), shape[0] * shape[1]
     mask = np.asarray(mask, dtype=bool).ravel()
@@ -69,7 +72,7 @@ def _at_places(neurons, shape, mask):
 
 def focus_rates(result, layer, centers, width, start=0.0, stop=None):
     """
-    Mean firing rates inside and outside of the focus of attention.
+    Return mean firing rates inside and outside the focus of attention.
 
     Parameters
     ----------
@@ -77,46 +80,46 @@ def focus_rates(result, layer, centers, width, start=0.0, stop=None):
         With the spikes of all neurons of the layer.
     layer : str
     centers : (n, 2) or (2,) array_like
-        Cue of each image, or one for all, as (row, column) in fractions.
+        Cue of each image, or one for all images, as (row, column) in fractions.
     width : float or (row, column)
-        Standard deviation of the field; the focus is what lies within it.
+        Standard deviation of the field in fractions. The focus is the area within one standard deviation.
     start, stop : float, optional
         Part of the trial in ms.
 
     Returns
     -------
     inside, outside : (n,) ndarray
-        In Hz; NaN outside where the focus covers the layer.
+        In Hz. ``outside`` is NaN if the focus covers the whole layer.
 
     Raises
     ------
     UnknownNameError
         If the spikes of the layer were not recorded.
     ValueError
-        If the part of the trial is empty.
+        If ``start`` and ``stop`` do not delimit a part of the trial.
     """
     trains, seconds = _spikes_in(result, layer, start, stop)
     shape = result.shapes[layer]
     masks = np.broadcast_to(focus_masks(shape, centers, width), (len(trains), *shape[:2]))
     rates = np.full((2, len(trains)), np.nan)
     for k, (neurons, _) in enumerate(trains):
-        places = np.bincount(neurons // shape[2], minlength=shape[0] * shape[1]).reshape(shape[:2])
+        counts = np.bincount(neurons // shape[2], minlength=shape[0] * shape[1]).reshape(shape[:2])
         for row, mask in enumerate((masks[k], ~masks[k])):
             if mask.any():
-                rates[row, k] = places[mask].sum() / (mask.sum() * shape[2] * seconds)
+                rates[row, k] = counts[mask].sum() / (mask.sum() * shape[2] * seconds)
     return rates[0], rates[1]
 
 
 def response_rate(result, layer, masks=None):
     """
-    Firing rate of a population over time, for each image.
+    Return the firing rate of a population over time, for each image.
 
     Parameters
     ----------
     result : `~brainsnn.results.result.Result`
     layer : str
     masks : (n, H, W) array_like of bool, optional
-        Places whose neurons count, all by default.
+        Locations to include, all by default.
 
     Returns
     -------
@@ -132,14 +135,14 @@ def response_rate(result, layer, masks=None):
     shape = result.shapes[layer]
     rate = np.zeros((len(trains), result.n_steps))
     for k, (neurons, steps) in enumerate(trains):
-        here, n_places = _at_places(neurons, shape, None if masks is None else masks[k])
-        rate[k] = np.bincount(steps[here], minlength=result.n_steps) / (n_places * shape[2] * result.dt)
+        here, n_locations = _at_locations(neurons, shape, None if masks is None else masks[k])
+        rate[k] = np.bincount(steps[here], minlength=result.n_steps) / (n_locations * shape[2] * result.dt)
     return rate
 
 
 def firing_latency(result, layer, baseline, masks=None, smoothing=8.0, percentile=99.99):
     """
-    When the firing of a population sets in, for each image.
+    Return the latency of a population's firing, for each image.
 
     Parameters
     ----------
@@ -149,14 +152,14 @@ def firing_latency(result, layer, baseline, masks=None, smoothing=8.0, percentil
     baseline : (float, float)
         First and last time of the baseline in ms.
     masks : (n, H, W) array_like of bool, optional
-        Places whose neurons count, all by default.
+        Locations to include, all by default.
     smoothing, percentile : float, optional
-        See `~brainsnn.analysis.metrics.response_latency`, which has the definition.
+        See `~brainsnn.analysis.metrics.response_latency` for the definition.
 
     Returns
     -------
     latency : (n,) ndarray
-        In ms from the start of the trial; NaN where no peak stands out.
+        In ms from the start of the trial. NaN if no peak exceeds the baseline.
 
     References
     ----------
@@ -168,7 +171,9 @@ def firing_latency(result, layer, baseline, masks=None, smoothing=8.0, percentil
 
 def layer_patterns(result, layer, start=0.0, stop=None, masks=None):
     """
-    Firing rate of each channel of a layer, averaged over places: the pattern that an image evokes, wherever its object is.
+    Return the firing rate of each channel, averaged over locations.
+
+    The resulting pattern does not depend on the position of an object in the image.
 
     Parameters
     ----------
@@ -178,7 +183,7 @@ def layer_patterns(result, layer, start=0.0, stop=None, masks=None):
     start, stop : float, optional
         Part of the trial in ms.
     masks : (n, H, W) array_like of bool, optional
-        Places that count, all by default.
+        Locations to include, all by default.
 
     Returns
     -------
@@ -189,28 +194,28 @@ def layer_patterns(result, layer, start=0.0, stop=None, masks=None):
     shape = result.shapes[layer]
     patterns = np.zeros((len(trains), shape[2]))
     for k, (neurons, _) in enumerate(trains):
-        here, n_places = _at_places(neurons, shape, None if masks is None else masks[k])
-        patterns[k] = np.bincount(neurons[here] % shape[2], minlength=shape[2]) / (n_places * seconds)
+        here, n_locations = _at_locations(neurons, shape, None if masks is None else masks[k])
+        patterns[k] = np.bincount(neurons[here] % shape[2], minlength=shape[2]) / (n_locations * seconds)
     return patterns
 
 
 def rdm_fit(rdm, model, method="spearman"):
     """
-    How well a model explains a representational dissimilarity matrix.
+    Return the correlation of a representational dissimilarity matrix with a model.
 
     Parameters
     ----------
     rdm : (n, n) array_like
-        Such as from `~brainsnn.analysis.metrics.dissimilarity_matrix`.
+        For example from `~brainsnn.analysis.metrics.dissimilarity_matrix`.
     model : (n, n) array_like, or (n,) array_like of classes
-        Predicted dissimilarities; classes predict 0 within and 1 between classes.
+        Predicted dissimilarities. Classes predict 0 within a class and 1 between classes.
     method : {"spearman", "kendall", "pearson"}, optional
-        Correlation over the pairs of items above the diagonal.
+        Correlation over the pairs of items above the diagonal. Pairs with NaN are excluded.
 
     Returns
     -------
     fit : float
-        NaN if one of the two has no variance.
+        NaN if one of the two has no variance, or if fewer than three pairs remain.
 
     Raises
     ------
@@ -233,7 +238,9 @@ def rdm_fit(rdm, model, method="spearman"):
     if model.ndim == 1:
         model = (model[:, None] != model[None]).astype(float)
     if rdm.shape != model.shape or rdm.ndim != 2:
-        raise ValueError(f"rdm_fit: a matrix of shape {rdm.shape} and a model of {model.shape}.")
+        raise ValueError(
+            f"rdm_fit: rdm and model must be square matrices of the same shape, got {rdm.shape} and {model.shape}."
+        )
     pairs = np.triu_indices(len(rdm), 1)
     observed, predicted = rdm[pairs], model[pairs]
     valid = np.isfinite(observed) & np.isfinite(predicted)
@@ -246,7 +253,7 @@ def rdm_fit(rdm, model, method="spearman"):
 
 def layer_rdm(result, layer, start=0.0, stop=None, masks=None):
     """
-    Representational dissimilarity matrix of the images in one layer.
+    Return the representational dissimilarity matrix of the images in one layer.
 
     Parameters
     ----------
@@ -255,10 +262,11 @@ def layer_rdm(result, layer, start=0.0, stop=None, masks=None):
     start, stop : float, optional
         Part of the trial in ms.
     masks : (n, H, W) array_like of bool, optional
-        Places that count, all by default.
+        Locations to include, all by default.
 
     Returns
     -------
     rdm : (n, n) ndarray
+        See `~brainsnn.analysis.metrics.dissimilarity_matrix`; the patterns are those of `layer_patterns`.
     """
     return dissimilarity_matrix(layer_patterns(result, layer, start, stop, masks))

@@ -1,4 +1,4 @@
-"""Plots across results: accuracy over time, ANN against SNN, the log of a training."""
+"""Plots across results: accuracy over time, ANN against SNN, and the log of a training."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,17 +10,17 @@ __all__ = ["plot_accuracy_over_time", "plot_comparison", "plot_training"]
 
 def plot_accuracy_over_time(results, labels, ann_accuracy=None, window=1, ax=None):
     """
-    Draw the share of correctly classified images at every step.
+    Plot the fraction of correctly classified images at every step.
 
     Parameters
     ----------
     results : `~brainsnn.results.result.Result` or dict of str to Result
-        One result, or several with the names of their lines.
+        One result, or several results by the label of their line.
     labels : (n,) array_like of int
     ann_accuracy : float, optional
-        Accuracy of the artificial network on the same images, drawn as a dashed line.
+        Accuracy of the artificial network on the same images, plotted as a dashed line.
     window : int, optional
-        Number of steps over which the output is averaged before the decision, ending at each step.
+        Number of steps, up to each step, over which the output is averaged before the decision.
     ax : `matplotlib.axes.Axes`, optional
 
     Returns
@@ -45,17 +45,17 @@ def plot_accuracy_over_time(results, labels, ann_accuracy=None, window=1, ax=Non
 
 def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     """
-    Draw the activations of the SNN against those of the ANN, one panel for each layer.
+    Plot the activations of the SNN against those of the ANN, one panel per layer.
 
     Parameters
     ----------
     comparison : `~brainsnn.analysis.compare.ActivationComparison`
     layers : list of str, optional
-        All by default.
+        All layers by default.
     max_points : int, optional
-        A random subset of so many points is drawn in each panel.
+        Largest number of points in each panel; of more points, a random subset is shown.
     seed : int, optional
-        Seed of that choice.
+        Seed of the random subset.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
 
 def plot_training(path):
     """
-    Plot the log of a training with predictive feedback: both stages, epoch by epoch.
+    Plot the log of a training with predictive feedback, both stages.
 
     Parameters
     ----------
@@ -100,13 +100,13 @@ def plot_training(path):
     Raises
     ------
     ValueError
-        If the file holds no epoch.
+        If the log contains no epoch.
     """
     import pandas as pd
 
     log = pd.read_csv(path)
     if log.empty:
-        raise ValueError(f"plot_training: {str(path)!r} holds no epoch yet.")
+        raise ValueError(f"plot_training: {str(path)!r} contains no epoch yet. Plot it after the first epoch.")
     epoch = np.arange(1, len(log) + 1)
     first_of_snn = 0.5 + np.argmax(log["stage"] == "snn") if (log["stage"] == "snn").any() else None
     with style():

@@ -1,4 +1,4 @@
-"""Attention fields and the neuron parameters that they change."""
+"""Attention: fields, and the changes that they make to neuron parameters."""
 
 from brainsnn.attention.fields import ArrayField, FeatureField, Field, GaussianField, ProductField
 from brainsnn.attention.mechanisms import Attention, SpatialAttention

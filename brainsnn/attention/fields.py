@@ -1,4 +1,4 @@
-"""Attention fields: where in a layer attention is directed, as a modulation around zero."""
+"""Attention fields: the distribution of attention over a layer, as a modulation around zero."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +22,14 @@ Width = float | Sequence[float | None] | None
 
 class Field(ABC):
     """
-    A non-negative envelope over the neurons of a layer, for one image or one for each image.
+    A non-negative envelope over the neurons of a layer, the same for all images or one per image.
 
-    Fields multiply: ``GaussianField(...) * FeatureField(...)`` attends to features at a place.
+    Fields can be multiplied: ``GaussianField(...) * FeatureField(...)`` attends to features at a location.
 
     Attributes
     ----------
     n_images : int or None
-        Number of images for which the field differs; None if it is the same for all.
+        Number of images of a field with one envelope per image; None for a field that is the same for all images.
     """
 
     n_images: int | None = None
@@ -37,7 +37,7 @@ class Field(ABC):
     @abstractmethod
     def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """
-        The envelope E of a layer.
+        Return the envelope E of a layer.
 
         Parameters
         ----------
@@ -46,7 +46,7 @@ class Field(ABC):
         image : int, optional
             Index of the image.
         layer : str, optional
-            Name of the layer, for fields that differ from layer to layer.
+            Name of the layer, for fields that differ between layers.
 
         Returns
         -------
@@ -56,7 +56,7 @@ class Field(ABC):
 
     def modulation(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """
-        The modulation R = E/mean(E) - 1 of a layer, rounded to 1e-4.
+        Return the modulation R = E/mean(E) - 1 of a layer, rounded to 1e-4.
 
         Parameters
         ----------
@@ -70,30 +70,30 @@ class Field(ABC):
         Returns
         -------
         modulation : ndarray
-            Broadcasts to (H, W, C). Its mean over the layer is 0, but for the rounding; a layer of one neuron has 0.
+            Broadcasts to (H, W, C). Its mean over the layer is 0, apart from rounding. In a layer of one neuron it is 0.
 
         Raises
         ------
         ValueError
-            If the envelope is nowhere positive, negative somewhere, or not finite.
+            If the envelope has negative or non-finite values, or is 0 everywhere.
         """
         envelope = np.asarray(self.envelope(shape, image, layer), dtype=float)
         mean = envelope.mean()
         if not np.isfinite(envelope).all() or envelope.min() < 0 or mean <= 0:
             raise ValueError(
-                f"{type(self).__name__}: an attention field must be finite, nowhere negative and somewhere positive; over a "
-                f"layer of {tuple(shape)} it goes from {envelope.min():g} to {envelope.max():g}."
+                f"{type(self).__name__}: an attention field must be finite, nowhere negative and somewhere positive. In a layer "
+                f"of shape {tuple(shape)} its values range from {envelope.min():g} to {envelope.max():g}."
             )
         return np.round(envelope / mean - 1, DECIMALS)
 
     def for_layers(self, name_of: Callable[[str], str]) -> "Field":
         """
-        The same field with the names of its layers resolved.
+        Return the field with the names of layers replaced by those of their populations.
 
         Parameters
         ----------
         name_of : callable
-            From a layer's name to that of its population.
+            Maps a layer's name to the name of its population.
 
         Returns
         -------
@@ -119,17 +119,17 @@ class Field(ABC):
         image : (H, W) or (H, W, C) array_like, optional
             Drawn in gray (or colour) below the field.
         index : int, optional
-            Which of the images the field is for.
+            Index of the image, for a field with one envelope per image.
         shape : tuple of int, optional
-            (H, W) at which the field is evaluated: that of the image, or (64, 64).
+            (H, W) at which the field is evaluated: by default that of the image, or (64, 64) without an image.
         layer : str, optional
-            Name of the layer, for fields that differ from layer to layer.
+            Name of the layer, for fields that differ between layers.
         ax : `~matplotlib.axes.Axes`, optional
         alpha : float, optional
-            Opacity of the field where there is an image.
+            Opacity of the field over an image.
         colorbar : bool, optional
         limit : float, optional
-            Modulation at the ends of the colour scale, the largest one of the field by default.
+            Modulation at the ends of the colour scale; by default the largest magnitude in the field.
 
         Returns
         -------
@@ -157,22 +157,22 @@ class Field(ABC):
 
 class GaussianField(Field):
     """
-    A Gaussian around a place, in fractions of the layer.
+    A Gaussian around a location, in fractions of the layer.
 
     Parameters
     ----------
     center : (row, column) or (n_images, 2) array_like
-        Fractions of the field; pixel centres lie at (k + 1/2)/n. A place outside of 0-1 is allowed. None in the place of a
-        coordinate leaves its axis out.
+        Fractions of the layer; pixel centres lie at (k + 1/2)/n. Values outside 0-1 are allowed. None for a coordinate
+        makes the field uniform along that axis.
     width : float or (row, column), optional
-        Standard deviation in fractions of the field. None, or None for one of the axes, leaves axes out: all places
-        along it are attended alike.
+        Standard deviation in fractions of the layer. None, or None for one axis, makes the field uniform along both axes or
+        that axis.
     shape : {"oval", "cross"}, optional
-        The product of the two axes, or a cross of both.
+        Product of the Gaussians along both axes, or a cross of them.
     peak, base : float, optional
         Largest and smallest value of an oval.
     exponent : float, optional
-        Of the product of the two axes.
+        Exponent of the product of the two axes.
 
     Raises
     ------
@@ -181,8 +181,8 @@ class GaussianField(Field):
 
     Notes
     -----
-    With Gaussians g of height 1 along rows and columns, an oval is E = ``base + (peak - base)*(g_row*g_col)**exponent``.
-    For a cross each axis is lifted first, a = ``base + (peak - base)*g``, and
+    Let g be Gaussians of height 1 along rows and columns. An oval is E = ``base + (peak - base)*(g_row*g_col)**exponent``.
+    For a cross, each axis is rescaled first, a = ``base + (peak - base)*g``, and
     E = ``base + (peak - base)*(a_row*a_col)**exponent``.
 
     References
@@ -193,10 +193,10 @@ class GaussianField(Field):
     Examples
     --------
     >>> from brainsnn.attention import GaussianField
-    >>> GaussianField((0.5, 0.5), 0.2).modulation((3, 3, 1))[..., 0]
-    array([[-1.500e-01, -2.000e-04, -1.500e-01],
-           [-2.000e-04,  6.006e-01, -2.000e-04],
-           [-1.500e-01, -2.000e-04, -1.500e-01]])
+    >>> GaussianField((0.5, 0.5), 0.25).modulation((3, 3, 1))[..., 0]
+    array([[-0.146 ,  0.0308, -0.146 ],
+           [ 0.0308,  0.461 ,  0.0308],
+           [-0.146 ,  0.0308, -0.146 ]])
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class GaussianField(Field):
         self.center = np.array(center, dtype=float)  # None becomes NaN
         if self.center.ndim not in (1, 2) or self.center.shape[-1] != 2 or self.center.size == 0:
             raise ValueError(
-                f"GaussianField.center: must be (row, column) or have the shape (n_images, 2), got shape {self.center.shape}."
+                f"GaussianField.center: must be (row, column) or have shape (n_images, 2), got shape {self.center.shape}."
             )
         if np.isinf(self.center).any():
             raise ValueError(f"GaussianField.center: must be finite, got {center!r}.")
@@ -216,23 +216,23 @@ class GaussianField(Field):
         given: Any = width
         widths = (given, given) if given is None or np.ndim(given) == 0 else tuple(given)
         if len(widths) != 2 or not all(w is None or (np.isfinite(w) and w > 0) for w in widths):
-            raise ValueError(f"GaussianField.width: must be positive, one number or one for each axis, got {width!r}.")
+            raise ValueError(f"GaussianField.width: must be a positive number, or one for each axis, got {width!r}.")
         if not (0 <= base < peak < np.inf):
-            raise ValueError(f"GaussianField: needs 0 <= base < peak, got base={base!r}, peak={peak!r}.")
+            raise ValueError(f"GaussianField: must have 0 <= base < peak, got base={base!r}, peak={peak!r}.")
         if not (0 < exponent < np.inf):
             raise ValueError(f"GaussianField.exponent: must be a positive number, got {exponent!r}.")
         self.width, self.shape, self.peak, self.base, self.exponent = widths, shape, peak, base, exponent
 
     def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
-        """The envelope, (H, W, 1); see `Field.envelope`."""
+        """Return the envelope, (H, W, 1); see `Field.envelope`."""
         center = self.center if self.n_images is None else self.center[image]
         axes = [self._axis(n, place, width) for n, place, width in zip(shape[:2], center, self.width)]
         if self.shape == "cross":
-            axes = [self._lift(axis) for axis in axes]
+            axes = [self._rescale(axis) for axis in axes]
         product = axes[0][:, None] * axes[1][None, :]
-        return self._lift(product**self.exponent)[..., None]
+        return self._rescale(product**self.exponent)[..., None]
 
-    def _lift(self, values: np.ndarray) -> np.ndarray:
+    def _rescale(self, values: np.ndarray) -> np.ndarray:
         return self.base + (self.peak - self.base) * values
 
     @staticmethod
@@ -242,19 +242,19 @@ class GaussianField(Field):
         return np.exp(-((((np.arange(n) + 0.5) / n) - place) ** 2) / (2 * width**2))
 
     def __repr__(self) -> str:
-        where = f"{self.n_images} places" if self.n_images else tuple(self.center.tolist())
+        where = f"{self.n_images} locations" if self.n_images else tuple(self.center.tolist())
         return f"<GaussianField: {self.shape} at {where}, width {self.width}>"
 
 
 class ArrayField(Field):
     """
-    Any map as a field: a saliency map, a mask, what another network computed.
+    A field from any map, such as a saliency map, a mask, or another network's output.
 
     Parameters
     ----------
     values : (H, W), (H, W, C) or (n_images, H, W, C) array_like
-        Non-negative. Brought to the size of each layer by averaging over the area of its pixels; C is 1 or the number of
-        the layer's channels.
+        Non-negative. Resized to each layer by averaging over the area of the layer's pixels. C is 1 or the number of
+        channels of the layer.
 
     Raises
     ------
@@ -275,21 +275,23 @@ class ArrayField(Field):
         values = np.asarray(values, dtype=float)
         if values.ndim not in (2, 3, 4) or values.size == 0:
             raise ValueError(
-                f"ArrayField: expected (H, W), (H, W, C) or (n_images, H, W, C), got shape {values.shape}; a map for each "
-                "image is maps[..., None]."
+                f"ArrayField: expected shape (H, W), (H, W, C) or (n_images, H, W, C), got {values.shape}. For one (H, W) map "
+                "per image, pass maps[..., None]."
             )
         if not np.isfinite(values).all() or values.min() < 0:
-            raise ValueError("ArrayField: the values must be finite and not negative.")
+            raise ValueError(
+                f"ArrayField: values must be finite and not negative, got values from {values.min():g} to {values.max():g}."
+            )
         self.values = values[..., None] if values.ndim == 2 else values
         self.n_images = len(values) if values.ndim == 4 else None
 
     def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
-        """The envelope, (H, W, 1) or (H, W, C); see `Field.envelope`."""
+        """Return the envelope, (H, W, 1) or (H, W, C); see `Field.envelope`."""
         values = self.values if self.n_images is None else self.values[image]
         if values.shape[-1] not in (1, shape[-1]):
             raise ValueError(
-                f"ArrayField: {values.shape[-1]} channels for the {shape[-1]} channels of layer {layer!r}; "
-                "attend to this layer alone, or give one channel for all."
+                f"ArrayField: {values.shape[-1]} channels for the {shape[-1]} channels of layer {layer!r}. Use one channel, or "
+                "attend(..., layers=[...]) with layers of as many channels."
             )
         rows, cols = (_area_weights(n_in, n_out) for n_in, n_out in zip(values.shape[:2], shape[:2]))
         return np.einsum("ij,jkc,lk->ilc", rows, values, cols)
@@ -305,7 +307,7 @@ class FeatureField(Field):
     Parameters
     ----------
     values : (C,) or (n_images, C) array_like, or dict of layer name to such arrays
-        Non-negative. Layers that a dict does not name are left alone.
+        Non-negative. Layers that a dict does not name are not modulated.
 
     Raises
     ------
@@ -314,7 +316,7 @@ class FeatureField(Field):
 
     See Also
     --------
-    ProductField : ``GaussianField(...) * FeatureField(...)`` for features at a place.
+    ProductField : ``GaussianField(...) * FeatureField(...)`` for features at a location.
     """
 
     def __init__(self, values: ArrayLike | Mapping[str, ArrayLike]) -> None:
@@ -324,29 +326,31 @@ class FeatureField(Field):
         for name, array in self.arrays.items():
             where = "FeatureField" if name is None else f"FeatureField[{name!r}]"
             if array.ndim not in (1, 2) or array.size == 0:
-                raise ValueError(f"{where}: expected the shape (C,) or (n_images, C), got {array.shape}.")
+                raise ValueError(f"{where}: expected shape (C,) or (n_images, C), got {array.shape}.")
             if not np.isfinite(array).all() or array.min() < 0:
-                raise ValueError(f"{where}: the values must be finite and not negative.")
+                raise ValueError(
+                    f"{where}: values must be finite and not negative, got values from {array.min():g} to {array.max():g}."
+                )
         numbers = {len(array) for array in self.arrays.values() if array.ndim == 2}
         if len(numbers) > 1:
-            raise ValueError(f"FeatureField: the layers differ in the number of images, {sorted(numbers)}.")
+            raise ValueError(f"FeatureField: all layers need the same number of images, got {sorted(numbers)}.")
         self.n_images = numbers.pop() if numbers else None
 
     def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
-        """The envelope, (1, 1, C); see `Field.envelope`."""
+        """Return the envelope, (1, 1, C); see `Field.envelope`."""
         if self.layers is not None and layer not in self.arrays:
             return np.ones((1, 1, 1))
         array = self.arrays[layer if self.layers is not None else None]
         array = array[image] if array.ndim == 2 else array
         if len(array) != shape[-1]:
             raise ValueError(
-                f"FeatureField: {len(array)} values for the {shape[-1]} channels of layer {layer!r}; give a dict "
-                "of layer to values, or name the layers to attend in attend(..., layers=[...])."
+                f"FeatureField: {len(array)} values for the {shape[-1]} channels of layer {layer!r}. Use a dict of layer name "
+                "to values, or name the layers to attend in attend(..., layers=[...])."
             )
         return array[None, None, :]
 
     def for_layers(self, name_of: Callable[[str], str]) -> "FeatureField":
-        """The same field with the names of its layers resolved; see `Field.for_layers`."""
+        """Return the field with the names of populations; see `Field.for_layers`."""
         if self.layers is None:
             return self
         return FeatureField({name_of(name): array for name, array in self.layers.items()})
@@ -358,7 +362,7 @@ class FeatureField(Field):
 
 class ProductField(Field):
     """
-    The product of the envelopes of two fields, such as space x channel.
+    The product of the envelopes of two fields, such as location and features.
 
     Parameters
     ----------
@@ -367,7 +371,7 @@ class ProductField(Field):
     Raises
     ------
     ValueError
-        If both differ from image to image and not in the same number of images.
+        If both fields have one envelope per image, for different numbers of images.
     """
 
     def __init__(self, first: Field, second: Field) -> None:
@@ -380,11 +384,11 @@ class ProductField(Field):
         self.n_images = numbers.pop() if numbers else None
 
     def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
-        """The envelope, (H, W, C); see `Field.envelope`."""
+        """Return the envelope, (H, W, C); see `Field.envelope`."""
         return self.first.envelope(shape, image, layer) * self.second.envelope(shape, image, layer)
 
     def for_layers(self, name_of: Callable[[str], str]) -> "ProductField":
-        """The same field with the names of its layers resolved; see `Field.for_layers`."""
+        """Return the field with the names of populations; see `Field.for_layers`."""
         return ProductField(self.first.for_layers(name_of), self.second.for_layers(name_of))
 
     def __repr__(self) -> str:
@@ -392,7 +396,7 @@ class ProductField(Field):
 
 
 def _area_weights(n_in: int, n_out: int) -> np.ndarray:
-    """(n_out, n_in) matrix of the share that each input pixel has in the area of each output pixel."""
+    """Return the (n_out, n_in) matrix of the fraction of each output pixel that each input pixel covers."""
     edges_in, edges_out = np.arange(n_in + 1) / n_in, np.arange(n_out + 1) / n_out
     low = np.maximum(edges_in[None, :-1], edges_out[:-1, None])
     high = np.minimum(edges_in[None, 1:], edges_out[1:, None])

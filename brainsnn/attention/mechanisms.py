@@ -1,4 +1,4 @@
-"""What attention does to neurons: input gain, output gain and precision, as parameter arrays."""
+"""Attention mechanisms: input gain, output gain and precision, as changes of neuron parameters."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,29 +19,29 @@ Strength = float | Mapping[str, float]
 
 class Attention:
     """
-    Attention with any field: changes parameters of neurons in proportion to the field's modulation R.
+    Attention with any field: changes neuron parameters in proportion to the field's modulation R.
 
-    Per neuron, with the strength a of each mechanism:
+    With the strength a of each mechanism, a neuron's parameters become:
 
     - input gain: ``gain = gain*(1 + a*R)``
     - output gain (connection gain): ``h = h(m_f)*(1 + a*R)``
-    - precision: ``m_f = m_f - a*R``, scaled so that its sum over the layer is unchanged, clipped below at 0; ``h`` follows
-      from the new ``m_f`` of each neuron.
+    - precision: ``m_f = m_f - a*R``, then scaled so that the sum over the layer is unchanged, then clipped below at 0.
+      ``h`` is computed from each neuron's new ``m_f``.
 
-    Where maximum or membrane average pooling stands in front of a population, its neurons, and with them all three
-    mechanisms, live behind the pooling, at the pooled size.
+    If maximum pooling or membrane average pooling precedes a population, all three mechanisms act after the pooling, at the
+    pooled size.
 
     Parameters
     ----------
     field : `~brainsnn.attention.fields.Field`
-        Where attention is directed.
+        Distribution of attention over a layer.
     input_gain, output_gain, precision : float or dict, optional
-        Strength a of each mechanism, for all layers or by the layer's name; layers that a dict does not name have 0.
+        Strength a of each mechanism, for all layers or by layer name. Layers that a dict does not name have strength 0.
     onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
-        When attention switches on and off in each trial, one time or one for each image; from start to end by default.
-        Needs a neuron model made by `~brainsnn.attention.timing.switchable`.
+        Times at which attention switches on and off in each trial, one time or one per image. By default attention lasts
+        the whole trial. Needs a neuron model made by `~brainsnn.attention.timing.switchable`.
     floor : float, optional
-        Smallest ``m_f`` from which a spike height is computed: ``m_f`` = 0 has no finite one.
+        Lower bound of ``m_f`` when spike heights are computed, since ``m_f`` = 0 has no finite spike height.
 
     Raises
     ------
@@ -78,16 +78,16 @@ class Attention:
         for mechanism, strength in self.strengths.items():
             values = strength.values() if isinstance(strength, Mapping) else [strength]
             if not all(np.ndim(a) == 0 and np.isfinite(a) for a in values):
-                raise ValueError(f"Attention.{mechanism}: strengths must be finite numbers, got {strength!r}.")
+                raise ValueError(f"Attention.{mechanism}: strength must be a finite number, got {strength!r}.")
         if not floor > 0:
-            raise ValueError(f"Attention.floor: must be > 0 (m_f = 0 has no finite spike height), got {floor!r}.")
+            raise ValueError(f"Attention.floor: must be > 0, since m_f = 0 has no finite spike height, got {floor!r}.")
         self.floor = float(floor)
         self.onset, self.offset = _time("onset", onset), _time("offset", offset)
         numbers = {len(t) for t in (self.onset, self.offset) if t is not None and t.ndim}
         numbers |= set() if field.n_images is None else {field.n_images}
         if len(numbers) > 1:
             raise ValueError(
-                f"Attention: field, onset and offset are for different numbers of images, {sorted(numbers)}."
+                f"Attention: field, onset and offset must be for the same number of images, got {sorted(numbers)}."
             )
         self.n_images = numbers.pop() if numbers else None
 
@@ -98,7 +98,7 @@ class Attention:
 
     def strength(self, mechanism: str, layer: str) -> float:
         """
-        Strength of a mechanism in a layer.
+        Return the strength of a mechanism in a layer.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Attention:
 
     def mechanisms(self, layer: str) -> list[str]:
         """
-        The mechanisms that act in a layer.
+        Return the mechanisms with a strength other than 0 in a layer.
 
         Parameters
         ----------
@@ -128,12 +128,12 @@ class Attention:
 
     def for_layers(self, name_of: Callable[[str], str]) -> "Attention":
         """
-        The same attention with the names of its layers resolved.
+        Return the attention with the names of layers replaced by those of their populations.
 
         Parameters
         ----------
         name_of : callable
-            From a layer's name to that of its population; raises for unknown names.
+            Maps a layer's name to the name of its population; raises an error for unknown names.
 
         Returns
         -------
@@ -150,7 +150,7 @@ class Attention:
         self, layer: str, shape: Shape, parameters: Mapping[str, np.ndarray], model: NeuronModel, image: int = 0
     ) -> dict[str, np.ndarray]:
         """
-        The changed parameters of a population.
+        Return the parameters of a population that attention changes.
 
         Parameters
         ----------
@@ -159,10 +159,10 @@ class Attention:
         shape : tuple of int
             (H, W, C) of the population.
         parameters : dict of str to ndarray
-            The unattended values of the parameters that the model's ``attention`` names and of those that follow from them,
-            one value or one for each neuron.
+            Unattended values of the parameters that the model's ``attention`` names and of those derived from them, one value
+            or one per neuron.
         model : `~brainsnn.equations.model.NeuronModel`
-            Says which parameter each mechanism changes, and which ones follow.
+            Its ``attention`` names the parameter of each mechanism, its ``derived`` the parameters computed from others.
         image : int, optional
             Index of the image.
 
@@ -173,13 +173,13 @@ class Attention:
         Raises
         ------
         ValueError
-            If the neuron model has no parameter for one of the mechanisms.
+            If the neuron model names no parameter for one of the mechanisms.
         """
         active = self.mechanisms(layer)
         for mechanism in active:
             if mechanism not in model.attention:
                 raise ValueError(
-                    f"attend: the neuron model {model.name!r} of layer {layer!r} has no {mechanism}; it has "
+                    f"attend: the neuron model {model.name!r} of layer {layer!r} has no {mechanism}. Mechanisms of this model: "
                     f"{', '.join(model.attention) or 'none'}."
                 )
         if not active:
@@ -191,14 +191,14 @@ class Attention:
             changed[name] = _shifted(parameters[name], self.strength("precision", layer) * R)
             for derived, (origin, function) in model.derived.items():
                 if origin == name:
-                    changed[derived] = self._follow(parameters, name, derived, function, changed[name])
+                    changed[derived] = self._rederived(parameters, name, derived, function, changed[name])
         for mechanism in ("input_gain", "output_gain"):
             if mechanism in active:
                 name = model.attention[mechanism]
                 changed[name] = changed.get(name, parameters[name]) * (1 + self.strength(mechanism, layer) * R)
         return changed
 
-    def _follow(
+    def _rederived(
         self,
         parameters: Mapping[str, np.ndarray],
         origin: str,
@@ -206,16 +206,16 @@ class Attention:
         function: Callable[[np.ndarray], Any],
         values: np.ndarray,
     ) -> np.ndarray:
-        """New values of a derived parameter; a factor that the user put on it stays."""
+        """Return new values of a derived parameter; a factor by which the user scaled it is kept."""
         before = np.asarray(function(np.maximum(parameters[origin], self.floor)))
         factor = np.asarray(parameters[derived], dtype=float) / before
-        # Values kept as float32 differ from the function's in the last digit, which is no factor of the user's.
+        # float32 values differ from the function's in the last digit. The user did not scale those.
         factor = np.where(np.abs(factor - 1) < 1e-5, 1.0, factor)
         return np.asarray(function(np.maximum(values, self.floor))) * factor
 
     def times(self, image: int = 0) -> tuple[float, float]:
         """
-        When attention is on.
+        Return the times at which attention switches on and off.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class Attention:
         Returns
         -------
         onset, offset : float
-            In seconds, 0 and infinity by default.
+            In seconds; 0 and infinity if not given.
         """
 
         def of(times: np.ndarray | None, default: float) -> float:
@@ -239,25 +239,25 @@ class Attention:
 
 class SpatialAttention(Attention):
     """
-    Attention to a place.
+    Attention to a location, with a Gaussian field.
 
     Parameters
     ----------
     center : (row, column) or (n_images, 2) array_like
-        The cue in fractions of the image, one for all images or one for each.
+        The cue in fractions of the image, one for all images or one per image.
     width : float or (row, column), optional
-        Standard deviation of the Gaussian field in fractions of the image; None for an axis leaves it out.
+        Standard deviation of the Gaussian field in fractions of the image. None for an axis makes it uniform along that axis.
     input_gain, output_gain, precision : float or dict, optional
-        Strength of each mechanism, for all layers or by the layer's name.
+        Strength of each mechanism, for all layers or by layer name.
     shape : {"oval", "cross"}, optional
     peak, base : float, optional
-        Largest and smallest value of an oval field before it is normalised.
+        Largest and smallest value of an oval field before normalization.
     exponent : float, optional
-        Of the product of the two axes.
+        Exponent of the product of the two axes.
     onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
-        When attention switches on and off in each trial; see `Attention`.
+        Times at which attention switches on and off in each trial; see `Attention`.
     floor : float, optional
-        Smallest ``m_f`` from which a spike height is computed.
+        Lower bound of ``m_f`` when spike heights are computed.
 
     Raises
     ------
@@ -266,8 +266,8 @@ class SpatialAttention(Attention):
 
     See Also
     --------
-    Attention : with any field.
-    brainsnn.attention.fields.GaussianField : the exact definition of the field.
+    Attention : attention with any field.
+    brainsnn.attention.fields.GaussianField : the definition of the field.
 
     References
     ----------
@@ -308,19 +308,19 @@ class SpatialAttention(Attention):
 
 
 def _shifted(values: ArrayLike, shift: np.ndarray) -> np.ndarray:
-    """Subtract a shift, scale so that the sum is what it was, and clip below at 0."""
+    """Subtract a shift, scale to the original sum, and clip below at 0."""
     before = np.broadcast_to(np.asarray(values, dtype=float), shift.shape)
     after = before - shift
     return np.maximum(after * (before.sum() / after.sum()), 0.0)
 
 
 def _time(name: str, value: Quantity | None) -> np.ndarray | None:
-    """Times in seconds, or None."""
+    """Return times in seconds, or None."""
     if value is None:
         return None
     if not isinstance(value, Quantity) or not value.dim == second.dim:
-        raise ValueError(f"Attention.{name}: needs a unit of time, such as {name}=100*ms, got {value!r}.")
+        raise ValueError(f"Attention.{name}: must have a unit of time, such as {name}=100*ms, got {value!r}.")
     times = np.asarray(value / second, dtype=float)
     if times.ndim > 1 or not np.all(times >= 0):
-        raise ValueError(f"Attention.{name}: one time or one for each image, not negative, got {value / ms} ms.")
+        raise ValueError(f"Attention.{name}: must be one time or one per image, none negative, got {value / ms} ms.")
     return times

@@ -1,4 +1,4 @@
-"""The parameter arrays that attention has changed, and what they were before."""
+"""Write attention into parameter arrays and restore their previous values."""
 
 from collections import namedtuple
 
@@ -6,16 +6,16 @@ import numpy as np
 
 __all__ = ["AttendedParameters"]
 
-#: Endings of the two variables of a parameter that switches between them during a trial.
+#: Suffixes of the two variables between which a parameter switches during a trial.
 REST, ATTENDED = "_rest", "_attended"
 
-#: What attention needs to know of a neuron model.
+#: The fields of a neuron model that attention uses.
 AttentionTargets = namedtuple("AttentionTargets", "name attention derived")
 
 
 class AttendedParameters:
     """
-    Writes attention into the parameter arrays of a network, and takes it back.
+    Writes attention into the parameter arrays of a network, and removes it again.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class AttendedParameters:
     dt : float
         Time step in seconds.
     read : callable
-        ``read(population, parameter)`` returns the array.
+        ``read(population, parameter)`` returns an array.
     write : callable
-        ``write(population, parameter, array)`` sets the array.
+        ``write(population, parameter, array)`` sets an array.
     """
 
     def __init__(self, models, shapes, parameters, dt, read, write):
@@ -43,18 +43,18 @@ class AttendedParameters:
 
     def set(self, attention, names):
         """
-        Change the parameters for a new attention, starting from the values that the user gave them.
+        Replace the current attention, starting from the values that the user set.
 
         Parameters
         ----------
         attention : `~brainsnn.attention.mechanisms.Attention` or None
-            With the names of populations in place of those of layers (``attention.for_layers``).
+            With the names of populations instead of layers (``attention.for_layers``). None removes attention.
         names : list of str
             Populations to change.
         """
         before = self._unattended()
         changes = {} if attention is None else {name: self._changes(attention, name, before) for name in names}
-        # Nothing has been written so far: an attention that is refused leaves the network as it was.
+        # All changes are computed before anything is written, so an invalid attention leaves the network unchanged.
         for (name, variable), values in before.items():
             self._write(name, variable, values)
         self.attention, self._before, self._written, self._per_image = attention, {}, {}, {}
@@ -68,7 +68,7 @@ class AttendedParameters:
 
     def forget(self, name, variable):
         """
-        Leave a parameter that the user has set by hand as it is.
+        Keep the value of a parameter that the user has set by hand.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class AttendedParameters:
 
     def per_trial(self, n_trials):
         """
-        Arrays that differ from image to image.
+        Return functions that compute the arrays of each image.
 
         Parameters
         ----------
@@ -88,18 +88,20 @@ class AttendedParameters:
         Returns
         -------
         per_trial : dict of (str, str) to callable
-            (population, variable) -> function of the image's index that gives the array, computed when it is called.
+            (population, variable) -> function of the image index that computes the array.
 
         Raises
         ------
         ValueError
-            If attention is for another number of images.
+            If the attention is for a different number of images.
         """
         functions = {}
         for name, attention in self._per_image.items():
             if attention.n_images != n_trials:
-                raise ValueError(f"run: {n_trials} images, but attention has cues for {attention.n_images}.")
-            last = {}  # the variables of one image are asked for one after the other
+                raise ValueError(
+                    f"run: {n_trials} images, but attention has cues for {attention.n_images}; use one per image."
+                )
+            last = {}  # all variables of an image are read before those of the next one
 
             def arrays(k, name=name, attention=attention, last=last):
                 if k not in last:
@@ -113,7 +115,7 @@ class AttendedParameters:
         return functions
 
     def _unattended(self):
-        """Values before attention of what attention has changed, but for what the user has changed since."""
+        """Return the values before attention, except for parameters that the user has changed since."""
         return {
             key: values
             for key, values in self._before.items()
@@ -121,15 +123,15 @@ class AttendedParameters:
         }
 
     def _changes(self, attention, name, before, image=0):
-        """Variable -> array, for one population and one image."""
+        """Return variable -> array for one population and one image."""
         model, parameters = self._models[name], self._parameters[name]
         derived = {n.removesuffix(REST): (o.removesuffix(REST), function) for n, (o, function) in model.derived.items()}
         names = {*model.attention.values(), *derived}
         switches = {n for n in names if n + ATTENDED in parameters}
         if attention.is_timed and attention.mechanisms(name) and not switches:
             raise ValueError(
-                f"attend: attention cannot switch on and off in {name!r}; convert with neuron=switchable({model.name}(...)), see "
-                "brainsnn.attention.switchable."
+                f"attend: attention cannot switch on and off in {name!r}, since its neuron model has no switchable parameters. "
+                f"Convert with neuron=switchable({model.name}(...)); see brainsnn.attention.switchable."
             )
         source = {n: n + REST if n in switches else n for n in names}
         values = {
@@ -142,8 +144,8 @@ class AttendedParameters:
         )
         if not switches or not changed:
             return changed
-        # All of them, so that what the last attention left in another one is gone.
+        # Write all of them, to overwrite values that a previous attention left in the others.
         arrays = {n + ATTENDED: changed.get(n, values[n]) for n in sorted(switches)}
-        # Half a step early, because times are compared with t after rounding.
+        # Half a step early, so that rounding errors in t do not shift the switch by a step.
         on, off = (t - self._dt / 2 for t in attention.times(image))
         return {**arrays, "t_attend_on": np.array([on]), "t_attend_off": np.array([off])}

@@ -7,18 +7,24 @@ from brainsnn.equations.model import NeuronModel
 
 __all__ = ["switchable"]
 
+TIMES = (
+    "is_attended = int(t >= t_attend_on and t < t_attend_off) : 1 (shared)",
+    "t_attend_on : second (shared)",
+    "t_attend_off : second (shared)",
+)
+
 
 def switchable(neuron: NeuronModel) -> NeuronModel:
     """
-    A neuron model whose attended parameters switch between two values at given times of a trial.
+    Return a neuron model whose attended parameters switch between two values during a trial.
 
-    Each parameter that attention can change (``gain``, ``m_f``, ``h``) becomes a subexpression of two per-neuron parameters
-    and of two times that all neurons of a population share::
+    Each parameter that attention can change (``gain``, ``m_f``, ``h``) becomes a subexpression. It takes one of two
+    per-neuron values, depending on two times that all neurons of a population share::
 
         gain = gain_rest + (gain_attended - gain_rest)*is_attended : 1
         is_attended = int(t >= t_attend_on and t < t_attend_off) : 1 (shared)
 
-    `~brainsnn.builders.spiking_network.SpikingNetwork.attend` then writes ``gain_attended`` and the times, and compiles nothing.
+    `~brainsnn.builders.spiking_network.SpikingNetwork.attend` then writes ``gain_attended`` and the times, without compiling.
 
     Parameters
     ----------
@@ -27,17 +33,17 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
     Returns
     -------
     model : `~brainsnn.equations.model.NeuronModel`
-        Parameters are called ``gain_rest`` and so on where they are set by hand.
+        To set a parameter by hand, use its name with ``_rest``, such as ``gain_rest``.
 
     Raises
     ------
     ValueError
-        If the model has no parameter that attention could change.
+        If the model has no parameter that attention can change.
 
     Notes
     -----
-    It costs three more parameters per neuron (12 bytes in single precision) and a few more operations per neuron and step. Use it
-    only where attention changes within a trial.
+    The ASN gets three more parameters per neuron (12 bytes in single precision) and a few more operations per neuron and
+    step. Use this model only if attention changes within a trial.
 
     Examples
     --------
@@ -50,12 +56,13 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
     names = list(dict.fromkeys(neuron.attention.values()))
     names += [derived for derived, (origin, _) in neuron.derived.items() if origin in names and derived not in names]
     if not names:
-        raise ValueError(f"switchable: the neuron model {neuron.name!r} has no parameter that attention changes.")
-    equations, switched = _switched_equations(neuron.equations, names)
-    parameters = dict(neuron.parameters)
-    for name in switched:
-        if name in parameters:
-            parameters[name + REST] = parameters[name + ATTENDED] = parameters.pop(name)
+        raise ValueError(
+            f"switchable: {neuron.name!r} names no parameter for attention; set NeuronModel(attention=...)."
+        )
+    switched = [name for name in neuron.neuron_parameters if name in names]
+    parameters = {name: value for name, value in neuron.parameters.items() if name not in switched}
+    for name in (name for name in switched if name in neuron.parameters):
+        parameters[name + REST] = parameters[name + ATTENDED] = neuron.parameters[name]
     parameters |= {"t_attend_on": 0 * second, "t_attend_off": 0 * second}
     derived = {
         name + ending: (origin + ending, function)
@@ -64,33 +71,20 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
     }
     height = neuron.spike_height + REST if neuron.spike_height in names else neuron.spike_height
     return neuron.edit(
-        name=f"switchable {neuron.name}",
-        equations=equations,
-        parameters=parameters,
-        derived=derived,
-        spike_height=height,
-    )
+        name=f"switchable {neuron.name}", equations=_switched_equations(neuron, switched), parameters=parameters,
+        derived=derived, spike_height=height,
+    )  # fmt: skip
 
 
-def _switched_equations(equations: str, names: list[str]) -> tuple[str, list[str]]:
-    """Equations in which parameters of these names are one of two others, by the time of the trial, and which they are."""
-    lines, switched = [], []
-    for line in equations.splitlines():
-        name = line.split(":")[0].strip()
-        if name not in names:
-            lines.append(line)
-            continue
-        switched.append(name)
-        unit = line.split(":")[1].strip()
-        rest, attended = name + REST, name + ATTENDED
-        lines += [
+def _switched_equations(neuron, names):
+    """Return equations in which parameters switch between two values."""
+    lines = neuron.equations.splitlines()
+    for name in names:
+        unit, rest, attended = neuron.unit_of(name), name + REST, name + ATTENDED
+        position = lines.index(neuron.definition(name))
+        lines[position : position + 1] = [
             f"{name} = {rest} + ({attended} - {rest})*is_attended : {unit}",
             f"{rest} : {unit}",
             f"{attended} : {unit}",
         ]
-    lines += [
-        "is_attended = int(t >= t_attend_on and t < t_attend_off) : 1 (shared)",
-        "t_attend_on : second (shared)",
-        "t_attend_off : second (shared)",
-    ]
-    return "\n".join(lines), switched
+    return "\n".join([*lines, *TIMES])

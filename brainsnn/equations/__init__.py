@@ -1,4 +1,4 @@
-"""Neuron models as equations: what a neuron does, without TensorFlow, image or layer."""
+"""Neuron models: equations, threshold, reset, parameters and transfer function."""
 
 from brainsnn.equations.asn import ASN
 from brainsnn.equations.integrate_and_fire import IF, LIF

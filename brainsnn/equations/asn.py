@@ -10,7 +10,7 @@ __all__ = ["ASN"]
 EQUATIONS = """
 dI/dt = -I/tau_beta : 1                          # synaptic current: spikes of height h, weighted and filtered
 dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1         # membrane
-dS_hat/dt = -S_hat/tau_eta : 1                   # refractory response: what the neuron's own spikes have told so far
+dS_hat/dt = -S_hat/tau_eta : 1                   # refractory response: the signal encoded by the neuron's own spikes
 dtheta_dyn/dt = -theta_dyn/tau_gamma : 1         # adaptation of the threshold
 S = S_dyn + bias : 1                             # the signal to encode
 theta = m_f + theta_dyn : 1                      # the threshold
@@ -20,8 +20,8 @@ h : 1                                            # spike height, the output gain
 bias : 1                                         # bias of the artificial neuron
 """
 
-# A neuron spikes when the part of the signal that its spikes have not yet told exceeds half a threshold. Both
-# statements of the reset use the threshold before the spike.
+# A neuron spikes when the signal exceeds what its spikes have encoded by more than half the threshold. Both statements
+# of the reset use the threshold before the spike.
 THRESHOLD = "S - S_hat > theta/2"
 RESET = """
 S_hat += theta
@@ -30,7 +30,7 @@ theta_dyn += m_f*theta
 
 READOUT = """
 dI/dt = -I/tau_beta : 1                          # synaptic current
-dS_dyn/dt = (I - S_dyn)/tau_phi : 1              # a slow membrane smoothes the spikes
+dS_dyn/dt = (I - S_dyn)/tau_phi : 1              # a slow membrane smooths the spikes
 S = S_dyn + bias : 1                             # the logits
 bias : 1
 """
@@ -41,15 +41,16 @@ def ASN(
     tau_gamma: Quantity = 15 * ms, tau_readout: Quantity = 50 * ms,
 ) -> NeuronModel:  # fmt: skip
     """
-    The adaptive spiking neuron of Bohte (2012) in the form of Zambrano et al. (2019) and Soerensen et al. (2022).
+    Return the adaptive spiking neuron (ASN) of Bohte (2012).
 
-    Integrated with ``exponential_euler`` at 1 ms these equations are exactly the discrete map of the literature.
+    The equations are those of Zambrano et al. (2019) and Soerensen et al. (2022). With ``exponential_euler`` and a time step of
+    1 ms, they are exactly the published discrete map.
 
     Parameters
     ----------
     m_f : float
         Precision: resting threshold theta_0 and multiplicative growth of the threshold, > 0. Smaller values encode the
-        signal more precisely, with more spikes.
+        signal more precisely and use more spikes.
     tau_phi, tau_beta, tau_eta, tau_gamma : `~brian2.units.fundamentalunits.Quantity`
         Time constants of membrane, synapse, refractory response and threshold (ms).
     tau_readout : `~brian2.units.fundamentalunits.Quantity`
@@ -58,8 +59,8 @@ def ASN(
     Returns
     -------
     model : `~brainsnn.equations.model.NeuronModel`
-        With per-neuron parameters ``gain``, ``m_f``, ``h`` and ``bias``; ``h`` follows from ``m_f`` so that a constant
-        signal of 1 has an activation of 1.
+        With per-neuron parameters ``gain``, ``m_f``, ``h`` and ``bias``. ``h`` is computed from ``m_f`` such that a
+        constant signal of 1 has an activation of 1.
 
     Raises
     ------
@@ -80,24 +81,15 @@ def ASN(
     if not m_f > 0:
         raise ValueError(f"ASN.m_f: must be a positive number, got {m_f!r}. The published networks use 0.03 to 0.5.")
     readout = NeuronModel(
-        name="ASN readout",
-        equations=READOUT,
-        parameters={"tau_phi": tau_readout, "tau_beta": tau_beta},
-        spike_height=None,
+        "ASN readout", READOUT, parameters={"tau_phi": tau_readout, "tau_beta": tau_beta}, spike_height=None
     )
+    time_constants = {"tau_phi": tau_phi, "tau_beta": tau_beta, "tau_eta": tau_eta, "tau_gamma": tau_gamma}
     return NeuronModel(
         name="ASN",
         equations=EQUATIONS,
         threshold=THRESHOLD,
         reset=RESET,
-        parameters={
-            "tau_phi": tau_phi,
-            "tau_beta": tau_beta,
-            "tau_eta": tau_eta,
-            "tau_gamma": tau_gamma,
-            "gain": 1.0,
-            "m_f": m_f,
-        },
+        parameters={**time_constants, "gain": 1.0, "m_f": m_f},
         membrane="S_dyn",
         derived={"h": ("m_f", spike_height)},
         attention={"input_gain": "gain", "output_gain": "h", "precision": "m_f"},

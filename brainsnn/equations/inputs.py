@@ -1,27 +1,20 @@
-"""The input neurons of networks whose images arrive as spikes."""
+"""Input neurons that turn images into signed spikes."""
 
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.variants import stimulus_equations
 
 __all__ = ["signed_spike_input"]
 
-# A spike carries the sign of its pixel as its height. Spikes are drawn anew in every step, or replayed.
-EQUATIONS = """
-stimulus = image*is_on + background*(1 - is_on) : 1
-is_on = int(t >= t_on and t < t_off) : 1 (shared)
-image : 1
-background : 1
-t_on : second (shared)
-t_off : second (shared)
-h : 1
-replayed : 1
-is_replayed : 1 (shared)
-"""
+# The height of a spike is the sign of its pixel. Spikes are drawn at random in every step, or replayed.
+EQUATIONS = "\n".join([*stimulus_equations("1"), "h : 1", "replayed : 1", "is_replayed : 1 (shared)"])
 UPDATE = "h = replayed*is_replayed + sign(stimulus)*int(rand() < abs(stimulus))*(1 - is_replayed)"
 
 
 def signed_spike_input():
     """
-    Neurons that spike with probability ``|pixel|`` in every step, with the sign of the pixel, or replay given spikes.
+    Return input neurons that draw signed spikes from an image, or replay given spikes.
+
+    A neuron spikes in every step with probability ``|pixel|``. The height of the spike is the sign of the pixel.
 
     Returns
     -------

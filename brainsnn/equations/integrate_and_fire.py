@@ -1,4 +1,4 @@
-"""Integrate-and-fire neurons with a soft reset, as discrete map (IF) and as differential equation (LIF)."""
+"""Integrate-and-fire neurons with a soft reset: a discrete map (IF) and differential equations (LIF)."""
 
 from brian2 import Quantity, ms
 
@@ -6,11 +6,11 @@ from brainsnn.equations.model import NeuronModel
 
 __all__ = ["IF", "LIF"]
 
-# What arrives in a step, spikes and the neuron's own reset alike, is added in the next one: so the leak acts on the
-# potential that was tested, v(t+1) = leak*v(t) + sum(w*spikes(t)) - threshold*spike(t).
+# Incoming spikes and the neuron's own reset are collected in I and added in the next step. So the leak acts on the
+# potential that was compared with the threshold: v(t+1) = leak*v(t) + sum(w*spikes(t)) - threshold*spike(t).
 IF_EQUATIONS = """
 v : 1                                            # membrane potential
-I : 1                                            # what arrived since the last step
+I : 1                                            # input since the last step
 v_th : 1                                         # threshold
 h : 1                                            # spike height
 bias : 1                                         # bias of the artificial neuron, a constant current
@@ -23,7 +23,7 @@ IF_RESET = "I -= v_th"
 
 ACCUMULATOR = """
 S : 1                                            # the logits, summed over time
-I : 1                                            # what arrived since the last step
+I : 1                                            # input since the last step
 bias : 1
 """
 
@@ -45,16 +45,17 @@ bias : 1
 
 def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
     """
-    Integrate-and-fire neuron with a soft reset, a discrete map.
+    Return an integrate-and-fire neuron with a soft reset, defined as a discrete map.
 
-    ``spike(t) = v(t) > v_th`` and ``v(t+1) = leak*v(t) + sum(w*spikes(t)) - v_th*spike(t)``; the readout accumulates.
+    ``spike(t) = v(t) > v_th`` and ``v(t+1) = leak*v(t) + sum(w*spikes(t)) - v_th*spike(t)``. The readout sums its input
+    over time.
 
     Parameters
     ----------
     leak : float
-        Share of the membrane potential that is kept from one step to the next, 0 < leak <= 1.
+        Fraction of the membrane potential that remains after one step, 0 < leak <= 1.
     threshold : float
-        Threshold of the neurons whose layer ``convert(..., thresholds={layer: value})`` does not name.
+        Threshold of all layers that ``convert(..., thresholds={layer: value})`` does not name.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
     Rathi, Srinivasan, Panda, Roy (2020), ICLR.
     """
     if not 0 < leak <= 1:
-        raise ValueError(f"IF.leak: must lie in (0, 1], got {leak!r}. 1 keeps the potential for ever.")
+        raise ValueError(f"IF.leak: must lie in (0, 1], got {leak!r}. Use 1 for a neuron without leak.")
     if not threshold > 0:
         raise ValueError(f"IF.threshold: must be positive, got {threshold!r}.")
     readout = NeuronModel(
@@ -97,19 +98,19 @@ def LIF(
     tau_m: Quantity = 20 * ms, tau_s: Quantity = 5 * ms, threshold: float = 1.0, tau_readout: Quantity = 50 * ms
 ) -> NeuronModel:
     """
-    Leaky integrate-and-fire neuron with an exponential synapse and a soft reset.
+    Return a leaky integrate-and-fire neuron with an exponential synapse and a soft reset.
 
     Parameters
     ----------
     tau_m, tau_s, tau_readout : `~brian2.units.fundamentalunits.Quantity`
         Time constants of membrane, synapse and readout membrane (ms).
     threshold : float
-        Threshold of the neurons whose layer ``convert(..., thresholds={layer: value})`` does not name.
+        Threshold of all layers that ``convert(..., thresholds={layer: value})`` does not name.
 
     Returns
     -------
     model : `~brainsnn.equations.model.NeuronModel`
-        Its spike height is such that a neuron driven by a constant signal S well above threshold has a filtered output of
+        With a spike height that gives a neuron driven by a constant signal S, well above threshold, a filtered output of
         about S.
 
     Raises
@@ -134,7 +135,8 @@ def LIF(
         equations=LIF_EQUATIONS,
         threshold="S > v_th",
         reset="v -= v_th",
-        # A soft reset loses v_th per spike and a constant signal S refills S/tau_m: S*h*tau_s/(v_th*tau_m) = S.
+        # A spike lowers v by v_th and a constant signal S raises it at a rate of S/tau_m, so the neuron fires at
+        # S/(v_th*tau_m). Its filtered output is h*tau_s times that rate, which equals S for h = v_th*tau_m/tau_s.
         parameters={"tau_m": tau_m, "tau_s": tau_s, "v_th": threshold, "h": float(threshold * tau_m / tau_s)},
         membrane="v",
         threshold_parameter="v_th",

@@ -14,9 +14,9 @@ class ExponentialEulerAdditive(StateUpdateMethod):
     """
     Exponential Euler for equations that are linear in their own variable and have additive noise.
 
-    Brian2's ``exponential_euler`` refuses noise. Here the deterministic part is integrated by it, unchanged, and each
-    step adds a normal deviate with the variance that an Ornstein-Uhlenbeck process gains in one step,
-    ``g**2*(exp(2*A*dt) - 1)/(2*A)`` for ``dx = (A*x + B)*dt + g*dW``. The result is exact for constant B and g.
+    Brian2's ``exponential_euler`` does not accept noise. This method integrates the deterministic part with it and adds
+    normally distributed noise in each step. For ``dx = (A*x + B)*dt + g*dW`` the variance of the noise is that of an
+    Ornstein-Uhlenbeck process, ``g**2*(exp(2*A*dt) - 1)/(2*A)``. The result is exact for constant B and g.
 
     References
     ----------
@@ -24,7 +24,7 @@ class ExponentialEulerAdditive(StateUpdateMethod):
     """
 
     def __call__(self, equations, variables=None, method_options=None):
-        """Abstract code of one step, see `~brian2.stateupdaters.base.StateUpdateMethod`."""
+        """Return the abstract code of one step; see `~brian2.stateupdaters.base.StateUpdateMethod`."""
         if equations.stochastic_type != "additive":
             raise UnsupportedEquationsException("Only equations with additive noise are supported.")
         deterministic, noise = [], {}

@@ -11,7 +11,7 @@ TAU_ETA_MS = 50.0
 
 def transfer_coefficients(m_f, tau_gamma=TAU_GAMMA_MS, tau_eta=TAU_ETA_MS):
     """
-    Coefficients of the transfer function for a precision ``m_f``.
+    Return the coefficients of the transfer function for a precision ``m_f``.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def transfer_coefficients(m_f, tau_gamma=TAU_GAMMA_MS, tau_eta=TAU_ETA_MS):
 
 
 def _unit_transfer(S, m_f):
-    """f(S) for a spike height of one; only meaningful for S >= 0."""
+    """Return f(S) for a spike height of 1. Valid for S >= 0."""
     c1, c2, c3, c4 = transfer_coefficients(m_f)
 
     def occupancy(x):
@@ -48,15 +48,15 @@ def _unit_transfer(S, m_f):
 
 def spike_height(m_f, minimum=1e-3):
     """
-    Height of a spike that makes the transfer function pass through f(1) = 1.
+    Return the spike height for which the transfer function passes through f(1) = 1.
 
     Parameters
     ----------
     m_f : float or ndarray
         Precision (resting threshold), one value or one for each neuron.
     minimum : float, optional
-        Floor of ``m_f``: at ``m_f = 0`` no finite height exists. Attention can push a neuron's ``m_f`` down to 0;
-        such a neuron gets the height of this floor.
+        Floor of ``m_f``. Attention can lower a neuron's ``m_f`` to 0, where no finite height exists. Such a neuron gets
+        the height at the floor.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def spike_height(m_f, minimum=1e-3):
 
 def transfer_function(S, m_f, threshold=0.0):
     """
-    Activation of an adaptive spiking neuron for a constant input, in ANN units.
+    Return the activation of an adaptive spiking neuron for a constant input, in ANN units.
 
     Parameters
     ----------
@@ -90,18 +90,18 @@ def transfer_function(S, m_f, threshold=0.0):
     m_f : float
         Precision (resting threshold).
     threshold : float, optional
-        Inputs below it count as 0 (the ``threshold`` of the Keras layer ``ASNTransfer``).
+        Smaller inputs count as 0 (the ``threshold`` of the Keras layer ``ASNTransfer``).
 
     Returns
     -------
     activation : ndarray
-        ``max(0, f(S))``, the shape of ``S``.
+        ``max(0, f(S))``, same shape as ``S``.
 
     References
     ----------
     Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
     """
     S = np.asarray(S, dtype=float)
-    # f has a pole at negative S, where its positive part is 0 anyway.
+    # f has a pole at a negative S, where the activation is 0 anyway.
     clipped = np.maximum(np.where(threshold <= S, S, 0.0), 0.0)
     return np.maximum(0.0, spike_height(m_f) * _unit_transfer(clipped, m_f))

@@ -1,4 +1,4 @@
-"""Prediction groups and the gates that they close on the input."""
+"""Predictive feedback: a generator predicts the input and gates it."""
 
 from brainsnn.feedback.gate import GATE_MODES, SQUASHES, PredictiveGate
 from brainsnn.feedback.learning import LocalLearning

@@ -1,4 +1,4 @@
-"""The gate that a prediction of the input closes on the input neurons, as equations of these neurons."""
+"""The gate through which a prediction blocks input neurons, as equations of these neurons."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,17 +9,19 @@ from brainsnn.feedback.learning import LocalLearning
 
 __all__ = ["PredictiveGate", "GATE_MODES", "SQUASHES"]
 
-#: Squash of the prediction: equation of ``prediction`` over ``predicted``, the sum of the generator's spikes.
+#: Squashing functions, with their default step: the equation that maps ``predicted``, the sum of the generator's
+#: spikes, to ``prediction``.
 SQUASHES = {
-    # A power of two as step keeps this exact in any precision: 8 spikes stand for a pixel of 1.
+    # A step that is a power of two makes this exact in any precision. 8 spikes predict a pixel of 1.
     "clip": ("prediction = clip(squash_step*predicted, 0, 1) : 1", 0.125),
     "tanh": ("prediction = tanh(squash_step*predicted) : 1", 0.125),
-    # The published ones. The first is 0.5 for silent pixels, the second its patch.
+    # The published functions. The first one is 0.5 for pixels without spikes; the second one corrects this.
     "sigmoid": ("prediction = 1/(1 + exp(-squash_step*predicted)) : 1", 1.0),
     "rescaled_sigmoid": ("prediction = 2/(1 + exp(-squash_step*predicted)) - 1 : 1", 1.0),
 }
 
-#: What the gate does at the start of each step with the prediction of all spikes before, from the second step on.
+#: Statements of the gate at the start of each step. They use the prediction from all earlier spikes; in the first step
+#: the gate is open.
 GATE_MODES = {
     "none": "is_open = 1",
     "sticky": """
@@ -37,11 +39,11 @@ scaled_error = clip(abs(prediction - stimulus)/(abs(stimulus) + 1e-9), 0, 1)
 is_open = (1 - is_right)*(int(t > 0*second)*scaled_error + int(t <= 0*second))
 """,
 }
-# Variables that only some of the modes have. `is_blocked` starts at 0 in every trial.
+# Variables that only some modes have. `is_blocked` is 0 at the start of every trial.
 MODE_VARIABLES: dict[str, tuple[str, ...]] = {"none": (), "sticky": ("is_blocked",), "dynamic": (), "graded": ()}
 
 SPIKE = "h = passed*(replayed*is_replayed + sign(stimulus)*int(rand() < contrast*abs(stimulus))*(1 - is_replayed))"
-# A full gate lets every spike through, a half open one every second.
+# An open gate passes every spike, a half-open one every second spike on average.
 PASSED = {"graded": "passed = int(rand() < is_open)"}
 CONTRAST = """
 contrast = clip(int(largest <= 0) + int(largest > 0)/(largest + int(largest <= 0)), 1, max_contrast)
@@ -59,19 +61,20 @@ def gated_input(
     learning: bool = False,
 ) -> NeuronModel:
     """
-    Input neurons whose spikes a prediction gates.
+    Return input neurons whose spikes are gated by a prediction.
 
     Parameters
     ----------
     mode, epsilon, squash, squash_step, contrast, max_contrast
-        As of `PredictiveGate`.
+        See `PredictiveGate`.
     learning : bool
-        Whether the neurons hold their ``prediction_error``.
+        Whether the neurons have a variable ``prediction_error``.
 
     Returns
     -------
     model : `~brainsnn.equations.model.NeuronModel`
-        ``predicted`` is the sum of the generator's spikes, ``prediction`` its squash, ``is_open`` the gate of this step.
+        ``predicted`` is the sum of the generator's spikes, ``prediction`` the squashed sum, and ``is_open`` the gate in this
+        step.
     """
     equation, default_step = SQUASHES[squash]
     base = signed_spike_input()
@@ -104,40 +107,41 @@ def gated_input(
 @dataclass(frozen=True)
 class PredictiveGate:
     """
-    Predictive feedback: the spikes of a generator predict each pixel, and a right prediction closes its input neuron.
+    Predictive feedback: a generator's spikes predict each pixel, and a correct prediction blocks the pixel's input neuron.
 
-    The input group gets the state variables ``predicted``, the sum of the spikes that the neuron of the generator's last
-    layer has sent to it, and ``prediction``, its squash. The gate is made of the statements that these neurons execute
-    at the start of each step: what the generator spiked up to step t gates the input at step t + 1, in either
-    schedule. In the first step, before there is any prediction, all gates are open.
+    Each input neuron has two state variables: ``predicted``, the sum of the spikes from its neuron in the generator's last
+    layer, and ``prediction``, the squashed sum. The gate consists of statements that the input neurons execute at the
+    start of each step. Spikes of the generator up to step t gate the input at step t + 1, in both schedules. In the
+    first step there is no prediction yet, and all gates are open.
 
     Parameters
     ----------
     output : str
         Spiking layer of the size of the input whose spikes are the prediction, usually the last layer of the generator.
     epsilon : float
-        A prediction is right if it is within ``epsilon`` of the pixel's value, the limit included. Changed between runs, without
-        compiling, by ``snn.set_parameters("input", epsilon=0.2)``.
+        Tolerance: a prediction is correct if ``|prediction - pixel| <= epsilon``. Change it between runs, without compiling,
+        with ``snn.set_parameters("input", epsilon=0.2)``.
     mode : {"sticky", "dynamic", "graded", "none"}
-        ``"sticky"``: a pixel once predicted right is blocked for the rest of the trial. ``"dynamic"``: it opens again when the
-        prediction fails. ``"graded"``: of the spikes of a pixel the share ``|prediction - pixel|/|pixel|`` passes, none if the
-        prediction is right: the input sends the prediction error. ``"none"``: predictions, but no gate.
+        ``"sticky"``: after its first correct prediction, a pixel is blocked for the rest of the trial. ``"dynamic"``: a pixel
+        is blocked while its prediction is correct. ``"graded"``: a fraction ``|prediction - pixel|/|pixel|`` of a pixel's
+        spikes passes, and none if the prediction is correct, so the input encodes the prediction error. ``"none"``:
+        predictions without a gate.
     squash : {"clip", "tanh", "sigmoid", "rescaled_sigmoid"}
-        From the sum of spikes to the prediction: ``clip(squash_step*predicted, 0, 1)``, ``tanh(squash_step*predicted)``, the
-        published sigmoid (0.5 where nothing was predicted), or ``2*sigmoid - 1``, its published patch.
+        Maps the sum of spikes to the prediction: ``clip(squash_step*predicted, 0, 1)``, ``tanh(squash_step*predicted)``, the
+        published sigmoid (0.5 without spikes), or its published correction ``2*sigmoid - 1``.
     squash_step : float, optional
         0.125 by default, 1 for the sigmoids.
     contrast : bool
-        Implicit attention through contrast: the pixels that are still open are scaled, step by step and for each colour, so that
-        the brightest of them has the value 1. For drawn spikes alone; replayed ones are not redrawn.
+        Implicit attention through contrast: in each step and for each colour, the open pixels are scaled so that the brightest
+        one has the value 1. Applies to randomly drawn spikes, not to replayed ones.
     max_contrast : float
         Largest factor by which a pixel is scaled.
     learning : `~brainsnn.feedback.learning.LocalLearning`, optional
-        Lets the connections onto the layer ``output`` learn from the prediction error while the network runs.
+        Makes the connections to the layer ``output`` learn from the prediction error during runs.
     record : bool
-        Whether ``prediction`` and ``is_open`` of all pixels are recorded, for ``result.predictions`` and ``result.gate``.
+        Whether to record ``prediction`` and ``is_open`` of all pixels, for ``result.predicted_input`` and ``result.gate``.
     model : `~brainsnn.equations.model.NeuronModel`, optional
-        Input neurons with a gate of your own; what `edit` and `replace` make.
+        Input neurons with an edited gate, as returned by `edit` and `replace`.
 
     Raises
     ------
@@ -146,12 +150,12 @@ class PredictiveGate:
 
     See Also
     --------
-    brainsnn.convert : takes it as ``feedback=``.
+    brainsnn.convert : its argument ``feedback`` is a gate.
 
     Notes
     -----
-    Zero mean, unit variance and then a range from 0 to 1, as in the published code for the contrast, is the same as the
-    last of these alone; blocked pixels are 0 there, too.
+    The published code for the contrast normalizes to zero mean and unit variance before it scales to a range from 0 to 1.
+    Scaling alone gives the same values. Blocked pixels are 0 in both.
 
     Examples
     --------
@@ -183,7 +187,7 @@ class PredictiveGate:
             raise ValueError(f"PredictiveGate.squash={self.squash!r}; choose one of {', '.join(map(repr, SQUASHES))}.")
         if not self.epsilon >= 0:
             raise ValueError(
-                f"PredictiveGate.epsilon: must be 0 or more, got {self.epsilon!r}; mode='none' never blocks."
+                f"PredictiveGate.epsilon: must be 0 or more, got {self.epsilon!r}. Use mode='none' to block no pixel."
             )
         if self.squash_step is not None and not self.squash_step > 0:
             raise ValueError(f"PredictiveGate.squash_step: must be positive, got {self.squash_step!r}.")
@@ -198,16 +202,16 @@ class PredictiveGate:
 
     def __str__(self) -> str:
         text = f"prediction: spikes of {self.output!r}\n{self.model}"
-        return text if self.learning is None else f"{text}\n  learning, where a spike arrives\n    {self.learning}"
+        return text if self.learning is None else f"{text}\n  learning, when a spike arrives\n    {self.learning}"
 
     def edit(self, **changes: Any) -> "PredictiveGate":
         """
-        The same gate with fields or parameters of its input neurons changed.
+        Return the gate with fields or parameters of its input neurons changed.
 
         Parameters
         ----------
         **changes
-            As of `~brainsnn.equations.model.NeuronModel.edit`, such as ``update=...``, the statements of the gate.
+            See `~brainsnn.equations.model.NeuronModel.edit`. ``update=...`` changes the statements of the gate.
 
         Returns
         -------
@@ -217,13 +221,13 @@ class PredictiveGate:
 
     def replace(self, old: str, new: str, **parameters: Any) -> "PredictiveGate":
         """
-        The same gate with one equation of its input neurons changed.
+        Return the gate with one equation of its input neurons replaced.
 
         Parameters
         ----------
         old, new : str
         **parameters
-            As of `~brainsnn.equations.model.NeuronModel.replace`.
+            See `~brainsnn.equations.model.NeuronModel.replace`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A local learning rule for the last layer of a generator: the synapses learn while the network runs."""
+"""A local learning rule for the synapses of a generator's last layer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from brainsnn.equations.model import NeuronModel
 
 __all__ = ["LocalLearning"]
 
-#: What a spike does at each of its synapses: it acts with the weight as it is, then the weight follows the error.
+#: Statements that a spike executes at each of its synapses. It acts with the current weight, then the weight changes.
 ON_PRE = """
 I_post += w*h_pre
 w = clip(w + learning_rate_post*prediction_error_post, -w_max_post, w_max_post)
@@ -18,22 +18,22 @@ w = clip(w + learning_rate_post*prediction_error_post, -w_max_post, w_max_post)
 @dataclass(frozen=True)
 class LocalLearning:
     """
-    Synapses onto the predicting neurons that learn from the prediction error of their own pixel.
+    A local rule by which synapses of the predicting neurons learn from the prediction error of their pixel.
 
-    Every connection has a weight of its own. When its feature neuron spikes, the weight moves by
-    ``learning_rate*prediction_error``: of the presynaptic neuron it knows the spike, of the postsynaptic one the
-    difference of its pixel and its prediction, and nothing else; hence the rule is local. What is learned in one image
-    is there in the next one. ``snn.learned_weights`` reads the weights, ``snn.set_learned_weights`` puts them back;
-    ``snn.set_parameters("prediction", learning_rate=0)`` stops learning, without compiling.
+    Every connection has its own weight. When its presynaptic neuron spikes, the weight changes by
+    ``learning_rate*prediction_error``. The rule is local: it uses only the presynaptic spike and the postsynaptic
+    difference between pixel and prediction. Weights persist from image to image and from run to run.
+    ``snn.learned_weights`` returns the weights and ``snn.set_learned_weights`` sets them.
+    ``snn.set_parameters("prediction", learning_rate=0)`` stops learning without compiling.
 
     Parameters
     ----------
     learning_rate : float
-        Change of a weight for a spike at an error of 1, in units of the weight.
+        Change of a weight per spike at an error of 1, in units of the weight.
     w_max : float
-        Weights stay in ``-w_max ... w_max``.
+        Weights are clipped to the range from ``-w_max`` to ``w_max``.
     on_pre : str
-        The rule. ``w`` is the weight of the connection, ``_pre`` and ``_post`` name variables of its two neurons.
+        The rule. ``w`` is the weight of the connection; ``_pre`` and ``_post`` denote variables of its two neurons.
     parameters : dict
         Constants of an edited ``on_pre``.
 
@@ -44,13 +44,13 @@ class LocalLearning:
 
     See Also
     --------
-    PredictiveGate : takes it as ``learning=``.
+    PredictiveGate : its argument ``learning`` is a rule.
 
     Notes
     -----
-    The delta rule of Widrow and Hoff (1960), event-driven. The error is that of the prediction at the start of the step,
-    the one that the gate has seen. A weight of exactly 0 is no connection: give a layer that shall learn from nothing
-    small random weights.
+    This is the delta rule of Widrow and Hoff (1960), event-driven. The error is that of the prediction at the start of the
+    step, which the gate uses too. A weight of exactly 0 makes no connection: give small random weights to a layer that
+    is to learn from scratch.
 
     Examples
     --------
@@ -76,11 +76,9 @@ class LocalLearning:
     def __str__(self) -> str:
         return "\n    ".join(line.strip() for line in self.on_pre.strip().splitlines())
 
-    # What the builder calls
-
     def target_model(self, model: NeuronModel) -> NeuronModel:
         """
-        The predicting neurons with the variables of the rule.
+        Return the predicting neurons with the variables of the rule added.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What belongs to a trained network besides its weights: thresholds, leak, squash."""
+"""Settings of a trained network other than its weights: thresholds, leak and squashing function."""
 
 import json
 from os import PathLike
@@ -12,41 +12,42 @@ __all__ = ["read_settings"]
 
 def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     """
-    Read the JSON that `brainsnn.training.train_predictive` writes beside a checkpoint.
+    Read the settings that `brainsnn.training.train_predictive` writes next to a checkpoint.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        The ``.keras`` file, or the ``.json`` itself, or the name of a shipped network.
+        The ``.keras`` file, the ``.json`` itself, or the name of a shipped network.
 
     Returns
     -------
     settings : dict
-        ``thresholds`` (dict of layer to threshold), ``leak``, ``steps``, ``squash``, ``squash_step``, ``epsilon`` and what
-        else the training noted.
+        ``thresholds`` (dict of layer to threshold), ``leak``, ``steps``, ``squash``, ``squash_step``, ``epsilon`` and other
+        settings of the training.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such JSON.
+        If the JSON file does not exist.
     ValueError
-        If it holds no thresholds.
+        If it contains no thresholds.
 
     Examples
     --------
     >>> import brainsnn as bs
     >>> from brainsnn.feedback import read_settings
-    >>> settings = read_settings("digits_plain_if")
-    >>> model = bs.load_model("digits_plain_if")
+    >>> settings, model = read_settings("digits_plain_if"), bs.load_model("digits_plain_if")
     >>> snn = bs.convert(model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"])
     """
     file = Path(shipped_path(path)).with_suffix(".json")
     if not file.exists():
         raise FileNotFoundError(
-            f"read_settings: there is no {str(file)!r}; python -m brainsnn.training.train_predictive writes one with each "
-            "checkpoint."
+            f"read_settings: {str(file)!r} does not exist. python -m brainsnn.training.train_predictive writes it with each "
+            "checkpoint; copy it together with the checkpoint."
         )
     settings = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(settings, dict) or "thresholds" not in settings:
-        raise ValueError(f"read_settings: {str(file)!r} holds no 'thresholds'.")
+        raise ValueError(
+            f"read_settings: {str(file)!r} has no entry 'thresholds'; give the file that train_predictive wrote."
+        )
     return settings

@@ -1,4 +1,4 @@
-"""What a run returns: outputs, spikes and states in memory, on disk, and streamed while a network runs."""
+"""Results of runs: outputs, spikes and states, in memory, on disk, or streamed to disk during a run."""
 
 from brainsnn.results.result import Result
 from brainsnn.results.streaming import SpikeTrains, StreamFolder

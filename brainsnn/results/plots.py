@@ -1,4 +1,4 @@
-"""Plots of one result: traces of state variables and spike rasters."""
+"""Plots of one result: traces of state variables, and spike rasters."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +16,7 @@ def _axes(ax, size):
 
 def _check_image(result, image):
     if not 0 <= image < result.n_images:
-        raise IndexError(f"image={image} does not exist; the result has {result.n_images} images, counted from 0.")
+        raise IndexError(f"image={image} does not exist; the result has {result.n_images} images, numbered from 0.")
 
 
 def _flat_index(result, layer, neuron):
@@ -31,7 +31,7 @@ def _flat_index(result, layer, neuron):
 
 
 def _label_and_scale(variable, unit):
-    """Legend entry and the factor from SI units to the unit that is shown."""
+    """Return the legend entry, and the factor from SI units to the unit shown."""
     if unit is None or get_dimensions(unit).is_dimensionless:
         return variable, 1.0
     name = unit if isinstance(unit, str) else str(getattr(unit, "dispname", "") or get_unit(get_dimensions(unit)))
@@ -40,7 +40,7 @@ def _label_and_scale(variable, unit):
 
 def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=None):
     """
-    Draw recorded state variables of one neuron over time, and its spikes as ticks above them.
+    Plot recorded state variables of one neuron over time, with its spikes as ticks above.
 
     Parameters
     ----------
@@ -51,11 +51,11 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
         Flat index or (row, column, channel).
     image : int, optional
     variables : list of str, optional
-        All recorded ones by default.
+        All recorded variables by default.
     ax : `matplotlib.axes.Axes`, optional
     units : dict of str to `~brian2.units.fundamentalunits.Unit`, optional
-        Units in which variables are drawn, such as ``{"v": mV}``. Results hold numbers in SI units; variables without
-        an entry are drawn as they are.
+        Units of the plotted variables, such as ``{"v": mV}``. Results contain numbers in SI units; variables without an entry
+        are plotted in SI units.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     Raises
     ------
     UnknownNameError, IndexError
-        If the variable, the neuron or the image was not recorded.
+        If the layer, the variable, the neuron or the image was not recorded.
     """
     if layer not in result.states and layer not in result.spikes:
         known = dict.fromkeys([*result.states, *result.spikes])
@@ -92,7 +92,7 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
 
 
 def _draw_ticks(ax, times):
-    """Spikes as ticks in a lane of their own above the traces."""
+    """Draw spikes as ticks in a separate lane above the traces."""
     low, high = ax.get_ylim()
     lane = 0.07 * (high - low)
     ax.vlines(times, high + 0.3 * lane, high + 1.3 * lane, color="black", linewidth=0.9, label="spikes")
@@ -101,7 +101,7 @@ def _draw_ticks(ax, times):
 
 def plot_raster(result, layer, image=0, ax=None, max_neurons=400):
     """
-    Draw the spikes of a population, one row per neuron.
+    Plot the spikes of a population, one row per neuron.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def plot_raster(result, layer, image=0, ax=None, max_neurons=400):
     image : int, optional
     ax : `matplotlib.axes.Axes`, optional
     max_neurons : int, optional
-        A larger population is thinned to about as many neurons, evenly spaced; the title says so.
+        Of a larger population, about this many neurons are shown, evenly spaced. The title says so.
 
     Returns
     -------
@@ -120,14 +120,14 @@ def plot_raster(result, layer, image=0, ax=None, max_neurons=400):
     Raises
     ------
     UnknownNameError, IndexError
-        If the spikes were not recorded, or there is no such image.
+        If the spikes were not recorded, or the image does not exist.
     """
     if layer not in result.spikes:
         raise UnknownNameError(layer, result.spikes, "population with recorded spikes", "Record its 'spikes'.")
     _check_image(result, image)
     n_neurons = int(np.prod(result.shapes[layer]))
     stride = max(1, round(n_neurons / max_neurons))
-    # A stride that shares no divisor with the number of channels does not pick the same channels everywhere.
+    # A stride that has no common divisor with the number of channels samples all channels.
     while stride > 1 and np.gcd(stride, result.shapes[layer][2]) > 1:
         stride += 1
     neurons, steps = result.spikes[layer][image]

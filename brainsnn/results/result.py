@@ -1,4 +1,4 @@
-"""What a run of a spiking network leaves behind."""
+"""The result of a run: outputs, spikes and states, with their files."""
 
 import zlib
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ Train = tuple[np.ndarray, np.ndarray]
 
 
 class LayerDict(dict[str, Any]):
-    """Values by population, which are also found by the names of the layers that were folded into it."""
+    """A dict by population that also accepts the names of layers that were folded into a population."""
 
     def __init__(self, aliases: Mapping[str, str]) -> None:
         super().__init__()
@@ -38,27 +38,27 @@ class LayerDict(dict[str, Any]):
         return self[self.aliases[layer]]
 
     def get(self, layer: str, default: Any = None) -> Any:
-        """Like `dict.get`, for aliases too."""
+        """Return a value like `dict.get`, also for an alias."""
         return self[layer] if layer in self else default
 
 
 class Result:
     """
-    Output, spikes and states of a batch of images.
+    Outputs, spikes and states of a batch of images.
 
     Attributes
     ----------
     output : (n, n_steps, n_classes) ndarray
-        Activation of the readout at every step; of the first one if there are several.
+        Activation of the readout at every step. With several readouts, that of the first one.
     outputs : dict of str to ndarray
-        The same for every readout.
+        The same for each readout.
     spike_counts : dict of str to (n,) ndarray of int
         Total number of spikes of each spiking population.
     spikes : dict of str to list of (neurons, steps)
-        Recorded spikes: for every image the neurons' flat indices and the steps at which they spiked.
+        Recorded spikes: for each image, the flat indices of the neurons and the steps at which they spiked.
     states : dict of str to dict of str to (n, n_steps, n_recorded) ndarray or zarr.Array
-        Recorded state variables, at the end of each step. Those that streamed to disk are zarr arrays, which are read where
-        they are indexed; outputs and spikes are mapped into memory then.
+        Recorded state variables at the end of each step. If the run was streamed to disk, these are zarr arrays, which are
+        read when they are indexed, and outputs and spikes are memory-mapped.
     recorded : dict of str to dict of str to (n_recorded,) ndarray of int
         Flat indices of the recorded neurons.
     shapes : dict of str to tuple of int
@@ -67,7 +67,7 @@ class Result:
         Time step in seconds.
     n_steps : int
     aliases : dict of str to str
-        Population of each layer that was folded into one; all of the above are found by these names too.
+        Population of each layer that was folded into one. The dicts above accept these names too.
 
     See Also
     --------
@@ -100,13 +100,18 @@ class Result:
         return next(iter(self.outputs.values()))
 
     @property
-    def predictions(self) -> np.ndarray:
-        """What predictive feedback says of each pixel, with the spikes of that step included, (n, n_steps, H, W, C)."""
+    def predicted_input(self):
+        """The prediction of each pixel by predictive feedback, at the end of each step, (n, n_steps, H, W, C)."""
         return self._feedback_state("prediction")
 
     @property
+    def predictions(self) -> np.ndarray:
+        """The former name of `predicted_input`."""
+        return self.predicted_input
+
+    @property
     def gate(self) -> np.ndarray:
-        """Where the input was open in each step, (n, n_steps, H, W, C) ndarray of bool."""
+        """Whether each pixel's gate was open in each step, (n, n_steps, H, W, C) ndarray of bool."""
         return self._feedback_state("is_open") > 0
 
     def _feedback_state(self, variable: str) -> np.ndarray:
@@ -115,8 +120,7 @@ class Result:
                 values = np.asarray(recorded[variable])
                 return values.reshape(*values.shape[:2], *self.shapes[name])
         raise ValueError(
-            f"Result: no {variable!r} was recorded. Convert with feedback=PredictiveGate(...), which records it unless "
-            "record=False."
+            f"Result: {variable!r} was not recorded. Convert with feedback=PredictiveGate(..., record=True)."
         )
 
     @property
@@ -134,14 +138,14 @@ class Result:
 
     def raster(self, layer: str, images: int | slice | ArrayLike | None = None) -> np.ndarray:
         """
-        Spikes of a recorded population as a dense array.
+        Return the spikes of a recorded population as a dense array.
 
         Parameters
         ----------
         layer : str
             Name of the population.
         images : int, slice or array_like of int, optional
-            Images to take, all by default; the dense array of all may be much larger than the spikes.
+            Images to include, all by default. The dense array may be much larger than the recorded spikes.
 
         Returns
         -------
@@ -168,7 +172,7 @@ class Result:
         self, layer: str, trial: int, neurons: np.ndarray, steps: np.ndarray, wanted: np.ndarray | None = None
     ) -> None:
         """
-        Add the spikes of a trial, or of a part of a trial that streams to disk.
+        Add the spikes of a trial, or of a chunk of a trial that is streamed to disk.
 
         Parameters
         ----------
@@ -177,10 +181,10 @@ class Result:
         neurons, steps : (n_spikes,) ndarray of int
             Flat index of the neuron and step of each spike.
         wanted : (n,) ndarray of int, optional
-            Neurons whose spikes are kept, all by default.
+            Neurons whose spikes are recorded, all by default.
         """
         trains = self.spikes[layer]
-        if isinstance(trains, SpikeTrains):  # filters when it is read
+        if isinstance(trains, SpikeTrains):  # selects the wanted neurons when it is read
             trains.append(trial, neurons, steps)
             return
         kept = slice(None) if wanted is None else np.isin(neurons, wanted)
@@ -208,21 +212,28 @@ class Result:
 
     def accuracy(self, labels: ArrayLike, window: int = 1) -> np.ndarray:
         """
-        Share of images whose largest output is that of their class, over time.
+        Return the fraction of images whose largest output is that of their class, over time.
 
         Parameters
         ----------
         labels : (n,) array_like of int
         window : int, optional
-            Number of steps over which the output is averaged, ending at each step.
+            Number of steps, up to each step, over which the output is averaged.
 
         Returns
         -------
         accuracy : (n_steps,) ndarray
+
+        Raises
+        ------
+        ValueError
+            If the number of labels is not the number of images.
         """
         labels = np.asarray(labels)
         if len(labels) != self.n_images:
-            raise ValueError(f"Result.accuracy: {len(labels)} labels for {self.n_images} images.")
+            raise ValueError(
+                f"Result.accuracy: got {len(labels)} labels for {self.n_images} images; pass one per image."
+            )
         output = self.output.astype(float)
         if window > 1:
             total = np.cumsum(output, axis=1)
@@ -239,7 +250,7 @@ class Result:
         ax: "Axes | None" = None,
     ) -> "Axes":
         """
-        Draw recorded state variables and spikes of one neuron over time.
+        Plot recorded state variables and spikes of one neuron over time.
 
         Parameters
         ----------
@@ -248,7 +259,7 @@ class Result:
             Flat index or (row, column, channel).
         image : int, optional
         variables : list of str, optional
-            All recorded ones by default.
+            All recorded variables by default.
         ax : `matplotlib.axes.Axes`, optional
 
         Returns
@@ -261,7 +272,7 @@ class Result:
 
     def trace(self, layer: str, variable: str, neuron: int | tuple[int, ...], image: int = 0) -> np.ndarray:
         """
-        One recorded variable of one neuron.
+        Return one recorded variable of one neuron over time.
 
         Parameters
         ----------
@@ -295,7 +306,7 @@ class Result:
 
     def save(self, path: str | PathLike[str]) -> None:
         """
-        Write the result to a ``.npz`` file, whole or not at all.
+        Write the result to a ``.npz`` file. If this fails, an existing file is not changed.
 
         Parameters
         ----------
@@ -323,7 +334,7 @@ class Result:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Result":
         """
-        Read a result that `save` wrote, or open the folder of one that streamed to disk.
+        Read a result that `save` wrote, or open a folder to which a run was streamed.
 
         Parameters
         ----------
@@ -332,14 +343,14 @@ class Result:
         Returns
         -------
         result : `Result`
-            That of a folder is opened lazily: states, spikes and outputs are read where they are indexed.
+            States, spikes and outputs of a folder are read when they are indexed.
 
         Raises
         ------
         FileNotFoundError
-            If there is nothing at this path.
+            If the path does not exist.
         ValueError
-            If it is no result, or not a whole one.
+            If it is not a result, or an incomplete one.
         """
         if is_stream(path):
             return open_stream(cls, path)
@@ -350,9 +361,13 @@ class Result:
                     kind, _, name = key.partition("/")
                     groups.setdefault(kind, {})[name] = data[key]
         except (AttributeError, EOFError, IsADirectoryError, ValueError, BadZipFile, zlib.error) as error:
-            raise ValueError(f"Result.load: {str(path)!r} is no result, or a damaged one ({error}).") from error
+            raise ValueError(
+                f"Result.load: {str(path)!r} is not a result, or is damaged ({error}). Give a file that Result.save wrote."
+            ) from error
         if not {"shape", "aliases", "dt", "n_steps", "output"} <= set(groups):
-            raise ValueError(f"Result.load: {str(path)!r} is no result; it holds {sorted(groups)}.")
+            raise ValueError(
+                f"Result.load: {str(path)!r} is not a result; it contains {sorted(groups)}. Give a file that Result.save wrote."
+            )
         shapes = {name: tuple(int(n) for n in shape) for name, shape in groups["shape"].items()}
         aliases = dict(str(pair).split("\t") for pair in groups["aliases"][""])
         result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]), aliases)

@@ -1,4 +1,4 @@
-"""Recordings that stream to disk while a network runs, and the folder that opens them again, lazily."""
+"""Stream recordings to a folder while a network runs, and open the folder lazily."""
 
 import errno
 import json
@@ -14,9 +14,10 @@ from brainsnn.optional import optional_packages
 
 __all__ = ["SpikeTrains", "StreamFolder", "is_stream", "open_stream"]
 
-#: Bytes of states that a running network holds before it writes them, and of spikes if all neurons spiked in every step.
-PIECE_BYTES = 32 * 2**20
-SPIKE_PIECE_BYTES = 256 * 2**20
+#: Bytes of states that a running network buffers before it writes a chunk, and of spikes if every neuron spiked in every
+#: step.
+CHUNK_BYTES = 32 * 2**20
+SPIKE_CHUNK_BYTES = 256 * 2**20
 DESCRIPTION = "result.json"
 
 
@@ -27,29 +28,29 @@ def _zarr():
 
 
 def _file_name(*parts):
-    """A file name for any names of layers and variables, different for different ones."""
+    """Return a valid file name that is unique for these names of layers and variables."""
     return ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
 
 
 class StreamFolder:
     """
-    A result on disk in the making.
+    The folder of a result that is being written.
 
-    Everything is written into a hidden folder beside the final one, which gets its name when all is there: what is found
-    under the final name is whole.
+    Files are written to a hidden folder next to the final one. It is renamed when the recording is complete, so a folder
+    with the final name is always complete.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        Folder of the result; must not exist.
+        Folder of the result. Must not exist.
     n_trials, n_steps : int
     state_bytes, spike_bytes : int
-        Bytes that one step of all recorded states takes, and one in which all recorded neurons spike.
+        Size of one step of all recorded states, and of a step in which all recorded neurons spike.
 
     Attributes
     ----------
     folder : `~pathlib.Path`
-        Where the files are now.
+        Folder that contains the files now.
     chunk_steps : int
         Number of steps that a network runs before it writes its recordings.
 
@@ -58,41 +59,41 @@ class StreamFolder:
     FileExistsError
         If the folder exists.
     OSError
-        If there is not enough room on the disk.
+        If the disk has not enough space.
     """
 
     def __init__(self, path, n_trials, n_steps, state_bytes, spike_bytes=0):
         self._zarr = _zarr()
         self.path = Path(path).expanduser().absolute()
         if os.path.lexists(self.path):
-            raise FileExistsError(f"run: stream_to={str(path)!r} exists; remove it or choose another folder.")
+            raise FileExistsError(f"run: stream_to={str(path)!r} exists. Remove it or choose another folder.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         needed, free = n_trials * n_steps * state_bytes, disk_usage(self.path.parent).free
         if needed > free:
             raise OSError(
                 errno.ENOSPC,
-                f"run: the recorded states take {needed / 2**30:.1f} GiB, and {str(self.path.parent)!r} has room for "
-                f"{free / 2**30:.1f} GiB; record fewer neurons or choose another disk.",
+                f"run: the recorded states need {needed / 2**30:.1f} GiB, but {str(self.path.parent)!r} has room for "
+                f"{free / 2**30:.1f} GiB. Record fewer neurons or choose another disk.",
             )
         self.n_trials, self.n_steps = n_trials, n_steps
-        pieces = PIECE_BYTES // max(state_bytes, 1), SPIKE_PIECE_BYTES // max(spike_bytes, 1)
-        self.chunk_steps = int(np.clip(min(pieces), 1, n_steps))
+        chunk_steps = min(CHUNK_BYTES // max(state_bytes, 1), SPIKE_CHUNK_BYTES // max(spike_bytes, 1))
+        self.chunk_steps = int(np.clip(chunk_steps, 1, n_steps))
         self.folder = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part"))
         os.chmod(self.folder, 0o755)
         for name in ("states", "spikes", "outputs"):
             (self.folder / name).mkdir()
-        self.states, self.trains, self._is_whole = {}, {}, False
+        self.states, self.trains, self._is_complete = {}, {}, False
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is not None and not self._is_whole:
+        if kind is not None and not self._is_complete:
             rmtree(self.folder, ignore_errors=True)
 
     def state_array(self, monitor, layer, variable, width, dtype):
         """
-        Make room for one recorded variable.
+        Create the array of one recorded variable.
 
         Parameters
         ----------
@@ -104,30 +105,30 @@ class StreamFolder:
         Returns
         -------
         array : zarr.Array
-            (n_trials, n_steps, width), uncompressed and in pieces of one trial, so that any program can write one.
+            (n_trials, n_steps, width), uncompressed, in chunks of one trial or less, so that any program can write a chunk.
         """
-        place = self.folder / "states" / f"{_file_name(layer, variable)}.zarr"
-        self.states[monitor, variable] = place
+        path = self.folder / "states" / f"{_file_name(layer, variable)}.zarr"
+        self.states[monitor, variable] = path
         return self._zarr.create_array(
-            store=place, shape=(self.n_trials, self.n_steps, width), chunks=(1, self.chunk_steps, width), dtype=dtype,
+            store=path, shape=(self.n_trials, self.n_steps, width), chunks=(1, self.chunk_steps, width), dtype=dtype,
             compressors=None, filters=None, fill_value=0, chunk_key_encoding={"name": "default", "separator": "."},
             dimension_names=("image", "step", "neuron"),
         )  # fmt: skip
 
     def output_array(self, layer, width, dtype):
-        """Room for the activation of a readout, (n_trials, n_steps, width), as a memory map."""
-        place = self.folder / "outputs" / f"{_file_name(layer)}.npy"
-        return np.lib.format.open_memmap(place, "w+", dtype, (self.n_trials, self.n_steps, width))
+        """Create the memory-mapped array of a readout's activation, (n_trials, n_steps, width)."""
+        path = self.folder / "outputs" / f"{_file_name(layer)}.npy"
+        return np.lib.format.open_memmap(path, "w+", dtype, (self.n_trials, self.n_steps, width))
 
     def spike_trains(self, monitor, layer, wanted=None):
         """
-        Make room for the spikes of a population.
+        Create the files of a population's spikes.
 
         Parameters
         ----------
         monitor, layer : str
         wanted : (n,) ndarray of int, optional
-            Neurons to keep, all by default.
+            Neurons whose spikes are recorded, all by default.
 
         Returns
         -------
@@ -139,7 +140,7 @@ class StreamFolder:
 
     def finish(self, result):
         """
-        Describe the result and give the folder its final name.
+        Write the description of the result and rename the folder to its final name.
 
         Parameters
         ----------
@@ -148,12 +149,12 @@ class StreamFolder:
         Returns
         -------
         result : `~brainsnn.results.result.Result`
-            The same, opened from its final place.
+            The same result, opened from the final folder.
 
         Raises
         ------
         OSError
-            If something else has taken the name meanwhile. The recording is kept under the name that the message gives.
+            If another file or folder has that name by now. The message gives the name of the folder with the recording.
         """
         arrays, spikes = {}, {}
         for name, counts in result.spike_counts.items():
@@ -176,13 +177,13 @@ class StreamFolder:
             "files": {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in _files(self.folder)},
         }  # fmt: skip
         (self.folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-        self._is_whole = True
+        self._is_complete = True
         try:
             os.rename(self.folder, self.path)
         except OSError as error:
             raise OSError(
-                error.errno, f"run: the recording is complete, but cannot be called {str(self.path)!r} ({error.strerror}); "
-                f"rename {str(self.folder)!r} to what you like."
+                error.errno, f"run: the recording is complete, but could not be renamed to {str(self.path)!r} "
+                f"({error.strerror}). It is in {str(self.folder)!r}; rename this folder to any free name."
             ) from None  # fmt: skip
         return open_stream(type(result), self.path)
 
@@ -193,29 +194,29 @@ def _files(folder):
 
 class SpikeTrains:
     """
-    Spikes on disk, by image: ``trains[k]`` is (neurons, steps), mapped into memory when it is asked for.
+    Spikes on disk: ``trains[k]`` is (neurons, steps) of image k, memory-mapped when it is read.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        Start of the file names; each program that ran writes files of its own.
+        Common start of the file names. Each program that runs a part of the trials writes its own files.
     counts : (n_trials,) ndarray of int
         Number of spikes in the files.
     firsts : list of int
         First image of each program.
     wanted : (n,) ndarray of int, optional
-        Neurons to keep, all by default.
+        Neurons whose spikes are returned, all by default.
     """
 
     def __init__(self, path, counts, firsts, wanted=None):
         self.path, self.counts, self.firsts, self.wanted = Path(path), counts, firsts, wanted
 
     def file(self, part, what):
-        """The file of a program, of ``"neurons"`` or ``"steps"`` (`~pathlib.Path`)."""
+        """Return the path of a program's file of ``"neurons"`` or ``"steps"`` (`~pathlib.Path`)."""
         return self.path.with_name(f"{self.path.name}.{part}.{what}")
 
     def append(self, trial: int, neurons: np.ndarray, steps: np.ndarray) -> None:
-        """Add spikes of a trial, the latest one so far."""
+        """Append spikes of the latest trial."""
         for what, values in (("neurons", neurons), ("steps", steps)):
             with open(self.file(0, what), "ab") as file:
                 np.asarray(values, dtype=np.int32).tofile(file)
@@ -236,14 +237,14 @@ class SpikeTrains:
             np.memmap(self.file(part, what), np.int32, "r", offset=4 * before, shape=n) for what in ("neurons", "steps")
         )
         if self.wanted is not None:
-            kept = np.isin(neurons, self.wanted)
-            neurons, steps = neurons[kept], steps[kept]
+            is_wanted = np.isin(neurons, self.wanted)
+            neurons, steps = neurons[is_wanted], steps[is_wanted]
         return neurons, steps
 
 
 def is_stream(path):
     """
-    Whether a path is the folder of a result that streamed to disk.
+    Return whether a path is a folder to which a run was streamed.
 
     Parameters
     ----------
@@ -258,7 +259,7 @@ def is_stream(path):
 
 def open_stream(cls, path):
     """
-    Open the folder of a result, lazily.
+    Open the folder of a streamed result without reading the recordings.
 
     Parameters
     ----------
@@ -273,15 +274,15 @@ def open_stream(cls, path):
     Raises
     ------
     ValueError
-        If files of the result are missing or have another size.
+        If files of the result are missing or have the wrong size.
     """
     path, zarr = Path(path), _zarr()
     about = json.loads((path / DESCRIPTION).read_text())
     found = {file.relative_to(path).as_posix(): file.stat().st_size for file in _files(path)}
-    if spoilt := [name for name, size in about["files"].items() if found.get(name) != size]:
+    if damaged := [name for name, size in about["files"].items() if found.get(name) != size]:
         raise ValueError(
-            f"Result.load: {str(path)!r} is not whole; {len(spoilt)} of its {len(about['files'])} files are missing or have "
-            f"another size, such as {spoilt[0]!r}. Copy the folder again."
+            f"Result.load: {str(path)!r} is incomplete; {len(damaged)} of its {len(about['files'])} files are missing or have "
+            f"the wrong size, such as {damaged[0]!r}. Copy the folder again."
         )
     shapes = {name: tuple(shape) for name, shape in about["shapes"].items()}
     result = cls(shapes, about["dt"], about["n_steps"], about["aliases"])

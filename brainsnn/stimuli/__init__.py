@@ -1,4 +1,4 @@
-"""Data sets and stimuli."""
+"""Data sets, and scenes for visual search."""
 
 from brainsnn.stimuli.digits import load_cifar10, load_digits, load_mnist
 from brainsnn.stimuli.faces import load_faces

@@ -1,4 +1,4 @@
-"""Search scenes from photographs with COCO annotations: one annotated target, cue at its centre of mass."""
+"""Search scenes from COCO photographs: one annotated target, with the cue at its centre of mass."""
 
 import json
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from brainsnn.stimuli.search import SearchScenes
+from brainsnn.stimuli.search import SearchScenes, draw_invalid_cue
 
 __all__ = ["STREET_CATEGORIES", "CocoTarget", "load_coco_scenes", "read_coco_targets"]
 
-#: Eight categories of COCO that one meets in a street. Replace them by those that a network was trained for, in the order of
-#: its outputs.
+#: Eight COCO categories that are common in street scenes. For a network trained on other categories, pass those in the
+#: order of its outputs.
 STREET_CATEGORIES = (
     "bicycle", "car", "motorcycle", "bus", "truck", "traffic light", "fire hydrant", "stop sign",
 )  # fmt: skip
@@ -27,11 +27,11 @@ class CocoTarget:
     image_id : int
     file_name : str
     category : int
-        Index of the target's category among those asked for.
+        Index of the target's category in the requested categories.
     center : tuple of float
         Centre of mass of the target as (row, column) in fractions of the image.
     area : float
-        Share of the image that the target covers.
+        Fraction of the image that the target covers.
     """
 
     image_id: int
@@ -43,7 +43,7 @@ class CocoTarget:
 
 def read_coco_targets(annotations, categories=STREET_CATEGORIES, min_area=0.0, max_area=1.0):
     """
-    Read a COCO annotation file ("instances") and keep the images with exactly one annotated object of some categories.
+    Read a COCO "instances" file and return the images with exactly one object of the given categories.
 
     Parameters
     ----------
@@ -52,17 +52,17 @@ def read_coco_targets(annotations, categories=STREET_CATEGORIES, min_area=0.0, m
     categories : sequence of str, optional
         Names of categories, in the order of the network's outputs.
     min_area, max_area : float, optional
-        Smallest and largest share of the image that the target may cover.
+        Smallest and largest fraction of the image that the target may cover.
 
     Returns
     -------
     targets : list of `CocoTarget`
-        In the order of the images' numbers. Images with a crowd of one of the categories are left out.
+        Sorted by image id. Images with a crowd of one of the categories are excluded.
 
     Raises
     ------
     ValueError
-        If the file is no COCO annotation file, or a category does not exist in it.
+        If the file is not a COCO annotation file, if it lacks a category, or if a mask is empty.
 
     References
     ----------
@@ -72,7 +72,7 @@ def read_coco_targets(annotations, categories=STREET_CATEGORIES, min_area=0.0, m
     known = {category["name"]: category["id"] for category in data["categories"]}
     missing = [name for name in categories if name not in known]
     if missing:
-        raise ValueError(f"read_coco_targets: {annotations} has no category {missing[0]!r}; it has {', '.join(known)}.")
+        raise ValueError(f"read_coco_targets: {annotations} has no category {missing[0]!r}. Known: {', '.join(known)}.")
     index = {known[name]: k for k, name in enumerate(categories)}
     found = {}
     for annotation in data["annotations"]:
@@ -96,29 +96,30 @@ def load_coco_scenes(
     annotations, images, categories=STREET_CATEGORIES, size=224, n_scenes=None, seed=0, min_area=0.0, max_area=1.0
 ):
     """
-    Cued search scenes from COCO photographs.
+    Return cued search scenes from COCO photographs.
 
     Parameters
     ----------
     annotations : str or `~pathlib.Path`
-        Annotation file, see `read_coco_targets`.
+        Annotation file; see `read_coco_targets`.
     images : str or `~pathlib.Path`
         Folder of the photographs.
     categories : sequence of str, optional
     size : int, optional
-        Photographs are brought to this number of rows and columns, whatever their proportions, so that cues in fractions
-        stay where they are.
+        Photographs are resized to this number of rows and columns regardless of their aspect ratio, so that positions in
+        fractions of the image stay valid.
     n_scenes : int, optional
-        Number of scenes, drawn at random in equal numbers from the categories as far as there are enough; all by default.
+        Number of scenes to draw at random, balanced over the categories as far as possible; all scenes by default.
     seed : int, optional
         Seed of the draw and of the invalid cues.
     min_area, max_area : float, optional
+        See `read_coco_targets`.
 
     Returns
     -------
     scenes : `~brainsnn.stimuli.search.SearchScenes`
-        ``images`` are (n, size, size, 3) between 0 and 1, ``labels`` (n, n_categories). The invalid cue lies at least half an
-        image width from the target.
+        ``images`` has the shape (n, size, size, 3) and values from 0 to 1, ``labels`` the shape (n, n_categories). Invalid
+        cues are at least half an image width away from the target.
 
     Raises
     ------
@@ -129,45 +130,51 @@ def load_coco_scenes(
     ImportError
         If Pillow is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("load_coco_scenes: reading photographs needs Pillow: pip install pillow.") from error
     random = np.random.default_rng(seed)
     targets = _drawn(read_coco_targets(annotations, categories, min_area, max_area), n_scenes, random)
     if not targets:
         raise ValueError(
-            f"load_coco_scenes: no image of {annotations} has exactly one annotated object of {categories}."
+            f"load_coco_scenes: no image of {annotations} has exactly one annotated object of {', '.join(categories)} that "
+            f"covers {min_area:g} to {max_area:g} of the image."
         )
-    pictures = np.zeros((len(targets), size, size, 3), dtype=np.float32)
-    for picture, target in zip(pictures, targets):
-        path = Path(images) / target.file_name
-        if not path.exists():
-            raise FileNotFoundError(
-                f"load_coco_scenes: {path} is missing; images must be the folder of the photographs."
-            )
-        with Image.open(path) as opened:
-            picture[:] = np.asarray(opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)) / 255
     classes = np.array([[target.category] for target in targets])
     labels = np.eye(len(categories), dtype=np.float32)[classes[:, 0]]
     positions = np.array([[target.center] for target in targets])
-    invalid = np.array([_invalid_cue(random, place) for place in positions[:, 0]])
+    invalid = np.array([draw_invalid_cue(random, place) for place in positions[:, 0]])
+    pictures = _read_photographs([Path(images) / target.file_name for target in targets], size)
     return SearchScenes(pictures, labels, classes[:, 0].copy(), classes, positions, invalid)
+
+
+def _read_photographs(paths, size):
+    """Return photographs, (n, size, size, 3) with values from 0 to 1."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("load_coco_scenes: reading photographs needs Pillow; run pip install pillow.") from error
+    pictures = np.zeros((len(paths), size, size, 3), dtype=np.float32)
+    for picture, path in zip(pictures, paths):
+        if not path.exists():
+            raise FileNotFoundError(
+                f"load_coco_scenes: {path} does not exist; the argument images must be the folder of the photographs."
+            )
+        with Image.open(path) as opened:
+            picture[:] = np.asarray(opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)) / 255
+    return pictures
 
 
 def _read(path):
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"read_coco_targets: {path} is no JSON file: {error}.") from error
+        raise ValueError(f"read_coco_targets: {path} is not a JSON file: {error}.") from error
     parts = ("images", "annotations", "categories")
     if not isinstance(data, dict) or not all(isinstance(data.get(part), list) for part in parts):
-        raise ValueError(f"read_coco_targets: {path} is no COCO annotation file; it needs lists {', '.join(parts)}.")
+        raise ValueError(f"read_coco_targets: {path} is not a COCO annotation file; it needs lists {', '.join(parts)}.")
     return data
 
 
 def _center_of_mass(annotation, image):
-    """((row, column), area) in pixels of the annotated object."""
+    """Return ((row, column), area) of the annotated object in pixels."""
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
         return _center_of_mask(_decode_runs(segmentation), annotation)
@@ -182,17 +189,17 @@ def _center_of_mass(annotation, image):
 
 
 def _polygon_moments(points):
-    """Area of a polygon (n, 2), and the area times x and y of its centroid."""
+    """Return the area of a polygon (n, 2), and the area times x and y of its centroid."""
     x, y = points.T
     x_next, y_next = np.roll(x, -1), np.roll(y, -1)
     cross = x * y_next - x_next * y
     area = cross.sum() / 2
-    sign = -1 if area < 0 else 1  # points may go round either way
+    sign = -1 if area < 0 else 1  # points may be in either orientation
     return sign * area, sign * ((x + x_next) * cross).sum() / 6, sign * ((y + y_next) * cross).sum() / 6
 
 
 def _decode_runs(segmentation):
-    """Mask (height, width) of COCO's run lengths, which go down the columns and start with zeros."""
+    """Return the (height, width) mask of COCO's run lengths, which run down the columns and start with zeros."""
     height, width = segmentation["size"]
     counts = segmentation["counts"]
     counts = _decode_counts(counts) if isinstance(counts, str) else counts
@@ -201,7 +208,11 @@ def _decode_runs(segmentation):
 
 
 def _decode_counts(text):
-    """Run lengths of COCO's compressed strings: 5 bits a character, from the third one on as differences to the last but one."""
+    """
+    Return the run lengths of one of COCO's compressed strings.
+
+    Each character holds 5 bits. From the fourth run on, the string holds the difference from the run two before.
+    """
     counts, value, shift = [], 0, 0
     for character in text:
         code = ord(character) - 48
@@ -219,12 +230,14 @@ def _decode_counts(text):
 def _center_of_mask(mask, annotation):
     rows, cols = np.nonzero(mask)
     if len(rows) == 0:
-        raise ValueError(f"read_coco_targets: the mask of annotation {annotation.get('id')} is empty.")
+        raise ValueError(
+            f"read_coco_targets: the mask of annotation {annotation.get('id')} is empty; correct it or remove the annotation."
+        )
     return (rows.mean() + 0.5, cols.mean() + 0.5), float(len(rows))
 
 
 def _drawn(targets, n_scenes, random):
-    """Targets drawn without repetition, the categories in turn."""
+    """Draw targets without replacement, taking the categories in turn."""
     if n_scenes is None or n_scenes >= len(targets):
         return targets
     by_category = {}
@@ -234,11 +247,3 @@ def _drawn(targets, n_scenes, random):
     while len(drawn) < n_scenes:
         drawn += [queue.pop() for queue in by_category.values() if queue]
     return drawn[:n_scenes]
-
-
-def _invalid_cue(random, target):
-    """A place at least half an image width from the target."""
-    while True:
-        place = random.uniform(0.1, 0.9, 2)
-        if np.linalg.norm(place - target) >= 0.5:
-            return place

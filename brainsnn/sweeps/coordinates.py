@@ -1,4 +1,4 @@
-"""Coordinates of a data set: values of parameters as numbers or texts, and names that a file may hold."""
+"""Make the coordinates of a data set from parameter values, and check the names in it."""
 
 from collections import Counter
 
@@ -14,17 +14,18 @@ _LONGEST = 60
 
 def check_name(name, what):
     """
-    Refuse names that a NetCDF file cannot hold.
+    Check that a NetCDF file can hold a name.
 
     Parameters
     ----------
     name : str
     what : str
-        What it names, for the error.
+        What has the name, for the error message.
 
     Raises
     ------
     ValueError
+        If it cannot.
     """
     if (
         not isinstance(name, str)
@@ -34,13 +35,14 @@ def check_name(name, what):
         or not name.isprintable()
     ):
         raise ValueError(
-            f"sweep: {what} is called {name!r}, which a NetCDF file cannot hold; give it a name with letters, without '/'."
+            f"sweep: {what} is called {name!r}, which a NetCDF file cannot hold. Use printable "
+            "characters, no '/', and no spaces at the ends."
         )
 
 
 def coordinate(name, values):
     """
-    The coordinate that the values of a parameter make.
+    Return the coordinate of a parameter.
 
     Parameters
     ----------
@@ -50,8 +52,8 @@ def coordinate(name, values):
     Returns
     -------
     coordinate : tuple
-        Dimension, array, and attributes, as `xarray.Dataset` takes them. Numbers and truth values stay what they are,
-        quantities of one dimension become numbers in SI units, and all else becomes texts that differ from each other.
+        Dimension, array and attributes, as in `xarray.Dataset`. Numbers and truth values are unchanged, quantities of one
+        dimension become numbers in SI units, and other values become texts that differ from each other.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def coordinate(name, values):
         return (name, np.asarray(values), {})
     if all(_is_number(value) for value in values):
         array = np.asarray(values)
-        if array.dtype.kind in "iuf":  # whole numbers that are too large for 64 bits are texts
+        if array.dtype.kind in "iuf":  # integers too large for 64 bits become texts
             return _numbers(name, array, {})
     return (name, np.asarray(_labels(values)), {})
 
@@ -78,18 +80,18 @@ def _numbers(name, values, attributes):
     array = np.asarray(values)
     if len(np.unique(array)) < len(array):
         raise ValueError(
-            f"sweep: values of the parameter {name!r} are equal as numbers: {array.tolist()}; name one of them."
+            f"sweep: values of the parameter {name!r} are equal as numbers: {array.tolist()}. Remove one of them."
         )
     return (name, array, attributes)
 
 
 def _labels(values):
-    """Texts that name values, all different, and the same in every process."""
+    """Return texts for values, all different, and the same in every process."""
     labels = [_label(value) for value in values]
     counts = Counter(labels)
     labels = [repr(one) if counts[label] > 1 and isinstance(one, str) else label for one, label in zip(values, labels)]
     counts = Counter(labels)
-    keys = [content_key(value)[:8] for value in values]
+    keys = [content_key(value, code="memory")[:8] for value in values]
     return [label if counts[label] == 1 else f"{label} {key}" for label, key in zip(labels, keys)]
 
 
@@ -106,13 +108,13 @@ def _label(value):
 
 def user_coordinate(name, value):
     """
-    A coordinate as the user gave it, with quantities as numbers in SI units.
+    Return a coordinate given by the user, with quantities as numbers in SI units.
 
     Parameters
     ----------
     name : str
     value : array_like or tuple
-        As `xarray.Dataset` takes it.
+        As in `xarray.Dataset`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The data set of a sweep: one NetCDF file, written unit by unit, there whole or not at all."""
+"""Write and open the data set of a sweep: one NetCDF file, which is complete or does not exist."""
 
 import h5netcdf
 import h5py
@@ -14,31 +14,31 @@ __all__ = ["DamagedDatasetError", "Layout", "assemble", "open_dataset"]
 
 
 class DamagedDatasetError(ValueError):
-    """A file that is no data set."""
+    """A file is not a data set, or is damaged."""
 
 
 class Layout:
     """
-    Dimensions and coordinates of a data set.
+    Dimensions and coordinates of a sweep's data set.
 
     Parameters
     ----------
     parameters : dict of str to list
     n_images : int or None
     dims : dict of str to tuple of str, optional
-        Names of the axes of a result behind that of the images.
+        Names of the axes of a result that follow the axis of the images.
     coords : dict, optional
         As in `xarray.Dataset`.
 
     Raises
     ------
     ValueError
-        If the coordinates do not fit, or a name is used twice or cannot stand in a file.
+        If the coordinates do not fit, a name is used twice, or a file cannot hold a name.
     """
 
     def __init__(self, parameters, n_images, dims, coords):
         if n_images is not None and "image" in parameters:
-            raise ValueError("sweep: a parameter is called 'image', which is the axis of the images; rename it.")
+            raise ValueError("sweep: a parameter is called 'image', which is the axis of the images. Rename it.")
         self.sizes = {name: len(values) for name, values in parameters.items()}
         own = {name: coordinate(name, values) for name, values in parameters.items()}
         if n_images is not None:
@@ -49,9 +49,11 @@ class Layout:
         self.dims = {name: (axes,) if isinstance(axes, str) else tuple(axes) for name, axes in (dims or {}).items()}
         for name, axes in self.dims.items():
             if set(axes) & set(self.sizes):
-                raise ValueError(f"sweep: dims[{name!r}]={axes} holds the name of a parameter or of the images.")
+                raise ValueError(
+                    f"sweep: dims[{name!r}]={axes} holds the name of a parameter or of the images. Name only the other axes."
+                )
             if len(set(axes)) < len(axes):
-                raise ValueError(f"sweep: dims[{name!r}]={axes} holds a name twice.")
+                raise ValueError(f"sweep: dims[{name!r}]={axes} holds a name twice. Give each axis a different name.")
             for axis in axes:
                 check_name(axis, f"an axis in dims[{name!r}]")
         given = {name: user_coordinate(name, value) for name, value in dict(coords or {}).items()}
@@ -66,19 +68,19 @@ class Layout:
                 raise ValueError(f"sweep: coordinates of {name!r} have {self.coords.sizes[name]} entries, not {size}.")
 
     def content(self):
-        """What distinguishes data sets of the same units (list)."""
+        """Return what may differ between data sets of the same units (list)."""
         coords = {name: [list(map(str, c.dims)), c.values, c.attrs] for name, c in self.coords.coords.items()}
         return [sorted(self.dims.items()), sorted(coords.items())]
 
     def axes(self, name, shape):
         """
-        Names of all axes of a variable.
+        Return the names of all axes of a variable.
 
         Parameters
         ----------
         name : str
         shape : tuple of int
-            Of a unit's result, without the images.
+            Shape of a unit's result, without the axis of the images.
 
         Returns
         -------
@@ -91,12 +93,12 @@ class Layout:
 
     def check(self, shapes):
         """
-        Refuse results that do not fit the names and the coordinates.
+        Check that results fit the names and the coordinates.
 
         Parameters
         ----------
         shapes : dict of str to tuple of int
-            Shape of each result of a unit, without the images.
+            Shape of each result of a unit, without the axis of the images.
 
         Raises
         ------
@@ -108,7 +110,7 @@ class Layout:
         for name, shape in shapes.items():
             check_name(name, "a result")
             if name in self.coords.variables or name in self.sizes:
-                raise ValueError(f"sweep: the result {name!r} has the name of a dimension or a coordinate; rename it.")
+                raise ValueError(f"sweep: the result {name!r} has the name of a dimension or a coordinate. Rename it.")
             axes = self.axes(name, shape)
             used.update(axes)
             for axis, size in zip(axes, (*self.sizes.values(), *shape)):
@@ -116,12 +118,12 @@ class Layout:
                 if known != size:
                     raise ValueError(f"sweep: {name!r} has {size} entries along {axis!r}, {what} {known}.")
         if wrong := used & set(shapes):
-            raise ValueError(f"sweep: {wrong.pop()!r} is the name of a result and of an axis; rename one of them.")
+            raise ValueError(f"sweep: {wrong.pop()!r} is the name of a result and of an axis. Rename one of them.")
         if unknown := set(self.dims) - set(shapes):
             raise ValueError(f"sweep: dims has {sorted(unknown)}, but the results are {sorted(shapes)}.")
         if unknown := set(map(str, self.coords.sizes)) - used:
             raise ValueError(
-                f"sweep: coords has the axes {sorted(unknown)}, but those of the results are {sorted(used)}; see dims."
+                f"sweep: coords has the axes {sorted(unknown)}, but the results have {sorted(used)}. Name axes with dims."
             )
 
 
@@ -136,14 +138,14 @@ def open_dataset(path):
     Returns
     -------
     dataset : `xarray.Dataset` or None
-        None if there is none.
+        None if the file does not exist.
 
     Raises
     ------
     DamagedDatasetError
-        If the file is none.
+        If the file is not a data set.
     OSError
-        If it cannot be read at all.
+        If the file cannot be read at all.
     """
     try:
         with open(path, "rb") as file:
@@ -152,22 +154,22 @@ def open_dataset(path):
         return None
     try:
         return xr.open_dataset(path, engine="h5netcdf")
-    except Exception as error:  # a damaged byte leads to errors of all kinds in the libraries of the format
-        raise DamagedDatasetError(f"{str(path)!r} is damaged, or no NetCDF file: {error}") from error
+    except Exception as error:  # the libraries raise errors of all kinds for damaged files
+        raise DamagedDatasetError(f"{str(path)!r} is damaged or not a NetCDF file: {error}") from error
 
 
 def assemble(path, grid, results, read, layout, attributes):
     """
-    Write the data set from the units, one after the other.
+    Write the data set from the units, one unit at a time.
 
     Parameters
     ----------
     path : `~pathlib.Path`
     grid : `~brainsnn.sweeps.grid.Grid`
     results : `~brainsnn.sweeps.results.Results`
-        To which all units have been added.
+        All units must have been added.
     read : callable
-        Gives the values of a unit from its key.
+        Returns the values of a unit, given its key.
     layout : `Layout`
     attributes : dict of str to str
 
@@ -178,28 +180,28 @@ def assemble(path, grid, results, read, layout, attributes):
     with atomic_path(path, sync=True) as part:
         layout.coords.assign_attrs(attributes, brainsnn=__version__).to_netcdf(part, engine="h5netcdf")
         with h5netcdf.File(part, "a") as file:
-            for key, place, span in grid.parts:
+            for key, position, span in grid.parts:
                 values = read(key)
-                for name, kind in results.kinds.items():
-                    variable = _variable(file, layout, name, kind)
+                for name, spec in results.specs.items():
+                    variable = _variable(file, layout, name, spec)
                     array = np.asarray(values[name])
-                    where = (*place, span) if grid.n_images else place
-                    variable[where] = array.astype(object if kind.dtype.kind == "U" else variable.dtype)
+                    where = (*position, span) if grid.n_images else position
+                    variable[where] = array.astype(object if spec.dtype.kind == "U" else variable.dtype)
     return open_dataset(path)
 
 
-def _variable(file, layout, name, kind):
+def _variable(file, layout, name, spec):
     if name in file.variables:
         return file.variables[name]
-    axes = layout.axes(name, kind.shape)
-    for axis, size in zip(axes, (*layout.sizes.values(), *kind.shape)):
+    axes = layout.axes(name, spec.shape)
+    for axis, size in zip(axes, (*layout.sizes.values(), *spec.shape)):
         if axis not in file.dimensions:
             file.dimensions[axis] = size
-    # as xarray writes truth values and texts
-    stored = {"b": np.dtype("i1"), "U": h5py.string_dtype()}.get(kind.dtype.kind, kind.dtype)
+    # the way xarray stores truth values and texts
+    stored = {"b": np.dtype("i1"), "U": h5py.string_dtype()}.get(spec.dtype.kind, spec.dtype)
     variable = file.create_variable(name, axes, dtype=stored)
-    if kind.dtype.kind == "b":
+    if spec.dtype.kind == "b":
         variable.attrs["dtype"] = "bool"
-    if kind.exponents is not None:
-        variable.attrs["units"] = unit_text(kind.exponents)
+    if spec.exponents is not None:
+        variable.attrs["units"] = unit_text(spec.exponents)
     return variable

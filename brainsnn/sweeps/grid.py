@@ -1,23 +1,23 @@
-"""A grid of parameters x images, cut into units."""
+"""Check a sweep's arguments and divide its grid of parameters x images into units."""
 
 import functools
 import inspect
 import itertools
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.quantities import as_array
+from brainsnn.sweeps.sources import environment_digest, real_name
 
 __all__ = ["Grid", "name_of", "whole_number"]
 
 
 def whole_number(name, value, least):
     """
-    Check an argument.
+    Return an argument as a whole number.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def whole_number(name, value, least):
     Raises
     ------
     ValueError
-        If it is no whole number, or too small.
+        If it is not a whole number, or too small.
     """
     try:
         if int(value) == value and value >= least:
@@ -45,20 +45,20 @@ def whole_number(name, value, least):
 
 class Grid:
     """
-    A grid, cut into units.
+    A grid of parameters x images, divided into units.
 
     Parameters
     ----------
-    function, parameters, images, chunk, constants, seed
+    function, parameters, images, chunk, constants, seed, version
         See `~brainsnn.sweep`.
 
     Attributes
     ----------
     n_images : int or None
     parts : list of (str, tuple of int, slice)
-        Key, combination of parameters, and images of each part of the data set.
+        Key, position in the grid of parameters, and images of each part of the data set.
     units : dict of str to (tuple of int, slice)
-        Parts of equal content, such as the same images twice, are one unit.
+        Parts with equal content, such as the same images twice, are one unit.
 
     Raises
     ------
@@ -66,12 +66,16 @@ class Grid:
         If an argument is not valid.
     """
 
-    def __init__(self, function, parameters, images, chunk, constants, seed):
-        self.function = name_of(function)
+    def __init__(self, function, parameters, images, chunk, constants, seed, version=None):
+        if version is not None and not isinstance(version, str):
+            raise TypeError(f'sweep: version={version!r} must be a text, such as version="1".')
+        self.function = name_of(function, "memory" if version is None else "values")
         try:
             signature = inspect.signature(function)
         except ValueError:
-            raise TypeError(f"sweep: the arguments of {function!r} are not known; wrap it in a function.") from None
+            raise TypeError(
+                f"sweep: the arguments of {function!r} are not known. Call it from a function of your own, and sweep that."
+            ) from None
         self.parameters = _checked_parameters(parameters)
         self.constants = dict(constants or {})
         self.images = {} if images is None else images if isinstance(images, dict) else {"images": images}
@@ -86,34 +90,42 @@ class Grid:
         if "seed" in signature.parameters and "seed" not in (*self.parameters, *self.constants):
             self._seeds = np.random.SeedSequence(seed).generate_state(n)
         self._check_names(signature)
-        self.parts = self._make_parts(function)
+        self.parts = self._make_parts(function, version)
         self.units = {}
-        for key, place, span in self.parts:
-            self.units.setdefault(key, (place, span))
+        for key, position, span in self.parts:
+            self.units.setdefault(key, (position, span))
 
     def _check_names(self, signature):
         groups = (self.images, self.parameters, self.constants, () if self._seeds is None else ("seed",))
         names = [name for group in groups for name in group]
         for name in set(names):
             if names.count(name) > 1:
-                raise TypeError(f"sweep: the argument {name!r} is given twice, as images, parameter, or constant.")
+                raise TypeError(
+                    f"sweep: the argument {name!r} is given twice. Give it once, as images, parameter or constant."
+                )
         try:
             signature.bind(**dict.fromkeys(names))
         except TypeError as error:
             raise TypeError(f"sweep: {self.function}{signature} does not fit the arguments {names}: {error}") from None
 
-    def _make_parts(self, function):
-        code = content_key(function, sorted(self.constants.items()))
-        pieces = [content_key(sorted(self._images(span).items())) for span in self.spans]
+    def _make_parts(self, function, version):
+        if version is None:
+            code, function_key = "source", content_key(function)
+        else:
+            code, function_key = (
+                "memory",
+                content_key(environment_digest(), version, content_key(function, code="values")),
+            )
+        common = content_key(function_key, sorted(self.constants.items()), code=code)
+        images = [content_key(sorted(self._images(span).items())) for span in self.spans]
         parts = []
-        for place in itertools.product(*(range(len(values)) for values in self.parameters.values())):
-            values = content_key(sorted(self._values(place).items()))
-            for span, piece in zip(self.spans, pieces):
-                parts.append((content_key(code, values, piece), place, span))
+        for position in itertools.product(*(range(len(values)) for values in self.parameters.values())):
+            values = content_key(sorted(self._values(position).items()), code=code)
+            parts += [(content_key(common, values, key), position, span) for span, key in zip(self.spans, images)]
         return parts
 
-    def _values(self, place):
-        return {name: values[k] for (name, values), k in zip(self.parameters.items(), place)}
+    def _values(self, position):
+        return {name: values[k] for (name, values), k in zip(self.parameters.items(), position)}
 
     def _images(self, span):
         images = {name: values[span] for name, values in self.images.items()}
@@ -122,31 +134,33 @@ class Grid:
         return images
 
     def arguments(self, key):
-        """Arguments of a unit (dict), without the constants."""
-        place, span = self.units[key]
-        return {**self._values(place), **self._images(span)}
+        """Return the arguments of a unit, without the constants (dict)."""
+        position, span = self.units[key]
+        return {**self._values(position), **self._images(span)}
 
     def size(self, key):
-        """Number of images of a unit, 1 without images (int)."""
+        """Return the number of images of a unit; 1 if the sweep has no images (int)."""
         return self.units[key][1].stop - self.units[key][1].start
 
     def describe(self, key):
-        """A unit in words."""
-        place, span = self.units[key]
-        words = [f"{name}={value!r:.60}" for name, value in self._values(place).items()]
+        """Describe a unit in words."""
+        position, span = self.units[key]
+        words = [f"{name}={value!r:.60}" for name, value in self._values(position).items()]
         if self.n_images:
             words.append(f"images {span.start} ... {span.stop - 1}")
         return ", ".join(words) or "the only unit"
 
 
-def name_of(function):
+def name_of(function, code="memory"):
     """
-    Module and name of a function, the same whether its file is run as a script or imported.
+    Return the module and name of a function, the same whether its file is run as a script or imported.
 
     Parameters
     ----------
     function : callable
-        A lambda has no name, and gets a part of its content for one.
+        The name of a lambda includes the first digits of its content key.
+    code : str, optional
+        See `~brainsnn.sweeps.content_key`.
 
     Returns
     -------
@@ -155,18 +169,16 @@ def name_of(function):
     Raises
     ------
     TypeError
-        If it is none.
+        If it is not callable.
     """
     if not callable(function):
-        raise TypeError(f"sweep: {function!r} is no function.")
+        raise TypeError(f"sweep: {function!r} is not a function.")
     if isinstance(function, functools.partial):
-        return name_of(function.func)
+        return name_of(function.func, code)
     named = function if hasattr(function, "__qualname__") else type(function)
-    module = named.__module__
-    if module in ("__main__", "__mp_main__"):
-        module = Path(getattr(sys.modules[module], "__file__", None) or "notebook").stem
+    module = real_name(vars(sys.modules[named.__module__])) if named.__module__ in sys.modules else named.__module__
     is_lambda = named.__qualname__.endswith("<lambda>")
-    return f"{module}.{named.__qualname__}" + (f" {content_key(function)[:8]}" if is_lambda else "")
+    return f"{module}.{named.__qualname__}" + (f" {content_key(function, code=code)[:8]}" if is_lambda else "")
 
 
 def _checked_parameters(parameters):
@@ -182,13 +194,15 @@ def _checked_parameters(parameters):
             raise TypeError(f"sweep: parameter {name!r} needs a list of values, got {values!r:.100}.") from None
         if not checked[name]:
             raise ValueError(f"sweep: the parameter {name!r} has no values.")
-        if len({content_key(value) for value in checked[name]}) < len(checked[name]):
-            raise ValueError(f"sweep: values of the parameter {name!r} are repeated: {checked[name]}.")
+        if len({content_key(value, code="memory") for value in checked[name]}) < len(checked[name]):
+            raise ValueError(
+                f"sweep: values of the parameter {name!r} are repeated: {checked[name]}. Give each value once."
+            )
     return checked
 
 
 def _plain(value):
-    """Entries of arrays as Python's own numbers: the same unit, whether a grid is a list or comes from `numpy.linspace`."""
+    """Return entries of numpy arrays as Python's numbers, so that ``[0, 1]`` and ``numpy.linspace(0, 1, 2)`` share units."""
     return value.item() if type(value) in (np.float64, np.int64, np.bool_, np.str_) else value
 
 
@@ -197,5 +211,7 @@ def _checked_images(name, values):
         array = as_array(values)
         len(array)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"sweep: the images {name!r} are no array with one entry for each image: {error}") from None
+        raise ValueError(
+            f"sweep: the images {name!r} must be an array with one entry for each image: {error}"
+        ) from None
     return array

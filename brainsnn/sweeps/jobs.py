@@ -1,4 +1,4 @@
-"""Computing the units of a sweep, one at a time."""
+"""Compute the units of a sweep, one at a time."""
 
 import errno
 import threading
@@ -9,20 +9,20 @@ from brainsnn.sweeps.store import UnfitResultError, UnitStore
 
 __all__ = ["Job", "Outcome", "run_here"]
 
-#: Brian2 keeps its devices and preferences for the whole process.
-_one_at_a_time = threading.Lock()
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+#: Brian2's device and preferences are global to a process.
+_lock = threading.Lock()
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
 class Job:
     """
-    What all units of a sweep have in common.
+    The part of a sweep that all of its units share.
 
     Parameters
     ----------
     folder : str
-        Absolute path of the sweep's folder, which all workers see.
+        Absolute path of the sweep's folder, which all workers must see.
     function : callable
     constants : dict
         Keyword arguments of every unit.
@@ -46,14 +46,14 @@ class Job:
         outcome : `Outcome`
         """
         try:
-            with _one_at_a_time:
+            with _lock:
                 done = UnitStore(self.folder).compute(key, self.function, **arguments, **self.constants)
             return Outcome(key, "done" if done else "taken")
         except UnfitResultError as error:
             return Outcome(key, "unfit", f"{error}", traceback.format_exc())
         except OSError as error:
-            kind = "full" if error.errno in _FULL else "failed"
-            return Outcome(key, kind, f"{error}", traceback.format_exc())
+            status = "full" if error.errno in _DISK_FULL else "failed"
+            return Outcome(key, status, f"{error}", traceback.format_exc())
         except Exception as error:
             return Outcome(key, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -61,33 +61,33 @@ class Job:
 @dataclass
 class Outcome:
     """
-    What became of a unit.
+    Outcome of computing a unit.
 
     Parameters
     ----------
     key : str
-    kind : {"done", "taken", "failed", "unfit", "full"}
-        Another process is computing a unit that is taken; ``"unfit"``: it returned what cannot be kept; ``"full"``: there is no
-        room on the disk.
+    status : {"done", "taken", "failed", "unfit", "full"}
+        ``"taken"``: another process is computing the unit. ``"unfit"``: its result cannot be saved. ``"full"``: the disk is
+        full.
     error, trace : str
-        What went wrong.
+        Error message and traceback.
     """
 
     key: str
-    kind: str
+    status: str
     error: str = ""
     trace: str = ""
 
 
 def run_here(job, units):
     """
-    Compute units one after the other in this process.
+    Compute units in this process, one after the other.
 
     Parameters
     ----------
     job : `Job`
     units : dict of str to callable
-        Key -> function that gives the unit's arguments.
+        Key -> function that returns the unit's arguments.
 
     Yields
     ------

@@ -1,10 +1,13 @@
-"""Keeping in a process what is costly to make."""
+"""Keep what is costly to make, such as a network, for later calls in the same process."""
 
 import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
+
+from brainsnn.sweeps.content import content_key
+from brainsnn.sweeps.sources import SourceError
 
 __all__ = ["once"]
 
@@ -14,20 +17,20 @@ R = TypeVar("R")
 
 class once(Generic[P, R]):
     """
-    Decorator of a function that makes something costly, such as a network: each process calls it once for equal arguments.
+    Decorator that calls a function once in each process for equal arguments, and returns the same object afterwards.
 
     Parameters
     ----------
     function : callable
     size : int, optional
-        How many results are kept.
+        Number of results that are kept. The one unused for longest is dropped first.
 
     Notes
     -----
-    The function is called again, too, when it has changed, or anything of the user's that it refers to; see
+    The function is called again if its code has changed, or that of a function of yours that it uses; see
     `~brainsnn.sweeps.content_key`.
 
-    What is kept is the object itself, as the last call left it: a network has the parameters, attention and weights that were
+    The object is in the state in which the last call left it: a network has the parameters, attention and weights that were
     set last. Set everything that a unit of a sweep depends on in each unit.
 
     Examples
@@ -44,21 +47,23 @@ class once(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R], size: int = 4) -> None:
         self.size: int = size
-        self._kept: OrderedDict[Any, R] = OrderedDict()
+        self._results: OrderedDict[Any, R] = OrderedDict()
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwds: P.kwargs) -> R:
-        """Call the function, or return what it returned for these arguments."""
-        from brainsnn.sweeps.content import content_key  # which must know this class to look through it
-
+        """Return what the function returned for these arguments; call it if needed."""
         bound = inspect.signature(self.__wrapped__).bind(*args, **kwds)
-        key = content_key(self.__wrapped__, list(bound.arguments.items()))
-        if key not in self._kept:
-            self._kept[key] = self.__wrapped__(*args, **kwds)
-            while len(self._kept) > self.size:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        values = (self.__wrapped__, list(bound.arguments.items()))
+        try:
+            key = content_key(*values)
+        except SourceError:  # on a worker that does not have the user's files
+            key = content_key(*values, code="memory")
+        if key not in self._results:
+            self._results[key] = self.__wrapped__(*args, **kwds)
+            while len(self._results) > self.size:
+                self._results.popitem(last=False)
+        self._results.move_to_end(key)
+        return self._results[key]
 
     def __reduce__(self):
         return once, (self.__wrapped__, self.size)

@@ -1,4 +1,4 @@
-"""Arrays with physical units, of images, parameters and results."""
+"""Convert between quantities and plain arrays with a unit, for images, parameters and results."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ __all__ = ["as_array", "exponents_of", "unit_text", "with_unit"]
 
 def as_array(values):
     """
-    An array, with its unit if it has one.
+    Return values as an array, with their unit if they have one.
 
     Parameters
     ----------
     values : array_like
-        Lists of quantities as well.
+        May be a list of quantities.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def _holds_quantities(values):
 
 def exponents_of(value):
     """
-    Dimension of a quantity.
+    Return the physical dimension of a quantity.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def exponents_of(value):
     Returns
     -------
     exponents : tuple of float or None
-        Of the seven base units, in Brian2's order; None for all that has no unit.
+        Exponents of the seven base units, in Brian2's order. None if the value has no unit.
     """
     dimension = getattr(value, "dim", None)
     if not isinstance(value, np.ndarray) or dimension is None or dimension.is_dimensionless:
@@ -52,7 +52,7 @@ def exponents_of(value):
 
 def with_unit(array, exponents):
     """
-    A quantity from its numbers in SI units.
+    Return a quantity from numbers in SI units.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def with_unit(array, exponents):
 
 def unit_text(exponents):
     """
-    The SI unit of a dimension, such as ``"s"`` or ``"V"``.
+    Return the SI unit of a dimension, such as ``"s"`` or ``"V"``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the units of a sweep returned, and whether it fits together."""
+"""Collect what the units of a sweep returned, and check that it fits into one data set."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from brainsnn.sweeps.quantities import exponents_of, unit_text
 
-__all__ = ["Kind", "Results"]
+__all__ = ["ResultSpec", "Results"]
 
 
 @dataclass
-class Kind:
+class ResultSpec:
     """
-    What all units have in common in one of their results.
+    Shape, type and unit of a result, the same for all units of a sweep.
 
     Parameters
     ----------
     shape : tuple of int
-        Without the images.
+        Without the axis of the images.
     dtype : dtype
-        That holds the numbers of all units.
+        Holds the values of all units.
     exponents : tuple of float or None
-        Dimension of quantities.
+        Physical dimension, see `~brainsnn.sweeps.quantities.exponents_of`.
     largest : int
-        Largest magnitude of whole numbers, 0 if there are none.
+        Largest magnitude of whole numbers, 0 for other results.
     """
 
     shape: tuple
@@ -34,7 +34,7 @@ class Kind:
 
 class Results:
     """
-    The results of a sweep's units, checked as they come.
+    Results of the units of a sweep, each checked as it is added.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class Results:
 
     Attributes
     ----------
-    kinds : dict of str to `Kind`
-        Of each result.
+    specs : dict of str to `ResultSpec`
+        Specification of each result.
     """
 
     def __init__(self, grid, store, layout):
         self.grid, self.store, self.layout = grid, store, layout
-        self.kinds, self._added = {}, {}
+        self.specs, self._added = {}, {}
 
     def add(self, key):
         """
@@ -62,71 +62,78 @@ class Results:
 
         Returns
         -------
-        is_there : bool
-            False if its file has vanished or is damaged.
+        is_added : bool
+            False if its file is missing or damaged.
 
         Raises
         ------
         ValueError
-            If it cannot become part of the data set.
+            If it does not fit into the data set.
         """
         if key in self._added:
             return True
         values = self.store.read(key)
         if values is None:
             return False
-        kinds = {name: self._kind(key, name, array) for name, array in values.items()}
+        specs = {name: self._spec(key, name, array) for name, array in values.items()}
         if self._added:
-            kinds = self._together(key, kinds)
+            specs = self._merged(key, specs)
         else:
-            self.layout.check({name: kind.shape for name, kind in kinds.items()})
-        for name, kind in kinds.items():
-            if kind.dtype.kind in "fc" and kind.largest > 2 ** (np.finfo(kind.dtype).nmant + 1):
+            self.layout.check({name: spec.shape for name, spec in specs.items()})
+        for name, spec in specs.items():
+            if spec.dtype.kind in "fc" and spec.largest > 2 ** (np.finfo(spec.dtype).nmant + 1):
                 raise ValueError(
-                    f"sweep: {name!r} of {self.grid.describe(key)} or a unit before has the whole number {kind.largest}, which "
-                    f"{kind.dtype} does not hold; return the same type in all units."
+                    f"sweep: {name!r} of {self.grid.describe(key)} or an earlier unit has the whole number {spec.largest}, which "
+                    f"{spec.dtype} does not hold. Return the same type in all units."
                 )
-        self.kinds = kinds
+        self.specs = specs
         self._added[key] = True
         return True
 
-    def _kind(self, key, name, array):
+    def _spec(self, key, name, array):
         shape = array.shape
         if self.grid.n_images:
             if shape[:1] != (self.grid.size(key),):
                 raise ValueError(
-                    f"sweep: {name!r} of {self.grid.describe(key)} has the shape {shape}; its first axis must be that of the "
+                    f"sweep: {name!r} of {self.grid.describe(key)} has the shape {shape}. Its first axis must be that of the "
                     f"{self.grid.size(key)} images."
                 )
             shape = shape[1:]
         if array.dtype.kind == "U" and any("\0" in text for text in array.ravel().tolist()):
-            raise ValueError(f"sweep: a text in {name!r} of {self.grid.describe(key)} holds the character 0.")
+            raise ValueError(
+                f"sweep: a text in {name!r} of {self.grid.describe(key)} holds the character 0. Remove it."
+            )
         whole = array.dtype.kind in "iu" and array.size > 0
         largest = max(abs(int(array.min())), abs(int(array.max()))) if whole else 0
-        return Kind(shape, array.dtype, exponents_of(array), largest)
+        return ResultSpec(shape, array.dtype, exponents_of(array), largest)
 
-    def _together(self, key, kinds):
-        """Kinds of the units so far and of another one."""
+    def _merged(self, key, specs):
+        """Return the specifications that hold the earlier units and another one."""
         here, first = self.grid.describe(key), self.grid.describe(next(iter(self._added)))
-        if set(kinds) != set(self.kinds):
-            raise ValueError(f"sweep: {here} returned {sorted(kinds)}, {first} returned {sorted(self.kinds)}.")
-        for name, kind in kinds.items():
-            known = self.kinds[name]
+        if set(specs) != set(self.specs):
+            raise ValueError(
+                f"sweep: {here} returned {sorted(specs)}, {first} returned {sorted(self.specs)}. Return the same "
+                "names in all units."
+            )
+        for name, spec in specs.items():
+            known = self.specs[name]
             for what, one, other in (
-                ("the shape", kind.shape, known.shape),
-                ("the unit", _unit(kind), _unit(known)),
-                ("the type", _type(kind), _type(known)),
+                ("the shape", spec.shape, known.shape),
+                ("the unit", _unit(spec), _unit(known)),
+                ("the type", _type(spec), _type(known)),
             ):
                 if one != other:
-                    raise ValueError(f"sweep: {name!r} has {what} {one} for {here} and {other} for {first}.")
-            kind.dtype = np.result_type(kind.dtype, known.dtype)
-            kind.largest = max(kind.largest, known.largest)
-        return kinds
+                    raise ValueError(
+                        f"sweep: {name!r} has {what} {one} for {here} and {other} for {first}. They must be equal."
+                    )
+            spec.dtype = np.result_type(spec.dtype, known.dtype)
+            spec.largest = max(spec.largest, known.largest)
+        return specs
 
 
-def _unit(kind):
-    return "1" if kind.exponents is None else unit_text(kind.exponents)
+def _unit(spec):
+    return "1" if spec.exponents is None else unit_text(spec.exponents)
 
 
-def _type(kind):
-    return "text" if kind.dtype.kind == "U" else "number"
+def _type(spec):
+    return "text" if spec.dtype.kind == "U" else "number"

@@ -1,4 +1,4 @@
-"""Computing a grid of parameters x images: what is there, what is missing, and the data set that comes out."""
+"""Compute the missing units of a grid of parameters x images, and write the data set."""
 
 import os
 import time
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["SweepError", "sweep"]
 
-#: Seconds until a file of another machine must be seen here; network file systems ask their server only now and then.
+#: Seconds until a file written on another machine must be visible here; network file systems update with a delay.
 PATIENCE = 30
-_UNREADABLE = "it was computed twice, and its file could not be read again"
+DATASET = "dataset.nc"
+_UNREADABLE = "it was computed twice, and its file could not be read afterwards. Check the disk of the folder"
 
 
 class SweepError(RuntimeError):
     """
-    Units of a sweep that could not be computed; all others are kept.
+    Units of a sweep could not be computed. All others are saved.
 
     Attributes
     ----------
     failures : list of (str, str, str)
-        What was to be computed, the error, and its traceback.
+        The unit in words, the error, and its traceback.
     """
 
     def __init__(self, message, failures=()):
@@ -42,60 +43,46 @@ class SweepError(RuntimeError):
 
 
 def sweep(
-    function: Callable[..., Mapping[str, Any]],
-    parameters: Mapping[str, Sequence[Any]],
-    images: ArrayLike | Mapping[str, ArrayLike] | None = None,
-    *,
-    folder: str | PathLike[str],
-    chunk: int = 50,
-    constants: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    dims: Mapping[str, tuple[str, ...]] | None = None,
-    coords: Mapping[str, Any] | None = None,
-    workers: int | None = None,
-    cluster: Any = None,
-    progress: bool = True,
-) -> "xr.Dataset":
+    function: Callable[..., Mapping[str, Any]], parameters: Mapping[str, Sequence[Any]],
+    images: ArrayLike | Mapping[str, ArrayLike] | None = None, *, folder: str | PathLike[str], chunk: int = 50,
+    constants: Mapping[str, Any] | None = None, seed: int = 0, dims: Mapping[str, tuple[str, ...]] | None = None,
+    coords: Mapping[str, Any] | None = None, workers: int | None = None, cluster: Any = None, progress: bool = True,
+    version: str | None = None,
+) -> "xr.Dataset":  # fmt: skip
     """
-    Compute a function for every combination of parameters and all images; the results become one data set on disk.
+    Compute a function for every combination of parameters and all images, as one data set on disk.
 
-    The work is done in units: one combination of parameters and up to ``chunk`` images. Each finished unit is kept under the
-    content of what computes it, so that an interrupted sweep goes on where it stopped, a larger grid computes only what is new,
-    and several sweeps into one folder share the work. See `content_key` for what counts as content.
+    See ``docs/sweeps.md`` for units of work, resuming, clusters, and what makes a unit out of date.
 
     Parameters
     ----------
     function : callable
         ``function(images, **parameters, **constants)`` returns a dict of name -> array whose first axis is that of the images;
-        without images, name -> number or array. Quantities are kept as numbers in SI units, with the unit as the attribute
-        ``units`` of the variable. If it has an argument ``seed``, it gets one whole number for each image, which
-        depend on ``seed`` and the image's index alone and go into ``snn.run(images, seed=seed)``.
+        without images, name -> number or array. An argument ``seed`` receives one whole number per image.
     parameters : dict of str to sequence
-        Values of each parameter. Texts, numbers, and whatever else has content. Numbers become a numeric coordinate, quantities
-        one in SI units (``data.sel(tau=0.005)``), and all else a text that names it.
+        Values of each parameter.
     images : (n, ...) array_like or dict of str to (n, ...) array_like, optional
-        A dict holds several arrays with one entry for each image, each an argument of its own. Arrays keep their units.
+        A dict holds several arrays with one entry per image. Each is an argument of the function.
     folder : str or `~pathlib.Path`
         Where ``dataset.nc`` and the units go. On a cluster, all workers must see it.
     chunk : int
-        Number of images of a unit, the most that a crash can cost for each worker. A unit is known by its images: with another
-        ``chunk``, all is computed anew.
+        Number of images in a unit of work.
     constants : dict, optional
         Further arguments, the same for all units, such as a LayerGraph.
     seed : int
         0 or greater.
     dims : dict of str to tuple of str, optional
-        Names of the axes of a result behind that of the images, such as ``{"output": ("time", "class")}``.
+        Names of the axes of a result that follow that of the images, such as ``{"output": ("time", "class")}``.
     coords : dict, optional
-        Coordinates of these axes, and of the images, as in `xarray.Dataset`, such as ``{"label": ("image", labels)}``.
+        Coordinates of these axes and of the images, as in `xarray.Dataset`, such as ``{"label": ("image", labels)}``.
     workers : int, optional
-        Number of processes, one for each core by default. With 1, everything is computed in this process. A script that asks
-        for more must call `sweep` below ``if __name__ == "__main__":``, since each process imports it.
+        Number of processes, one per core by default. With 1, everything is computed in this process.
     cluster : optional
-        ``"slurm"``: ``workers`` processes in jobs of SLURM, described in dask's configuration; or in place of ``workers`` the
-        address of a dask scheduler, a cluster object of dask-jobqueue or another package, or a `distributed.Client`.
+        ``"slurm"``; or, instead of ``workers``, the address of a dask scheduler, a cluster object or a `distributed.Client`.
     progress : bool
-        Whether to show a progress bar with an estimate of the time left.
+        Show a progress bar.
+    version : str, optional
+        Stands for the code of ``function`` and of your modules, which then may change without recomputing units.
 
     Returns
     -------
@@ -105,86 +92,72 @@ def sweep(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not valid; nothing has been computed then. Or if a unit returns what cannot be kept, or does not fit
-        the units before it; these are kept.
+        If an argument is not valid, before anything is computed; or if a result cannot be saved or does not fit the others.
     SweepError
-        If units failed. The others are kept, and the same call computes what is missing.
-
-    Examples
-    --------
-    >>> import brainsnn as bs
-    >>> from brainsnn.equations import transfer_function
-    >>> def response(m_f):
-    ...     return {"activation": transfer_function(0.5, m_f)}
-    >>> data = bs.sweep(response, {"m_f": [0.1, 0.2]}, folder="response", workers=1, progress=False)
-    >>> data["activation"].values.round(3)
-    array([0.564, 0.561])
-
-    A network is converted once in each process:
-
-    >>> @bs.once
-    ... def network(graph):
-    ...     return bs.convert(graph, device="cpp_standalone")
-    >>> def classify(images, m_f, graph):
-    ...     snn = network(graph)
-    ...     for layer in ["encoding_asn", "conv1_asn", "conv2_asn", "dense1_asn"]:
-    ...         snn.set_parameters(layer, m_f=m_f)
-    ...     return {"decision": snn.run(images, duration=300*bs.ms).output[:, -1].argmax(axis=1)}
-    >>> data = bs.sweep(classify, {"m_f": [0.1, 0.2]}, images, folder="m_f", constants={"graph": graph})  # doctest: +SKIP
+        If units failed. The others are saved, and the same call computes what is missing.
     """
     with optional_packages("sweep"):
-        from brainsnn.sweeps.dataset import Layout, assemble
-        from brainsnn.sweeps.results import Results
+        from brainsnn.sweeps.dataset import Layout
 
-    grid = Grid(function, parameters, images, chunk, constants, seed)
+    grid = Grid(function, parameters, images, chunk, constants, seed, version)
     workers = _checked_workers(workers, cluster)
     layout = Layout(grid.parameters, grid.n_images, dims, coords)
-    place = _checked_folder(folder)
-    path = place / "dataset.nc"
+    job = Job(str(_checked_folder(folder)), function, grid.constants)
+    return _open_or_compute(grid, layout, job, workers, cluster, progress)
+
+
+def _open_or_compute(grid, layout, job, workers, cluster, progress):
+    """Return the data set of a grid, and compute what is missing."""
+    from brainsnn.sweeps.dataset import assemble
+    from brainsnn.sweeps.results import Results
+
+    path, store = Path(job.folder) / DATASET, UnitStore(job.folder)
     content = content_key(grid.function, [key for key, _, _ in grid.parts], layout.content())
-    found = _found(path, grid.function, content)
-    if found is not None:
-        return found
-    job, store = Job(str(place), function, grid.constants), UnitStore(place)
+    attributes = {"function": grid.function, "content": content}
+    if (existing := _open_existing(path, attributes)) is not None:
+        return existing
     results = Results(grid, store, layout)
     _compute_all(grid, job, store, results, workers, cluster, progress)
 
     def read(key):
-        return store.get(key, function, **grid.arguments(key), **grid.constants)
+        return store.get(key, job.function, **grid.arguments(key), **job.constants)
 
-    return assemble(path, grid, results, read, layout, {"function": grid.function, "content": content})
+    return assemble(path, grid, results, read, layout, attributes)
 
 
-def _checked_folder(folder: str | PathLike[str]) -> Path:
+def _checked_folder(folder):
     folder = Path(folder).expanduser().absolute()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(f"sweep: folder={str(folder)!r}, but {str(there)!r} is a file.")
-    if (folder / "dataset.nc").is_dir():
-        raise IsADirectoryError(f"sweep: {str(folder / 'dataset.nc')!r} must be a file, not a folder; move it away.")
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(
+            f"sweep: folder={str(folder)!r}, but {str(existing)!r} is a file. Choose another folder."
+        )
+    if (folder / DATASET).is_dir():
+        raise IsADirectoryError(f"sweep: {str(folder / DATASET)!r} must be a file, not a folder. Move it away.")
     return folder
 
 
-def _found(path, function, content):
-    """The data set, if it is there; an error if there is one that must not be replaced."""
+def _open_existing(path, attributes):
+    """Return the data set if it is up to date, or None if it must be written. Another data set is an error."""
     from brainsnn.sweeps.dataset import DamagedDatasetError, open_dataset
 
     try:
-        found = open_dataset(path)
+        existing = open_dataset(path)
     except DamagedDatasetError as error:
         if next((path.parent / "units").glob("*.npz"), None) is None:
-            raise ValueError(f"sweep: {error}. There are no units of a sweep beside it; move it away.") from None
-        return None  # it is made again from the units
-    if found is None or found.attrs.get("content") == content:
-        return found
-    found.close()
-    other = found.attrs.get("function")
+            raise ValueError(f"sweep: {error}. There are no units of a sweep beside it, so move it away.") from None
+        return None  # it is written again from the units
+    if existing is None or existing.attrs.get("content") == attributes["content"]:
+        return existing
+    existing.close()
+    other, function = existing.attrs.get("function"), attributes["function"]
     if other is None:
-        raise ValueError(f"sweep: {str(path)!r} was not made by a sweep; move it away, or choose another folder.")
+        raise ValueError(f"sweep: {str(path)!r} was not made by a sweep. Move it away or choose another folder.")
     if other != function:
-        hint = " or, of a lambda that you have changed, delete it" if "<lambda>" in other else ""
+        hint = ", or delete this one if it belongs to a lambda that you have changed" if "<lambda>" in other else ""
         raise ValueError(
-            f"sweep: {str(path.parent)!r} holds the data set of {other!r}, this is {function!r}; choose another folder{hint}."
+            f"sweep: {str(path.parent)!r} holds the data set of {other!r}, not of {function!r}. Please "
+            f"choose another folder{hint}."
         )
     return None
 
@@ -197,14 +170,14 @@ def _checked_workers(workers, cluster):
     if workers is None:
         if cluster == "slurm":
             raise ValueError(
-                "sweep: cluster='slurm' needs workers, the number of processes that jobs are submitted for."
+                "sweep: cluster='slurm' needs workers, the number of processes to submit jobs for, such as workers=40."
             )
         workers = len(os.sched_getaffinity(0))
     return whole_number("workers", workers, 1)
 
 
 def _compute_all(grid, job, store, results, workers, cluster, progress):
-    """Compute what is not there; wait for what other processes compute."""
+    """Compute the missing units, and wait for those that other processes compute."""
     failures, lost, unit = [], [], "image" if grid.n_images else "unit"
     missing = [key for key in grid.units if not results.add(key)]
     total = sum(map(grid.size, grid.units))
@@ -216,16 +189,16 @@ def _compute_all(grid, job, store, results, workers, cluster, progress):
             outcomes = _run(job, tasks, workers, cluster)
             try:
                 for outcome in outcomes:
-                    if outcome.kind == "full":
+                    if outcome.status == "full":
                         raise SweepError(
-                            f"sweep: there is no room left for {str(store.folder)!r} ({outcome.error}). {bar.n} of {total} "
-                            f"{unit}s are kept; make room, and the same call goes on from there."
+                            f"sweep: no disk space left for {str(store.folder)!r} ({outcome.error}). {bar.n} of {total} "
+                            f"{unit}s are saved. Free some space, then repeat the call to compute the rest."
                         )
-                    elif outcome.kind == "unfit":
+                    elif outcome.status == "unfit":
                         raise UnfitResultError(f"sweep: {grid.describe(outcome.key)}: {outcome.error}")
-                    elif outcome.kind == "taken":
+                    elif outcome.status == "taken":
                         taken.append(outcome.key)
-                    elif outcome.kind == "failed":
+                    elif outcome.status == "failed":
                         failures.append((grid.describe(outcome.key), outcome.error, outcome.trace))
                         bar.write(f"sweep: {failures[-1][0]} failed: {outcome.error}")
                     elif results.add(outcome.key):
@@ -234,7 +207,7 @@ def _compute_all(grid, job, store, results, workers, cluster, progress):
                         lost.append(outcome.key)
             finally:
                 outcomes.close()
-            lost = _look_again(grid, store, results, lost, bar)
+            lost = _wait_for_files(grid, store, results, lost, bar)
             failures += [(grid.describe(key), _UNREADABLE, _UNREADABLE) for key in lost if key in lost_before]
             missing = [key for key in lost if key not in lost_before]
             missing += _wait_for_others(grid, store, results, taken, bar)
@@ -246,7 +219,7 @@ def _failed(failures, n_units):
     shown = "".join(f"\n  {what}: {error}" for what, error, _ in failures[:10])
     more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
     return SweepError(
-        f"sweep: {len(failures)} of {n_units} units failed; the others are kept, and the same call tries again what is missing."
+        f"sweep: {len(failures)} of {n_units} units failed. The others are saved; repeat the call to try the failed ones again."
         f"{shown}{more}\n\nThe first one:\n{failures[0][2]}",
         failures,
     )
@@ -255,17 +228,17 @@ def _failed(failures, n_units):
 def _run(job, tasks, workers, cluster):
     if cluster is None and (workers == 1 or len(tasks) == 1):
         return run_here(job, tasks)
-    with optional_packages("A sweep with more than one process"):
+    with optional_packages("A sweep with several processes"):
         from brainsnn.sweeps.dask_workers import run_on_dask
     return run_on_dask(job, tasks, min(workers, len(tasks)), cluster)
 
 
-def _look_again(grid, store, results, lost, bar):
-    """Wait for files that were written, and that are not seen; returns those that somebody has removed or a disk has spoilt."""
+def _wait_for_files(grid, store, results, lost, bar):
+    """Wait for files that were written but are not visible yet. Return the keys of those that stay missing or damaged."""
     deadline = time.monotonic() + PATIENCE
     while lost and time.monotonic() < deadline:
         time.sleep(0.3)
-        os.listdir(store.folder)  # makes a network file system forget what it did not find
+        os.listdir(store.folder)  # makes a network file system look for new files
         found = [key for key in lost if results.add(key)]
         bar.update(sum(map(grid.size, found)))
         lost = [key for key in lost if key not in found]
@@ -273,7 +246,7 @@ def _look_again(grid, store, results, lost, bar):
 
 
 def _wait_for_others(grid, store, results, taken, bar):
-    """Wait until units that other processes compute are there; returns those that they have given up."""
+    """Wait for units that other processes compute. Return the keys of those that they gave up."""
     waiting, given_up = list(taken), []
     while waiting:
         still = []

@@ -1,198 +1,190 @@
-"""Which files of brainsnn or of the user a name depends on, found by reading import statements, and what they hold."""
+"""Read the source of the user's code and of all modules of the user's that it imports, and digest the brainsnn package."""
 
 import ast
 import hashlib
-import importlib.util
+import inspect
 import sys
-from functools import cache
+import textwrap
+from functools import cache, lru_cache
+from importlib.metadata import version
+from importlib.util import resolve_name
 from pathlib import Path
 
-from brainsnn.sweeps.owners import owner_of
+import numpy as np
 
-__all__ = ["has_module", "source_digest", "user_source_digest"]
+from brainsnn.sweeps.module_origin import locate, origin_of
+
+__all__ = ["SourceError", "environment_digest", "function_digest", "module_digest", "real_name"]
 
 PACKAGE = Path(__file__).resolve().parent.parent
-#: Draws and computes nothing.
-IGNORED = {"brainsnn.analysis.plots"}
-#: What packages call their tables of names that are loaded at their first use.
-LAZY_TABLES = ("_HOME", "_HOMES")
 
 
-def source_digest(module, name=None):
+class SourceError(TypeError):
+    """The source of a function or a module of the user's is needed and cannot be read."""
+
+
+@cache
+def environment_digest():
     """
-    A digest of the file that defines something of brainsnn's, and of all files of brainsnn that it imports.
+    Return a digest of brainsnn's files and of the versions of Python (major and minor), Brian2 and numpy.
 
-    Comments, docstrings and layout do not count. Files that are no Python, such as templates of generated code, count
-    wherever a module of their folder does.
-
-    Parameters
-    ----------
-    module : str
-        Name of a module or package, such as ``"brainsnn.results.result"``.
-    name : str, optional
-        What is taken from it; all that a package holds by default.
+    The files are read once in each process.
 
     Returns
     -------
-    digest : bytes
+    digest : str
     """
-    found, waiting = {}, [_home(module, name)]
-    if name is None and waiting[0] is not None and waiting[0].name == "__init__.py":
-        waiting += waiting[0].parent.rglob("*.py")
-    while waiting:
-        path = waiting.pop()
-        if path is None or path in found:
-            continue
-        state = path.stat()
-        found[path], imports = _read(path, state.st_mtime_ns, state.st_size)
-        waiting += [_home(*one) for one in _of_brainsnn(imports)]
-    for folder in {path.parent for path in found}:
-        for path in folder.rglob("*"):
-            if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts:
-                found[path] = hashlib.sha256(path.read_bytes()).digest()
-    digest = hashlib.sha256()
-    for path in sorted(found):
-        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode() + found[path])
-    return digest.digest()
+    digest = hashlib.sha256(repr((sys.version_info[:2], version("brian2"), np.__version__)).encode())
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0{content}".encode())
+    return digest.hexdigest()
 
 
-def user_source_digest(module):
+def module_digest(variables):
     """
-    A digest of a module of the user's, and of all modules of the user's that it imports.
+    Return a digest of the source of a module and of all modules of the user's that it imports, directly or not.
+
+    Import statements count wherever they stand, and so do calls of `importlib.import_module` with a literal name. Code under
+    ``if __name__ == "__main__":`` at the top level of a file does not count.
 
     Parameters
     ----------
-    module : `~types.ModuleType`
+    variables : dict
+        Variables of the module.
 
     Returns
     -------
-    digest : bytes or None
-        None if there is no Python file of the module.
+    digest : str or None
+        None if the module has no file.
     """
-    found, waiting = {}, [module.__name__]
+    file = variables.get("__file__")
+    if not isinstance(file, str) or not Path(file).is_file():
+        return None
+    return _digest(real_name(variables), *_read_file(Path(file)), variables.get("__package__"))
+
+
+def function_digest(function):
+    """
+    Return a digest of the source that defines a function: its module's file, or the function alone in a notebook.
+
+    Modules of the user's that the source imports count as in `module_digest`.
+
+    Parameters
+    ----------
+    function : function
+
+    Returns
+    -------
+    digest : str or None
+        None if the source cannot be read.
+    """
+    variables = function.__globals__
+    if (digest := module_digest(variables)) is not None:
+        return digest
+    try:
+        source = textwrap.dedent(inspect.getsource(function.__code__)).strip().encode()
+    except (OSError, TypeError, SyntaxError):
+        return None
+    return _digest("", source, _imports(source), variables.get("__package__"))
+
+
+def real_name(variables):
+    """
+    Return the name of a module, the same whether its file is run as a script or imported.
+
+    Parameters
+    ----------
+    variables : dict
+        Variables of the module.
+
+    Returns
+    -------
+    name : str
+        ``"notebook"`` for a ``__main__`` without a file.
+    """
+    name = variables.get("__name__", "")
+    if name not in ("__main__", "__mp_main__"):
+        return name
+    spec = variables.get("__spec__")
+    return spec.name if spec is not None else Path(variables.get("__file__") or "notebook").stem
+
+
+def _digest(name, source, imports, package):
+    """Digest a source and those of all modules of the user's that it imports."""
+    sources, waiting = {name: source}, _full_names([name, *imports], package)
     while waiting:
         name = waiting.pop()
-        spec = _spec(name) if name not in found and owner_of(name) == "user" else None
-        if spec is None:
+        if name in sources or origin_of(name) != "user":
             continue
-        path = Path(spec.origin)
-        state = path.stat()
-        found[name], imports = _read(path, state.st_mtime_ns, state.st_size)
-        package = name if spec.submodule_search_locations else name.rpartition(".")[0]
-        for level, imported, taken in imports:
-            full = _absolute(level, imported, package)
-            waiting += [full, f"{full}.{taken}"] if full and taken else [full] if full else []
-    if module.__name__ not in found:
-        return None
-    return hashlib.sha256(b"".join(name.encode() + b"\0" + found[name] for name in sorted(found))).digest()
+        file, folders = locate(name)
+        sources[name] = b""
+        if file is not None and Path(file).is_file():
+            sources[name], imports = _read_file(Path(file))
+            waiting |= _full_names(imports, name if folders else name.rpartition(".")[0])
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        digest.update(f"{name}\0{hashlib.sha256(sources[name]).hexdigest()}".encode())
+    return digest.hexdigest()
 
 
-def _spec(name):
-    """Where the Python file of a module is, or None."""
-    module = sys.modules.get(name)
+def _full_names(imports, package):
+    """Return the set of modules that may be meant by import statements, with the packages that they are part of."""
+    found = set()
+    for module in imports:
+        try:
+            parts = resolve_name(module, package).split(".") if module else []
+        except ImportError:  # dots that lead out of the package: the import fails, too
+            continue
+        found.update(".".join(parts[: k + 1]) for k in range(len(parts)))
+    return found
+
+
+def _read_file(path):
+    """Return the source of a file (bytes) and its imports (tuple); no imports of files other than Python source."""
+    data = path.read_bytes()
+    return _read_source(data) if path.suffix == ".py" else (data, ())
+
+
+@lru_cache(maxsize=1000)
+def _read_source(data):
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
-        spec = (
-            importlib.util.spec_from_file_location(name, module.__file__) if module else importlib.util.find_spec(name)
-        )
-    except (ImportError, AttributeError, TypeError, ValueError):
-        return None
-    if spec is None or not spec.has_location or not spec.origin.endswith(".py") or not Path(spec.origin).is_file():
-        return None
-    if module is not None:
-        spec.submodule_search_locations = getattr(module, "__path__", None)
-    return spec
+        tree = ast.parse(data)
+    except SyntaxError:
+        return data, ()
+    lines = data.split(b"\n")
+    for node in reversed(tree.body):
+        if isinstance(node, ast.If) and _is_guard(node.test):
+            del lines[node.body[0].lineno - 1 : node.body[-1].end_lineno]
+            node.body = []
+    return b"\n".join(lines), _imports_of(tree)
 
 
-def _absolute(level, module, package):
-    if level == 0:
-        return module
+def _is_guard(test):
+    return ast.unparse(test) in ("__name__ == '__main__'", "'__main__' == __name__")
+
+
+def _imports(source):
     try:
-        return importlib.util.resolve_name("." * level + (module or ""), package)
-    except ImportError:
-        return None
+        return _imports_of(ast.parse(source))
+    except SyntaxError:  # a lambda in the middle of a statement
+        return ()
 
 
-@cache
-def _read(path, mtime, size):
-    """Digest of the code of a file, and the (number of dots, module, name) that it imports."""
-    tree = ast.parse(path.read_bytes())
-    imports = []
+def _imports_of(tree):
+    """Return the names of modules that a syntax tree may import, relative ones with their dots."""
+    found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imports += [(0, alias.name, None) for alias in node.names]
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            imports += [(node.level, node.module, alias.name) for alias in node.names]
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            node.body = body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).digest(), tuple(imports)
-
-
-def _of_brainsnn(imports):
-    """The (module, name) among imports that are of brainsnn and compute something."""
-    return [
-        (module, name)
-        for level, module, name in imports
-        if level == 0 and module.split(".")[0] == "brainsnn" and module not in IGNORED
-    ]
-
-
-def has_module(name):
-    """
-    Whether brainsnn has a module of this name.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``"brainsnn.builders"``.
-
-    Returns
-    -------
-    has_module : bool
-    """
-    path = PACKAGE.joinpath(*name.split(".")[1:])
-    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
-
-
-def _is_text(node):
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _home(module, name):
-    """The file that defines a name of a module; packages hand names on from the modules in them."""
-    path = PACKAGE.joinpath(*module.split(".")[1:])
-    if path.with_suffix(".py").is_file():
-        return path.with_suffix(".py")
-    file = path / "__init__.py"
-    if not file.is_file():
-        return None
-    if name is None:
-        return file
-    if (path / f"{name}.py").is_file():
-        return path / f"{name}.py"
-    if (path / name / "__init__.py").is_file():
-        return path / name / "__init__.py"
-    state = file.stat()
-    table = _handed_on(file, state.st_mtime_ns, state.st_size)
-    if name in table and table[name] is None:
-        return None
-    return _home(table[name], name) if name in table else file
-
-
-@cache
-def _handed_on(file, mtime, size):
-    """Name -> module, of a package's import statements and of its table of lazily loaded names."""
-    package = ".".join(("brainsnn", *file.parent.relative_to(PACKAGE).parts))
-
-    def full(module):
-        if (file.parent / f"{module}.py").is_file():
-            return f"{package}.{module}"
-        return module if module.split(".")[0] == "brainsnn" else None
-
-    table = {}
-    for node in ast.parse(file.read_bytes()).body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            table |= {alias.asname or alias.name: full(node.module) for alias in node.names}
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in LAZY_TABLES:
-            table |= {name: full(home) for name, home in ast.literal_eval(node.value).items()}
-    return table
+            base = "." * node.level + (node.module or "")
+            found.add(base)
+            found.update(f"{base}{'.' if node.module else ''}{alias.name}" for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = getattr(node.func, "attr", getattr(node.func, "id", None))
+            if name in ("import_module", "__import__") and isinstance(node.args[0].value, str):
+                found.add(node.args[0].value)
+    return tuple(sorted(found))

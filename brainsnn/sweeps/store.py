@@ -1,4 +1,4 @@
-"""Finished units of work in a folder that any number of processes may share."""
+"""Store finished units of work in a folder that any number of processes may share."""
 
 import contextlib
 import fcntl
@@ -15,32 +15,32 @@ from brainsnn.sweeps.quantities import as_array, exponents_of, with_unit
 
 __all__ = ["UnfitResultError", "UnitStore"]
 
-#: Entry of a file that tells the names and the units of the others, which have numbers for names.
+#: Entry of a file with the names and physical units of the other entries, which are numbered.
 _CONTENTS = "contents"
 
 
 class UnfitResultError(TypeError):
-    """A unit's function returned what cannot be kept."""
+    """A unit's function returned something that cannot be saved."""
 
 
 class UnitStore:
     """
-    Results of units of work, a file for each, named by the content key of what was computed.
+    Store of the results of units of work: one file per unit, named by its content key.
 
-    A file is there whole or not at all. A claim keeps two processes from computing the same unit; the operating system takes
-    it back from a process that dies.
+    A file is complete or does not exist. A claim keeps two processes from computing the same unit; the operating system
+    releases the claim of a process that dies.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        The units go into its subfolder ``units``; ``~`` is the user's home.
+        The units are stored in its subfolder ``units``. ``~`` is the user's home.
     """
 
     def __init__(self, folder):
         self.folder = Path(folder).expanduser() / "units"
 
     def path(self, key):
-        """File of a unit (`~pathlib.Path`)."""
+        """Return the file of a unit (`~pathlib.Path`)."""
         return self.folder / f"{key}.npz"
 
     def __contains__(self, key):
@@ -57,12 +57,12 @@ class UnitStore:
         Returns
         -------
         values : dict of str to ndarray, or None
-            None if it is not there. A file that is damaged anywhere counts as not there, and is removed.
+            None if the unit is missing. A damaged file is removed and counts as missing.
 
         Raises
         ------
         OSError
-            If a file that is there cannot be read at all.
+            If the file exists and cannot be read at all.
         """
         try:
             data = self.path(key).read_bytes()
@@ -72,7 +72,7 @@ class UnitStore:
             return _unpacked(data)
         except (ImportError, MemoryError):
             raise
-        except Exception:  # there is hardly an error that a damaged byte of a compressed file cannot lead to
+        except Exception:  # damaged bytes of a compressed file can raise almost any error
             self.path(key).unlink(missing_ok=True)
             return None
 
@@ -89,7 +89,7 @@ class UnitStore:
         Raises
         ------
         UnfitResultError
-            If the values are no such dict; a `TypeError`.
+            If the values are something else; a `TypeError`.
         """
         arrays = _checked(values)
         contents = json.dumps([[name, exponents_of(array)] for name, array in arrays.items()])
@@ -109,7 +109,7 @@ class UnitStore:
         Yields
         ------
         is_mine : bool
-            False while another process computes this unit.
+            False while another process computes the unit.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f".{key}.claim"
@@ -120,10 +120,10 @@ class UnitStore:
             except BlockingIOError:
                 yield False
                 return
-            except OSError:  # a file system without locks: work may be done twice, and nothing is spoilt
+            except OSError:  # a file system without locks: work may be done twice, but no file is damaged
                 yield True
                 return
-            if not _is_still(path, descriptor):  # the last owner has just removed it
+            if not _is_still(path, descriptor):  # the previous owner has just removed it
                 yield False
                 return
             try:
@@ -135,7 +135,7 @@ class UnitStore:
 
     def compute(self, key, function, *args, **kwds):
         """
-        Compute a unit and keep it, unless it is there or another process is at it.
+        Compute a unit and save it, unless it exists or another process is computing it.
 
         Parameters
         ----------
@@ -147,8 +147,8 @@ class UnitStore:
 
         Returns
         -------
-        is_there : bool
-            False if another process is computing it.
+        is_saved : bool
+            False if another process is computing the unit.
         """
         if key in self:
             return True
@@ -159,7 +159,7 @@ class UnitStore:
 
     def get(self, key, function, *args, **kwds):
         """
-        Read a unit; compute it, or wait for the process that does, if it is not there.
+        Read a unit. If it is missing, compute it or wait for the process that does.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class UnitStore:
         Returns
         -------
         values : dict of str to ndarray
-            With the units of what the function returned.
+            With the physical units that the function returned.
         """
         while (values := self.read(key)) is None:
             if not self.compute(key, function, *args, **kwds):
@@ -185,7 +185,7 @@ def _is_still(path, descriptor):
 
 
 def _unpacked(data):
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:  # checks the sum of each entry
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:  # checks the checksum of each entry
         names = json.loads(file[_CONTENTS].item())
         return {name: with_unit(file[str(k)], exponents) for k, (name, exponents) in enumerate(names)}
 
@@ -193,17 +193,17 @@ def _unpacked(data):
 def _checked(values):
     if not isinstance(values, dict) or not values or not all(isinstance(name, str) for name in values):
         raise UnfitResultError(
-            f"a unit must return a dict of name -> number or array, got {type(values).__name__}: {values!r:.200}"
+            f"a unit must return a dict of name -> number or array, got {type(values).__name__}: {values!r:.200}."
         )
     arrays = {name: as_array(value) for name, value in values.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "biufcU":
             raise UnfitResultError(
-                f"a unit returned {name!r} of type {array.dtype}; return numbers, truth values or texts."
+                f"a unit returned {name!r} of type {array.dtype}. Return numbers, truth values or texts."
             )
         if np.ma.is_masked(array):
             raise UnfitResultError(
-                f"a unit returned {name!r} with masked entries, which files do not tell from others; return "
-                f"{name}.filled(np.nan), or the mask as a result of its own."
+                f"a unit returned {name!r} with masked entries, but files do not store masks. Return "
+                f"{name}.filled(np.nan), or the mask as another result."
             )
     return arrays

@@ -1,6 +1,6 @@
-"""The TensorFlow side: transfer layer, model files, architectures and the training of the shipped checkpoint.
+"""The TensorFlow side: transfer layer, model files, architectures and training of the shipped networks.
 
-Nothing here is imported until it is asked for, so that ``import brainsnn`` does not load TensorFlow.
+Names are imported on first use, so that ``import brainsnn`` does not load TensorFlow.
 """
 
 from importlib import import_module

@@ -1,10 +1,11 @@
-"""Networks that train well with `ASNTransfer` and convert exactly, as plain Keras functional models."""
+"""Architectures that train well with `ASNTransfer` and convert exactly, as functional Keras models."""
 
 import keras
 import numpy as np
 from keras import layers
 
 from brainsnn.training.asn_transfer import ASNTransfer
+from brainsnn.training.blocks import convolution, normalised_asn, residual_block
 
 __all__ = ["small_vgg", "vgg16", "preactivation_resnet"]
 
@@ -16,25 +17,16 @@ _RESNETS = {
     50: ((3, 4, 6, 3), True, 64),
 }
 _POOLINGS = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}
-#: Inputs with at least that many rows get the 7x7 stem and the max pooling.
+#: Images with at least this many rows and columns get the 7x7 stem with max pooling.
 _LARGE_INPUT = 64
 
 
 def small_vgg(
-    input_shape=(28, 28, 1),
-    n_classes=10,
-    channels=(16, 32),
-    convolutions_per_stage=1,
-    dense=(64,),
-    pooling="average",
-    classifier_activation="softmax",
-    m_f=0.1,
-    encoding=True,
-    dropout=0.0,
-    name="small_vgg",
-):
+    input_shape=(28, 28, 1), n_classes=10, channels=(16, 32), convolutions_per_stage=1, dense=(64,), pooling="average",
+    classifier_activation="softmax", m_f=0.1, encoding=True, dropout=0.0, name="small_vgg",
+):  # fmt: skip
     """
-    Small VGG: stages of 3x3 convolutions with pooling behind each, then dense layers.
+    Build a small VGG: stages of 3x3 convolutions, each followed by pooling, then dense layers.
 
     Parameters
     ----------
@@ -45,19 +37,17 @@ def small_vgg(
     channels : sequence of int, optional
         Output channels of the convolutions of each stage.
     convolutions_per_stage : int or sequence of int, optional
-        Convolutions before each pooling, in all stages or in each of them.
+        Convolutions before each pooling: one number for all stages, or one for each.
     dense : sequence of int, optional
         Units of the hidden dense layers.
     pooling : {"average", "max"}, optional
-        2x2 pooling. Average pooling converts to spikes exactly and costs nothing; max pooling needs a
-        membrane.
+        2x2 pooling. Average pooling converts exactly and costs nothing; max pooling needs a membrane population.
     classifier_activation : str, optional
         Activation of the readout, such as "softmax" or "sigmoid".
     m_f : float, optional
         Precision of every `ASNTransfer`.
     encoding : bool, optional
-        Put an `ASNTransfer` on the pixels, which turns the image into spikes. The pixels should be between 0
-        and 1.
+        Whether to put an `ASNTransfer` on the pixels (from 0 to 1), which turns the image into spikes.
     dropout : float, optional
         Dropout rate before the readout.
     name : str, optional
@@ -67,22 +57,15 @@ def small_vgg(
     -------
     model : keras.Model
         Input (n, height, width, channels), output (n, n_classes). Layers are called ``conv1``, ``conv1_bn``,
-        ``conv1_asn``, ``pool1``, ..., ``dense1``, ..., ``readout``; convolutions and hidden dense layers have
-        no bias (the batch normalization behind them has one).
+        ``conv1_asn``, ``pool1``, ..., ``dense1``, ..., ``readout``. Only the readout and batch normalization have biases.
 
     Raises
     ------
     ValueError
-        If `pooling` is unknown, the image is too small for the number of stages, or `convolutions_per_stage` does not have
-        one number for each stage.
+        If `pooling` is unknown, the image is too small for the number of stages, or `convolutions_per_stage` does not
+        have one number for each stage.
     """
-    if pooling not in _POOLINGS:
-        raise ValueError(f"small_vgg: pooling must be 'average' or 'max', got {pooling!r}.")
-    _check_image(input_shape, "small_vgg")
-    if min(input_shape[:2]) < 2 ** len(channels):
-        raise ValueError(
-            f"small_vgg: an image of {input_shape[0]}x{input_shape[1]} is too small for {len(channels)} 2x2 poolings."
-        )
+    _check_vgg(input_shape, channels, pooling)
     depths = _depths(convolutions_per_stage, channels)
     inputs = keras.Input(input_shape, name="pixels")
     x = ASNTransfer(m_f, name="encoding_asn")(inputs) if encoding else inputs
@@ -90,7 +73,7 @@ def small_vgg(
     x = layers.Flatten(name="flatten")(x)
     for number, n_units in enumerate(dense, start=1):
         x = layers.Dense(n_units, use_bias=False, name=f"dense{number}")(x)
-        x = _normalised_asn(x, f"dense{number}", m_f)
+        x = normalised_asn(x, f"dense{number}", m_f)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     outputs = layers.Dense(n_classes, activation=classifier_activation, name="readout")(x)
@@ -99,9 +82,9 @@ def small_vgg(
 
 def vgg16(input_shape=(224, 224, 3), n_classes=1000, classifier_activation="softmax", width=64, m_f=0.1, pooling="max"):
     """
-    VGG16 (Simonyan and Zisserman 2015, configuration D) with batch normalization and `ASNTransfer` nonlinearities.
+    Build VGG16 (Simonyan and Zisserman 2015, configuration D) with batch normalization and `ASNTransfer`.
 
-    Thirteen 3x3 convolutions in five stages with a 2x2 pooling behind each, and three dense layers.
+    Thirteen 3x3 convolutions in five stages, each followed by 2x2 pooling, and three dense layers.
 
     Parameters
     ----------
@@ -116,7 +99,7 @@ def vgg16(input_shape=(224, 224, 3), n_classes=1000, classifier_activation="soft
     m_f : float, optional
         Precision of every `ASNTransfer`.
     pooling : {"max", "average"}, optional
-        "max" as published; "average" converts to fewer neurons, without a membrane in front of each pooling.
+        "max" as published. "average" converts to fewer neurons, because max pooling needs a membrane population.
 
     Returns
     -------
@@ -139,34 +122,24 @@ def vgg16(input_shape=(224, 224, 3), n_classes=1000, classifier_activation="soft
 
 
 def preactivation_resnet(
-    depth=18,
-    input_shape=(224, 224, 3),
-    n_classes=1000,
-    classifier_activation="softmax",
-    width=None,
-    m_f=0.1,
-    encoding=True,
-    stem=None,
-    name=None,
-):
+    depth=18, input_shape=(224, 224, 3), n_classes=1000, classifier_activation="softmax", width=None, m_f=0.1,
+    encoding=True, stem=None, name=None,
+):  # fmt: skip
     """
-    Pre-activation residual network (He et al. 2016) with `ASNTransfer` nonlinearities.
+    Build a pre-activation residual network (He et al. 2016) with `ASNTransfer` nonlinearities.
 
-    Each block adds to the residual stream what BN -> ASN -> convolution, twice (three times in a bottleneck),
-    makes of it. The first block of every later stage halves the image; there, and where the number of
-    channels changes, the shortcut is a 1x1 convolution of the stream itself. Nothing but sums and linear
-    operators touches the stream. With the ImageNet stem the stream starts behind the first BN -> ASN, as in the
-    authors' own code, since a maximum cannot be part of a linear stream.
+    Each block adds to the residual stream the result of two (in a bottleneck, three) times BN -> ASN -> convolution.
+    The first block of every later stage halves the image. There, and where the number of channels changes, the
+    shortcut is a 1x1 convolution of the stream. The stream itself stays linear. With the ImageNet stem it starts after
+    the first BN -> ASN, as in the authors' code, because a maximum cannot be part of a linear stream.
 
     Parameters
     ----------
     depth : {18, 20, 34, 50}, optional
-        18, 34 and 50 have the four stages of the ImageNet networks (50 with bottlenecks), 20 the three stages
-        of the CIFAR network.
+        18, 34, 50: the four stages of the ImageNet networks (50 with bottlenecks). 20: the three of the CIFAR network.
     input_shape : tuple of int, optional
         (height, width, channels) of an image.
     n_classes : int, optional
-        Units of the classifier.
     classifier_activation : str, optional
         "softmax", or "sigmoid" for several objects per image.
     width : int, optional
@@ -174,20 +147,19 @@ def preactivation_resnet(
     m_f : float, optional
         Precision of every `ASNTransfer`.
     encoding : bool, optional
-        Put BN + ASN on the pixels, which turns the image into spikes.
+        Whether to put BN -> ASN on the pixels, which turns the image into spikes.
     stem : {"imagenet", "cifar"}, optional
-        "imagenet" is a 7x7 convolution of stride 2 and 3x3 max pooling of stride 2, "cifar" a 3x3
-        convolution. By default the first for images of at least 64 rows and columns, except at depth 20.
+        "imagenet": a 7x7 convolution of stride 2 and 3x3 max pooling of stride 2. "cifar": a 3x3 convolution. By
+        default "imagenet" for images of at least 64 rows and columns, except at depth 20.
     name : str, optional
         Name of the model; ``resnet18`` and so on by default.
 
     Returns
     -------
     model : keras.Model
-        Input (n, height, width, channels), output (n, n_classes). Layers are called after stage and block, as
-        in ``stage2_block1_conv1``, ``stage2_block1_asn1``, ``stage2_block1_shortcut``, ``stage2_block1_add``;
-        the last ones are ``final_bn``, ``final_asn``, ``global_pool`` and ``readout``. Only the readout has a
-        bias.
+        Input (n, height, width, channels), output (n, n_classes). Layers are named after stage and block, such as
+        ``stage2_block1_conv1``, ``_asn1``, ``_shortcut``, ``_add``. The last are ``final_bn``, ``final_asn``,
+        ``global_pool`` and ``readout``. Only the readout and batch normalization have biases.
 
     Raises
     ------
@@ -198,20 +170,24 @@ def preactivation_resnet(
     ----------
     He, Zhang, Ren, Sun (2016), Identity mappings in deep residual networks, ECCV.
     """
-    if depth not in _RESNETS:
-        raise ValueError(f"preactivation_resnet: depth must be one of {sorted(_RESNETS)}, got {depth!r}.")
-    _check_image(input_shape, "preactivation_resnet")
+    _check_resnet(depth, input_shape)
     stage_blocks, bottleneck, default_width = _RESNETS[depth]
     width = default_width if width is None else width
     stem = stem or ("imagenet" if depth != 20 and min(input_shape[:2]) >= _LARGE_INPUT else "cifar")
     inputs = keras.Input(input_shape, name="pixels")
-    x = _normalised_asn(inputs, "encoding", m_f) if encoding else inputs
+    x = normalised_asn(inputs, "encoding", m_f) if encoding else inputs
     x = _stem(x, stem, width)
     x = _residual_stages(x, stage_blocks, width, bottleneck, m_f, pooled=stem == "imagenet")
-    x = _normalised_asn(x, "final", m_f)
-    x = layers.GlobalAveragePooling2D(name="global_pool")(x)
+    x = layers.GlobalAveragePooling2D(name="global_pool")(normalised_asn(x, "final", m_f))
     outputs = layers.Dense(n_classes, activation=classifier_activation, name="readout")(x)
     return keras.Model(inputs, outputs, name=name or f"resnet{depth}")
+
+
+def _check_resnet(depth, input_shape):
+    """Check depth and input shape of a residual network."""
+    if depth not in _RESNETS:
+        raise ValueError(f"preactivation_resnet: depth must be one of {sorted(_RESNETS)}, got {depth!r}.")
+    _check_image(input_shape, "preactivation_resnet")
 
 
 def _check_image(shape, caller):
@@ -221,8 +197,20 @@ def _check_image(shape, caller):
         )
 
 
+def _check_vgg(input_shape, channels, pooling):
+    """Check the pooling of a VGG, and that the image is large enough for it."""
+    if pooling not in _POOLINGS:
+        raise ValueError(f"small_vgg: pooling must be 'average' or 'max', got {pooling!r}.")
+    _check_image(input_shape, "small_vgg")
+    if min(input_shape[:2]) < 2 ** len(channels):
+        raise ValueError(
+            f"small_vgg: an image of {input_shape[0]}x{input_shape[1]} is too small for {len(channels)} 2x2 poolings. "
+            f"Use at least {2 ** len(channels)}x{2 ** len(channels)} pixels, or fewer stages."
+        )
+
+
 def _depths(convolutions_per_stage, channels):
-    """Number of convolutions of each stage of a VGG."""
+    """Return the number of convolutions of each stage of a VGG."""
     each = [convolutions_per_stage] * len(channels) if np.ndim(convolutions_per_stage) == 0 else convolutions_per_stage
     if len(each) != len(channels) or min(each) < 1:
         raise ValueError(
@@ -233,64 +221,36 @@ def _depths(convolutions_per_stage, channels):
 
 
 def _vgg_stages(x, channels, depths, pooling, m_f):
-    """Convolutions, numbered through all stages, and a pooling behind those of each stage."""
+    """Return x after all stages: convolutions, numbered throughout, and a pooling at the end of each stage."""
     number = 0
     for stage, (n_channels, n_convolutions) in enumerate(zip(channels, depths), start=1):
         for _ in range(n_convolutions):
             number += 1
             x = layers.Conv2D(n_channels, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
-            x = _normalised_asn(x, f"conv{number}", m_f)
+            x = normalised_asn(x, f"conv{number}", m_f)
         x = _POOLINGS[pooling](2, name=f"pool{stage}")(x)
     return x
 
 
-def _normalised_asn(x, name, m_f, number=""):
-    """Batch normalization, then the transfer function."""
-    x = layers.BatchNormalization(name=f"{name}_bn{number}")(x)
-    return ASNTransfer(m_f, name=f"{name}_asn{number}")(x)
-
-
-def _convolution(x, n_channels, size, stride, name):
-    return layers.Conv2D(
-        n_channels, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
-    )(x)
-
-
 def _stem(x, stem, width):
-    """Convolution, and max pooling for large images, before the first block."""
+    """Return x after the first convolution, and max pooling for large images."""
     if stem == "cifar":
-        return _convolution(x, width, 3, 1, "stem_conv")
+        return convolution(x, width, 3, 1, "stem_conv")
     if stem == "imagenet":
-        x = _convolution(x, width, 7, 2, "stem_conv")
+        x = convolution(x, width, 7, 2, "stem_conv")
         return layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
     raise ValueError(f"preactivation_resnet: stem must be 'imagenet' or 'cifar', got {stem!r}.")
 
 
 def _residual_stages(x, stage_blocks, width, bottleneck, m_f, pooled):
-    """All blocks; each stage but the first begins with one that halves the image and doubles the channels."""
+    """Return x after all blocks. Each later stage starts by halving the image and doubling the channels."""
     if pooled:
-        # The stream starts behind the first nonlinearity: a maximum of potentials cannot be added to currents.
-        x = _normalised_asn(x, "stage1_block1", m_f, 1)
+        # The stream starts after the first nonlinearity: a maximum of potentials cannot be added to currents.
+        x = normalised_asn(x, "stage1_block1", m_f, 1)
     for stage, n_blocks in enumerate(stage_blocks, start=1):
         for block in range(1, n_blocks + 1):
             stride = 2 if stage > 1 and block == 1 else 1
             activated = pooled and stage == block == 1
             name = f"stage{stage}_block{block}"
-            x = _residual_block(x, width * 2 ** (stage - 1), stride, bottleneck, m_f, name, activated)
+            x = residual_block(x, width * 2 ** (stage - 1), stride, bottleneck, m_f, name, activated)
     return x
-
-
-def _residual_block(x, n_channels, stride, bottleneck, m_f, name, activated=False):
-    """x plus two (or, in a bottleneck, three) times BN -> ASN -> convolution; the first pair may be in x already."""
-    if bottleneck:
-        plan = [(n_channels, 1, 1), (n_channels, 3, stride), (4 * n_channels, 1, 1)]
-    else:
-        plan = [(n_channels, 3, stride), (n_channels, 3, 1)]
-    y = x
-    for number, (n_out, size, step) in enumerate(plan, start=1):
-        if not (activated and number == 1):
-            y = _normalised_asn(y, name, m_f, number)
-        y = _convolution(y, n_out, size, step, f"{name}_conv{number}")
-    if stride != 1 or x.shape[-1] != y.shape[-1]:
-        x = _convolution(x, y.shape[-1], 1, stride, f"{name}_shortcut")
-    return layers.Add(name=f"{name}_add")([x, y])

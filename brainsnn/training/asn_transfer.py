@@ -13,18 +13,18 @@ __all__ = ["ASNTransfer"]
 @keras.saving.register_keras_serializable(package="brainsnn")
 class ASNTransfer(keras.layers.Layer):
     r"""
-    Nonlinearity that an adaptive spiking neuron computes with its mean filtered spike train.
+    Transfer function of an adaptive spiking neuron: from constant input to mean filtered spike train.
 
-    Computes ``max(0, f(x'))`` with ``x' = x`` where ``x >= threshold`` and 0 elsewhere, and `f` the transfer
-    function of `brainsnn.equations.transfer`, for which f(1) = 1. A network trained with it keeps its
-    activations when each layer is replaced by spiking neurons of the same `m_f`.
+    Computes ``max(0, f(x'))``, where ``x' = x`` if ``x >= threshold`` and 0 otherwise, and `f` is the transfer
+    function of `brainsnn.equations.transfer`, scaled so that f(1) = 1. A network trained with this layer keeps its
+    activations when each such layer is replaced by spiking neurons of the same `m_f`.
 
     Parameters
     ----------
     m_f : float, optional
-        Precision of the neuron: its resting threshold and the growth of the threshold per spike, > 0.
+        Precision of the neuron, > 0: its resting threshold, and the growth of the threshold per spike.
     threshold : float, optional
-        Inputs below it count as 0.
+        Inputs below it are treated as 0.
     **kwargs
         Arguments of every Keras layer: ``name``, ``dtype``, ...
 
@@ -35,13 +35,12 @@ class ASNTransfer(keras.layers.Layer):
 
     Notes
     -----
-    Any shape of input; the output has the same shape.
+    The input can have any shape; the output has the same shape.
 
     With u(S) = (c1 S + c2)/(c3 S + c4), the layer evaluates u = u_inf + (u_0 - u_inf)/(1 + S c3/c4), where
-    u_0 = c2/c4 and u_inf = c1/c3 are the values at S = 0 and at infinity: the same function, but nothing
-    overflows, so that value and gradient are finite for every input, infinity included. `f` has a pole at
-    negative S, where the positive part is 0 anyway: S is clipped at 0 first (it matters only with a negative
-    `threshold`).
+    u_0 = c2/c4 and u_inf = c1/c3 are the values at S = 0 and at infinity. This is the same function, but it cannot
+    overflow: value and gradient are finite for every input, including infinity. `f` has a pole at negative S, where the
+    output is 0 in any case. S is therefore clipped at 0 first, which matters only with a negative `threshold`.
 
     See Also
     --------
@@ -66,7 +65,7 @@ class ASNTransfer(keras.layers.Layer):
         self._offset = self._height * (self._occupancy(self.m_f / 2, math.expm1) - 0.5)
 
     def _occupancy(self, S, expm1):
-        """1/(exp(u(S)) - 1) for S >= 0, with the exponential of numbers or of tensors."""
+        """Return 1/(exp(u(S)) - 1) for S >= 0; `expm1` is that of numbers or of tensors."""
         u = self._u_infinity + (self._u_zero - self._u_infinity) / (1 + self._slope * S)
         return 1 / expm1(u)
 
@@ -77,16 +76,16 @@ class ASNTransfer(keras.layers.Layer):
         return ops.maximum(self._height * self._occupancy(S, ops.expm1) - self._offset, 0)
 
     def compute_output_shape(self, input_shape):
-        """The shape of the output is that of the input."""
+        """Return the input shape, which is also the output shape."""
         return input_shape
 
     def get_config(self):
-        """Arguments that make this layer again."""
+        """Return the arguments from which this layer can be made again."""
         return {**super().get_config(), "m_f": self.m_f, "threshold": self.threshold}
 
 
 def _number(name, value, allow_infinite=False):
-    """`value` as a Python float, or an error that names the argument."""
+    """Return `value` as a float, or raise an error that names the argument."""
     try:
         number = float(value)
     except (TypeError, ValueError):

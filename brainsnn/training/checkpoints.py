@@ -1,37 +1,17 @@
-"""What the commands that train the shipped networks share: threads of TensorFlow, checkpoints, cards."""
+"""Write checkpoints, and identify them by a hash of their weights."""
 
 import hashlib
-import os
-import textwrap
 
 import numpy as np
 
 from brainsnn.files import atomic_path, write_atomically
 
-__all__ = ["prepare_tensorflow", "save", "weights_hash", "wrapped"]
-
-
-def prepare_tensorflow(threads):
-    """
-    Let TensorFlow be quiet and use a number of threads; without effect if it is running already in this process.
-
-    Parameters
-    ----------
-    threads : int
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError:
-        pass
+__all__ = ["save", "weights_hash"]
 
 
 def weights_hash(model):
     """
-    SHA-256 over all weights of a model, in order.
+    Return the SHA-256 of all weights of a model, in order.
 
     Parameters
     ----------
@@ -41,7 +21,7 @@ def weights_hash(model):
     Returns
     -------
     digest : str
-        64 hexadecimal digits. The file itself holds the date and differs each time.
+        64 hexadecimal digits. The file itself also holds the date, so a hash of the file would differ each time.
     """
     digest = hashlib.sha256()
     for value in model.get_weights():
@@ -59,25 +39,9 @@ def save(model, out, card):
     out : `~pathlib.Path`
         The ``.keras`` file.
     card : callable
-        Gives the text of the card, when the checkpoint is there.
+        Returns the text of the card. Called after the checkpoint has been written.
     """
     with atomic_path(out, suffix=out.suffix) as part:
         model.save(part)
     with write_atomically(out.with_suffix(".md")) as file:
         file.write(card().encode())
-
-
-def wrapped(card):
-    """
-    A card with its paragraphs wrapped, tables and commands left alone.
-
-    Parameters
-    ----------
-    card : str
-
-    Returns
-    -------
-    card : str
-    """
-    paragraphs = card.strip().split("\n\n")
-    return "\n\n".join(textwrap.fill(p, 110) if p.startswith("**") else p for p in paragraphs) + "\n"

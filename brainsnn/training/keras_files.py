@@ -1,4 +1,4 @@
-"""Reading trained Keras models from files of any age, without executing anything in them."""
+"""Load trained Keras models from files of any age, executing nothing in them."""
 
 import difflib
 import io
@@ -30,34 +30,34 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
     Parameters
     ----------
     path : str or path-like
-        ``.keras`` (Keras 3), whole-model ``.h5``/``.hdf5`` (Keras 2.2 and later), or ``.json``
-        (``model.to_json()`` of Keras 2.2 and later). Or the name of a network that ships with brainsnn, such as
-        ``"digits"``.
+        ``.keras`` (Keras 3), whole-model ``.h5``/``.hdf5`` (Keras 2.2 and later), ``.json`` (``model.to_json()`` of
+        Keras 2.2 and later), or the name of a network that ships with brainsnn, such as ``"digits"``.
     weights : str or path-like, optional
-        HDF5 file of weights (``model.save_weights``), for a ``.json`` model only; a whole-model HDF5 file
-        will do, too.
+        HDF5 file of weights (``model.save_weights``), for a ``.json`` model only. A whole-model HDF5 file works too.
 
     Returns
     -------
     model : keras.Model
-        Functional or sequential model in Keras 3, not compiled, its batch size left open. Layers keep their names. Layers
-        of a class named ``ASNTransfer`` become `brainsnn.training.ASNTransfer`, whatever package wrote them.
+        Functional or sequential Keras 3 model, not compiled, with an open batch size. Layers keep their names. Layers
+        of any class named ``ASNTransfer`` become `brainsnn.training.ASNTransfer`. Layers of a class that was registered
+        with `brainsnn.register_layer` become layers of that class.
 
     Raises
     ------
     ModelFileError
-        If there is no such file, if it is empty, truncated, not a model or of another format than its name says; if it names
-        a Lambda or custom layer, which would have to execute code; if weights are missing, have another shape than the
-        layer, or are not finite. The message names the layer and the fix. It is a `ValueError`.
+        If the file does not exist, is empty, truncated, not a model, or of another format than its name says; if it
+        names a Lambda layer or a custom layer that is not registered; if weights are missing, do not fit the shape of
+        their layer, or are not finite. The message names the layer and the fix. It is a `ValueError`.
     UnknownNameError
-        If ``path`` is a bare name, and no shipped network has it.
+        If ``path`` is a bare name that no shipped network has.
     ModuleNotFoundError
-        If TensorFlow or h5py is not installed; the message names the extra that installs them.
+        If TensorFlow or h5py is not installed. The message names the extra to install.
 
     Notes
     -----
-    Nothing in the file is executed: the configuration is JSON, layers are made from an allow-list of classes, and weights
-    are read as arrays and assigned by layer name. Optimizers, initializers, regularizers and constraints are not taken over.
+    Nothing in the file is executed. The configuration is JSON. Layers are made from an allow-list of Keras classes, or
+    by calling a class that you registered in this process, with plain numbers and strings. Weights are read as arrays
+    and assigned by layer name. Optimizers, initializers, regularizers and constraints are ignored.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
 
 
 def _identify(path, argument):
-    """(path, kind by its name, first bytes) of a file, or an error that says what is wrong with it."""
+    """Return (path, kind by its name, first bytes) of a file, or raise an error that says what is wrong."""
     try:
         path = Path(path)
     except TypeError:
@@ -114,7 +114,7 @@ def _identify(path, argument):
 
 
 def _check_head(path, kind, head):
-    """Compare a file's first bytes with what its name promises."""
+    """Check that a file's first bytes agree with its name."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(_HDF5_MAGIC):
         found = "hdf5"
@@ -131,19 +131,19 @@ def _check_head(path, kind, head):
         what = (
             "a pickle, which is never opened because it can execute code"
             if pickled
-            else "no Keras model, or damaged at its start"
+            else "no Keras model, or damaged at the beginning"
         )
         raise ModelFileError(f"load_model: {str(path)!r} is {what}. {_KNOWN}")
     suffix = {"keras": ".keras", "hdf5": ".h5", "json": ".json"}[found]
     article = {"keras": "a zip archive", "hdf5": "an HDF5 file", "json": "JSON text"}[found]
     raise ModelFileError(
-        f"load_model: {str(path)!r} is {article} in spite of its name. If it is a model, rename it to "
-        f"{path.stem + suffix!r}."
+        f"load_model: {str(path)!r} is {article}, which its name does not say. If it is a model, "
+        f"rename it to {path.stem + suffix!r}."
     )
 
 
 def _parse_json(text, what):
-    """JSON text or bytes to a dictionary."""
+    """Return JSON text or bytes as a dictionary."""
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -161,7 +161,7 @@ def _load_keras3(path):
             names = archive.namelist()
             missing = [name for name in ("config.json", "model.weights.h5") if name not in names]
             if missing:
-                raise ModelFileError(f"the archive has no {' and no '.join(missing)}: it is no Keras 3 model.")
+                raise ModelFileError(f"the archive has no {' and no '.join(missing)}: it is not a Keras 3 model.")
             config, weights = archive.read("config.json"), archive.read("model.weights.h5")
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ModelFileError(f"the archive is truncated or damaged ({error}). Save or download it again.") from error
@@ -178,7 +178,7 @@ def _load_hdf5(path):
         if text is None:
             if "model_weights" in file or "layers" in file or "layer_names" in file.attrs:
                 raise ModelFileError(
-                    "it holds weights but no model. Give the model too: load_model('model.json', weights='weights.h5')."
+                    "it holds weights but no model. Pass the model too: load_model('model.json', weights='weights.h5')."
                 )
             raise ModelFileError("it is an HDF5 file, but holds no Keras model (no attribute 'model_config').")
         config = _parse_json(text, "its model_config")
@@ -192,7 +192,7 @@ def _load_hdf5(path):
 def _load_json(path, weights):
     if weights is None:
         raise ModelFileError(
-            "a .json file holds no weights. Give them too: load_model('model.json', weights='weights.h5')."
+            "a .json file holds no weights. Pass them too: load_model('model.json', weights='weights.h5')."
         )
     weights_path, kind, head = _identify(weights, "weights")
     if kind != "hdf5":
@@ -216,7 +216,7 @@ def _load_json(path, weights):
 
 
 def _assign(model, group, config):
-    """Weights of either layout into the model."""
+    """Assign weights of either layout to the model."""
     from brainsnn.training.keras_weights import assign_keras3_weights, assign_legacy_weights, is_legacy_weights
 
     try:

@@ -1,4 +1,4 @@
-"""Weights from the HDF5 files of Keras into a model, checked one by one."""
+"""Assign the weights in Keras's HDF5 files to a model, after checking each."""
 
 import warnings
 
@@ -12,7 +12,7 @@ __all__ = ["assign_legacy_weights", "assign_keras3_weights", "is_legacy_weights"
 
 def is_legacy_weights(group):
     """
-    Whether a group holds weights in Keras 2's layout, one group per layer name.
+    Return whether a group has the layout of Keras 2, one group per layer name.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ def is_legacy_weights(group):
 
 def assign_legacy_weights(model, group):
     """
-    Give a model the weights of a Keras 2 weights group.
+    Assign the weights of a Keras 2 weights group to a model.
 
-    Layers are matched by name. If the names differ but there are as many layers with weights, they are
-    matched in order, with a warning.
+    Layers are matched by name. If names differ but the numbers of layers with weights agree, layers are matched in
+    order, with a warning.
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ def assign_legacy_weights(model, group):
     Raises
     ------
     ModelFileError
-        If a layer's weights are missing, too many, of another shape, or not finite.
+        If a layer's weights are missing, too many, of the wrong shape, or not finite.
     """
     backend = _text(group.attrs.get("backend", "tensorflow"))
     if backend == "theano":
         raise ModelFileError(
-            "The weights were saved with Keras's Theano backend, whose convolutions are flipped. Save "
-            "them with TensorFlow."
+            "The weights were saved with Keras's Theano backend, whose convolution kernels are flipped. Save them with the "
+            "TensorFlow backend."
         )
     stored = {}
     for name in _text_list(group, "layer_names"):
@@ -78,7 +78,7 @@ def assign_legacy_weights(model, group):
 
 def assign_keras3_weights(model, group, config):
     """
-    Give a model the weights of a Keras 3 weights file.
+    Assign the weights of a Keras 3 weights file to a model.
 
     Parameters
     ----------
@@ -87,18 +87,18 @@ def assign_keras3_weights(model, group, config):
     group : h5py.Group
         Root of ``model.weights.h5``.
     config : dict
-        ``{"class_name": ..., "config": ...}`` of the model; the file numbers the layers of a class in the
-        order of the configuration.
+        ``{"class_name": ..., "config": ...}`` of the model. The file numbers the layers of each class in the order of
+        the configuration.
 
     Raises
     ------
     ModelFileError
-        If a layer's weights are missing, of another shape, or not finite.
+        If a layer's weights are missing, of the wrong shape, or not finite.
     """
     if "layers" not in group:
         raise ModelFileError(
-            "The weights file has no group 'layers': it is not from Keras 3. Load the model in its own "
-            "Keras and save it again."
+            "The weights file has no group 'layers': it is not from Keras 3. Load the model in the Keras that wrote it and "
+            "save it again."
         )
     inner = config["config"]
     entries = inner if isinstance(inner, list) else inner["layers"]
@@ -134,7 +134,7 @@ def assign_keras3_weights(model, group, config):
 
 def check_finite(layer_name, weight_name, value):
     """
-    Refuse NaN and infinite weights by name.
+    Check that a weight has no NaN and no infinite values.
 
     Parameters
     ----------
@@ -150,12 +150,12 @@ def check_finite(layer_name, weight_name, value):
     if n_bad:
         raise ModelFileError(
             f"Layer {layer_name!r}: weight {weight_name!r} has {n_bad} of {value.size} values that are NaN or infinite. "
-            "The training diverged: load a checkpoint from before that."
+            "The training diverged: load an earlier checkpoint."
         )
 
 
 def _named_groups(layers):
-    """Layer name -> group name, where the file tells (newer Keras 3 does), and only if the names are unique."""
+    """Return layer name -> group name, for unique names that the file holds (newer Keras 3 writes them)."""
     names = {}
     for key in layers:
         values = layers[key].get("vars") if isinstance(layers[key], h5py.Group) else None
@@ -166,15 +166,14 @@ def _named_groups(layers):
 
 
 def _variables(layer):
-    """Variables in the order of the files: trainable ones first; without the states of random generators."""
-    # A frozen layer lists all of its variables as non-trainable, in the order of creation, as Keras does when
-    # it saves.
+    """Return variables in the order of the files: trainable ones first, without states of random generators."""
+    # A frozen layer lists all its variables as non-trainable in order of creation, as Keras does on saving.
     found = layer.trainable_weights + layer.non_trainable_weights
     return [variable for variable in found if "seed_generator" not in variable.path]
 
 
 def _match(layer_name, variables, datasets):
-    """Pairs (variable, dataset), by name where the names are the same and unique, else in order."""
+    """Return pairs (variable, dataset): by name if the names agree and are unique, else in order."""
     _check_number(layer_name, len(variables), len(datasets))
     for depth in (2, 1):
         theirs = {_tail(name, depth): dataset for name, dataset in datasets}
@@ -185,7 +184,7 @@ def _match(layer_name, variables, datasets):
 
 
 def _tail(path, depth):
-    """Last parts of a weight's path, without the ``:0`` of a tensor."""
+    """Return the last parts of a weight's path, without the ``:0`` of a tensor."""
     return tuple(path.split(":")[0].split("/")[-depth:])
 
 
@@ -219,15 +218,17 @@ def _assign_layer(layer_name, pairs):
 
 
 def _descend(group, path):
-    """Object at a path, through ordinary links only: a file must not make us read another file."""
+    """Return the object at a path; follow hard links only, so that a file cannot refer to other files."""
     for part in path.split("/"):
         link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
         if link is None:
             raise ModelFileError(
-                f"The file has no {path!r}: it is damaged, or from another version. Save the model again."
+                f"The file has no {path!r}: it is damaged, or from an unknown version of Keras. Save the model again."
             )
         if not isinstance(link, h5py.HardLink):
-            raise ModelFileError(f"The file's {path!r} is a link to another place: refused.")
+            raise ModelFileError(
+                f"The file's {path!r} is a link to another place, which is not followed. Save the model again."
+            )
         group = group[part]
     return group
 
@@ -235,9 +236,11 @@ def _descend(group, path):
 def _dataset(group, path):
     found = _descend(group, path)
     if not isinstance(found, h5py.Dataset):
-        raise ModelFileError(f"The file's {path!r} is no array: it is damaged. Save the model again.")
+        raise ModelFileError(f"The file's {path!r} is not an array: the file is damaged. Save the model again.")
     if found.is_virtual or found.external:
-        raise ModelFileError(f"The file's {path!r} keeps its values in another file: refused.")
+        raise ModelFileError(
+            f"The file's {path!r} keeps its values in another file, which is not read. Save the model again."
+        )
     return found
 
 
@@ -246,7 +249,7 @@ def _text(value):
 
 
 def _text_list(group, name):
-    """List of strings in an attribute; Keras spreads long ones over name0, name1, ..."""
+    """Return the list of strings in an attribute. Keras splits long ones into name0, name1, ..."""
     if name in group.attrs:
         return [_text(item) for item in group.attrs[name]]
     found = []

@@ -1,4 +1,4 @@
-"""Training of classifiers that also predict their input: first as ANN, then as SNN unrolled in time."""
+"""Train classifiers that also predict their input: first as ANN, then as SNN unrolled in time."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ from brainsnn.training.train_digits import augment
 
 __all__ = ["Recipe", "Trainer", "evaluate_unrolled"]
 
-#: Shares of the epochs after which the learning rate falls by LEARNING_RATE_DROP, as published.
+#: Fractions of the epochs after which the learning rate is multiplied by LEARNING_RATE_DROP, as published.
 LEARNING_RATE_STEPS = (0.6, 0.8, 0.9)
 LEARNING_RATE_DROP = 0.2
 
@@ -31,38 +31,38 @@ LEARNING_RATE_DROP = 0.2
 @dataclass
 class Recipe:
     """
-    Everything that a training depends on besides network and data.
+    All parameters of a training, apart from network and data.
 
     Parameters
     ----------
     ann_epochs, snn_epochs : int
     steps : int
-        Length of a trial of the SNN.
+        Length of a trial of the SNN, in steps.
     training_steps : int or None
-        Steps over which the SNN is unrolled for training; all by default. The loss falls on the last of them.
+        Steps over which the SNN is unrolled for training; None for all. The loss is computed at the last of them.
     snn_images : int or None
-        Size of the random part of the training images that an epoch of the SNN sees; all by default.
+        Number of randomly chosen training images per epoch of the SNN; None for all.
     batch_size : int
     ann_learning_rate, snn_learning_rate : float
-        At the start; both fall in steps.
+        Initial values; both fall in steps.
     trade_off : float
-        Weight of the reconstruction loss, the squared error summed over the pixels of an image, against the
+        Weight of the reconstruction loss (the squared error, summed over the pixels of an image) relative to the
         cross-entropy.
     squash : {"clip", "tanh", "sigmoid"}
     squash_step : float
-        What one spike of the generator adds to the prediction before the squash.
+        Contribution of one spike of the generator to the prediction, before the squash.
     surrogate : {"linear", "spike_time"}
     gamma, alpha, beta : float
-        Of the surrogate gradients.
+        Parameters of the surrogate gradients.
     leak : float
     threshold_scale : float
         Factor on the balanced thresholds.
     reconstruct_at : {"last", "late", "linear"}
-        Steps at which the SNN's reconstruction counts, see `~brainsnn.training.surrogate.time_weights`.
+        Steps at which the SNN's reconstruction enters the loss; see `~brainsnn.training.surrogate.time_weights`.
     gate_epsilon : float or None
-        Close the sticky gate on pixels predicted within this while the SNN is trained.
+        During training of the SNN, the sticky gate closes on pixels predicted within this error. None: no gate.
     spike_cost : float
-        Weight of the mean number of spikes per image, divided by 1000, in the loss of the SNN.
+        Weight, in the loss of the SNN, of the mean number of spikes per image divided by 1000.
     seed : int
     """
 
@@ -91,7 +91,7 @@ class Recipe:
 
 def evaluate_unrolled(unroll, images, labels, n_steps, gate_epsilon=None, batch_size=200, run=None):
     """
-    Accuracy, reconstruction error and spikes of the unrolled network.
+    Measure accuracy, reconstruction error and spikes of the unrolled network.
 
     Parameters
     ----------
@@ -102,13 +102,13 @@ def evaluate_unrolled(unroll, images, labels, n_steps, gate_epsilon=None, batch_
     gate_epsilon : float, optional
     batch_size : int
     run : callable, optional
-        A compiled ``unroll.run`` of one batch, so that it is not traced anew.
+        A compiled ``unroll.run`` of one batch, to avoid tracing it again.
 
     Returns
     -------
     measures : dict
-        ``accuracy``, ``reconstruction`` (squared error per image; nan without generator) and ``spikes`` (dict of layer
-        to spikes per image).
+        ``accuracy``, ``reconstruction`` (squared error per image; nan without a generator) and ``spikes`` (dict from
+        layer to spikes per image).
     """
     run = run or tf.function(lambda x: unroll.run(x, n_steps, gate_epsilon))
     correct, error, spikes = 0, 0.0, {}
@@ -130,25 +130,25 @@ def evaluate_unrolled(unroll, images, labels, n_steps, gate_epsilon=None, batch_
 
 class Trainer:
     """
-    Trains a model from `~brainsnn.training.predictive_vgg.predictive_vgg`; continues where a stopped run left off.
+    Train a model from `~brainsnn.training.predictive_vgg.predictive_vgg`; resume an interrupted training.
 
     Parameters
     ----------
     model : keras.Model
     recipe : `Recipe`
     folder : `~pathlib.Path`
-        Where checkpoints and the log (``log.csv``) live.
+        Folder of the checkpoint and the log (``log.csv``).
     images, labels : ndarray
         (n, H, W, C) and (n,).
     validation : tuple of ndarray
         Images and labels for the log.
     report : callable
-        Gets one line of text per epoch.
+        Called with one line of text per epoch.
 
     Raises
     ------
     ValueError
-        If the folder holds a checkpoint of another recipe.
+        If the folder holds a checkpoint from another recipe.
     """
 
     def __init__(self, model, recipe, folder, images, labels, validation, report=print):
@@ -176,12 +176,12 @@ class Trainer:
             state = json.loads(str(data["state"]))
             if state["recipe"] != asdict(self.recipe):
                 raise ValueError(
-                    f"{path} is of another recipe; give another --checkpoints folder or remove it to start anew."
+                    f"{path} is from another recipe. Choose another --checkpoints folder, or remove this one to start again."
                 )
             for k, variable in enumerate(self._variables):
                 variable.assign(data[f"variable_{k}"])
         self._done, self.thresholds = state["done"], state["thresholds"]
-        self.report(f"resumed behind {self._done['ann']} ANN and {self._done['snn']} SNN epochs")
+        self.report(f"resumed after {self._done['ann']} ANN and {self._done['snn']} SNN epochs")
 
     def _save(self):
         state = {"recipe": asdict(self.recipe), "done": self._done, "thresholds": self.thresholds}
@@ -200,14 +200,14 @@ class Trainer:
 
     @property
     def seconds(self):
-        """Duration of all epochs so far, those of earlier sessions included (float)."""
+        """Duration of all epochs so far, including earlier sessions (float)."""
         with open(self.folder / "log.csv", newline="") as file:
             return sum(float(row["seconds"]) for row in csv.DictReader(file))
 
     # Losses
 
     def _loss(self, logits, predictions, weights, images, labels):
-        """Cross-entropy, and the squared error of the predictions at several steps."""
+        """Return the cross-entropy plus the weighted squared errors of the predictions."""
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         for weight, prediction in zip(weights, predictions):
             if weight:
@@ -232,7 +232,7 @@ class Trainer:
         return step
 
     def unroll(self):
-        """The model as an SNN with the balanced thresholds (`~brainsnn.training.surrogate.SpikingUnroll`)."""
+        """Return the model as a `~brainsnn.training.surrogate.SpikingUnroll` with the balanced thresholds."""
         recipe = self.recipe
         spike = {
             "linear": lambda: linear_surrogate(recipe.gamma),
@@ -264,18 +264,18 @@ class Trainer:
     # Epochs
 
     def train_ann(self):
-        """Run what is left of the first stage."""
+        """Run the remaining epochs of the first stage."""
         self._epochs("ann", self.recipe.ann_epochs, self.recipe.ann_learning_rate, self._ann_step)
 
     def train_snn(self):
-        """Balance the thresholds, unless that was done, and run what is left of the second stage."""
+        """Balance the thresholds if needed, and run the remaining epochs of the second stage."""
         if not self.thresholds:
             self.balance()
         self._epochs("snn", self.recipe.snn_epochs, self.recipe.snn_learning_rate, self._snn_step)
 
     def balance(self, n_images=128):
         """
-        Set the thresholds for the weights as they are.
+        Set the thresholds for the current weights.
 
         Parameters
         ----------
@@ -287,7 +287,7 @@ class Trainer:
             self.unroll(), self.images[:n_images], self.recipe.steps, self.recipe.threshold_scale
         )
         self.report("thresholds: " + ", ".join(f"{name} {value:.2f}" for name, value in self.thresholds.items()))
-        for variable in self.optimizer.variables:  # the moments of another loss are of no use
+        for variable in self.optimizer.variables:  # discard the moments, which belong to another loss
             variable.assign(tf.zeros_like(variable))
         self._save()
 
@@ -297,7 +297,7 @@ class Trainer:
             step = step or make_step()
             drops = sum(epoch >= int(share * n_epochs) for share in LEARNING_RATE_STEPS)
             self.optimizer.learning_rate = learning_rate * LEARNING_RATE_DROP**drops
-            # Order and augmentation follow from the epoch's number: a resumed training sees the same images.
+            # Seeded by the epoch: a resumed training sees the same images in the same order.
             seed = [self.recipe.seed, stage == "snn", epoch]
             random = np.random.default_rng(seed)
             tf.random.set_seed(int(random.integers(2**31)))

@@ -1,4 +1,4 @@
-"""VGG networks with and without a feedback pathway that predicts their input, as plain Keras functional models."""
+"""VGG networks with and without a feedback pathway that predicts their input, as functional Keras models."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from keras import layers
 
 __all__ = ["predictive_vgg", "add_predictor", "CONFIGURATIONS"]
 
-#: Output channels of the convolutions by depth; "P" is a 2x2 pooling.
+#: Depth -> output channels of the convolutions; "P" is a 2x2 pooling.
 CONFIGURATIONS = {
     5: (64, "P", 128, 128, "P"),
     9: (64, "P", 128, 256, "P", 256, 512, "P", 512, "P", 512),
@@ -14,30 +14,23 @@ CONFIGURATIONS = {
 
 
 def predictive_vgg(
-    depth=5,
-    input_shape=(28, 28, 1),
-    n_classes=10,
-    feedback=True,
-    width=1.0,
-    generator_width=None,
-    dense=(4096, 4096),
-    dropout=0.0,
-    name=None,
-):
+    depth=5, input_shape=(28, 28, 1), n_classes=10, feedback=True, width=1.0, generator_width=None, dense=(4096, 4096),
+    dropout=0.0, name=None,
+):  # fmt: skip
     """
-    VGG5 or VGG9 of ReLU layers without biases, with or without a generator from the last feature map to the pixels.
+    Build a VGG5 or VGG9 without biases, with or without a generator from the last feature map to the pixels.
 
-    Without feedback, pools are 2x2 averages. With feedback they are 2x2 convolutions of stride 2, and a generator mirrors
-    the convolutions: up-sampling for each pool, transposed convolutions back to the channels of the image.
+    Without feedback, pooling is a 2x2 average. With feedback it is a 2x2 convolution of stride 2, and a generator
+    mirrors the convolutions: up-sampling for each pooling, then transposed convolutions back to the image's channels.
 
     Parameters
     ----------
     depth : {5, 9}
     input_shape : (H, W, C)
-        With 1 or 3 channels; H and W divisible by 4 (VGG5) or 16 (VGG9) if there is feedback.
+        With feedback, H and W must be divisible by 4 (VGG5) or 16 (VGG9).
     n_classes : int
     feedback : bool
-        Whether there is a generator. The model has two outputs then.
+        Whether to add the generator, as a second output.
     width : float
         Factor on the channels of all convolutions; 0.5 is the published narrow variant.
     generator_width : float, optional
@@ -45,35 +38,26 @@ def predictive_vgg(
     dense : sequence of int
         Units of the hidden layers of the classifier.
     dropout : float
-        Dropout rate behind each hidden layer of the classifier, for training.
+        Dropout rate after each hidden layer of the classifier, for training.
     name : str, optional
 
     Returns
     -------
     model : keras.Model
-        Output ``classifier``, (n, n_classes), logits; with feedback also ``prediction``, (n, H, W, C), what the generator
-        says of each pixel before it is squashed, never negative.
+        Output ``classifier``, (n, n_classes), logits. With feedback also ``prediction``, (n, H, W, C), the generator's
+        output for each pixel before the squash, >= 0.
 
     Raises
     ------
     ValueError
-        If the depth is unknown, or the image cannot be halved and doubled back to its size.
+        If the depth is unknown, or the image size is not divisible by the total pooling factor.
 
     References
     ----------
     Rathi, Srinivasan, Panda, Roy (2020), ICLR. The feedback networks are those of the public repository
     SpikingNN_with_PredictiveFeedback.
     """
-    if depth not in CONFIGURATIONS:
-        raise ValueError(f"predictive_vgg: depth={depth!r}; choose one of {', '.join(map(str, CONFIGURATIONS))}.")
-    configuration = CONFIGURATIONS[depth]
-    factor = 2 ** configuration.count("P")
-    if feedback and (input_shape[0] % factor or input_shape[1] % factor):
-        larger = tuple(-(-n // factor) * factor for n in input_shape[:2])
-        raise ValueError(
-            f"predictive_vgg: images of {input_shape[0]} x {input_shape[1]} cannot be halved {configuration.count('P')} times "
-            f"and doubled back; pad them to {larger[0]} x {larger[1]}."
-        )
+    configuration = _configuration(depth, input_shape, feedback)
     inputs = layers.Input(input_shape, name="input")
     features = _features(inputs, configuration, width, feedback)
     x = layers.Flatten(name="flatten")(features)
@@ -86,22 +70,38 @@ def predictive_vgg(
     return keras.Model(inputs, outputs, name=name or f"vgg{depth}_{'feedback' if feedback else 'plain'}")
 
 
+def _configuration(depth, input_shape, feedback):
+    """Return the layers of a depth, after checking that the generator can restore the image size."""
+    if depth not in CONFIGURATIONS:
+        raise ValueError(f"predictive_vgg: depth={depth!r}; choose one of {', '.join(map(str, CONFIGURATIONS))}.")
+    configuration = CONFIGURATIONS[depth]
+    factor = 2 ** configuration.count("P")
+    if feedback and (input_shape[0] % factor or input_shape[1] % factor):
+        larger = tuple(-(-n // factor) * factor for n in input_shape[:2])
+        raise ValueError(
+            f"predictive_vgg: images of {input_shape[0]} x {input_shape[1]} cannot be halved {configuration.count('P')} "
+            f"times and doubled back; pad them to {larger[0]} x {larger[1]}."
+        )
+    return configuration
+
+
 def add_predictor(model, layer, reach=3, stddev=1e-3, seed=0, name="learned_prediction"):
     """
-    The same network with one more layer, not trained yet, that predicts its input from one of its feature maps.
+    Add an untrained layer that predicts a network's input from one of its feature maps.
 
-    A place for `~brainsnn.feedback.learning.LocalLearning`: each feature neuron sees the pixels below it and around it.
+    `~brainsnn.feedback.learning.LocalLearning` can train it. Each feature neuron projects to the pixels at and around
+    its own position.
 
     Parameters
     ----------
     model : keras.Model
-        With one input, (H, W, C). Of its outputs the first is kept.
+        With one input, (H, W, C). Only its first output is kept.
     layer : str
-        Layer whose output, (h, w, channels), predicts; H and W must be multiples of h and w.
+        Layer with the feature map, (h, w, channels). H and W must be multiples of h and w.
     reach : int
-        Field of a feature neuron, in feature neurons: 3 reaches over the pixels of its neighbours.
+        Width of a feature neuron's field, in feature neurons. 3 includes the pixels of its neighbours.
     stddev : float
-        Standard deviation of the weights. Not 0: a weight of exactly 0 makes no connection.
+        Standard deviation of the initial weights, > 0, because a weight of exactly 0 makes no connection.
     seed : int
     name : str
         Name of the new layer.
@@ -109,12 +109,12 @@ def add_predictor(model, layer, reach=3, stddev=1e-3, seed=0, name="learned_pred
     Returns
     -------
     model : keras.Model
-        Shares all other layers with the model that was given.
+        Shares all other layers with the given model.
 
     Raises
     ------
     ValueError
-        If the feature map does not fit into the image a whole number of times, or ``stddev`` is not positive.
+        If H and W are not multiples of h and w, or if ``stddev`` is not positive.
     """
     if not stddev > 0:
         raise ValueError(f"add_predictor: stddev must be positive, got {stddev!r}; a weight of 0 makes no connection.")
@@ -122,8 +122,8 @@ def add_predictor(model, layer, reach=3, stddev=1e-3, seed=0, name="learned_pred
     strides = [n // m for n, m in zip(image.shape[1:3], features.shape[1:3])]
     if any(n != s * m for n, s, m in zip(image.shape[1:3], strides, features.shape[1:3])):
         raise ValueError(
-            f"add_predictor: the {features.shape[1]} x {features.shape[2]} places of {layer!r} do not tile images of "
-            f"{image.shape[1]} x {image.shape[2]}."
+            f"add_predictor: the {features.shape[1]} x {features.shape[2]} positions of {layer!r} do not tile images of "
+            f"{image.shape[1]} x {image.shape[2]}. Choose a layer whose size divides that of the image."
         )
     prediction = layers.Conv2DTranspose(
         image.shape[3], [reach * stride for stride in strides], strides=strides, padding="same", activation="relu",
@@ -141,7 +141,7 @@ def _scaled(channels, width):
 
 
 def _features(x, configuration, width, feedback):
-    """Convolutions and pools; a pool that feedback goes through must spike and be trained."""
+    """Return x after convolutions and pooling. With feedback, pooling is a trained layer of spiking neurons."""
     n_convolutions, n_pools = 0, 0
     for item in configuration:
         if item == "P":
@@ -161,7 +161,7 @@ def _features(x, configuration, width, feedback):
 
 
 def _generator(x, configuration, n_channels, width):
-    """The mirror image: each transposed convolution gives the channels that its convolution read."""
+    """Return x after the mirrored layers: each transposed convolution restores its convolution's input channels."""
     channels = [item for item in configuration if item != "P"]
     targets = [n_channels, *(_scaled(c, width) for c in channels[:-1])]
     n_up, n_transposed = 0, 0

@@ -16,7 +16,7 @@ SQUASHES = ("clip", "tanh", "sigmoid")
 
 def linear_surrogate(gamma=0.3):
     """
-    Spike function with the gradient ``gamma*max(0, 1 - |u|)``, u = v/threshold - 1.
+    Return a spike function with the gradient ``gamma*max(0, 1 - |u|)``, u = v/threshold - 1.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def linear_surrogate(gamma=0.3):
     Returns
     -------
     spike : callable
-        ``spike(u, steps_since_spike)``, both tensors of the same shape; gives 0 or 1.
+        ``spike(u, steps_since_spike)`` for tensors of equal shape; returns 0 or 1.
 
     References
     ----------
@@ -44,7 +44,7 @@ def linear_surrogate(gamma=0.3):
 
 def spike_time_surrogate(alpha=0.3, beta=0.01):
     """
-    Spike function with the gradient ``alpha*exp(-dt)**beta``, dt = steps since the neuron's last spike.
+    Return a spike function with the gradient ``alpha*exp(-dt)**beta``, dt = steps since the last spike.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def spike_time_surrogate(alpha=0.3, beta=0.01):
     Returns
     -------
     spike : callable
-        As that of `linear_surrogate`.
+        As returned by `linear_surrogate`.
 
     References
     ----------
@@ -72,7 +72,7 @@ def spike_time_surrogate(alpha=0.3, beta=0.01):
 
 @tf.custom_gradient
 def _clip(x):
-    """x clipped to 0 ... 1; the gradient passes outside too where it leads back inside."""
+    """Clip x to 0 ... 1. Outside, only gradients that lead back inside are passed on."""
 
     def gradient(upstream):
         outward = ((x > 1) & (upstream < 0)) | ((x < 0) & (upstream > 0))
@@ -83,17 +83,22 @@ def _clip(x):
 
 def squash_for_training(name, x):
     """
-    A squash with a gradient to train with.
+    Squash a prediction, with a gradient that is suited to training.
 
     Parameters
     ----------
     name : {"clip", "tanh", "sigmoid"}
-        "sigmoid" is the published one, which is 0.5 for silent pixels.
+        "sigmoid" is the published one. It gives 0.5 for silent pixels.
     x : tensor
 
     Returns
     -------
     squashed : tensor
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
     """
     if name not in SQUASHES:
         raise ValueError(f"squash={name!r}; choose one of {', '.join(map(repr, SQUASHES))}.")
@@ -102,17 +107,22 @@ def squash_for_training(name, x):
 
 def time_weights(kind, n_steps):
     """
-    Weight of the reconstruction loss at each step, summing to 1.
+    Return the weight of the reconstruction loss at each step; weights sum to 1.
 
     Parameters
     ----------
     kind : {"last", "late", "linear"}
-        The last step only, the second half evenly, or growing linearly with time.
+        The last step only, the second half evenly, or linear growth with time.
     n_steps : int
 
     Returns
     -------
     weights : (n_steps,) ndarray
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown.
     """
     steps = np.arange(1, n_steps + 1)
     weights = {"last": steps == n_steps, "late": steps > n_steps // 2, "linear": steps}
@@ -123,7 +133,7 @@ def time_weights(kind, n_steps):
 
 @dataclass
 class Stage:
-    """A layer with weights, the layers without weights in front of it, and the stage that it reads."""
+    """A layer with weights, the layers without weights before it, and the name of the stage that it reads."""
 
     layer: object
     source: str
@@ -140,7 +150,7 @@ class Stage:
         return self.layer.activation.__name__ == "relu"
 
     def current(self, spikes):
-        """What the spikes of the source give to the neurons, (n, H, W, C) or (n, units)."""
+        """Return the current that spikes of the source cause, (n, H, W, C) or (n, units)."""
         for layer in self.before:
             spikes = layer(spikes, training=False)
         kernel, kind = self.layer.kernel, type(self.layer).__name__
@@ -155,22 +165,30 @@ class Stage:
 
 def stages_of(model):
     """
-    The layers with weights of a network without biases and joins, in the order of evaluation.
+    Return the layers with weights of a network, in order of evaluation.
 
     Parameters
     ----------
     model : keras.Model
+        Without biases, and without layers that join branches.
 
     Returns
     -------
     stages : list of Stage
+
+    Raises
+    ------
+    ValueError
+        If a layer has a bias.
     """
     stages = []
     for layer in model.layers:
         if not layer.weights:
             continue
         if layer.use_bias:
-            raise ValueError(f"Layer {layer.name!r} has a bias; the unrolled network has none.")
+            raise ValueError(
+                f"Layer {layer.name!r} has a bias, which the unrolled network cannot have. Use use_bias=False."
+            )
         stage, tensor = Stage(layer, None), layer.input
         while not (
             tensor._keras_history.operation.weights or "Input" in type(tensor._keras_history.operation).__name__
@@ -184,7 +202,7 @@ def stages_of(model):
 
 class SpikingUnroll:
     """
-    A ReLU network as integrate-and-fire neurons unrolled in time, the pipelined schedule.
+    A ReLU network as integrate-and-fire neurons, unrolled in time in the pipelined schedule.
 
     A neuron spikes at step t if ``v > threshold``; then ``v <- leak*v + W*spikes(t) - threshold*spike``. Layers without
     ReLU only accumulate.
@@ -192,7 +210,7 @@ class SpikingUnroll:
     Parameters
     ----------
     model : keras.Model
-        Trained network; its kernels are used as they are, so that training this trains the model.
+        Trained network. Its kernels are used directly, so training the unrolled network trains the model.
     thresholds : dict of str to float
         Threshold of each spiking layer.
     leak : float
@@ -200,7 +218,7 @@ class SpikingUnroll:
         Spike function, `linear_surrogate` by default.
     squash : {"clip", "tanh", "sigmoid"}
     step : float
-        What one spike of the generator adds to the prediction, before the squash.
+        Contribution of one spike of the generator to the prediction, before the squash.
     """
 
     def __init__(self, model, thresholds=None, leak=1.0, spike=None, squash="clip", step=0.125):
@@ -210,7 +228,7 @@ class SpikingUnroll:
 
     def run(self, images, n_steps, gate_epsilon=None, stages=None, on_step=None):
         """
-        Simulate.
+        Simulate the network for a number of steps.
 
         Parameters
         ----------
@@ -218,9 +236,9 @@ class SpikingUnroll:
             Each pixel spikes with probability ``|pixel|`` in every step, with its sign.
         n_steps : int
         gate_epsilon : float, optional
-            Close the sticky gate on pixels predicted within this; None leaves all open.
+            The sticky gate closes on pixels predicted within this error. None keeps all pixels open.
         stages : list of Stage, optional
-            Only these.
+            Simulate these only; all by default.
         on_step : callable, optional
             Called with (t, name of the stage, current) for each of them.
 
@@ -246,7 +264,7 @@ class SpikingUnroll:
                     age = since.get(stage.name, tf.zeros_like(v))
                     fired = self.spike(v / threshold - 1.0, age)
                     since[stage.name] = (age + 1) * (1 - tf.stop_gradient(fired))
-                    # The reset is no path of the gradient, as published.
+                    # The gradient does not pass through the reset, as published.
                     v = self.leak * v - threshold * tf.stop_gradient(fired)
                     spikes[stage.name] = fired
                 potential[stage.name] = v + currents[stage.name]
@@ -266,7 +284,7 @@ class SpikingUnroll:
 
 def balance_thresholds(unroll, images, n_steps=50, scale=0.7):
     """
-    Thresholds layer by layer: the largest pre-activation seen over a calibration batch, times a factor.
+    Return balanced thresholds: the largest pre-activation of each layer over a calibration batch, times a factor.
 
     Parameters
     ----------
@@ -279,7 +297,7 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7):
     Returns
     -------
     thresholds : dict of str to float
-        1 for a layer that no image excites.
+        1 for a layer that no image excites. They are set layer by layer, each with those of the layers before it.
 
     References
     ----------
@@ -301,6 +319,6 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7):
                 largest[0] = max(largest[0], float(tf.reduce_max(current)))
 
         unroll.run(images, n_steps, stages=path, on_step=watch)
-        # A layer that nothing excites would get a threshold of 0, and every later one an empty calibration.
+        # With a threshold of 0, a layer that is never excited would leave all later layers uncalibrated.
         unroll.thresholds[stage.name] = scale * largest[0] if largest[0] > 0 else 1.0
     return dict(unroll.thresholds)

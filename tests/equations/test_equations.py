@@ -1,4 +1,4 @@
-"""The neuron models: their equations, edits of them, and the variants that the builder derives."""
+"""Tests of neuron models: equations, edits, and the variants that the builder derives."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def group_of(model, n=1):
 
 @pytest.mark.parametrize("case", range(6))
 def test_published_neuron(case):
-    """The traces of the published single neuron: spikes, signal, refractory response and threshold, step by step."""
+    """Spikes, signal, refractory response and threshold equal the traces of the published neuron in every step."""
     data = np.load(DATA / "asn_neuron.npz")
     m_f, bias, filtered = data[f"cfg{case}"]
     currents = data[f"cur{case}"][..., 0]  # (3, 500)
@@ -59,7 +59,7 @@ def test_published_neuron(case):
     BrianNetwork(group, inject, spikes, states).run(currents.shape[1] * ms)
     np.testing.assert_allclose(states.S, data[f"S{case}"][..., 0], atol=1e-9)
     np.testing.assert_allclose(states.S_hat, data[f"Shat{case}"][..., 0], atol=1e-9)
-    # The published code lets the threshold decay after the spike; here the next step does.
+    # In the published code the threshold decays right after the spike, here in the next step.
     theta = m_f + states.theta_dyn * np.exp(-1 / 15)
     np.testing.assert_allclose(theta, data[f"theta{case}"][..., 0], atol=1e-9)
     raster = np.zeros(currents.shape)
@@ -73,11 +73,11 @@ def test_spike_height_makes_one_the_fixed_point():
     assert spike_height(0.1) == pytest.approx(0.12443, abs=5e-6)
     for m, h in zip(m_f, spike_height(m_f)):
         assert transfer_function(1.0, m) == pytest.approx(1.0)
-        # f jumps to h/2 at the resting threshold's half, written out from the definition
+        # By definition, f jumps to h/2 at half the resting threshold.
         assert transfer_function(m / 2, m) == pytest.approx(h / 2)
 
 
-def test_spike_height_has_a_floor_and_refuses_nonsense():
+def test_spike_height_has_a_floor_and_rejects_invalid_values():
     assert spike_height(0.0) == spike_height(1e-3)
     for bad in (-0.1, np.nan):
         with pytest.raises(ValueError, match="m_f"):
@@ -102,7 +102,7 @@ def test_replace_names_the_closest_equation():
 
 
 def test_noise_has_the_variance_of_its_process():
-    # dS = -S dt/tau + sigma xi/sqrt(tau): standard deviation sigma/sqrt(2), and exact at any step
+    # dS = -S dt/tau + sigma xi/sqrt(tau) has a standard deviation of sigma/sqrt(2), exactly and at any time step.
     noisy = bs.ASN().replace(
         "dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1",
         "dS_dyn/dt = (gain*I - S_dyn)/tau_phi + sigma*xi/sqrt(tau_phi) : 1",
@@ -115,7 +115,7 @@ def test_noise_has_the_variance_of_its_process():
     assert np.std(group.S_dyn[:]) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
 
 
-def test_edit_recomputes_what_follows():
+def test_edit_recomputes_derived_parameters():
     assert bs.ASN().edit(m_f=0.3).parameters["h"] == pytest.approx(spike_height(0.3))
     assert bs.ASN().edit(m_f=0.3, h=1.0).parameters["h"] == 1.0
     assert bs.ASN().edit(threshold="S > 1").threshold == "S > 1"
@@ -163,12 +163,12 @@ def test_models_without_membrane_cannot_be_pooled():
         (lambda: bs.ASN().edit(m_f=1 * volt), "m_f"),
     ],
 )
-def test_bad_models_are_refused(make, message):
+def test_invalid_models_are_rejected(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_units_of_a_model_of_ones_own():
+def test_units_of_a_custom_model():
     model = NeuronModel(
         "current-based", "dv/dt = -v/(10*ms) + I/(1*nF) : volt\ndI/dt = -I/tau : amp\nh : amp\nbias : amp",
         threshold="v > 10*mV", reset="v = 0*mV", parameters={"tau": 5 * ms, "h": 20 * pA}, input_unit=100 * pA,
@@ -176,6 +176,12 @@ def test_units_of_a_model_of_ones_own():
     assert "stimulus" in model.with_inputs(spikes=False, stimulus=True).equations
     assert "image : amp" in model.with_inputs(spikes=False, stimulus=True).equations
     assert model.brian_equations["I"].dim is amp.dim
+    # Units are returned as the equations write them. Brian2 prints the first one as "A".
+    first = model.with_inputs(spikes=False, stimulus=True)
+    assert [first.unit_of(name) for name in ("image", "v", "t_on", "is_on")] == ["amp", "volt", "second", "1"]
+    assert first.definition("t_on") == "t_on : second (shared)"
+    with pytest.raises(ValueError, match="do not define 'w'; they define v, h, bias"):
+        first.unit_of("w")
     with pytest.raises(ValueError, match="h"):
         model.edit(h=3.0)
 
@@ -187,7 +193,7 @@ def test_models_print_and_show_latex():
     assert r"\frac" in bs.ASN()._repr_latex_()
 
 
-def test_integrate_and_fire_leaks_what_it_tested():
+def test_integrate_and_fire_leaks_the_potential_that_it_compared():
     model = bs.IF(leak=0.5, threshold=1.0)
     group = NeuronGroup(1, model.equations, threshold=model.threshold, reset=model.reset, namespace=model.constants)
     group.run_regularly(model.update, when="groups", order=1, dt=group.clock.dt)

@@ -1,4 +1,4 @@
-"""Predictive feedback: spike for spike equal to a dense simulator, and what a gate can be told."""
+"""Tests of predictive feedback: spikes equal those of a dense simulator, options of the gate, and errors."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SHAPE = (8, 8, 1)
 
 @pytest.fixture(scope="module")
 def model():
-    """A narrow VGG5 with a generator, its weights mostly positive so that spikes get through to the pixels."""
+    """Return a narrow VGG5 with a generator. Most weights are positive, so that spikes reach the pixels."""
     from brainsnn.training.predictive_vgg import predictive_vgg
 
     network = predictive_vgg(5, SHAPE, 4, width=1 / 16, dense=(6,))
@@ -27,14 +27,14 @@ def model():
 
 @pytest.fixture(scope="module")
 def data(model):
-    """Images, spikes drawn from them, and balanced thresholds."""
+    """Return images, spikes drawn from them, and balanced thresholds."""
     rng = np.random.default_rng(0)
-    # Some values can be met exactly by a number of spikes, so that epsilon 0 blocks more than silent pixels.
+    # A number of spikes can predict some values exactly, so epsilon=0 blocks more than the pixels without spikes.
     exact = rng.choice([0.0, 0.25, 0.5, 1.0], (2, *SHAPE))
     images = np.where(rng.random((2, *SHAPE)) < 0.5, exact, rng.random((2, *SHAPE)))
     images[1, :2] *= -1
     spikes = (rng.random((2, N_STEPS, *SHAPE)) < np.abs(images[:, None])) * np.sign(images[:, None])
-    # Lower than the usual 0.7, at which too little gets through to the pixels with a leak of 0.9.
+    # Lower than the usual 0.7, at which too few spikes reach the pixels with a leak of 0.9.
     thresholds = balanced_thresholds(model, np.abs(spikes), 0.4)
     return images, spikes.astype(np.int8), thresholds
 
@@ -51,7 +51,7 @@ def _assert_equal(result, expected, what=""):
     for name, spikes in expected["spikes"].items():
         raster = result.raster(name).reshape(spikes.shape)
         assert np.array_equal(raster, spikes), f"{what}: {name} differs first in step {_first(raster, spikes)}"
-    assert np.array_equal(result.predictions, expected["predictions"]), what
+    assert np.array_equal(result.predicted_input, expected["predictions"]), what
     assert np.array_equal(result.gate, expected["gate"]), what
     np.testing.assert_allclose(result.output, expected["logits"], rtol=1e-9, atol=1e-9)
 
@@ -72,7 +72,7 @@ def test_equal_to_dense_simulator(model, data, leak, mode):
         expected = simulate_feedback(model, spikes, images, thresholds, leak, epsilon, mode)
         _assert_equal(result, expected, f"leak {leak}, epsilon {epsilon}, {mode}")
         blocked.append(1 - result.gate.mean())
-        # The comparison is worth something only if every layer spikes and predictions rise.
+        # The comparison is meaningful only if every layer spikes and predictions rise.
         assert all(spikes.any() for spikes in expected["spikes"].values())
         assert expected["predictions"].max() >= 0.5
     if mode == "none":
@@ -96,18 +96,19 @@ def test_synapses_give_the_same_gate(model, data):
 
 
 def test_gate_acts_one_step_after_the_prediction(model, data):
-    """In the first step all is open; in the second the pixels are closed whose value no spike at all predicts."""
+    """All gates are open in the first step. In the second, those of pixels that 0 predicts correctly are closed."""
     images, spikes, thresholds = data
     result = _network(model, thresholds, bs.PredictiveGate(epsilon=0.1)).run(spikes=spikes, images=images)
     assert result.gate[:, 0].all()
     assert np.array_equal(~result.gate[:, 1], np.abs(images) <= 0.1)
-    right = np.abs(result.predictions - images[:, None]) <= 0.1
+    assert np.array_equal(result.predictions, result.predicted_input)  # the former name
+    right = np.abs(result.predicted_input - images[:, None]) <= 0.1
     ever = np.maximum.accumulate(right, axis=1)
     assert np.array_equal(~result.gate[:, 1:], ever[:, :-1])
 
 
 def test_graded_gate_passes_the_share_of_the_error(model, data):
-    """With thresholds out of reach the prediction stays 0, hence the whole pixel is error and everything passes."""
+    """With thresholds that are never reached, the prediction is 0, the error is the whole pixel, and all spikes pass."""
     images, _, thresholds = data
     feedback = bs.PredictiveGate(mode="graded", epsilon=0.1)
     silent = _network(model, {**thresholds, "prediction": 1e9}, feedback)
@@ -116,14 +117,14 @@ def test_graded_gate_passes_the_share_of_the_error(model, data):
     np.testing.assert_allclose(opened[:, -1], np.abs(images) > 0.1, atol=1e-7)
     active = _network(model, thresholds, feedback).run(images, duration=N_STEPS * bs.ms)
     gate = active.states["input"]["is_open"].reshape(2, N_STEPS, *SHAPE)
-    error = np.abs(active.predictions[:, :-1] - images[:, None])
+    error = np.abs(active.predicted_input[:, :-1] - images[:, None])
     expected = np.where(error <= 0.1, 0, np.clip(error / (np.abs(images[:, None]) + 1e-9), 0, 1))
     np.testing.assert_allclose(gate[:, 1:], expected, atol=1e-12)
     assert active.spike_counts["input"].sum() < result.spike_counts["input"].sum()
 
 
 def test_contrast_scales_what_is_open_to_the_full_range(model, data):
-    """A dim image spikes as if its brightest pixel were 1; with 16 trials the rate has a standard error below 2%."""
+    """A dim image spikes as if its brightest pixel were 1. With 16 trials the standard error of the rate is below 2%."""
     _, _, thresholds = data
     image = np.linspace(0.1, 0.5, 64).reshape(1, *SHAPE)
     images = np.repeat(image, 16, axis=0)
@@ -133,12 +134,12 @@ def test_contrast_scales_what_is_open_to_the_full_range(model, data):
         snn.run(images, duration=N_STEPS * bs.ms).spike_counts["input"].mean() / N_STEPS for snn in (plain, scaled)
     ]
     assert rates[0] == pytest.approx(image.sum(), rel=0.06)
-    # The first step has not been compared yet.
+    # There is no comparison in the first step.
     assert rates[1] == pytest.approx(image.sum() / 0.5, rel=0.08)
 
 
 def test_edited_gate(model, data):
-    """A gate that a user writes: it never closes on the upper half of the image."""
+    """A user's gate that never closes in the upper half of the image."""
     images, spikes, thresholds = data
     feedback = bs.PredictiveGate(epsilon=0.2)
     feedback = feedback.edit(

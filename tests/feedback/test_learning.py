@@ -1,4 +1,4 @@
-"""Learning to predict while the network runs: equal to a dense simulator, kept from image to image, and frozen."""
+"""Tests of local learning: equal to a dense simulator, persistent across images and runs, and frozen."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ PROJECTION = "generator2_to_prediction"
 
 @pytest.fixture(scope="module")
 def case():
-    """Model, images, spikes and thresholds of a narrow VGG5 whose generator spikes."""
+    """Return model, images, spikes and thresholds of a narrow VGG5 whose generator spikes."""
     from brainsnn.training.predictive_vgg import predictive_vgg
 
     model = predictive_vgg(5, SHAPE, 4, width=1 / 16, dense=(6,))
@@ -48,12 +48,12 @@ def test_equal_to_dense_simulator(case, connectivity, mode):
     (projection,) = (p for p in snn.projections if p.name == PROJECTION)
     i, j, w = projection.to_coo()
     np.testing.assert_allclose(w, weights[i, j], rtol=0, atol=1e-12)
-    # The comparison is worth something only if weights moved both ways, and some to the limit.
+    # The comparison is meaningful only if weights grew and shrank, and some reached the limit.
     assert (w - before).min() < -0.05 and (w - before).max() > 0.05 and np.isclose(np.abs(w), W_MAX).any()
 
 
 def test_kept_between_runs_and_put_back(case):
-    """Two runs learn what one run of both batches learns; weights put back give the first run once more."""
+    """Two runs learn the same as one run of both batches. Restoring the weights repeats the first run."""
     _, images, spikes, _ = case
     snn = _network(case)
     start = snn.learned_weights
@@ -90,7 +90,7 @@ def test_runtime_learns_the_same(case):
 
 
 def test_edited_rule(case):
-    """A rule that a user writes: weights only decay, with a constant of its own."""
+    """A user's rule with its own constant: weights decay with each spike."""
     _, images, spikes, _ = case
     snn = _network(case, on_pre="I_post += w*h_pre; w = w*kept", parameters={"kept": 0.5})
     before = snn.learned_weights[PROJECTION]
@@ -102,7 +102,7 @@ def test_edited_rule(case):
 
 
 def test_a_new_predictor_learns_new_images():
-    """From nothing, a local rule predicts unseen bars of the orientation that it has seen, not of the other one."""
+    """Trained from scratch on bars of one orientation, the rule predicts new bars of that orientation only."""
     from brainsnn.training.predictive_vgg import add_predictor
 
     inputs = keras.Input((8, 8, 1))
@@ -112,7 +112,7 @@ def test_a_new_predictor_learns_new_images():
     model.get_layer("features").set_weights([rng.normal(0, 1, (2, 2, 1, 8))])
     model = add_predictor(model, "features")
     bars = np.zeros((8, 8, 8, 1))
-    bars[np.arange(8), :, np.arange(8)] = 1  # a column each
+    bars[np.arange(8), :, np.arange(8)] = 1  # one column each
     thresholds = {"features": 1.0, "learned_prediction": 1.0}
     gate = bs.PredictiveGate(output="learned_prediction", mode="graded", learning=bs.LocalLearning(0.01))
     snn = bs.convert(model, neuron=bs.IF(), thresholds=thresholds, feedback=gate, device=DEVICE)
@@ -120,7 +120,7 @@ def test_a_new_predictor_learns_new_images():
 
     def explained(images):
         snn.set_parameters("learned_prediction", learning_rate=0.0)
-        predictions = snn.run(images, duration=50 * bs.ms, seed=1).predictions[:, -1]
+        predictions = snn.run(images, duration=50 * bs.ms, seed=1).predicted_input[:, -1]
         return 1 - np.sum((predictions - images) ** 2) / np.sum(images**2)
 
     assert abs(explained(bars)) < 0.01

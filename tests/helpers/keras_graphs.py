@@ -1,4 +1,4 @@
-"""Keras models for the tests of read_keras, and what their graphs are compared by."""
+"""Keras models for the tests of read_keras, and comparisons of models with their graphs."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ __all__ = [
 
 @keras.saving.register_keras_serializable(package="test_read_keras")
 class ASNTransfer(L.Layer):
-    """A stand-in of the class name that the reader looks for, independent of the package's."""
+    """A class of the name that the reader looks for, independent of the package's own."""
 
     def __init__(self, m_f=0.1, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
@@ -33,7 +33,7 @@ class ASNTransfer(L.Layer):
 
 
 def randomise(model, seed=0):
-    """Weights and batch norm statistics that are neither 0 nor 1."""
+    """Set weights and batch norm statistics that are neither 0 nor 1."""
     rng = np.random.default_rng(seed)
     for layer in model._flatten_layers():
         if not getattr(layer, "_layers", None) and layer.weights:
@@ -53,7 +53,7 @@ def images(model, n=3, seed=1):
 
 
 def close(graph, model, x=None):
-    """The graph, with and without junctions, gives what the model predicts."""
+    """Check that the graph, with and without junctions, gives the output of the model."""
     x = images(model) if x is None else x
     expected = model(x, training=False)
     expected = [np.asarray(value) for value in (expected if isinstance(expected, list) else [expected])]
@@ -72,7 +72,7 @@ def close(graph, model, x=None):
 
 
 def hidden_equal(graph, model):
-    """Every population that stands for a layer's output gives it."""
+    """Check that every population that represents a layer gives the output of that layer."""
     x = images(model)
     values = graph.activations(x)
     names = {layer.name for layer in model.layers}

@@ -19,7 +19,7 @@ IMAGES = np.random.default_rng(0).uniform(0, 1, (3, 6, 6, 2)).astype("float32")
 
 
 def initializer(name):
-    # Keras 2.2.4's initializers carry keys that Keras 3 does not know
+    # Initializers of Keras 2.2.4 have keys that Keras 3 does not know.
     return {
         "class_name": "VarianceScaling",
         "config": {"scale": 1.0, "mode": "fan_avg", "distribution": name, "seed": None},
@@ -128,7 +128,7 @@ def write_legacy_model(path, config=None, weights=None, class_name="Model"):
 
 
 def numpy_forward(images, weights):
-    """The network of legacy_config, written out."""
+    """Evaluate the network of legacy_config in numpy."""
 
     def convolve(x, name):
         padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -155,7 +155,7 @@ def output(model, images=IMAGES):
 
 
 def modern_model():
-    """A model with nesting, an own dtype, and layers without weights, for the formats of Keras 3."""
+    """Build a model with a nested model, a layer of another dtype, and layers without weights."""
     from keras import layers
 
     from brainsnn.training import ASNTransfer

@@ -1,4 +1,4 @@
-"""Recordings that stream to disk: the same numbers as in memory, lazily opened, and never half there."""
+"""Tests of streamed recordings: equal to those in memory, opened lazily, and complete or absent."""
 
 import os
 import resource
@@ -64,8 +64,8 @@ def assert_equal_results(streamed, expected):
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_standalone_streams_the_same_numbers(compiled, images, tmp_path, monkeypatch, processes):
-    # Pieces of 7 steps, so that the last one of a trial is not full.
-    monkeypatch.setattr(streaming, "PIECE_BYTES", 7 * compiled._monitors.state_bytes())
+    # With chunks of 7 steps, the last chunk of a trial is not full.
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 7 * compiled._monitors.state_bytes())
     expected = compiled.run(images, duration=STEPS * ms)
     streamed = compiled.run(images, duration=STEPS * ms, processes=processes, stream_to=tmp_path / "run")
     assert expected.spike_counts[next(iter(expected.spikes))].sum() > 100
@@ -79,7 +79,7 @@ def test_standalone_streams_the_same_numbers(compiled, images, tmp_path, monkeyp
 @pytest.mark.slow  # Cython
 def test_runtime_streams_the_same_numbers(graph, images, tmp_path, monkeypatch):
     snn = convert(graph, "runtime")
-    monkeypatch.setattr(streaming, "PIECE_BYTES", 7 * snn._monitors.state_bytes())
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 7 * snn._monitors.state_bytes())
     expected = snn.run(images[:2], duration=STEPS * ms)
     assert_equal_results(snn.run(images[:2], duration=STEPS * ms, stream_to=tmp_path / "run"), expected)
 
@@ -98,11 +98,11 @@ def test_access_is_that_of_a_result_in_memory(compiled, images, tmp_path):
     assert_equal_results(bs.Result.load(tmp_path / "result.npz"), expected)
 
 
-def test_a_slower_clock_keeps_its_beat_across_pieces(graph, images, tmp_path, monkeypatch):
+def test_a_slower_clock_stays_in_phase_across_chunks(graph, images, tmp_path, monkeypatch):
     snn = convert(graph, DEVICE)
     first = spiking_layers(graph)[0]
     snn.network.add(snn.populations[first].run_regularly("S_dyn *= 0.5", dt=5 * ms))
-    monkeypatch.setattr(streaming, "PIECE_BYTES", 7 * snn._monitors.state_bytes())
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 7 * snn._monitors.state_bytes())
     expected = snn.run(images[:2], duration=STEPS * ms)
     assert_equal_results(snn.run(images[:2], duration=STEPS * ms, stream_to=tmp_path / "run"), expected)
 
@@ -118,7 +118,7 @@ def test_results_outlive_the_next_run_and_can_be_changed(compiled, images):
     assert_array_equal(compiled.run(images[:2], duration=STEPS * ms).states[layer]["S"], before)
 
 
-def test_bad_targets_are_refused_before_anything_runs(compiled, images, tmp_path, monkeypatch):
+def test_invalid_targets_are_rejected_before_the_run(compiled, images, tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     with pytest.raises(FileExistsError, match="there.*choose another folder"):
         compiled.run(images, duration=5 * ms, stream_to=tmp_path / "there")
@@ -134,9 +134,9 @@ def test_bad_targets_are_refused_before_anything_runs(compiled, images, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
-def test_spikes_alone_stream_in_pieces(graph, images, tmp_path, monkeypatch):
+def test_spikes_without_states_are_streamed_in_chunks(graph, images, tmp_path, monkeypatch):
     snn = bs.convert(graph, device=DEVICE, record={name: ["spikes"] for name in spiking_layers(graph)})
-    monkeypatch.setattr(streaming, "SPIKE_PIECE_BYTES", 7 * snn._monitors.spike_bytes())
+    monkeypatch.setattr(streaming, "SPIKE_CHUNK_BYTES", 7 * snn._monitors.spike_bytes())
     pieces = []
     original = streaming.StreamFolder.__enter__
     monkeypatch.setattr(
@@ -147,7 +147,7 @@ def test_spikes_alone_stream_in_pieces(graph, images, tmp_path, monkeypatch):
     assert pieces == [7]
 
 
-def test_a_recording_that_is_not_whole_is_refused(compiled, images, tmp_path):
+def test_an_incomplete_recording_is_rejected(compiled, images, tmp_path):
     compiled.run(images, duration=STEPS * ms, stream_to=tmp_path / "run")
     for path in [
         next((tmp_path / "run" / "states").glob("*/c.1.0.0")),
@@ -155,10 +155,10 @@ def test_a_recording_that_is_not_whole_is_refused(compiled, images, tmp_path):
     ]:
         content = path.read_bytes()
         path.write_bytes(content[:-8])
-        with pytest.raises(ValueError, match=f"not whole; 1 of its .*{path.name}"):
+        with pytest.raises(ValueError, match=f"is incomplete; 1 of its .*{path.name}"):
             bs.Result.load(tmp_path / "run")
         path.unlink()
-        with pytest.raises(ValueError, match=f"not whole; 1 of its .*{path.name}"):
+        with pytest.raises(ValueError, match=f"is incomplete; 1 of its .*{path.name}"):
             bs.Result.load(tmp_path / "run")
         path.write_bytes(content)
     bs.Result.load(tmp_path / "run")
@@ -166,11 +166,11 @@ def test_a_recording_that_is_not_whole_is_refused(compiled, images, tmp_path):
     (tmp_path / "text").write_text("no result")
     np.savez(tmp_path / "arrays.npz", x=1)
     for name in ("empty", "text", "arrays.npz"):
-        with pytest.raises(ValueError, match=f"{name}' is no result"):
+        with pytest.raises(ValueError, match=f"{name}' is not a result"):
             bs.Result.load(tmp_path / name)
 
 
-def test_a_name_that_was_taken_meanwhile_costs_nothing(compiled, images, tmp_path, monkeypatch):
+def test_a_folder_that_appears_during_the_run_does_not_lose_the_recording(compiled, images, tmp_path, monkeypatch):
     original = compiled._backend.run
 
     def run(*arguments):
@@ -189,7 +189,7 @@ def test_a_name_that_was_taken_meanwhile_costs_nothing(compiled, images, tmp_pat
 
 
 def test_a_failed_run_leaves_no_folder(compiled, images, tmp_path):
-    """The program may write no more than 1 MB to each file."""
+    """The program fails when a file exceeds 1 MB, and leaves no folder."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
@@ -200,8 +200,10 @@ def test_a_failed_run_leaves_no_folder(compiled, images, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_named(compiled, images, small_disk, monkeypatch):
-    monkeypatch.setattr(streaming, "disk_usage", lambda path: SimpleNamespace(free=10**12))  # others fill it meanwhile
+def test_a_full_disk_is_reported(compiled, images, small_disk, monkeypatch):
+    monkeypatch.setattr(
+        streaming, "disk_usage", lambda path: SimpleNamespace(free=10**12)
+    )  # as if others filled the disk during the run
     with pytest.raises((RuntimeError, OSError), match="disk full|No space left"):
         compiled.run(images, duration=2000 * ms, stream_to=small_disk / "run")
     assert not list(small_disk.iterdir())
@@ -232,14 +234,14 @@ def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # the program with it
+        os.killpg(process.pid, signal.SIGKILL)  # and its compiled program
         process.wait()
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
 def test_more_states_than_memory(tmp_path):
-    """The benchmark in small: states that exceed the address space of the process."""
+    """A small version of the benchmark: the states exceed the address space of the process."""
     command = [sys.executable, str(ROOT / "benchmarks" / "streaming.py"), "--no-docs", "--gigabytes", "2.5",
                "--limit", "2", "--folder", str(tmp_path)]  # fmt: skip
     result = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)

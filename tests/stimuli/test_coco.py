@@ -1,4 +1,4 @@
-"""COCO annotations: small files in the exact format of instances_val2017.json."""
+"""Tests of COCO annotations, with small files in the format of instances_val2017.json."""
 
 import json
 
@@ -29,7 +29,7 @@ def square(x, y, side):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Six images of 40x20; only the first three and the last have exactly one target."""
+    """Six images of 40x20. Only the first three and the last one have exactly one target."""
     mask = np.zeros((20, 40), dtype=bool)
     mask[4:8, 30:40] = True
     runs = np.diff(np.r_[0, np.flatnonzero(np.diff(mask.T.ravel())) + 1, mask.size]).tolist()
@@ -69,7 +69,7 @@ NAMES = ("car", "bicycle", "stop sign")
 def test_images_with_one_target_and_their_centres(folder):
     targets = read_coco_targets(folder / "instances.json", NAMES)
     assert [(t.image_id, t.category) for t in targets] == [(139, 0), (285, 1), (632, 2), (785, 0)]
-    # a square; two squares of area 16 and 4 at 2 and 11; a mask; an annotation with a box alone
+    # A square, two squares of area 16 and 4 at 2 and 11, a mask, and an annotation with only a box.
     both = (16 * 2 + 4 * 11) / 20
     centers = [(10 / 20, 15 / 40), (both / 20, both / 40), (6 / 20, 35 / 40), (13 / 20, 25 / 40)]
     assert_allclose([t.center for t in targets], centers)
@@ -86,7 +86,7 @@ def test_scenes(folder):
     assert_array_equal(scenes.labels, np.eye(3)[[0, 1, 2, 0]])
     assert np.linalg.norm(scenes.invalid_cues - scenes.cues, axis=1).min() >= 0.5
     some = load_coco_scenes(folder / "instances.json", folder, NAMES, size=8, n_scenes=3)
-    assert sorted(some.targets) == [0, 1, 2]  # the categories in turn
+    assert sorted(some.targets) == [0, 1, 2]  # one of each category
 
 
 def test_polygons_in_either_direction(folder):
@@ -98,7 +98,7 @@ def test_polygons_in_either_direction(folder):
 
 
 def encode(counts):
-    """COCO's compressed run lengths, written after rleToString of its C code."""
+    """Compress run lengths like rleToString in COCO's C code."""
     text = ""
     for k, count in enumerate(counts):
         value = count - counts[k - 2] if k > 2 else count
@@ -125,8 +125,8 @@ def test_errors(folder):
     (folder / "other.json").write_text("[1, 2]")
     with pytest.raises(ValueError, match="needs lists"):
         read_coco_targets(folder / "other.json", NAMES)
-    with pytest.raises(ValueError, match="no JSON"):
+    with pytest.raises(ValueError, match="not a JSON file"):
         read_coco_targets(folder / "000000000139.jpg", NAMES)
     (folder / "000000000139.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match="139"):
+    with pytest.raises(FileNotFoundError, match="139.jpg does not exist"):
         load_coco_scenes(folder / "instances.json", folder, NAMES)

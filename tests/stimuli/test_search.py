@@ -1,4 +1,4 @@
-"""Cued search scenes: seeded, digits apart, cues where they should be."""
+"""Tests of cued search scenes: seeds, distances between digits, and positions of cues."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_a_scene_depends_on_seed_and_number_alone(scenes):
 
 
 def test_targets_in_the_very_centre_have_an_invalid_cue():
-    # at 40 pixels digits are crowded around the centre; an endless search would hang here
+    # With 40 pixels, digits are close to the centre. A search for a cue that never ends would hang here.
     assert len(load_search_scenes(300, "test", size=40, n_digits=1)) == 300
 
 

@@ -1,4 +1,4 @@
-"""The attention studies' own parts, and the loop: without a goal it must not change a single spike."""
+"""Functions of the attention studies, and the closed loop: without a goal it must not change a single spike."""
 
 import sys
 from types import SimpleNamespace
@@ -60,7 +60,7 @@ def test_loop_without_a_goal_changes_nothing(search_model):
         outputs.append(result.output)
         n_spikes.append(result.spike_counts)
     assert_array_equal(*outputs)
-    # the same compiled network with a goal: the second trial equals the first one of a run of its own, so nothing is left over
+    # the same compiled network with a goal: its second trial equals the first trial of another run, so no state is left over
     snn.set_parameters("readout", goal=np.eye(10)[scenes.targets[1]])
     searched = snn.run(scenes.images, duration=120 * bs.ms)
     alone = snn.run(scenes.images[1:2], duration=120 * bs.ms)

@@ -53,8 +53,8 @@ def test_parameters_come_from_the_mode_and_the_command_line(tmp_path):
         (["--quick", "--full"], "not allowed with argument"),
         (["--device", "gpu"], "choose from"),
         (["--n", "0"], "must be greater than 0"),
-        (["--n", "2.5"], "is no whole number"),
-        (["--x", "many"], "is no number"),
+        (["--n", "2.5"], "is not a whole number"),
+        (["--x", "many"], "is not a number"),
         (["--x", "inf"], "must be greater than 0"),
         (["--seed", "-1"], "whole number, 0 or greater"),
         (["--nn", "1"], "unrecognized arguments"),
@@ -75,7 +75,7 @@ def test_an_out_that_is_a_file_is_refused(tmp_path, capsys):
 
 
 def compute(n, log):
-    """A part of a study that stops in the middle as long as ``<log>.broken`` is there."""
+    """A part of a study that is interrupted while ``<log>.broken`` exists."""
     if n == 3 and log_path(log, ".broken").exists():
         raise KeyboardInterrupt
     with open(log, "a") as file:
@@ -104,7 +104,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, capsys):
     assert "goes on where it stopped" in capsys.readouterr().err
     assert not (out / "record.json").exists()
     assert len(list((out / "units").iterdir())) == 2
-    # Another seed is another study; it does not take over what is there.
+    # Another seed is another study; it reuses no parts.
     with pytest.raises(KeyboardInterrupt):
         run(True, "--seed", "1")
     assert computed() == [1, 2, 1, 2]
@@ -113,7 +113,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, capsys):
     assert computed() == [1, 2, 1, 2, 3]
     assert [int(unit["value"]) for unit in units] == [1, 2, 3]
     np.testing.assert_array_equal(units[2]["curve"], [0, 1, 2])
-    # A finished study keeps no parts: the next run computes anew.
+    # A finished study keeps no parts: the next run computes them again.
     assert (out / "record.json").exists() and not (out / "units").exists()
     Path(log + ".broken").touch()
     run(False)
@@ -121,7 +121,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path, capsys):
 
 
 def compute_images(images, n, log, seed):
-    """`compute` for each image, with the numbers that the images got as seeds."""
+    """`compute` for each image; also returns the seeds that the images got."""
     compute(n, log)
     return {"value": n * images, "seeds": seed}
 
@@ -155,7 +155,7 @@ def test_an_interrupted_study_of_sweeps_goes_on_where_it_stopped(tmp_path):
     files = [f"{name}/dataset.nc" for name in names]
     assert json.loads((out / "record.json").read_text())["files"] == files
     assert all((out / file).exists() for file in files) and not list(out.rglob("units"))
-    # The next run is a study of its own, with random numbers of its seed: what is there does not stand for it.
+    # The next run is a separate study with its own seed: it must not reuse existing results.
     (out / "unrelated").mkdir()
     (out / "unrelated" / "dataset.nc").touch()
     with pytest.raises(KeyboardInterrupt):
@@ -210,7 +210,7 @@ def test_adaptive_coding(tmp_path):
             "transfer": {"m_f", "input", "measured", "formula", "rate_hz"},
         },
     )
-    # The formula is an approximation; at this precision it holds within a few per cent of a unit.
+    # The formula is an approximation; at this precision its error is below a few per cent of a unit.
     assert record["headline"]["error_m_f=0.1"] < 0.02
 
 
@@ -323,7 +323,7 @@ def test_predictive_feedback(tmp_path):
     )
     assert record["headline"]["input spikes saved by the sticky gate (%)"] > 20
     data = [xr.load_dataset(tmp_path / folder / "dataset.nc") for folder in ("whole", "cut")]
-    # Spikes of the input are drawn at random: the numbers are the image's own, however the images are divided.
+    # Input spikes are random; they depend on the image's seed, not on how images are divided into chunks.
     np.testing.assert_array_equal(*(one["input"] for one in data))
     np.testing.assert_array_equal(*(one["blocked"] for one in data))
     blocked = data[0]["blocked"]

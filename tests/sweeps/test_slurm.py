@@ -136,6 +136,6 @@ def test_a_job_that_is_not_described_is_an_error(tmp_path, log, monkeypatch):
     import dask
 
     with dask.config.set({"jobqueue.slurm.memory": None, "jobqueue.slurm.cores": 1}):
-        with pytest.raises(ValueError, match="does not tell 'memory' of a job"):
+        with pytest.raises(ValueError, match="does not set 'memory' of a job"):
             sweep_example.run(tmp_path / "sweep", workers=2, cluster="slurm")
     assert not calls(log) and not (tmp_path / "sweep").exists()

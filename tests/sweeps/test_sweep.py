@@ -73,7 +73,7 @@ def test_equal_images_are_computed_once_and_appear_everywhere(tmp_path, log):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"function": 3}, TypeError, "no function"),
+        ({"function": 3}, TypeError, "is not a function"),
         ({"parameters": {"gain": []}}, ValueError, "'gain' has no values"),
         ({"parameters": {"gain": [1, 1], "kind": ["sum"]}}, ValueError, "repeated"),
         ({"parameters": {"gain": [1]}}, TypeError, "missing a required argument: 'kind'"),
@@ -100,7 +100,7 @@ def test_equal_images_are_computed_once_and_appear_everywhere(tmp_path, log):
         ({"seed": -1}, ValueError, "seed=-1"),
         ({"seed": 1.7}, ValueError, "seed=1.7"),
         ({"chunk": 1.5}, ValueError, "chunk=1.5"),
-        ({"images": [[1.0, 2.0], [3.0]]}, ValueError, "the images 'images' are no array"),
+        ({"images": [[1.0, 2.0], [3.0]]}, ValueError, "the images 'images' must be an array"),
         ({"dims": {"noise": ("a", "a")}}, ValueError, "holds a name twice"),
         ({"dims": {"noise": "a/b"}}, ValueError, "called 'a/b'"),
         ({"coords": {"": ("image", np.zeros(12))}}, ValueError, "called ''"),

@@ -1,11 +1,14 @@
-"""What a unit of a sweep is known by: the content of the code that computes it."""
+"""Keys of functions: source files, values they refer to, the brainsnn package, versions."""
 
 import importlib
+import itertools
+import linecache
 import os
 import shutil
 import subprocess
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,43 @@ import pytest
 
 import brainsnn as bs
 from brainsnn.sweeps import content_key, sources
+from brainsnn.sweeps.grid import Grid, name_of
+from brainsnn.sweeps.module_origin import origin_of
+
+N_CELLS = itertools.count()
+
+
+def function(source, name="f"):
+    """Return a function of the user's, defined as a notebook defines it: in ``__main__``, with its source in linecache."""
+    source = "import functools, enum\nimport numpy as np\n" + source
+    cell, module = f"<cell {next(N_CELLS)}>", types.ModuleType("__main__")
+    linecache.cache[cell] = len(source), None, source.splitlines(keepends=True), cell
+    exec(compile(source, cell, "exec"), vars(module))
+    return vars(module)[name]
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Return a function that writes modules of the user's and imports the first one anew."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    names = set()
+
+    def load(**modules):
+        for name, source in modules.items():
+            (tmp_path / f"{name}.py").write_text(source)
+        names.update(modules)
+        for name in modules:
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        return importlib.import_module(next(iter(modules)))
+
+    yield load
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+# Source files
 
 STUDY = """
 import numpy as np
@@ -37,59 +77,155 @@ def simulate(graph):
 """
 
 
-def functions(monkeypatch, name="study_of_test", factor=2, comment="pass", title="a", doc="b"):
-    module = type(sys)(name)
-    exec(compile(STUDY.format(factor=factor, comment=comment, title=title, doc=doc), name, "exec"), vars(module))
-    monkeypatch.setitem(sys.modules, name, module)
-    return module
+def study(factor=2, comment="pass", title="a", doc="b"):
+    return STUDY.format(factor=factor, comment=comment, title=title, doc=doc)
 
 
-def test_code_that_computes_counts_and_other_code_does_not(monkeypatch):
-    keys = [
-        content_key(functions(monkeypatch, **change).unit)
+def test_any_edit_of_the_file_counts(load):
+    sources = [
+        study(**change)
         for change in ({}, {"comment": "# why\n    pass"}, {"title": "another plot"}, {"doc": "better words"},
                        {"factor": 3}, {"comment": "x = x + 1"})
     ]  # fmt: skip
-    assert keys[0] == keys[1] == keys[2] == keys[3]
-    assert len(set(keys[3:])) == 3
+    keys = [content_key(load(study_of_test=source).unit) for source in sources]
+    assert len(set(keys)) == len(keys)
+    assert keys == [content_key(load(study_of_test=source).unit) for source in sources]
 
 
-def test_files_of_brainsnn_count_where_they_compute(monkeypatch, tmp_path):
+def test_line_endings_do_not_count(load, tmp_path):
+    module = load(study_of_test=study())
+    first = content_key(module.unit)
+    path = tmp_path / "study_of_test.py"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert content_key(module.unit) == first
+
+
+def test_code_under_the_guard_of_a_script_does_not_count(load):
+    keys = [
+        content_key(load(study_of_test=study() + guarded).unit)
+        for guarded in (
+            "",
+            '\nif __name__ == "__main__":\n    bs.sweep(unit, {"x": [1]}, folder="a")\n',
+            '\nif __name__ == "__main__":\n    x = [1, 2]\n\n    # a larger grid\n    bs.sweep(unit, {"x": x}, folder="a")\n',
+            '\nif __name__ == "__main__":\n    X = 1\nelse:\n    X = 2\n',
+            '\nif __name__ == "__main__":\n    X = 1\nelse:\n    X = 3\n',
+        )
+    ]
+    assert keys[1] == keys[2] and len(set(keys)) == 4
+
+
+SCRIPT = """
+from brainsnn.sweeps import content_key
+from brainsnn.sweeps.grid import name_of
+
+def unit(x):
+    class Local:
+        module = __name__
+    return {"y": Local.module}
+
+if __name__ == "__main__":
+    print(content_key(unit), name_of(unit), name_of(lambda: 1).split()[0])
+"""
+
+
+def test_a_script_has_the_key_of_the_imported_module(load, tmp_path):
+    module = load(script_of_test=SCRIPT)
+    ended = subprocess.run([sys.executable, "script_of_test.py"], cwd=tmp_path, text=True, check=True, capture_output=True,
+                           env={**os.environ, "PYTHONPATH": str(sources.PACKAGE.parent)})  # fmt: skip
+    assert ended.stdout.split() == [content_key(module.unit), name_of(module.unit), "script_of_test.<lambda>"]
+
+
+def test_code_edited_after_its_import_has_a_key_of_its_own(load, tmp_path):
+    """It must not be taken for the edited code, which did not run."""
+    module = load(study_of_test=study(comment="pass"))
+    first = content_key(module.unit)
+    (tmp_path / "study_of_test.py").write_text(study(comment="x = x + 1"))
+    stale = content_key(module.unit)
+    fresh = content_key(load(study_of_test=study(comment="x = x + 1")).unit)
+    assert len({first, stale, fresh}) == 3
+
+
+def test_a_function_without_source_needs_a_version():
+    variables = {"__name__": "__main__"}
+    exec("K = 1\ndef f(x):\n    return {'y': K * x}", variables)
+    with pytest.raises(TypeError, match=r"(?s)source of 'f'.*cannot be read.*file or a notebook cell.*version=\"1\""):
+        content_key(variables["f"])
+    assert (
+        keys_of_units(variables["f"], "1") == keys_of_units(variables["f"], "1") != keys_of_units(variables["f"], "2")
+    )
+
+
+def keys_of_units(swept, version=None, constants=None):
+    return list(Grid(swept, {"x": [1, 2]}, None, 1, constants, 0, version).units)
+
+
+def test_a_version_replaces_the_code_and_nothing_else(load):
+    def keys(version, source, power=2, **constants):
+        return keys_of_units(partial(load(study_of_test=source).unit, power=power), version, constants)
+
+    longer = STUDY.replace("power=2", "power=2, k=None")
+    source, edited = (
+        longer.format(factor=2, comment="pass", title="a", doc="b"),
+        "import math\n" + longer.format(factor=2, comment="x = x + 1", title="a", doc="b"),
+    )
+    first = keys("1", source)
+    assert keys("1", edited) == first
+    for other in (keys("2", source), keys(None, source), keys("1", source, power=3), keys("1", source, k=lambda: 1),
+                  keys("1", source, k=lambda: 2), keys("1", study(factor=3).replace("power=2", "power=2, k=None"))):  # fmt: skip
+        assert not set(other) & set(first)
+    with pytest.raises(TypeError, match='version=2 must be a text, such as version="1"'):
+        keys(2, source)
+
+
+def test_every_file_of_brainsnn_counts(load, monkeypatch, tmp_path):
     copy = tmp_path / "brainsnn"
     shutil.copytree(sources.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(sources, "PACKAGE", copy)
-    module = functions(monkeypatch)
+    module = load(study_of_test=study(), other_of_test="def f(x): return x")
 
     def keys():
-        return content_key(module.unit), content_key(module.simulate)
+        sources.environment_digest.cache_clear()
+        return [content_key(one) for one in (module.unit, module.simulate, function("def f(x): return x"), bs.ASN())]
 
-    def edit(name, text):
-        path = copy / name
-        path.write_text(path.read_text() + text)
+    found = [keys()]
+    assert keys() == found[0]
+    template = next((copy / "builders" / "codegen" / "templates").rglob("*.cpp"))
+    for path, text in (
+        (copy / "builders/spiking_network.py", "\n# a comment\n"), (copy / "analysis/plots.py", "\nX = 1\n"),
+        (copy / "training/surrogate.py", "\nX = 1\n"), (copy / "analysis/metrics.py", "\nX = 1\n"), (template, "\n"),
+        (copy / "new.py", ""),
+    ):  # fmt: skip
+        with open(path, "a") as file:
+            file.write(text)
+        found.append(keys())
+    for changed in zip(*found):
+        assert len(set(changed)) == len(changed)
+    (copy / "__pycache__").mkdir()
+    (copy / "__pycache__" / "new.cpython-311.pyc").touch()
+    assert keys() == found[-1]
+    monkeypatch.undo()
+    sources.environment_digest.cache_clear()
 
-    first = keys()
-    for name, text in {
-        "builders/runtime.py": "\n# a comment\n", "analysis/plots.py": "\nX = 1\n", "training/surrogate.py": "\nX = 1\n",
-        "attention/fields.py": "\nX = 1\n",
-    }.items():  # fmt: skip
-        edit(name, text)
-    assert keys() == first
-    edit("builders/runtime.py", "\nX = 1\n")
-    assert keys()[0] == first[0] and keys()[1] != first[1]
-    second = keys()
-    template = next((copy / "builders" / "templates").rglob("*.cpp"))
-    template.write_text(template.read_text() + "\n")
-    assert keys()[1] != second[1]
-    edit("analysis/metrics.py", "\nX = 1\n")
-    assert keys()[0] != first[0]
+
+@pytest.mark.parametrize("package", ["brian2", "numpy", "python"])
+def test_versions_count(monkeypatch, package):
+    def key():
+        sources.environment_digest.cache_clear()
+        return content_key(function("def f(x): return x"))
+
+    first = key()
+    if package == "brian2":
+        monkeypatch.setattr(sources, "version", lambda name: "0.0")
+    elif package == "numpy":
+        monkeypatch.setattr(np, "__version__", "0.0")
+    else:
+        monkeypatch.setattr(sys, "version_info", (3, 99, 0, "final", 0))
+    assert key() != first
+    monkeypatch.undo()
+    assert key() == first
 
 
-def function(source, name="f"):
-    """A function of the user's, as a notebook defines it."""
-    module = types.ModuleType("__main__")
-    exec("import functools, enum\nimport numpy as np\n" + source, vars(module))
-    return vars(module)[name]
-
+# What a function refers to
 
 DECORATOR = """
 def scaled(factor):
@@ -149,19 +285,59 @@ def test_all_that_a_function_does_counts(change):
     assert first != content_key(function(source.format(two)))
 
 
-SAME = {
+WORDS = {
     "a docstring that was not there": ("def f(x):\n {}return [x, None, 3.5]", "", "'words'\n "),
     "docstring of a function in it": ("def f(x):\n def g():\n  '{}'\n  return 1\n return g", "a", "b"),
     "docstring of a class in it": ("def f(x):\n class A:\n  '{}'\n  k = 1\n return A", "a", "b"),
-    "global with the name of an attribute": ("mean = {}\ndef f(x): return x.mean()", 1, "open(__import__('os').devnull)"),
     "annotations": ("def f(x: {}) -> float: return x", "int", "'list[int]'"),
+    "comment": ("def f(x):\n {}\n return x", "# a", "# b"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("change", SAME)
-def test_what_computes_nothing_does_not_count(change):
-    source, one, two = SAME[change]
-    assert content_key(function(source.format(one))) == content_key(function(source.format(two)))
+@pytest.mark.parametrize("change", WORDS)
+def test_words_in_the_source_of_a_function_count(change):
+    source, one, two = WORDS[change]
+    assert content_key(function(source.format(one))) != content_key(function(source.format(two)))
+
+
+def test_the_rest_of_a_notebook_does_not_count():
+    source = "mean = {}\ndef f(x): return x.mean()"  # a global with the name of an attribute
+    assert content_key(function(source.format(1))) == content_key(
+        function(source.format("open(__import__('os').devnull)"))
+    )
+    assert content_key(function("def f(x): return x\ndef g(): return 1")) == content_key(function("def f(x): return x"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "K = 1\ndef f(x): return K * x",
+        "K = 1\ndef g(): return K\ndef f(x): return g()",
+        "K = 1\nclass A:\n def g(self): return K\ndef f(x): return A().g()",
+        "K = 1\ndef f(x): return [(lambda: K)() for _ in x]",
+    ],
+)
+def test_a_global_set_at_run_time_counts(load, source):
+    module = load(study_of_test=source)
+    first = content_key(module.f)
+    module.K = 2
+    assert content_key(module.f) != first
+    module.K = 1
+    assert content_key(module.f) == first
+    module.K = open(os.devnull)
+    with pytest.raises(TypeError, match="'K' in .* is a _io.TextIOWrapper"):
+        content_key(module.f)
+
+
+def test_a_global_of_another_module_set_at_run_time_counts(load):
+    module = load(
+        study_of_test="import settings_of_test\ndef f(x): return settings_of_test.K", settings_of_test="K = 1\nL = 1"
+    )
+    first = content_key(module.f)
+    module.settings_of_test.L = 2
+    assert content_key(module.f) == first
+    module.settings_of_test.K = 2
+    assert content_key(module.f) != first
 
 
 @pytest.mark.parametrize(
@@ -261,7 +437,7 @@ def test_keys_are_the_same_in_every_process(tmp_path):
     assert not found and before == after
 
 
-# Modules of the user's
+# Modules of the user's that are imported
 
 USES = {
     "from import": "def f(x):\n from helper_of_test import g\n return g(x)",
@@ -291,8 +467,45 @@ def test_modules_of_the_user_count_however_they_are_reached(use, tmp_path, monke
         return content_key(function(USES[use]))
 
     first = key(2)
-    assert key(2, "other words") == first != key(3)
+    assert first == key(2)
+    assert len({first, key(2, "other words"), key(3)}) == 3
     monkeypatch.delitem(sys.modules, "helper_of_test", raising=False)
+
+
+IMPORTS = {
+    "at the top": "import helper_of_test\ndef f(x): return x",
+    "inside a function": "def f(x):\n from helper_of_test import g\n return g(x)",
+    "inside another function": "def draw():\n from helper_of_test import g\n return g(1)\ndef f(x): return x",
+    "by importlib": "import importlib\ndef f(x): return importlib.import_module('helper_of_test').g(x)",
+    "with all names": "from helper_of_test import *\ndef f(x): return x",
+    "under a condition": "try:\n import helper_of_test\nexcept ImportError: pass\ndef f(x): return x",
+}
+
+
+@pytest.mark.parametrize("source", IMPORTS.values(), ids=IMPORTS)
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_an_import_counts_wherever_it_stands(load, tmp_path, source, is_loaded):
+    """And whether the module has already been imported or not, such as by a unit that ran here."""
+    load(helper_of_test="def g(x): return x")
+    module = load(study_of_test=source)
+    if not is_loaded:
+        del sys.modules["helper_of_test"]
+    first = content_key(module.f)
+    (tmp_path / "helper_of_test.py").write_text("def g(x): return x  # no other code\n")
+    assert content_key(module.f) != first
+    (tmp_path / "unrelated_of_test.py").write_text("")
+    (tmp_path / "helper_of_test.py").write_text("def g(x): return x")
+    assert content_key(module.f) == first
+    (tmp_path / "helper_of_test.py").unlink()
+    assert content_key(module.f) != first
+
+
+def test_where_modules_come_from(load):
+    assert origin_of("brainsnn.sweeps") == "brainsnn"
+    assert {origin_of(name) for name in ("numpy.linalg", "os.path", "sys", "pytest", "_cython_magic_1")} == {"library"}
+    load(colorsys="X = 1")  # a file of the user's with the name of one of Python's
+    assert {origin_of(name) for name in ("colorsys", __name__, "__main__", "sweep_example")} == {"user"}
+    del sys.modules["colorsys"]
 
 
 def test_a_module_counts_with_those_that_it_imports(tmp_path, monkeypatch):
@@ -317,26 +530,6 @@ def test_a_module_without_a_file_is_refused_by_name():
         content_key([module])
 
 
-def test_brainsnn_imported_in_a_function_counts_by_what_is_taken(tmp_path, monkeypatch):
-    copy = tmp_path / "brainsnn"
-    shutil.copytree(sources.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(sources, "PACKAGE", copy)
-    uses = [
-        function(f"def f(x):\n {source}")
-        for source in ("import brainsnn as b\n return b.analysis.spikes_per_image(x)",
-                       "from brainsnn.analysis import spikes_per_image\n return spikes_per_image(x)",
-                       "import brainsnn.analysis\n return brainsnn.analysis.spikes_per_image(x)",
-                       "import scipy\n return scipy.stats",
-                       "import brainsnn as b\n return getattr(b, x)")
-    ]  # fmt: skip
-    first = list(map(content_key, uses))
-    (copy / "builders" / "runtime.py").write_text("X = 1")
-    second = list(map(content_key, uses))
-    assert second[:4] == first[:4] and second[4] != first[4]
-    (copy / "analysis" / "metrics.py").write_text("X = 1")
-    assert [one == two for one, two in zip(map(content_key, uses), second)] == [False, False, False, True, False]
-
-
 # once
 
 
@@ -355,11 +548,21 @@ def test_once_keeps_what_it_made_for_equal_arguments(tmp_path):
 
 
 def test_once_calls_again_what_has_changed():
-    """As in a notebook, where a global changes, or a helper is defined anew."""
+    """As in a notebook, where a global or a helper changes."""
     make = function("import brainsnn as bs\ndef helper(): return 2\nK = 1\n@bs.once\ndef f(): return K * helper()")
     variables = make.__wrapped__.__globals__
     assert make() == 2
     variables["K"] = 5
     assert make() == 10
-    exec("def helper(): return 3", variables)
+    variables["helper"] = function("def helper(): return 3", "helper")
     assert make() == 15
+
+
+def test_once_works_without_source_files():
+    """As on a worker of a cluster that does not have the user's files."""
+    variables = {"bs": bs, "__name__": "made_up"}
+    exec("calls = []\n@bs.once\ndef f(x):\n    return [x, K]\nK = 1", variables)
+    first = variables["f"](1)
+    assert variables["f"](1) is first and variables["f"](2) == [2, 1]
+    variables["K"] = 2
+    assert variables["f"](1) == [1, 2]

@@ -76,7 +76,7 @@ def test_a_full_disk(tmp_path, undisturbed, log, gate, small_disk):
                 file.write(bytes(4096))
         gate.touch()
         errors = process.communicate(timeout=180)[1]
-    assert process.returncode != 0 and "no room left" in errors and "are kept" in errors
+    assert process.returncode != 0 and "no disk space left" in errors and "are saved" in errors
     assert not list(sweep.glob("*.nc")) and not list((sweep / "units").glob("*.part"))
     assert n_saved(sweep) == N_PASSING
     filling.unlink()
@@ -137,7 +137,7 @@ import numpy as np, brainsnn as bs
 def unit(images, p):
     return {"y": images * p}
 
-bs.sweep(unit, {"p": [1, 2]}, np.arange(4.0), folder="sweep", chunk=1, workers=2, progress=False)
+bs.sweep(unit, {"p": [1, 2]}, np.arange(4.0), folder="sweep", chunk=1, workers=2, progress=False, version="1")
 """
 
 

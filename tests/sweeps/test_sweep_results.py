@@ -164,7 +164,7 @@ def test_a_file_that_is_no_sweep_is_left_alone(tmp_path, run):
     path = tmp_path / "sweep" / "dataset.nc"
     path.parent.mkdir()
     path.write_text("my notes")
-    with pytest.raises(ValueError, match="no units of a sweep beside it; move it away"):
+    with pytest.raises(ValueError, match="no units of a sweep beside it, so move it away"):
         run()
     assert path.read_text() == "my notes"
     path.unlink()

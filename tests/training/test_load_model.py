@@ -1,4 +1,4 @@
-"""Reading model files: every format gives the same network."""
+"""Loading model files: every format gives the same network."""
 
 import json
 
@@ -18,7 +18,10 @@ from model_files import (
     write_legacy_weights,
 )
 
-from brainsnn.training import load_model
+import brainsnn as bs
+from brainsnn.builders import operators as ops
+from brainsnn.builders.from_keras import registry
+from brainsnn.training import ModelFileError, load_model
 
 keras = pytest.importorskip("keras")
 
@@ -73,7 +76,7 @@ def test_keras_2_sequential(tmp_path, as_list):
 
 
 def test_tf_keras_2_words(tmp_path):
-    """What tf.keras 2.4 to 2.15 wrote differently: Functional, policies, modules, keys that Keras 3 dropped."""
+    """tf.keras 2.4 to 2.15 wrote Functional, policies, modules and keys that Keras 3 dropped."""
     config = legacy_config()
     for entry in config["layers"]:
         entry |= {"module": "keras.layers", "registered_name": None}
@@ -171,3 +174,74 @@ def test_layer_called_twice(tmp_path):
     model.save(tmp_path / "m.keras")
     x = np.ones((2, 3), "float32")
     np.testing.assert_array_equal(output(load_model(tmp_path / "m.keras"), x), output(model, x))
+
+
+class Gain(keras.layers.Conv2D):
+    """A layer of a user's own, with an argument, weights and a parent that takes most of its arguments."""
+
+    def __init__(self, filters, gain=1.0, **kwargs):
+        super().__init__(filters, **kwargs)
+        self.gain = gain
+
+    def call(self, x):
+        return self.gain * super().call(x)
+
+    def to_operator(self, input_shape):
+        kernel = self.gain * np.asarray(self.kernel)
+        return ops.conv2d(kernel, input_shape, padding=self.padding), self.gain * np.asarray(self.bias)
+
+    def get_config(self):
+        return {**super().get_config(), "gain": self.gain}
+
+
+@keras.saving.register_keras_serializable(package="laboratory")
+class PackagedGain(Gain):
+    """The same, with a name of its package in the file."""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+@pytest.mark.parametrize("layer_class", [Gain, PackagedGain])
+def test_registered_classes_are_found_by_their_registered_name(tmp_path, monkeypatch, layer_class, suffix):
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+    inputs = keras.Input((6, 6, 2))
+    x = layer_class(3, gain=2.5, kernel_size=3, padding="same", name="gain1")(inputs)
+    x = layer_class(2, gain=0.5, kernel_size=3, name="gain2")(keras.layers.ReLU(name="relu")(x))
+    model = keras.Model(inputs, keras.layers.Dense(3, name="out")(keras.layers.Flatten()(x)))
+    random = np.random.default_rng(4)
+    model.set_weights([random.normal(size=w.shape) for w in model.get_weights()])
+    path, weights = tmp_path / f"m{suffix}", None
+    if suffix == ".json":
+        path.write_text(model.to_json())
+        weights = tmp_path / "m.weights.h5"
+        model.save_weights(weights)
+    else:
+        model.save(path)
+    with pytest.raises(ModelFileError, match=r"'gain1'.*brainsnn.register_layer\("):
+        load_model(path, weights=weights)
+    bs.register_layer(layer_class)
+    loaded = load_model(path, weights=weights)
+    assert type(loaded.get_layer("gain1")) is layer_class and loaded.get_layer("gain2").gain == 0.5
+    np.testing.assert_array_equal(output(loaded), output(model))
+    graph = bs.read_keras(loaded)
+    np.testing.assert_allclose(graph.activations(IMAGES)["out"].reshape(3, 3), output(model), rtol=1e-4, atol=1e-4)
+
+
+def test_registered_class_with_the_name_of_one_of_keras(tmp_path, monkeypatch):
+    """Each file's layer becomes what it was: Keras's own class, or the user's of the same name."""
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+
+    class Dropout(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    inputs = keras.Input((4,))
+    own = keras.Model(inputs, Dropout(name="drop")(inputs))
+    theirs = keras.Model(inputs, keras.layers.Dropout(0.5, name="drop")(inputs))
+    own.save(tmp_path / "own.keras")
+    theirs.save(tmp_path / "theirs.keras")
+    with pytest.raises(ModelFileError, match=r"'drop'.*its class 'Dropout'.*brainsnn.register_layer\("):
+        load_model(tmp_path / "own.keras")
+    bs.register_layer(Dropout, lambda layer, shape: ops.scale(2, shape))
+    assert type(load_model(tmp_path / "own.keras").get_layer("drop")) is Dropout
+    assert type(load_model(tmp_path / "theirs.keras").get_layer("drop")) is keras.layers.Dropout

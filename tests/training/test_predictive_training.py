@@ -109,7 +109,7 @@ def test_unrolled_network_equals_dense_simulator(model, leak):
 
 
 def test_training_resumes(tmp_path):
-    """A training that is interrupted behind its first epoch ends with the same ANN; another recipe is refused."""
+    """A training that is interrupted after its first epoch ends with the same ANN; another recipe is refused."""
     rng = np.random.default_rng(0)
     images = rng.random((32, 8, 8, 1)).astype(np.float32)
     labels = rng.integers(0, 4, 32)

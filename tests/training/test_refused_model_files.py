@@ -1,4 +1,4 @@
-"""Model files that are damaged, untrusted or not what they are named are refused by name, and nothing in them is executed."""
+"""Model files that are damaged, untrusted or misnamed are refused, and nothing in them is executed."""
 
 import io
 import os
@@ -16,6 +16,8 @@ from model_files import (
     write_legacy_weights,
 )
 
+import brainsnn as bs
+from brainsnn.builders.from_keras import registry
 from brainsnn.training import ModelFileError, load_model
 
 keras = pytest.importorskip("keras")
@@ -141,6 +143,39 @@ def test_keras_3_lambda_is_refused(tmp_path):
     model = keras.Model(inputs, keras.layers.Lambda(lambda x: x + 1, output_shape=(3,), name="plus")(inputs))
     model.save(tmp_path / "m.keras")
     refused("'plus'.*'Lambda'", tmp_path / "m.keras")
+
+
+def test_arguments_of_registered_classes_are_plain_values(tmp_path, monkeypatch):
+    """An object in the arguments could name code to import; a registered Lambda gets no code to run."""
+    monkeypatch.setattr(registry, "_REGISTERED", {})
+    seen = []
+
+    class Swirl(keras.layers.Layer):
+        def __init__(self, turns=None, **kwargs):
+            super().__init__(**kwargs)
+            seen.append(turns)
+
+        def call(self, x):
+            return x
+
+    def swirl(**arguments):
+        def change(layers, config):
+            layers["leaky_1"] |= {"class_name": "Swirl"}
+            layers["leaky_1"]["config"] = {"name": "leaky_1", "trainable": True, **arguments}
+
+        return change
+
+    bs.register_layer(Swirl, lambda layer, shape: "identity")
+    load_model(edited(tmp_path, swirl(turns=[1, 2])))
+    assert seen == [(1, 2)]
+    code = {"class_name": "function", "module": "os", "config": "getcwd", "registered_name": "function"}
+    refused("'leaky_1'.*Swirl.*unexpected object", edited(tmp_path, swirl(turns=code)))
+    refused("'leaky_1'.*Swirl.*depth=3 .*no counterpart", edited(tmp_path, swirl(depth=3)))
+    assert seen == [(1, 2)]
+    bs.register_layer(keras.layers.Lambda, lambda layer, shape: "identity")
+    refused(
+        "'leaky_1'.*'Lambda'", edited(tmp_path, lambda layers, config: layers["leaky_1"].update(class_name="Lambda"))
+    )
 
 
 def test_damaged_configurations(tmp_path):

@@ -100,7 +100,7 @@ def _gathered_convolution(operator, dtype):
         ("row", H, Ho, operator.row_taps, 0, rows_at),
         ("col", W, Wo, operator.col_taps, 1, columns_at),
     ):
-        first, source, tap = target_table(n_in, n_out, taps, operator.stride[i], operator.up[i])
+        first, source, tap = target_table(n_in, n_out, taps, operator.stride[i], operator.input_dilation[i])
         tables |= {f"{axis}_first": first, f"{axis}_source": source, f"{axis}_tap": stored_at[tap]}
     fan = kernel.shape[3]
     tables |= gathered_channels(operator) | {"channel_start": operator.channel_start, "w": kernel}

@@ -5,9 +5,9 @@ import numpy as np
 __all__ = ["axis_pairs", "source_table", "target_table", "contiguous_runs", "share_rows", "share_columns"]
 
 
-def axis_pairs(n_source, n_target, taps, stride, up):
+def axis_pairs(n_source, n_target, taps, stride, input_dilation):
     """
-    Return all (source, target, tap) of one axis with ``target*stride + taps[tap] == source*up``.
+    Return all (source, target, tap) of one axis with ``target*stride + taps[tap] == source*input_dilation``.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def axis_pairs(n_source, n_target, taps, stride, up):
         Sizes of the axis.
     taps : (n_taps,) ndarray of int
         Offset of each kernel tap.
-    stride, up : int
+    stride, input_dilation : int
         Stride of the convolution, and of the transposed convolution.
 
     Returns
@@ -25,8 +25,8 @@ def axis_pairs(n_source, n_target, taps, stride, up):
     """
     target, tap = np.meshgrid(np.arange(n_target), np.arange(len(taps)), indexing="ij")
     position = target * stride + np.asarray(taps)[tap]
-    valid = (position % up == 0) & (position >= 0) & (position // up < n_source)
-    pairs = np.stack([position[valid] // up, target[valid], tap[valid]], axis=1)
+    valid = (position % input_dilation == 0) & (position >= 0) & (position // input_dilation < n_source)
+    pairs = np.stack([position[valid] // input_dilation, target[valid], tap[valid]], axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
@@ -35,13 +35,13 @@ def _first_of_each(keys, n):
     return np.searchsorted(keys, np.arange(n + 1))
 
 
-def source_table(n_source, n_target, taps, stride, up):
+def source_table(n_source, n_target, taps, stride, input_dilation):
     """
     Return, for every source row, the target rows that it reaches and the taps that it uses.
 
     Parameters
     ----------
-    n_source, n_target, taps, stride, up
+    n_source, n_target, taps, stride, input_dilation
         See `axis_pairs`.
 
     Returns
@@ -49,29 +49,29 @@ def source_table(n_source, n_target, taps, stride, up):
     first, target, tap : ndarray of int32
         Source ``s`` owns the entries ``first[s]`` to ``first[s + 1] - 1`` of ``target`` and ``tap``.
     """
-    pairs = axis_pairs(n_source, n_target, taps, stride, up)
+    pairs = axis_pairs(n_source, n_target, taps, stride, input_dilation)
     return tuple(a.astype(np.int32) for a in (_first_of_each(pairs[:, 0], n_source), pairs[:, 1], pairs[:, 2]))
 
 
-def target_table(n_source, n_target, taps, stride, up):
+def target_table(n_source, n_target, taps, stride, input_dilation):
     """
     Return, for every target row, the source rows that it reads and the taps that it uses.
 
     Parameters
     ----------
-    n_source, n_target, taps, stride, up
+    n_source, n_target, taps, stride, input_dilation
         See `axis_pairs`.
 
     Returns
     -------
     first, source, tap : ndarray of int32
     """
-    pairs = axis_pairs(n_source, n_target, taps, stride, up)
+    pairs = axis_pairs(n_source, n_target, taps, stride, input_dilation)
     pairs = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
     return tuple(a.astype(np.int32) for a in (_first_of_each(pairs[:, 1], n_target), pairs[:, 0], pairs[:, 2]))
 
 
-def contiguous_runs(n_source, n_target, taps, stride, up):
+def contiguous_runs(n_source, n_target, taps, stride, input_dilation):
     """
     Return the source table of the columns, with neighbouring targets merged into runs.
 
@@ -80,7 +80,7 @@ def contiguous_runs(n_source, n_target, taps, stride, up):
 
     Parameters
     ----------
-    n_source, n_target, taps, stride, up
+    n_source, n_target, taps, stride, input_dilation
         See `axis_pairs`.
 
     Returns
@@ -93,7 +93,7 @@ def contiguous_runs(n_source, n_target, taps, stride, up):
     order = np.lexsort((-taps, taps % stride))
     stored_at = np.empty(len(taps), dtype=int)
     stored_at[order] = np.arange(len(taps))
-    pairs = axis_pairs(n_source, n_target, taps, stride, up)
+    pairs = axis_pairs(n_source, n_target, taps, stride, input_dilation)
     source, target, tap = pairs[:, 0], pairs[:, 1], stored_at[pairs[:, 2]]
     goes_on = (np.diff(source) == 0) & (np.diff(target) == 1) & (np.diff(tap) == 1)
     starts = np.flatnonzero(np.concatenate([[True], ~goes_on])) if len(pairs) else np.empty(0, dtype=int)

@@ -1,4 +1,4 @@
-"""A tensor of a Keras model as a linear function of populations."""
+"""The value of a Keras tensor as an affine map of populations: a sum of operators plus a bias."""
 
 from dataclasses import dataclass, replace
 
@@ -12,15 +12,15 @@ __all__ = ["Term", "AffineMap", "is_uniform", "reduce_bias"]
 @dataclass(frozen=True)
 class Term:
     """
-    Operator on what one population gives.
+    One operator applied to the output of one population.
 
     Parameters
     ----------
     source : str
         Name of the population.
     mode : {"spikes", "current", "membrane"}
-        As in `Projection`.
-    operator : operator
+        As in `~brainsnn.builders.graph.Projection`.
+    operator : ConvOperator, SparseOperator, MaxPool or OperatorChain
     """
 
     source: str
@@ -31,21 +31,21 @@ class Term:
 @dataclass(frozen=True)
 class AffineMap:
     """
-    Sum of terms and a bias: the value of one tensor.
+    Value of one Keras tensor: a sum of terms plus a bias.
 
     Parameters
     ----------
     shape : (H, W, C)
-        Shape of the tensor; the operators' output shapes may differ from it after a reshape, the sizes do not.
+        Shape of the tensor. After a reshape, the operators' output shapes may differ from it; their sizes do not.
     terms : tuple of Term
-    bias : (H, W, C) ndarray, optional
-        None for 0.
+    bias : (H, W, C) ndarray or None
+        None stands for 0.
     label : str
-        Layer that made the tensor.
+        Keras layer that produced the tensor.
     layers : tuple of str
-        Layers on the way from the populations to here.
+        Keras layers between the populations and this tensor.
     activation : (str, str), optional
-        Output activation that closes the form, and the layer that it came from.
+        Output activation applied last, such as softmax, and the layer that applies it. No further layer can follow.
     """
 
     shape: tuple
@@ -57,28 +57,28 @@ class AffineMap:
 
     @property
     def is_channelwise(self):
-        """Whether it is one population, at most scaled or embedded."""
+        """Whether it is a single population, at most scaled or embedded among more channels."""
         return len(self.terms) == 1 and self.terms[0].operator.is_channelwise
 
     @property
     def is_population(self):
-        """Whether it is the output of one population and nothing else."""
+        """Whether it is exactly the output of one population."""
         term = self.terms[0]
         return len(self.terms) == 1 and term.operator.is_identity and term.mode == "spikes" and self.bias is None
 
     @property
     def reads_membrane(self):
-        """Whether it reads potentials, behind a maximum."""
+        """Whether it reads membrane potentials, as after max pooling."""
         return any(term.mode == "membrane" for term in self.terms)
 
     def relabel(self, label, **changes):
-        """The form as the output of a further layer."""
+        """Return this map as the output of a further layer."""
         return replace(self, label=label, layers=(*self.layers, label), **changes)
 
     def reshape(self, shape, label):
-        """The form with another shape of the same size."""
+        """Return this map with another shape of the same size."""
         terms = tuple(
-            # What a population gives has any shape: the flat order is the same.
+            # The output of a population can take any shape: its flat order stays the same.
             replace(t, operator=_identity(shape)) if t.operator.is_identity else t
             for t in self.terms
         )
@@ -87,12 +87,12 @@ class AffineMap:
 
 
 def _identity(shape):
-    """Identity on maps of a shape."""
+    """Return the identity operator for a shape."""
     return ConvOperator(shape, shape, np.ones((1, 1, shape[2], 1)), np.arange(shape[2]), [0], [0])
 
 
 def is_uniform(bias):
-    """Whether a bias (H, W, C), or None, is the same at all positions, up to rounding."""
+    """Return whether a bias (H, W, C), or None, is equal at all positions, up to rounding."""
     if bias is None:
         return True
     flat = bias.reshape(-1, bias.shape[-1])
@@ -101,7 +101,7 @@ def is_uniform(bias):
 
 def reduce_bias(bias, shape):
     """
-    Bias of a population.
+    Return the bias of a population in its smallest shape.
 
     Parameters
     ----------
@@ -111,7 +111,8 @@ def reduce_bias(bias, shape):
 
     Returns
     -------
-    (1, 1, C) ndarray where it is the same at all positions, else (H, W, C)
+    (1, 1, C) or (H, W, C) ndarray
+        (1, 1, C) if the bias is equal at all positions.
     """
     if bias is None:
         return np.zeros((1, 1, shape[2]))

@@ -1,4 +1,4 @@
-"""Populations and projections from linear forms: where nonlinearities, junctions and pooling cut a Keras graph."""
+"""Build populations and projections: cut a Keras graph at nonlinearities, junctions and pooling."""
 
 from dataclasses import replace
 
@@ -14,19 +14,19 @@ from brainsnn.errors import ConversionError
 
 __all__ = ["GraphBuilder"]
 
-# A composed kernel with more weights than this, and four times those of its parts, costs more than a graded stage.
+# A graded stage is cheaper than a composed kernel with more weights than this and than four times those of its parts.
 LARGE_KERNEL = 2**22
 
 
 class GraphBuilder:
     """
-    Collects populations and projections while a Keras graph is walked.
+    Collect populations and projections while the reader walks a Keras graph.
 
     Parameters
     ----------
     average_pooling : {"spikes", "membrane"}
     junctions : bool
-        Whether a stream that several layers read, or a chain that does not compose, gets a graded stage.
+        Whether to insert a graded population where several layers read a stream, or where a chain does not compose.
     """
 
     def __init__(self, average_pooling, junctions):
@@ -37,47 +37,47 @@ class GraphBuilder:
         self._pooled = {}  # nonlinearity -> names of the populations that pool its membrane
 
     def _unique(self, name, suffix):
-        """`name`, or with a suffix if there is a population of that name."""
+        """Return `name`, with suffixes added until no population has it."""
         while name in self.populations:
             name += suffix
         return name
 
     def _output(self, name, mode="spikes", bias=None, shape=None):
-        """Form that is a population."""
+        """Return the output of a population as an affine map."""
         shape = shape or self.populations[name].shape
         return AffineMap(shape, (Term(name, mode, identity(shape)),), bias, name)
 
-    def _add(self, form, name, kind, bias, **attributes):
-        """A population whose input is a form."""
-        if form.reads_membrane and len(form.terms) > 1:
-            sources = " and ".join(dict.fromkeys(term.source for term in form.terms))
+    def _add(self, affine, name, kind, bias, **attributes):
+        """Add a population that an affine map drives."""
+        if affine.reads_membrane and len(affine.terms) > 1:
+            sources = " and ".join(dict.fromkeys(term.source for term in affine.terms))
             raise ConversionError(
-                f"'{name}' adds a max-pooled tensor to something else (it reads {sources}); a maximum is read as a "
-                f"potential, the rest as spikes. Put a nonlinearity (ReLU, ASNTransfer) behind the pooling layer."
+                f"'{name}' adds a max-pooled tensor to another tensor (it reads {sources}). A maximum is taken over "
+                f"potentials and cannot be added to spikes. Put a nonlinearity (ReLU, ASNTransfer) after the pooling layer."
             )
-        layers = (*form.layers, *attributes.pop("own", ()))
+        layers = (*affine.layers, *attributes.pop("own", ()))
         self.populations[name] = Population(
             name,
             kind,
-            form.shape,
-            bias=reduce_bias(bias, form.shape),
+            affine.shape,
+            bias=reduce_bias(bias, affine.shape),
             layers=tuple(dict.fromkeys(layers)),
             **attributes,
         )
-        self.projections += merge_projections([Projection(t.source, name, t.operator, t.mode) for t in form.terms])
+        self.projections += merge_projections([Projection(t.source, name, t.operator, t.mode) for t in affine.terms])
 
-    def input(self, label, shape, form_shape):
-        """The input population, as a form of another shape of the same size."""
+    def input(self, label, shape, tensor_shape):
+        """Add the input population and return its output, in a shape of the same size."""
         self.populations[label] = Population(label, "input", tuple(shape), layers=(label,), keras_layer=label)
-        return self._output(label, shape=tuple(form_shape))
+        return self._output(label, shape=tuple(tensor_shape))
 
-    def apply(self, form, operator, label, bias=None):
+    def apply(self, affine, operator, label, bias=None):
         """
-        A linear layer behind a form.
+        Apply a linear layer to an affine map.
 
         Parameters
         ----------
-        form : AffineMap
+        affine : AffineMap
         operator : ConvOperator or SparseOperator
         label : str
         bias : (C,) array_like, optional
@@ -87,18 +87,18 @@ class GraphBuilder:
         -------
         AffineMap
         """
-        terms = [self._composed(term, operator) for term in form.terms]
+        terms = [self._composed(term, operator) for term in affine.terms]
         if None in terms:
-            form = self.junction(form)
-            terms = [self._composed(term, operator) for term in form.terms]
-        total = None if form.bias is None else operator.transfer(form.bias)
+            affine = self.junction(affine)
+            terms = [self._composed(term, operator) for term in affine.terms]
+        total = None if affine.bias is None else operator.transfer(affine.bias)
         if bias is not None and np.any(bias):
             bias = np.broadcast_to(np.asarray(bias, dtype=float), operator.output_shape)
             total = bias if total is None else total + bias
-        return form.relabel(label, shape=operator.output_shape, terms=tuple(terms), bias=total)
+        return affine.relabel(label, shape=operator.output_shape, terms=tuple(terms), bias=total)
 
     def _composed(self, term, operator):
-        """Term with one more operator, or None where a graded stage is needed."""
+        """Return the term followed by an operator, or None where a graded stage is needed."""
         if term.mode == "membrane":
             *first, last = getattr(term.operator, "operators", (term.operator,))
             composed = compose(operator, last)
@@ -107,115 +107,121 @@ class GraphBuilder:
         large = composed_size(operator, term.operator)
         small = 4 * (operator.n_weights + term.operator.n_weights)
         composed = None
-        # Behind a scale nothing grows, and without junctions there is no choice.
+        # Composing with a scale adds no weights; without junctions there is no alternative.
         if large <= max(LARGE_KERNEL, small) or term.operator.is_channelwise or not self.junctions:
             composed = compose(operator, term.operator)
         if composed is None:
             return None if self.junctions else replace(term, operator=compose_sparse(operator, term.operator))
         return replace(term, operator=composed)
 
-    def add(self, forms, factors, label):
-        """Weighted sum of forms of equal shape."""
-        forms = [f if k == 1 else self.apply(f, scale(k, f.shape), f.label) for f, k in zip(forms, factors)]
-        biases = [f.bias for f in forms if f.bias is not None]
-        layers = tuple(dict.fromkeys(name for f in forms for name in f.layers))
-        terms = tuple(term for f in forms for term in f.terms)
-        return AffineMap(forms[0].shape, terms, sum(biases) if biases else None, label, (*layers, label))
+    def add(self, maps, factors, label):
+        """Return the weighted sum of affine maps of equal shape."""
+        maps = [f if k == 1 else self.apply(f, scale(k, f.shape), f.label) for f, k in zip(maps, factors)]
+        biases = [f.bias for f in maps if f.bias is not None]
+        layers = tuple(dict.fromkeys(name for f in maps for name in f.layers))
+        terms = tuple(term for f in maps for term in f.terms)
+        return AffineMap(maps[0].shape, terms, sum(biases) if biases else None, label, (*layers, label))
 
-    def junction(self, form):
-        """The form as a graded population; its bias travels on."""
-        name = self._unique(form.label, "_current")
-        self._add(form, name, "junction", None)
-        return self._output(name, mode="current", bias=form.bias)
+    def junction(self, affine):
+        """Add a graded population for the terms of a map; return its output with the bias of the map."""
+        name = self._unique(affine.label, "_current")
+        self._add(affine, name, "junction", None)
+        return self._output(name, mode="current", bias=affine.bias)
 
-    def shared(self, form):
-        """The form for several readers: a junction where reading it twice would cost more than holding it."""
-        if not self.junctions or form.is_channelwise or form.reads_membrane or form.activation:
-            return form
-        return self.junction(form)
+    def shared(self, affine):
+        """Return the map for several readers: through a junction where that is cheaper than reading it repeatedly."""
+        if not self.junctions or affine.is_channelwise or affine.reads_membrane or affine.activation:
+            return affine
+        return self.junction(affine)
 
-    def spike(self, form, label, activation, m_f=None, threshold=0.0):
-        """A nonlinearity: a spiking population."""
+    def spike(self, affine, label, activation, m_f=None, threshold=0.0):
+        """Add the spiking population of a nonlinearity and return its output."""
         name = self._unique(label, "_spikes")
         attributes = {"activation": activation, "m_f": m_f, "threshold": threshold, "keras_layer": label}
-        self._add(form, name, "spiking", form.bias, own=(label,), **attributes)
+        self._add(affine, name, "spiking", affine.bias, own=(label,), **attributes)
         return self._output(name)
 
-    def readout(self, form):
-        """A readout of a form that is an output of the model."""
-        activation, label = form.activation or ("linear", form.label)
+    def readout(self, affine):
+        """Add a readout for an output of the model."""
+        activation, label = affine.activation or ("linear", affine.label)
         name = self._unique(label + "_readout" if label in self.populations else label, "_2")
-        self._add(form, name, "readout", form.bias, activation=activation, keras_layer=label)
+        self._add(affine, name, "readout", affine.bias, activation=activation, keras_layer=label)
 
-    def max_pool(self, form, operator, label):
+    def max_pool(self, affine, operator, label):
         """
-        A maximum behind a form.
+        Return the maximum over windows of an affine map.
 
-        Behind a nonlinearity, maximum and nonlinearity commute: the pooled population spikes and the nonlinearity
-        gives only its membrane. Elsewhere the tensor becomes a membrane.
+        After a nonlinearity, the maximum is taken over its membrane potentials and the pooled population spikes,
+        which is equal because a monotonic nonlinearity commutes with the maximum. Elsewhere the map itself becomes
+        a membrane population.
         """
-        uniform = is_uniform(form.bias)
+        uniform = is_uniform(affine.bias)
         bias = None
-        if uniform and form.bias is not None:
-            bias = np.broadcast_to(form.bias[:1, :1], operator.output_shape)
-        pooled = self._pool_before_spikes(form, operator)
+        if uniform and affine.bias is not None:
+            bias = np.broadcast_to(affine.bias[:1, :1], operator.output_shape)
+        pooled = self._pool_before_spikes(affine, operator)
         if pooled is not None:
-            factor = form.terms[0].operator.kernel[0, 0, :, 0]
-            result = self._pooled_population(form, pooled, label)
-            return self._affine(result, factor, bias)
-        name = self._unique(form.label, "_membrane")
-        self._add(form, name, "membrane", None if uniform else form.bias)
+            factor = affine.terms[0].operator.kernel[0, 0, :, 0]
+            result = self._pooled_population(affine, pooled, label)
+            return self._scaled(result, factor, bias)
+        name = self._unique(affine.label, "_membrane")
+        self._add(affine, name, "membrane", None if uniform else affine.bias)
         return AffineMap(operator.output_shape, (Term(name, "membrane", operator),), bias, label, (label,))
 
-    def _affine(self, form, factor, bias):
-        """A form times one number for each channel, plus a bias; no layer of its own."""
+    def _scaled(self, affine, factor, bias):
+        """Return the map times one number per channel, plus a bias, under the same label."""
         if bias is None and np.all(factor == 1):
-            return form
-        term = replace(form.terms[0], operator=scale(factor, form.shape))
-        return replace(form, terms=(term,), bias=bias)
+            return affine
+        term = replace(affine.terms[0], operator=scale(factor, affine.shape))
+        return replace(affine, terms=(term,), bias=bias)
 
-    def _pool_before_spikes(self, form, pool):
-        """`MaxPool` on the membrane of the nonlinearity that the form scales and pads, None for any other form."""
-        term = form.terms[0]
+    def _pool_before_spikes(self, affine, pool):
+        """Return a `MaxPool` on the membrane of the nonlinearity that the map scales and pads, None for other maps."""
+        term = affine.terms[0]
         op, source = term.operator, self.populations[term.source]
-        if len(form.terms) > 1 or term.mode != "spikes" or source.kind != "spiking" or not isinstance(op, ConvOperator):
+        if (
+            len(affine.terms) > 1
+            or term.mode != "spikes"
+            or source.kind != "spiking"
+            or not isinstance(op, ConvOperator)
+        ):
             return None
         one_to_one = (
             op.kernel.shape[:2] + op.kernel.shape[3:] == (1, 1, 1)
-            and op.stride == op.up == (1, 1)
+            and op.stride == op.input_dilation == (1, 1)
             and op.input_shape == source.shape
-            and op.output_shape == form.shape
+            and op.output_shape == affine.shape
             and op.input_shape[2] == op.output_shape[2]
             and np.array_equal(op.channel_start, np.arange(op.input_shape[2]))
         )
-        if not one_to_one or np.any(op.kernel <= 0) or not is_uniform(form.bias):
+        if not one_to_one or np.any(op.kernel <= 0) or not is_uniform(affine.bias):
             return None
-        # Padding with zeros is no pixel for a maximum of values >= 0; a bias on top, or a crop, would show.
+        # Zero padding cannot change a maximum of values >= 0. With a bias or a crop on top it can.
         shift = (int(op.row_taps[0]), int(op.col_taps[0]))
         padded = shift != (0, 0) or op.input_shape != op.output_shape
         inside = all(t <= 0 and n + t >= m for t, n, m in zip(shift, op.output_shape, op.input_shape))
-        if padded and (form.bias is not None or not inside):
+        if padded and (affine.bias is not None or not inside):
             return None
         before = tuple(b - t for b, t in zip(pool.pad_before, shift))
         try:
             return MaxPool(op.input_shape, pool.output_shape, pool.pool, pool.stride, before)
-        except ValueError:  # a window of padding only
+        except ValueError:  # a window that holds padding only
             return None
 
-    def average_membrane(self, form, operator, label):
-        """An average behind a nonlinearity, taken on the membrane; None where something stands in between."""
-        source = self.populations[form.terms[0].source]
-        if self.average_pooling != "membrane" or not form.is_population or source.kind != "spiking":
+    def average_membrane(self, affine, operator, label):
+        """Return the average of a nonlinearity, taken on its membrane; None if another operator comes in between."""
+        source = self.populations[affine.terms[0].source]
+        if self.average_pooling != "membrane" or not affine.is_population or source.kind != "spiking":
             return None
-        return self._pooled_population(form, operator, label)
+        return self._pooled_population(affine, operator, label)
 
-    def _pooled_population(self, form, operator, label):
-        """Spiking population that pools the membrane of the form's only source."""
-        source = self.populations[form.terms[0].source]
+    def _pooled_population(self, affine, operator, label):
+        """Add a spiking population that pools the membrane of the map's only source."""
+        source = self.populations[affine.terms[0].source]
         name = self._unique(label, "_pooled")
-        unscaled = form.bias is None and np.all(form.terms[0].operator.kernel == 1)
+        unscaled = affine.bias is None and np.all(affine.terms[0].operator.kernel == 1)
         self.populations[name] = replace(
-            source, name=name, shape=operator.output_shape, bias=None, layers=(*form.layers, label),
+            source, name=name, shape=operator.output_shape, bias=None, layers=(*affine.layers, label),
             keras_layer=label if unscaled else None,
         )  # fmt: skip
         self.projections.append(Projection(source.name, name, operator, "membrane"))
@@ -223,8 +229,8 @@ class GraphBuilder:
         return self._output(name)
 
     def finish(self, rows, name):
-        """The graph, with membranes in place of nonlinearities that only pooling reads."""
-        # A nonlinearity that is itself pooled may change its name on the way, hence one at a time.
+        """Return the graph, with membranes in place of nonlinearities that only pooling layers read."""
+        # One at a time: a pooled nonlinearity may be renamed by the step before.
         while self._pooled:
             source = next(iter(self._pooled))
             pooled = self._pooled.pop(source)
@@ -237,7 +243,7 @@ class GraphBuilder:
         return LayerGraph(self.populations, self.projections, rows, name)
 
     def _only_pooled(self, source, pooled):
-        """Turn a nonlinearity into a membrane, and the only population that pools it into the nonlinearity."""
+        """Turn a nonlinearity into a membrane; a single population that pools it takes its name."""
         membrane = self.populations[source]
         self._make_membrane(membrane, pooled)
         if len(pooled) == 1:
@@ -246,7 +252,7 @@ class GraphBuilder:
             self._rename({source: self._unique(source + "_membrane", "_2"), spiking.name: source})
 
     def _with_twin(self, source, pooled):
-        """Give a nonlinearity that others read too a twin without spikes, for pooling: resets are no part of it."""
+        """Add a copy without spikes of a nonlinearity that others read, for pooling: resets must not affect the maximum."""
         twin = replace(self.populations[source], name=self._unique(source + "_membrane", "_2"), layers=())
         self._make_membrane(twin, pooled)
         self.projections += [replace(p, target=twin.name) for p in self.projections if p.target == source]
@@ -258,7 +264,7 @@ class GraphBuilder:
         self.populations = dict(order)
 
     def _make_membrane(self, population, pooled):
-        """Take the spikes from a population, and a bias that is equal everywhere to behind the pooling."""
+        """Make a population a membrane, and move a bias that is equal everywhere to the pooled populations."""
         population.kind, population.activation, population.m_f, population.keras_layer = "membrane", None, None, None
         if is_uniform(population.bias):
             for name in pooled:
@@ -266,7 +272,7 @@ class GraphBuilder:
             population.bias = np.zeros((1, 1, population.shape[2]))
 
     def _rename(self, names):
-        """Give populations other names, in their places."""
+        """Rename populations and keep their order."""
         for population in self.populations.values():
             population.name = names.get(population.name, population.name)
         self.populations = {population.name: population for population in self.populations.values()}
@@ -276,7 +282,7 @@ class GraphBuilder:
             projection.target = names.get(projection.target, projection.target)
 
     def _scale_before_maximum(self, projection):
-        """Move a positive scale from behind a maximum to in front of it, where it costs nothing."""
+        """Move a positive scale from the output of a maximum to its input, where it composes with the projections."""
         parts = getattr(projection.operator, "operators", ())
         membrane = self.populations[projection.source]
         alone = len([p for p in self.projections if p.source == projection.source]) == 1

@@ -1,4 +1,4 @@
-"""What each Keras layer does to a linear form."""
+"""One handler per Keras layer class: what the layer does to the affine maps of its inputs."""
 
 from dataclasses import replace
 
@@ -8,9 +8,12 @@ from scipy.sparse import csr_matrix
 import brainsnn.builders.operators as ops
 from brainsnn.errors import ConversionError
 
-__all__ = ["HANDLERS", "IDENTITIES", "shape3", "convert_layer"]
+__all__ = [
+    "AFTER_OUTPUT", "HANDLERS", "IDENTITIES", "OUTPUT_ONLY", "SUPPORTED", "activate", "add_parts", "check_open",
+    "keras_name", "shape3",
+]  # fmt: skip
 
-#: Layers that do nothing at inference, and why.
+#: Layers that do nothing at inference -> what the printed table says of them.
 IDENTITIES = {
     **dict.fromkeys(
         ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
@@ -20,9 +23,10 @@ IDENTITIES = {
     "Identity": "ignored (identity)",
 }
 
-# Activations that only a readout can have.
+#: Activations that only a readout can have.
 OUTPUT_ONLY = ("softmax", "sigmoid", "tanh", "softplus")
 
+#: Supported layers, for error messages.
 SUPPORTED = (
     "Conv2D, DepthwiseConv2D, SeparableConv2D, Conv2DTranspose, Dense, BatchNormalization, pooling, Add, Subtract, "
     "Average, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Rescaling, dropout and "
@@ -32,23 +36,27 @@ SUPPORTED = (
 
 def shape3(shape, layer):
     """
-    Shape of a Keras tensor as (H, W, C).
+    Return the shape of a Keras tensor as (H, W, C).
 
     Parameters
     ----------
     shape : tuple
-        Without the batch; up to three numbers, missing ones count as 1 in front.
+        Without the batch. Shapes with fewer than three numbers are padded with 1 on the left.
     layer : keras.Layer
         For the error.
+
+    Returns
+    -------
+    (H, W, C) : tuple of int
 
     Raises
     ------
     ConversionError
-        If an extent is not fixed or there are more than three.
+        If a number is not fixed or there are more than three.
     """
     if any(n is None for n in shape):
         raise ConversionError(
-            f"the shape {tuple(shape)} is not fixed; each neuron needs its place.",
+            f"the shape {tuple(shape)} is not fixed; the number of neurons must be known.",
             layer,
             f"Build the model with a fixed input, such as keras.Input({tuple(n or 32 for n in shape)}).",
         )
@@ -59,20 +67,63 @@ def shape3(shape, layer):
     return (1,) * (3 - len(shape)) + tuple(int(n) for n in shape)
 
 
-def convert_layer(layer, node, forms, builder, label):
+def keras_name(layer_class):
     """
-    Put one call of a layer behind the forms of its inputs.
+    Return the name under which `HANDLERS` knows a class, or None for classes from outside of Keras.
+
+    A user's class that shares its name with a Keras class is not mistaken for it. `ASNTransfer` is the one class that
+    any package may define.
 
     Parameters
     ----------
+    layer_class : type
+
+    Returns
+    -------
+    str or None
+    """
+    name = layer_class.__name__
+    return name if layer_class.__module__.startswith("keras.") or name == "ASNTransfer" else None
+
+
+def check_open(inputs, layer):
+    """
+    Check that no input of a layer has passed an output activation such as softmax.
+
+    Parameters
+    ----------
+    inputs : list of AffineMap
     layer : keras.Layer
-    node : keras.Node
-        The call.
-    forms : list of AffineMap
-        Of its inputs.
+        For the error.
+
+    Raises
+    ------
+    ConversionError
+        If an input has.
+    """
+    for affine in inputs:
+        if affine.activation:
+            name, where = affine.activation
+            raise ConversionError(
+                f"it reads the {name} of layer '{where}', and {name} is possible only at the output of the model.",
+                layer,
+                f"Use ReLU or ASNTransfer in '{where}', or cut the model there.",
+            )
+
+
+def activate(affine, name, layer, builder, label):
+    """
+    Apply an activation, given by its name, to an affine map.
+
+    Parameters
+    ----------
+    affine : AffineMap
+    name : {"linear", "relu", "asn"} or str
+        Or one of `OUTPUT_ONLY`. ``"asn"`` takes ``m_f`` and ``threshold`` from the layer, 0.1 and 0 by default.
+    layer : keras.Layer
     builder : GraphBuilder
     label : str
-        Name of this call.
+        Name of the call.
 
     Returns
     -------
@@ -81,46 +132,27 @@ def convert_layer(layer, node, forms, builder, label):
     Raises
     ------
     ConversionError
-        If the layer, or how it is set up, has no counterpart; it names the layer.
+        If no spiking population or readout has the activation.
     """
-    class_name = type(layer).__name__
-    closed = next((form for form in forms if form.activation), None)
-    if closed and class_name not in (*IDENTITIES, "Flatten", "Reshape"):
-        name, where = closed.activation
-        raise ConversionError(
-            f"it reads the {name} of layer '{where}', and {name} is possible only at the output of the model.",
-            layer,
-            f"Use ReLU or ASNTransfer in '{where}', or cut the model there.",
+    if name == "linear":
+        return affine
+    if name == "relu":
+        return builder.spike(affine, label, "relu")
+    if name == "asn":
+        m_f, threshold = getattr(layer, "m_f", None), getattr(layer, "threshold", None)
+        return builder.spike(
+            affine, label, "asn", 0.1 if m_f is None else float(m_f), 0.0 if threshold is None else float(threshold)
         )
-    if getattr(layer, "data_format", None) == "channels_first":
-        raise ConversionError(
-            "data_format='channels_first' is not supported.", layer, "Build the model with 'channels_last'."
-        )
-    if node.arguments.kwargs.get("training"):
-        raise ConversionError(
-            "it is called with training=True.", layer, "Call it without; a network runs at inference."
-        )
-    if class_name in IDENTITIES:
-        return forms[0]
-    handler = HANDLERS.get(class_name)
-    if handler is None or not (class_name == "ASNTransfer" or type(layer).__module__.startswith("keras.")):
-        raise ConversionError(
-            "this class has no spiking counterpart.",
-            layer,
-            f"Replace it, or convert the part of the model before it. Supported: {SUPPORTED}.",
-        )
-    try:
-        return handler(layer, node, forms, builder, label)
-    except ConversionError as error:
-        if error.layer_name:
-            raise
-        raise ConversionError(str(error), layer) from error
-    except ValueError as error:
-        raise ConversionError(f"{error}", layer) from error
+    if name in OUTPUT_ONLY:
+        layers = affine.layers if label in affine.layers else (*affine.layers, label)
+        return replace(affine, activation=(name, label), label=label, layers=layers)
+    raise ConversionError(
+        f"the activation {name!r} has no spiking counterpart.", layer, "Use 'relu', an ASNTransfer layer, or 'linear'."
+    )
 
 
 def _weight(layer, name):
-    """A weight as float64; refuses NaN and infinity."""
+    """Return a weight as float64; refuse NaN and infinity."""
     variable = getattr(layer, name, None)
     if variable is None:
         raise ConversionError(f"it has no weight '{name}'.", layer, "Build the model, or call it once, first.")
@@ -136,72 +168,61 @@ def _weight(layer, name):
 
 
 def _bias(layer):
-    """Bias (units,) or None."""
+    """Return the bias (units,), or None."""
     return _weight(layer, "bias") if layer.use_bias else None
 
 
-def _activated(form, layer, builder, label):
-    """The form behind the `activation` argument of a layer."""
+def _activated(affine, layer, builder, label):
+    """Apply the `activation` argument of a layer."""
     activation = getattr(layer, "activation", None)
+    if activation is None:
+        return affine
     name = getattr(activation, "__name__", type(activation).__name__)
-    if activation is None or name == "linear":
-        return form
-    known = getattr(activation, "__module__", "").startswith("keras.")
-    if name == "relu" and known:
-        return builder.spike(form, label, "relu")
-    if name in OUTPUT_ONLY and known:
-        return _closed(form, name, label)
-    raise ConversionError(
-        f"the activation {name!r} has no spiking counterpart.", layer, "Use 'relu', an ASNTransfer layer, or 'linear'."
-    )
+    module = getattr(activation, "__module__", "")
+    # A user's function may share its name with one of Keras.
+    return activate(affine, name if module.startswith("keras.") else f"{module}.{name}", layer, builder, label)
 
 
-def _closed(form, name, label):
-    """The form with an output activation."""
-    layers = form.layers if label in form.layers else (*form.layers, label)
-    return replace(form, activation=(name, label), label=label, layers=layers)
-
-
-def _conv2d(layer, node, forms, builder, label):
-    form = forms[0]
+def _conv2d(layer, node, inputs, builder, label):
+    affine = inputs[0]
     operator = ops.conv2d(
-        _weight(layer, "kernel"), form.shape, layer.strides, layer.padding, layer.dilation_rate, layer.groups
+        _weight(layer, "kernel"), affine.shape, layer.strides, layer.padding, layer.dilation_rate, layer.groups
     )
-    return _activated(builder.apply(form, operator, label, _bias(layer)), layer, builder, label)
+    return _activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
 
 
-def _depthwise_conv2d(layer, node, forms, builder, label):
-    form = forms[0]
+def _depthwise_conv2d(layer, node, inputs, builder, label):
+    affine = inputs[0]
     operator = ops.depthwise_conv2d(
-        _weight(layer, "kernel"), form.shape, layer.strides, layer.padding, layer.dilation_rate
+        _weight(layer, "kernel"), affine.shape, layer.strides, layer.padding, layer.dilation_rate
     )
-    return _activated(builder.apply(form, operator, label, _bias(layer)), layer, builder, label)
+    return _activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
 
 
-def _separable_conv2d(layer, node, forms, builder, label):
+def _separable_conv2d(layer, node, inputs, builder, label):
     depthwise = ops.depthwise_conv2d(
-        _weight(layer, "depthwise_kernel"), forms[0].shape, layer.strides, layer.padding, layer.dilation_rate
+        _weight(layer, "depthwise_kernel"), inputs[0].shape, layer.strides, layer.padding, layer.dilation_rate
     )
     pointwise = ops.conv2d(_weight(layer, "pointwise_kernel"), depthwise.output_shape)
-    form = builder.apply(forms[0], depthwise, label + "_depthwise")
-    form = builder.apply(form, pointwise, label, _bias(layer))
-    return _activated(form, layer, builder, label)
+    affine = builder.apply(inputs[0], depthwise, label + "_depthwise")
+    affine = builder.apply(affine, pointwise, label, _bias(layer))
+    return _activated(affine, layer, builder, label)
 
 
-def _conv2d_transpose(layer, node, forms, builder, label):
-    form = forms[0]
+def _conv2d_transpose(layer, node, inputs, builder, label):
+    affine = inputs[0]
     operator = ops.conv2d_transpose(
-        _weight(layer, "kernel"), form.shape, layer.strides, layer.padding, layer.output_padding, layer.dilation_rate
+        _weight(layer, "kernel"), affine.shape, layer.strides, layer.padding, layer.output_padding, layer.dilation_rate
     )
-    return _activated(builder.apply(form, operator, label, _bias(layer)), layer, builder, label)
+    return _activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
 
 
-def _dense(layer, node, forms, builder, label):
-    operator = ops.dense(_weight(layer, "kernel"), forms[0].shape)
-    return _activated(builder.apply(forms[0], operator, label, _bias(layer)), layer, builder, label)
+def _dense(layer, node, inputs, builder, label):
+    operator = ops.dense(_weight(layer, "kernel"), inputs[0].shape)
+    return _activated(builder.apply(inputs[0], operator, label, _bias(layer)), layer, builder, label)
 
 
-def _batch_normalization(layer, node, forms, builder, label):
+def _batch_normalization(layer, node, inputs, builder, label):
     rank = len(node.outputs[0].shape)
     axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
     if axis % rank != rank - 1:
@@ -212,132 +233,140 @@ def _batch_normalization(layer, node, forms, builder, label):
     bias = -_weight(layer, "moving_mean") * factor
     if layer.center:
         bias = bias + _weight(layer, "beta")
-    return builder.apply(forms[0], ops.scale(factor, forms[0].shape), label, bias)
+    return builder.apply(inputs[0], ops.scale(factor, inputs[0].shape), label, bias)
 
 
-def _rescaling(layer, node, forms, builder, label):
-    form = forms[0]
-    channels = form.shape[2]
+def _rescaling(layer, node, inputs, builder, label):
+    affine = inputs[0]
+    channels = affine.shape[2]
     bias = np.broadcast_to(np.asarray(layer.offset, dtype=float), (channels,))
-    return builder.apply(form, ops.scale(np.asarray(layer.scale, dtype=float), form.shape), label, bias)
+    return builder.apply(affine, ops.scale(np.asarray(layer.scale, dtype=float), affine.shape), label, bias)
 
 
-def _average_pooling(layer, node, forms, builder, label):
+def _average_pooling(layer, node, inputs, builder, label):
     return _average(
-        forms[0], ops.average_pool(forms[0].shape, layer.pool_size, layer.strides, layer.padding), builder, label
+        inputs[0], ops.average_pool(inputs[0].shape, layer.pool_size, layer.strides, layer.padding), builder, label
     )
 
 
-def _global_average_pooling(layer, node, forms, builder, label):
-    return _average(forms[0], ops.average_pool(forms[0].shape, forms[0].shape[:2]), builder, label)
+def _global_average_pooling(layer, node, inputs, builder, label):
+    return _average(inputs[0], ops.average_pool(inputs[0].shape, inputs[0].shape[:2]), builder, label)
 
 
-def _average(form, operator, builder, label):
-    pooled = builder.average_membrane(form, operator, label)
-    return builder.apply(form, operator, label) if pooled is None else pooled
+def _average(affine, operator, builder, label):
+    pooled = builder.average_membrane(affine, operator, label)
+    return builder.apply(affine, operator, label) if pooled is None else pooled
 
 
-def _max_pooling(layer, node, forms, builder, label):
-    if tuple(layer.pool_size) == (1, 1):  # only leaves out pixels: linear
-        operator = ops.average_pool(forms[0].shape, 1, layer.strides, layer.padding)
-        return builder.apply(forms[0], operator, label)
-    operator = ops.max_pool(forms[0].shape, layer.pool_size, layer.strides, layer.padding)
-    return builder.max_pool(forms[0], operator, label)
+def _max_pooling(layer, node, inputs, builder, label):
+    if tuple(layer.pool_size) == (1, 1):  # only skips pixels, which is linear
+        operator = ops.average_pool(inputs[0].shape, 1, layer.strides, layer.padding)
+        return builder.apply(inputs[0], operator, label)
+    operator = ops.max_pool(inputs[0].shape, layer.pool_size, layer.strides, layer.padding)
+    return builder.max_pool(inputs[0], operator, label)
 
 
-def _global_max_pooling(layer, node, forms, builder, label):
-    return builder.max_pool(forms[0], ops.max_pool(forms[0].shape, forms[0].shape[:2]), label)
+def _global_max_pooling(layer, node, inputs, builder, label):
+    return builder.max_pool(inputs[0], ops.max_pool(inputs[0].shape, inputs[0].shape[:2]), label)
 
 
 def _sum(factors):
-    """Handler of a weighted sum; `factors` maps the number of inputs to their weights."""
+    """Return the handler of a weighted sum; `factors` gives the weights for a number of inputs."""
 
-    def handler(layer, node, forms, builder, label):
-        shapes = {form.shape for form in forms}
-        if len(shapes) > 1 or len(forms) < 2:
+    def handler(layer, node, inputs, builder, label):
+        shapes = {affine.shape for affine in inputs}
+        if len(shapes) > 1 or len(inputs) < 2:
             raise ConversionError(
-                f"it needs two or more inputs of one shape, got {[form.shape for form in forms]}.",
+                f"it needs two or more inputs of one shape, got {[affine.shape for affine in inputs]}.",
                 layer,
-                "Use layers (UpSampling2D, Conv2D) that make the shapes equal; constants are not supported.",
+                "Make the shapes equal (UpSampling2D, Conv2D). Constants are not supported.",
             )
-        return builder.add(forms, factors(len(forms)), label)
+        return builder.add(inputs, factors(len(inputs)), label)
 
     return handler
 
 
-def _concatenate(layer, node, forms, builder, label):
+def _concatenate(layer, node, inputs, builder, label):
     rank = len(node.outputs[0].shape)
     axis = layer.axis % rank + 3 - rank
     if layer.axis % rank == 0:
         raise ConversionError("it concatenates batches.", layer, "Use axis=-1.")
-    total = sum(form.shape[axis] for form in forms)
+    total = sum(affine.shape[axis] for affine in inputs)
     parts, offset = [], 0
-    for form in forms:
+    for affine in inputs:
         if axis == 2:
-            operator = ops.channel_embed(form.shape, offset, total)
+            operator = ops.channel_embed(affine.shape, offset, total)
         else:
             edges = [(0, 0), (0, 0)]
-            edges[axis] = (offset, total - offset - form.shape[axis])
-            operator = ops.zero_pad(form.shape, edges)
-        parts.append(builder.apply(form, operator, label))
-        offset += form.shape[axis]
+            edges[axis] = (offset, total - offset - affine.shape[axis])
+            operator = ops.zero_pad(affine.shape, edges)
+        parts.append(builder.apply(affine, operator, label))
+        offset += affine.shape[axis]
+    return add_parts(parts, builder, label)
+
+
+def add_parts(parts, builder, label):
+    """Return the sum of affine maps that one call made, each under the label of the call."""
+    if len(parts) == 1:
+        return parts[0]
     return builder.add([replace(p, layers=p.layers[:-1]) for p in parts], [1] * len(parts), label)
 
 
-def _reshape(layer, node, forms, builder, label):
-    return forms[0].reshape(shape3(node.outputs[0].shape[1:], layer), label)
+def _reshape(layer, node, inputs, builder, label):
+    return inputs[0].reshape(shape3(node.outputs[0].shape[1:], layer), label)
 
 
-def _permute(layer, node, forms, builder, label):
-    form, shape = forms[0], node.outputs[0].shape[1:]
-    before = [form.shape[3 - len(shape) + k] for k in range(len(shape))]
+def _permute(layer, node, inputs, builder, label):
+    affine, shape = inputs[0], node.outputs[0].shape[1:]
+    before = [affine.shape[3 - len(shape) + k] for k in range(len(shape))]
     index = np.arange(np.prod(before)).reshape(before).transpose([d - 1 for d in layer.dims]).ravel()
     matrix = csr_matrix((np.ones(len(index)), (index, np.arange(len(index)))), shape=(len(index), len(index)))
-    return builder.apply(form, ops.SparseOperator(form.shape, shape3(shape, layer), matrix), label)
+    return builder.apply(affine, ops.SparseOperator(affine.shape, shape3(shape, layer), matrix), label)
 
 
-def _zero_padding(layer, node, forms, builder, label):
-    return builder.apply(forms[0], ops.zero_pad(forms[0].shape, layer.padding), label)
+def _zero_padding(layer, node, inputs, builder, label):
+    return builder.apply(inputs[0], ops.zero_pad(inputs[0].shape, layer.padding), label)
 
 
-def _cropping(layer, node, forms, builder, label):
-    return builder.apply(forms[0], ops.crop(forms[0].shape, layer.cropping), label)
+def _cropping(layer, node, inputs, builder, label):
+    return builder.apply(inputs[0], ops.crop(inputs[0].shape, layer.cropping), label)
 
 
-def _up_sampling(layer, node, forms, builder, label):
-    return builder.apply(forms[0], ops.upsample(forms[0].shape, layer.size, layer.interpolation), label)
+def _up_sampling(layer, node, inputs, builder, label):
+    return builder.apply(inputs[0], ops.upsample(inputs[0].shape, layer.size, layer.interpolation), label)
 
 
-def _asn_transfer(layer, node, forms, builder, label):
-    m_f = getattr(layer, "m_f", None)
-    threshold = getattr(layer, "threshold", None)
-    return builder.spike(
-        forms[0], label, "asn", 0.1 if m_f is None else float(m_f), 0.0 if threshold is None else float(threshold)
-    )
+def _identity(layer, node, inputs, builder, label):
+    return inputs[0]
 
 
-def _relu(layer, node, forms, builder, label):
+def _asn_transfer(layer, node, inputs, builder, label):
+    return activate(inputs[0], "asn", layer, builder, label)
+
+
+def _relu(layer, node, inputs, builder, label):
     settings = {"max_value": None, "negative_slope": 0, "threshold": 0}
     for name, plain in settings.items():
         value = getattr(layer, name, plain)
         if value is not None and value != plain:
             raise ConversionError(f"{name}={value} has no spiking counterpart.", layer, f"Train with {name}={plain}.")
-    return builder.spike(forms[0], label, "relu")
+    return builder.spike(inputs[0], label, "relu")
 
 
-def _activation(layer, node, forms, builder, label):
-    return _activated(forms[0], layer, builder, label)
+def _activation(layer, node, inputs, builder, label):
+    return _activated(inputs[0], layer, builder, label)
 
 
-def _softmax(layer, node, forms, builder, label):
+def _softmax(layer, node, inputs, builder, label):
     rank = len(node.outputs[0].shape)
     if not isinstance(layer.axis, int) or layer.axis % rank != rank - 1:
         raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
-    return _closed(forms[0], "softmax", label)
+    return activate(inputs[0], "softmax", layer, builder, label)
 
 
-#: Class name -> function (layer, node, forms, builder, label) -> AffineMap.
+#: Class name -> function (layer, node, inputs, builder, label) -> AffineMap.
 HANDLERS = {
+    **dict.fromkeys(IDENTITIES, _identity),
     "Conv2D": _conv2d,
     "DepthwiseConv2D": _depthwise_conv2d,
     "SeparableConv2D": _separable_conv2d,
@@ -365,3 +394,6 @@ HANDLERS = {
     "Activation": _activation,
     "Softmax": _softmax,
 }
+
+#: Layers that can follow an output activation: they change no value.
+AFTER_OUTPUT = frozenset({*IDENTITIES, "Flatten", "Reshape"})

@@ -1,10 +1,11 @@
-"""From a Keras model to a `LayerGraph`."""
+"""Read a Keras model as a `LayerGraph`: walk its calls and hand each to the handler of its layer."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from brainsnn.builders.from_keras.graph_builder import GraphBuilder
-from brainsnn.builders.from_keras.layers import IDENTITIES, convert_layer, shape3
+from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, IDENTITIES, SUPPORTED, check_open, keras_name, shape3
+from brainsnn.builders.from_keras.registry import find_handler, is_registered
 from brainsnn.builders.graph.layer_graph import LayerGraph, LayerRow
 from brainsnn.errors import ConversionError
 
@@ -21,13 +22,14 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
     Parameters
     ----------
     model : keras.Model
-        Functional or sequential, built, with one input. Nested models and layers called more than once are fine.
+        Functional or sequential, built, with one input. It may hold nested models, layers that are called more than
+        once, and layers of classes added with `register_layer`.
     average_pooling : {"spikes", "membrane"}, optional
-        ``"spikes"``: average pooling is part of the operator that follows, which is exact. ``"membrane"``: directly
-        behind a nonlinearity, potentials are averaged, and spikes come at the pooled size.
+        ``"spikes"``: average pooling becomes part of the operator that follows, which is exact. ``"membrane"``:
+        average pooling directly after a nonlinearity averages membrane potentials, and the pooled neurons spike.
     junctions : bool, optional
-        Whether streams that several layers read, and chains that do not compose into one convolution, get a
-        graded population. Without, each layer reads all sources directly, through sparse matrices where need be.
+        Whether to insert a graded population where several layers read a stream, or where a chain does not compose
+        into one convolution. If False, each layer reads all its sources directly, through sparse matrices if needed.
 
     Returns
     -------
@@ -36,18 +38,19 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
     Raises
     ------
     ConversionError
-        If the model cannot be read or a layer has no counterpart; it names the layer and a way out.
+        If the model cannot be read or a layer has no spiking counterpart. The message names the layer and a fix.
 
     Notes
     -----
-    Each nonlinearity becomes a spiking population with the name of the layer that carries it. Between nonlinearities,
-    everything is linear and composed: each tensor is a sum of operators on populations plus a bias. Max pooling
-    behind a nonlinearity is taken before the spike, on the membrane; max pooling of a linear tensor makes that
-    tensor a membrane population.
+    Each nonlinearity becomes a spiking population named after its layer. All layers between nonlinearities are linear
+    and are composed: each tensor is a sum of operators on populations plus a bias. Max pooling after a nonlinearity
+    takes the maximum of the membrane potentials, before spikes are generated. Max pooling of a linear tensor turns that
+    tensor into a membrane population.
 
     See Also
     --------
-    brainsnn.builders.graph.layer_graph.LayerGraph
+    brainsnn.LayerGraph
+    brainsnn.register_layer : make layers of your own class readable.
     """
     if average_pooling not in ("spikes", "membrane"):
         raise ValueError(f"read_keras: average_pooling must be 'spikes' or 'membrane', got {average_pooling!r}.")
@@ -60,22 +63,21 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
     reader = _Reader(GraphBuilder(average_pooling, junctions))
     layer = graph.inputs[0]._keras_history.operation
     shape = tuple(graph.inputs[0].shape[1:])
-    form_shape = shape3(shape, layer)
-    # A gray-scale image without channel axis is one with one channel.
-    form = reader.builder.input(layer.name, (*shape, 1) if len(shape) == 2 else form_shape, form_shape)
+    tensor_shape = shape3(shape, layer)
+    # A gray-scale image without a channel axis has one channel.
+    affine = reader.builder.input(layer.name, (*shape, 1) if len(shape) == 2 else tensor_shape, tensor_shape)
     reader.used.add(layer.name)
     reader.rows.append(LayerRow(layer.name, type(layer).__name__, shape))
-    outputs = reader.walk(graph, [form], prefix="")
+    outputs = reader.walk(graph, [affine], prefix="")
     for output in outputs:
         reader.builder.readout(output)
     return reader.builder.finish(reader.rows, model.name)
 
 
 def _functional(model):
-    """The model's graph, or an error that says what it is instead."""
+    """Return the model's graph, or raise an error that says what was given instead."""
     what = f"'{getattr(model, 'name', model)}' ({type(model).__name__})"
-    names = [base.__name__ for base in type(model).__mro__]
-    if "Sequential" in names and getattr(model, "_functional", None) is None:
+    if _is_sequential(type(model)) and getattr(model, "_functional", None) is None:
         raise ConversionError(
             f"Model {what} is not built: it has no input shape. Start it with keras.Input((height, width, channels)), "
             f"or call it once on an image."
@@ -89,72 +91,81 @@ def _functional(model):
     return graph
 
 
+def _is_sequential(layer_class):
+    """Return whether a class is Keras's Sequential model or a subclass of it."""
+    return any(keras_name(base) == "Sequential" for base in layer_class.__mro__)
+
+
 def _key(tensor):
-    """What identifies a tensor in a graph."""
+    """Return what identifies a tensor in a graph."""
     operation, node, index = tensor._keras_history
     return id(operation), node, index
 
 
 def _node(tensor):
-    """The call that made a tensor."""
+    """Return the call that made a tensor."""
     operation, node, _ = tensor._keras_history
     return operation._inbound_nodes[node]
 
 
 class _Reader:
-    """Walks a graph and keeps the linear form of each tensor."""
+    """Walk a graph and keep the affine map of each tensor."""
 
     def __init__(self, builder):
         self.builder = builder
         self.rows = []
         self.used = set()
 
-    def walk(self, graph, forms, prefix):
+    def walk(self, graph, inputs, prefix):
         """
-        Forms of a model's outputs from those of its inputs.
+        Return the affine maps of a model's outputs, given those of its inputs.
 
         Parameters
         ----------
         graph : keras Functional
-        forms : list of AffineMap
+        inputs : list of AffineMap
         prefix : str
-            Path of a nested model, used where its layers' names are taken.
+            Path of a nested model, put before the names of its layers where these are taken.
 
         Returns
         -------
         list of AffineMap
         """
-        known = {_key(tensor): form for tensor, form in zip(graph.inputs, forms)}
+        known = {_key(tensor): affine for tensor, affine in zip(graph.inputs, inputs)}
         nodes = _sorted_nodes(graph.outputs, set(known))
         readers = Counter(_key(tensor) for node in nodes for tensor in node.input_tensors)
         readers.update(_key(tensor) for tensor in graph.outputs)
         for node in nodes:
             outputs = self._call(node, [known[_key(tensor)] for tensor in node.input_tensors], prefix)
-            for tensor, form in zip(node.outputs, outputs):
-                known[_key(tensor)] = self.builder.shared(form) if readers[_key(tensor)] > 1 else form
+            for tensor, affine in zip(node.outputs, outputs):
+                known[_key(tensor)] = self.builder.shared(affine) if readers[_key(tensor)] > 1 else affine
         return [known[_key(tensor)] for tensor in graph.outputs]
 
-    def _call(self, node, forms, prefix):
-        """Forms of the outputs of one call."""
+    def _call(self, node, inputs, prefix):
+        """Return the affine maps of the outputs of one call."""
         layer = node.operation
         label = self._label(layer.name, prefix)
         shape = tuple(node.outputs[0].shape[1:])
         row = LayerRow(label, type(layer).__name__, shape)
         self.rows.append(row)
-        if hasattr(layer, "_nodes_by_depth") or "Sequential" in [base.__name__ for base in type(layer).__mro__]:
+        nested = hasattr(layer, "_nodes_by_depth") or _is_sequential(type(layer))
+        if nested and not is_registered(type(layer)):
             row.note = "opened"
-            return self.walk(_functional(layer), forms, f"{label}/")
-        if not forms:
+            return self.walk(_functional(layer), inputs, f"{label}/")
+        if not inputs:
             raise ConversionError("it has no input in this model.", layer, "Constants are not supported.")
-        form = convert_layer(layer, node, forms, self.builder, label)
-        row.note = IDENTITIES.get(type(layer).__name__, "")
+        name, handler = find_handler(type(layer))
+        affine = _convert_layer(name, handler, node, inputs, self.builder, label)
+        row.note = "ignored (identity)" if name is None and affine is inputs[0] else IDENTITIES.get(name, "")
         expected = shape3(shape, layer)
-        if form.shape != expected:
-            raise ConversionError(f"its output was read as {form.shape}, but is {expected} in Keras.", layer)
-        return [form]
+        if affine.shape != expected:
+            raise ConversionError(
+                f"its output was read as {affine.shape}, but its shape in Keras is {expected}.", layer
+            )
+        return [affine]
 
     def _label(self, name, prefix):
-        """Name of a call that no other has: the layer's, with the model's in front or a number where it is taken."""
+        """Return a unique name for a call: the layer's, after the model's name and with a number where it is taken."""
         label = name if name not in self.used else prefix + name
         number = 2
         while label in self.used:
@@ -165,7 +176,7 @@ class _Reader:
 
 
 def _sorted_nodes(outputs, known):
-    """Calls that the outputs need, each behind those it needs; a stack, because deep models exceed recursion."""
+    """Return the calls that the outputs need, in order; with a stack, since deep models exceed the recursion limit."""
     done, order = set(known), []
     stack = [tensor for tensor in reversed(outputs)]
     while stack:
@@ -182,3 +193,57 @@ def _sorted_nodes(outputs, known):
         done.update(_key(t) for t in node.outputs)
         stack.pop()
     return order
+
+
+def _convert_layer(name, handler, node, inputs, builder, label):
+    """
+    Return the affine map of one call of a layer.
+
+    Parameters
+    ----------
+    name, handler
+        As returned by `find_handler` for the layer's class.
+    node : keras.Node
+        The call.
+    inputs : list of AffineMap
+    builder : GraphBuilder
+    label : str
+        Name of the call.
+
+    Returns
+    -------
+    AffineMap
+
+    Raises
+    ------
+    ConversionError
+        If the layer or one of its settings has no spiking counterpart. The message names the layer.
+    """
+    layer = node.operation
+    if name is not None and name not in AFTER_OUTPUT:
+        check_open(inputs, layer)
+    if getattr(layer, "data_format", None) == "channels_first":
+        raise ConversionError(
+            "data_format='channels_first' is not supported.", layer, "Build the model with 'channels_last'."
+        )
+    if node.arguments.kwargs.get("training"):
+        raise ConversionError(
+            "it is called with training=True.", layer, "Call it without; spiking networks run in inference mode."
+        )
+    if len(node.outputs) != 1:
+        raise ConversionError(f"it has {len(node.outputs)} outputs; one is supported.", layer, "Split it into layers.")
+    if handler is None:
+        register = f"Say what it computes with brainsnn.register_layer({type(layer).__name__}, handler), replace it"
+        raise ConversionError(
+            "this class has no spiking counterpart.",
+            layer,
+            f"{register}, or convert the part of the model before it. Supported: {SUPPORTED}.",
+        )
+    try:
+        return handler(layer, node, inputs, builder, label)
+    except ConversionError as error:
+        if error.layer_name:
+            raise
+        raise ConversionError(str(error), layer) from error
+    except ValueError as error:
+        raise ConversionError(f"{error}", layer) from error

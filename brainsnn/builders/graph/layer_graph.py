@@ -1,10 +1,12 @@
-"""A network as plain data: populations, the linear operators between them, and what became of every Keras layer."""
+"""A network as plain data: populations, operators between them, and the fate of every Keras layer."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit, softmax
 
 from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
@@ -14,25 +16,14 @@ from brainsnn.errors import ConversionError, UnknownNameError
 __all__ = ["Population", "Projection", "LayerGraph", "LayerRow", "OUTPUT_ACTIVATIONS"]
 
 
-def _softmax(x):
-    """Softmax over the last axis."""
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def _sigmoid(x):
-    """1/(1 + exp(-x)) without overflow."""
-    return 0.5 * (1 + np.tanh(0.5 * x))
-
-
 #: What a projection can do.
 Operator = ConvOperator | SparseOperator | MaxPool | OperatorChain
 
-#: Activations that a readout can have; they act on (..., channels).
+#: Activations that a readout can have, for arrays of shape (..., channels).
 OUTPUT_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "linear": lambda x: x,
-    "softmax": _softmax,
-    "sigmoid": _sigmoid,
+    "softmax": partial(softmax, axis=-1),
+    "sigmoid": expit,
     "tanh": np.tanh,
     "softplus": lambda x: np.logaddexp(x, 0),
 }
@@ -41,28 +32,28 @@ OUTPUT_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 @dataclass
 class Population:
     """
-    A group of neurons, or of values that do not spike.
+    A group of neurons, spiking or not.
 
     Parameters
     ----------
     name : str
-        Name of the Keras layer that it stands for.
+        Name of the Keras layer that it represents.
     kind : {"input", "spiking", "junction", "membrane", "readout"}
         A junction holds the filtered current of a stream; a membrane integrates but does not spike.
     shape : (H, W, C)
     activation : str, optional
         ``"asn"`` or ``"relu"`` of a spiking population, a key of `OUTPUT_ACTIVATIONS` of a readout, else None.
     bias : (1, 1, C) or (H, W, C) ndarray, optional
-        Constant input, 0 by default; a map where it differs between positions.
+        Constant input, 0 by default. Of shape (H, W, C) if it differs between positions.
     m_f : float, optional
         Precision of an ``"asn"`` population, as trained.
     threshold : float, optional
-        Inputs below it count as 0 in the trained transfer function.
+        Inputs below it are treated as 0 in the trained transfer function.
     layers : tuple of str, optional
-        Keras layers folded into it, itself included.
+        Keras layers folded into it, including its own.
     keras_layer : str, optional
-        Keras layer whose output equals the activation of this population (nearly so, where an average is taken on
-        the membrane); None where no layer's does.
+        Keras layer whose output equals the activation of this population, approximately if an average is taken on the
+        membrane. None if there is no such layer.
     """
 
     name: str
@@ -86,7 +77,7 @@ class Population:
 
     def transfer(self, S: np.ndarray) -> np.ndarray:
         """
-        Activation for a constant input, bias included.
+        Return the activation for a constant input that includes the bias.
 
         Parameters
         ----------
@@ -108,19 +99,19 @@ class Population:
 @dataclass
 class Projection:
     """
-    One linear operator (or a maximum) from a population to a population.
+    One operator, linear or a maximum, from one population to another.
 
     Parameters
     ----------
     source, target : str
         Names of populations.
     operator : ConvOperator, SparseOperator, MaxPool or OperatorChain
-        Its shapes may differ from those of the populations, the sizes do not: the flat order is the same.
+        Its shapes may differ from those of the populations; sizes and flat order are the same.
     mode : {"spikes", "current", "membrane"}
-        ``"spikes"``: the spikes of the source, or the stimulus where the source is the input. ``"current"``: graded,
-        reads the current of a junction. ``"membrane"``: graded, sets the membrane variable of the target to the
-        operator of the potential of the source, which is always a membrane; its bias, if it has one, is included.
-        It is the only projection onto its target.
+        ``"spikes"``: transmits the spikes of the source, or the stimulus if the source is the input. ``"current"``:
+        graded, reads the current of a junction. ``"membrane"``: graded, sets the membrane variable of the target to the
+        operator applied to the potential of the source, bias included. The source is always a membrane population, and
+        there is no other projection onto the target.
     """
 
     source: str
@@ -132,7 +123,7 @@ class Projection:
 @dataclass
 class LayerRow:
     """
-    A Keras layer, for the report.
+    One row of the printed table: a Keras layer.
 
     Parameters
     ----------
@@ -140,7 +131,7 @@ class LayerRow:
     shape : tuple
         Output shape without the batch.
     note : str, optional
-        What to say of a layer that is neither a population nor folded into one.
+        What became of a layer that is neither a population nor folded into one.
     """
 
     name: str
@@ -152,7 +143,7 @@ class LayerRow:
 @dataclass(repr=False)
 class LayerGraph:
     """
-    Populations and projections of a network, in the order of evaluation.
+    Populations and projections of a network, in order of evaluation.
 
     Parameters
     ----------
@@ -165,7 +156,7 @@ class LayerGraph:
 
     See Also
     --------
-    brainsnn.builders.from_keras.reader.read_keras : makes one from a Keras model.
+    brainsnn.read_keras : make one from a Keras model.
     """
 
     populations: dict[str, Population]
@@ -180,25 +171,25 @@ class LayerGraph:
 
     @property
     def readouts(self) -> list[Population]:
-        """List of the readout populations."""
+        """The readout populations, as a list."""
         return [p for p in self.populations.values() if p.kind == "readout"]
 
     def incoming(self, name: str) -> list[Projection]:
-        """Projections onto a population."""
+        """Return the projections onto a population."""
         return [p for p in self.projections if p.target == name]
 
     def outgoing(self, name: str) -> list[Projection]:
-        """Projections from a population."""
+        """Return the projections from a population."""
         return [p for p in self.projections if p.source == name]
 
     def population(self, name: str) -> Population:
         """
-        The population of a name, or the one that a Keras layer was folded into.
+        Return a population by its name, or by the name of a Keras layer folded into it.
 
         Parameters
         ----------
         name : str
-            Name of a population, or of a Keras layer that is part of exactly one.
+            Name of a population, or of a Keras layer that is part of exactly one population.
 
         Returns
         -------
@@ -207,7 +198,7 @@ class LayerGraph:
         Raises
         ------
         UnknownNameError
-            If there is none or more than one; the message has the nearest name.
+            If there is none or more than one. The message suggests the nearest name.
         """
         if name in self.populations:
             return self.populations[name]
@@ -218,13 +209,13 @@ class LayerGraph:
         if owners:
             note = f"Layer {name!r} is part of several populations: {', '.join(p.name for p in owners)}."
         elif row := next((row for row in self.rows if row.name == name), None):
-            note = f"The layer {name!r} ({row.class_name}) became no population: {row.note or 'folded'}."
+            note = f"The layer {name!r} ({row.class_name}) did not become a population: {row.note or 'folded'}."
         folded = [layer for p in self.populations.values() for layer in p.layers]
         raise UnknownNameError(name, self.populations, kind="population", note=note, also=folded)
 
     def activations(self, images: ArrayLike) -> dict[str, np.ndarray]:
         """
-        Evaluate the graph as the ANN that it came from.
+        Evaluate the graph as the artificial network that it was read from.
 
         Parameters
         ----------
@@ -233,8 +224,8 @@ class LayerGraph:
         Returns
         -------
         dict of str to (n, H, W, C) ndarray
-            Activation of each population: the transfer function of a spiking one, the activation of a readout,
-            the current (without bias) of a junction, the potential (with bias) of a membrane.
+            Output of each population. Spiking: the transfer function of its input. Readout: its activation. Junction:
+            the current, without bias. Membrane: the potential, with bias.
 
         Raises
         ------
@@ -263,18 +254,18 @@ class LayerGraph:
 
     def expand_junctions(self) -> "LayerGraph":
         """
-        The same network without junctions: their sources reach the readers directly.
+        Return the same network without junctions: sources project to their readers directly.
 
         Returns
         -------
         LayerGraph
-            Without projections of mode ``"current"``. Where two operators do not compose into a convolution, the
-            operator is a `SparseOperator`.
+            Without projections of mode ``"current"``. Operators that do not compose into a convolution become a
+            `SparseOperator`.
 
         Raises
         ------
         ConversionError
-            If an operator at a junction is no linear one.
+            If an operator at a junction is not linear.
         """
         arriving: dict[str, list[Projection]] = {}
         direct: list[Projection] = []
@@ -300,7 +291,7 @@ class LayerGraph:
         return LayerGraph(populations, direct, self.rows, self.name)
 
     def _upstream_layers(self, name: str) -> Iterator[str]:
-        """Keras layers in the junctions that a population reads."""
+        """Yield the Keras layers folded into the junctions that a population reads."""
         for projection in self.incoming(name):
             if projection.mode == "current":
                 yield from self._upstream_layers(projection.source)
@@ -316,7 +307,7 @@ class LayerGraph:
 
 
 def _composed(outer: Projection, inner: Projection) -> Operator:
-    """Operator of two projections in a row."""
+    """Return one operator for two projections in a row."""
     operator = compose(outer.operator, inner.operator)
     if operator is not None:
         return operator
@@ -329,7 +320,7 @@ def _composed(outer: Projection, inner: Projection) -> Operator:
 
 def merge_projections(projections: list[Projection]) -> list[Projection]:
     """
-    Add up operators between the same populations where one operator can stand for both.
+    Add up operators between the same populations where one operator can represent both.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The table that says what became of every layer."""
+"""Print a LayerGraph: a table of layers and a table of projections."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ __all__ = ["layer_table", "describe_operator"]
 
 def layer_table(graph):
     """
-    Every Keras layer and what became of it, then every projection with its size.
+    Return a table of what became of every Keras layer, and one of every projection.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def layer_table(graph):
 
 def describe_operator(operator):
     """
-    Kind, kernel size and stride of an operator, as text.
+    Return kind, kernel size and stride of an operator as text.
 
     Parameters
     ----------
@@ -62,13 +62,17 @@ def describe_operator(operator):
     if isinstance(operator, SparseOperator):
         return "sparse", "-", "-"
     kernel, stride = _by(operator.kernel.shape[:2]), _by(operator.stride)
-    if operator.up != (1, 1):
-        stride = f"1/{_by(operator.up)}" if operator.stride == (1, 1) else f"{stride}/{_by(operator.up)}"
+    if operator.input_dilation != (1, 1):
+        stride = (
+            f"1/{_by(operator.input_dilation)}"
+            if operator.stride == (1, 1)
+            else f"{stride}/{_by(operator.input_dilation)}"
+        )
     return _conv_kind(operator), kernel, stride
 
 
 def _conv_kind(operator):
-    """Name of what a convolution is."""
+    """Return the name of the kind of a convolution."""
     if operator.is_identity:
         return "identity"
     if operator.is_scale:
@@ -76,15 +80,15 @@ def _conv_kind(operator):
     if operator.input_shape[:2] == operator.output_shape[:2] == (1, 1):
         return "dense"
     if np.ptp(operator.channel_start) == 0:
-        return "transposed" if operator.up != (1, 1) else "convolution"
+        return "transposed" if operator.input_dilation != (1, 1) else "convolution"
     step = operator.kernel.shape[3]
     if np.array_equal(operator.channel_start, operator.channel_start[0] + step * np.arange(operator.input_shape[2])):
-        return "depthwise transposed" if operator.up != (1, 1) else "depthwise"
+        return "depthwise transposed" if operator.input_dilation != (1, 1) else "depthwise"
     return "grouped"
 
 
 def _fate(graph, row):
-    """What became of a layer."""
+    """Return what became of a layer, as text."""
     if row.note:
         return row.note
     if row.name in graph.populations:
@@ -101,12 +105,12 @@ def _fate(graph, row):
 
 
 def _by(shape):
-    """Numbers as '3x3'."""
+    """Return numbers as '3x3'."""
     return "x".join(str(n) for n in shape)
 
 
 def _columns(rows, right):
-    """Rows as lines with aligned columns; those from `right` on are aligned to the right, if `right` is not 0."""
+    """Return rows as aligned lines. Columns from `right` on are right-aligned, unless `right` is 0."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""Brian2 objects from a LayerGraph and a neuron model, each in its schedule in the schedule."""
+"""Brian2 objects from a LayerGraph and a neuron model, each in its place in the schedule."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -194,8 +194,7 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
         return GradedProjection(source, target, projection.operator, read, variable, name, overwrite=first)
     terms = ([model.receives] if inputs.has_spikes else []) + graded_variables(len(inputs.current))
     total = " + ".join(f"{term}_pre" for term in terms)
-    unit = assembly.models[projection.source].equations.split(":")[1].split("\n")[0].strip()
-    equations = f"{variable}_post = w*({total}) : {unit} (summed)"
+    equations = f"{variable}_post = w*({total}) : {model.unit_of(model.receives)} (summed)"
     return SynapticProjection(source, target, projection.operator, name, equations=equations)
 
 
@@ -203,8 +202,7 @@ def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
     """Connect membranes to the population that pools them, through groups that hold intermediate values if necessary."""
     source = assembly.groups[projection.source]
     read = assembly.models[projection.source].membrane
-    unit = next(line for line in assembly.models[target.name].equations.splitlines() if line.startswith("pooled :"))
-    unit = unit.split(":")[1].strip()
+    unit = assembly.models[target.name].unit_of("pooled")
     operators = (
         projection.operator.operators if isinstance(projection.operator, OperatorChain) else [projection.operator]
     )

@@ -121,8 +121,10 @@ class EventDrivenProjection(_Connection):
         _, n_columns, n_channels = operator.input_shape
         _, n_target_columns, n_target_channels = operator.output_shape
         (H, W, _), (Ho, Wo, _) = operator.input_shape, operator.output_shape
-        row_first, row_target, row_tap = source_table(H, Ho, operator.row_taps, operator.stride[0], operator.up[0])
-        columns = contiguous_runs(W, Wo, operator.col_taps, operator.stride[1], operator.up[1])
+        row_first, row_target, row_tap = source_table(
+            H, Ho, operator.row_taps, operator.stride[0], operator.input_dilation[0]
+        )
+        columns = contiguous_runs(W, Wo, operator.col_taps, operator.stride[1], operator.input_dilation[1])
         kernel, rows_at = share_rows(np.asarray(operator.kernel, dtype=dtype))
         kernel, columns_at = share_columns(kernel, operator.col_taps, operator.stride[1], Wo)
         rows = row_first, row_target, rows_at[row_tap]
@@ -266,7 +268,7 @@ class GradedProjection(_Connection):
     def _add_convolution(self, operator, dtype):
         (H, W, C), (Ho, Wo, Co) = operator.input_shape, operator.output_shape
         for axis, n_in, n_out, taps, i in (("row", H, Ho, operator.row_taps, 0), ("col", W, Wo, operator.col_taps, 1)):
-            tables = target_table(n_in, n_out, taps, operator.stride[i], operator.up[i])
+            tables = target_table(n_in, n_out, taps, operator.stride[i], operator.input_dilation[i])
             for name, table in zip(("first", "source", "tap"), tables):
                 self._add_table(f"{axis}_{name}", table)
         self._add_table("channel_start", operator.channel_start)

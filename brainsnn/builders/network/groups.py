@@ -37,7 +37,7 @@ def model_for(population, inputs, neuron, n_graded):
         return signed_spike_input()
     if population.kind == "junction":
         model = neuron.junction()
-        extra = [f"{name} : {_unit_of(model)}" for name in graded_variables(n_graded)]
+        extra = [f"{name} : {model.unit_of(model.receives)}" for name in graded_variables(n_graded)]
         if inputs.has_spikes:
             return replace(model, equations="\n".join([model.equations, *extra]))
         return replace(model, equations="\n".join(extra), receives="graded", parameters={})
@@ -52,18 +52,13 @@ def model_for(population, inputs, neuron, n_graded):
     model = model.with_inputs(spikes=inputs.has_spikes, graded=n_graded, stimulus=inputs.stimulus)
     if population.kind == "membrane" and model.bias and np.any(population.bias):
         # A bias that differs between positions must be added before the pooling.
-        unit = str(next(eq for eq in model.equations.splitlines() if eq.startswith(f"{model.bias} :"))).split(":")[1]
         model = replace(
             model,
-            equations=f"{model.equations}\nbiased :{unit}",
+            equations=f"{model.equations}\nbiased : {model.unit_of(model.bias)}",
             update=f"biased = {model.membrane} + {model.bias}",
             membrane="biased",
         )
     return model
-
-
-def _unit_of(model):
-    return model.equations.split(":")[1].strip()
 
 
 def brian_name(name):

@@ -1,9 +1,10 @@
 """
-Exact operators between channels-last feature maps: what they are, which one each layer is, and how two become one.
+Exact operators between channels-last feature maps: their geometry, one for each kind of layer, and composition.
 
-The index of a value is ``(row*width + column)*channels + channel`` everywhere.
+A value has the flat index ``(row*width + column)*channels + channel`` everywhere.
 """
 
+from brainsnn.builders.operators.axes import axis_sources
 from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse, to_matrix
 from brainsnn.builders.operators.layers import (
     average_pool,
@@ -19,7 +20,7 @@ from brainsnn.builders.operators.layers import (
     upsample,
     zero_pad,
 )
-from brainsnn.builders.operators.linear import ConvOperator, Operator, SparseOperator, axis_sources
+from brainsnn.builders.operators.linear import ConvOperator, Operator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 
 __all__ = [

@@ -1,31 +1,31 @@
-"""Composition of linear operators: two in a row as one, where that is exact."""
+"""Compose and add linear operators, where one operator gives exactly the same result."""
 
 from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
-from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, axis_sources, dense_channels
+from brainsnn.builders.operators.axes import axis_sources
+from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, dense_channels
 
 __all__ = ["compose", "compose_sparse", "add_operators", "composed_size", "to_matrix"]
 
 
 def compose(outer, inner):
     """
-    One operator equal to ``outer(inner(x))``.
+    Return one operator equal to ``outer(inner(x))``.
 
     Parameters
     ----------
     outer, inner : operator
-        `inner` is applied first. Where the shapes between them differ but not the sizes, the map is reshaped, as by a
-        ``Flatten`` or ``Reshape`` layer.
+        `inner` is applied first. If its output differs from the input of `outer` in shape but not in size, it is
+        reshaped in between, as by a ``Flatten`` or ``Reshape`` layer.
 
     Returns
     -------
     ConvOperator, SparseOperator or None
-        None where it cannot be proven that one convolution gives the same: zero padding between the two that a
-        composed kernel would look through, a stride and then up-sampling, a reshape that no kernel expresses,
-        a maximum.
+        None where one convolution may give another result: zero padding between the two would be filled by a composed
+        kernel, a stride is followed by up-sampling, no kernel expresses the reshape, or one of them is a maximum.
 
     Raises
     ------
@@ -34,13 +34,15 @@ def compose(outer, inner):
 
     Notes
     -----
-    With ``m*sA + tA = i*uA`` inside and ``o*sB + tB = m*uB`` outside, the middle position m can be eliminated
-    where uB = 1 (taps ``tB*sA + tA``) or sA = 1 (taps ``tB + tA*uB``). It is exact if every m that lies outside of
-    the middle map, and is therefore read as zero, reads no pixel of the input either.
+    Call the inner operator A, the outer B, stride s, input dilation u and taps t. With ``m*sA + tA = i*uA`` and
+    ``o*sB + tB = m*uB``, the middle position m can be eliminated if uB = 1 (taps ``tB*sA + tA``) or sA = 1 (taps
+    ``tB + tA*uB``). The result is exact if every m outside of the middle map, which B reads as 0, would not have read
+    any pixel of the input.
     """
     if inner.size_out != outer.size_in:
         raise ValueError(
-            f"compose: {inner.output_shape} of the inner operator is not {outer.input_shape} of the outer."
+            f"compose: the inner operator's output {inner.output_shape} and the outer's input {outer.input_shape} must have "
+            f"the same size."
         )
     if inner.is_identity:
         return outer
@@ -49,7 +51,7 @@ def compose(outer, inner):
     types = {type(inner), type(outer)}
     if types <= {ConvOperator, SparseOperator} and SparseOperator in types:
         other = inner if isinstance(outer, SparseOperator) else outer
-        # A scale or an embedding adds no connections; anything else would fill the matrix.
+        # A scale or an embedding keeps the number of connections. Other operators would fill the matrix.
         return compose_sparse(outer, inner) if other.is_channelwise else None
     if types != {ConvOperator}:
         return None
@@ -62,7 +64,7 @@ def compose(outer, inner):
 
 def compose_sparse(outer, inner):
     """
-    ``outer(inner(x))`` as a sparse matrix, which is always exact.
+    Return ``outer(inner(x))`` as a sparse matrix, which is always exact.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def compose_sparse(outer, inner):
 
 def to_matrix(operator):
     """
-    Sparse matrix (size_in, size_out) of a linear operator.
+    Return the sparse matrix of a linear operator.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ def to_matrix(operator):
 
     Returns
     -------
-    scipy.sparse.csr_matrix
+    (size_in, size_out) scipy.sparse.csr_matrix
     """
     if isinstance(operator, SparseOperator):
         return operator.matrix
@@ -95,7 +97,7 @@ def to_matrix(operator):
 
 def composed_size(outer, inner):
     """
-    Upper bound of the number of weights that `compose` would store.
+    Return an upper bound of the number of weights that `compose` would store.
 
     Parameters
     ----------
@@ -104,24 +106,24 @@ def composed_size(outer, inner):
     Returns
     -------
     int
-        0 where no convolution can come out.
+        0 if the result cannot be a convolution.
     """
     if not (isinstance(outer, ConvOperator) and isinstance(inner, ConvOperator)):
         return 0
     width = max(outer.kernel.shape[3], inner.kernel.shape[3])
     if inner.output_shape != outer.input_shape:
-        # Flatten and Dense: one kernel position for each pixel in between.
+        # Flatten and Dense: one kernel position for each pixel of the middle map.
         middle = np.maximum(inner.output_shape[:2], outer.input_shape[:2])
         return int(np.prod(middle + np.array(inner.kernel.shape[:2]))) * inner.input_shape[2] * width
     n_taps = 1
-    for a, b, stride, up in zip(_taps(inner), _taps(outer), inner.stride, outer.up):
-        n_taps *= min(len(a) * len(b), int(np.ptp(b) * stride + np.ptp(a) * up + 1))
+    for a, b, stride, dilation in zip(_taps(inner), _taps(outer), inner.stride, outer.input_dilation):
+        n_taps *= min(len(a) * len(b), int(np.ptp(b) * stride + np.ptp(a) * dilation + 1))
     return n_taps * inner.input_shape[2] * width
 
 
 def add_operators(first, second):
     """
-    One operator equal to ``first(x) + second(x)``.
+    Return one operator equal to ``first(x) + second(x)``.
 
     Parameters
     ----------
@@ -130,7 +132,7 @@ def add_operators(first, second):
     Returns
     -------
     ConvOperator, SparseOperator or None
-        None where shapes or strides differ.
+        None if shapes, strides or types differ.
     """
     if (first.input_shape, first.output_shape) != (second.input_shape, second.output_shape):
         return None
@@ -138,7 +140,7 @@ def add_operators(first, second):
         return SparseOperator(first.input_shape, first.output_shape, first.matrix + second.matrix)
     if not (isinstance(first, ConvOperator) and isinstance(second, ConvOperator)):
         return None
-    if (first.stride, first.up) != (second.stride, second.up):
+    if (first.stride, first.input_dilation) != (second.stride, second.input_dilation):
         return None
     rows, cols = (np.union1d(a, b) for a, b in zip(_taps(first), _taps(second)))
     start, width = _union_ranges(first, second)
@@ -150,7 +152,7 @@ def add_operators(first, second):
 
 
 def _union_ranges(first, second):
-    """Start and width of output channel ranges that hold those of both operators."""
+    """Return start and width of channel ranges that include those of both operators."""
     low = np.minimum(first.channel_start, second.channel_start)
     high = np.maximum(first.channel_start + first.kernel.shape[3], second.channel_start + second.kernel.shape[3])
     width = int((high - low).max())
@@ -158,21 +160,21 @@ def _union_ranges(first, second):
 
 
 def _taps(operator):
-    """Row and column offsets."""
+    """Return row and column offsets."""
     return operator.row_taps, operator.col_taps
 
 
 def _canonical(operator):
-    """The same operator with stride 1 where one position is written, and up 1 where one is read."""
+    """Return the same operator with stride 1 along output axes of length 1, and dilation 1 along such input axes."""
     stride = tuple(1 if n == 1 else s for n, s in zip(operator.output_shape, operator.stride))
-    up = tuple(1 if n == 1 else u for n, u in zip(operator.input_shape, operator.up))
-    if (stride, up) == (operator.stride, operator.up):
+    dilation = tuple(1 if n == 1 else u for n, u in zip(operator.input_shape, operator.input_dilation))
+    if (stride, dilation) == (operator.stride, operator.input_dilation):
         return operator
-    return replace(operator, stride=stride, up=up)
+    return replace(operator, stride=stride, input_dilation=dilation)
 
 
 def _reshaped(outer, inner):
-    """The pair with equal shapes in between, or (None, None)."""
+    """Return the pair with equal shapes in between, or (None, None)."""
     one_pixel = (1, 1)
     if outer.is_pointwise and outer.input_shape[:2] == one_pixel and np.ptp(outer.channel_start) == 0:
         height, width, channels = inner.output_shape
@@ -195,42 +197,42 @@ def _reshaped(outer, inner):
 
 def _compose_axis(inner, outer, axis):
     """
-    Composition along one axis.
+    Compose along one axis.
 
     Returns
     -------
-    taps, index, stride, up
-        `index` (n_outer, n_inner) says which composed tap a pair of taps adds to, -1 for one that reads nothing. None
-        where the composition is not exact.
+    taps, index, stride, input_dilation
+        `index` (n_outer, n_inner) is the composed tap that each pair of taps adds to, -1 for pairs that read nothing.
+        None if the composition is not exact.
     """
     tap_in, tap_out = _taps(inner)[axis], _taps(outer)[axis]
     n_in, n_mid, n_out = inner.input_shape[axis], inner.output_shape[axis], outer.output_shape[axis]
-    if outer.up[axis] == 1:
-        stride, up = inner.stride[axis] * outer.stride[axis], inner.up[axis]
+    if outer.input_dilation[axis] == 1:
+        stride, dilation = inner.stride[axis] * outer.stride[axis], inner.input_dilation[axis]
         sums = tap_out[:, None] * inner.stride[axis] + tap_in
     elif inner.stride[axis] == 1:
-        stride, up = outer.stride[axis], inner.up[axis] * outer.up[axis]
-        sums = tap_out[:, None] + tap_in * outer.up[axis]
+        stride, dilation = outer.stride[axis], inner.input_dilation[axis] * outer.input_dilation[axis]
+        sums = tap_out[:, None] + tap_in * outer.input_dilation[axis]
     else:
         return None
-    # Positions in the middle that only padding reaches: none may see the input.
+    # Middle positions in the padding must not see the input.
     position = np.arange(n_out)[:, None] * outer.stride[axis] + tap_out
-    middle, rest = np.divmod(position, outer.up[axis])
+    middle, rest = np.divmod(position, outer.input_dilation[axis])
     outside = np.unique(middle[(rest == 0) & ((middle < 0) | (middle >= n_mid))])
-    seen, rest = np.divmod(outside[:, None] * inner.stride[axis] + tap_in, inner.up[axis])
+    seen, rest = np.divmod(outside[:, None] * inner.stride[axis] + tap_in, inner.input_dilation[axis])
     if np.any((rest == 0) & (seen >= 0) & (seen < n_in)):
         return None
-    common = np.gcd(stride, up)
+    common = np.gcd(stride, dilation)
     taps = np.unique(sums[sums % common == 0]) // common
-    taps = taps[(axis_sources(taps, stride // common, up // common, n_in, n_out) >= 0).any(axis=0)]
+    taps = taps[(axis_sources(taps, stride // common, dilation // common, n_in, n_out) >= 0).any(axis=0)]
     if len(taps) == 0:
         return None
     found = np.minimum(np.searchsorted(taps * common, sums), len(taps) - 1)
-    return taps, np.where(taps[found] * common == sums, found, -1), int(stride // common), int(up // common)
+    return taps, np.where(taps[found] * common == sums, found, -1), int(stride // common), int(dilation // common)
 
 
 def _compose_convolutions(outer, inner):
-    """Composed `ConvOperator`, or None where it is not exact."""
+    """Return the composed `ConvOperator`, or None if it is not exact."""
     axes = [_compose_axis(inner, outer, axis) for axis in (0, 1)]
     if None in axes:
         return None
@@ -242,18 +244,18 @@ def _compose_convolutions(outer, inner):
         for c in range(len(inner.col_taps)):
             outer_cols = np.flatnonzero(col_index[:, c] >= 0)
             if len(outer_rows) and len(outer_cols):
-                # For one inner tap, all sums are different: no position occurs twice on the left side.
+                # For one inner tap all sums differ, so no position occurs twice on the left.
                 part = outer.kernel[np.ix_(outer_rows, outer_cols)]
                 kernel[np.ix_(row_index[outer_rows, r], col_index[outer_cols, c])] += product(inner.kernel[r, c], part)
     return ConvOperator(
         inner.input_shape, outer.output_shape, kernel, start, rows, cols,
-        stride=(axes[0][2], axes[1][2]), up=(axes[0][3], axes[1][3]),
+        stride=(axes[0][2], axes[1][2]), input_dilation=(axes[0][3], axes[1][3]),
     )  # fmt: skip
 
 
 def _channel_product(outer, inner):
     """
-    How channels compose: start and width of the composed ranges, and the product of kernels.
+    Return how channels compose: start and width of the composed ranges, and the product of kernels.
 
     Returns
     -------

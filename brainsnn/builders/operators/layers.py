@@ -1,4 +1,4 @@
-"""Operators with the geometry of TensorFlow's layers."""
+"""Make the operator of each kind of layer, with the geometry of TensorFlow."""
 
 import numpy as np
 from scipy import sparse
@@ -23,26 +23,29 @@ __all__ = [
 
 
 def _pair(value):
-    """Two ints from one or two."""
+    """Return two ints from one or two."""
     return (int(value), int(value)) if np.ndim(value) == 0 else tuple(int(v) for v in value)
 
 
 def _window(n_in, size, stride, padding, dilation=1):
-    """Output extent and padding before, of a window along one axis."""
+    """Return the output extent and the padding before, for a window along one axis."""
     extent = (size - 1) * dilation + 1
     if padding == "same":
         n_out = -(-n_in // stride)
-        # TensorFlow puts the odd pixel of padding behind.
+        # TensorFlow puts the odd pixel of padding at the end.
         return n_out, max((n_out - 1) * stride + extent - n_in, 0) // 2
     if padding != "valid":
         raise ValueError(f"padding must be 'same' or 'valid', got {padding!r}.")
     if extent > n_in:
-        raise ValueError(f"A window of {extent} pixels with padding='valid' does not fit a map of {n_in}.")
+        raise ValueError(
+            f"A window of {extent} pixels with padding='valid' does not fit a map of {n_in} pixels. Use a larger map or "
+            f"padding='same'."
+        )
     return (n_in - extent) // stride + 1, 0
 
 
 def _windows(input_shape, size, strides, padding, dilation=(1, 1)):
-    """Output extent (rows, columns) and taps of each axis."""
+    """Return the output extent (rows, columns) and the taps of each axis."""
     axes = [_window(*axis[:3], padding, axis[3]) for axis in zip(input_shape, size, strides, dilation)]
     taps = [np.arange(k) * d - before for k, d, (_, before) in zip(size, dilation, axes)]
     return tuple(n_out for n_out, _ in axes), taps
@@ -50,7 +53,7 @@ def _windows(input_shape, size, strides, padding, dilation=(1, 1)):
 
 def conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1):
     """
-    Convolution of Keras' ``Conv2D``.
+    Return the convolution of Keras' ``Conv2D``.
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ def conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilation=(1, 1)
 
 def depthwise_conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilation=(1, 1)):
     """
-    Convolution of Keras' ``DepthwiseConv2D``.
+    Return the convolution of Keras' ``DepthwiseConv2D``.
 
     Parameters
     ----------
@@ -106,12 +109,12 @@ def depthwise_conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilat
 
 def conv2d_transpose(kernel, input_shape, strides=(1, 1), padding="valid", output_padding=None, dilation=(1, 1)):
     """
-    Convolution of Keras' ``Conv2DTranspose``.
+    Return the convolution of Keras' ``Conv2DTranspose``.
 
     Parameters
     ----------
     kernel : (KH, KW, Co, C) array_like
-        Output channels before input channels, as Keras stores it.
+        Output channels come before input channels, as Keras stores them.
     input_shape : (H, W, C)
     strides, dilation : int or pair of int, optional
     padding : {"valid", "same"}, optional
@@ -132,18 +135,18 @@ def conv2d_transpose(kernel, input_shape, strides=(1, 1), padding="valid", outpu
             n_out = (n_in - 1) * stride + reach + (max(reach, stride) - reach if more is None else more)
         else:
             n_out = n_in * stride if more is None else (n_in - 1) * stride + reach % 2 + more
-        # TensorFlow takes the gradient of the convolution that maps n_out to n_in, with the padding of that one.
+        # TensorFlow uses the gradient, and the padding, of the convolution that maps n_out to n_in.
         before = 0 if padding == "valid" else max((n_in - 1) * stride + reach - n_out, 0) // 2
         extent.append(n_out)
         taps.append(before - np.arange(size) * rate)
     start = np.zeros(input_shape[2], dtype=int)
     kernel = kernel.transpose(0, 1, 3, 2)
-    return ConvOperator(input_shape, (*extent, kernel.shape[3]), kernel, start, *taps, up=strides)
+    return ConvOperator(input_shape, (*extent, kernel.shape[3]), kernel, start, *taps, input_dilation=strides)
 
 
 def dense(kernel, input_shape=None):
     """
-    Matrix product over the last axis, as Keras' ``Dense``.
+    Return the matrix product over the last axis, as in Keras' ``Dense``.
 
     Parameters
     ----------
@@ -161,7 +164,7 @@ def dense(kernel, input_shape=None):
 
 def average_pool(input_shape, pool, strides=None, padding="valid"):
     """
-    Mean over windows; padding does not count, as in TensorFlow.
+    Return the mean over windows. Padding does not count, as in TensorFlow.
 
     Parameters
     ----------
@@ -173,7 +176,7 @@ def average_pool(input_shape, pool, strides=None, padding="valid"):
     Returns
     -------
     ConvOperator or SparseOperator
-        Sparse where windows at the border hold fewer pixels, because then the weights differ between positions.
+        Sparse if windows at the border hold fewer pixels, because then the weights differ between positions.
     """
     pool = _pair(pool)
     strides = pool if strides is None else _pair(strides)
@@ -192,7 +195,7 @@ def average_pool(input_shape, pool, strides=None, padding="valid"):
 
 
 def _separable(input_shape, rows, cols):
-    """Operator with a sparse matrix (in, out) for rows and one for columns, equal for all channels."""
+    """Return an operator from sparse matrices (in, out) for rows and columns, equal for all channels."""
     channels = input_shape[2]
     matrix = sparse.kron(sparse.kron(rows, cols), sparse.identity(channels), format="csr")
     return SparseOperator(input_shape, (rows.shape[1], cols.shape[1], channels), matrix)
@@ -200,7 +203,7 @@ def _separable(input_shape, rows, cols):
 
 def max_pool(input_shape, pool, strides=None, padding="valid"):
     """
-    Maximum over windows, as Keras' ``MaxPooling2D``.
+    Return the maximum over windows, as in Keras' ``MaxPooling2D``.
 
     Parameters
     ----------
@@ -220,7 +223,7 @@ def max_pool(input_shape, pool, strides=None, padding="valid"):
 
 def upsample(input_shape, size, interpolation="nearest"):
     """
-    Repeat or interpolate pixels, as Keras' ``UpSampling2D``.
+    Return the operator that repeats or interpolates pixels, as in Keras' ``UpSampling2D``.
 
     Parameters
     ----------
@@ -236,7 +239,7 @@ def upsample(input_shape, size, interpolation="nearest"):
     Raises
     ------
     ValueError
-        For another interpolation.
+        If the interpolation is unknown.
     """
     size = _pair(size)
     height, width, channels = input_shape
@@ -244,7 +247,7 @@ def upsample(input_shape, size, interpolation="nearest"):
         kernel = np.ones((*size, channels, 1))
         taps = [-np.arange(n) for n in size]
         output_shape = (height * size[0], width * size[1], channels)
-        return ConvOperator(input_shape, output_shape, kernel, np.arange(channels), *taps, up=size)
+        return ConvOperator(input_shape, output_shape, kernel, np.arange(channels), *taps, input_dilation=size)
     if interpolation != "bilinear":
         raise ValueError(f"upsample: interpolation must be 'nearest' or 'bilinear', got {interpolation!r}.")
     axes = []
@@ -263,7 +266,7 @@ def upsample(input_shape, size, interpolation="nearest"):
 
 def zero_pad(input_shape, padding):
     """
-    Zeros around a map, as Keras' ``ZeroPadding2D``.
+    Return the operator that adds zeros around a map, as in Keras' ``ZeroPadding2D``.
 
     Parameters
     ----------
@@ -281,7 +284,7 @@ def zero_pad(input_shape, padding):
 
 def crop(input_shape, cropping):
     """
-    A map without its borders, as Keras' ``Cropping2D``.
+    Return the operator that removes the borders of a map, as in Keras' ``Cropping2D``.
 
     Parameters
     ----------
@@ -298,14 +301,14 @@ def crop(input_shape, cropping):
 
 
 def _shift(input_shape, output_shape, row, col):
-    """Identity that reads `row` pixels below and `col` pixels to the right."""
+    """Return an identity that reads `row` pixels further down and `col` pixels further right."""
     channels = input_shape[2]
     return ConvOperator(input_shape, output_shape, np.ones((1, 1, channels, 1)), np.arange(channels), [row], [col])
 
 
 def scale(factor, input_shape):
     """
-    Product with one number for each channel.
+    Return the operator that multiplies each channel by a number.
 
     Parameters
     ----------
@@ -323,7 +326,7 @@ def scale(factor, input_shape):
 
 def identity(input_shape):
     """
-    The operator that changes nothing.
+    Return the operator that changes nothing.
 
     Parameters
     ----------
@@ -338,7 +341,7 @@ def identity(input_shape):
 
 def channel_embed(input_shape, offset, n_channels):
     """
-    A map as some of the channels of a wider one, as one part of a concatenation.
+    Return the operator that places a map among the channels of a wider one, as in a concatenation.
 
     Parameters
     ----------

@@ -7,69 +7,20 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-__all__ = ["Operator", "ConvOperator", "SparseOperator", "axis_sources", "axis_slices", "shape3"]
+from brainsnn.builders.operators.axes import axis_slices, axis_sources
 
-
-def axis_sources(taps, stride, up, n_in, n_out):
-    """
-    Input position that each output position reads through each tap, along one axis.
-
-    Parameters
-    ----------
-    taps : (n_taps,) array_like of int
-        Offset of each tap.
-    stride, up : int
-        Output and input dilation of ``o*stride + tap == i*up``.
-    n_in, n_out : int
-        Extent of the axis in the input and in the output.
-
-    Returns
-    -------
-    source : (n_out, n_taps) ndarray of int
-        The input position, or -1 where the tap reads nothing (padding, or between two up-sampled pixels).
-    """
-    position = np.arange(n_out)[:, None] * stride + np.asarray(taps, dtype=int)[None, :]
-    source, rest = np.divmod(position, up)
-    return np.where((rest == 0) & (source >= 0) & (source < n_in), source, -1)
-
-
-def axis_slices(source):
-    """
-    Where every tap along one axis reads, as slices.
-
-    Parameters
-    ----------
-    source : (n_out, n_taps) ndarray of int
-        Input position that each tap of each output position reads, -1 where it reads nothing.
-
-    Returns
-    -------
-    slices : list of (slice, slice) or None
-        Output positions and input positions of every tap, None for a tap that reads nothing.
-    """
-    slices = []
-    for column in source.T:
-        out = np.flatnonzero(column >= 0)
-        if len(out) == 0:
-            slices.append(None)
-            continue
-        # Valid positions form an arithmetic progression on both sides, hence views and no copies.
-        step_out = int(out[1] - out[0]) if len(out) > 1 else 1
-        step_in = int(column[out[1]] - column[out[0]]) if len(out) > 1 else 1
-        first_in, last_in = int(column[out[0]]), int(column[out[-1]])
-        slices.append((slice(int(out[0]), int(out[-1]) + 1, step_out), slice(first_in, last_in + 1, max(step_in, 1))))
-    return slices
+__all__ = ["Operator", "ConvOperator", "SparseOperator", "shape3"]
 
 
 def shape3(shape, what):
     """
-    Check a shape.
+    Check a shape and return it as a tuple.
 
     Parameters
     ----------
     shape : sequence of int
     what : str
-        What has the shape, for the error.
+        Name of the argument, for the error.
 
     Returns
     -------
@@ -79,7 +30,7 @@ def shape3(shape, what):
     Raises
     ------
     ValueError
-        If it is not made of three positive numbers.
+        If it does not consist of three positive numbers.
     """
     shape = tuple(int(n) for n in shape)
     if len(shape) != 3 or min(shape) < 1:
@@ -88,7 +39,7 @@ def shape3(shape, what):
 
 
 class Operator:
-    """What all operators share: sizes, reading of arrays, and `transfer`."""
+    """Base class of all operators: sizes, conversion of arrays, and `transfer`."""
 
     is_pointwise = is_channelwise = is_scale = is_identity = False
 
@@ -107,11 +58,11 @@ class Operator:
 
     @property
     def kind(self):
-        """Name for tables."""
+        """Name of the operator in tables."""
         return type(self).__name__
 
     def _maps(self, x):
-        """`x` as a float array (n, H, W, C)."""
+        """Return `x` as a float array (n, H, W, C)."""
         x = np.asarray(x)
         if x.dtype.kind != "f":
             x = x.astype(float)
@@ -124,12 +75,12 @@ class Operator:
 
     def transfer(self, bias_map):
         """
-        Apply the operator to one map, as a bias that travels along.
+        Apply the operator to one map, such as a bias.
 
         Parameters
         ----------
         bias_map : (H, W, C) array_like
-            Values broadcastable to `input_shape`, or as many as it holds.
+            Broadcastable to `input_shape`, or an array of the same size.
 
         Returns
         -------
@@ -144,9 +95,9 @@ class Operator:
 @dataclass(frozen=True, eq=False, repr=False)
 class ConvOperator(Operator):
     """
-    A convolution, transposed or not, dense, grouped or depthwise.
+    Convolution or transposed convolution; dense, grouped or depthwise.
 
-    ``out[o] += kernel[k] * in[i]`` for all o, k, i with ``o*stride + tap[k] == i*up``, in rows and columns alike.
+    ``out[o] += kernel[k] * in[i]`` for all o, k, i with ``o*stride + tap[k] == i*input_dilation``, in rows and columns alike.
 
     Parameters
     ----------
@@ -157,14 +108,14 @@ class ConvOperator(Operator):
     channel_start : (C,) array_like of int
         Input channel c reaches the output channels ``channel_start[c] ... channel_start[c] + F - 1``.
     row_taps, col_taps : (KH,), (KW,) array_like of int
-        Offsets, ``k*dilation - pad_before``; may be negative; no value may occur twice.
-    stride, up : tuple of int, optional
-        Step over the input, and dilation of the input (larger than 1 in a transposed convolution).
+        Offsets, ``k*dilation - pad_before``. They may be negative, but must be unique.
+    stride, input_dilation : tuple of int, optional
+        Step over the input, and dilation of the input (larger than 1 in a transposed convolution). 1 by default.
 
     Raises
     ------
     ValueError
-        If the sizes do not fit together.
+        If shapes, kernel and offsets do not fit together.
     """
 
     input_shape: tuple
@@ -174,7 +125,7 @@ class ConvOperator(Operator):
     row_taps: np.ndarray
     col_taps: np.ndarray
     stride: tuple = (1, 1)
-    up: tuple = (1, 1)
+    input_dilation: tuple = (1, 1)
 
     def __post_init__(self):
         fix = object.__setattr__
@@ -183,7 +134,7 @@ class ConvOperator(Operator):
         fix(self, "kernel", np.ascontiguousarray(self.kernel, dtype=float))
         for name in ("channel_start", "row_taps", "col_taps"):
             fix(self, name, np.asarray(getattr(self, name), dtype=int))
-        for name in ("stride", "up"):
+        for name in ("stride", "input_dilation"):
             pair = tuple(int(n) for n in getattr(self, name))
             if len(pair) != 2 or min(pair) < 1:
                 raise ValueError(f"ConvOperator.{name}: expected two numbers >= 1, got {pair}.")
@@ -200,7 +151,9 @@ class ConvOperator(Operator):
             )
         for name in ("row_taps", "col_taps"):
             if len(np.unique(getattr(self, name))) != len(getattr(self, name)):
-                raise ValueError(f"ConvOperator.{name}: an offset occurs twice in {getattr(self, name)}.")
+                raise ValueError(
+                    f"ConvOperator.{name}: an offset occurs twice in {getattr(self, name)}; offsets must be unique."
+                )
 
     @property
     def n_weights(self):
@@ -214,7 +167,7 @@ class ConvOperator(Operator):
             self.kernel.shape[:2] == (1, 1)
             and self.input_shape[:2] == self.output_shape[:2]
             and self.row_taps[0] == self.col_taps[0] == 0
-            and self.stride == self.up == (1, 1)
+            and self.stride == self.input_dilation == (1, 1)
         )
 
     @property
@@ -224,7 +177,7 @@ class ConvOperator(Operator):
 
     @property
     def is_scale(self):
-        """Whether the output is the input times a number for each channel."""
+        """Whether the output is the input times one number per channel."""
         return (
             self.is_channelwise
             and self.input_shape == self.output_shape
@@ -239,12 +192,16 @@ class ConvOperator(Operator):
     @cached_property
     def row_sources(self):
         """(Ho, KH) ndarray of int : input row read by each output row and tap, -1 for none."""
-        return axis_sources(self.row_taps, self.stride[0], self.up[0], self.input_shape[0], self.output_shape[0])
+        return axis_sources(
+            self.row_taps, self.stride[0], self.input_dilation[0], self.input_shape[0], self.output_shape[0]
+        )
 
     @cached_property
     def col_sources(self):
         """(Wo, KW) ndarray of int : input column read by each output column and tap, -1 for none."""
-        return axis_sources(self.col_taps, self.stride[1], self.up[1], self.input_shape[1], self.output_shape[1])
+        return axis_sources(
+            self.col_taps, self.stride[1], self.input_dilation[1], self.input_shape[1], self.output_shape[1]
+        )
 
     def apply(self, x):
         """
@@ -270,7 +227,7 @@ class ConvOperator(Operator):
         return out
 
     def _accumulator(self):
-        """Function that adds one tap, the fastest one for how the channels are wired."""
+        """Return the fastest function to add one tap, given which channels are connected."""
         start, n_out = self.channel_start, self.kernel.shape[3]
         groups = np.unique(start)
 
@@ -297,14 +254,14 @@ class ConvOperator(Operator):
 
     def to_coo(self):
         """
-        All connections, one entry for each.
+        Return all connections, one entry for each.
 
         Returns
         -------
         i, j : (n_connections,) ndarray of int
             Flat source and target index, ``(row*width + column)*channels + channel``.
         w : (n_connections,) ndarray of float
-            Weights. A weight of exactly 0 makes no connection: composition fills kernels with zeros.
+            Weights. A weight of exactly 0 makes no connection, since composition fills kernels with zeros.
         """
         i, j, w = [], [], []
         width_in, channels_in = self.input_shape[1:]
@@ -323,7 +280,7 @@ class ConvOperator(Operator):
 
     @cached_property
     def n_connections(self):
-        """Number of connections, those with a weight of exactly 0 left out."""
+        """Number of connections with a weight other than 0."""
         used = np.count_nonzero(self.kernel, axis=(2, 3))
         rows, cols = (np.count_nonzero(s >= 0, axis=0) for s in (self.row_sources, self.col_sources))
         return int(rows @ used @ cols)
@@ -334,13 +291,13 @@ class ConvOperator(Operator):
         target = (self.channel_start[:, None] + np.arange(self.kernel.shape[3])).ravel()
         used = (self.kernel != 0).reshape(*self.kernel.shape[:2], -1)
         count = np.stack([[np.bincount(target[tap], minlength=self.output_shape[2]) for tap in row] for row in used])
-        # Most pixels share one pattern of taps that lie inside the map.
+        # Most pixels share the same pattern of taps inside the map.
         rows, cols = (np.unique(s >= 0, axis=0).astype(float) for s in (self.row_sources, self.col_sources))
         return int(np.tensordot(cols, np.tensordot(rows, count, axes=(1, 0)), axes=(1, 1)).max())
 
 
 def dense_channels(kernel, channel_start, n_channels):
-    """Kernel (KH, KW, C, F) as (KH, KW, C, n_channels), zero where an input channel does not reach."""
+    """Return a kernel (KH, KW, C, F) as (KH, KW, C, n_channels), 0 where channels are not connected."""
     dense = np.zeros((*kernel.shape[:3], n_channels), dtype=kernel.dtype)
     target = channel_start[:, None] + np.arange(kernel.shape[3])
     dense[:, :, np.arange(len(channel_start))[:, None], target] = kernel
@@ -350,7 +307,7 @@ def dense_channels(kernel, channel_start, n_channels):
 @dataclass(frozen=True, eq=False, repr=False)
 class SparseOperator(Operator):
     """
-    Any linear operator, as a sparse matrix.
+    Any linear operator, stored as a sparse matrix.
 
     Parameters
     ----------
@@ -402,6 +359,6 @@ class SparseOperator(Operator):
         return np.ascontiguousarray(out.T).reshape(len(x), *self.output_shape)
 
     def to_coo(self):
-        """All connections ``(i, j, w)``; see `ConvOperator.to_coo`."""
+        """Return all connections ``(i, j, w)``; see `ConvOperator.to_coo`."""
         coo = self.matrix.tocoo()
         return coo.row.astype(int), coo.col.astype(int), coo.data

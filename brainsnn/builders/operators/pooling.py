@@ -1,4 +1,4 @@
-"""Maximum over windows, and chains of operators that cannot be composed."""
+"""Max pooling, and chains of operators that cannot be composed."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from brainsnn.builders.operators.linear import ConvOperator, Operator, axis_slices, axis_sources, shape3
+from brainsnn.builders.operators.axes import axis_slices, axis_sources
+from brainsnn.builders.operators.linear import ConvOperator, Operator, shape3
 
 __all__ = ["MaxPool", "OperatorChain"]
 
@@ -14,21 +15,21 @@ __all__ = ["MaxPool", "OperatorChain"]
 @dataclass(frozen=True, eq=False, repr=False)
 class MaxPool(Operator):
     """
-    Maximum over windows; what lies outside of the map counts as minus infinity, as in TensorFlow.
+    Maximum over windows. Padding counts as minus infinity, as in TensorFlow.
 
     Parameters
     ----------
     input_shape, output_shape : tuple of int
         (H, W, C) and (Ho, Wo, C).
     pool, stride : tuple of int
-        Extent of the window and its step, in rows and columns.
+        Size and step of the window, in rows and columns.
     pad_before : tuple of int, optional
-        Rows above and columns to the left that windows reach beyond the map.
+        Padding rows above and padding columns to the left.
 
     Raises
     ------
     ValueError
-        If the channels differ or a window lies wholly outside of the map.
+        If the number of channels changes, or if a window holds padding only.
     """
 
     input_shape: tuple
@@ -44,7 +45,9 @@ class MaxPool(Operator):
         for name in ("pool", "stride", "pad_before"):
             fix(self, name, tuple(int(n) for n in getattr(self, name)))
         if self.input_shape[2] != self.output_shape[2]:
-            raise ValueError(f"MaxPool: channels differ in {self.input_shape} -> {self.output_shape}.")
+            raise ValueError(
+                f"MaxPool: the number of channels must not change, got {self.input_shape} -> {self.output_shape}."
+            )
         if any((source < 0).all(axis=1).any() for source in self._sources):
             raise ValueError(
                 f"MaxPool: with pool {self.pool}, stride {self.stride} and pad_before {self.pad_before} a window "
@@ -55,7 +58,7 @@ class MaxPool(Operator):
 
     @cached_property
     def _sources(self):
-        """Input positions of rows and of columns, as `axis_sources`."""
+        """Input rows and input columns of the windows, as returned by `axis_sources`."""
         return tuple(
             axis_sources(np.arange(p) - b, s, 1, n_in, n_out)
             for p, b, s, n_in, n_out in zip(
@@ -64,7 +67,7 @@ class MaxPool(Operator):
         )
 
     def apply(self, x):
-        """Maximum over the windows of (n, H, W, C) or flat maps, (n, Ho, Wo, C)."""
+        """Return the maximum over the windows, (n, Ho, Wo, C), of (n, H, W, C) or flat maps."""
         x = self._maps(x)
         out = np.full((len(x), *self.output_shape), -np.inf, dtype=x.dtype)
         row_slices, col_slices = (axis_slices(source) for source in self._sources)
@@ -75,11 +78,11 @@ class MaxPool(Operator):
         return out
 
     def to_coo(self):
-        """Who reads whom, ``(i, j, w)`` with w = 1; see `ConvOperator.to_coo`."""
+        """Return which output reads which input, ``(i, j, w)`` with w = 1; see `ConvOperator.to_coo`."""
         return self._window_operator().to_coo()
 
     def _window_operator(self):
-        """The sum over the same windows."""
+        """Return the operator that sums over the same windows."""
         channels = self.input_shape[2]
         return ConvOperator(
             self.input_shape, self.output_shape, np.ones((*self.pool, channels, 1)), np.arange(channels),
@@ -100,12 +103,12 @@ class MaxPool(Operator):
 @dataclass(frozen=True, eq=False, repr=False)
 class OperatorChain(Operator):
     """
-    Operators one after the other that cannot be composed, such as a maximum and then a scale.
+    Operators applied one after the other that cannot be composed, such as a maximum and a scale.
 
     Parameters
     ----------
     operators : tuple
-        In the order of application.
+        In order of application.
     """
 
     operators: tuple
@@ -122,7 +125,7 @@ class OperatorChain(Operator):
 
     @property
     def kind(self):
-        """Name for tables."""
+        """Name of the operator in tables."""
         return " + ".join(operator.kind for operator in self.operators)
 
     def apply(self, x):
@@ -132,7 +135,7 @@ class OperatorChain(Operator):
         return x
 
     def to_coo(self):
-        """Product of the operators' matrices ``(i, j, w)``; for a maximum its weights only say who is read."""
+        """Return the product of the operators' matrices ``(i, j, w)``; a maximum has weight 1 for each value it reads."""
         product = None
         for operator in self.operators:
             i, j, w = operator.to_coo()
@@ -143,15 +146,15 @@ class OperatorChain(Operator):
 
     @property
     def n_connections(self):
-        """Sum over the operators."""
+        """Number of connections of all operators."""
         return sum(operator.n_connections for operator in self.operators)
 
     @property
     def n_weights(self):
-        """Sum over the operators."""
+        """Number of stored weights of all operators."""
         return sum(operator.n_weights for operator in self.operators)
 
     @property
     def fan_in(self):
-        """Of the first operator."""
+        """Largest number of connections onto one target of the first operator."""
         return self.operators[0].fan_in

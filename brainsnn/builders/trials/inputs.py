@@ -165,7 +165,7 @@ def drives_of(graph, inputs, groups, encoder):
     Parameters
     ----------
     graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
-    inputs : dict of str to `~brainsnn.builders.network.groups.Inputs`
+    inputs : dict of str to `~brainsnn.builders.network.inputs.Inputs`
     groups : dict
         Populations that exist in the network.
     encoder : {"current", "poisson"}

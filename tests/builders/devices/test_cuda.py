@@ -77,7 +77,7 @@ def assert_same_spikes(result, expected):
 
 OPERATORS = {
     "strided": ConvOperator((7, 6, 3), (4, 3, 5), np.ones((3, 3, 3, 5)), [0, 0, 0], [-1, 0, 1], [-1, 0, 1], (2, 2)),
-    "transposed": ConvOperator((4, 3, 2), (8, 6, 3), np.ones((3, 3, 2, 3)), [0, 0], [-1, 0, 1], [-1, 0, 1], up=(2, 2)),
+    "transposed": ConvOperator((4, 3, 2), (8, 6, 3), np.ones((3, 3, 2, 3)), [0, 0], [-1, 0, 1], [-1, 0, 1], (1, 1), (2, 2)),
     "grouped": ConvOperator((5, 5, 4), (5, 5, 4), np.ones((3, 3, 4, 2)), [0, 0, 2, 2], [-1, 0, 1], [-1, 0, 1]),
     "many channels": ConvOperator((3, 3, 70), (3, 3, 2), np.ones((1, 1, 70, 2)), [0] * 70, [0], [0]),
     "sparse": SparseOperator((3, 3, 2), (1, 1, 5), np.random.default_rng(0).integers(0, 2, (18, 5))),
@@ -93,7 +93,7 @@ def test_tables_by_target_hold_every_connection_in_the_order_of_the_sources():
             kernel[::2] = kernel[0]
             operator = type(operator)(
                 operator.input_shape, operator.output_shape, kernel, operator.channel_start, operator.row_taps,
-                operator.col_taps, operator.stride, operator.up,
+                operator.col_taps, operator.stride, operator.input_dilation,
             )  # fmt: skip
         template, tables, sizes = gathered_projection(operator, np.float64)
         walk = _walk_convolution if template == "convolve_spikes" else _walk_matrix

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -66,7 +67,7 @@ def test_statements_of_every_step_are_part_of_the_neurons(models):
 
 SAME_NETWORK = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 import test_genn
 from example_models import example_models
 import brainsnn as bs
@@ -78,7 +79,7 @@ print(_content_key(test_genn.generate(bs.convert(model, device="genn"))))
 
 def test_the_same_network_gives_the_same_program_in_another_process():
     """Sets of names have another order in each process; a program would be built again in each."""
-    code = SAME_NETWORK.format(tests=HELPERS)
+    code = SAME_NETWORK.format(tests=[str(HELPERS), str(Path(__file__).parent)])
     keys = [
         subprocess.run(
             [sys.executable, "-c", code],

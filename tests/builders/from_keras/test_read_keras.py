@@ -1,4 +1,4 @@
-"""Keras models read as layer graphs: same activations, the right populations, and refusals that say what to do."""
+"""Keras models read as layer graphs: same activations, the right populations, and errors that name the fix."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_plain_network():
     assert graph.populations["asn1"].m_f == 0.1 and graph.populations["asn1"].activation == "asn"
     pooled = graph.incoming("conv2")[0].operator
     assert pooled.kernel.shape == (6, 6, 4, 5) and pooled.stride == (2, 2)
-    # Only the projection's first layer pads a bias: none here, so all biases are one number for each channel.
+    # No layer here pads a map that holds a bias, so every bias is one number per channel.
     assert graph.populations["asn1"].bias.shape == (1, 1, 4)
     assert isinstance(graph, LayerGraph)
     assert "folded into asn1 -> conv2" in str(graph) and "ignored (does nothing at inference)" in str(graph)
@@ -91,7 +91,7 @@ def test_generator():
     )
     graph = read_keras(model)
     close(graph, model)
-    assert graph.incoming("up3")[0].operator.up == (2, 2)
+    assert graph.incoming("up3")[0].operator.input_dilation == (2, 2)
     assert graph.populations["pixels"].shape == (20, 20, 1)
 
 
@@ -140,7 +140,7 @@ def test_gray_images_without_channel_axis_and_saved_models(tmp_path):
 def test_keras_operations_and_pooling_that_only_leaves_out_pixels():
     inputs = keras.Input((6, 6, 2))
     x = L.Conv2D(3, 3, padding="same", name="conv")(inputs)
-    # The shortcut of ResNet V2: a window of one pixel is linear.
+    # The shortcut of ResNet V2: max pooling with a window of one pixel is linear.
     x = L.MaxPooling2D(1, strides=2, name="skip")(x) + L.Conv2D(3, 3, strides=2, padding="same", name="side")(x)
     model = randomise(keras.Model(inputs, L.Flatten(name="flat")(keras.ops.relu(x) - keras.ops.relu(-1 * x))))
     with pytest.raises(ConversionError, match=r"\(Multiply\)"):
@@ -155,7 +155,7 @@ def test_keras_operations_and_pooling_that_only_leaves_out_pixels():
     )
 
 
-# Any chain of these must give what Keras gives, whichever way it is cut into populations.
+# Any chain of these must equal Keras, however it is cut into populations.
 LAYERS = {
     "conv": lambda: L.Conv2D(2, 3, padding="same"),
     "strided": lambda: L.Conv2D(3, 2, strides=2, padding="same"),
@@ -243,7 +243,7 @@ def test_unknown_names_and_shapes():
     )
     with pytest.raises(UnknownNameError, match="Did you mean 'conv1'"):
         graph.population("conv2")
-    with pytest.raises(KeyError, match="became no population: ignored"):
+    with pytest.raises(KeyError, match="did not become a population: ignored"):
         graph.population("drop")
     with pytest.raises(ValueError, match=r"\(2, 7, 7, 2\) do not fit the input.*\(8, 8, 2\)"):
         graph.activations(np.zeros((2, 7, 7, 2)))

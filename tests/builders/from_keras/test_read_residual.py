@@ -1,4 +1,4 @@
-"""Residual streams, junctions and poolings in layer graphs: same activations with the populations that are needed."""
+"""Residual streams, junctions and pooling in layer graphs: same activations, and only the populations needed."""
 
 import numpy as np
 import pytest
@@ -87,8 +87,8 @@ def test_max_pooling_with_other_readers_of_the_nonlinearity():
     hidden_equal(graph, model)
     assert kinds(graph)["conv"] == "spiking" and graph.populations["pool"].shape == (4, 4, 3)
     assert {p.source for p in graph.incoming("relu")} == {"conv", "pool"}
-    # The pool reads a twin without spikes. The bias of a batch norm in front of a padded convolution is a map: it
-    # stays in front of the maximum.
+    # The pool reads a copy without spikes. A batch norm before a padded convolution makes the bias a map, which cannot
+    # move to the other side of the maximum.
     assert [p.source for p in graph.incoming("pool")] == ["conv_membrane"]
     assert graph.incoming("conv_membrane")[0].operator is graph.incoming("conv")[0].operator
     assert graph.populations["conv_membrane"].bias.shape == graph.populations["conv"].bias.shape == (8, 8, 3)
@@ -126,7 +126,7 @@ def test_max_pooling_of_a_linear_tensor():
     graph = read_keras(model)
     close(graph, model)
     assert kinds(graph)["conv"] == "membrane"
-    # The positive scale of the batch norm stands in front of the maximum: the projection is the maximum alone.
+    # The positive scale of the batch norm is applied before the maximum: the projection is the maximum alone.
     assert graph.incoming("asn")[0].operator.kind == "MaxPool"
     gamma, *rest = model.get_layer("bn").get_weights()
     model.get_layer("bn").set_weights([gamma * [1, -1, 1, 1], *rest])
@@ -136,7 +136,7 @@ def test_max_pooling_of_a_linear_tensor():
 
 
 def test_max_pooling_behind_padding_and_negative_scale():
-    # keras.applications pads by hand before the pooling; a negative scale behind ReLU turns maximum to minimum.
+    # keras.applications pads explicitly before pooling; a negative scale after ReLU turns the maximum into a minimum.
     for middle in (L.ZeroPadding2D(1, name="pad"), L.BatchNormalization(name="bn")):
         model = sequential(
             L.Conv2D(3, 3, name="conv"), L.ReLU(name="relu"), middle, L.MaxPooling2D(3, 2, name="pool"),

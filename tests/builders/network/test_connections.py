@@ -129,12 +129,14 @@ def test_sizes_are_checked():
         EventDrivenProjection(group, group, operator, "I_post += w*h_pre", "wrong")
 
 
-@pytest.mark.parametrize(("n", "size", "stride", "up"), itertools.product((5, 8), (1, 3, 4), (1, 2, 3), (1, 2)))
-def test_runs_cover_every_pair_once(n, size, stride, up):
+@pytest.mark.parametrize(
+    ("n", "size", "stride", "input_dilation"), itertools.product((5, 8), (1, 3, 4), (1, 2, 3), (1, 2))
+)
+def test_runs_cover_every_pair_once(n, size, stride, input_dilation):
     taps = np.arange(size) - size // 2
-    n_target = n * up // stride
-    pairs = {tuple(pair) for pair in axis_pairs(n, n_target, taps, stride, up)}
-    first, target, tap, length = contiguous_runs(n, n_target, taps, stride, up)
+    n_target = n * input_dilation // stride
+    pairs = {tuple(pair) for pair in axis_pairs(n, n_target, taps, stride, input_dilation)}
+    first, target, tap, length = contiguous_runs(n, n_target, taps, stride, input_dilation)
     order = np.lexsort((-taps, taps % stride))
     covered = [
         (source, target[run] + k, order[tap[run] + k])

@@ -245,7 +245,7 @@ def test_transposed_then_convolution():
     for padding in ("valid", "same"):
         conv = ops.conv2d(random_kernel(3, 3, 4, 2), transposed.output_shape, padding=padding)
         composed = ops.compose(conv, transposed)
-        assert composed.kernel.shape == (4, 4, 3, 2) and composed.up == (2, 2) and composed.stride == (1, 1)
+        assert composed.kernel.shape == (4, 4, 3, 2) and composed.input_dilation == (2, 2) and composed.stride == (1, 1)
 
 
 def test_two_padded_convolutions_are_refused_and_two_valid_ones_compose():

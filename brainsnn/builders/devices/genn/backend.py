@@ -1,6 +1,5 @@
 """Run the trials of a network in a GeNN program: built once, then any number of images."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -87,8 +86,7 @@ class GennBackend(CompiledBackend):
         for name in sorted(get_identifiers(on_pre)):
             source = name.removesuffix("_pre")
             if source != name and source in equations and equations[source].type == SUBEXPRESSION:
-                unit = next(line for line in neuron.equations.splitlines() if re.match(rf"{source}\s*=", line))
-                lines.append(f"{source}_sent : {unit.rsplit(':', 1)[1].split('(')[0].strip()}")
+                lines.append(f"{source}_sent : {neuron.unit_of(source)}")
                 update.append(f"{source}_sent = {source}")
                 on_pre = word_substitute(on_pre, {name: f"{source}_sent_pre"})
         if not lines:

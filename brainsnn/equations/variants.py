@@ -1,0 +1,241 @@
+"""Variants of a neuron model that a network needs: other inputs, junctions, membranes and pooling."""
+
+import re
+from dataclasses import replace as with_fields
+
+from brian2 import Equations
+from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION
+from brian2.utils.stringtools import get_identifiers, word_substitute
+
+__all__ = ["NetworkVariants", "assignments", "graded_variables", "stimulus_equations"]
+
+_ASSIGNMENT = re.compile(r"^\s*(\w+)\s*((?:\*\*|//|[-+*/%])?=)(?!=)\s*(.*)$")
+
+
+class NetworkVariants:
+    """Mixin of `~brainsnn.equations.model.NeuronModel` with the variants that the network builder derives."""
+
+    def with_inputs(self, spikes=True, graded=0, stimulus=False):
+        """
+        Return the model of a population with spikes, graded connections or the stimulus as inputs.
+
+        The synaptic filter acts on spikes only. Other inputs are added to the received variable ``I``, or replace it if no
+        spikes arrive. This sum replaces ``I`` in the threshold, where the reset reads it, and in all equations except that
+        of ``I``. For example, ``gain*I`` becomes ``gain*stimulus`` in the first layer, and ``gain*(I + graded)`` after a
+        junction if spikes arrive too. Without incoming spikes there is no ``I``, so a reset does not change it.
+
+        Parameters
+        ----------
+        spikes, stimulus : bool
+            Whether the population receives spikes, and whether it receives the stimulus.
+        graded : int
+            Number of variables that graded connections write: ``graded``, ``graded_2``, ...
+
+        Returns
+        -------
+        model : `~brainsnn.equations.model.NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If there is no input, or if the every-step statements read ``I`` and the population receives both spikes and
+            other inputs.
+        """
+        terms = ([self.receives] if spikes else []) + graded_variables(graded) + (["stimulus"] if stimulus else [])
+        if not terms:
+            raise ValueError(f"{self.name}.with_inputs: a population needs at least one kind of input.")
+        if terms == [self.receives]:
+            return self
+        if spikes and self.update and self.receives in get_identifiers(self.update):
+            raise ValueError(
+                f"{self.name}: its every-step statements read {self.receives!r}, so a population cannot receive spikes "
+                "together with the stimulus or graded inputs. Give these inputs to separate populations."
+            )
+        total = {self.receives: terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"}
+        unit, own = self.unit_of(self.receives), self.definition(self.receives)
+        lines = [line if line == own else _substitute_right(line, total) for line in self.equations.splitlines()]
+        lines += [f"{name} : {unit}" for name in graded_variables(graded)]
+        lines += stimulus_equations(unit) if stimulus else []
+        if not spikes:
+            lines.remove(own)
+        equations = "\n".join(lines)
+        return with_fields(
+            self, equations=equations, receives=self.receives if spikes else terms[0],
+            update=word_substitute(self.update, total) if self.update and not spikes else self.update,
+            threshold=self.threshold and word_substitute(self.threshold, total),
+            reset=self.reset and self._reset_with(total, spikes), initial=_declared(self.initial, equations),
+        )  # fmt: skip
+
+    def _reset_with(self, substitutions, spikes):
+        """Return the reset with names replaced on the right, without statements for ``I`` if there are no spikes."""
+        return "\n".join(
+            f"{variable} {operator} {word_substitute(expression, substitutions)}"
+            for variable, operator, expression in assignments(self.reset)
+            if spikes or variable != self.receives
+        )
+
+    @property
+    def has_linear_filter(self):
+        """Whether the synaptic filter is linear and the same for all neurons, as junctions need (bool)."""
+        if self.update and self.receives in get_identifiers(self.update):
+            return False
+        equation = self.brian_equations[self.receives]
+        others = set(self.brian_equations) - {self.receives}
+        return equation.type == DIFFERENTIAL_EQUATION and not (equation.identifiers & (others | {"xi", "t"}))
+
+    def junction(self):
+        """
+        Return the synaptic filter alone: neurons that hold the current of a residual stream and do not spike.
+
+        Returns
+        -------
+        model : `~brainsnn.equations.model.NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If the model has no linear filter (see `has_linear_filter`).
+        """
+        if not self.has_linear_filter:
+            raise ValueError(
+                f"{self.name}: a junction needs a synaptic filter that is linear and the same for all neurons; "
+                f"{self.definition(self.receives)!r} is not. Read the model with read_keras(..., junctions=False)."
+            )
+        return with_fields(
+            self, name=f"{self.name} junction", equations=self.definition(self.receives), threshold=None, reset=None,
+            update=None, readout=None, membrane=None, spike_height=None, bias=None, threshold_parameter=None,
+            derived={}, attention={}, parameters=self.constants, initial={},
+        )  # fmt: skip
+
+    def membrane_only(self):
+        """
+        Return the equations up to the membrane variable, without spikes: the neurons that a pooling reads.
+
+        Returns
+        -------
+        model : `~brainsnn.equations.model.NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If the model has no membrane variable.
+        """
+        self._check_membrane()
+        needed, frontier = set(), {self.membrane, self.receives}
+        equations = self.brian_equations
+        while frontier:
+            name = frontier.pop()
+            needed.add(name)
+            frontier |= (equations[name].identifiers & set(equations)) - needed
+        needed |= {self.bias} if self.bias else set()
+        lines = "\n".join(self.definition(name) for name in equations if name in needed)
+        parameters = {n: v for n, v in self.parameters.items() if n in needed or n not in equations}
+        return with_fields(
+            self, name=f"{self.name} membrane", equations=lines, threshold=None, reset=None, readout=None,
+            spike_height=None, threshold_parameter=None, derived={}, parameters=parameters,
+            initial=_declared(self.initial, lines),
+            attention={k: v for k, v in self.attention.items() if v in needed},
+        )  # fmt: skip
+
+    def pooled(self):
+        """
+        Return the model of neurons whose membrane variable is ``pooled``, a pooling over other neurons' membranes.
+
+        An input gain is applied after the pooling, so that it has the size of the spiking population.
+
+        Returns
+        -------
+        model : `~brainsnn.equations.model.NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If the model has no membrane variable.
+        """
+        self._check_membrane()
+        replaced = {self.definition(self.membrane), self.definition(self.receives)}
+        unit, gain = self.unit_of(self.membrane), self.attention.get("input_gain")
+        lines = [line for line in self.equations.splitlines() if line not in replaced]
+        lines += [f"{self.membrane} = {gain}*pooled : {unit}" if gain else f"{self.membrane} = pooled : {unit}"]
+        lines += [f"pooled : {unit}"]
+        initial = {name: value for name, value in self.initial.items() if name not in (self.membrane, self.receives)}
+        return with_fields(self, equations="\n".join(lines), receives="pooled", initial=initial)
+
+    def _check_membrane(self):
+        if self.membrane is None:
+            raise ValueError(
+                f"{self.name}.membrane: the model names no membrane variable, so maximum pooling and membrane pooling are "
+                "not defined. Use average pooling with average_pooling='spikes', or name the variable with membrane=..."
+            )
+
+
+def graded_variables(n):
+    """
+    Return the names of the variables that graded connections write.
+
+    Parameters
+    ----------
+    n : int
+        Number of variables.
+
+    Returns
+    -------
+    names : list of str
+        ``["graded", "graded_2", ...]``
+    """
+    return ["graded" if k == 1 else f"graded_{k}" for k in range(1, n + 1)]
+
+
+def stimulus_equations(unit):
+    """
+    Return the equations of neurons that receive the stimulus: an image between two times, else a background.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of the stimulus, as in the equations.
+
+    Returns
+    -------
+    lines : list of str
+    """
+    return [
+        f"stimulus = image*is_on + background*(1 - is_on) : {unit}",
+        "is_on = int(t >= t_on and t < t_off) : 1 (shared)",
+        f"image : {unit}",
+        f"background : {unit}",
+        "t_on : second (shared)",
+        "t_off : second (shared)",
+    ]
+
+
+def assignments(code):
+    """
+    Split statements (of a reset, of ``on_pre``, or of every step) into their parts.
+
+    Parameters
+    ----------
+    code : str or None
+
+    Returns
+    -------
+    found : list of (str, str, str)
+        Variable, operator such as ``+=``, and expression of each statement.
+    """
+    found = (_ASSIGNMENT.match(line.split("#")[0]) for line in (code or "").replace(";", "\n").splitlines())
+    return [match.groups() for match in found if match]
+
+
+def _declared(values, equations):
+    """Return the entries of a dict whose names the equations declare."""
+    declared = Equations(equations)
+    return {name: value for name, value in values.items() if name in declared}
+
+
+def _substitute_right(line, substitutions):
+    """Replace names on the right-hand side of an equation."""
+    equation = next(iter(Equations(line).values()))
+    if equation.type not in (DIFFERENTIAL_EQUATION, SUBEXPRESSION):
+        return line
+    left, right = line.split("=", 1)
+    return f"{left}={word_substitute(right, substitutions)}"

@@ -1,0 +1,242 @@
+"""Make one Keras 3 layer from its entry in a model file of any age: by an allow-list, executing nothing."""
+
+import inspect
+import warnings
+
+from brainsnn.builders.from_keras.registry import registered_class
+
+__all__ = ["ModelFileError", "first_line", "guarded", "make_layer", "name_of", "plain", "batch_shape"]
+
+#: Classes of Keras that a model file may name, besides `ASNTransfer`, registered classes and nested models.
+LAYER_CLASSES = frozenset(
+    """
+    Activation Add AlphaDropout Average AveragePooling2D BatchNormalization Concatenate Conv2D Conv2DTranspose
+    Cropping2D Dense DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D
+    GlobalMaxPooling2D LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum Multiply PReLU Permute ReLU
+    Rescaling Reshape SeparableConv2D Softmax SpatialDropout2D Subtract UpSampling2D ZeroPadding2D
+    """.split()
+)
+#: Class names of older versions -> today's.
+LAYER_ALIASES = {
+    "Convolution2D": "Conv2D",
+    "SeparableConvolution2D": "SeparableConv2D",
+    "BatchNormalizationV1": "BatchNormalization",
+}
+#: hard_sigmoid is missing because Keras 3 computes another function than Keras 2 did.
+ACTIVATIONS = frozenset(
+    """
+    linear relu relu6 sigmoid softmax tanh elu selu softplus softsign exponential gelu silu swish leaky_relu
+    log_softmax mish
+    """.split()
+)
+DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16"})
+#: Packages of Keras's own classes, in the files of all versions.
+KERAS_PACKAGES = frozenset({"keras", "tf_keras", "tensorflow"})
+#: Suffixes of arguments that matter only during training or before weights are loaded.
+_TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
+#: Arguments with no effect on the result.
+_IGNORED = frozenset(
+    """
+    adjustment autocast batch_input_shape batch_shape build_config fused init input_dtype input_shape optional
+    quantization_config ragged renorm_clipping renorm_momentum sparse virtual_batch_size
+    """.split()
+)
+
+
+class ModelFileError(ValueError):
+    """Error for a model file that cannot be read or is refused. The message says what to do."""
+
+
+def name_of(entry):
+    """Return the name of a layer, for messages too."""
+    config = entry.get("config")
+    return entry.get("name") or (config.get("name") if isinstance(config, dict) else None) or "(no name)"
+
+
+def guarded(entry, function, *arguments):
+    """Call Keras and turn its errors into one that names the layer and its class."""
+    try:
+        return function(*arguments)
+    except ModelFileError:
+        raise
+    except Exception as error:  # Keras raises many types, all because the configuration cannot be built
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r} ({entry['class_name']}): cannot be built from its configuration: "
+            f"{first_line(error)}"
+        ) from error
+
+
+def first_line(error):
+    """Return the first line of an error's message, at most 300 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
+
+
+def make_layer(entry):
+    """
+    Make a Keras 3 layer from its entry in the configuration.
+
+    Parameters
+    ----------
+    entry : dict
+        ``{"class_name": ..., "config": ...}`` with further keys that depend on the version of Keras.
+
+    Returns
+    -------
+    layer : keras.Layer
+
+    Raises
+    ------
+    ModelFileError
+        If the class is neither on the allow-list nor registered with `brainsnn.register_layer`, or if its arguments
+        cannot be read.
+    """
+    class_name = LAYER_ALIASES.get(entry["class_name"], entry["class_name"])
+    if class_name == "InputLayer":
+        return guarded(entry, _make_input, entry)
+    if class_name.split(">")[-1] == "ASNTransfer":  # HDF5 files name a registered class "package>ASNTransfer"
+        return guarded(entry, _make_asn_transfer, entry["config"])
+    layer_class = _find_class(entry, class_name)
+    # Call the constructor, never from_config: Keras's deserialization could import what the file names.
+    return guarded(entry, lambda: layer_class(**_modern_config(entry, layer_class)))
+
+
+def _find_class(entry, class_name):
+    """Return the class of a layer: a registered one of the user's, or one of Keras on the allow-list."""
+    import keras
+
+    registered = entry.get("registered_name") or class_name
+    # Files leave registered_name empty for Keras's own classes. A user's class may share its name with one of them.
+    if entry.get("registered_name") or class_name not in LAYER_CLASSES:
+        if (own_class := registered_class(registered)) is not None:
+            return own_class
+    known = class_name in LAYER_CLASSES and registered in (class_name, entry["class_name"])
+    if not known or (entry.get("module") or "keras").split(".")[0] not in KERAS_PACKAGES:
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: its class {registered!r} is not among those that can be read, because Lambda and "
+            "unknown custom layers could execute code from the file. If the class is yours, import it and call "
+            "brainsnn.register_layer(LayerClass, handler) first. Otherwise replace it by standard Keras layers (or "
+            "ASNTransfer) and save the model again."
+        )
+    return getattr(keras.layers, class_name)
+
+
+def _make_input(entry):
+    import keras
+
+    config = entry["config"]
+    shape = batch_shape(config)
+    if shape is None or config.get("sparse"):
+        raise ModelFileError(f"Layer {name_of(entry)!r}: an input needs a shape and must be dense.")
+    return keras.layers.InputLayer(
+        batch_shape=(None, *shape[1:]), dtype=_dtype(entry, config.get("dtype")), name=name_of(entry)
+    )
+
+
+def batch_shape(config):
+    """Return the input shape that a layer's configuration holds, with the batch, or None."""
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    return None if shape is None else tuple(plain(shape))
+
+
+def _make_asn_transfer(config):
+    """Make an `ASNTransfer` layer, whatever package wrote it; warn of arguments that it does not have."""
+    from brainsnn.training.asn_transfer import ASNTransfer
+
+    known = {key: plain(config[key]) for key in ("m_f", "threshold") if config.get(key) is not None}
+    left_out = sorted(set(config) - {"m_f", "threshold", "name", "trainable", "dtype", "batch_input_shape", "autocast"})
+    if left_out:
+        warnings.warn(
+            f"Layer {config.get('name')!r} (ASNTransfer): arguments ignored: {', '.join(left_out)}.", stacklevel=2
+        )
+    dtype = _dtype({"class_name": "ASNTransfer", "config": config}, config.get("dtype"))
+    return ASNTransfer(**known, name=config.get("name"), dtype=dtype)
+
+
+def _modern_config(entry, layer_class):
+    """Return the arguments of a layer's constructor, renamed for Keras 3."""
+    config = dict(entry["config"])
+    if config.pop("renorm", False):
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: batch renormalization is not supported. Train with plain BatchNormalization."
+        )
+    if "alpha" in config and layer_class.__name__ == "LeakyReLU":
+        config["negative_slope"] = config.pop("alpha")
+    axis = config.get("axis")
+    if layer_class.__name__ == "BatchNormalization" and isinstance(axis, (list, tuple)) and len(axis) == 1:
+        config["axis"] = axis[0]
+    if "activation" in config:
+        config["activation"] = _activation(entry, config["activation"])
+    arguments = {
+        "name": name_of(entry),
+        "dtype": _dtype(entry, config.pop("dtype", None)),
+        "trainable": bool(config.pop("trainable", True)),
+    }
+    known = _arguments_of(layer_class)
+    for key, value in config.items():
+        if key == "name" or key in _IGNORED or key.endswith(_TRAINING_ONLY):
+            continue
+        if key in known:
+            arguments[key] = plain(value)
+        elif value not in (None, False) and (key, value) != ("groups", 1):
+            raise ModelFileError(
+                f"Layer {name_of(entry)!r} ({layer_class.__name__}): its argument {key}={value!r} has "
+                "no counterpart in Keras 3. "
+                "Rebuild the layer without it and save the model again."
+            )
+    return arguments
+
+
+def _arguments_of(layer_class):
+    """Return the names of the arguments of a layer's constructor, and of those that get its ``**kwargs``."""
+    names = set()
+    for base in layer_class.__mro__:
+        parameters = inspect.signature(base.__init__).parameters.values()
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            break
+    return names - {"self"}
+
+
+def _activation(entry, value):
+    """Return the name of a built-in activation; refuse any other function."""
+    if isinstance(value, dict):
+        inner = value.get("config")
+        value = inner if isinstance(inner, str) else value.get("class_name")
+    if value is None:
+        return "linear"
+    if not isinstance(value, str) or value not in ACTIVATIONS:
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r} ({entry['class_name']}): its activation {value!r} is not one of "
+            "Keras's. Use one of "
+            f"{', '.join(sorted(ACTIVATIONS))}, or an ASNTransfer layer."
+        )
+    return value
+
+
+def _dtype(entry, value):
+    """Return the name of a data type or policy."""
+    if isinstance(value, dict):
+        inner = value.get("config")
+        value = inner.get("name") if isinstance(inner, dict) else None
+    value = "float32" if value is None else value
+    if entry["class_name"] == "InputLayer" and value in ("uint8", "int8", "int32", "int64", "bool"):
+        return value
+    if value not in DTYPES:
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: data type {value!r} is not one of {', '.join(sorted(DTYPES))}."
+        )
+    return value
+
+
+def plain(value):
+    """Return numbers, strings and (nested) tuples from their JSON form; refuse any other object."""
+    if isinstance(value, dict):
+        if value.get("class_name") == "__tuple__":
+            return plain(value["items"])
+        if value.get("type") == "ndarray":
+            return plain(value["value"])
+        raise ValueError(f"unexpected object {str(value)[:80]!r} among the arguments")
+    if isinstance(value, (list, tuple)):
+        return tuple(plain(item) for item in value)
+    return value
