@@ -16,7 +16,6 @@ __all__ = ["Field", "GaussianField", "ArrayField", "FeatureField", "ProductField
 DECIMALS = 4
 SHAPES = ("oval", "cross")
 Shape = tuple[int, ...]
-#: Standard deviation of a Gaussian field, for both axes or for each.
 Width = float | Sequence[float | None] | None
 
 
@@ -94,10 +93,6 @@ class Field(ABC):
         ----------
         name_of : callable
             Maps a layer's name to the name of its population.
-
-        Returns
-        -------
-        field : `Field`
         """
         return self
 
@@ -213,15 +208,14 @@ class GaussianField(Field):
         if np.isinf(self.center).any():
             raise ValueError(f"GaussianField.center: must be finite, got {center!r}.")
         self.n_images = len(self.center) if self.center.ndim == 2 else None
-        given: Any = width
-        widths = (given, given) if given is None or np.ndim(given) == 0 else tuple(given)
+        widths: Any = (width, width) if width is None or np.ndim(width) == 0 else width  # type: ignore[arg-type]
         if len(widths) != 2 or not all(w is None or (np.isfinite(w) and w > 0) for w in widths):
             raise ValueError(f"GaussianField.width: must be a positive number, or one for each axis, got {width!r}.")
         if not (0 <= base < peak < np.inf):
             raise ValueError(f"GaussianField: must have 0 <= base < peak, got base={base!r}, peak={peak!r}.")
         if not (0 < exponent < np.inf):
             raise ValueError(f"GaussianField.exponent: must be a positive number, got {exponent!r}.")
-        self.width, self.shape, self.peak, self.base, self.exponent = widths, shape, peak, base, exponent
+        self.width, self.shape, self.peak, self.base, self.exponent = tuple(widths), shape, peak, base, exponent
 
     def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """Return the envelope, (H, W, 1); see `Field.envelope`."""

@@ -100,7 +100,7 @@ class Result:
         return next(iter(self.outputs.values()))
 
     @property
-    def predicted_input(self):
+    def predicted_input(self) -> np.ndarray:
         """The prediction of each pixel by predictive feedback, at the end of each step, (n, n_steps, H, W, C)."""
         return self._feedback_state("prediction")
 
