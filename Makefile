@@ -1,8 +1,13 @@
 # make demo   sets everything up and classifies real digits with the shipped spiking network
 # make test   sets everything up and runs the tests
-# make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each
+# make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each;
+#                      ONLY="oldest newest" chooses among them
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
 # make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
+# make lint       ruff: rules and formatting
+# make types      mypy over the public names
+# make coverage   the tests, and the share of lines of the package that they run
+# make release-check   builds sdist and wheel and runs the main job with them in a new environment
 # make benchmarks   measures everything in docs/benchmarks.md anew (more than an hour on a quiet machine)
 PYTHON ?= python3
 VENV := .venv
@@ -13,17 +18,18 @@ PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
 BENCHMARKS := projection digits resnet first_result large_graphs scaling devices streaming sweep
 
-.PHONY: demo test test-versions test-genn test-cuda lint benchmarks peers clean clean-cache
+.PHONY: demo test test-versions test-genn test-cuda lint types coverage release-check benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
 
+# The tests, and the examples of the docstrings (pyproject.toml).
 test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 	$(RUN) -m pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
 
 test-versions:
-	$(PYTHON) tools/test_versions.py $(PYTEST_ARGS)
+	$(PYTHON) tools/test_versions.py $(addprefix --only ,$(ONLY)) $(PYTEST_ARGS)
 
 test-genn:
 	$(PYTHON) tools/test_versions.py --only genn $(PYTEST_ARGS)
@@ -33,6 +39,17 @@ test-cuda:
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.installed
+	$(RUN) -m mypy
+
+# Compiled programs and the processes of sweeps are not measured.
+coverage: $(VENV)/.installed
+	$(RUN) -m pytest -q -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+
+release-check: $(VENV)/.installed
+	$(RUN) tools/release_check.py
 
 # One after the other; a benchmark that fails does not keep the others from running, but make fails in the end. Peers that
 # cannot be installed get a row that says so.
@@ -51,11 +68,11 @@ $(PEERS)/.installed: benchmarks/peers.txt
 	touch $@
 
 # Debian splits off the venv module, the headers and the C++ compiler.
-$(VENV)/.installed: setup.cfg pyproject.toml
+$(VENV)/.installed: setup.cfg setup.py pyproject.toml
 	@sh tools/check_system.sh $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[training,studies,test,lint]"
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[training,studies,test,lint,release]"
 	touch $@
 
 # Compiled networks, kept by content in the user's cache directory.

@@ -7,7 +7,7 @@ along) nor TensorFlow.
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "ASN": "brainsnn.equations",

@@ -1,6 +1,7 @@
 """Exceptions whose messages name the object, the value and the fix."""
 
 import difflib
+from collections.abc import Iterable
 
 __all__ = ["ConversionError", "DeviceLimitError", "UnknownNameError"]
 
@@ -24,7 +25,7 @@ class ConversionError(ValueError):
         Name and class of the layer.
     """
 
-    def __init__(self, message, layer=None, fix=None):
+    def __init__(self, message: str, layer: object = None, fix: str | None = None) -> None:
         self.layer_name = getattr(layer, "name", None)
         self.layer_class = None if layer is None else type(layer).__name__
         prefix = "" if layer is None else f"Layer '{self.layer_name}' ({self.layer_class}): "
@@ -53,16 +54,23 @@ class UnknownNameError(KeyError):
     This is a `KeyError`, so mappings behave as usual, but it prints as a sentence instead of a quoted key.
     """
 
-    def __init__(self, name, known, kind="name", note=None, also=()):
-        known = [str(k) for k in known]
-        nearest = difflib.get_close_matches(str(name), [*known, *also], n=1, cutoff=0.5)
+    def __init__(
+        self,
+        name: object,
+        known: Iterable[object],
+        kind: str = "name",
+        note: str | None = None,
+        also: Iterable[str] = (),
+    ) -> None:
+        names = [str(k) for k in known]
+        nearest = difflib.get_close_matches(str(name), [*names, *also], n=1, cutoff=0.5)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         note = f" {note}" if note else ""
         self.message = f"There is no {kind} named {name!r}.{hint}{note} Known: {shown or 'none'}."
         super().__init__(self.message)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.message
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from brainsnn.analysis.metrics import d_prime
+from brainsnn.optional import optional_packages
 
 __all__ = ["TargetAUC", "bootstrap_interval", "detection_scores", "target_auc", "top_k_accuracy"]
 
@@ -25,7 +26,8 @@ def top_k_accuracy(scores, targets, k=1):
     --------
     sklearn.metrics.top_k_accuracy_score
     """
-    from sklearn.metrics import top_k_accuracy_score
+    with optional_packages("top_k_accuracy"):
+        from sklearn.metrics import top_k_accuracy_score
 
     scores = np.asarray(scores, dtype=float)
     return float(top_k_accuracy_score(targets, scores, k=k, labels=np.arange(scores.shape[1])))
@@ -132,7 +134,8 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
     scores : dict of str to float
         ``hit_rate``, ``false_alarm_rate``, ``d_prime`` and ``f1``. Distractors are excluded.
     """
-    from sklearn.metrics import confusion_matrix, f1_score
+    with optional_packages("detection_scores"):
+        from sklearn.metrics import confusion_matrix, f1_score
 
     scores, targets = np.asarray(scores), np.asarray(targets)
     target = targets[:, None] == np.arange(scores.shape[1])

@@ -1,18 +1,26 @@
 """Compare the activations of an artificial network with those of its spiking network, layer by layer."""
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy as sp
-from brian2 import ms
+from brian2 import Quantity, ms
 from brian2.parsing.sympytools import str_to_sympy
 from brian2.units import fundamentalunits
 from brian2.units.allunits import all_units
+from numpy.typing import ArrayLike
 
 from brainsnn.analysis.metrics import filtered_spikes
 from brainsnn.builders.conversion import convert
 from brainsnn.builders.graph.layer_graph import LayerGraph
+from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["ActivationComparison", "compare_activations", "synaptic_decay"]
 
@@ -38,20 +46,20 @@ class ActivationComparison:
     duration, window : `~brian2.units.fundamentalunits.Quantity`
     """
 
-    table: object
-    ann: dict = field(repr=False)
-    snn: dict = field(repr=False)
-    duration: object
-    window: object
+    table: "pd.DataFrame"
+    ann: dict[str, np.ndarray] = field(repr=False)
+    snn: dict[str, np.ndarray] = field(repr=False)
+    duration: Quantity
+    window: Quantity
 
-    def __str__(self):
+    def __str__(self) -> str:
         head = f"activations of ANN and SNN, {self.duration} per image, filtered spikes averaged over the last {self.window}"
         return f"{head}\n{self.table.to_string(index=False, float_format=lambda x: f'{x:.4g}', na_rep='-')}"
 
     def _repr_html_(self):
         return self.table.to_html(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
 
-    def plot(self, layers=None):
+    def plot(self, layers: list[str] | None = None) -> "Figure":
         """
         Plot a scatter plot of each layer; see `~brainsnn.analysis.plots.plot_comparison`.
 
@@ -69,7 +77,16 @@ class ActivationComparison:
         return plot_comparison(self, layers)
 
 
-def compare_activations(model, snn, images, duration=500 * ms, window=200 * ms, *, seed=0, processes=1):
+def compare_activations(
+    model: "keras.Model | LayerGraph",
+    snn: SpikingNetwork,
+    images: ArrayLike,
+    duration: Quantity = 500 * ms,
+    window: Quantity = 200 * ms,
+    *,
+    seed: int = 0,
+    processes: int = 1,
+) -> ActivationComparison:
     """
     Compare the activations of a trained network with those of its spiking network, layer by layer.
 

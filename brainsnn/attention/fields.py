@@ -1,14 +1,22 @@
 """Attention fields: the distribution of attention over a layer, as a modulation around zero."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Field", "GaussianField", "ArrayField", "FeatureField", "ProductField"]
 
 #: Decimals to which the modulation is rounded, as in the published model.
 DECIMALS = 4
 SHAPES = ("oval", "cross")
+Shape = tuple[int, ...]
+Width = float | Sequence[float | None] | None
 
 
 class Field(ABC):
@@ -23,10 +31,10 @@ class Field(ABC):
         Number of images of a field with one envelope per image; None for a field that is the same for all images.
     """
 
-    n_images = None
+    n_images: int | None = None
 
     @abstractmethod
-    def envelope(self, shape, image=0, layer=None):
+    def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """
         Return the envelope E of a layer.
 
@@ -45,7 +53,7 @@ class Field(ABC):
             Broadcasts to (H, W, C).
         """
 
-    def modulation(self, shape, image=0, layer=None):
+    def modulation(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """
         Return the modulation R = E/mean(E) - 1 of a layer, rounded to 1e-4.
 
@@ -77,7 +85,7 @@ class Field(ABC):
             )
         return np.round(envelope / mean - 1, DECIMALS)
 
-    def for_layers(self, name_of):
+    def for_layers(self, name_of: Callable[[str], str]) -> "Field":
         """
         Return the field with the names of layers replaced by those of their populations.
 
@@ -85,19 +93,19 @@ class Field(ABC):
         ----------
         name_of : callable
             Maps a layer's name to the name of its population.
-
-        Returns
-        -------
-        field : `Field`
         """
         return self
 
-    def __mul__(self, other):
+    def __mul__(self, other: "Field") -> "ProductField":
         if not isinstance(other, Field):
             return NotImplemented
         return ProductField(self, other)
 
-    def plot(self, image=None, index=0, shape=None, layer=None, ax=None, alpha=0.45, colorbar=True, limit=None):
+    def plot(
+        self, image: ArrayLike | None = None, index: int = 0, shape: tuple[int, int] | None = None,
+        layer: str | None = None, ax: "Axes | None" = None, alpha: float = 0.45, colorbar: bool = True,
+        limit: float | None = None,
+    ) -> "Axes":  # fmt: skip
         """
         Draw the modulation over an image.
 
@@ -138,7 +146,7 @@ class Field(ABC):
         ax.set(xlabel="column (fraction)", ylabel="row (fraction)")
         if colorbar:
             bar = ax.figure.colorbar(drawn, ax=ax, label="modulation R")
-            bar.solids.set_alpha(1)
+            bar.solids.set_alpha(1)  # type: ignore[union-attr]
         return ax
 
 
@@ -186,7 +194,10 @@ class GaussianField(Field):
            [-0.146 ,  0.0308, -0.146 ]])
     """
 
-    def __init__(self, center, width=0.25, shape="oval", peak=2.0, base=1.0, exponent=1.0):
+    def __init__(
+        self, center: ArrayLike, width: Width = 0.25, shape: str = "oval", peak: float = 2.0, base: float = 1.0,
+        exponent: float = 1.0,
+    ) -> None:  # fmt: skip
         if shape not in SHAPES:
             raise ValueError(f"GaussianField.shape: must be one of {', '.join(map(repr, SHAPES))}, got {shape!r}.")
         self.center = np.array(center, dtype=float)  # None becomes NaN
@@ -197,16 +208,16 @@ class GaussianField(Field):
         if np.isinf(self.center).any():
             raise ValueError(f"GaussianField.center: must be finite, got {center!r}.")
         self.n_images = len(self.center) if self.center.ndim == 2 else None
-        widths = (width, width) if width is None or np.ndim(width) == 0 else tuple(width)
+        widths: Any = (width, width) if width is None or np.ndim(width) == 0 else width  # type: ignore[arg-type]
         if len(widths) != 2 or not all(w is None or (np.isfinite(w) and w > 0) for w in widths):
             raise ValueError(f"GaussianField.width: must be a positive number, or one for each axis, got {width!r}.")
         if not (0 <= base < peak < np.inf):
             raise ValueError(f"GaussianField: must have 0 <= base < peak, got base={base!r}, peak={peak!r}.")
         if not (0 < exponent < np.inf):
             raise ValueError(f"GaussianField.exponent: must be a positive number, got {exponent!r}.")
-        self.width, self.shape, self.peak, self.base, self.exponent = widths, shape, peak, base, exponent
+        self.width, self.shape, self.peak, self.base, self.exponent = tuple(widths), shape, peak, base, exponent
 
-    def envelope(self, shape, image=0, layer=None):
+    def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """Return the envelope, (H, W, 1); see `Field.envelope`."""
         center = self.center if self.n_images is None else self.center[image]
         axes = [self._axis(n, place, width) for n, place, width in zip(shape[:2], center, self.width)]
@@ -215,16 +226,16 @@ class GaussianField(Field):
         product = axes[0][:, None] * axes[1][None, :]
         return self._rescale(product**self.exponent)[..., None]
 
-    def _rescale(self, values):
+    def _rescale(self, values: np.ndarray) -> np.ndarray:
         return self.base + (self.peak - self.base) * values
 
     @staticmethod
-    def _axis(n, place, width):
+    def _axis(n: int, place: float, width: float | None) -> np.ndarray:
         if width is None or np.isnan(place):
             return np.ones(n)
         return np.exp(-((((np.arange(n) + 0.5) / n) - place) ** 2) / (2 * width**2))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         where = f"{self.n_images} locations" if self.n_images else tuple(self.center.tolist())
         return f"<GaussianField: {self.shape} at {where}, width {self.width}>"
 
@@ -254,7 +265,7 @@ class ArrayField(Field):
            [-1., -1.]])
     """
 
-    def __init__(self, values):
+    def __init__(self, values: ArrayLike) -> None:
         values = np.asarray(values, dtype=float)
         if values.ndim not in (2, 3, 4) or values.size == 0:
             raise ValueError(
@@ -268,7 +279,7 @@ class ArrayField(Field):
         self.values = values[..., None] if values.ndim == 2 else values
         self.n_images = len(values) if values.ndim == 4 else None
 
-    def envelope(self, shape, image=0, layer=None):
+    def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """Return the envelope, (H, W, 1) or (H, W, C); see `Field.envelope`."""
         values = self.values if self.n_images is None else self.values[image]
         if values.shape[-1] not in (1, shape[-1]):
@@ -279,7 +290,7 @@ class ArrayField(Field):
         rows, cols = (_area_weights(n_in, n_out) for n_in, n_out in zip(values.shape[:2], shape[:2]))
         return np.einsum("ij,jkc,lk->ilc", rows, values, cols)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<ArrayField: {self.values.shape}>"
 
 
@@ -302,9 +313,9 @@ class FeatureField(Field):
     ProductField : ``GaussianField(...) * FeatureField(...)`` for features at a location.
     """
 
-    def __init__(self, values):
-        self.layers = values if isinstance(values, dict) else None
-        arrays = values if self.layers is not None else {None: values}
+    def __init__(self, values: ArrayLike | Mapping[str, ArrayLike]) -> None:
+        self.layers: Mapping[str, ArrayLike] | None = values if isinstance(values, Mapping) else None
+        arrays: Mapping[Any, Any] = {None: values} if self.layers is None else self.layers
         self.arrays = {name: np.asarray(array, dtype=float) for name, array in arrays.items()}
         for name, array in self.arrays.items():
             where = "FeatureField" if name is None else f"FeatureField[{name!r}]"
@@ -319,7 +330,7 @@ class FeatureField(Field):
             raise ValueError(f"FeatureField: all layers need the same number of images, got {sorted(numbers)}.")
         self.n_images = numbers.pop() if numbers else None
 
-    def envelope(self, shape, image=0, layer=None):
+    def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """Return the envelope, (1, 1, C); see `Field.envelope`."""
         if self.layers is not None and layer not in self.arrays:
             return np.ones((1, 1, 1))
@@ -332,13 +343,13 @@ class FeatureField(Field):
             )
         return array[None, None, :]
 
-    def for_layers(self, name_of):
+    def for_layers(self, name_of: Callable[[str], str]) -> "FeatureField":
         """Return the field with the names of populations; see `Field.for_layers`."""
         if self.layers is None:
             return self
         return FeatureField({name_of(name): array for name, array in self.layers.items()})
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shapes = ", ".join(f"{name or 'all'} {array.shape}" for name, array in self.arrays.items())
         return f"<FeatureField: {shapes}>"
 
@@ -357,7 +368,7 @@ class ProductField(Field):
         If both fields have one envelope per image, for different numbers of images.
     """
 
-    def __init__(self, first, second):
+    def __init__(self, first: Field, second: Field) -> None:
         numbers = {field.n_images for field in (first, second)} - {None}
         if len(numbers) > 1:
             raise ValueError(
@@ -366,19 +377,19 @@ class ProductField(Field):
         self.first, self.second = first, second
         self.n_images = numbers.pop() if numbers else None
 
-    def envelope(self, shape, image=0, layer=None):
+    def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """Return the envelope, (H, W, C); see `Field.envelope`."""
         return self.first.envelope(shape, image, layer) * self.second.envelope(shape, image, layer)
 
-    def for_layers(self, name_of):
+    def for_layers(self, name_of: Callable[[str], str]) -> "ProductField":
         """Return the field with the names of populations; see `Field.for_layers`."""
         return ProductField(self.first.for_layers(name_of), self.second.for_layers(name_of))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<ProductField: {self.first!r} * {self.second!r}>"
 
 
-def _area_weights(n_in, n_out):
+def _area_weights(n_in: int, n_out: int) -> np.ndarray:
     """Return the (n_out, n_in) matrix of the fraction of each output pixel that each input pixel covers."""
     edges_in, edges_out = np.arange(n_in + 1) / n_in, np.arange(n_out + 1) / n_out
     low = np.maximum(edges_in[None, :-1], edges_out[:-1, None])

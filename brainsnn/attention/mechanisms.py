@@ -1,15 +1,20 @@
 """Attention mechanisms: input gain, output gain and precision, as changes of neuron parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from brian2 import Quantity, ms, second
+from numpy.typing import ArrayLike
 
-from brainsnn.attention.fields import Field, GaussianField
+from brainsnn.attention.fields import Field, GaussianField, Shape, Width
+from brainsnn.equations.model import NeuronModel
 
 __all__ = ["Attention", "SpatialAttention", "MECHANISMS"]
 
 MECHANISMS = ("input_gain", "output_gain", "precision")
+#: Strength of a mechanism in all layers, or by the name of the layer.
+Strength = float | Mapping[str, float]
 
 
 class Attention:
@@ -53,7 +58,17 @@ class Attention:
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
     """
 
-    def __init__(self, field, *, input_gain=0.0, output_gain=0.0, precision=0.0, onset=None, offset=None, floor=1e-3):
+    def __init__(
+        self,
+        field: Field,
+        *,
+        input_gain: Strength = 0.0,
+        output_gain: Strength = 0.0,
+        precision: Strength = 0.0,
+        onset: Quantity | None = None,
+        offset: Quantity | None = None,
+        floor: float = 1e-3,
+    ) -> None:
         if not isinstance(field, Field):
             raise ValueError(
                 f"Attention.field: expected a Field such as GaussianField or ArrayField, got {type(field).__name__}."
@@ -68,7 +83,8 @@ class Attention:
             raise ValueError(f"Attention.floor: must be > 0, since m_f = 0 has no finite spike height, got {floor!r}.")
         self.floor = float(floor)
         self.onset, self.offset = _time("onset", onset), _time("offset", offset)
-        numbers = {len(t) for t in (self.onset, self.offset) if t is not None and t.ndim} | {field.n_images} - {None}
+        numbers = {len(t) for t in (self.onset, self.offset) if t is not None and t.ndim}
+        numbers |= set() if field.n_images is None else {field.n_images}
         if len(numbers) > 1:
             raise ValueError(
                 f"Attention: field, onset and offset must be for the same number of images, got {sorted(numbers)}."
@@ -76,11 +92,11 @@ class Attention:
         self.n_images = numbers.pop() if numbers else None
 
     @property
-    def is_timed(self):
+    def is_timed(self) -> bool:
         """Whether attention switches on or off during a trial (bool)."""
         return self.onset is not None or self.offset is not None
 
-    def strength(self, mechanism, layer):
+    def strength(self, mechanism: str, layer: str) -> float:
         """
         Return the strength of a mechanism in a layer.
 
@@ -96,7 +112,7 @@ class Attention:
         strength = self.strengths[mechanism]
         return float(strength.get(layer, 0.0) if isinstance(strength, Mapping) else strength)
 
-    def mechanisms(self, layer):
+    def mechanisms(self, layer: str) -> list[str]:
         """
         Return the mechanisms with a strength other than 0 in a layer.
 
@@ -110,7 +126,7 @@ class Attention:
         """
         return [mechanism for mechanism in MECHANISMS if self.strength(mechanism, layer)]
 
-    def for_layers(self, name_of):
+    def for_layers(self, name_of: Callable[[str], str]) -> "Attention":
         """
         Return the attention with the names of layers replaced by those of their populations.
 
@@ -130,7 +146,9 @@ class Attention:
         onset, offset = (None if t is None else t * second for t in (self.onset, self.offset))
         return Attention(self.field.for_layers(name_of), **resolved, onset=onset, offset=offset, floor=self.floor)
 
-    def parameters_for(self, layer, shape, parameters, model, image=0):
+    def parameters_for(
+        self, layer: str, shape: Shape, parameters: Mapping[str, np.ndarray], model: NeuronModel, image: int = 0
+    ) -> dict[str, np.ndarray]:
         """
         Return the parameters of a population that attention changes.
 
@@ -180,7 +198,14 @@ class Attention:
                 changed[name] = changed.get(name, parameters[name]) * (1 + self.strength(mechanism, layer) * R)
         return changed
 
-    def _rederived(self, parameters, origin, derived, function, values):
+    def _rederived(
+        self,
+        parameters: Mapping[str, np.ndarray],
+        origin: str,
+        derived: str,
+        function: Callable[[np.ndarray], Any],
+        values: np.ndarray,
+    ) -> np.ndarray:
         """Return new values of a derived parameter; a factor by which the user scaled it is kept."""
         before = np.asarray(function(np.maximum(parameters[origin], self.floor)))
         factor = np.asarray(parameters[derived], dtype=float) / before
@@ -188,7 +213,7 @@ class Attention:
         factor = np.where(np.abs(factor - 1) < 1e-5, 1.0, factor)
         return np.asarray(function(np.maximum(values, self.floor))) * factor
 
-    def times(self, image=0):
+    def times(self, image: int = 0) -> tuple[float, float]:
         """
         Return the times at which attention switches on and off.
 
@@ -202,12 +227,12 @@ class Attention:
             In seconds; 0 and infinity if not given.
         """
 
-        def of(times, default):
+        def of(times: np.ndarray | None, default: float) -> float:
             return default if times is None else float(times if times.ndim == 0 else times[image])
 
         return of(self.onset, 0.0), of(self.offset, np.inf)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         strengths = ", ".join(f"{m}={a}" for m, a in self.strengths.items() if a)
         return f"<{type(self).__name__}: {self.field!r}, {strengths or 'no strength'}>"
 
@@ -251,26 +276,26 @@ class SpatialAttention(Attention):
     Examples
     --------
     >>> import brainsnn as bs
-    >>> snn = bs.convert(bs.load_model("weights/search.keras"), neuron=bs.ASN(m_f=0.45))  # doctest: +SKIP
-    >>> snn.attend(bs.SpatialAttention(center=(0.25, 0.75), width=0.18, output_gain=0.3))  # doctest: +SKIP
+    >>> snn = bs.convert(bs.load_model("search"), neuron=bs.ASN(m_f=0.45))
+    >>> snn.attend(bs.SpatialAttention(center=(0.25, 0.75), width=0.18, output_gain=0.3))
     """
 
     def __init__(
         self,
-        center,
-        width=0.25,
-        input_gain=0.0,
-        output_gain=0.0,
-        precision=0.0,
-        shape="oval",
-        peak=2.0,
-        base=1.0,
-        exponent=1.0,
+        center: ArrayLike,
+        width: Width = 0.25,
+        input_gain: Strength = 0.0,
+        output_gain: Strength = 0.0,
+        precision: Strength = 0.0,
+        shape: str = "oval",
+        peak: float = 2.0,
+        base: float = 1.0,
+        exponent: float = 1.0,
         *,
-        onset=None,
-        offset=None,
-        floor=1e-3,
-    ):
+        onset: Quantity | None = None,
+        offset: Quantity | None = None,
+        floor: float = 1e-3,
+    ) -> None:
         super().__init__(
             GaussianField(center, width, shape, peak, base, exponent),
             input_gain=input_gain,
@@ -282,14 +307,14 @@ class SpatialAttention(Attention):
         )
 
 
-def _shifted(values, shift):
+def _shifted(values: ArrayLike, shift: np.ndarray) -> np.ndarray:
     """Subtract a shift, scale to the original sum, and clip below at 0."""
     before = np.broadcast_to(np.asarray(values, dtype=float), shift.shape)
     after = before - shift
     return np.maximum(after * (before.sum() / after.sum()), 0.0)
 
 
-def _time(name, value):
+def _time(name: str, value: Quantity | None) -> np.ndarray | None:
     """Return times in seconds, or None."""
     if value is None:
         return None

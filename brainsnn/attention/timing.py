@@ -3,6 +3,7 @@
 from brian2 import second
 
 from brainsnn.attention.parameters import ATTENDED, REST
+from brainsnn.equations.model import NeuronModel
 
 __all__ = ["switchable"]
 
@@ -13,7 +14,7 @@ TIMES = (
 )
 
 
-def switchable(neuron):
+def switchable(neuron: NeuronModel) -> NeuronModel:
     """
     Return a neuron model whose attended parameters switch between two values during a trial.
 
@@ -48,9 +49,9 @@ def switchable(neuron):
     --------
     >>> import brainsnn as bs
     >>> neuron = bs.switchable(bs.ASN(m_f=0.45))
-    >>> snn = bs.convert(model, neuron=neuron)  # doctest: +SKIP
+    >>> snn = bs.convert(bs.load_model("search"), neuron=neuron)
     >>> cue = bs.SpatialAttention((0.3, 0.7), 0.18, output_gain=0.3, onset=200*bs.ms, offset=300*bs.ms)
-    >>> snn.attend(cue)  # doctest: +SKIP
+    >>> snn.attend(cue)
     """
     names = list(dict.fromkeys(neuron.attention.values()))
     names += [derived for derived, (origin, _) in neuron.derived.items() if origin in names and derived not in names]

@@ -1,6 +1,6 @@
 """The adaptive spiking neuron (ASN) with a multiplicative adaptive threshold."""
 
-from brian2 import ms
+from brian2 import Quantity, ms
 
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.transfer import spike_height
@@ -36,7 +36,10 @@ bias : 1
 """
 
 
-def ASN(m_f=0.1, tau_phi=2.5 * ms, tau_beta=50 * ms, tau_eta=50 * ms, tau_gamma=15 * ms, tau_readout=50 * ms):
+def ASN(
+    m_f: float = 0.1, tau_phi: Quantity = 2.5 * ms, tau_beta: Quantity = 50 * ms, tau_eta: Quantity = 50 * ms,
+    tau_gamma: Quantity = 15 * ms, tau_readout: Quantity = 50 * ms,
+) -> NeuronModel:  # fmt: skip
     """
     Return the adaptive spiking neuron (ASN) of Bohte (2012).
 

@@ -1,6 +1,6 @@
 """Integrate-and-fire neurons with a soft reset: a discrete map (IF) and differential equations (LIF)."""
 
-from brian2 import ms
+from brian2 import Quantity, ms
 
 from brainsnn.equations.model import NeuronModel
 
@@ -43,7 +43,7 @@ bias : 1
 """
 
 
-def IF(leak=1.0, threshold=1.0):
+def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
     """
     Return an integrate-and-fire neuron with a soft reset, defined as a discrete map.
 
@@ -94,7 +94,9 @@ def IF(leak=1.0, threshold=1.0):
     )
 
 
-def LIF(tau_m=20 * ms, tau_s=5 * ms, threshold=1.0, tau_readout=50 * ms):
+def LIF(
+    tau_m: Quantity = 20 * ms, tau_s: Quantity = 5 * ms, threshold: float = 1.0, tau_readout: Quantity = 50 * ms
+) -> NeuronModel:
     """
     Return a leaky integrate-and-fire neuron with an exponential synapse and a soft reset.
 

@@ -7,6 +7,7 @@ from dataclasses import replace as _with_fields
 from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from brian2 import Equations, Quantity, get_dimensions, have_same_dimensions, in_best_unit
 from brian2.equations.equations import PARAMETER
@@ -104,7 +105,7 @@ class NeuronModel(NetworkVariants):
     threshold: str | None = None
     reset: str | None = None
     update: str | None = None
-    parameters: Mapping = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     receives: str = "I"
     on_pre: str = "I_post += w*h_pre"
     output: str = "S"
@@ -113,14 +114,14 @@ class NeuronModel(NetworkVariants):
     bias: str | None = "bias"
     threshold_parameter: str | None = None
     input_unit: Quantity | float = 1.0
-    initial: Mapping = field(default_factory=dict)
+    initial: Mapping[str, Any] = field(default_factory=dict)
     derived: Mapping[str, tuple[str, Callable]] = field(default_factory=dict)
     attention: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "current"
-    method: str | tuple = INTEGRATION_METHODS
+    method: str | tuple[str, ...] = INTEGRATION_METHODS
     readout: "NeuronModel | None" = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         equations = "\n".join(_clean_lines(self.equations))
         object.__setattr__(self, "equations", equations)
         declared = self.brian_equations
@@ -138,11 +139,11 @@ class NeuronModel(NetworkVariants):
                 raise ValueError(
                     f"{self.name}.initial: the equations do not define {name!r}; they define {', '.join(declared)}."
                 )
-        for name in (self.spike_height, self.bias, self.threshold_parameter):
-            if name is not None and name not in self.neuron_parameters:
+        for role in (self.spike_height, self.bias, self.threshold_parameter):
+            if role is not None and role not in self.neuron_parameters:
                 raise ValueError(
-                    f"{self.name}: the equations do not declare the per-neuron parameter {name!r}. Declare it as "
-                    f"'{name} : 1', or set spike_height, bias or threshold_parameter to None."
+                    f"{self.name}: the equations do not declare the per-neuron parameter {role!r}. Declare it as "
+                    f"'{role} : 1', or set spike_height, bias or threshold_parameter to None."
                 )
         for name in (*self.neuron_parameters, *self.initial):
             value = self.initial.get(name, self.parameters.get(name))
@@ -163,21 +164,21 @@ class NeuronModel(NetworkVariants):
             )
 
     @property
-    def brian_equations(self):
+    def brian_equations(self) -> Equations:
         """The equations as a `~brian2.equations.equations.Equations` object."""
         return _parsed(self.equations)
 
     @property
-    def neuron_parameters(self):
+    def neuron_parameters(self) -> tuple[str, ...]:
         """Names of the per-neuron parameters, in the order of the equations (tuple of str)."""
         return tuple(eq.varname for eq in self.brian_equations.values() if eq.type == PARAMETER)
 
     @property
-    def constants(self):
+    def constants(self) -> dict[str, Any]:
         """Parameters that are the same for all neurons and written into the equations as numbers (dict)."""
         return {name: value for name, value in self.parameters.items() if name not in self.brian_equations}
 
-    def __str__(self):
+    def __str__(self) -> str:
         parts = [f"{self.name}", "  equations"]
         parts += [f"    {line}" for line in self.equations.splitlines()]
         for title, code in (
@@ -198,7 +199,7 @@ class NeuronModel(NetworkVariants):
     def _repr_latex_(self):
         return self.brian_equations._repr_latex_()
 
-    def definition(self, variable):
+    def definition(self, variable: str) -> str:
         """
         Return the line of the equations that defines a variable.
 
@@ -223,7 +224,7 @@ class NeuronModel(NetworkVariants):
             f"{self.name}: the equations do not define {variable!r}; they define {', '.join(self.brian_equations)}."
         )
 
-    def unit_of(self, variable):
+    def unit_of(self, variable: str) -> str:
         """
         Return the unit of a variable as the equations write it.
 
@@ -246,7 +247,7 @@ class NeuronModel(NetworkVariants):
 
     # Changes return a new model
 
-    def replace(self, old, new, **parameters):
+    def replace(self, old: str, new: str, **parameters: Any) -> "NeuronModel":
         """
         Return the model with one equation replaced.
 
@@ -280,7 +281,7 @@ class NeuronModel(NetworkVariants):
         lines[position : position + 1] = _clean_lines(new)
         return self.edit(equations="\n".join(lines), **parameters)
 
-    def edit(self, **changes):
+    def edit(self, **changes: Any) -> "NeuronModel":
         """
         Return the model with fields (``threshold=...``, ``reset=...``, ``on_pre=...``) or parameters changed.
 

@@ -1,6 +1,7 @@
 """The gate through which a prediction blocks input neurons, as equations of these neurons."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
@@ -39,7 +40,7 @@ is_open = (1 - is_right)*(int(t > 0*second)*scaled_error + int(t <= 0*second))
 """,
 }
 # Variables that only some modes have. `is_blocked` is 0 at the start of every trial.
-MODE_VARIABLES = {"none": (), "sticky": ("is_blocked",), "dynamic": (), "graded": ()}
+MODE_VARIABLES: dict[str, tuple[str, ...]] = {"none": (), "sticky": ("is_blocked",), "dynamic": (), "graded": ()}
 
 SPIKE = "h = passed*(replayed*is_replayed + sign(stimulus)*int(rand() < contrast*abs(stimulus))*(1 - is_replayed))"
 # An open gate passes every spike, a half-open one every second spike on average.
@@ -51,8 +52,14 @@ shown = is_open*abs(stimulus)
 
 
 def gated_input(
-    mode="sticky", epsilon=0.1, squash="clip", squash_step=None, contrast=False, max_contrast=10.0, learning=False
-):
+    mode: str = "sticky",
+    epsilon: float = 0.1,
+    squash: str = "clip",
+    squash_step: float | None = None,
+    contrast: bool = False,
+    max_contrast: float = 10.0,
+    learning: bool = False,
+) -> NeuronModel:
     """
     Return input neurons whose spikes are gated by a prediction.
 
@@ -154,7 +161,11 @@ class PredictiveGate:
     --------
     >>> import brainsnn as bs
     >>> gate = bs.PredictiveGate(epsilon=0.1, mode="dynamic")
-    >>> print(gate)  # doctest: +SKIP
+    >>> print(gate.model.update)
+    is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > 0*second)
+    is_open = 1 - is_right
+    passed = is_open
+    h = passed*(replayed*is_replayed + sign(stimulus)*int(rand() < abs(stimulus))*(1 - is_replayed))
     >>> slower = gate.edit(update=gate.model.update.replace("is_open = 1 - is_right", "is_open = 1 - 0.5*is_right"))
     """
 
@@ -167,9 +178,9 @@ class PredictiveGate:
     max_contrast: float = 10.0
     learning: LocalLearning | None = None
     record: bool = True
-    model: NeuronModel | None = None
+    model: NeuronModel = None  # type: ignore[assignment]  # made in __post_init__
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.mode not in GATE_MODES:
             raise ValueError(f"PredictiveGate.mode={self.mode!r}; choose one of {', '.join(map(repr, GATE_MODES))}.")
         if self.squash not in SQUASHES:
@@ -189,11 +200,11 @@ class PredictiveGate:
             )  # fmt: skip
             object.__setattr__(self, "model", model)
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = f"prediction: spikes of {self.output!r}\n{self.model}"
         return text if self.learning is None else f"{text}\n  learning, when a spike arrives\n    {self.learning}"
 
-    def edit(self, **changes):
+    def edit(self, **changes: Any) -> "PredictiveGate":
         """
         Return the gate with fields or parameters of its input neurons changed.
 
@@ -208,7 +219,7 @@ class PredictiveGate:
         """
         return replace(self, model=self.model.edit(**changes))
 
-    def replace(self, old, new, **parameters):
+    def replace(self, old: str, new: str, **parameters: Any) -> "PredictiveGate":
         """
         Return the gate with one equation of its input neurons replaced.
 

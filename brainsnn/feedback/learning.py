@@ -1,6 +1,8 @@
 """A local learning rule for the synapses of a generator's last layer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from brainsnn.equations.model import NeuronModel
 
@@ -54,25 +56,27 @@ class LocalLearning:
     --------
     >>> import brainsnn as bs
     >>> gate = bs.PredictiveGate(learning=bs.LocalLearning(learning_rate=0.002))
-    >>> snn = bs.convert(model, neuron=bs.IF(), feedback=gate, device="cpp_standalone")  # doctest: +SKIP
-    >>> snn.run(images, duration=50*bs.ms)  # learns  # doctest: +SKIP
+    >>> snn = bs.convert(bs.load_model("digits_feedback_if"), neuron=bs.IF(), feedback=gate)
+    >>> {name: weights.shape for name, weights in snn.learned_weights.items()}
+    {'generator2_to_prediction': (23328,)}
+    >>> result = snn.run(images, duration=50*bs.ms)  # learns  # doctest: +SKIP
     """
 
     learning_rate: float = 0.002
     w_max: float = 1.0
     on_pre: str = ON_PRE
-    parameters: dict = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.learning_rate >= 0:
             raise ValueError(f"LocalLearning.learning_rate: must be 0 or more, got {self.learning_rate!r}.")
         if not self.w_max > 0:
             raise ValueError(f"LocalLearning.w_max: must be positive, got {self.w_max!r}.")
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n    ".join(line.strip() for line in self.on_pre.strip().splitlines())
 
-    def target_model(self, model: NeuronModel):
+    def target_model(self, model: NeuronModel) -> NeuronModel:
         """
         Return the predicting neurons with the variables of the rule added.
 

@@ -1,19 +1,23 @@
 """Settings of a trained network other than its weights: thresholds, leak and squashing function."""
 
 import json
+from os import PathLike
 from pathlib import Path
+from typing import Any
+
+from brainsnn.shipped import shipped_path
 
 __all__ = ["read_settings"]
 
 
-def read_settings(path):
+def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     """
     Read the settings that `brainsnn.training.train_predictive` writes next to a checkpoint.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        The ``.keras`` file, or the ``.json`` itself.
+        The ``.keras`` file, the ``.json`` itself, or the name of a shipped network.
 
     Returns
     -------
@@ -30,18 +34,20 @@ def read_settings(path):
 
     Examples
     --------
-    >>> settings = read_settings("weights/digits_feedback_if.keras")  # doctest: +SKIP
-    >>> snn = bs.convert(model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"])  # doctest: +SKIP
+    >>> import brainsnn as bs
+    >>> from brainsnn.feedback import read_settings
+    >>> settings, model = read_settings("digits_plain_if"), bs.load_model("digits_plain_if")
+    >>> snn = bs.convert(model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"])
     """
-    path = Path(path).with_suffix(".json")
-    if not path.exists():
+    file = Path(shipped_path(path)).with_suffix(".json")
+    if not file.exists():
         raise FileNotFoundError(
-            f"read_settings: {str(path)!r} does not exist. python -m brainsnn.training.train_predictive writes it with each "
+            f"read_settings: {str(file)!r} does not exist. python -m brainsnn.training.train_predictive writes it with each "
             "checkpoint; copy it together with the checkpoint."
         )
-    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(settings, dict) or "thresholds" not in settings:
         raise ValueError(
-            f"read_settings: {str(path)!r} has no entry 'thresholds'; give the file that train_predictive wrote."
+            f"read_settings: {str(file)!r} has no entry 'thresholds'; give the file that train_predictive wrote."
         )
     return settings

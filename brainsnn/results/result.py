@@ -1,33 +1,43 @@
 """The result of a run: outputs, spikes and states, with their files."""
 
 import zlib
+from collections.abc import Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from brainsnn.errors import UnknownNameError
 from brainsnn.files import write_atomically
 from brainsnn.results.streaming import SpikeTrains, is_stream, open_stream
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Result"]
 
+#: Flat indices of the neurons that spiked, and the steps at which they did.
+Train = tuple[np.ndarray, np.ndarray]
 
-class LayerDict(dict):
+
+class LayerDict(dict[str, Any]):
     """A dict by population that also accepts the names of layers that were folded into a population."""
 
-    def __init__(self, aliases):
+    def __init__(self, aliases: Mapping[str, str]) -> None:
         super().__init__()
         self.aliases = aliases
 
-    def __contains__(self, layer):
-        return super().__contains__(layer) or super().__contains__(self.aliases.get(layer))
+    def __contains__(self, layer: object) -> bool:
+        return super().__contains__(layer) or super().__contains__(self.aliases.get(str(layer)))
 
-    def __missing__(self, layer):
+    def __missing__(self, layer: str) -> Any:
         if layer not in self:
             raise UnknownNameError(layer, self, "population")
         return self[self.aliases[layer]]
 
-    def get(self, layer, default=None):
+    def get(self, layer: str, default: Any = None) -> Any:
         """Return a value like `dict.get`, also for an alias."""
         return self[layer] if layer in self else default
 
@@ -64,7 +74,20 @@ class Result:
     brainsnn.builders.spiking_network.SpikingNetwork.run
     """
 
-    def __init__(self, shapes, dt, n_steps, aliases=None):
+    shapes: LayerDict
+    outputs: LayerDict
+    spike_counts: LayerDict
+    spikes: LayerDict
+    states: LayerDict
+    recorded: LayerDict
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dt: float,
+        n_steps: int,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
         self.dt, self.n_steps = float(dt), int(n_steps)
         self.aliases = dict(aliases or {})
         for name in ("shapes", "outputs", "spike_counts", "spikes", "states", "recorded"):
@@ -72,26 +95,26 @@ class Result:
         self.shapes.update(shapes)
 
     @property
-    def output(self):
+    def output(self) -> np.ndarray:
         """Activation of the first readout, (n, n_steps, n_classes)."""
         return next(iter(self.outputs.values()))
 
     @property
-    def predicted_input(self):
+    def predicted_input(self) -> np.ndarray:
         """The prediction of each pixel by predictive feedback, at the end of each step, (n, n_steps, H, W, C)."""
         return self._feedback_state("prediction")
 
     @property
-    def predictions(self):
+    def predictions(self) -> np.ndarray:
         """The former name of `predicted_input`."""
         return self.predicted_input
 
     @property
-    def gate(self):
+    def gate(self) -> np.ndarray:
         """Whether each pixel's gate was open in each step, (n, n_steps, H, W, C) ndarray of bool."""
         return self._feedback_state("is_open") > 0
 
-    def _feedback_state(self, variable):
+    def _feedback_state(self, variable: str) -> np.ndarray:
         for name, recorded in self.states.items():
             if variable in recorded:
                 values = np.asarray(recorded[variable])
@@ -101,19 +124,19 @@ class Result:
         )
 
     @property
-    def n_images(self):
+    def n_images(self) -> int:
         """Number of images (int)."""
         return len(self.output)
 
     @property
-    def times(self):
+    def times(self) -> np.ndarray:
         """Time of each step in milliseconds, (n_steps,)."""
         return np.arange(self.n_steps) * self.dt * 1e3
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Result: {self.n_images} images, {self.n_steps} steps of {self.dt * 1e3:g} ms, recorded {list(self.spikes)}>"
 
-    def raster(self, layer, images=None):
+    def raster(self, layer: str, images: int | slice | ArrayLike | None = None) -> np.ndarray:
         """
         Return the spikes of a recorded population as a dense array.
 
@@ -135,14 +158,19 @@ class Result:
         """
         trains = self._recorded_spikes(layer)
         if images is not None:
-            trains = [trains[k] for k in np.atleast_1d(np.arange(len(trains))[images])]
+            indices = np.arange(len(trains))
+            chosen = indices[images if isinstance(images, slice) else np.asarray(images)]
+            trains = [trains[k] for k in np.atleast_1d(chosen)]
         shape = self.shapes[layer]
         raster = np.zeros((len(trains), self.n_steps, int(np.prod(shape))), dtype=bool)
-        for k, (neurons, steps) in enumerate(trains):
+        for k in range(len(trains)):
+            neurons, steps = trains[k]
             raster[k, steps, neurons] = True
         return raster.reshape(len(trains), self.n_steps, *shape)
 
-    def add_spikes(self, layer, trial, neurons, steps, wanted=None):
+    def add_spikes(
+        self, layer: str, trial: int, neurons: np.ndarray, steps: np.ndarray, wanted: np.ndarray | None = None
+    ) -> None:
         """
         Add the spikes of a trial, or of a chunk of a trial that is streamed to disk.
 
@@ -162,7 +190,7 @@ class Result:
         kept = slice(None) if wanted is None else np.isin(neurons, wanted)
         trains[trial] = (neurons[kept], steps[kept])
 
-    def _recorded_spikes(self, layer):
+    def _recorded_spikes(self, layer: str) -> list[Train] | SpikeTrains:
         if layer not in self.spikes:
             raise UnknownNameError(
                 layer, self.spikes, "recorded spikes", f"Convert with record={{{layer!r}: ['spikes']}} to have them."
@@ -170,19 +198,19 @@ class Result:
         return self.spikes[layer]
 
     @property
-    def firing_rates(self):
+    def firing_rates(self) -> dict[str, np.ndarray]:
         """Mean firing rate of each spiking population and image in Hz (dict of str to (n,) ndarray)."""
         seconds = self.n_steps * self.dt
         return {name: counts / np.prod(self.shapes[name]) / seconds for name, counts in self.spike_counts.items()}
 
     @property
-    def mean_firing_rate(self):
+    def mean_firing_rate(self) -> float:
         """Mean firing rate over all spiking neurons and images in Hz (float)."""
         spikes = sum(counts.sum() for counts in self.spike_counts.values())
         neurons = sum(np.prod(self.shapes[name]) for name in self.spike_counts)
         return float(spikes / (neurons * self.n_images * self.n_steps * self.dt))
 
-    def accuracy(self, labels, window=1):
+    def accuracy(self, labels: ArrayLike, window: int = 1) -> np.ndarray:
         """
         Return the fraction of images whose largest output is that of their class, over time.
 
@@ -213,7 +241,14 @@ class Result:
             output = total - shifted
         return (output.argmax(axis=-1) == labels[:, None]).mean(axis=0)
 
-    def plot_traces(self, layer, neuron, image=0, variables=None, ax=None):
+    def plot_traces(
+        self,
+        layer: str,
+        neuron: int | tuple[int, ...],
+        image: int = 0,
+        variables: list[str] | None = None,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
         """
         Plot recorded state variables and spikes of one neuron over time.
 
@@ -235,7 +270,7 @@ class Result:
 
         return plot_traces(self, layer, neuron, image=image, variables=variables, ax=ax)
 
-    def trace(self, layer, variable, neuron, image=0):
+    def trace(self, layer: str, variable: str, neuron: int | tuple[int, ...], image: int = 0) -> np.ndarray:
         """
         Return one recorded variable of one neuron over time.
 
@@ -260,14 +295,16 @@ class Result:
             raise UnknownNameError(layer, self.states, "population with recorded states")
         if variable not in known:
             raise UnknownNameError(variable, known, f"recorded variable of {layer!r}")
-        index = neuron if np.ndim(neuron) == 0 else int(np.ravel_multi_index(neuron, self.shapes[layer]))
+        index = (
+            neuron if np.ndim(neuron) == 0 else np.ravel_multi_index(tuple(np.atleast_1d(neuron)), self.shapes[layer])
+        )
         column = np.flatnonzero(self.recorded[layer][variable] == index)
         if len(column) == 0:
             raise IndexError(f"Neuron {neuron} of {layer!r} was not recorded; {variable!r} was of "
                              f"{len(self.recorded[layer][variable])} neurons.")  # fmt: skip
         return known[variable][image, :, column[0]]
 
-    def save(self, path):
+    def save(self, path: str | PathLike[str]) -> None:
         """
         Write the result to a ``.npz`` file. If this fails, an existing file is not changed.
 
@@ -275,7 +312,7 @@ class Result:
         ----------
         path : str or `~pathlib.Path`
         """
-        arrays = {"dt": self.dt, "n_steps": self.n_steps}
+        arrays: dict[str, Any] = {"dt": self.dt, "n_steps": self.n_steps}
         arrays["aliases"] = np.array(["\t".join(pair) for pair in self.aliases.items()], dtype=str)
         for name, shape in self.shapes.items():
             arrays[f"shape/{name}"] = shape
@@ -295,7 +332,7 @@ class Result:
             np.savez_compressed(file, **arrays)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike[str]) -> "Result":
         """
         Read a result that `save` wrote, or open a folder to which a run was streamed.
 
@@ -317,7 +354,7 @@ class Result:
         """
         if is_stream(path):
             return open_stream(cls, path)
-        groups = {}
+        groups: dict[str, dict[str, np.ndarray]] = {}
         try:
             with np.load(path, allow_pickle=False) as data:
                 for key in data.files:

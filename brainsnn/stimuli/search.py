@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
 from brainsnn.stimuli.digits import load_digits
 
 __all__ = ["SearchScenes", "draw_invalid_cue", "load_search_scenes", "load_photographs", "PHOTOGRAPHS"]
@@ -108,8 +109,8 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     Examples
     --------
     >>> from brainsnn.stimuli import load_search_scenes
-    >>> scenes = load_search_scenes(4)  # doctest: +SKIP
-    >>> scenes.images.shape, scenes.cues.shape  # doctest: +SKIP
+    >>> scenes = load_search_scenes(4)
+    >>> scenes.images.shape, scenes.cues.shape
     ((4, 56, 56, 1), (4, 2))
     """
     if split not in PHOTOGRAPHS:
@@ -145,15 +146,10 @@ def load_photographs(split="test"):
     ImportError
         If scikit-image is not installed.
     """
-    try:
+    with optional_packages("load_photographs"):
         from skimage import data
         from skimage.color import rgb2gray
         from skimage.transform import resize
-    except ImportError as error:
-        raise ImportError(
-            "load_photographs: the photographs ship with scikit-image, which is not installed. "
-            "Run pip install 'brainsnn[studies]'."
-        ) from error
     photographs = {}
     for name in PHOTOGRAPHS[split]:
         image = getattr(data, name)()
@@ -167,7 +163,8 @@ def load_photographs(split="test"):
 @cache
 def _scaled_digits(split):
     """Return side -> (n, side, side) digits without their dark margin, and the indices of each class."""
-    from skimage.transform import resize
+    with optional_packages("load_search_scenes"):
+        from skimage.transform import resize
 
     images, labels = load_digits(split)
     inner = images[:, 2:-2, 2:-2, 0]

@@ -14,6 +14,7 @@ import cloudpickle
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 
+from brainsnn.optional import optional_packages
 from brainsnn.sweeps.jobs import Outcome
 from brainsnn.sweeps.module_origin import origin_of
 
@@ -141,10 +142,8 @@ def _local(workers):
 
 def _slurm(workers):
     """Start SLURM jobs as dask's configuration describes them. A job that ends too early is replaced."""
-    try:
+    with optional_packages("cluster='slurm'"):
         from dask_jobqueue import SLURMCluster
-    except ImportError as error:
-        raise ImportError("cluster='slurm' needs dask-jobqueue: pip install 'brainsnn[cluster]'") from error
     for name, example in (("cores", "1"), ("memory", "4GB")):
         if dask.config.get(f"jobqueue.slurm.{name}", None) is None:
             raise ValueError(

@@ -3,14 +3,19 @@
 import functools
 import inspect
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.sources import SourceError
 
 __all__ = ["once"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-class once:
+
+class once(Generic[P, R]):
     """
     Decorator that calls a function once in each process for equal arguments, and returns the same object afterwards.
 
@@ -30,16 +35,22 @@ class once:
 
     Examples
     --------
-    >>> @once
-    ... def network(graph, m_f):
-    ...     return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device="cpp_standalone")
+    >>> import brainsnn as bs
+    >>> @bs.once
+    ... def network(name, m_f):
+    ...     return bs.convert(bs.load_model(name), neuron=bs.ASN(m_f=m_f))
+    >>> network("digits", m_f=0.1) is network("digits", m_f=0.1)
+    True
     """
 
-    def __init__(self, function, size=4):
-        self.size, self._results = size, OrderedDict()
+    __wrapped__: Callable[P, R]
+
+    def __init__(self, function: Callable[P, R], size: int = 4) -> None:
+        self.size: int = size
+        self._results: OrderedDict[Any, R] = OrderedDict()
         functools.update_wrapper(self, function)
 
-    def __call__(self, *args, **kwds):
+    def __call__(self, *args: P.args, **kwds: P.kwargs) -> R:
         """Return what the function returned for these arguments; call it if needed."""
         bound = inspect.signature(self.__wrapped__).bind(*args, **kwds)
         values = (self.__wrapped__, list(bound.arguments.items()))

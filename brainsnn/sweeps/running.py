@@ -2,14 +2,22 @@
 
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from brainsnn.optional import optional_packages
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.grid import Grid, whole_number
 from brainsnn.sweeps.jobs import Job, run_here
 from brainsnn.sweeps.store import UnfitResultError, UnitStore
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["SweepError", "sweep"]
 
@@ -35,9 +43,12 @@ class SweepError(RuntimeError):
 
 
 def sweep(
-    function, parameters, images=None, *, folder, chunk=50, constants=None, seed=0, dims=None, coords=None, workers=None,
-    cluster=None, progress=True, version=None,
-):  # fmt: skip
+    function: Callable[..., Mapping[str, Any]], parameters: Mapping[str, Sequence[Any]],
+    images: ArrayLike | Mapping[str, ArrayLike] | None = None, *, folder: str | PathLike[str], chunk: int = 50,
+    constants: Mapping[str, Any] | None = None, seed: int = 0, dims: Mapping[str, tuple[str, ...]] | None = None,
+    coords: Mapping[str, Any] | None = None, workers: int | None = None, cluster: Any = None, progress: bool = True,
+    version: str | None = None,
+) -> "xr.Dataset":  # fmt: skip
     """
     Compute a function for every combination of parameters and all images, as one data set on disk.
 
@@ -85,7 +96,8 @@ def sweep(
     SweepError
         If units failed. The others are saved, and the same call computes what is missing.
     """
-    from brainsnn.sweeps.dataset import Layout
+    with optional_packages("sweep"):
+        from brainsnn.sweeps.dataset import Layout
 
     grid = Grid(function, parameters, images, chunk, constants, seed, version)
     workers = _checked_workers(workers, cluster)
@@ -216,13 +228,8 @@ def _failed(failures, n_units):
 def _run(job, tasks, workers, cluster):
     if cluster is None and (workers == 1 or len(tasks) == 1):
         return run_here(job, tasks)
-    try:
+    with optional_packages("A sweep with several processes"):
         from brainsnn.sweeps.dask_workers import run_on_dask
-    except ImportError as error:
-        raise ImportError(
-            f"sweep: several processes need {error.name!r}: pip install 'brainsnn[sweep]'. Or compute in this process with "
-            "workers=1."
-        ) from error
     return run_on_dask(job, tasks, min(workers, len(tasks)), cluster)
 
 

@@ -5,6 +5,8 @@ Names are imported on first use, so that ``import brainsnn`` does not load Tenso
 
 from importlib import import_module
 
+from brainsnn.optional import optional_packages
+
 _HOMES = {
     "ASNTransfer": "asn_transfer",
     "ModelFileError": "keras_files",
@@ -19,7 +21,8 @@ __all__ = sorted(_HOMES)
 
 def __getattr__(name):
     if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        with optional_packages(f"{__name__}.{name}"):
+            return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}.")
 
 

@@ -4,9 +4,16 @@ import difflib
 import io
 import json
 import zipfile
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from brainsnn.optional import optional_packages
+from brainsnn.shipped import shipped_path
 from brainsnn.training.keras_config import ModelFileError, build_model
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = ["ModelFileError", "load_model"]
 
@@ -16,15 +23,15 @@ _KINDS = {".keras": "keras", ".h5": "hdf5", ".hdf5": "hdf5", ".json": "json"}
 _KNOWN = "A model is a .keras file, a whole-model .h5 or .hdf5 file, or a .json file with weights='....h5'."
 
 
-def load_model(path, weights=None):
+def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = None) -> "keras.Model":
     """
     Load a trained Keras model.
 
     Parameters
     ----------
     path : str or path-like
-        ``.keras`` (Keras 3), whole-model ``.h5``/``.hdf5`` (Keras 2.2 and later), or ``.json``
-        (``model.to_json()`` of Keras 2.2 and later).
+        ``.keras`` (Keras 3), whole-model ``.h5``/``.hdf5`` (Keras 2.2 and later), ``.json`` (``model.to_json()`` of
+        Keras 2.2 and later), or the name of a network that ships with brainsnn, such as ``"digits"``.
     weights : str or path-like, optional
         HDF5 file of weights (``model.save_weights``), for a ``.json`` model only. A whole-model HDF5 file works too.
 
@@ -41,6 +48,10 @@ def load_model(path, weights=None):
         If the file does not exist, is empty, truncated, not a model, or of another format than its name says; if it
         names a Lambda layer or a custom layer that is not registered; if weights are missing, do not fit the shape of
         their layer, or are not finite. The message names the layer and the fix. It is a `ValueError`.
+    UnknownNameError
+        If ``path`` is a bare name that no shipped network has.
+    ModuleNotFoundError
+        If TensorFlow or h5py is not installed. The message names the extra to install.
 
     Notes
     -----
@@ -50,25 +61,28 @@ def load_model(path, weights=None):
 
     Examples
     --------
-    >>> model = load_model("weights/digits.keras")                  # doctest: +SKIP
-    >>> model = load_model("model.json", weights="weights.h5")      # doctest: +SKIP
+    >>> import brainsnn as bs
+    >>> bs.load_model("digits").input_shape
+    (None, 28, 28, 1)
+    >>> model = bs.load_model("model.json", weights="weights.h5")      # doctest: +SKIP
     """
-    path, kind, head = _identify(path, "path")
+    file, kind, head = _identify(shipped_path(path), "path")
     if kind != "json" and weights is not None:
         raise ModelFileError(
-            f"load_model: {path.name!r} holds its own weights; weights={str(weights)!r} goes with a .json model only."
+            f"load_model: {file.name!r} holds its own weights; weights={str(weights)!r} goes with a .json model only."
         )
-    _check_head(path, kind, head)
+    _check_head(file, kind, head)
     try:
-        if kind == "keras":
-            return _load_keras3(path)
-        if kind == "hdf5":
-            return _load_hdf5(path)
-        return _load_json(path, weights)
+        with optional_packages("load_model"):
+            if kind == "keras":
+                return _load_keras3(file)
+            if kind == "hdf5":
+                return _load_hdf5(file)
+            return _load_json(file, weights)
     except ModelFileError as error:
         if str(error).startswith("load_model:"):
             raise
-        raise ModelFileError(f"load_model: {str(path)!r}: {error}") from error
+        raise ModelFileError(f"load_model: {str(file)!r}: {error}") from error
 
 
 def _identify(path, argument):

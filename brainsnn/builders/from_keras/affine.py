@@ -53,7 +53,7 @@ class AffineMap:
     bias: np.ndarray
     label: str
     layers: tuple = ()
-    activation: tuple = None
+    activation: tuple | None = None
 
     @property
     def is_channelwise(self):

@@ -1,17 +1,21 @@
 """Read a Keras model as a `LayerGraph`: walk its calls and hand each to the handler of its layer."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from brainsnn.builders.from_keras.graph_builder import GraphBuilder
 from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, IDENTITIES, SUPPORTED, check_open, keras_name, shape3
 from brainsnn.builders.from_keras.registry import find_handler, is_registered
-from brainsnn.builders.graph.layer_graph import LayerRow
+from brainsnn.builders.graph.layer_graph import LayerGraph, LayerRow
 from brainsnn.errors import ConversionError
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = ["read_keras"]
 
 
-def read_keras(model, average_pooling="spikes", junctions=True):
+def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions: bool = True) -> LayerGraph:
     """
     Read a Keras model as populations and the linear operators between them.
 

@@ -1,6 +1,8 @@
 """Make a user's own Keras layers readable, and find the handler of a layer class."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,7 +21,9 @@ from brainsnn.errors import ConversionError
 __all__ = ["find_handler", "is_registered", "register_layer", "registered_class"]
 
 #: Class -> (name of the Keras class that it is read as, or None; handler as in `HANDLERS`).
-_REGISTERED = {}
+_REGISTERED: dict[type, tuple[str | None, Callable[..., Any]]] = {}
+
+LayerClass = TypeVar("LayerClass", bound=type)
 
 ACTIVATIONS = ("linear", "relu", "asn", *OUTPUT_ONLY)
 
@@ -29,7 +33,7 @@ _HARMLESS = frozenset(
 )
 
 
-def register_layer(layer_class, handler=None):
+def register_layer(layer_class: LayerClass, handler: Callable[..., Any] | None = None) -> LayerClass:
     """
     Make a Keras layer class of your own readable by `read_keras`, `convert` and `load_model`.
 

@@ -1,20 +1,26 @@
 """A network as plain data: populations, operators between them, and the fate of every Keras layer."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 
 from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
+from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import ConversionError, UnknownNameError
 
 __all__ = ["Population", "Projection", "LayerGraph", "LayerRow", "OUTPUT_ACTIVATIONS"]
 
 
+#: What a projection can do.
+Operator = ConvOperator | SparseOperator | MaxPool | OperatorChain
+
 #: Activations that a readout can have, for arrays of shape (..., channels).
-OUTPUT_ACTIVATIONS = {
+OUTPUT_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "linear": lambda x: x,
     "softmax": partial(softmax, axis=-1),
     "sigmoid": expit,
@@ -52,24 +58,24 @@ class Population:
 
     name: str
     kind: str
-    shape: tuple
-    activation: str = None
-    bias: np.ndarray = field(default=None, repr=False)
-    m_f: float = None
+    shape: tuple[int, int, int]
+    activation: str | None = None
+    bias: np.ndarray = field(default=None, repr=False)  # type: ignore[arg-type]  # set in __post_init__
+    m_f: float | None = None
     threshold: float = 0.0
-    layers: tuple = ()
-    keras_layer: str = None
+    layers: tuple[str, ...] = ()
+    keras_layer: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.bias is None:
             self.bias = np.zeros((1, 1, self.shape[2]))
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of neurons."""
         return int(np.prod(self.shape))
 
-    def transfer(self, S):
+    def transfer(self, S: np.ndarray) -> np.ndarray:
         """
         Return the activation for a constant input that includes the bias.
 
@@ -110,7 +116,7 @@ class Projection:
 
     source: str
     target: str
-    operator: object
+    operator: Operator
     mode: str = "spikes"
 
 
@@ -130,7 +136,7 @@ class LayerRow:
 
     name: str
     class_name: str
-    shape: tuple
+    shape: tuple[int | None, ...]
     note: str = ""
 
 
@@ -153,30 +159,30 @@ class LayerGraph:
     brainsnn.read_keras : make one from a Keras model.
     """
 
-    populations: dict
-    projections: list
-    rows: list = field(default_factory=list)
+    populations: dict[str, Population]
+    projections: list[Projection]
+    rows: list[LayerRow] = field(default_factory=list)
     name: str = "model"
 
     @property
-    def input(self):
+    def input(self) -> Population:
         """The input population."""
         return next(p for p in self.populations.values() if p.kind == "input")
 
     @property
-    def readouts(self):
+    def readouts(self) -> list[Population]:
         """The readout populations, as a list."""
         return [p for p in self.populations.values() if p.kind == "readout"]
 
-    def incoming(self, name):
+    def incoming(self, name: str) -> list[Projection]:
         """Return the projections onto a population."""
         return [p for p in self.projections if p.target == name]
 
-    def outgoing(self, name):
+    def outgoing(self, name: str) -> list[Projection]:
         """Return the projections from a population."""
         return [p for p in self.projections if p.source == name]
 
-    def population(self, name):
+    def population(self, name: str) -> Population:
         """
         Return a population by its name, or by the name of a Keras layer folded into it.
 
@@ -207,7 +213,7 @@ class LayerGraph:
         folded = [layer for p in self.populations.values() for layer in p.layers]
         raise UnknownNameError(name, self.populations, kind="population", note=note, also=folded)
 
-    def activations(self, images):
+    def activations(self, images: ArrayLike) -> dict[str, np.ndarray]:
         """
         Evaluate the graph as the artificial network that it was read from.
 
@@ -246,7 +252,7 @@ class LayerGraph:
             activation[name] = population.transfer(potential[name])
         return activation
 
-    def expand_junctions(self):
+    def expand_junctions(self) -> "LayerGraph":
         """
         Return the same network without junctions: sources project to their readers directly.
 
@@ -261,8 +267,8 @@ class LayerGraph:
         ConversionError
             If an operator at a junction is not linear.
         """
-        arriving = {}
-        direct = []
+        arriving: dict[str, list[Projection]] = {}
+        direct: list[Projection] = []
         for name, population in self.populations.items():
             expanded = []
             for projection in self.incoming(name):
@@ -284,23 +290,23 @@ class LayerGraph:
                 populations[name] = replace(population, layers=tuple(dict.fromkeys(layers)))
         return LayerGraph(populations, direct, self.rows, self.name)
 
-    def _upstream_layers(self, name):
+    def _upstream_layers(self, name: str) -> Iterator[str]:
         """Yield the Keras layers folded into the junctions that a population reads."""
         for projection in self.incoming(name):
             if projection.mode == "current":
                 yield from self._upstream_layers(projection.source)
                 yield from self.populations[projection.source].layers
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<LayerGraph '{self.name}': {', '.join(self.populations)}>"
 
-    def __str__(self):
+    def __str__(self) -> str:
         from brainsnn.builders.graph.summary import layer_table
 
         return layer_table(self)
 
 
-def _composed(outer, inner):
+def _composed(outer: Projection, inner: Projection) -> Operator:
     """Return one operator for two projections in a row."""
     operator = compose(outer.operator, inner.operator)
     if operator is not None:
@@ -312,7 +318,7 @@ def _composed(outer, inner):
     return compose_sparse(outer.operator, inner.operator)
 
 
-def merge_projections(projections):
+def merge_projections(projections: list[Projection]) -> list[Projection]:
     """
     Add up operators between the same populations where one operator can represent both.
 
@@ -325,7 +331,7 @@ def merge_projections(projections):
     -------
     list of Projection
     """
-    merged = []
+    merged: list[Projection] = []
     for projection in projections:
         for k, other in enumerate(merged):
             same = (other.source, other.mode) == (projection.source, projection.mode)

