@@ -1,10 +1,14 @@
 """The option --device, and fixtures that several test files use."""
 
+import os
 import subprocess
 import sys
 
 import chosen_device
 import pytest
+
+# TensorFlow turns oneDNN on for some processors only; without it, it cannot dilate a transposed convolution.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def pytest_addoption(parser):

@@ -1,5 +1,8 @@
 """From a trained Keras model to a spiking network: check the options, read the model, build the network."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from brian2 import Quantity, ms
 
 from brainsnn.builders.from_keras import read_keras
@@ -8,27 +11,31 @@ from brainsnn.builders.network.assembly import CONNECTIVITIES
 from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.spiking_network import SpikingNetwork
-from brainsnn.equations import ASN
+from brainsnn.equations import ASN, NeuronModel
+from brainsnn.feedback import PredictiveGate
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = ["convert"]
 
 
 def convert(
-    model,
-    neuron=None,
-    connectivity="event_driven",
-    schedule="pipelined",
-    average_pooling="spikes",
-    device="runtime",
-    record=None,
-    dtype="float32",
-    threads=1,
+    model: "keras.Model | LayerGraph",
+    neuron: NeuronModel | None = None,
+    connectivity: str = "event_driven",
+    schedule: str = "pipelined",
+    average_pooling: str = "spikes",
+    device: str = "runtime",
+    record: Mapping[str, Any] | None = None,
+    dtype: str = "float32",
+    threads: int = 1,
     *,
-    encoder=None,
-    thresholds=None,
-    feedback=None,
-    dt=1 * ms,
-):
+    encoder: str | None = None,
+    thresholds: Mapping[str, float] | None = None,
+    feedback: PredictiveGate | None = None,
+    dt: Quantity = 1 * ms,
+) -> SpikingNetwork:
     """
     Turn a trained Keras model into a spiking network of Brian2 objects.
 
@@ -75,8 +82,9 @@ def convert(
     Examples
     --------
     >>> import brainsnn as bs
-    >>> snn = bs.convert(bs.load_model("weights/digits.keras"), neuron=bs.ASN(m_f=0.1))  # doctest: +SKIP
-    >>> result = snn.run(images, duration=300*bs.ms)  # doctest: +SKIP
+    >>> snn = bs.convert(bs.load_model("digits"), neuron=bs.ASN(m_f=0.1), device="cpp_standalone")
+    >>> list(snn.populations)
+    ['pixels', 'conv1', 'conv2', 'dense', 'scores']
     """
     neuron = ASN() if neuron is None else neuron
     if encoder is None:

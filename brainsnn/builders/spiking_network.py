@@ -1,13 +1,20 @@
 """A converted network: its Brian2 objects, and running images through it."""
 
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
 import numpy as np
-from brian2 import ms
+from brian2 import Quantity, ms
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from brainsnn.attention import Attention
 from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.devices.active_device import nothing_left_on_error, preferences
 from brainsnn.builders.devices.registry import make_backend
-from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS
+from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
 from brainsnn.builders.network.assembly import assemble
 from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.objects import NetworkObjects
@@ -15,7 +22,9 @@ from brainsnn.builders.network.parameters import checked_parameters, initial_par
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.trials.inputs import make_trials
+from brainsnn.equations import NeuronModel
 from brainsnn.errors import DeviceLimitError, UnknownNameError
+from brainsnn.feedback import PredictiveGate
 from brainsnn.results.result import Result
 from brainsnn.results.streaming import StreamFolder
 
@@ -43,10 +52,26 @@ class SpikingNetwork:
         each image. Learned weights persist from image to image and from run to run.
     """
 
+    populations: Populations
+    network: TrialNetwork
+    dtype: np.dtype
+
     def __init__(
-        self, graph, neuron, *, connectivity, schedule, encoder, device, record, dtype, threads, thresholds, dt,
-        feedback=None,
-    ):  # fmt: skip
+        self,
+        graph: LayerGraph,
+        neuron: NeuronModel,
+        *,
+        connectivity: str,
+        schedule: str,
+        encoder: str,
+        device: str,
+        record: Mapping[str, Any] | None,
+        dtype: str,
+        threads: int,
+        thresholds: Mapping[str, float] | None,
+        dt: Quantity,
+        feedback: PredictiveGate | None = None,
+    ) -> None:
         self._backend = make_backend(device, threads)
         graph, connectivity = self._backend.prepare(graph, connectivity, schedule, encoder, feedback)
         self.dtype = np.dtype(dtype)
@@ -72,62 +97,62 @@ class SpikingNetwork:
             self._set_initial_values(thresholds or {})
 
     @property
-    def graph(self):
+    def graph(self) -> LayerGraph:
         """The populations and the operators between them (`~brainsnn.builders.graph.layer_graph.LayerGraph`)."""
         return self._assembly.graph
 
     @property
-    def neuron(self):
+    def neuron(self) -> NeuronModel:
         """The neuron model of all spiking populations (`~brainsnn.equations.model.NeuronModel`)."""
         return self._assembly.neuron
 
     @property
-    def models(self):
+    def models(self) -> dict[str, NeuronModel]:
         """The equations that each population got (dict of str to `~brainsnn.equations.model.NeuronModel`)."""
         return self._assembly.models
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict[str, list[str]]:
         """Names of the per-neuron parameters of each population, for `set_parameters` (dict of str to list of str)."""
         return self._assembly.parameters
 
     @property
-    def recorded(self):
+    def recorded(self) -> dict[str, dict[str, np.ndarray]]:
         """Recorded neurons: population -> ``"spikes"`` or variable -> flat indices (dict of str to dict of str to ndarray)."""
         return self._monitors.neurons
 
     @property
-    def projections(self):
+    def projections(self) -> list[Any]:
         """Projections, each with ``source``, ``target`` and ``to_coo() -> (i, j, w)`` (list)."""
         return self._assembly.connections
 
     @property
-    def feedback(self):
+    def feedback(self) -> PredictiveGate | None:
         """The gate on the input (`~brainsnn.feedback.gate.PredictiveGate` or None)."""
         return self._assembly.feedback
 
     @property
-    def encoder(self):
+    def encoder(self) -> str:
         """How images arrive, ``"current"`` or ``"poisson"`` (str)."""
         return self._assembly.encoder
 
     @property
-    def schedule(self):
+    def schedule(self) -> str:
         """When a spike acts, ``"pipelined"`` or ``"synchronous"`` (str)."""
         return self._assembly.schedule
 
     @property
-    def connectivity(self):
+    def connectivity(self) -> str:
         """How projections are stored, ``"event_driven"`` or ``"synapses"`` (str)."""
         return self._assembly.connectivity
 
     @property
-    def device(self):
+    def device(self) -> str:
         """Name of the device that the network was made for (str)."""
         return self._backend.name
 
     @property
-    def dt(self):
+    def dt(self) -> float:
         """Time step in seconds (float)."""
         return self._assembly.dt
 
@@ -150,7 +175,7 @@ class SpikingNetwork:
     def _plastic(self):
         return {projection.name: projection for projection in self.projections if getattr(projection, "plastic", False)}
 
-    def set_parameters(self, layer, **values):
+    def set_parameters(self, layer: str, **values: Any) -> None:
         """
         Set per-neuron parameters of a population for all further runs, on every device without compiling.
 
@@ -176,7 +201,7 @@ class SpikingNetwork:
             self._write(name, variable, array)
             self._attended.forget(name, variable)
 
-    def attend(self, attention, layers=None):
+    def attend(self, attention: Attention | None, layers: Iterable[str] | None = None) -> None:
         """
         Direct attention in all further runs, without compiling; replaces the attention of before.
 
@@ -210,7 +235,7 @@ class SpikingNetwork:
         self._attended.set(None if attention is None else attention.for_layers(name_of), names)
 
     @property
-    def learned_weights(self):
+    def learned_weights(self) -> dict[str, np.ndarray]:
         """
         Current weights of the projections that learn.
 
@@ -221,7 +246,7 @@ class SpikingNetwork:
         """
         return {name: self._backend.get_values(projection, "w") for name, projection in self._plastic.items()}
 
-    def set_learned_weights(self, weights):
+    def set_learned_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """
         Set the weights of projections that learn, on every device without compiling.
 
@@ -246,7 +271,7 @@ class SpikingNetwork:
         for name, values in weights.items():
             self._backend.set_values(self._plastic[name], "w", np.asarray(values, dtype=float))
 
-    def build(self):
+    def build(self) -> Path | None:
         """
         Compile the network now instead of at its first run: on a machine without a graphics card, or before timing.
 
@@ -265,18 +290,18 @@ class SpikingNetwork:
 
     def run(
         self,
-        images=None,
-        duration=None,
-        seed=0,
+        images: ArrayLike | None = None,
+        duration: Quantity | None = None,
+        seed: int | ArrayLike = 0,
         *,
-        spikes=None,
-        onset=0 * ms,
-        offset=None,
-        background=0.0,
-        processes=1,
-        progress=False,
-        stream_to=None,
-    ):
+        spikes: ArrayLike | None = None,
+        onset: Quantity = 0 * ms,
+        offset: Quantity | None = None,
+        background: ArrayLike = 0.0,
+        processes: int = 1,
+        progress: bool = False,
+        stream_to: str | PathLike[str] | None = None,
+    ) -> Result:
         """
         Run a batch of images; each is a trial of its own that starts from the initial state.
 

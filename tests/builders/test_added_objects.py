@@ -161,7 +161,7 @@ def test_what_is_compiled_in_is_not_assigned_to_in_vain(model, images):
 def test_spikes_of_a_generator_are_compiled_in(model, images):
     added = Added(model, "cpp_standalone")
     added.snn.run(images[:1], duration=DURATION)
-    with pytest.raises(RuntimeError, match="spikegeneratorgroup.*compiled into the program.*convert the network anew"):
+    with pytest.raises(RuntimeError, match=r"spikegeneratorgroup.*compiled into the program.*call convert\(\) again"):
         added.generator.set_spikes([0], [3] * ms)
 
 

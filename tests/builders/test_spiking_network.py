@@ -350,7 +350,7 @@ def test_interrupted_code_generation_is_not_continued(model, images, monkeypatch
         patch.setattr(snn._backend.device, "build", interrupt)
         with pytest.raises(KeyboardInterrupt):
             snn.run(images, duration=5 * ms)
-    with pytest.raises(RuntimeError, match="Convert the network anew"):
+    with pytest.raises(RuntimeError, match=r"call convert\(\) again"):
         snn.run(images, duration=5 * ms)
 
 

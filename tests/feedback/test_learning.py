@@ -137,7 +137,7 @@ def test_errors(case):
     with pytest.raises(ValueError, match="w_max: must be positive"):
         bs.LocalLearning(w_max=0)
     snn = _network(case)
-    with pytest.raises(ValueError, match="takes one process, got processes=2"):
+    with pytest.raises(ValueError, match="needs processes=1, got processes=2"):
         snn.run(spikes=spikes, images=images, processes=2)
     with pytest.raises(bs.UnknownNameError, match="projection that learns"):
         snn.set_learned_weights({"generator2_to_predictions": np.zeros(3)})

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def cache_directory():
+def cache_directory() -> Path:
     """
     Return the folder in which compiled programs are kept.
 
@@ -35,7 +35,7 @@ def cache_directory():
     return Path(os.environ.get("BRAINSNN_CACHE") or platformdirs.user_cache_dir("brainsnn", appauthor=False))
 
 
-def cached_programs():
+def cached_programs() -> list[tuple[Path, int, float]]:
     """
     Return the compiled programs in the cache.
 
@@ -52,7 +52,7 @@ def cached_programs():
     return sorted(found, key=lambda program: program[2])
 
 
-def clear_cache(days=0.0):
+def clear_cache(days: float = 0.0) -> int:
     """
     Remove compiled programs; a network that needs one compiles it again.
 
