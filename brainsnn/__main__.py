@@ -18,7 +18,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m brainsnn", description="Housekeeping.")
     commands = parser.add_subparsers(required=True, metavar="command")
     cache = commands.add_parser("cache", help="show or clear the cache of compiled networks")
-    cache.add_argument("--clear", action="store_true", help="remove compiled networks; they are compiled again when needed")
+    cache.add_argument(
+        "--clear", action="store_true", help="remove compiled networks; they are compiled again when needed"
+    )
     cache.add_argument("--days", type=float, default=0.0, help="remove only those not used for this many days (0: all)")
     options = parser.parse_args(arguments)
     if options.days < 0:
@@ -29,7 +31,9 @@ def main(arguments=None):
         print(f"{bs.clear_cache(options.days) / 1e6:.1f} MB freed in {bs.cache_directory()}")
     else:
         programs = bs.cached_programs()
-        print(f"{len(programs)} compiled networks, {sum(p[1] for p in programs) / 1e6:.1f} MB in {bs.cache_directory()}")
+        print(
+            f"{len(programs)} compiled networks, {sum(p[1] for p in programs) / 1e6:.1f} MB in {bs.cache_directory()}"
+        )
 
 
 if __name__ == "__main__":
