@@ -84,7 +84,7 @@ def convert(
     >>> import brainsnn as bs
     >>> snn = bs.convert(bs.load_model("digits"), neuron=bs.ASN(m_f=0.1), device="cpp_standalone")
     >>> list(snn.populations)
-    ['pixels', 'conv1', 'conv2', 'dense', 'scores']
+    ['encoding_asn', 'conv1_asn', 'conv2_asn', 'dense1_asn', 'readout']
     """
     neuron = ASN() if neuron is None else neuron
     if encoder is None:
