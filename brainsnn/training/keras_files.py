@@ -234,9 +234,17 @@ def _open_hdf5(source):
     """Open an HDF5 file, or bytes of one, for reading."""
     import h5py
 
+    from brainsnn.training.keras_weights import refuse_references
+
     try:
-        return h5py.File(source, "r")
+        file = h5py.File(source, "r")
     except OSError as error:
         raise ModelFileError(
             f"it cannot be opened as HDF5 ({error}): it is truncated or damaged. Save or download it again."
         ) from error
+    try:
+        refuse_references(file)
+    except BaseException:
+        file.close()
+        raise
+    return file

@@ -7,7 +7,7 @@ import numpy as np
 
 from brainsnn.training.keras_config import ModelFileError, snake_case
 
-__all__ = ["assign_legacy_weights", "assign_keras3_weights", "is_legacy_weights", "check_finite"]
+__all__ = ["refuse_references", "assign_legacy_weights", "assign_keras3_weights", "is_legacy_weights", "check_finite"]
 
 
 def is_legacy_weights(group):
@@ -217,17 +217,40 @@ def _assign_layer(layer_name, pairs):
         variable.assign(value)
 
 
-def _descend(group, path):
-    """Return the object at a path; follow hard links only, so that a file cannot refer to other files."""
-    for part in path.split("/"):
-        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
-        if link is None:
-            raise ModelFileError(
-                f"The file has no {path!r}: it is damaged, or from an unknown version of Keras. Save the model again."
-            )
+def refuse_references(file):
+    """
+    Refuse an HDF5 file that refers to other places or other files, anywhere in it.
+
+    Parameters
+    ----------
+    file : h5py.File
+
+    Raises
+    ------
+    ModelFileError
+        If it holds a soft or external link, or an array whose values are kept elsewhere.
+    """
+
+    links = []
+    file.visititems_links(lambda path, link: links.append((path, link)))
+    for path, link in links:
         if not isinstance(link, h5py.HardLink):
             raise ModelFileError(
                 f"The file's {path!r} is a link to another place, which is not followed. Save the model again."
+            )
+        found = file[path]
+        if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
+            raise ModelFileError(
+                f"The file's {path!r} keeps its values in another file, which is not read. Save the model again."
+            )
+
+
+def _descend(group, path):
+    """Return the object at a path."""
+    for part in path.split("/"):
+        if not isinstance(group, h5py.Group) or part not in group:
+            raise ModelFileError(
+                f"The file has no {path!r}: it is damaged, or from an unknown version of Keras. Save the model again."
             )
         group = group[part]
     return group
@@ -237,10 +260,6 @@ def _dataset(group, path):
     found = _descend(group, path)
     if not isinstance(found, h5py.Dataset):
         raise ModelFileError(f"The file's {path!r} is not an array: the file is damaged. Save the model again.")
-    if found.is_virtual or found.external:
-        raise ModelFileError(
-            f"The file's {path!r} keeps its values in another file, which is not read. Save the model again."
-        )
     return found
 
 

@@ -283,3 +283,13 @@ def test_links_to_other_files_are_refused(tmp_path):
         (tmp_path / "raw").write_bytes(b"\0" * 12)
         group.create_dataset("bias:0", (3,), "float32", external=[(str(tmp_path / "raw"), 0, 12)])
     refused("in another file", path)
+
+
+@pytest.mark.parametrize("link", [h5py.ExternalLink("whole.h5", "/model_weights"), h5py.SoftLink("/elsewhere")])
+def test_a_group_that_is_a_link_is_refused(tmp_path, link):
+    write_legacy_model(tmp_path / "whole.h5")
+    path = write_legacy_model(tmp_path / "m.h5")
+    with h5py.File(path, "a") as file:
+        file.move("model_weights", "elsewhere")
+        file["model_weights"] = link
+    refused("'model_weights' is a link to another place", path)
