@@ -1,0 +1,113 @@
+"""
+This checkout against another one: the first result of the digit network, and a step of ResNet-18, in C++ standalone.
+
+Every measurement is a new process that imports brainsnn from one of the two checkouts; the two take turns, so that a change
+of the machine's speed affects both. Programs are in the cache from a first round that is not counted. The ratio is this
+checkout's time over the other's, pair by pair; the median is printed with the range. Both must give the same spikes.
+
+    git worktree add ../before v0.1.0
+    python benchmarks/compare_checkouts.py ../before [--pairs 7] [--size 224] [--steps 200]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent.parent
+
+DIGITS = """
+import json, sys, time
+started = time.perf_counter()
+import brainsnn as bs
+from brainsnn import ms
+import numpy as np
+graph = bs.read_keras(bs.load_model("{weights}"))
+loaded = time.perf_counter()
+snn = bs.convert(graph, device="cpp_standalone")
+image = np.linspace(0, 1, graph.input.size).reshape(1, *graph.input.shape)
+result = snn.run(image, duration=1 * ms)
+first = time.perf_counter()
+result = snn.run(image.repeat(20, axis=0), duration=200 * ms)
+ended = time.perf_counter()
+print(json.dumps({{"load_model and read_keras": loaded - started, "convert and first result": first - loaded,
+    "20 images of 200 steps": ended - first, "spikes": int(sum(c.sum() for c in result.spike_counts.values()))}}))
+"""
+
+RESNET = """
+import json, time
+import keras, numpy as np
+import brainsnn as bs
+from brainsnn import ms
+from brainsnn.training import preactivation_resnet
+keras.utils.set_random_seed(0)
+model = preactivation_resnet(18, ({size}, {size}, 3), n_classes=8, classifier_activation="sigmoid")
+started = time.perf_counter()
+graph = bs.read_keras(model)
+read = time.perf_counter()
+snn = bs.convert(graph, device="cpp_standalone")
+image = np.random.default_rng(0).random((1, {size}, {size}, 3))
+snn.run(image, duration=1 * ms)
+first = time.perf_counter()
+snn.run(image, duration=1 * ms)
+short = time.perf_counter()
+result = snn.run(image, duration={steps} * ms)
+ended = time.perf_counter()
+print(json.dumps({{"read_keras": read - started, "convert and first result": first - read,
+    "{steps} steps of one image": (ended - short) - (short - first),
+    "spikes": int(sum(c.sum() for c in result.spike_counts.values()))}}))
+"""
+
+
+def measure(code, checkout):
+    """Run a measurement with the brainsnn of a checkout; return its dict of seconds and number of spikes."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(checkout),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_BACKEND": "tensorflow",
+    }
+    answer = subprocess.run([sys.executable, "-c", code], cwd=checkout, env=environment, capture_output=True, text=True)
+    if answer.returncode:
+        sys.exit(f"{checkout}:\n{answer.stderr[-3000:]}")
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def compare(title, code, other, n_pairs):
+    """Print the ratios of one measurement."""
+    for checkout in (other, HERE):  # fills the cache of programs
+        measure(code, checkout)
+    pairs = [(measure(code, other), measure(code, HERE)) for _ in range(n_pairs)]
+    before, after = pairs[0]
+    if before["spikes"] != after["spikes"]:
+        sys.exit(f"{title}: {after['spikes']} spikes here, {before['spikes']} in {other}; times cannot be compared.")
+    print(f"{title}: {after['spikes']:,} spikes in both, {n_pairs} pairs")
+    for part in (name for name in before if name != "spikes"):
+        theirs, ours = (np.array([pair[k][part] for pair in pairs]) for k in (0, 1))
+        ratios = ours / theirs
+        print(f"  {part}: {np.median(ours):.3f} s here, {np.median(theirs):.3f} s there, ratio {np.median(ratios):.3f} "
+              f"({ratios.min():.3f} ... {ratios.max():.3f})", flush=True)  # fmt: skip
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
+    parser.add_argument("other", type=Path, help="folder of the other checkout")
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--size", type=int, default=224, help="rows and columns of the image of ResNet-18")
+    parser.add_argument("--steps", type=int, default=200, help="steps of ResNet-18")
+    args = parser.parse_args()
+    other = args.other.resolve()
+    if not (other / "brainsnn" / "__init__.py").is_file():
+        parser.error(f"{args.other} does not hold a brainsnn checkout")
+    weights = HERE / "weights" / "digits.keras"
+    compare("digits", DIGITS.format(weights=weights), other, args.pairs)
+    compare(f"ResNet-18, {args.size}x{args.size}", RESNET.format(size=args.size, steps=args.steps), other, args.pairs)
+
+
+if __name__ == "__main__":
+    main()
