@@ -8,12 +8,12 @@
 # make types      mypy over the public names
 # make coverage   the tests, and the share of lines of the package that they run
 # make release-check   builds sdist and wheel and runs the main job with them in a new environment
-# make benchmarks   measures everything in docs/benchmarks.md anew (more than an hour on a quiet machine)
+# make benchmarks   measures everything in docs/benchmarks.md again (more than an hour on a quiet machine)
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-# An environment of its own for ANNarchy, torch and spikingjelly
+# A separate environment for ANNarchy, torch and spikingjelly
 PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
 BENCHMARKS := projection digits resnet first_result large_graphs scaling devices streaming sweep

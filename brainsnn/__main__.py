@@ -15,7 +15,9 @@ def main(arguments=None):
     arguments : list of str, optional
         The command-line arguments, by default those of the process.
     """
-    parser = argparse.ArgumentParser(prog="python -m brainsnn", description="Housekeeping.")
+    parser = argparse.ArgumentParser(
+        prog="python -m brainsnn", description="Show or clear the cache of compiled networks."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     cache = commands.add_parser("cache", help="show or clear the cache of compiled networks")
     cache.add_argument(

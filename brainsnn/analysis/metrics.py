@@ -83,7 +83,7 @@ def accuracy_interval(n_correct, n, confidence=0.95):
 
     Parameters
     ----------
-    n_correct, n : int or ndarray of int
+    n_correct, n : int or ndarray of whole numbers
         Number of successes and of trials.
     confidence : float, optional
 
@@ -91,6 +91,11 @@ def accuracy_interval(n_correct, n, confidence=0.95):
     -------
     low, high : float or ndarray
         NaN where there are no trials.
+
+    Raises
+    ------
+    ValueError
+        If a count is not a whole number, or not in 0 ... n.
 
     See Also
     --------
@@ -105,9 +110,15 @@ def accuracy_interval(n_correct, n, confidence=0.95):
     def interval(successes, trials):
         if trials == 0:
             return np.nan, np.nan
-        return binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+        return binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
 
-    low, high = np.vectorize(interval, otypes=[float, float])(n_correct, n)
+    successes, trials = (np.asarray(count, dtype=float) for count in (n_correct, n))
+    whole = all(np.array_equal(count, np.rint(count)) for count in (successes, trials))
+    if not whole or not np.all((successes >= 0) & (successes <= trials)):
+        raise ValueError(
+            f"accuracy_interval: n_correct={n_correct!r} and n={n!r} must be whole numbers, 0 <= n_correct <= n."
+        )
+    low, high = np.vectorize(interval, otypes=[float, float])(successes, trials)
     return low[()], high[()]
 
 

@@ -203,7 +203,7 @@ class SpikingNetwork:
 
     def attend(self, attention: Attention | None, layers: Iterable[str] | None = None) -> None:
         """
-        Direct attention in all further runs, without compiling; replaces the attention of before.
+        Direct attention in all further runs, without compiling; replaces earlier attention.
 
         Attention only writes parameter arrays (``gain``, ``m_f``, ``h``) of populations. They can be read back, and changed with
         `set_parameters`; a parameter that is changed while attention is on keeps that value.

@@ -60,8 +60,6 @@ class NeuronModel(NetworkVariants):
     on_pre : str, optional
         Statements executed when a spike arrives at a synapse. ``w`` is the weight; the suffixes ``_pre`` and ``_post``
         denote variables of the source neuron and the target neuron.
-    output : str, optional
-        Variable that is the output of the network, if these neurons are a readout.
     membrane : str, optional
         Variable that maximum pooling and ``membrane`` average pooling read; None if the model cannot be pooled.
     spike_height : str, optional
@@ -85,6 +83,8 @@ class NeuronModel(NetworkVariants):
         Integration method, or several that are tried in order.
     readout : `NeuronModel`, optional
         Model of the neurons that read out the last layer.
+    output : str, optional
+        Variable that is the output of the network, if these neurons are a readout.
 
     See Also
     --------
@@ -108,7 +108,6 @@ class NeuronModel(NetworkVariants):
     parameters: Mapping[str, Any] = field(default_factory=dict)
     receives: str = "I"
     on_pre: str = "I_post += w*h_pre"
-    output: str = "S"
     membrane: str | None = None
     spike_height: str | None = "h"
     bias: str | None = "bias"
@@ -120,6 +119,7 @@ class NeuronModel(NetworkVariants):
     encoder: str = "current"
     method: str | tuple[str, ...] = INTEGRATION_METHODS
     readout: "NeuronModel | None" = None
+    output: str = "S"
 
     def __post_init__(self) -> None:
         equations = "\n".join(_clean_lines(self.equations))

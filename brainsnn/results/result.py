@@ -159,7 +159,9 @@ class Result:
         trains = self._recorded_spikes(layer)
         if images is not None:
             indices = np.arange(len(trains))
-            chosen = indices[images if isinstance(images, slice) else np.asarray(images)]
+            chosen = indices[
+                images if isinstance(images, slice) else np.asarray(images, dtype=None if np.size(images) else int)
+            ]
             trains = [trains[k] for k in np.atleast_1d(chosen)]
         shape = self.shapes[layer]
         raster = np.zeros((len(trains), self.n_steps, int(np.prod(shape))), dtype=bool)

@@ -109,14 +109,12 @@ class Grid:
             raise TypeError(f"sweep: {self.function}{signature} does not fit the arguments {names}: {error}") from None
 
     def _make_parts(self, function, version):
+        constants = sorted(self.constants.items())
         if version is None:
-            code, function_key = "source", content_key(function)
-        else:
-            code, function_key = (
-                "memory",
-                content_key(environment_digest(), version, content_key(function, code="values")),
-            )
-        common = content_key(function_key, sorted(self.constants.items()), code=code)
+            code, common = "source", content_key(function, constants)
+        else:  # functions among the parameters tell units apart, so their code always counts
+            code = "memory"
+            common = content_key(environment_digest(), version, content_key(function, constants, code="values"))
         images = [content_key(sorted(self._images(span).items())) for span in self.spans]
         parts = []
         for position in itertools.product(*(range(len(values)) for values in self.parameters.values())):

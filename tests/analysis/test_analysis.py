@@ -314,3 +314,11 @@ def test_plot_training(tmp_path):
     assert np.allclose(lines[0], [[1, 1.5], [2, 0.7], [3, 0.4]])
     assert np.allclose(figure.axes[1].lines[1].get_ydata(), [60, 90, 95])
     assert figure.axes[0].patches, "the second stage is shaded"
+
+
+def test_counts_of_an_interval_are_whole_numbers():
+    assert analysis.accuracy_interval(3.0, 9) == analysis.accuracy_interval(3, 9)
+    assert np.isnan(analysis.accuracy_interval(0, 0)).all()
+    for counts in ((2.5, 9), (10, 9), (-1, 9), (np.nan, 9)):
+        with pytest.raises(ValueError, match="n_correct.*whole numbers, 0 <= n_correct <= n"):
+            analysis.accuracy_interval(*counts)

@@ -23,7 +23,7 @@ __all__ = [
 
 def shifted_arrays(type_name):
     """
-    Make the function by which a template finds the arrays that its inner loop reads at a shifted start.
+    Make the template function that lists the arrays of an inner loop and the offset at which each starts.
 
     The statement of a connection reads the weight and variables of the source and of the target neuron. All of them
     share the loop index ``_idx``, so each array starts at its own offset: weights at the weight, target variables at the

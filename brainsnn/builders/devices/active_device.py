@@ -85,5 +85,5 @@ def nothing_left_on_error():
             make_active(device, getattr(device, "build_on_run", True))
         for reference in set(BrianObject.__instances__()) - others:
             if (obj := reference()) is not None:
-                obj._network = "refused"  # Brian2 would warn of objects that were never run
+                obj._network = "refused"  # Brian2 2.5.4 to 2.11 warns of objects whose _network is None
         raise

@@ -62,7 +62,7 @@ class CompiledBackend(Backend):
 
     @abstractmethod
     def _recordings(self, monitors, trials):
-        """Return how the recordings of a run leave its programs: an object with ``link``, ``records`` and ``take_states``."""
+        """Return the object that reads the recordings of a run, with ``link``, ``records`` and ``take_states``."""
 
     def _command(self):
         return [str(self._program)]
@@ -189,13 +189,14 @@ class CompiledBackend(Backend):
                     "before the first run: call convert() again, then assign."
                 )
             self._values[variable.owner.name, variable.name] = array
-            self.device.array_cache[variable] = None  # what Brian2 knows from before the first run
+            # Written for Brian2 2.5.4 to 2.11: the cache holds what Brian2 knows from before the first run.
+            self.device.array_cache[variable] = None
 
     def _take_results(self, folders):
         """Let Brian2 read arrays from the results of the last program, and keep what the run has changed."""
         self.device.clear_values()
         for variable in self.device.dynamic_arrays_2d:
-            # Monitors of the user's: Brian2 would keep the size of the first run.
+            # Written for Brian2 2.5.4 to 2.11: for the user's monitors, Brian2 would keep the size of the first run.
             variable.size = (0, variable.size[1])
         for folder in folders:
             use_results(self.device, folder)

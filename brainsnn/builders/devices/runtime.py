@@ -98,7 +98,7 @@ def _random_state_restored():
         yield
     finally:
         device.set_random_state(state)
-        # Discard what compiled code has drawn in advance: these are numbers of the last trial.
+        # Written for Brian2 2.5.4 to 2.11: discard what compiled code has drawn in advance, numbers of the last trial.
         device.rand_buffer_index[:] = device.randn_buffer_index[:] = 0
 
 

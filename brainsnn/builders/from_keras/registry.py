@@ -199,7 +199,13 @@ def _as_layer_handler(handler):
     """Return a handler as in `HANDLERS` that calls one of the user's and checks its result."""
 
     def read(layer, node, inputs, builder, label):
-        result = handler(layer, *(affine.shape for affine in inputs))
+        shapes = [affine.shape for affine in inputs]
+        try:
+            result = handler(layer, *shapes)
+        except Exception as error:
+            raise ConversionError(
+                f"its handler raised {type(error).__name__}: {error} (called with the layer and {shapes}).", layer
+            ) from error
         if isinstance(result, str) and result == "identity":
             return _single(inputs, result, layer)
         check_open(inputs, layer)
@@ -223,7 +229,7 @@ def _wrong(layer, given, expected):
 
 
 def _single(inputs, result, layer):
-    """Return the only input of a layer that its handler describes by a word."""
+    """Return the only input of a layer, for handlers that return a name."""
     if len(inputs) != 1:
         raise _wrong(layer, f"{result!r} for {len(inputs)} inputs", "a list with one operator for each input")
     return inputs[0]
@@ -248,7 +254,7 @@ def _parts(result, n_inputs, layer):
         if not isinstance(operator, (ConvOperator, SparseOperator)):
             raise _wrong(
                 layer,
-                f"{operator!r}",
+                f"an array of shape {operator.shape}" if isinstance(operator, np.ndarray) else f"{operator!r}",
                 "a ConvOperator or SparseOperator, (operator, bias), 'identity' or an activation",
             )
     if len(operators) != n_inputs:
@@ -281,7 +287,8 @@ def _checked_bias(bias, output_shape, layer):
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise _wrong(layer, f"a bias of shape {np.shape(bias)}", expected)
+        given = repr(bias) if isinstance(bias, str) else f"a bias of shape {np.shape(bias)}"
+        raise _wrong(layer, given, expected)
     if not np.isfinite(bias).all():
         raise _wrong(layer, "a bias that is NaN or infinite", expected)
     return bias

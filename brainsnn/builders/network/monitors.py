@@ -13,7 +13,7 @@ class Monitors:
     """
     The monitors of a network.
 
-    Every spiking population has a spike monitor, which counts at least; states are recorded as the user asks.
+    Every spiking population has a spike monitor, which at least counts spikes. States are recorded as the user asks.
 
     Parameters
     ----------

@@ -232,11 +232,11 @@ SHAPE = (8, 8, 2)
         (ops.zero_pad(SHAPE, ((1, 0), (0, 0))), r"to \(9, 8, 2\); expected .*to the output shape \(8, 8, 2\)"),
         ((ops.scale(1, SHAPE), np.zeros(3)), r"a bias of shape \(3,\); expected a bias of shape \(2,\) or \(8, 8, 2\)"),
         ((ops.scale(1, SHAPE), np.zeros((1, 8, 8, 2))), r"a bias of shape \(1, 8, 8, 2\)"),
-        ((ops.scale(1, SHAPE), "relu"), r"a bias of shape \(\)"),
+        ((ops.scale(1, SHAPE), "relu"), r"returned 'relu'; expected a bias of shape"),
         ((ops.scale(1, SHAPE), [0, np.nan]), "a bias that is NaN"),
         (ops.scale(np.inf, SHAPE), "weights that are NaN or infinite"),
         ([ops.scale(1, SHAPE)] * 2, r"2 operator\(s\) for 1 input\(s\); expected one operator for each input"),
-        (np.eye(128), "expected a ConvOperator or SparseOperator"),
+        (np.eye(128), r"an array of shape \(128, 128\); expected a ConvOperator or SparseOperator"),
         (ops.max_pool(SHAPE, 1), "MaxPool.*expected a ConvOperator or SparseOperator"),
         (None, "returned None; expected a ConvOperator"),
         ("gelu", "returned 'gelu'; expected an operator, 'identity', or one of 'linear', 'relu', 'asn'"),
@@ -249,6 +249,12 @@ def test_what_a_handler_returns_is_checked(result, message):
     with pytest.raises(ConversionError, match=r"Layer 'half' \(Halve\): its handler returned .*") as caught:
         read_keras(sequential(Halve(name="half"), L.ReLU(), L.Flatten()))
     assert caught.match(message)
+
+
+def test_an_error_of_a_handler_names_the_layer():
+    bs.register_layer(Halve, lambda layer, shape: {}["factor"])
+    with pytest.raises(ConversionError, match=r"Layer 'half' \(Halve\): its handler raised KeyError.*\(8, 8, 2\)"):
+        read_keras(sequential(Halve(name="half"), L.ReLU(), L.Flatten()))
 
 
 def test_activation_of_another_shape_and_several_inputs_for_a_word():

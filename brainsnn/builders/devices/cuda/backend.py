@@ -89,7 +89,7 @@ class CudaBackend(CompiledBackend):
         return super().run(objects, trials, processes, on_trial_done, on_record)
 
     def _one_image_only(self, objects):
-        """Names of what the user has added that is not reset before each image, or not kept, as on other devices."""
+        """Names of added objects that this device, unlike others, does not reset before each image or keep between runs."""
         if self._written is None:
             self._note_delays(objects)
         synapses = {obj.name for obj in objects.added if isinstance(obj, Synapses)}

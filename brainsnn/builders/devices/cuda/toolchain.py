@@ -135,7 +135,7 @@ def check_gpu():
     """
     if compute_capability() is None:
         raise RuntimeError(
-            "run: device='cuda_standalone' found no GPU (nvidia-smi names none). The program can be compiled here "
+            "run: device='cuda_standalone' found no GPU (nvidia-smi lists none). The program can be compiled here "
             f"(snn.build()), not run. {INSTEAD}"
         )
 
@@ -228,7 +228,7 @@ def compile_project(project, toolchain):
     Raises
     ------
     RuntimeError
-        If nvcc fails; the message holds the end of what it said.
+        If nvcc fails; the message holds the end of its output.
     """
     flags = [flag for flag in shlex.split(makefile_variables(project)["NVCCFLAGS"]) if flag != "-std=c++11"]
     architecture = [flag for flag in flags if flag.startswith("-arch")]

@@ -22,7 +22,7 @@ def _device_class():
         from brainsnn.builders.devices.genn.device import TrialsDevice
     except ImportError as error:
         raise ImportError(
-            f"GeNN needs brian2genn, which could not be imported ({error}). It wants Brian2 2.5 and NumPy 1: install "
+            f"GeNN needs brian2genn, which could not be imported ({error}). It needs Brian2 2.5 and NumPy 1: install "
             "brainsnn[genn] into a separate environment, see docs/devices.md."
         ) from error
     return TrialsDevice

@@ -77,7 +77,7 @@ def compiled_genn(project, use_gpu):
     Raises
     ------
     RuntimeError
-        If GeNN or the compiler fail; the message holds the end of what they said.
+        If GeNN or the compiler fail; the message holds the end of their output.
     """
     genn = find_genn()
     # GeNN's generator reads the connections: their number goes into its code.

@@ -40,7 +40,7 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
 
     def write_project(self, network, project, use_gpu):
         """
-        Generate all files of a network's program but those that GeNN itself makes.
+        Generate the files of a network's program, except those that GeNN's generator writes.
 
         Parameters
         ----------

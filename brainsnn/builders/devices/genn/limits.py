@@ -38,7 +38,7 @@ def check_graph(device, graph, schedule, encoder, feedback):
     """
     if schedule != "pipelined":
         raise DeviceLimitError(
-            f"convert: schedule={schedule!r}; with device={device!r} a spike acts in the next step, always. Use "
+            f"convert: schedule={schedule!r}; with device={device!r} a spike always acts in the next step. Use "
             "schedule='pipelined', or device='cpp_standalone'."
         )
     for projection in graph.projections:
@@ -54,7 +54,7 @@ def check_graph(device, graph, schedule, encoder, feedback):
         )
     if feedback is not None and feedback.learning is not None:
         raise DeviceLimitError(
-            f"convert: PredictiveGate(learning=...) brings the error of each pixel back in every step, which "
+            f"convert: PredictiveGate(learning=...) sends the error of each pixel back in every step, which "
             f"device={device!r} cannot. Use device='cpp_standalone' or 'runtime'."
         )
     spiking = [p for p in graph.projections if encoder == "poisson" or graph.populations[p.source].kind != "input"]
@@ -111,8 +111,8 @@ def check_statements(device, assembly):
             reads = _depends_on(group, get_identifiers(expression)) & arriving[group.name]
             if reads or (variable in arriving[group.name] and operator not in ("+=", "-=")):
                 raise DeviceLimitError(
-                    f"convert: the reset {variable} {operator} {expression} of {name!r} uses what spikes bring; with "
-                    f"device={device!r} it may only add to it, as spikes arrive after the reset. {INSTEAD}"
+                    f"convert: the reset {variable} {operator} {expression} of {name!r} reads a variable that spikes change; "
+                    f"with device={device!r} it may only add to it, as spikes arrive after the reset. {INSTEAD}"
                 )
     return arriving
 
@@ -157,7 +157,7 @@ def recorded_late(device, name, variable, assembly, arriving):
     if changing - from_spikes or from_spikes & moving:
         raise DeviceLimitError(
             f"convert: record[{name!r}] names {variable!r}, which spikes and the neuron itself change; device={device!r} brings "
-            f"spikes at the beginning of the next step, so that it never holds the value of the step's end. {INSTEAD}"
+            f"spikes at the beginning of the next step, so the value at the end of the step is never available. {INSTEAD}"
         )
     return True
 
