@@ -173,6 +173,9 @@ def test_a_version_replaces_the_code_and_nothing_else(load):
     for other in (keys("2", source), keys(None, source), keys("1", source, power=3), keys("1", source, k=lambda: 1),
                   keys("1", source, k=lambda: 2), keys("1", study(factor=3).replace("power=2", "power=2, k=None"))):  # fmt: skip
         assert not set(other) & set(first)
+    helpers = [load(helper_of_test=f"def helper(x): return x*{k}").helper for k in (2, 3)]
+    one, other = (keys("1", source, k=helper) for helper in helpers)
+    assert one == other  # a function among the constants is code, too
     with pytest.raises(TypeError, match='version=2 must be a text, such as version="1"'):
         keys(2, source)
 
