@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_graphs import images, randomise
 
-from brainsnn.training import load_model
+from brainsnn.training import ModelFileError, load_model
 from brainsnn.training.keras_config import build_model
 
 keras = pytest.importorskip("keras")
@@ -140,3 +140,34 @@ def test_each_call_of_a_nested_model_of_keras_2_is_found(first):
     built.set_weights(model.get_weights())
     x = images(model)
     np.testing.assert_allclose(_outputs(built, x), _outputs(model, x), atol=1e-5)
+
+
+def _three_layers(first):
+    """Return a model whose layers are called dense_<first>, dense_<first + 1>, ... as by Keras's automatic names."""
+    layers = [L.Dense(3, name=f"dense_{first + k}") for k in range(3)]
+    return randomise(keras.Sequential([keras.Input((1, 1, 3)), *layers]), first)
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+def test_weights_with_shifted_names_are_assigned_in_order(suffix, tmp_path):
+    model, other = _three_layers(1), _three_layers(2)
+    (tmp_path / "model.json").write_text(other.to_json())
+    (model.save_weights if suffix == ".weights.h5" else model.save)(tmp_path / f"model{suffix}")
+    with pytest.warns(UserWarning, match="differ from the model's; weights are assigned in order"):
+        loaded = load_model(tmp_path / "model.json", weights=tmp_path / f"model{suffix}")
+    x = images(model)
+    np.testing.assert_allclose(_outputs(loaded, x), _outputs(model, x), rtol=1e-5)
+    other.load_weights(tmp_path / f"model{suffix}")
+    np.testing.assert_allclose(_outputs(loaded, x), _outputs(other, x), rtol=1e-5)
+
+
+def test_weights_with_the_same_names_in_another_order_are_refused(tmp_path):
+    model = _three_layers(1)
+    layers = [L.Dense(3, name=f"dense_{k}") for k in (2, 1, 3)]
+    (tmp_path / "model.json").write_text(keras.Sequential([keras.Input((1, 1, 3)), *layers]).to_json())
+    model.save(tmp_path / "model.h5")
+    with pytest.raises(ModelFileError, match=r"order \['dense_1', 'dense_2', .* belong to another model"):
+        load_model(tmp_path / "model.json", weights=tmp_path / "model.h5")
+    model.save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(ModelFileError, match=r"order \['dense_1', 'dense_2', .* belong to another model"):
+        load_model(tmp_path / "model.json", weights=tmp_path / "model.weights.h5")
