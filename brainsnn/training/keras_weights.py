@@ -56,6 +56,11 @@ def assign_legacy_weights(model, group, config):
     for name in _text_list(group, "layer_names"):
         layer_group = _descend(group, name)
         names = _text_list(layer_group, "weight_names")
+        if any("/lora_" in weight for weight in names):
+            raise ModelFileError(
+                f"Layer {name!r}: the file holds the matrices of LoRA apart from its kernel. Save the model as .keras: Keras "
+                "then adds them to the kernel."
+            )
         if names:
             stored[name] = [(weight, _dataset(layer_group, weight)) for weight in names]
     names = [entry.get("name") or entry["config"].get("name") for entry in _entries(config)]

@@ -240,6 +240,12 @@ def _convert_layer(name, handler, node, inputs, builder, label):
         raise ConversionError(
             "data_format='channels_first' is not supported.", layer, "Build the model with 'channels_last'."
         )
+    if mode := getattr(layer, "quantization_mode", None):
+        raise ConversionError(
+            f"it is quantized ({mode}): Keras rounds its inputs, too, which no spiking network does.",
+            layer,
+            "Convert the model as it was before model.quantize().",
+        )
     if len(node.outputs) != 1:
         raise ConversionError(f"it has {len(node.outputs)} outputs; one is supported.", layer, "Split it into layers.")
     if handler is None:
