@@ -102,9 +102,10 @@ def _build_functional(config):
         if entry["class_name"] == "InputLayer":
             tensors[name, 0] = [made[name].output]
         else:
-            nodes = [_read_node(entry, node) for node in entry["inbound_nodes"]]
-            first = 1 if isinstance(made[name], keras.Model) and len(nodes) == 1 else 0
-            pending += [(entry, name, first + index, node) for index, node in enumerate(nodes)]
+            pending += [
+                (entry, name, *call) for call in enumerate(_read_node(entry, n) for n in entry["inbound_nodes"])
+            ]
+    pending, output_references = _count_from_zero(config["layers"], pending, _references(config["output_layers"]))
     while pending:
         waiting = []
         for item in pending:
@@ -116,18 +117,46 @@ def _build_functional(config):
             as_list = is_list or entry["class_name"] in MERGE_CLASSES
             output = guarded(entry, made[name], inputs if as_list else inputs[0])
             tensors[name, index] = list(output) if isinstance(output, (list, tuple)) else [output]
-            if isinstance(made[name], keras.Model):
-                tensors[name, 0] = tensors[name, index]
         if len(waiting) == len(pending):
             raise ModelFileError(
                 f"Layer {waiting[0][1]!r}: it takes its input from a layer that is not in the model, or from itself."
             )
         pending = waiting
     inputs = [_find(tensors, reference) for reference in _references(config["input_layers"])]
-    outputs = [_find(tensors, reference) for reference in _references(config["output_layers"])]
+    outputs = [_find(tensors, reference) for reference in output_references]
     if not inputs or not outputs or any(tensor is None for tensor in inputs + outputs):
         raise ModelFileError("The model's inputs or outputs are not among its layers: the configuration is damaged.")
     return keras.Model(_single(inputs), _single(outputs), name=config.get("name"))
+
+
+def _count_from_zero(entries, calls, outputs):
+    """
+    Return the calls and the outputs of a model with references that count the calls of nested models from 0.
+
+    Keras 2 counts them from 1, or from 0 for a sequential model without an input layer. Keras 3 counts from 0, but from
+    1 where a functional model is an output of the outer one.
+    """
+    seen, first, first_of_output = {}, {}, {}
+    for name, index, _ in [reference for *_, (references, _) in calls for reference in references] + outputs:
+        seen.setdefault(name, set()).add(index)
+    for entry in entries:
+        name, nodes = name_of(entry), entry.get("inbound_nodes")
+        if entry["class_name"] not in MODEL_CLASSES or name not in seen:
+            continue
+        if isinstance(nodes[0], dict):
+            first[name], first_of_output[name] = 0, int(entry["class_name"] != "Sequential")
+        else:  # the model refers to each of the calls
+            first[name] = first_of_output[name] = min(seen[name])
+        if len(nodes) == 1:  # whatever the version counts from
+            first[name] = first_of_output[name] = None
+
+    def count(references, first):
+        starts = [first.get(name, 0) for name, *_ in references]
+        return [(n, 0 if start is None else k - start, t) for (n, k, t), start in zip(references, starts, strict=True)]
+
+    return [(*call, (count(found, first), as_list)) for *call, (found, as_list) in calls], count(
+        outputs, first_of_output
+    )
 
 
 def _find(tensors, reference):
@@ -160,7 +189,8 @@ def _read_node(entry, node):
 
 def _check_call_arguments(entry, arguments):
     for key, value in arguments.items():
-        if key not in ("training", "mask") or value not in (None, False):
+        nothing = value in (None, False) or (key == "mask" and isinstance(value, list) and not any(value))
+        if key not in ("training", "mask") or not nothing:
             raise ModelFileError(
                 f"Layer {name_of(entry)!r} ({entry['class_name']}): it is called with {key}={value!r}, "
                 "which is not supported. "

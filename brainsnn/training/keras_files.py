@@ -57,7 +57,8 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
     -----
     Nothing in the file is executed. The configuration is JSON. Layers are made from an allow-list of Keras classes, or
     by calling a class that you registered in this process, with plain numbers and strings. Weights are read as arrays
-    and assigned by layer name. Optimizers, initializers, regularizers and constraints are ignored.
+    and assigned in the order of the layers, as Keras does. Optimizers, initializers, regularizers and constraints are
+    ignored.
 
     Examples
     --------
@@ -221,7 +222,7 @@ def _assign(model, group, config):
 
     try:
         if is_legacy_weights(group):
-            assign_legacy_weights(model, group)
+            assign_legacy_weights(model, group, config)
         else:
             assign_keras3_weights(model, group, config)
     except (OSError, KeyError, RuntimeError) as error:

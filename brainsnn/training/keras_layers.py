@@ -34,11 +34,11 @@ DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "mixed_float16"
 KERAS_PACKAGES = frozenset({"keras", "tf_keras", "tensorflow"})
 #: Suffixes of arguments that matter only during training or before weights are loaded.
 _TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
-#: Arguments with no effect on the result.
+#: Arguments with no effect on the result. A .keras file holds kernels with LoRA's changes added.
 _IGNORED = frozenset(
     """
-    adjustment autocast batch_input_shape batch_shape build_config fused init input_dtype input_shape optional
-    quantization_config ragged renorm_clipping renorm_momentum sparse virtual_batch_size
+    adjustment autocast batch_input_shape batch_shape build_config fused init input_dtype input_shape lora_alpha
+    lora_rank optional quantization_config ragged renorm_clipping renorm_momentum sparse virtual_batch_size
     """.split()
 )
 
@@ -218,10 +218,16 @@ def _dtype(entry, value):
     """Return the name of a data type or policy."""
     if isinstance(value, dict):
         inner = value.get("config")
-        value = inner.get("name") if isinstance(inner, dict) else None
+        inner = inner if isinstance(inner, dict) else {}
+        value = f"{inner['mode']}_from_{inner.get('source_name')}" if "mode" in inner else inner.get("name")
     value = "float32" if value is None else value
     if entry["class_name"] == "InputLayer" and value in ("uint8", "int8", "int32", "int64", "bool"):
         return value
+    if "_from_" in str(value):  # as in int8_from_float32
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: it is quantized ({value.split('_from_')[0]}): Keras rounds its inputs, too, which no "
+            "spiking network does. Save the model before model.quantize()."
+        )
     if value not in DTYPES:
         raise ModelFileError(
             f"Layer {name_of(entry)!r}: data type {value!r} is not one of {', '.join(sorted(DTYPES))}."

@@ -25,12 +25,11 @@ def is_legacy_weights(group):
     return "layer_names" in group.attrs or "layer_names0" in group.attrs
 
 
-def assign_legacy_weights(model, group):
+def assign_legacy_weights(model, group, config):
     """
     Assign the weights of a Keras 2 weights group to a model.
 
-    Layers are matched by name. If names differ but the numbers of layers with weights agree, layers are matched in
-    order, with a warning.
+    Layers are matched in order, as Keras does. If names differ, a warning says so.
 
     Parameters
     ----------
@@ -38,11 +37,14 @@ def assign_legacy_weights(model, group):
         Built model; changed in place.
     group : h5py.Group
         Group with the attribute ``layer_names`` and a group for each layer.
+    config : dict
+        ``{"class_name": ..., "config": ...}`` of the model, whose layers are in the order of the file.
 
     Raises
     ------
     ModelFileError
-        If a layer's weights are missing, too many, of the wrong shape, or not finite.
+        If a layer's weights are missing, too many, of the wrong shape, or not finite; or if the layers have the same
+        names in another order.
     """
     backend = _text(group.attrs.get("backend", "tensorflow"))
     if backend == "theano":
@@ -54,25 +56,25 @@ def assign_legacy_weights(model, group):
     for name in _text_list(group, "layer_names"):
         layer_group = _descend(group, name)
         names = _text_list(layer_group, "weight_names")
+        if any("/lora_" in weight for weight in names):
+            raise ModelFileError(
+                f"Layer {name!r}: the file holds the matrices of LoRA apart from its kernel. Save the model as .keras: Keras "
+                "then adds them to the kernel."
+            )
         if names:
             stored[name] = [(weight, _dataset(layer_group, weight)) for weight in names]
-    wanted = {layer.name: _variables(layer) for layer in model.layers if layer.weights and _variables(layer)}
-    if set(wanted) == set(stored):
-        pairs = [(name, wanted[name], stored[name]) for name in wanted]
-    elif len(wanted) == len(stored):
-        warnings.warn(
-            "The names of the layers in the weights file differ from the model's; weights are assigned in order.",
-            stacklevel=2,
-        )
-        pairs = [(name, wanted[name], found) for name, found in zip(wanted, stored.values(), strict=True)]
-    else:
+    names = [entry.get("name") or entry["config"].get("name") for entry in _entries(config)]
+    found = {layer.name: _variables(layer) for layer in model.layers if layer.weights and _variables(layer)}
+    wanted = {name: found[name] for name in names if name in found}
+    if len(wanted) != len(stored):
         missing, extra = sorted(set(wanted) - set(stored)), sorted(set(stored) - set(wanted))
         raise ModelFileError(
             f"The weights file does not fit the model: no weights for the layers {missing}, and weights "
             f"for the layers {extra}, which the "
             "model does not have. Use the weights that were saved with this model."
         )
-    for name, variables, datasets in pairs:
+    _check_names(list(wanted), list(stored))
+    for (name, variables), datasets in zip(wanted.items(), stored.values(), strict=True):
         _assign_layer(name, _match(name, variables, datasets))
 
 
@@ -100,20 +102,22 @@ def assign_keras3_weights(model, group, config):
             "The weights file has no group 'layers': it is not from Keras 3. Load the model in the Keras that wrote it and "
             "save it again."
         )
-    inner = config["config"]
-    entries = inner if isinstance(inner, list) else inner["layers"]
     counts, groups = {}, {}
-    for entry in entries:
+    for entry in _entries(config):
         base = snake_case("Functional" if entry["class_name"] == "Model" else entry["class_name"])
         count = counts[base] = counts.get(base, -1) + 1
         entry_name = entry.get("name") or entry["config"].get("name")
         groups[entry_name] = (entry, f"{base}_{count}" if count else base)
-    by_name = _named_groups(group["layers"])
+    names = {}
+    for layer in model.layers:
+        values = group["layers"].get(f"{groups[layer.name][1]}/vars") if layer.name in groups else None
+        if isinstance(values, h5py.Group) and "name" in values.attrs:
+            names[layer.name] = _text(values.attrs["name"])
+    _check_names(list(names), list(names.values()))
     for layer in model.layers:
         if not layer.weights:
             continue
-        entry, numbered = groups[layer.name]
-        path = by_name.get(layer.name, numbered)
+        entry, path = groups[layer.name]
         if path not in group["layers"]:
             raise ModelFileError(
                 f"Layer {layer.name!r}: the file has no weights for it (no group 'layers/{path}'). Save "
@@ -130,6 +134,27 @@ def assign_keras3_weights(model, group, config):
         _assign_layer(
             layer.name, [(variable, _dataset(values, key)) for variable, key in zip(variables, names, strict=True)]
         )
+
+
+def _check_names(wanted, stored):
+    """Check the names of layers whose weights are assigned in order: warn if they differ, refuse a permutation."""
+    if wanted == stored:
+        return
+    if sorted(wanted) == sorted(stored):
+        raise ModelFileError(
+            f"The weights file has the layers in the order {stored}, the model in the order {wanted}: the weights "
+            "belong to another model. Use the weights that were saved with this model."
+        )
+    warnings.warn(
+        "The names of the layers in the weights file differ from the model's; weights are assigned in order.",
+        stacklevel=3,
+    )
+
+
+def _entries(config):
+    """Return the entries of a model's layers. Keras before 2.2.3 wrote a bare list for a sequential model."""
+    inner = config["config"]
+    return inner if isinstance(inner, list) else inner["layers"]
 
 
 def check_finite(layer_name, weight_name, value):
@@ -152,17 +177,6 @@ def check_finite(layer_name, weight_name, value):
             f"Layer {layer_name!r}: weight {weight_name!r} has {n_bad} of {value.size} values that are NaN or infinite. "
             "The training diverged: load an earlier checkpoint."
         )
-
-
-def _named_groups(layers):
-    """Return layer name -> group name, for unique names that the file holds (newer Keras 3 writes them)."""
-    names = {}
-    for key in layers:
-        values = layers[key].get("vars") if isinstance(layers[key], h5py.Group) else None
-        name = None if values is None else values.attrs.get("name")
-        if name is not None:
-            names.setdefault(_text(name), []).append(key)
-    return {name: keys[0] for name, keys in names.items() if len(keys) == 1}
 
 
 def _variables(layer):

@@ -46,6 +46,8 @@ class AffineMap:
         Keras layers between the populations and this tensor.
     activation : (str, str), optional
         Output activation applied last, such as softmax, and the layer that applies it. No further layer can follow.
+    n_together : int, optional
+        Length of the last axis when the activation was applied: a softmax is taken over so many values.
     """
 
     shape: tuple
@@ -54,6 +56,7 @@ class AffineMap:
     label: str
     layers: tuple = ()
     activation: tuple | None = None
+    n_together: int | None = None
 
     @property
     def is_channelwise(self):

@@ -144,6 +144,12 @@ class GraphBuilder:
     def readout(self, affine):
         """Add a readout for an output of the model."""
         activation, label = affine.activation or ("linear", affine.label)
+        if activation == "softmax" and affine.n_together != affine.shape[2]:
+            raise ConversionError(
+                f"'{affine.label}' changes the last axis, over which the softmax of layer '{label}' is taken, from "
+                f"{affine.n_together} values to {affine.shape[2]}. End the model at the softmax, or put '{affine.label}' "
+                "before it to take the softmax over its last axis."
+            )
         name = self._unique(label + "_readout" if label in self.populations else label, "_2")
         self._add(affine, name, "readout", affine.bias, activation=activation, keras_layer=label)
 
@@ -287,6 +293,8 @@ class GraphBuilder:
         membrane = self.populations[projection.source]
         alone = len([p for p in self.projections if p.source == projection.source]) == 1
         if len(parts) != 2 or not isinstance(parts[0], MaxPool) or not parts[1].is_scale or not alone:
+            return
+        if parts[1].input_shape != parts[0].output_shape:  # after Flatten each pooled value has a factor of its own
             return
         factor = parts[1].kernel[0, 0, :, 0]
         incoming = [p for p in self.projections if p.target == membrane.name]

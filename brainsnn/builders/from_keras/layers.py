@@ -145,7 +145,7 @@ def activate(affine, name, layer, builder, label):
         )
     if name in OUTPUT_ONLY:
         layers = affine.layers if label in affine.layers else (*affine.layers, label)
-        return replace(affine, activation=(name, label), label=label, layers=layers)
+        return replace(affine, activation=(name, label), n_together=affine.shape[2], label=label, layers=layers)
     raise ConversionError(
         f"the activation {name!r} has no spiking counterpart.", layer, "Use 'relu', an ASNTransfer layer, or 'linear'."
     )
@@ -313,7 +313,10 @@ def add_parts(parts, builder, label):
 
 
 def _reshape(layer, node, inputs, builder, label):
-    return inputs[0].reshape(shape3(node.outputs[0].shape[1:], layer), label)
+    affine, shape = inputs[0], shape3(node.outputs[0].shape[1:], layer)
+    if np.prod(shape) != np.prod(affine.shape):
+        raise ConversionError("it mixes the images of a batch.", layer, "Keep the batch axis: keras.layers.Reshape.")
+    return affine.reshape(shape, label)
 
 
 def _permute(layer, node, inputs, builder, label):

@@ -60,7 +60,8 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
         raise ConversionError(
             f"Model '{model.name}' has {len(names)} inputs: {names}. Concatenate them into one input before the model."
         )
-    reader = _Reader(GraphBuilder(average_pooling, junctions))
+    names = frozenset(node.operation.name for node in _sorted_nodes(graph.outputs, ()))
+    reader = _Reader(GraphBuilder(average_pooling, junctions), names)
     layer = graph.inputs[0]._keras_history.operation
     shape = tuple(graph.inputs[0].shape[1:])
     tensor_shape = shape3(shape, layer)
@@ -82,6 +83,14 @@ def _functional(model):
             f"Model {what} is not built: it has no input shape. Start it with keras.Input((height, width, channels)), "
             f"or call it once on an image."
         )
+    for method in ("call", "__call__"):
+        owner = next((base for base in type(model).__mro__ if method in vars(base)), None)
+        if owner is not None and keras_name(owner) is None:
+            raise ConversionError(
+                f"Model {what} has a {method} of its own, so its layers do not say what it computes. Build it "
+                f"functionally, as keras.Model(inputs, outputs), or, if it is nested in another model, say what it computes "
+                f"with brainsnn.register_layer({type(model).__name__}, handler)."
+            )
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_nodes_by_depth"):
         raise ConversionError(
@@ -111,8 +120,9 @@ def _node(tensor):
 class _Reader:
     """Walk a graph and keep the affine map of each tensor."""
 
-    def __init__(self, builder):
+    def __init__(self, builder, names):
         self.builder = builder
+        self.names = names  # of the layers that are not nested: model.get_layer finds these
         self.rows = []
         self.used = set()
 
@@ -148,6 +158,10 @@ class _Reader:
         shape = tuple(node.outputs[0].shape[1:])
         row = LayerRow(label, type(layer).__name__, shape)
         self.rows.append(row)
+        if node.arguments.kwargs.get("training"):
+            raise ConversionError(
+                "it is called with training=True.", layer, "Call it without; spiking networks run in inference mode."
+            )
         nested = hasattr(layer, "_nodes_by_depth") or _is_sequential(type(layer))
         if nested and not is_registered(type(layer)):
             row.note = "opened"
@@ -166,7 +180,7 @@ class _Reader:
 
     def _label(self, name, prefix):
         """Return a unique name for a call: the layer's, after the model's name and with a number where it is taken."""
-        label = name if name not in self.used else prefix + name
+        label = name if name not in self.used and not (prefix and name in self.names) else prefix + name
         number = 2
         while label in self.used:
             label = f"{prefix}{name}_call{number}"
@@ -226,9 +240,11 @@ def _convert_layer(name, handler, node, inputs, builder, label):
         raise ConversionError(
             "data_format='channels_first' is not supported.", layer, "Build the model with 'channels_last'."
         )
-    if node.arguments.kwargs.get("training"):
+    if mode := getattr(layer, "quantization_mode", None):
         raise ConversionError(
-            "it is called with training=True.", layer, "Call it without; spiking networks run in inference mode."
+            f"it is quantized ({mode}): Keras rounds its inputs, too, which no spiking network does.",
+            layer,
+            "Convert the model as it was before model.quantize().",
         )
     if len(node.outputs) != 1:
         raise ConversionError(f"it has {len(node.outputs)} outputs; one is supported.", layer, "Split it into layers.")

@@ -12,6 +12,7 @@ from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.variants import assignments, graded_variables
+from brainsnn.errors import ConversionError
 
 __all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_variables"]
 
@@ -33,6 +34,11 @@ def model_for(population, inputs, neuron, n_graded):
     Returns
     -------
     model : `~brainsnn.equations.model.NeuronModel`
+
+    Raises
+    ------
+    ConversionError
+        If a readout without a membrane variable reads a maximum over membrane potentials.
     """
     if population.kind == "input":
         return signed_spike_input()
@@ -49,6 +55,12 @@ def model_for(population, inputs, neuron, n_graded):
     else:
         model = neuron
     if inputs.membrane:
+        if population.kind == "readout" and model.membrane is None:
+            raise ConversionError(
+                f"Readout '{population.name}' reads a maximum over membrane potentials, which the readout of {neuron.name} "
+                "cannot: it has no membrane variable. Put a nonlinearity (ReLU, ASNTransfer) between the max pooling and "
+                "the output."
+            )
         return model.pooled()
     model = model.with_inputs(spikes=inputs.has_spikes, graded=n_graded, stimulus=inputs.stimulus)
     if population.kind == "membrane" and model.bias and np.any(population.bias):
