@@ -18,8 +18,8 @@ class Monitors:
     Parameters
     ----------
     record : dict or None
-        Layer name -> list of ``"spikes"`` and state variables, or dict of these to the neurons to record (True for all,
-        flat indices, or (row, column, channel) tuples).
+        Layer name -> list of ``"spikes"`` and state variables, or dict of these to the neurons to record: True for
+        all, flat indices, (row, column, channel) tuples, or a boolean mask of shape (n_neurons,) or (H, W, C).
     assembly : `~brainsnn.builders.network.assembly.Assembly`
 
     Raises
@@ -28,6 +28,8 @@ class Monitors:
         If a layer or a variable does not exist.
     IndexError
         If a neuron does not exist.
+    ValueError
+        If the neurons are neither whole numbers nor a mask of the population's shape, or if one is given twice.
     """
 
     def __init__(self, record, assembly):
@@ -64,17 +66,8 @@ class Monitors:
             raise UnknownNameError(
                 variable, group.equations, f"variable of {population.name!r}", f"The {population.kind} does not spike."
             )
-        n = len(group)
-        if neurons is True:
-            indices = np.arange(n)
-        else:
-            neurons = np.asarray(neurons)
-            indices = neurons if neurons.ndim < 2 else np.ravel_multi_index(tuple(neurons.T), population.shape)
-            indices = np.atleast_1d(indices)
-            if indices.size == 0 or indices.min() < 0 or indices.max() >= n:
-                raise IndexError(
-                    f"record[{population.name!r}][{variable!r}]: neurons must lie in 0 ... {n - 1}, got {neurons}."
-                )
+        about = f"record[{population.name!r}][{variable!r}]"
+        indices = _recorded_neurons(neurons, population.shape, len(group), about)
         self.neurons.setdefault(population.name, {})[variable] = indices
 
     @property
@@ -220,6 +213,33 @@ class Monitors:
         for name, monitor in self.readout_monitors.items():
             for trial, values in enumerate(arrays.get((monitor.name, _output(monitor)), ())):
                 result.outputs[name][trial] = activations[name](values)
+
+
+def _recorded_neurons(neurons, shape, n, about):
+    """Return the flat indices of the neurons that a user names; ``about`` begins the message of an error."""
+    if isinstance(neurons, (bool, np.bool_)) and neurons:
+        return np.arange(n)
+    if np.ma.isMaskedArray(neurons):
+        raise ValueError(f"{about}: got a masked array; give a boolean mask or indices.")
+    neurons = np.asarray(neurons)
+    if neurons.dtype == bool:
+        if neurons.shape not in ((n,), shape):
+            raise ValueError(f"{about}: a mask of shape {neurons.shape}; give one of shape ({n},) or {shape}.")
+        neurons = np.flatnonzero(neurons)
+    if neurons.size and neurons.dtype.kind not in "iu":
+        raise ValueError(f"{about}: neurons must be whole numbers or a boolean mask, got {neurons}.")
+    if neurons.ndim > 2 or (neurons.ndim == 2 and neurons.shape[1] != 3):
+        raise ValueError(
+            f"{about}: an array of shape {neurons.shape}; give flat indices or (row, column, channel) tuples."
+        )
+    limits, what = (shape, f"0 ... {shape} (exclusive)") if neurons.ndim == 2 else (n, f"0 ... {n - 1}")
+    if neurons.size == 0 or (neurons < 0).any() or (neurons >= limits).any():
+        raise IndexError(f"{about}: neurons must lie in {what}, got {neurons}.")
+    flat = np.ravel_multi_index(tuple(neurons.T), shape) if neurons.ndim == 2 else np.atleast_1d(neurons)
+    values, counts = np.unique(flat, return_counts=True)
+    if counts.max() > 1:
+        raise ValueError(f"{about}: neuron {values[counts.argmax()]} is given twice; give each neuron once.")
+    return flat
 
 
 def _output(monitor):
