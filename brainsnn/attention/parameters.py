@@ -140,8 +140,15 @@ class AttendedParameters:
             if s in parameters
         }
         changed = attention.parameters_for(
-            name, self._shapes[name], values, AttentionTargets(model.name, model.attention, derived), image
+            name, self._shapes.get(name), values, AttentionTargets(model.name, model.attention, derived), image
         )
+        for variable, array in changed.items():
+            with np.errstate(over="ignore"):
+                stored = array.astype(values[variable].dtype)
+            if not np.isfinite(stored).all():
+                raise ValueError(
+                    f"attend: {variable} of {name!r} would become NaN or infinite; use a smaller strength of attention."
+                )
         if not switches or not changed:
             return changed
         # Write all of them, to overwrite values that a previous attention left in the others.

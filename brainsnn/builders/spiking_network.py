@@ -21,6 +21,7 @@ from brainsnn.builders.network.objects import NetworkObjects
 from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
+from brainsnn.builders.plain_arrays import plain_array
 from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
 from brainsnn.errors import DeviceLimitError, UnknownNameError
@@ -265,7 +266,8 @@ class SpikingNetwork:
         for name, values in weights.items():
             if name not in self._plastic:
                 raise UnknownNameError(name, self._plastic, "projection that learns")
-            values, n = np.asarray(values, dtype=float), len(self._plastic[name].to_coo()[2])
+            values = plain_array(values, f"set_learned_weights: {name!r}", float)
+            n = len(self._plastic[name].to_coo()[2])
             if values.shape != (n,) or not np.isfinite(values).all():
                 raise ValueError(f"set_learned_weights: {name!r} needs {n} finite weights, got shape {values.shape}.")
         for name, values in weights.items():
