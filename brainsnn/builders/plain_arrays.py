@@ -30,15 +30,17 @@ def plain_array(values, about, dtype=None, dim=DIMENSIONLESS):
     ValueError
         If the values have a mask, another dimension, or cannot be converted to ``dtype``.
     """
-    if np.ma.isMaskedArray(values):
+    parts = [values, *values] if isinstance(values, (list, tuple)) else [values]  # such as a list of images
+    if any(np.ma.isMaskedArray(part) for part in parts):
         raise ValueError(
             f"{about}: a masked array would lose its mask; fill the masked values first, for example with array.filled(0)."
         )
-    if isinstance(values, Quantity) and values.dim is not dim:
-        raise ValueError(
-            f"{about}: got values with the unit {values.get_best_unit()}, which would be lost; give plain numbers, for "
-            "example by dividing by the unit."
-        )
+    for part in parts:
+        if isinstance(part, Quantity) and part.dim is not dim:
+            raise ValueError(
+                f"{about}: got values with the unit {part.get_best_unit()}, which would be lost; give plain numbers, for "
+                "example by dividing by the unit."
+            )
     try:
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError) as error:

@@ -22,6 +22,7 @@ from brainsnn.builders.network.parameters import checked_parameters, initial_par
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.plain_arrays import plain_array
+from brainsnn.builders.run_guard import RunGuard, guarded
 from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
 from brainsnn.errors import DeviceLimitError, UnknownNameError
@@ -73,6 +74,7 @@ class SpikingNetwork:
         dt: Quantity,
         feedback: PredictiveGate | None = None,
     ) -> None:
+        self._guard = RunGuard()
         self._backend = make_backend(device, threads)
         graph, connectivity = self._backend.prepare(graph, connectivity, schedule, encoder, feedback)
         self.dtype = np.dtype(dtype)
@@ -273,6 +275,7 @@ class SpikingNetwork:
         for name, values in weights.items():
             self._backend.set_values(self._plastic[name], "w", np.asarray(values, dtype=float))
 
+    @guarded
     def build(self) -> Path | None:
         """
         Compile the network now instead of at its first run: on a machine without a graphics card, or before timing.
@@ -285,11 +288,12 @@ class SpikingNetwork:
         Raises
         ------
         RuntimeError
-            If the compiler fails, or objects were added to the network after it was compiled.
+            If the compiler fails, if objects were added to the network after it was compiled, or as for `run`.
         """
         with self._preferences():
             return self._backend.build(self._objects)
 
+    @guarded
     def run(
         self,
         images: ArrayLike | None = None,
@@ -343,6 +347,8 @@ class SpikingNetwork:
             If the recordings do not fit into memory.
         FileExistsError, OSError
             If the folder of ``stream_to`` exists, or its disk does not have enough room.
+        RuntimeError
+            If the network is running in another thread, or was made in another process.
         """
         if not isinstance(processes, (int, np.integer)) or processes < 1:
             raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
@@ -381,6 +387,11 @@ class SpikingNetwork:
 
     def _preferences(self):
         return preferences({"core.default_float_dtype": self.dtype.type, **self._backend.preferences})
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(
+            "A SpikingNetwork cannot be pickled or copied. Call convert() in each process; see brainsnn.once."
+        )
 
     def __repr__(self):
         neurons = sum(len(group) for group in self._assembly.groups.values())

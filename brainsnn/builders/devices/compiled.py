@@ -1,5 +1,6 @@
 """What the compiled devices share: a program that is built once and runs any number of trials."""
 
+import os
 import tempfile
 import weakref
 from abc import abstractmethod
@@ -44,7 +45,7 @@ class CompiledBackend(Backend):
         self._is_begun = False
         self._written = None
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
-        weakref.finalize(self, rmtree, self.directory, ignore_errors=True)
+        weakref.finalize(self, _remove_folder, self.directory, os.getpid())
 
     # What each device does in its own way
 
@@ -202,6 +203,12 @@ class CompiledBackend(Backend):
             for owner, variable in self._persistent:
                 path = folder / "results" / results_file(self.device, owner.variables[variable])
                 self.set_values(owner, variable, np.fromfile(path, owner.variables[variable].dtype))
+
+
+def _remove_folder(directory, process):
+    """Remove a folder, unless this is a forked process: the folder belongs to its parent."""
+    if os.getpid() == process:
+        rmtree(directory, ignore_errors=True)
 
 
 def _filled(target, values):
