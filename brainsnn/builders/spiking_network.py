@@ -89,13 +89,9 @@ class SpikingNetwork:
             self._objects = NetworkObjects(
                 self.network, self._assembly.groups, self._assembly.state, self._monitors.all, self._assembly.replays
             )
+            parts = self._assembly
             self._attended = AttendedParameters(
-                self._assembly.models,
-                self._assembly.shapes,
-                self._assembly.parameters,
-                self.dt,
-                self._read,
-                self._write,
+                parts.models, parts.shapes, parts.parameters, self.dt, self._read, self._write
             )
             self._set_initial_values(thresholds or {})
 
@@ -194,7 +190,7 @@ class SpikingNetwork:
         UnknownNameError
             If the population has no such parameter.
         ValueError
-            If the values have a wrong size, unit, or are not finite.
+            If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused.
         """
         name = self.populations.name_of(layer)
         self._set_parameters(name, checked_parameters(self._assembly, name, values))
@@ -337,7 +333,8 @@ class SpikingNetwork:
         Returns
         -------
         result : `~brainsnn.results.result.Result`
-            Opened lazily from the folder if ``stream_to`` is given.
+            Opened lazily from the folder if ``stream_to`` is given. In the pipelined schedule, a spike that arrives in a step acts
+            in the next one, so ``result.output[:, -1]`` does not contain the spikes of the last step.
 
         Raises
         ------
@@ -347,6 +344,8 @@ class SpikingNetwork:
             If the recordings do not fit into memory.
         FileExistsError, OSError
             If the folder of ``stream_to`` exists, or its disk does not have enough room.
+        FloatingPointError
+            If a recorded value, a readout or (in runtime mode and C++ standalone) any state variable became NaN or infinite.
         RuntimeError
             If the network is running in another thread, or was made in another process.
         """

@@ -4,6 +4,7 @@ import numpy as np
 import psutil
 from brian2 import SpikeMonitor, StateMonitor
 
+from brainsnn.builders.trials.divergence import all_finite, divergence_error, first_not_finite
 from brainsnn.errors import UnknownNameError
 
 __all__ = ["Monitors"]
@@ -43,6 +44,15 @@ class Monitors:
             wanted = wanted if isinstance(wanted, dict) else dict.fromkeys(wanted, True)
             for variable, neurons in wanted.items():
                 self._add(population, groups[population.name], variable, neurons)
+        # A run does not change parameters, and a variable that starts infinite, such as a minimum, may remain so.
+        self._unchecked = {
+            (name, variable)
+            for name, model in assembly.models.items()
+            for variable in (
+                *assembly.parameters[name],
+                *(variable for variable, value in model.initial.items() if not np.isfinite(value).all()),
+            )
+        }
         self.spike_monitors, self.state_monitors, self.readout_monitors = {}, {}, {}
         for name, group in groups.items():
             wanted = self.neurons.get(name, {})
@@ -141,6 +151,11 @@ class Monitors:
         trial : int
         activations : dict of str to callable
             Activation of each readout.
+
+        Raises
+        ------
+        FloatingPointError
+            If recorded values or those of a readout are not finite.
         """
         for name, monitor in self.spike_monitors.items():
             result.spike_counts[name][trial] += record.spike_counts[monitor.name]
@@ -150,10 +165,14 @@ class Monitors:
         for (name, variable), monitor in self.state_monitors.items():
             if monitor.name in record.states:
                 values = record.states[monitor.name][variable]
+                if self._first_not_finite(name, variable, [values]) is not None:
+                    raise divergence_error(name, variable, trial)
                 result.states[name][variable][trial, first : first + len(values)] = values
         for name, monitor in self.readout_monitors.items():
             if monitor.name in record.states:
                 values = record.states[monitor.name][_output(monitor)]
+                if not all_finite(values):
+                    raise divergence_error(name, _output(monitor), trial)
                 result.outputs[name][trial, first : first + len(values)] = activations[name](values)
 
     def _wanted(self, name):
@@ -206,13 +225,29 @@ class Monitors:
             (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array.
         activations : dict of str to callable
             Activation of each readout.
+
+        Raises
+        ------
+        FloatingPointError
+            If recorded values or those of a readout are not finite.
         """
+        found = []
         for (name, variable), monitor in self.state_monitors.items():
             if (monitor.name, variable) in arrays:
                 result.states[name][variable] = arrays[monitor.name, variable]
+                found.append((self._first_not_finite(name, variable, arrays[monitor.name, variable]), name, variable))
         for name, monitor in self.readout_monitors.items():
-            for trial, values in enumerate(arrays.get((monitor.name, _output(monitor)), ())):
+            outputs = arrays.get((monitor.name, _output(monitor)), ())
+            found.append((first_not_finite(outputs), name, _output(monitor)))
+            for trial, values in enumerate(outputs):
                 result.outputs[name][trial] = activations[name](values)
+        found = [entry for entry in found if entry[0] is not None]
+        if found:
+            image, name, variable = min(found, key=lambda entry: entry[0])
+            raise divergence_error(name, variable, image)
+
+    def _first_not_finite(self, name, variable, values):
+        return None if (name, variable) in self._unchecked else first_not_finite(values)
 
 
 def _recorded_neurons(neurons, shape, n, about):

@@ -4,6 +4,7 @@ import numpy as np
 from brian2 import Quantity, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
+from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
 from brainsnn.builders.plain_arrays import plain_array
 from brainsnn.errors import UnknownNameError
 
@@ -125,13 +126,13 @@ def _parameter_array(assembly, name, variable, value):
     with np.errstate(over="ignore", under="ignore"):
         stored = array.astype(target.dtype)  # a value may be finite only in double precision
     default = np.asarray(assembly.models[name].parameters.get(variable, 0.0), dtype=float)
-    is_tau = target.dim is second.dim and variable.startswith("tau")
+    is_tau = is_time_constant(variable, target.dim)
     # Times at which something ends may be infinite.
     may_be_inf = np.isinf(default).any() or (target.dim is second.dim and not is_tau)
     if not (np.isfinite(stored) | (may_be_inf & (stored == np.inf))).all():
         raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {target.dtype}).")
-    if is_tau and not (stored > 0).all():
-        raise ValueError(f"{about}: a time constant must be greater than 0, got a minimum of {array.min() * second}.")
+    if is_tau:
+        check_time_constant(about, array, assembly.groups[name].method_choice, assembly.dt)
     shape = (1,) if target.scalar else assembly.shapes.get(name, (target.size,))
     if array.shape == (target.size,):
         return array
