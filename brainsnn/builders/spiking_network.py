@@ -333,8 +333,8 @@ class SpikingNetwork:
         Returns
         -------
         result : `~brainsnn.results.result.Result`
-            Opened lazily from the folder if ``stream_to`` is given. In the pipelined schedule, a spike that arrives in a step acts
-            in the next one, so ``result.output[:, -1]`` does not contain the spikes of the last step.
+            Opened lazily from the folder if ``stream_to`` is given. In the pipelined schedule, a spike that arrives in a step
+            acts in the next one, so ``result.output[:, -1]`` does not contain the spikes of the last step.
 
         Raises
         ------
