@@ -1,6 +1,7 @@
 """Write attention into parameter arrays and restore their previous values."""
 
 from collections import namedtuple
+from functools import partial
 
 import numpy as np
 
@@ -39,6 +40,8 @@ class AttendedParameters:
         self.attention = None
         self._before = {}
         self._written = {}
+        #: Arrays of the image that ran last, which a run in runtime mode leaves in the network.
+        self._last = {}
         self._per_image = {}
 
     def set(self, attention, names):
@@ -57,7 +60,7 @@ class AttendedParameters:
         # All changes are computed before anything is written, so an invalid attention leaves the network unchanged.
         for (name, variable), values in before.items():
             self._write(name, variable, values)
-        self.attention, self._before, self._written, self._per_image = attention, {}, {}, {}
+        self.attention, self._before, self._written, self._per_image, self._last = attention, {}, {}, {}, {}
         for name, arrays in changes.items():
             for variable, values in arrays.items():
                 self._before[name, variable] = before.get((name, variable), self._read(name, variable))
@@ -88,7 +91,8 @@ class AttendedParameters:
         Returns
         -------
         per_trial : dict of (str, str) to callable
-            (population, variable) -> function of the image index that computes the array.
+            (population, variable) -> function of the image index that computes the array. A parameter that the user has assigned
+            to since attention was set keeps its value and is not among them.
 
         Raises
         ------
@@ -109,18 +113,24 @@ class AttendedParameters:
                     last[k] = self._changes(attention, name, self._before, k)
                 return last[k]
 
-            for changed, variable in self._before:
-                if changed == name:
-                    functions[name, variable] = lambda k, arrays=arrays, variable=variable: arrays(k)[variable]
+            def array(k, key, arrays=arrays):
+                self._last[key] = arrays(k)[key[1]]
+                return self._last[key]
+
+            for key in self._before:
+                if key[0] == name and not self._is_assigned(key):
+                    functions[key] = partial(array, key=key)
         return functions
+
+    def _is_assigned(self, key):
+        """Return whether the user has assigned another value to a parameter since attention was written."""
+        value = self._read(*key)
+        known = [self._written[key], *([self._last[key]] if key in self._last else [])]
+        return not any(np.array_equal(value, np.broadcast_to(k, value.shape).astype(value.dtype)) for k in known)
 
     def _unattended(self):
         """Return the values before attention, except for parameters that the user has changed since."""
-        return {
-            key: values
-            for key, values in self._before.items()
-            if key[0] in self._per_image or np.array_equal(self._read(*key), self._written[key])
-        }
+        return {key: values for key, values in self._before.items() if not self._is_assigned(key)}
 
     def _changes(self, attention, name, before, image=0):
         """Return variable -> array for one population and one image."""
@@ -140,8 +150,15 @@ class AttendedParameters:
             if s in parameters
         }
         changed = attention.parameters_for(
-            name, self._shapes[name], values, AttentionTargets(model.name, model.attention, derived), image
+            name, self._shapes.get(name), values, AttentionTargets(model.name, model.attention, derived), image
         )
+        for variable, array in changed.items():
+            with np.errstate(over="ignore"):
+                stored = array.astype(values[variable].dtype)
+            if not np.isfinite(stored).all():
+                raise ValueError(
+                    f"attend: {variable} of {name!r} would become NaN or infinite; use a smaller strength of attention."
+                )
         if not switches or not changed:
             return changed
         # Write all of them, to overwrite values that a previous attention left in the others.

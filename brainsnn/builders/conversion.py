@@ -55,7 +55,7 @@ def convert(
         Brian2 device; docs/devices.md says what each of them can do.
     record : dict, optional
         Layer name -> list of ``"spikes"`` and state variables, or dict of these to the neurons to record: True for all, flat
-        indices, or (row, column, channel) tuples.
+        indices, (row, column, channel) tuples, or a boolean mask of shape (n_neurons,) or (H, W, C). Each neuron once.
     dtype : {"float32", "float64"}
         Type of all state variables and weights.
     threads : int

@@ -21,6 +21,8 @@ from brainsnn.builders.network.objects import NetworkObjects
 from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
+from brainsnn.builders.plain_arrays import plain_array
+from brainsnn.builders.run_guard import RunGuard, guarded
 from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
 from brainsnn.errors import DeviceLimitError, UnknownNameError
@@ -72,6 +74,7 @@ class SpikingNetwork:
         dt: Quantity,
         feedback: PredictiveGate | None = None,
     ) -> None:
+        self._guard = RunGuard()
         self._backend = make_backend(device, threads)
         graph, connectivity = self._backend.prepare(graph, connectivity, schedule, encoder, feedback)
         self.dtype = np.dtype(dtype)
@@ -86,13 +89,9 @@ class SpikingNetwork:
             self._objects = NetworkObjects(
                 self.network, self._assembly.groups, self._assembly.state, self._monitors.all, self._assembly.replays
             )
+            parts = self._assembly
             self._attended = AttendedParameters(
-                self._assembly.models,
-                self._assembly.shapes,
-                self._assembly.parameters,
-                self.dt,
-                self._read,
-                self._write,
+                parts.models, parts.shapes, parts.parameters, self.dt, self._read, self._write
             )
             self._set_initial_values(thresholds or {})
 
@@ -191,7 +190,7 @@ class SpikingNetwork:
         UnknownNameError
             If the population has no such parameter.
         ValueError
-            If the values have a wrong size, unit, or are not finite.
+            If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused.
         """
         name = self.populations.name_of(layer)
         self._set_parameters(name, checked_parameters(self._assembly, name, values))
@@ -265,12 +264,14 @@ class SpikingNetwork:
         for name, values in weights.items():
             if name not in self._plastic:
                 raise UnknownNameError(name, self._plastic, "projection that learns")
-            values, n = np.asarray(values, dtype=float), len(self._plastic[name].to_coo()[2])
+            values = plain_array(values, f"set_learned_weights: {name!r}", float)
+            n = len(self._plastic[name].to_coo()[2])
             if values.shape != (n,) or not np.isfinite(values).all():
                 raise ValueError(f"set_learned_weights: {name!r} needs {n} finite weights, got shape {values.shape}.")
         for name, values in weights.items():
             self._backend.set_values(self._plastic[name], "w", np.asarray(values, dtype=float))
 
+    @guarded
     def build(self) -> Path | None:
         """
         Compile the network now instead of at its first run: on a machine without a graphics card, or before timing.
@@ -283,11 +284,12 @@ class SpikingNetwork:
         Raises
         ------
         RuntimeError
-            If the compiler fails, or objects were added to the network after it was compiled.
+            If the compiler fails, if objects were added to the network after it was compiled, or as for `run`.
         """
         with self._preferences():
             return self._backend.build(self._objects)
 
+    @guarded
     def run(
         self,
         images: ArrayLike | None = None,
@@ -331,7 +333,8 @@ class SpikingNetwork:
         Returns
         -------
         result : `~brainsnn.results.result.Result`
-            Opened lazily from the folder if ``stream_to`` is given.
+            Opened lazily from the folder if ``stream_to`` is given. In the pipelined schedule, a spike that arrives in a step
+            acts in the next one, so ``result.output[:, -1]`` does not contain the spikes of the last step.
 
         Raises
         ------
@@ -341,6 +344,10 @@ class SpikingNetwork:
             If the recordings do not fit into memory.
         FileExistsError, OSError
             If the folder of ``stream_to`` exists, or its disk does not have enough room.
+        FloatingPointError
+            If a recorded value, a readout or (in runtime mode and C++ standalone) any state variable became NaN or infinite.
+        RuntimeError
+            If the network is running in another thread, or was made in another process.
         """
         if not isinstance(processes, (int, np.integer)) or processes < 1:
             raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
@@ -379,6 +386,11 @@ class SpikingNetwork:
 
     def _preferences(self):
         return preferences({"core.default_float_dtype": self.dtype.type, **self._backend.preferences})
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(
+            "A SpikingNetwork cannot be pickled or copied. Call convert() in each process; see brainsnn.once."
+        )
 
     def __repr__(self):
         neurons = sum(len(group) for group in self._assembly.groups.values())

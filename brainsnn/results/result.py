@@ -49,7 +49,9 @@ class Result:
     Attributes
     ----------
     output : (n, n_steps, n_classes) ndarray
-        Activation of the readout at every step. With several readouts, that of the first one.
+        Activation of the readout at the end of every step. With several readouts, that of the first one. In the pipelined
+        schedule, ``output[:, t]`` depends on the spikes of the last layer in the steps before t: those of step t arrive in
+        that step and act in the next. In the synchronous schedule it includes them.
     outputs : dict of str to ndarray
         The same for each readout.
     spike_counts : dict of str to (n,) ndarray of int

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -48,6 +49,7 @@ class once(Generic[P, R]):
     def __init__(self, function: Callable[P, R], size: int = 4) -> None:
         self.size: int = size
         self._results: OrderedDict[Any, R] = OrderedDict()
+        self._process = os.getpid()
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwds: P.kwargs) -> R:
@@ -58,6 +60,9 @@ class once(Generic[P, R]):
             key = content_key(*values)
         except SourceError:  # on a worker that does not have the user's files
             key = content_key(*values, code="memory")
+        if self._process != os.getpid():  # forked: the results are the parent's
+            self._results.clear()
+            self._process = os.getpid()
         if key not in self._results:
             self._results[key] = self.__wrapped__(*args, **kwds)
             while len(self._results) > self.size:

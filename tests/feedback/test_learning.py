@@ -141,5 +141,11 @@ def test_errors(case):
         snn.run(spikes=spikes, images=images, processes=2)
     with pytest.raises(bs.UnknownNameError, match="projection that learns"):
         snn.set_learned_weights({"generator2_to_predictions": np.zeros(3)})
+    before = snn.learned_weights[PROJECTION]
     with pytest.raises(ValueError, match="needs 784 finite weights"):
         snn.set_learned_weights({PROJECTION: np.zeros(3)})
+    with pytest.raises(bs.UnknownNameError, match="projection that learns"):
+        snn.set_learned_weights({PROJECTION: np.zeros(784), "nowhere": np.zeros(784)})
+    with pytest.raises(ValueError, match="masked array"):
+        snn.set_learned_weights({PROJECTION: np.ma.masked_greater(np.arange(784.0), 5)})
+    np.testing.assert_array_equal(snn.learned_weights[PROJECTION], before)

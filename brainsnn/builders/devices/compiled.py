@@ -1,5 +1,6 @@
 """What the compiled devices share: a program that is built once and runs any number of trials."""
 
+import os
 import tempfile
 import weakref
 from abc import abstractmethod
@@ -16,6 +17,7 @@ from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.devices.brian_versions import results_file, use_results
 from brainsnn.builders.devices.programs import run_programs
 from brainsnn.builders.devices.trial_folder import write_trial_folder
+from brainsnn.builders.trials.divergence import divergence_error
 
 __all__ = ["CompiledBackend"]
 
@@ -44,7 +46,7 @@ class CompiledBackend(Backend):
         self._is_begun = False
         self._written = None
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
-        weakref.finalize(self, rmtree, self.directory, ignore_errors=True)
+        weakref.finalize(self, _remove_folder, self.directory, os.getpid())
 
     # What each device does in its own way
 
@@ -175,6 +177,7 @@ class CompiledBackend(Backend):
             recordings.link(folder, part, indices.start)
         run_programs(self._command(), [folder for folder, _ in parts], on_trial_done)
         self._take_results([folder for folder, _ in parts])
+        _refuse_divergence(objects, [folder for folder, _ in parts])
         for trial, record in recordings.records(parts):
             on_record(trial, record)
         return recordings.take_states()
@@ -203,6 +206,21 @@ class CompiledBackend(Backend):
             for owner, variable in self._persistent:
                 path = folder / "results" / results_file(self.device, owner.variables[variable])
                 self.set_values(owner, variable, np.fromfile(path, owner.variables[variable].dtype))
+
+
+def _refuse_divergence(objects, folders):
+    """Raise an error if a program has noted a state that is not finite; programs run successive trials."""
+    for folder in folders:
+        note = folder / "results" / "not_finite"
+        if note.exists():
+            trial, group, variable = note.read_text().split()
+            raise divergence_error(objects.population_of(group), variable, int(trial))
+
+
+def _remove_folder(directory, process):
+    """Remove a folder, unless this is a forked process: the folder belongs to its parent."""
+    if os.getpid() == process:
+        rmtree(directory, ignore_errors=True)
 
 
 def _filled(target, values):

@@ -8,6 +8,7 @@ from brian2.devices.device import RuntimeDevice, get_device
 
 from brainsnn.builders.devices.active_device import make_active, runtime_device
 from brainsnn.builders.devices.backend import Backend
+from brainsnn.builders.trials.divergence import all_finite, checked_arrays, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
 
 __all__ = ["RuntimeBackend"]
@@ -45,6 +46,7 @@ class RuntimeBackend(Backend):
         state = [variable for variables in objects.state.values() for variable in variables.values()]
         pathways = objects.added_pathways
         self._note_initial(state)
+        checked = checked_arrays(objects.own_state, lambda group, variable: self._initial[variable])
         for (group, variable), values in trials.shared.items():
             self.set_values(objects.groups[group], variable, values)
         with _random_state_restored(), self._note_final(state):
@@ -61,6 +63,9 @@ class RuntimeBackend(Backend):
                     objects.replays[name].variables["train"].set_value(signs)
                 seed(trials.seed_of(trial))
                 self._run_trial(objects, trials, trial, on_record)
+                for group, name, variable in checked:
+                    if not all_finite(variable.get_value()):
+                        raise divergence_error(objects.population_of(group), name, trial)
                 on_trial_done()
         return {}
 

@@ -9,6 +9,7 @@ from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsExc
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.fused_group import SpikingGroup
+from brainsnn.builders.network.time_constants import check_time_constants
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.variants import assignments, graded_variables
@@ -124,15 +125,22 @@ def make_group(model, n_neurons, name, clock):
     -------
     group : `~brainsnn.builders.network.fused_group.SpikingGroup`
         Its statements of every step, if the model has any, are a ``run_regularly`` operation among its contained objects.
+
+    Raises
+    ------
+    ValueError
+        If a statement or a time constant is not valid, or if no method can integrate the equations.
     """
     # The times of a stimulus are compared with t, which is float64 whatever the type of the state.
     times = {eq.varname: np.float64 for eq in model.brian_equations.values() if eq.varname in ("t_on", "t_off")}
+    method = _integration_method(model)
+    check_time_constants(model, method, float(clock.dt))
     group = SpikingGroup(
         n_neurons,
         model.equations,
         threshold=model.threshold,
         reset=model.reset if model.threshold is not None else None,
-        method=_integration_method(model),
+        method=method,
         namespace=model.constants,
         name=name,
         clock=clock,

@@ -4,6 +4,7 @@ import numpy as np
 import psutil
 from brian2 import SpikeMonitor, StateMonitor
 
+from brainsnn.builders.trials.divergence import all_finite, divergence_error, first_not_finite
 from brainsnn.errors import UnknownNameError
 
 __all__ = ["Monitors"]
@@ -18,8 +19,8 @@ class Monitors:
     Parameters
     ----------
     record : dict or None
-        Layer name -> list of ``"spikes"`` and state variables, or dict of these to the neurons to record (True for all,
-        flat indices, or (row, column, channel) tuples).
+        Layer name -> list of ``"spikes"`` and state variables, or dict of these to the neurons to record: True for
+        all, flat indices, (row, column, channel) tuples, or a boolean mask of shape (n_neurons,) or (H, W, C).
     assembly : `~brainsnn.builders.network.assembly.Assembly`
 
     Raises
@@ -28,6 +29,8 @@ class Monitors:
         If a layer or a variable does not exist.
     IndexError
         If a neuron does not exist.
+    ValueError
+        If the neurons are neither whole numbers nor a mask of the population's shape, or if one is given twice.
     """
 
     def __init__(self, record, assembly):
@@ -41,6 +44,15 @@ class Monitors:
             wanted = wanted if isinstance(wanted, dict) else dict.fromkeys(wanted, True)
             for variable, neurons in wanted.items():
                 self._add(population, groups[population.name], variable, neurons)
+        # A run does not change parameters, and a variable that starts infinite, such as a minimum, may remain so.
+        self._unchecked = {
+            (name, variable)
+            for name, model in assembly.models.items()
+            for variable in (
+                *assembly.parameters[name],
+                *(variable for variable, value in model.initial.items() if not np.isfinite(value).all()),
+            )
+        }
         self.spike_monitors, self.state_monitors, self.readout_monitors = {}, {}, {}
         for name, group in groups.items():
             wanted = self.neurons.get(name, {})
@@ -64,17 +76,8 @@ class Monitors:
             raise UnknownNameError(
                 variable, group.equations, f"variable of {population.name!r}", f"The {population.kind} does not spike."
             )
-        n = len(group)
-        if neurons is True:
-            indices = np.arange(n)
-        else:
-            neurons = np.asarray(neurons)
-            indices = neurons if neurons.ndim < 2 else np.ravel_multi_index(tuple(neurons.T), population.shape)
-            indices = np.atleast_1d(indices)
-            if indices.size == 0 or indices.min() < 0 or indices.max() >= n:
-                raise IndexError(
-                    f"record[{population.name!r}][{variable!r}]: neurons must lie in 0 ... {n - 1}, got {neurons}."
-                )
+        about = f"record[{population.name!r}][{variable!r}]"
+        indices = _recorded_neurons(neurons, population.shape, len(group), about)
         self.neurons.setdefault(population.name, {})[variable] = indices
 
     @property
@@ -148,6 +151,11 @@ class Monitors:
         trial : int
         activations : dict of str to callable
             Activation of each readout.
+
+        Raises
+        ------
+        FloatingPointError
+            If recorded values or those of a readout are not finite.
         """
         for name, monitor in self.spike_monitors.items():
             result.spike_counts[name][trial] += record.spike_counts[monitor.name]
@@ -157,10 +165,14 @@ class Monitors:
         for (name, variable), monitor in self.state_monitors.items():
             if monitor.name in record.states:
                 values = record.states[monitor.name][variable]
+                if self._first_not_finite(name, variable, [values]) is not None:
+                    raise divergence_error(name, variable, trial)
                 result.states[name][variable][trial, first : first + len(values)] = values
         for name, monitor in self.readout_monitors.items():
             if monitor.name in record.states:
                 values = record.states[monitor.name][_output(monitor)]
+                if not all_finite(values):
+                    raise divergence_error(name, _output(monitor), trial)
                 result.outputs[name][trial, first : first + len(values)] = activations[name](values)
 
     def _wanted(self, name):
@@ -213,13 +225,56 @@ class Monitors:
             (monitor name, variable name) -> (n_trials, n_steps, n_recorded) array.
         activations : dict of str to callable
             Activation of each readout.
+
+        Raises
+        ------
+        FloatingPointError
+            If recorded values or those of a readout are not finite.
         """
+        found = []
         for (name, variable), monitor in self.state_monitors.items():
             if (monitor.name, variable) in arrays:
                 result.states[name][variable] = arrays[monitor.name, variable]
+                found.append((self._first_not_finite(name, variable, arrays[monitor.name, variable]), name, variable))
         for name, monitor in self.readout_monitors.items():
-            for trial, values in enumerate(arrays.get((monitor.name, _output(monitor)), ())):
+            outputs = arrays.get((monitor.name, _output(monitor)), ())
+            found.append((first_not_finite(outputs), name, _output(monitor)))
+            for trial, values in enumerate(outputs):
                 result.outputs[name][trial] = activations[name](values)
+        found = [entry for entry in found if entry[0] is not None]
+        if found:
+            image, name, variable = min(found, key=lambda entry: entry[0])
+            raise divergence_error(name, variable, image)
+
+    def _first_not_finite(self, name, variable, values):
+        return None if (name, variable) in self._unchecked else first_not_finite(values)
+
+
+def _recorded_neurons(neurons, shape, n, about):
+    """Return the flat indices of the neurons that a user names; ``about`` begins the message of an error."""
+    if isinstance(neurons, (bool, np.bool_)) and neurons:
+        return np.arange(n)
+    if np.ma.isMaskedArray(neurons):
+        raise ValueError(f"{about}: got a masked array; give a boolean mask or indices.")
+    neurons = np.asarray(neurons)
+    if neurons.dtype == bool:
+        if neurons.shape not in ((n,), shape):
+            raise ValueError(f"{about}: a mask of shape {neurons.shape}; give one of shape ({n},) or {shape}.")
+        neurons = np.flatnonzero(neurons)
+    if neurons.size and neurons.dtype.kind not in "iu":
+        raise ValueError(f"{about}: neurons must be whole numbers or a boolean mask, got {neurons}.")
+    if neurons.ndim > 2 or (neurons.ndim == 2 and neurons.shape[1] != 3):
+        raise ValueError(
+            f"{about}: an array of shape {neurons.shape}; give flat indices or (row, column, channel) tuples."
+        )
+    limits, what = (shape, f"0 ... {shape} (exclusive)") if neurons.ndim == 2 else (n, f"0 ... {n - 1}")
+    if neurons.size == 0 or (neurons < 0).any() or (neurons >= limits).any():
+        raise IndexError(f"{about}: neurons must lie in {what}, got {neurons}.")
+    flat = np.ravel_multi_index(tuple(neurons.T), shape) if neurons.ndim == 2 else np.atleast_1d(neurons)
+    values, counts = np.unique(flat, return_counts=True)
+    if counts.max() > 1:
+        raise ValueError(f"{about}: neuron {values[counts.argmax()]} is given twice; give each neuron once.")
+    return flat
 
 
 def _output(monitor):

@@ -50,6 +50,10 @@ class NetworkObjects:
         """Names of all objects in the network (set of str)."""
         return {obj.name for obj in self.network.sorted_objects}
 
+    def population_of(self, group):
+        """Return the population whose group has this name in Brian2 (str)."""
+        return next(name for name, own in self.groups.items() if own.name == group)
+
     @property
     def added(self):
         """Objects that the user has added to the network (list)."""

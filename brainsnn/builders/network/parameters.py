@@ -1,9 +1,11 @@
 """Values of per-neuron parameters: the initial ones, and those that a user sets, checked before they are written."""
 
 import numpy as np
-from brian2 import Quantity, get_unit
+from brian2 import Quantity, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
+from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
+from brainsnn.builders.plain_arrays import plain_array
 from brainsnn.errors import UnknownNameError
 
 __all__ = ["checked_parameters", "initial_parameters", "initial_values"]
@@ -29,7 +31,7 @@ def initial_parameters(assembly, thresholds):
     UnknownNameError
         If a layer of ``thresholds`` does not exist.
     ValueError
-        If the neurons of a layer have no threshold.
+        If the neurons of a layer have no threshold, or if two names of ``thresholds`` mean the same population.
     """
     graph, neuron, values = assembly.graph, assembly.neuron, {}
     for name, model in assembly.models.items():
@@ -45,9 +47,13 @@ def initial_parameters(assembly, thresholds):
     parameter = neuron.threshold_parameter
     if thresholds and parameter is None:
         raise ValueError(f"thresholds: the neuron model {neuron.name!r} has no threshold parameter.")
+    layers = {}
     for layer, value in thresholds.items():
         name = graph.population(layer).name
-        if parameter not in assembly.parameters[name]:
+        if name in layers:
+            raise ValueError(f"thresholds: {layers[name]!r} and {layer!r} are both {name!r}; give one of them.")
+        layers[name] = layer
+        if parameter not in assembly.parameters.get(name, ()):
             raise ValueError(f"thresholds: {name!r} is a {graph.populations[name].kind} and has no threshold.")
         values[name][parameter] = value
     return values
@@ -93,31 +99,48 @@ def checked_parameters(assembly, name, values):
     UnknownNameError
         If the population has no such parameter.
     ValueError
-        If the values have a wrong size or unit, or are not finite.
+        If the values have a wrong shape or unit, are not finite, or if a parameter must be positive and is not: a time constant,
+        or one from which another parameter is computed.
     """
-    values = dict(values)
-    for origin in list(values):
-        for derived, (source, function) in assembly.models[name].derived.items():
-            if source == origin and derived not in values:
-                values[derived] = function(np.asarray(values[origin], dtype=float))
+    model = assembly.models[name]
     for variable in values:
         if variable not in assembly.parameters[name]:
             raise UnknownNameError(variable, assembly.parameters[name], f"parameter of {name!r}")
-    return {variable: _parameter_array(assembly, name, variable, value) for variable, value in values.items()}
+    arrays = {variable: _parameter_array(assembly, name, variable, value) for variable, value in values.items()}
+    for derived, (origin, function) in model.derived.items():
+        if origin in values and derived not in values:
+            if not (arrays[origin] > 0).all():
+                raise ValueError(
+                    f"{name}.{origin}: must be greater than 0, since {derived!r} is computed from it, got a minimum of "
+                    f"{arrays[origin].min():g}. Give a greater value, or {derived!r} as well."
+                )
+            arrays[derived] = _parameter_array(assembly, name, derived, function(arrays[origin]))
+    return arrays
 
 
 def _parameter_array(assembly, name, variable, value):
-    target, shape = assembly.groups[name].variables[variable], assembly.shapes.get(name)
+    target, about = assembly.groups[name].variables[variable], f"{name}.{variable}"
     if target.dim is not DIMENSIONLESS and Quantity(value).dim is not target.dim:
-        raise ValueError(f"{name}.{variable}: the value needs the unit {get_unit(target.dim)}, got {value!r}.")
-    array = np.asarray(value, dtype=float)
-    if not np.all(np.isfinite(array) | (array == np.inf)):
-        raise ValueError(f"{name}.{variable}: the values hold NaN.")
-    if array.size not in (1, target.size) and shape is not None:
-        try:
-            array = np.broadcast_to(array, shape)
-        except ValueError:
-            raise ValueError(
-                f"{name}.{variable}: values of shape {array.shape} for {target.size} neurons of shape {shape}."
-            ) from None
-    return array.ravel()
+        raise ValueError(f"{about}: the value needs the unit {get_unit(target.dim)}, got {value!r}.")
+    array = plain_array(value, about, float, target.dim)
+    with np.errstate(over="ignore", under="ignore"):
+        stored = array.astype(target.dtype)  # a value may be finite only in double precision
+    default = np.asarray(assembly.models[name].parameters.get(variable, 0.0), dtype=float)
+    is_tau = is_time_constant(variable, target.dim)
+    # Times at which something ends may be infinite.
+    may_be_inf = np.isinf(default).any() or (target.dim is second.dim and not is_tau)
+    if not (np.isfinite(stored) | (may_be_inf & (stored == np.inf))).all():
+        raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {target.dtype}).")
+    if is_tau:
+        check_time_constant(about, array, assembly.groups[name].method_choice, assembly.dt)
+    shape = (1,) if target.scalar else assembly.shapes.get(name, (target.size,))
+    if array.shape == (target.size,):
+        return array
+    try:
+        full = np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(
+            f"{about}: values of shape {array.shape} for {target.size} neurons of shape {shape}; give one value, "
+            f"({target.size},) values in flat order, or an array that broadcasts to {shape}."
+        ) from None
+    return array.ravel() if array.size == 1 else full.ravel()

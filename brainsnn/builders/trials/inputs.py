@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from brian2 import Quantity, second
 
+from brainsnn.builders.plain_arrays import plain_array
 from brainsnn.builders.trials.trials import Trials
 
 __all__ = ["drives_of", "image_range_check", "make_trials"]
@@ -43,17 +44,21 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
         n_steps = spikes.shape[1]
     else:
         n_steps = _steps(assembly, "duration", duration)
+        if n_steps.ndim:
+            raise ValueError(f"run: duration={duration} holds {n_steps.size} values; give one for all images.")
+        n_steps = int(n_steps)
     if n_steps == 0:
         raise ValueError("run: the duration is 0.")
     trials = Trials(n_trials, n_steps, assembly.dt, _seed(seed, n_trials), per_trial=dict(per_trial(n_trials)))
     on = _times(assembly, "onset", onset, n_trials)
     off = np.full(n_trials, np.inf) if offset is None else _times(assembly, "offset", offset, n_trials)
     shape = assembly.graph.input.shape
+    background = plain_array(background, "run: background", float)
     try:
-        background = np.broadcast_to(np.asarray(background, dtype=float), shape)
+        background = np.broadcast_to(background, shape)
     except ValueError:
         raise ValueError(f"run: a background of shape {np.shape(background)} does not fit images of {shape}.") from None
-    image_range_check(assembly.graph, background[None], assembly.encoder)
+    image_range_check(assembly.graph, background[None], assembly.encoder, what="background")
     for name, drive in drives_of(assembly.graph, assembly.inputs, assembly.groups, assembly.encoder).items():
         group, unit = assembly.groups[name].name, float(assembly.neuron.input_unit)
         trials.shared[name, "background"] = drive(background) * unit
@@ -71,10 +76,12 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
 def _check_spikes(assembly, spikes, images):
     if assembly.encoder != "poisson":
         raise ValueError("run: replayed spikes need input neurons that spike; convert with encoder='poisson'.")
-    spikes = np.asarray(spikes)
+    spikes = plain_array(spikes, "run: spikes")
     shape = assembly.graph.input.shape
     if spikes.ndim != 5 or spikes.shape[2:] != shape:
         raise ValueError(f"run: spikes of shape {spikes.shape}; expected (n, n_steps, {', '.join(map(str, shape))}).")
+    if len(spikes) == 0:
+        raise ValueError("run: the batch holds no train of spikes.")
     if not np.isin(spikes, (-1, 0, 1)).all():
         raise ValueError("run: replayed spikes must be -1, 0 or 1.")
     if images is None and assembly.feedback is not None and assembly.feedback.mode != "none":
@@ -88,26 +95,29 @@ def _steps(assembly, what, time):
     if not isinstance(time, Quantity) or not time.dim == second.dim:
         raise ValueError(f"run: {what} needs a unit of time, such as {time}*ms.")
     steps = np.asarray(time) / assembly.dt
-    if np.any(steps < 0) or np.any(np.abs(steps - np.rint(steps)) > 1e-6):
+    if not np.isfinite(steps).all() or np.any(steps < 0):
+        raise ValueError(f"run: {what}={time} must be finite and not negative.")
+    if np.any(np.abs(steps - np.rint(steps)) > 1e-6):
         nearest = np.rint(steps).max() * assembly.dt * 1e3
         raise ValueError(
             f"run: {what}={time} is not a multiple of the time step {assembly.dt * 1e3:g} ms; the nearest one is {nearest:g} ms."
         )
-    return np.rint(steps).astype(int) if np.ndim(steps) else int(np.rint(steps))
+    return np.rint(steps).astype(int)
 
 
 def _times(assembly, what, time, n_trials):
-    steps = np.asarray(_steps(assembly, what, time))
-    if steps.ndim and len(steps) != n_trials:
-        raise ValueError(f"run: {len(steps)} values of {what} for {n_trials} images.")
+    steps = _steps(assembly, what, time)
+    if steps.shape not in ((), (n_trials,)):
+        given = f"{len(steps)} values" if steps.ndim == 1 else f"an array of shape {steps.shape}"
+        raise ValueError(f"run: {given} of {what} for {n_trials} images; give one time, or one for each image.")
     return np.broadcast_to(steps * assembly.dt, n_trials)
 
 
 def _seed(seed, n_trials):
     """An int, or one for each trial."""
-    if isinstance(seed, Integral) and seed >= 0:
+    if isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0:
         return int(seed)
-    seeds = np.asarray(seed)
+    seeds = plain_array(seed, "run: seed")
     if seeds.shape != (n_trials,) or seeds.dtype.kind not in "iu" or seeds.min() < 0 or seeds.max() >= 2**32:
         raise ValueError(
             f"run: seed={seed!r}; give one whole number, 0 or greater, or one of 0 ... 2**32 - 1 for each of the {n_trials} "
@@ -116,7 +126,7 @@ def _seed(seed, n_trials):
     return seeds
 
 
-def image_range_check(graph, images, encoder):
+def image_range_check(graph, images, encoder, what="images"):
     """
     Check a batch of images.
 
@@ -125,6 +135,8 @@ def image_range_check(graph, images, encoder):
     graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
     images : (n, H, W, C) array_like
     encoder : {"current", "poisson"}
+    what : str, optional
+        What the images are, for the messages of errors.
 
     Returns
     -------
@@ -133,9 +145,9 @@ def image_range_check(graph, images, encoder):
     Raises
     ------
     ValueError
-        If shape, type or range are wrong.
+        If shape, type or range are wrong, or if the images have a mask or a unit.
     """
-    images, shape = np.asarray(images), graph.input.shape
+    images, shape = plain_array(images, f"run: {what}"), graph.input.shape
     expected = f"(n, {', '.join(map(str, shape))})"
     if images.ndim != 4 or images.shape[1:] != shape:
         fix = " Add the axis of the images with images[None]." if images.shape == shape else ""
@@ -148,7 +160,7 @@ def image_range_check(graph, images, encoder):
             "images usually images/255."
         )
     if not np.isfinite(images).all():
-        raise ValueError("run: the images hold NaN or infinite values.")
+        raise ValueError(f"run: the {what} hold{'s' if what == 'background' else ''} NaN or infinite values.")
     largest = np.abs(images).max()
     rescales = any(row.class_name == "Rescaling" for row in graph.rows)
     if encoder == "poisson" and largest > 1:

@@ -12,6 +12,7 @@ from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.program_cache import compiled_program
 from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 from brainsnn.builders.devices.standalone.recordings import RecordingFiles, recorded_arrays
+from brainsnn.builders.trials.divergence import checked_arrays
 
 __all__ = ["NetworkDevice", "StandaloneBackend"]
 
@@ -72,6 +73,10 @@ class StandaloneBackend(CompiledBackend):
                 for group, variables in objects.state.items()
                 for name, variable in variables.items()
             ],
+            checked=[
+                {"name": f"{group} {name}", "array": self._array_name(variable), "size": variable.size}
+                for group, name, variable in checked_arrays(objects.own_state, self._initial)
+            ],
             trains=[
                 {"name": name, "array": self._array_name(replay.variables["train"]), "n_neurons": len(replay.target)}
                 for name, replay in objects.replays.items()
@@ -82,6 +87,9 @@ class StandaloneBackend(CompiledBackend):
             has_standard_generators=HAS_STANDARD_GENERATORS,
             **recorded_arrays(self.device, objects.monitors),
         )
+
+    def _initial(self, group, variable):
+        return self._values.get((group, variable.name), 0.0)
 
     def _array_name(self, variable):
         return self.device.get_array_name(variable, access_data=False)

@@ -1,0 +1,126 @@
+"""Divergence: a run whose values are not finite is an error, and time constants are checked before anything is built."""
+
+import numpy as np
+import pytest
+from brian2 import ms
+
+import brainsnn as bs
+from brainsnn.builders.devices import program_cache
+
+LAYER = "conv1_asn"
+PLAIN = bs.LIF(tau_m=20 * ms)
+#: A neuron whose membrane grows without bound if it ever gets a positive input, and then never spikes.
+GROWING = PLAIN.replace("dv/dt = (I - v)/tau_m : 1", "dv/dt = (I - v + 1e30*v**3)/tau_m : 1").edit(
+    method="euler", threshold="S > v_th and v < 10", readout=PLAIN.readout
+)
+#: Images that reach the growing neurons only in trial 2 and later.
+LATE = np.array([0.0, 0.0, 1.0, 1.0])
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return bs.read_keras(bs.load_model("digits"))
+
+
+@pytest.fixture(scope="module")
+def images(graph):
+    return np.random.default_rng(0).random((4, *graph.input.shape)) * LATE[:, None, None, None]
+
+
+def convert(graph, **options):
+    """Convert without biases, so that the network stays at rest without input."""
+    snn = bs.convert(graph, **{"neuron": GROWING, "device": "cpp_standalone", **options})
+    for name, parameters in snn.parameters.items():
+        if "bias" in parameters:
+            snn.set_parameters(name, bias=0.0)
+    return snn
+
+
+@pytest.fixture(scope="module")
+def growing(graph):
+    return convert(graph)
+
+
+def first(snn):
+    return next(iter(snn.populations))
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_a_state_that_is_not_recorded(growing, images, processes):
+    with pytest.raises(FloatingPointError, match=f"'v' of '{first(growing)}' became NaN or infinite; image 2 "):
+        growing.run(images, duration=20 * ms, processes=processes)
+
+
+def test_a_network_can_run_again_after_a_divergence(growing, images):
+    with pytest.raises(FloatingPointError):
+        growing.run(images, duration=20 * ms)
+    assert np.isfinite(growing.run(images[:2], duration=20 * ms).output).all()
+
+
+@pytest.mark.slow  # Cython
+def test_runtime(graph, images):
+    snn = convert(graph, device="runtime")
+    with pytest.raises(FloatingPointError, match=f"'v' of '{first(snn)}' became NaN or infinite; image 2 "):
+        snn.run(images, duration=20 * ms)
+    assert np.isfinite(snn.run(images[:2], duration=20 * ms).output).all()
+
+
+@pytest.fixture(scope="module")
+def passing(graph):
+    """A network with a recorded expression that is infinite for a while and finite at the end of the trial."""
+    neuron = bs.LIF()
+    neuron = neuron.edit(equations=f"{neuron.equations}\npeak = 1/(t - 5*ms) : Hz", readout=neuron.readout)
+    return convert(graph, neuron=neuron, record={LAYER: {"peak": [0]}}, dtype="float64")
+
+
+def test_recorded_values(passing, images):
+    with pytest.raises(FloatingPointError, match=f"'peak' of '{LAYER}' became NaN or infinite; image 0 "):
+        passing.run(images[:2], duration=20 * ms)
+    assert np.isfinite(passing.run(images[:2], duration=4 * ms).states[LAYER]["peak"]).all()
+
+
+def test_readout(graph, images):
+    plain = bs.LIF()
+    readout = plain.readout.replace("S = S_dyn + bias : 1", "S = S_dyn + bias + 1/(t - 5*ms)*ms : 1")
+    snn = convert(graph, neuron=plain.edit(readout=readout), dtype="float64")
+    with pytest.raises(FloatingPointError, match="'S' of 'readout' became NaN or infinite; image 0 "):
+        snn.run(images[:2], duration=20 * ms)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "dt", "message"),
+    [
+        (bs.LIF(tau_m=-20 * ms), 1 * ms, r"LIF.tau_m: a time constant must be greater than 0, got -20. ms"),
+        (bs.ASN(tau_gamma=0 * ms), 1 * ms, "ASN.tau_gamma: a time constant must be greater than 0"),
+        (bs.ASN(tau_eta=np.nan * ms), 1 * ms, "ASN.tau_eta: a time constant must be greater than 0"),
+        (bs.ASN(tau_readout=-1 * ms), 1 * ms, "ASN readout.tau_phi: a time constant must be greater than 0"),
+        (
+            bs.LIF(tau_s=0.5 * ms).edit(method="euler"),
+            1 * ms,
+            "LIF.tau_s: 0.5 ms is shorter than the time step of 1 ms",
+        ),
+        (bs.LIF().edit(method="rk4"), 6 * ms, "LIF.tau_s: 5 ms is shorter than the time step of 6 ms, .*'rk4'"),
+    ],
+)
+def test_bad_time_constants_are_refused_before_anything_is_built(graph, monkeypatch, neuron, dt, message):
+    monkeypatch.setattr(program_cache, "compile_project", None)
+    with pytest.raises(ValueError, match=message):
+        bs.convert(graph, neuron=neuron, dt=dt, device="cpp_standalone")
+
+
+def test_steps_that_a_method_can_take_are_allowed(graph):
+    for neuron, dt in (
+        (bs.LIF(tau_s=0.5 * ms), 1 * ms),  # exponential_euler
+        (bs.LIF(tau_s=1 * ms).edit(method="euler"), 1 * ms),
+        (bs.LIF().edit(method="euler", tau_unused=0.1 * ms), 1 * ms),
+    ):
+        assert bs.convert(graph, neuron=neuron, dt=dt).dt == float(dt)
+
+
+def test_a_time_constant_of_single_neurons_is_not_shorter_than_the_step(graph):
+    plain = bs.LIF()
+    neuron = plain.edit(equations=f"{plain.equations}\ntau_m : second", readout=plain.readout)
+    bs.convert(graph, neuron=neuron).set_parameters(LAYER, tau_m=0.5 * ms)
+    snn = bs.convert(graph, neuron=neuron.edit(method="euler"))
+    with pytest.raises(ValueError, match="tau_m: 0.5 ms is shorter than the time step of 1 ms"):
+        snn.set_parameters(LAYER, tau_m=0.5 * ms)
