@@ -240,7 +240,9 @@ def evoked_potential(result, layer, variable="S"):
     if variable not in result.states.get(layer, {}):
         known = [f"{name}.{v}" for name, variables in result.states.items() for v in variables]
         raise UnknownNameError(f"{layer}.{variable}", known, "recorded variable")
-    return result.states[layer][variable].mean(axis=2, dtype=float)
+    values = result.states[layer][variable]  # on disk if the run was streamed: read one image at a time
+    potential = [np.mean(values[k], axis=1, dtype=float) for k in range(values.shape[0])]
+    return np.reshape(potential, values.shape[:2])
 
 
 def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99):

@@ -200,14 +200,18 @@ class Result:
     @property
     def firing_rates(self) -> dict[str, np.ndarray]:
         """Mean firing rate of each spiking population and image in Hz (dict of str to (n,) ndarray)."""
-        seconds = self.n_steps * self.dt
-        return {name: counts / np.prod(self.shapes[name]) / seconds for name, counts in self.spike_counts.items()}
+        seconds, rates = self.n_steps * self.dt, LayerDict(self.aliases)
+        for name, counts in self.spike_counts.items():
+            rates[name] = counts / np.prod(self.shapes[name]) / seconds
+        return rates
 
     @property
     def mean_firing_rate(self) -> float:
-        """Mean firing rate over all spiking neurons and images in Hz (float)."""
+        """Mean firing rate over all spiking neurons and images in Hz; NaN if there are none (float)."""
         spikes = sum(counts.sum() for counts in self.spike_counts.values())
         neurons = sum(np.prod(self.shapes[name]) for name in self.spike_counts)
+        if not neurons or not self.n_images:
+            return float("nan")
         return float(spikes / (neurons * self.n_images * self.n_steps * self.dt))
 
     def accuracy(self, labels: ArrayLike, window: int = 1) -> np.ndarray:

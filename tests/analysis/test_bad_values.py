@@ -159,6 +159,8 @@ def test_a_result_without_images_or_spiking_layers():
     result = make_result()
     result.spike_counts.clear()
     np.testing.assert_array_equal(am.spikes_per_image(result), [0, 0])
+    assert np.isnan(result.mean_firing_rate) and np.isnan(empty.mean_firing_rate)
+    assert make_result().mean_firing_rate == 0
 
 
 def test_masks_and_cues():
@@ -193,3 +195,21 @@ def test_rdm_fit_and_bootstrap():
     for n in (0, 1):
         with pytest.raises(ValueError, match=f"n_items={n} must be 2 or greater"):
             am.bootstrap_interval(np.mean, n)
+
+
+def test_evoked_potential_reads_zarr_arrays():
+    zarr = pytest.importorskip("zarr")
+    result, values = make_result(), np.random.default_rng(0).random((2, 4, 3)).astype("f4")
+    expected = values.mean(axis=2, dtype=float)
+    for stored in (values, zarr.array(values)):
+        result.states["layer"] = {"S": stored}
+        np.testing.assert_array_equal(am.evoked_potential(result, "layer"), expected)
+    result.states["layer"] = {"S": values[:0]}
+    assert am.evoked_potential(result, "layer").shape == (0, 4)
+
+
+def test_firing_rates_by_the_name_of_a_folded_layer():
+    result = Result({"asn": (2, 1, 2)}, 1e-3, 4, {"conv": "asn"})
+    result.outputs["readout"], result.spike_counts["asn"] = np.zeros((2, 4, 2)), np.array([3, 0])
+    np.testing.assert_allclose(result.firing_rates["conv"], [3 / 4 / 4e-3, 0])
+    assert "conv" in result.firing_rates and list(result.firing_rates) == ["asn"]
