@@ -52,7 +52,7 @@ class AttendedParameters:
         names : list of str
             Populations to change.
         """
-        before = self._unattended()
+        before = self.unattended()
         changes = {} if attention is None else {name: self._changes(attention, name, before) for name in names}
         # All changes are computed before anything is written, so an invalid attention leaves the network unchanged.
         for (name, variable), values in before.items():
@@ -114,8 +114,15 @@ class AttendedParameters:
                     functions[name, variable] = lambda k, arrays=arrays, variable=variable: arrays(k)[variable]
         return functions
 
-    def _unattended(self):
-        """Return the values before attention, except for parameters that the user has changed since."""
+    def unattended(self):
+        """
+        Return the values of before attention, except of parameters that the user has changed since.
+
+        Returns
+        -------
+        values : dict of (str, str) to ndarray
+            (population, variable) -> values.
+        """
         return {
             key: values
             for key, values in self._before.items()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.variants import assignments
 
 __all__ = ["LocalLearning"]
 
@@ -75,6 +76,17 @@ class LocalLearning:
 
     def __str__(self) -> str:
         return "\n    ".join(line.strip() for line in self.on_pre.strip().splitlines())
+
+    def frozen(self) -> "LocalLearning":
+        """
+        Return the rule without the statements that change ``w``.
+
+        Returns
+        -------
+        rule : `LocalLearning`
+        """
+        kept = [" ".join(statement) for statement in assignments(self.on_pre) if statement[0] != "w"]
+        return replace(self, on_pre="\n".join(kept))
 
     def target_model(self, model: NeuronModel) -> NeuronModel:
         """
