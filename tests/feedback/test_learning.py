@@ -112,6 +112,30 @@ def test_runtime_learns_the_same(case):
     np.testing.assert_allclose(runtime, compiled, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("connectivity", ["event_driven", "synapses"])
+def test_without_a_learning_rate_no_weight_changes(case, connectivity):
+    """Not even trained weights outside the limits. With a rate, the first spike brings them into the limits."""
+    _, images, spikes, _ = case
+    snn = _network(case, connectivity=connectivity)
+    start = snn.learned_weights[PROJECTION]
+    assert (np.abs(start) > W_MAX).sum() > 100
+    snn.set_parameters("prediction", learning_rate=0.0)
+    snn.run(spikes=spikes, images=images)
+    assert np.array_equal(snn.learned_weights[PROJECTION], start)
+    snn.set_parameters("prediction", learning_rate=RATE)
+    snn.run(spikes=spikes, images=images)
+    learned = snn.learned_weights[PROJECTION]
+    assert (learned != start).any() and np.abs(learned[learned != start]).max() <= W_MAX
+
+
+@pytest.mark.parametrize("device", ["cpp_standalone", "runtime"])
+def test_learning_without_a_gate_needs_the_images(case, device):
+    _, images, spikes, _ = case
+    snn = _network(case, mode="none", device=device)
+    with pytest.raises(ValueError, match="learning compares predictions with pixels; give the images"):
+        snn.run(spikes=spikes)
+
+
 def test_edited_rule(case):
     """A user's rule with its own constant: weights decay with each spike."""
     _, images, spikes, _ = case
