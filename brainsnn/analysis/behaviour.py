@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from brainsnn.analysis.checks import scores_and_targets
 from brainsnn.analysis.metrics import d_prime
 from brainsnn.optional import optional_packages
 
@@ -21,16 +22,22 @@ def top_k_accuracy(scores, targets, k=1):
     Returns
     -------
     accuracy : float
+        Of equal outputs, those of later classes count as larger, as in scikit-learn.
+
+    Raises
+    ------
+    ValueError
+        If there is no image, an output is NaN, or an argument does not fit the others.
 
     See Also
     --------
-    sklearn.metrics.top_k_accuracy_score
+    sklearn.metrics.top_k_accuracy_score : the same, but refuses two classes.
     """
-    with optional_packages("top_k_accuracy"):
-        from sklearn.metrics import top_k_accuracy_score
-
-    scores = np.asarray(scores, dtype=float)
-    return float(top_k_accuracy_score(targets, scores, k=k, labels=np.arange(scores.shape[1])))
+    scores, targets = scores_and_targets("top_k_accuracy", scores, targets)
+    if k < 1:
+        raise ValueError(f"top_k_accuracy: k={k!r} must be a whole number, 1 or greater.")
+    largest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, :k]
+    return float((largest == targets[:, None]).any(axis=1).mean())
 
 
 class TargetAUC:
@@ -52,13 +59,14 @@ class TargetAUC:
     Raises
     ------
     ValueError
-        If no class has both scenes with it as target and scenes without it.
+        If no class has both scenes with it as target and scenes without it, if an output is NaN, or if an argument does not
+        fit the others.
     """
 
     def __init__(self, scores, targets, labels=None):
-        scores, targets = np.asarray(scores, dtype=float), np.asarray(targets)
+        scores, targets = scores_and_targets("TargetAUC", scores, targets)
         present = targets[:, None] == np.arange(scores.shape[1])
-        absent = ~present if labels is None else np.asarray(labels) == 0
+        absent = ~present if labels is None else _absent("TargetAUC", labels, scores)
         self.n_scenes = len(scores)
         self.classes = []
         for digit in range(scores.shape[1]):
@@ -86,7 +94,9 @@ class TargetAUC:
         auc : float
             NaN if the sample has no class with both kinds of scenes.
         """
-        times = np.ones(self.n_scenes) if indices is None else np.bincount(indices, minlength=self.n_scenes)
+        if indices is None:
+            indices = np.arange(self.n_scenes)
+        times = np.bincount(np.asarray(indices, dtype=int), minlength=self.n_scenes)
         times = times.astype(np.float32)
         areas = []
         for with_it, without, wins in self.classes:
@@ -132,24 +142,40 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
     Returns
     -------
     scores : dict of str to float
-        ``hit_rate``, ``false_alarm_rate``, ``d_prime`` and ``f1``. Distractors are excluded.
+        ``hit_rate``, ``false_alarm_rate``, ``d_prime`` and ``f1``. Distractors are excluded. A rate is NaN if it is that of
+        no output.
+
+    Raises
+    ------
+    ValueError
+        If there is no scene, an output is NaN, or an argument does not fit the others.
     """
     with optional_packages("detection_scores"):
         from sklearn.metrics import confusion_matrix, f1_score
 
-    scores, targets = np.asarray(scores), np.asarray(targets)
+    scores, targets = scores_and_targets("detection_scores", scores, targets)
     target = targets[:, None] == np.arange(scores.shape[1])
-    absent = ~target if labels is None else np.asarray(labels) == 0
+    absent = ~target if labels is None else _absent("detection_scores", labels, scores)
     counted = target | absent
     present, reported = target[counted], scores[counted] >= criterion
     (rejections, false_alarms), (misses, hits) = confusion_matrix(present, reported, labels=[False, True])
     n_present, n_absent = hits + misses, false_alarms + rejections
     return {
-        "hit_rate": hits / n_present,
-        "false_alarm_rate": false_alarms / n_absent,
+        "hit_rate": hits / n_present if n_present else np.nan,
+        "false_alarm_rate": false_alarms / n_absent if n_absent else np.nan,
         "d_prime": d_prime(hits, n_present, false_alarms, n_absent),
         "f1": float(f1_score(present, reported, zero_division=0)),
     }
+
+
+def _absent(function, labels, scores):
+    """Return which classes are in no part of the scenes, (n, n_classes) ndarray of bool."""
+    labels = np.asarray(labels)
+    if labels.shape != scores.shape:
+        raise ValueError(
+            f"{function}: labels of shape {labels.shape} for scores of shape {scores.shape}; give one each."
+        )
+    return labels == 0
 
 
 def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, method="percentile", seed=0):
@@ -172,12 +198,19 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
     value, low, high : float
         The statistic of all items, and its interval.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than two items.
+
     See Also
     --------
     scipy.stats.bootstrap
     """
     from scipy.stats import bootstrap
 
+    if n_items < 2:
+        raise ValueError(f"bootstrap_interval: n_items={n_items!r} must be 2 or greater.")
     items = np.arange(n_items)
     result = bootstrap(
         (items,), statistic, n_resamples=n_resamples, vectorized=False, confidence_level=confidence, method=method,

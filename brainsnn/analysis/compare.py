@@ -1,20 +1,20 @@
 """Compare the activations of an artificial network with those of its spiking network, layer by layer."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy as sp
 from brian2 import Quantity, ms
 from brian2.parsing.sympytools import str_to_sympy
-from brian2.units import fundamentalunits
 from brian2.units.allunits import all_units
 from numpy.typing import ArrayLike
 
 from brainsnn.analysis.metrics import filtered_spikes
-from brainsnn.builders.conversion import convert
+from brainsnn.builders.copying import copy_network
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.spiking_network import SpikingNetwork
+from brainsnn.builders.trials.inputs import image_range_check
 from brainsnn.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -101,8 +101,9 @@ def compare_activations(
     model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
         The network that was converted. The outputs of a Keras model's layers are also compared with the graph.
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
-        If it does not record all spikes, a copy that does is converted, which a compiled device compiles. The copy has the
-        same parameters and learned weights, but not the attention, nor objects that were added to ``snn.network``.
+        Compared without attention and with the weights that it has learned so far; it learns nothing here. If it does not
+        record all spikes, is attended or learns, a copy is made, which a compiled device compiles. Objects that were added to
+        ``snn.network`` are not in the copy.
     images : (n, H, W, C) array_like
     duration : `~brian2.units.fundamentalunits.Quantity`, optional
         Duration of each trial.
@@ -118,7 +119,7 @@ def compare_activations(
     Raises
     ------
     ValueError
-        If the window does not fit into the trial, or the synaptic filter is not exponential.
+        If the window does not fit into the trial, the images are not valid, or the synaptic filter is not exponential.
     UnknownNameError
         If ``model`` is a Keras model that lacks layers of ``snn``.
 
@@ -131,8 +132,8 @@ def compare_activations(
         raise ValueError(
             f"compare_activations: window={window} must be at least one time step and at most duration={duration}."
         )
-    images = np.asarray(images)
-    measured = _MeasuredActivations(snn, len(images), n_window)
+    images = image_range_check(snn.graph, images, snn.encoder)
+    measured = _MeasuredActivations(_measurable(snn), len(images), n_window)
     ann = snn.graph.activations(images)
     from_keras = _keras_outputs(model, measured.populations, images)
     measured.run(images, duration, seed, processes)
@@ -152,11 +153,10 @@ class _MeasuredActivations:
         self.late_counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
 
     def run(self, images, duration, seed, processes):
-        """Run the network, or a copy that records all spikes, in batches."""
-        network = self.snn if _records_all(self.snn, self.heights) else _recording_copy(self.snn, self.heights)
+        """Run the network in batches."""
         for first in range(0, len(images), BATCH):
             batch = images[first : first + BATCH]
-            self._add(network.run(batch, duration=duration, seed=seed + first, processes=processes), first)
+            self._add(self.snn.run(batch, duration=duration, seed=seed + first, processes=processes), first)
 
     def _add(self, result, first):
         """Add the result of a batch; ``first`` is the index of its first image."""
@@ -222,27 +222,15 @@ def _spike_heights(snn, population):
     return np.broadcast_to(np.asarray(value, dtype=float), population.size) / float(model.input_unit)
 
 
-def _records_all(snn, populations):
-    return all(len(snn.recorded.get(p, {}).get("spikes", ())) == len(snn.populations[p]) for p in populations)
-
-
-def _recording_copy(snn, populations):
-    """Convert the network again with all spikes recorded, and copy its parameters and learned weights."""
-    feedback = None if snn.feedback is None else replace(snn.feedback, record=False)
-    copy = convert(
-        snn.graph, neuron=snn.neuron, connectivity=snn.connectivity, schedule=snn.schedule, device=snn.device,
-        record=dict.fromkeys(populations, ["spikes"]), dtype=snn.dtype.name, encoder=snn.encoder, feedback=feedback,
-        dt=snn.dt * 1000 * ms,
-    )  # fmt: skip
-    for name, variables in copy.parameters.items():
-        model, group, values = copy.models[name], snn.populations[name], {}
-        for variable in variables:
-            if variable in model.parameters or variable == model.bias:
-                value = np.array(group.variables[variable].get_value(), dtype=float)
-                values[variable] = fundamentalunits.Quantity(value, dim=group.variables[variable].dim)
-        copy.set_parameters(name, **values)
-    copy.set_learned_weights(snn.learned_weights)
-    return copy
+def _measurable(snn):
+    """Return the network, or a copy of it if it does not record all spikes, is attended or learns."""
+    spiking = [name for name, population in snn.graph.populations.items() if population.kind == "spiking"]
+    records_all = all(
+        len(snn.recorded.get(name, {}).get("spikes", ())) == len(snn.populations[name]) for name in spiking
+    )
+    if records_all and snn._attended.attention is None and not snn.learned_weights:
+        return snn
+    return copy_network(snn, dict.fromkeys(spiking, ["spikes"]), learns=False)
 
 
 def _keras_outputs(model, populations, images):

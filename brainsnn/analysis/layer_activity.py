@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from brainsnn.analysis.checks import check_masks
 from brainsnn.analysis.metrics import dissimilarity_matrix, response_latency
 from brainsnn.errors import UnknownNameError
 
@@ -33,8 +34,19 @@ def focus_masks(shape, centers, width):
     -------
     inside : (n, H, W) ndarray of bool
         The location nearest to the cue is always inside, even in a coarse layer.
+
+    Raises
+    ------
+    ValueError
+        If a cue is not a pair of finite numbers, the width is not positive, or the layer has no location.
     """
     centers = np.atleast_2d(np.asarray(centers, dtype=float))
+    if centers.shape[1:] != (2,) or not np.isfinite(centers).all():
+        raise ValueError(f"focus_masks: centers must be finite (row, column) pairs, got {centers.tolist()}.")
+    if not np.all(np.asarray(width) > 0):
+        raise ValueError(f"focus_masks: width={width!r} must be positive.")
+    if not np.all(np.asarray(shape[:2]) > 0):
+        raise ValueError(f"focus_masks: a layer of shape {tuple(shape)} has no location.")
     widths = np.broadcast_to(np.asarray(width, dtype=float), 2)
     rows, cols = (
         ((np.arange(n) + 0.5) / n - centers[:, axis, None]) / widths[axis] for axis, n in enumerate(shape[:2])
@@ -67,7 +79,7 @@ def _at_locations(neurons, shape, mask):
     if mask is None:
         return slice(None), shape[0] * shape[1]
     mask = np.asarray(mask, dtype=bool).ravel()
-    return mask[neurons // shape[2]], mask.sum()
+    return mask[neurons // shape[2]], mask.sum() or np.nan
 
 
 def focus_rates(result, layer, centers, width, start=0.0, stop=None):
@@ -96,11 +108,14 @@ def focus_rates(result, layer, centers, width, start=0.0, stop=None):
     UnknownNameError
         If the spikes of the layer were not recorded.
     ValueError
-        If ``start`` and ``stop`` do not delimit a part of the trial.
+        If ``start`` and ``stop`` do not delimit a part of the trial, or the number of cues is not that of the images.
     """
     trains, seconds = _spikes_in(result, layer, start, stop)
     shape = result.shapes[layer]
-    masks = np.broadcast_to(focus_masks(shape, centers, width), (len(trains), *shape[:2]))
+    masks = focus_masks(shape, centers, width)
+    if len(masks) not in (1, len(trains)):
+        raise ValueError(f"focus_rates: {len(masks)} cues for {len(trains)} images; give one, or one for each image.")
+    masks = np.broadcast_to(masks, (len(trains), *shape[:2]))
     rates = np.full((2, len(trains)), np.nan)
     for k, (neurons, _) in enumerate(trains):
         counts = np.bincount(neurons // shape[2], minlength=shape[0] * shape[1]).reshape(shape[:2])
@@ -124,15 +139,18 @@ def response_rate(result, layer, masks=None):
     Returns
     -------
     rate : (n, n_steps) ndarray
-        In Hz.
+        In Hz. NaN if a mask includes no location.
 
     Raises
     ------
     UnknownNameError
         If the spikes of the layer were not recorded.
+    ValueError
+        If the masks do not fit the images and the layer.
     """
     trains, _ = _spikes_in(result, layer, 0.0, None)
     shape = result.shapes[layer]
+    check_masks("response_rate", masks, len(trains), shape)
     rate = np.zeros((len(trains), result.n_steps))
     for k, (neurons, steps) in enumerate(trains):
         here, n_locations = _at_locations(neurons, shape, None if masks is None else masks[k])
@@ -188,10 +206,18 @@ def layer_patterns(result, layer, start=0.0, stop=None, masks=None):
     Returns
     -------
     patterns : (n, C) ndarray
-        In Hz.
+        In Hz. NaN if a mask includes no location.
+
+    Raises
+    ------
+    UnknownNameError
+        If the spikes of the layer were not recorded.
+    ValueError
+        If ``start`` and ``stop`` do not delimit a part of the trial, or the masks do not fit the images and the layer.
     """
     trains, seconds = _spikes_in(result, layer, start, stop)
     shape = result.shapes[layer]
+    check_masks("layer_patterns", masks, len(trains), shape)
     patterns = np.zeros((len(trains), shape[2]))
     for k, (neurons, _) in enumerate(trains):
         here, n_locations = _at_locations(neurons, shape, None if masks is None else masks[k])
@@ -220,7 +246,7 @@ def rdm_fit(rdm, model, method="spearman"):
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the matrices are not square or their shapes differ, or if the method does not exist.
 
     References
     ----------
@@ -234,10 +260,13 @@ def rdm_fit(rdm, model, method="spearman"):
     """
     from scipy import stats
 
+    methods = {"spearman": stats.spearmanr, "kendall": stats.kendalltau, "pearson": stats.pearsonr}
+    if method not in methods:
+        raise ValueError(f"rdm_fit: method={method!r}; choose one of {', '.join(map(repr, methods))}.")
     rdm, model = np.asarray(rdm, dtype=float), np.asarray(model)
     if model.ndim == 1:
         model = (model[:, None] != model[None]).astype(float)
-    if rdm.shape != model.shape or rdm.ndim != 2:
+    if rdm.shape != model.shape or rdm.shape != (len(rdm), len(rdm)):
         raise ValueError(
             f"rdm_fit: rdm and model must be square matrices of the same shape, got {rdm.shape} and {model.shape}."
         )
@@ -247,8 +276,7 @@ def rdm_fit(rdm, model, method="spearman"):
     observed, predicted = observed[valid], predicted[valid]
     if len(observed) < 3 or np.ptp(observed) == 0 or np.ptp(predicted) == 0:
         return float("nan")
-    correlate = {"spearman": stats.spearmanr, "kendall": stats.kendalltau, "pearson": stats.pearsonr}[method]
-    return float(correlate(observed, predicted).statistic)
+    return float(methods[method](observed, predicted).statistic)
 
 
 def layer_rdm(result, layer, start=0.0, stop=None, masks=None):

@@ -31,6 +31,8 @@ def spikes_per_image(result):
     -------
     n_spikes : (n,) ndarray of int
     """
+    if not result.spike_counts:
+        return np.zeros(result.n_images, dtype=int)
     return np.sum(list(result.spike_counts.values()), axis=0)
 
 
@@ -140,18 +142,22 @@ def auc(scores, labels):
     Raises
     ------
     ValueError
-        If the labels are all the same.
+        If the labels are all the same, or the number of labels is not the number of scores.
     """
     from scipy.stats import rankdata
 
-    labels = np.asarray(labels, dtype=bool)
+    scores, labels = np.asarray(scores, dtype=float), np.asarray(labels, dtype=bool)
+    if scores.ndim != 1 or scores.shape != labels.shape:
+        raise ValueError(
+            f"auc: expected (n,) scores and (n,) labels, got the shapes {scores.shape} and {labels.shape}."
+        )
     n_present, n_absent = labels.sum(), (~labels).sum()
     if n_present == 0 or n_absent == 0:
         raise ValueError(
             f"auc: needs trials with and trials without the target, got {n_present} with and {n_absent} without."
         )
     # The statistic of scipy.stats.mannwhitneyu, without its p-value, which takes ten times as long.
-    u = rankdata(np.asarray(scores, dtype=float))[labels].sum() - n_present * (n_present + 1) / 2
+    u = rankdata(scores)[labels].sum() - n_present * (n_present + 1) / 2
     return float(u / (n_present * n_absent))
 
 
@@ -169,10 +175,18 @@ def d_prime(n_hits, n_present, n_false_alarms, n_absent):
     -------
     d : float
 
+    Raises
+    ------
+    ValueError
+        If there are more hits or false alarms than trials.
+
     References
     ----------
     Hautus (1995), Behav. Res. Methods 27:46.
     """
+    for what, count, n in (("hits", n_hits, n_present), ("false alarms", n_false_alarms, n_absent)):
+        if not 0 <= count <= n:
+            raise ValueError(f"d_prime: got {count} {what} in {n} trials; give 0 to {n}.")
     z = NormalDist().inv_cdf
     return z((n_hits + 0.5) / (n_present + 1)) - z((n_false_alarms + 0.5) / (n_absent + 1))
 
@@ -195,11 +209,24 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     Returns
     -------
     time : (n,) ndarray
-        In ms. NaN where the criterion is never reached.
+        In ms. NaN where the criterion is never reached. An output of NaN does not reach it.
+
+    Raises
+    ------
+    ValueError
+        If there is no step, a shape does not fit the outputs, or a target is not one of their classes.
     """
-    of_target = np.take_along_axis(output, np.asarray(targets)[:, None, None], axis=2)[..., 0]
-    reached = (of_target >= criterion) & (np.asarray(times) >= start)
-    return np.where(reached.any(axis=1), np.asarray(times, dtype=float)[reached.argmax(axis=1)], np.nan)
+    output, targets, times = np.asarray(output), np.asarray(targets), np.asarray(times, dtype=float)
+    if output.ndim != 3 or not len(times) or (targets.shape, times.shape) != (output.shape[:1], output.shape[1:2]):
+        raise ValueError(
+            "detection_time: expected outputs of shape (n, n_steps, n_classes), n targets and n_steps times, got the shapes "
+            f"{output.shape}, {targets.shape} and {times.shape}."
+        )
+    if not np.isin(targets, np.arange(output.shape[2])).all():
+        raise ValueError(f"detection_time: targets must be classes from 0 to {output.shape[2] - 1}, got {targets}.")
+    of_target = np.take_along_axis(output, targets.astype(int)[:, None, None], axis=2)[..., 0]
+    reached = (of_target >= criterion) & (times >= start)
+    return np.where(reached.any(axis=1), times[reached.argmax(axis=1)], np.nan)
 
 
 def evoked_potential(result, layer, variable="S"):
@@ -224,7 +251,9 @@ def evoked_potential(result, layer, variable="S"):
     if variable not in result.states.get(layer, {}):
         known = [f"{name}.{v}" for name, variables in result.states.items() for v in variables]
         raise UnknownNameError(f"{layer}.{variable}", known, "recorded variable")
-    return result.states[layer][variable].mean(axis=2, dtype=float)
+    values = result.states[layer][variable]  # on disk if the run was streamed: read one image at a time
+    potential = [np.mean(values[k], axis=1, dtype=float) for k in range(values.shape[0])]
+    return np.reshape(potential, values.shape[:2])
 
 
 def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99):
@@ -255,7 +284,7 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     Raises
     ------
     ValueError
-        If no step lies in the baseline.
+        If no step lies in the baseline, if there are fewer than two steps, or not one time for each step.
 
     References
     ----------
@@ -264,8 +293,13 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     from scipy.ndimage import gaussian_filter1d
     from scipy.signal import find_peaks, peak_widths
 
-    times = np.asarray(times, dtype=float)
-    smooth = gaussian_filter1d(np.asarray(response, dtype=float), smoothing / (times[1] - times[0]))
+    response, times = np.asarray(response, dtype=float), np.asarray(times, dtype=float)
+    if response.ndim != 1 or response.shape != times.shape or len(times) < 2:
+        raise ValueError(
+            f"response_latency: expected a response and times of two or more steps, got the shapes {response.shape} and "
+            f"{times.shape}."
+        )
+    smooth = gaussian_filter1d(response, smoothing / (times[1] - times[0]))
     quiet = (times >= baseline[0]) & (times <= baseline[1])
     if not quiet.any():
         raise ValueError(
@@ -297,7 +331,12 @@ def dissimilarity_matrix(patterns):
     Returns
     -------
     rdm : (n_conditions, n_conditions) ndarray
-        0 on the diagonal. NaN in the row and column of a pattern that is constant or not finite.
+        0 on the diagonal. NaN in the row and column of a pattern that is constant or not finite, with its diagonal.
+
+    Raises
+    ------
+    ValueError
+        If there is no pattern, or the patterns have no neuron.
 
     References
     ----------
@@ -305,7 +344,13 @@ def dissimilarity_matrix(patterns):
     """
     from scipy.spatial.distance import pdist, squareform
 
-    patterns = np.asarray(patterns, dtype=float).reshape(len(patterns), -1)
+    patterns = np.asarray(patterns, dtype=float)
+    if patterns.ndim < 2 or patterns.size == 0:
+        raise ValueError(
+            "dissimilarity_matrix: expected patterns of shape (n_conditions, ...) with one condition and one neuron or more, "
+            f"got {patterns.shape}."
+        )
+    patterns = patterns.reshape(len(patterns), -1)
     rdm = squareform(pdist(patterns, "correlation"))
     # pdist gives constant patterns a distance of 0 to themselves, and a value from rounding errors to others.
     spread = np.ptp(patterns, axis=1)

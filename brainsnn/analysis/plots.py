@@ -60,8 +60,15 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     Returns
     -------
     figure : `matplotlib.figure.Figure`
+
+    Raises
+    ------
+    ValueError
+        If ``layers`` is empty.
     """
     layers = list(comparison.ann) if layers is None else list(layers)
+    if not layers:
+        raise ValueError("plot_comparison: layers=[] names no layer; give one or more, or None for all.")
     rows = comparison.table.set_index("layer")
     n_columns = min(3, len(layers))
     n_rows = -(-len(layers) // n_columns)

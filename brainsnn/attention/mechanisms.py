@@ -26,7 +26,8 @@ class Attention:
     - input gain: ``gain = gain*(1 + a*R)``
     - output gain (connection gain): ``h = h(m_f)*(1 + a*R)``
     - precision: ``m_f = m_f - a*R``, then scaled so that the sum over the layer is unchanged, then clipped below at 0.
-      ``h`` is computed from each neuron's new ``m_f``.
+      ``h`` is computed from each neuron's new ``m_f``. This is the published order: where it clips, the sum grows. With
+      ``conserve_sum=True``, ``m_f`` is clipped first and then scaled, which keeps the sum.
 
     If maximum pooling or membrane average pooling precedes a population, all three mechanisms act after the pooling, at the
     pooled size.
@@ -42,11 +43,13 @@ class Attention:
         the whole trial. Needs a neuron model made by `~brainsnn.attention.timing.switchable`.
     floor : float, optional
         Lower bound of ``m_f`` when spike heights are computed, since ``m_f`` = 0 has no finite spike height.
+    conserve_sum : bool, optional
+        Whether precision keeps the sum of ``m_f`` over a layer also where it clips. Without clipping both orders are the same.
 
     Raises
     ------
     ValueError
-        If an argument is not valid.
+        If an argument is not valid, or ``conserve_sum`` is given without precision.
 
     See Also
     --------
@@ -68,6 +71,7 @@ class Attention:
         onset: Quantity | None = None,
         offset: Quantity | None = None,
         floor: float = 1e-3,
+        conserve_sum: bool = False,
     ) -> None:
         if not isinstance(field, Field):
             raise ValueError(
@@ -81,7 +85,9 @@ class Attention:
                 raise ValueError(f"Attention.{mechanism}: strength must be a finite number, got {strength!r}.")
         if not floor > 0:
             raise ValueError(f"Attention.floor: must be > 0, since m_f = 0 has no finite spike height, got {floor!r}.")
-        self.floor = float(floor)
+        if conserve_sum and not (any(precision.values()) if isinstance(precision, Mapping) else precision):
+            raise ValueError("Attention.conserve_sum: has no effect without precision; give precision=... as well.")
+        self.floor, self.conserve_sum = float(floor), bool(conserve_sum)
         self.onset, self.offset = _time("onset", onset), _time("offset", offset)
         numbers = {len(t) for t in (self.onset, self.offset) if t is not None and t.ndim}
         numbers |= set() if field.n_images is None else {field.n_images}
@@ -144,7 +150,10 @@ class Attention:
             for mechanism, strength in self.strengths.items()
         }
         onset, offset = (None if t is None else t * second for t in (self.onset, self.offset))
-        return Attention(self.field.for_layers(name_of), **resolved, onset=onset, offset=offset, floor=self.floor)
+        return Attention(
+            self.field.for_layers(name_of), **resolved, onset=onset, offset=offset, floor=self.floor,
+            conserve_sum=self.conserve_sum,
+        )  # fmt: skip
 
     def parameters_for(
         self, layer: str, shape: Shape, parameters: Mapping[str, np.ndarray], model: NeuronModel, image: int = 0
@@ -188,7 +197,7 @@ class Attention:
         changed = {}
         if "precision" in active:
             name = model.attention["precision"]
-            changed[name] = _shifted(parameters[name], self.strength("precision", layer) * R)
+            changed[name] = _shifted(parameters[name], self.strength("precision", layer) * R, self.conserve_sum)
             for derived, (origin, function) in model.derived.items():
                 if origin == name:
                     changed[derived] = self._rederived(parameters, name, derived, function, changed[name])
@@ -258,6 +267,8 @@ class SpatialAttention(Attention):
         Times at which attention switches on and off in each trial; see `Attention`.
     floor : float, optional
         Lower bound of ``m_f`` when spike heights are computed.
+    conserve_sum : bool, optional
+        Whether precision keeps the sum of ``m_f`` also where it clips; see `Attention`.
 
     Raises
     ------
@@ -295,6 +306,7 @@ class SpatialAttention(Attention):
         onset: Quantity | None = None,
         offset: Quantity | None = None,
         floor: float = 1e-3,
+        conserve_sum: bool = False,
     ) -> None:
         super().__init__(
             GaussianField(center, width, shape, peak, base, exponent),
@@ -304,13 +316,16 @@ class SpatialAttention(Attention):
             onset=onset,
             offset=offset,
             floor=floor,
+            conserve_sum=conserve_sum,
         )
 
 
-def _shifted(values: ArrayLike, shift: np.ndarray) -> np.ndarray:
-    """Subtract a shift, scale to the original sum, and clip below at 0."""
+def _shifted(values: ArrayLike, shift: np.ndarray, conserve_sum: bool = False) -> np.ndarray:
+    """Subtract a shift, scale to the original sum, and clip below at 0; or clip first and then scale."""
     before = np.broadcast_to(np.asarray(values, dtype=float), shift.shape)
     after = before - shift
+    if conserve_sum:
+        after = np.maximum(after, 0.0)
     return np.maximum(after * (before.sum() / after.sum()), 0.0)
 
 

@@ -55,7 +55,7 @@ class AttendedParameters:
         names : list of str
             Populations to change.
         """
-        before = self._unattended()
+        before = self.unattended()
         changes = {} if attention is None else {name: self._changes(attention, name, before) for name in names}
         # All changes are computed before anything is written, so an invalid attention leaves the network unchanged.
         for (name, variable), values in before.items():
@@ -128,8 +128,15 @@ class AttendedParameters:
         known = [self._written[key], *([self._last[key]] if key in self._last else [])]
         return not any(np.array_equal(value, np.broadcast_to(k, value.shape).astype(value.dtype)) for k in known)
 
-    def _unattended(self):
-        """Return the values before attention, except for parameters that the user has changed since."""
+    def unattended(self):
+        """
+        Return the values from before attention, except those of parameters that the user has changed since.
+
+        Returns
+        -------
+        values : dict of (str, str) to ndarray
+            (population, variable) -> values.
+        """
         return {key: values for key, values in self._before.items() if not self._is_assigned(key)}
 
     def _changes(self, attention, name, before, image=0):

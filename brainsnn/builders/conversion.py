@@ -50,7 +50,8 @@ def convert(
     schedule : {"pipelined", "synchronous"}
         A spike acts in the next layer one step later (Brian2's standard schedule), or within the same step.
     average_pooling : {"spikes", "membrane"}
-        Whether average pooling after a nonlinearity averages its spikes, or averages the membranes and then spikes.
+        Whether average pooling after a nonlinearity averages its spikes, or averages the membranes and then spikes. For a
+        LayerGraph, `read_keras` decides it.
     device : {"runtime", "cpp_standalone", "genn", "genn_cuda", "cuda_standalone"}
         Brian2 device; docs/devices.md says what each of them can do.
     record : dict, optional
@@ -91,6 +92,11 @@ def convert(
         encoder = neuron.encoder if feedback is None else "poisson"
     _check_options(neuron, connectivity, schedule, average_pooling, dtype, encoder, feedback, dt)
     if isinstance(model, LayerGraph):
+        if average_pooling != "spikes":
+            raise ValueError(
+                f"convert: average_pooling={average_pooling!r} has no effect on a LayerGraph, whose pooling was chosen when it "
+                f"was read. Leave it out, and read the model with read_keras(model, average_pooling={average_pooling!r})."
+            )
         graph = model if neuron.has_linear_filter else model.expand_junctions()
     else:
         graph = read_keras(model, average_pooling=average_pooling, junctions=neuron.has_linear_filter)

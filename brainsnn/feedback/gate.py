@@ -118,9 +118,9 @@ class PredictiveGate:
     ----------
     output : str
         Spiking layer of the size of the input whose spikes are the prediction, usually the last layer of the generator.
-    epsilon : float
-        Tolerance: a prediction is correct if ``|prediction - pixel| <= epsilon``. Change it between runs, without compiling,
-        with ``snn.set_parameters("input", epsilon=0.2)``.
+    epsilon : float, optional
+        Tolerance, 0.1 by default: a prediction is correct if ``|prediction - pixel| <= epsilon``. Change it between runs,
+        without compiling, with ``snn.set_parameters("input", epsilon=0.2)``.
     mode : {"sticky", "dynamic", "graded", "none"}
         ``"sticky"``: after its first correct prediction, a pixel is blocked for the rest of the trial. ``"dynamic"``: a pixel
         is blocked while its prediction is correct. ``"graded"``: a fraction ``|prediction - pixel|/|pixel|`` of a pixel's
@@ -134,19 +134,20 @@ class PredictiveGate:
     contrast : bool
         Implicit attention through contrast: in each step and for each colour, the open pixels are scaled so that the brightest
         one has the value 1. Applies to randomly drawn spikes, not to replayed ones.
-    max_contrast : float
-        Largest factor by which a pixel is scaled.
+    max_contrast : float, optional
+        Largest factor by which a pixel is scaled, 10 by default. Needs ``contrast=True``.
     learning : `~brainsnn.feedback.learning.LocalLearning`, optional
         Makes the connections to the layer ``output`` learn from the prediction error during runs.
     record : bool
         Whether to record ``prediction`` and ``is_open`` of all pixels, for ``result.predicted_input`` and ``result.gate``.
     model : `~brainsnn.equations.model.NeuronModel`, optional
-        Input neurons with an edited gate, as returned by `edit` and `replace`.
+        Input neurons with an edited gate, as returned by `edit` and `replace`. Their parameters replace ``epsilon``,
+        ``squash_step`` and ``max_contrast``.
 
     Raises
     ------
     ValueError
-        If an argument is not valid.
+        If an argument is not valid, or has no effect beside the others.
 
     See Also
     --------
@@ -170,12 +171,12 @@ class PredictiveGate:
     """
 
     output: str = "prediction"
-    epsilon: float = 0.1
+    epsilon: float | None = None
     mode: str = "sticky"
     squash: str = "clip"
     squash_step: float | None = None
     contrast: bool = False
-    max_contrast: float = 10.0
+    max_contrast: float | None = None
     learning: LocalLearning | None = None
     record: bool = True
     model: NeuronModel = None  # type: ignore[assignment]  # made in __post_init__
@@ -185,13 +186,18 @@ class PredictiveGate:
             raise ValueError(f"PredictiveGate.mode={self.mode!r}; choose one of {', '.join(map(repr, GATE_MODES))}.")
         if self.squash not in SQUASHES:
             raise ValueError(f"PredictiveGate.squash={self.squash!r}; choose one of {', '.join(map(repr, SQUASHES))}.")
-        if not self.epsilon >= 0:
+        if self.max_contrast is not None and not self.contrast:
+            raise ValueError(
+                f"PredictiveGate.max_contrast={self.max_contrast!r} has no effect without contrast; give contrast=True as well."
+            )
+        self._resolve()
+        if self.epsilon is not None and not self.epsilon >= 0:
             raise ValueError(
                 f"PredictiveGate.epsilon: must be 0 or more, got {self.epsilon!r}. Use mode='none' to block no pixel."
             )
         if self.squash_step is not None and not self.squash_step > 0:
             raise ValueError(f"PredictiveGate.squash_step: must be positive, got {self.squash_step!r}.")
-        if self.max_contrast < 1:
+        if self.max_contrast is not None and self.max_contrast < 1:
             raise ValueError(f"PredictiveGate.max_contrast: must be 1 or more, got {self.max_contrast!r}.")
         if self.model is None:
             model = gated_input(
@@ -199,6 +205,35 @@ class PredictiveGate:
                 learning=self.learning is not None,
             )  # fmt: skip
             object.__setattr__(self, "model", model)
+
+    def _resolve(self):
+        """Take the parameters that are not given from the model or the defaults. Refuse those that the model contradicts."""
+        defaults = {"epsilon": 0.1} | ({"max_contrast": 10.0} if self.contrast else {})
+        known = defaults if self.model is None else self.model.parameters
+        for name in ("epsilon", "squash_step", "max_contrast"):
+            given = getattr(self, name)
+            if given is None:
+                object.__setattr__(self, name, known.get(name))
+            elif self.model is not None and given != known.get(name):
+                raise ValueError(
+                    f"PredictiveGate.{name}={given!r} has no effect beside model, whose {name} is {known.get(name)!r}. Leave it "
+                    f"out, or change the model with gate.edit({name}={given!r})."
+                )
+        if self.model is None:
+            return
+        for name, option in (("contrast", "max_contrast"), ("learning", "prediction_error")):
+            if bool(getattr(self, name)) and option not in self.model.brian_equations:
+                raise ValueError(
+                    f"PredictiveGate.{name} has no effect beside model, which has no variable {option!r}. Make the gate with "
+                    f"{name}=... first, then edit it."
+                )
+        for mode in GATE_MODES:
+            other = gated_input(mode, squash=self.squash, contrast=self.contrast, learning=self.learning is not None)
+            if mode != self.mode and self.model.update == other.update:
+                raise ValueError(
+                    f"PredictiveGate.mode={self.mode!r} has no effect beside model, whose mode is {mode!r}. Make a gate with "
+                    f"mode={self.mode!r} first, then edit it."
+                )
 
     def __str__(self) -> str:
         text = f"prediction: spikes of {self.output!r}\n{self.model}"
@@ -217,7 +252,7 @@ class PredictiveGate:
         -------
         gate : `PredictiveGate`
         """
-        return replace(self, model=self.model.edit(**changes))
+        return self._with(self.model.edit(**changes))
 
     def replace(self, old: str, new: str, **parameters: Any) -> "PredictiveGate":
         """
@@ -233,4 +268,8 @@ class PredictiveGate:
         -------
         gate : `PredictiveGate`
         """
-        return replace(self, model=self.model.replace(old, new, **parameters))
+        return self._with(self.model.replace(old, new, **parameters))
+
+    def _with(self, model):
+        """Return the gate with another model and its parameters."""
+        return replace(self, model=model, epsilon=None, squash_step=None, max_contrast=None)

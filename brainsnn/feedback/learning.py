@@ -5,14 +5,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.variants import assignments
 
 __all__ = ["LocalLearning"]
 
-#: Statements that a spike executes at each of its synapses. It acts with the current weight, then the weight changes.
-ON_PRE = """
-I_post += w*h_pre
-w = clip(w + learning_rate_post*prediction_error_post, -w_max_post, w_max_post)
-"""
+#: Statements that a spike executes at each of its synapses. It acts with the current weight, then the weight changes. With
+#: a learning rate of 0 it keeps its value, also outside the limits.
+ON_PRE = (
+    "I_post += w*h_pre\n"
+    "w = clip(w + learning_rate_post*prediction_error_post, -w_max_post, w_max_post)*int(learning_rate_post > 0)"
+    " + w*int(learning_rate_post <= 0)"
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class LocalLearning:
     learning_rate : float
         Change of a weight per spike at an error of 1, in units of the weight.
     w_max : float
-        Weights are clipped to the range from ``-w_max`` to ``w_max``.
+        Weights that learn are clipped to the range from ``-w_max`` to ``w_max``. Trained weights outside it keep their values
+        until a spike first changes them; with ``learning_rate=0`` they keep them for good.
     on_pre : str
         The rule. ``w`` is the weight of the connection; ``_pre`` and ``_post`` denote variables of its two neurons.
     parameters : dict
@@ -75,6 +79,17 @@ class LocalLearning:
 
     def __str__(self) -> str:
         return "\n    ".join(line.strip() for line in self.on_pre.strip().splitlines())
+
+    def frozen(self) -> "LocalLearning":
+        """
+        Return the rule without the statements that change ``w``.
+
+        Returns
+        -------
+        rule : `LocalLearning`
+        """
+        kept = [" ".join(statement) for statement in assignments(self.on_pre) if statement[0] != "w"]
+        return replace(self, on_pre="\n".join(kept))
 
     def target_model(self, model: NeuronModel) -> NeuronModel:
         """

@@ -204,14 +204,18 @@ class Result:
     @property
     def firing_rates(self) -> dict[str, np.ndarray]:
         """Mean firing rate of each spiking population and image in Hz (dict of str to (n,) ndarray)."""
-        seconds = self.n_steps * self.dt
-        return {name: counts / np.prod(self.shapes[name]) / seconds for name, counts in self.spike_counts.items()}
+        seconds, rates = self.n_steps * self.dt, LayerDict(self.aliases)
+        for name, counts in self.spike_counts.items():
+            rates[name] = counts / np.prod(self.shapes[name]) / seconds
+        return rates
 
     @property
     def mean_firing_rate(self) -> float:
-        """Mean firing rate over all spiking neurons and images in Hz (float)."""
+        """Mean firing rate over all spiking neurons and images in Hz; NaN if there are none (float)."""
         spikes = sum(counts.sum() for counts in self.spike_counts.values())
         neurons = sum(np.prod(self.shapes[name]) for name in self.spike_counts)
+        if not neurons or not self.n_images:
+            return float("nan")
         return float(spikes / (neurons * self.n_images * self.n_steps * self.dt))
 
     def accuracy(self, labels: ArrayLike, window: int = 1) -> np.ndarray:
@@ -227,23 +231,28 @@ class Result:
         Returns
         -------
         accuracy : (n_steps,) ndarray
+            NaN from the first step on at which an output is NaN.
 
         Raises
         ------
         ValueError
-            If the number of labels is not the number of images.
+            If the number of labels is not the number of images, or the window is not a whole number, 1 or greater.
         """
         labels = np.asarray(labels)
-        if len(labels) != self.n_images:
-            raise ValueError(
-                f"Result.accuracy: got {len(labels)} labels for {self.n_images} images; pass one per image."
-            )
+        if labels.shape != (self.n_images,):
+            given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
+            raise ValueError(f"Result.accuracy: got {given} for {self.n_images} images; pass one per image.")
+        if not isinstance(window, (int, np.integer)) or window < 1:
+            raise ValueError(f"Result.accuracy: window={window!r} must be a whole number of steps, 1 or greater.")
         output = self.output.astype(float)
         if window > 1:
             total = np.cumsum(output, axis=1)
             shifted = np.concatenate([np.zeros_like(total[:, :window]), total[:, :-window]], axis=1)
             output = total - shifted
-        return (output.argmax(axis=-1) == labels[:, None]).mean(axis=0)
+        if self.n_images == 0:
+            return np.full(self.n_steps, np.nan)
+        is_nan = np.logical_or.accumulate(np.isnan(output).any(axis=(0, 2)))
+        return np.where(is_nan, np.nan, (output.argmax(axis=-1) == labels[:, None]).mean(axis=0))
 
     def plot_traces(
         self,

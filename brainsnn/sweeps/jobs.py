@@ -1,9 +1,12 @@
 """Compute the units of a sweep, one at a time."""
 
+import copy
 import errno
 import threading
 import traceback
 from dataclasses import dataclass
+
+import numpy as np
 
 from brainsnn.sweeps.store import UnfitResultError, UnitStore
 
@@ -32,6 +35,20 @@ class Job:
     function: object
     constants: dict
 
+    def call(self, arguments):
+        """
+        Call the function with copies of its arguments, so that it changes neither later units nor the caller's data.
+
+        Parameters
+        ----------
+        arguments : dict
+
+        Returns
+        -------
+        values : dict of str to number or array_like
+        """
+        return self.function(**_copied(arguments), **_copied(self.constants))
+
     def compute(self, key, arguments):
         """
         Compute one unit.
@@ -47,7 +64,7 @@ class Job:
         """
         try:
             with _lock:
-                done = UnitStore(self.folder).compute(key, self.function, **arguments, **self.constants)
+                done = UnitStore(self.folder).compute(key, self.call, arguments)
             return Outcome(key, "done" if done else "taken")
         except UnfitResultError as error:
             return Outcome(key, "unfit", f"{error}", traceback.format_exc())
@@ -56,6 +73,17 @@ class Job:
             return Outcome(key, status, f"{error}", traceback.format_exc())
         except Exception as error:
             return Outcome(key, "failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _copied(value):
+    """Return a copy of arrays and of containers with their contents. Other objects, such as networks, are not copied."""
+    if isinstance(value, np.ndarray):
+        return copy.deepcopy(value)
+    if type(value) is dict:
+        return {key: _copied(entry) for key, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_copied, value))
+    return copy.copy(value) if type(value) is set else value
 
 
 @dataclass

@@ -58,7 +58,8 @@ def sweep(
     ----------
     function : callable
         ``function(images, **parameters, **constants)`` returns a dict of name -> array whose first axis is that of the images;
-        without images, name -> number or array. An argument ``seed`` receives one whole number per image.
+        without images, name -> number or array. An argument ``seed`` receives one whole number per image. It may write into
+        its arrays, lists and dicts: each unit gets copies. Other objects are shared by the units of a process.
     parameters : dict of str to sequence
         Values of each parameter.
     images : (n, ...) array_like or dict of str to (n, ...) array_like, optional
@@ -120,7 +121,7 @@ def _open_or_compute(grid, layout, job, workers, cluster, progress):
     _compute_all(grid, job, store, results, workers, cluster, progress)
 
     def read(key):
-        return store.get(key, job.function, **grid.arguments(key), **job.constants)
+        return store.get(key, job.call, grid.arguments(key))
 
     return assemble(path, grid, results, read, layout, attributes)
 

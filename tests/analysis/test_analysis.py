@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -253,7 +254,7 @@ def test_compare_activations():
 
 
 def test_the_copy_that_records_has_connectivity_feedback_and_learned_weights():
-    from brainsnn.analysis.compare import _recording_copy
+    from brainsnn.builders.copying import copy_network
     from brainsnn.training.predictive_vgg import predictive_vgg
 
     gate = bs.PredictiveGate(mode="dynamic", epsilon=0.1, learning=bs.LocalLearning(0.01, 0.6))
@@ -267,7 +268,7 @@ def test_the_copy_that_records_has_connectivity_feedback_and_learned_weights():
     weights = {name: w + 0.01 for name, w in snn.learned_weights.items()}
     snn.set_learned_weights(weights)
     spiking = [name for name, p in snn.graph.populations.items() if p.kind == "spiking"]
-    copy = _recording_copy(snn, spiking)
+    copy = copy_network(snn, dict.fromkeys(spiking, ["spikes"]))
     assert str(copy.feedback.model) == str(gate.model) and copy.feedback.learning == gate.learning
     for name in ("connectivity", "encoder", "schedule", "device", "dtype", "dt"):
         assert getattr(copy, name) == getattr(snn, name)
@@ -280,6 +281,60 @@ def test_the_copy_that_records_has_connectivity_feedback_and_learned_weights():
     assert list(copy.learned_weights) == list(weights) and weights
     for name, w in weights.items():
         np.testing.assert_array_equal(copy.learned_weights[name], w)
+
+
+def small_graph():
+    from brainsnn.builders.from_keras import read_keras
+
+    return read_keras(small_model())
+
+
+def test_a_copy_of_an_attended_network_has_the_parameters_of_the_user():
+    """All of them, also spike heights that the user scaled; the network itself stays attended."""
+    from brainsnn.builders.copying import copy_network
+
+    for neuron, ending in ((bs.ASN(m_f=0.1), ""), (bs.switchable(bs.ASN(m_f=0.1)), "_rest")):
+        snn = bs.convert(small_graph(), neuron=neuron)
+        snn.set_parameters("conv_asn", **{"m_f" + ending: np.linspace(0.1, 0.2, 64), "gain" + ending: 1.5})
+        snn.set_parameters("encoding", **{"h" + ending: 0.3})
+        names = [(name, variable) for name in ("encoding", "conv_asn") for variable in snn.parameters[name]]
+        before = {key: snn._read(*key) for key in names}
+        onset = {} if ending == "" else {"onset": [5, 20] * bs.ms}
+        cues = [(0.2, 0.2), (0.8, 0.8)]
+        snn.attend(bs.SpatialAttention(cues, 0.3, input_gain=0.5, output_gain=0.3, precision=0.02, **onset))
+        attended = {key: snn._read(*key) for key in names}
+        copy = copy_network(snn)
+        assert any(not np.array_equal(attended[key], before[key]) for key in names)
+        for key in names:
+            np.testing.assert_array_equal(copy._read(*key), before[key], err_msg=str(key))
+            np.testing.assert_array_equal(snn._read(*key), attended[key], err_msg=str(key))
+
+
+@pytest.mark.parametrize("neuron", [bs.ASN(m_f=0.05), bs.switchable(bs.ASN(m_f=0.05))], ids=["plain", "switchable"])
+def test_compare_activations_is_the_same_with_attention(neuron):
+    """Without attention, with one cue for each image, and with a cue that switches on: no cue acts in the comparison."""
+    graph = small_graph()
+    images = np.random.default_rng(1).random((3, 6, 6, 1))
+    record = {"encoding": ["spikes"], "conv_asn": ["spikes"]}
+    snn = bs.convert(graph, neuron=neuron, device=DEVICE, record=record)
+    compare = partial(analysis.compare_activations, graph, snn, images, 60 * bs.ms, 40 * bs.ms)
+    expected = compare()
+    onset = {} if neuron.name == "ASN" else {"onset": [0, 20, 50] * bs.ms}
+    cues = [(0.1, 0.1), (0.5, 0.5), (0.9, 0.9)]
+    snn.attend(bs.SpatialAttention(cues, 0.3, input_gain=0.8, output_gain=0.5, precision=0.02, **onset))
+    compared = compare()
+    for name, activations in expected.snn.items():
+        np.testing.assert_array_equal(compared.snn[name], activations)
+    # The cues change a run of the network itself.
+    attended = snn.run(images, duration=60 * bs.ms).outputs["readout"][:, -40:].mean(axis=1)
+    assert np.abs(attended - expected.snn["readout"].reshape(3, -1)).max() > 1e-3
+
+
+def test_compare_activations_needs_images():
+    snn = bs.convert(small_graph(), neuron=bs.ASN())
+    for images, message in ((np.zeros((0, 6, 6, 1)), "holds no image"), (np.zeros((2, 5, 5, 1)), "images of shape")):
+        with pytest.raises(ValueError, match=message):
+            analysis.compare_activations(snn.graph, snn, images)
 
 
 def test_compare_activations_refuses_a_window_longer_than_the_run():

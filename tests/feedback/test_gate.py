@@ -1,5 +1,7 @@
 """Tests of predictive feedback: spikes equal those of a dense simulator, options of the gate, and errors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from chosen_device import DEVICE
@@ -148,6 +150,33 @@ def test_edited_gate(model, data):
     assert "i - 31" in str(feedback)
     result = _network(model, thresholds, feedback).run(spikes=spikes, images=images)
     assert result.gate[:, :, :4].all() and not result.gate[:, -1, 4:].all()
+
+
+def test_options_without_effect_are_refused():
+    with pytest.raises(ValueError, match="max_contrast=5 has no effect without contrast; give contrast=True"):
+        bs.PredictiveGate(max_contrast=5)
+    gate = bs.PredictiveGate(epsilon=0.2, contrast=True)
+    assert (gate.epsilon, gate.max_contrast, bs.PredictiveGate().epsilon) == (0.2, 10, 0.1)
+    edited = gate.edit(epsilon=0.3).replace("is_open : 1", "is_open : 1\nmine : 1", max_contrast=4.0)
+    assert (edited.epsilon, edited.max_contrast, edited.model.parameters["epsilon"]) == (0.3, 4, 0.3)
+    assert bs.PredictiveGate(model=edited.model, contrast=True).epsilon == 0.3
+    assert not replace(edited, record=False).record
+    with pytest.raises(ValueError, match=r"epsilon=0.1 has no effect beside model, whose epsilon is 0.3.*gate.edit"):
+        bs.PredictiveGate(epsilon=0.1, model=edited.model)
+    with pytest.raises(ValueError, match=r"squash_step=1 has no effect beside model, whose squash_step is 0.125"):
+        replace(edited, squash_step=1)
+    with pytest.raises(ValueError, match="mode='dynamic' has no effect beside model, whose mode is 'sticky'"):
+        replace(bs.PredictiveGate(), mode="dynamic")
+    with pytest.raises(ValueError, match="learning has no effect beside model"):
+        replace(bs.PredictiveGate(), learning=bs.LocalLearning())
+    with pytest.raises(ValueError, match="contrast has no effect beside model"):
+        bs.PredictiveGate(contrast=True, model=bs.PredictiveGate().model)
+
+
+def test_average_pooling_of_a_graph_is_that_of_its_reading(model):
+    graph = bs.read_keras(model)
+    with pytest.raises(ValueError, match="average_pooling='membrane' has no effect on a LayerGraph.*read_keras"):
+        bs.convert(graph, neuron=bs.IF(), average_pooling="membrane")
 
 
 def test_errors(model, data, tmp_path):

@@ -79,6 +79,29 @@ def test_frozen_without_compiling(case, monkeypatch):
     assert np.array_equal(snn.learned_weights[PROJECTION], learned)
 
 
+def test_a_comparison_learns_nothing(case):
+    """Neither the network nor its copy changes its weights; the copy runs like a network with the learning rate 0."""
+    from brainsnn.builders.copying import copy_network
+
+    _, images, spikes, _ = case
+    snn = _network(case)
+    snn.run(spikes=spikes, images=images)
+    learned = snn.learned_weights[PROJECTION]
+    bs.compare_activations(snn.graph, snn, images, 20 * bs.ms, 10 * bs.ms)
+    copy = copy_network(snn, {"prediction": ["spikes"]}, learns=False)
+    frozen = copy.run(spikes=spikes, images=images).raster("prediction")
+    for network in (snn, copy):
+        assert np.array_equal(network.learned_weights[PROJECTION], learned)
+    snn.set_parameters("prediction", learning_rate=0.0)
+    assert np.array_equal(snn.run(spikes=spikes, images=images).raster("prediction"), frozen)
+
+
+def test_a_frozen_rule_keeps_its_other_statements():
+    rule = bs.LocalLearning(on_pre="I_post += w*h_pre; d = kept*w\nw = d  # decays", parameters={"kept": 0.5})
+    assert rule.frozen().on_pre == "I_post += w*h_pre\nd = kept*w"
+    assert bs.LocalLearning().frozen().on_pre == "I_post += w*h_pre"
+
+
 @pytest.mark.slow
 def test_runtime_learns_the_same(case):
     _, images, spikes, _ = case
@@ -87,6 +110,30 @@ def test_runtime_learns_the_same(case):
         snn.run(spikes=spikes[:2], images=images[:2])
     compiled, runtime = (snn.learned_weights[PROJECTION] for snn in networks)
     np.testing.assert_allclose(runtime, compiled, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("connectivity", ["event_driven", "synapses"])
+def test_without_a_learning_rate_no_weight_changes(case, connectivity):
+    """Not even trained weights outside the limits. With a rate, the first spike brings them into the limits."""
+    _, images, spikes, _ = case
+    snn = _network(case, connectivity=connectivity)
+    start = snn.learned_weights[PROJECTION]
+    assert (np.abs(start) > W_MAX).sum() > 100
+    snn.set_parameters("prediction", learning_rate=0.0)
+    snn.run(spikes=spikes, images=images)
+    assert np.array_equal(snn.learned_weights[PROJECTION], start)
+    snn.set_parameters("prediction", learning_rate=RATE)
+    snn.run(spikes=spikes, images=images)
+    learned = snn.learned_weights[PROJECTION]
+    assert (learned != start).any() and np.abs(learned[learned != start]).max() <= W_MAX
+
+
+@pytest.mark.parametrize("device", ["cpp_standalone", "runtime"])
+def test_learning_without_a_gate_needs_the_images(case, device):
+    _, images, spikes, _ = case
+    snn = _network(case, mode="none", device=device)
+    with pytest.raises(ValueError, match="learning compares predictions with pixels; give the images"):
+        snn.run(spikes=spikes)
 
 
 def test_edited_rule(case):

@@ -67,6 +67,37 @@ def test_equal_images_are_computed_once_and_appear_everywhere(tmp_path, log):
     assert len(calls(log)) == 1
 
 
+def overwrite(images, extra, vector, seed, constant):
+    """Return what arrives, then change it all."""
+    found = {
+        "pixels": images.sum(axis=1), "times": extra.copy(), "seeds": seed.astype(float),
+        "totals": np.repeat([sum(vector)], len(images)),
+        "constants": np.repeat(sum(constant["array"]) + constant["list"][0], len(images)),
+    }  # fmt: skip
+    for values in (images, extra, vector, constant["array"], constant["list"]):
+        values[-1] *= 3
+    seed[:] = 0
+    constant["more"] = True
+    return found
+
+
+def test_a_function_that_writes_into_its_arguments_changes_no_other_unit(tmp_path):
+    images = {"images": np.arange(12.0).reshape(6, 2), "extra": np.arange(6) * bs.ms}
+    parameters = {"vector": [np.array([1.0, 2.0]), [3.0, 4.0]]}
+    constants = {"constant": {"array": np.array([5.0, 6.0]), "list": [7.0]}}
+    given = repr((images, parameters, constants))
+    run = partial(bs.sweep, overwrite, parameters, images, constants=constants, seed=2, workers=1, progress=False)
+    small, whole = run(folder=tmp_path / "small", chunk=1), run(folder=tmp_path / "whole", chunk=6)
+    assert repr((images, parameters, constants)) == given
+    for data in (small, whole):
+        np.testing.assert_array_equal(data["pixels"], [images["images"].sum(axis=1)] * 2)
+        np.testing.assert_allclose(data["times"], [np.arange(6) * 1e-3] * 2)
+        np.testing.assert_array_equal(data["totals"], np.repeat([[3], [7]], 6, axis=1))
+        np.testing.assert_array_equal(data["constants"], np.full((2, 6), 18))
+    np.testing.assert_array_equal(small["seeds"], whole["seeds"])
+    np.testing.assert_array_equal(small["seeds"][0], small["seeds"][1])
+
+
 # Errors
 
 

@@ -28,6 +28,8 @@ class Backend(ABC):
     name: str
     preferences: dict = {}
     has_threads = False
+    #: OpenMP threads of its programs.
+    threads = 1
     can_stream = False
 
     # The five methods of a device

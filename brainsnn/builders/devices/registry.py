@@ -71,4 +71,6 @@ def make_backend(device, threads=1):
         raise ValueError(
             f"convert: device={device!r} has one thread, got threads={threads}; use device='cpp_standalone'."
         )
-    return chosen(int(threads))
+    backend = chosen(int(threads))
+    backend.threads = int(threads)
+    return backend

@@ -84,8 +84,10 @@ def _check_spikes(assembly, spikes, images):
         raise ValueError("run: the batch holds no train of spikes.")
     if not np.isin(spikes, (-1, 0, 1)).all():
         raise ValueError("run: replayed spikes must be -1, 0 or 1.")
-    if images is None and assembly.feedback is not None and assembly.feedback.mode != "none":
-        raise ValueError("run: the gate compares predictions with pixels; give the images of these spikes as well.")
+    feedback = assembly.feedback
+    if images is None and feedback is not None and (feedback.mode != "none" or feedback.learning is not None):
+        what = "the gate compares predictions" if feedback.mode != "none" else "learning compares predictions"
+        raise ValueError(f"run: {what} with pixels; give the images of these spikes as well.")
     if images is not None and len(images) != len(spikes):
         raise ValueError(f"run: {len(spikes)} trains of spikes for {len(images)} images.")
     return spikes
