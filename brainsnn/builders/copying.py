@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from brian2 import second
+
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.feedback import PredictiveGate
 
@@ -34,7 +36,7 @@ def copy_network(
     """
     copy = SpikingNetwork(
         snn.graph, snn.neuron, connectivity=snn.connectivity, schedule=snn.schedule, encoder=snn.encoder, device=snn.device,
-        record=record, dtype=snn.dtype.name, threads=snn._backend.threads, thresholds=None, dt=snn._assembly.clock.dt,
+        record=record, dtype=snn.dtype.name, threads=snn._backend.threads, thresholds=None, dt=snn.dt * second,
         feedback=_copied_feedback(snn.feedback, learns),
     )  # fmt: skip
     unattended = snn._attended.unattended()

@@ -8,7 +8,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 __all__ = ["RunGuard", "guarded"]
 
-Arguments, Returned = ParamSpec("Arguments"), TypeVar("Returned")
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
 
 
 class RunGuard:

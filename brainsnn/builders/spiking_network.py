@@ -21,12 +21,12 @@ from brainsnn.builders.network.objects import NetworkObjects
 from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
-from brainsnn.builders.plain_arrays import plain_array
 from brainsnn.builders.run_guard import RunGuard, guarded
 from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
 from brainsnn.errors import DeviceLimitError, UnknownNameError
 from brainsnn.feedback import PredictiveGate
+from brainsnn.plain_arrays import plain_array
 from brainsnn.results.result import Result
 from brainsnn.results.streaming import StreamFolder
 

@@ -60,8 +60,8 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
         raise ConversionError(
             f"Model '{model.name}' has {len(names)} inputs: {names}. Concatenate them into one input before the model."
         )
-    names = frozenset(node.operation.name for node in _sorted_nodes(graph.outputs, ()))
-    reader = _Reader(GraphBuilder(average_pooling, junctions), names)
+    own_names = frozenset(node.operation.name for node in _sorted_nodes(graph.outputs, ()))
+    reader = _Reader(GraphBuilder(average_pooling, junctions), own_names)
     layer = graph.inputs[0]._keras_history.operation
     shape = tuple(graph.inputs[0].shape[1:])
     tensor_shape = shape3(shape, layer)

@@ -5,8 +5,8 @@ from brian2 import Quantity, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
-from brainsnn.builders.plain_arrays import plain_array
 from brainsnn.errors import UnknownNameError
+from brainsnn.plain_arrays import plain_array
 
 __all__ = ["checked_parameters", "initial_parameters", "initial_values"]
 

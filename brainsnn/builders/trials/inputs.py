@@ -5,8 +5,8 @@ from numbers import Integral
 import numpy as np
 from brian2 import Quantity, second
 
-from brainsnn.builders.plain_arrays import plain_array
 from brainsnn.builders.trials.trials import Trials
+from brainsnn.plain_arrays import plain_array
 
 __all__ = ["drives_of", "image_range_check", "make_trials"]
 
