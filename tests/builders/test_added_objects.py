@@ -71,7 +71,7 @@ def test_anything_of_brian2_can_be_added_before_the_first_run(model, images):
         snn.run(images[:1], duration=30 * ms)
 
 
-def test_neurons_begin_each_image_anew(model, images, device):
+def test_neurons_are_reset_before_each_image(model, images, device):
     snn = bs.convert(model, device=device)
     clock = snn.populations[spiking_names(model)[0]].clock
     group = NeuronGroup(
@@ -117,14 +117,14 @@ def test_synapses_learn_from_image_to_image_and_run_to_run(model, images, device
 
 
 def test_spikes_under_way_end_with_their_image(model, images, device):
-    added = Added(model, device, delay="1*ms + i*2*ms")  # the second spike comes 2 ms behind the end
+    added = Added(model, device, delay="1*ms + i*2*ms")  # the second spike comes 2 ms after the end
     added.snn.run(images[:3], duration=DURATION)
     np.testing.assert_array_equal(added.states.n, np.tile([0, 0, 0, 1, 1], (2, 3)))
     added.snn.run(images[:1], duration=10 * ms)  # now it comes
     np.testing.assert_array_equal(added.states.n[0, -10:], [0, 0, 0, 1, 1, 1, 1, 1, 2, 2])
 
 
-def test_traces_begin_each_image_anew(model, images, device):
+def test_traces_are_reset_before_each_image(model, images, device):
     equations = "dx/dt = -x/(2*ms) : 1 (event-driven)\nw : 1"
     added = Added(model, device, equations, on_pre="x += 1; w += x; n_post += w")
     added.snn.run(images[:3], duration=DURATION)
@@ -214,7 +214,7 @@ def test_assignments_to_parameters_are_what_set_parameters_does(compiled, images
 
 @pytest.fixture
 def compiled(model, images):
-    """A network before or behind its first run, a layer of it, and another one, in float64."""
+    """A network before or after its first run, a layer of it, and another one, in float64."""
 
     def networks(before):
         layer = spiking_names(model)[0]
@@ -244,7 +244,7 @@ def test_assigned_states_are_where_the_next_images_start(model, images):
 def test_users_object_between_update_and_threshold_keeps_its_place(model, images):
     snn = bs.convert(model, device="cpp_standalone", schedule="pipelined")
     group = snn.populations[spiking_names(model)[0]]
-    # Lifts the membrane behind the state update: fused, it would come too late for this step's threshold.
+    # Lifts the membrane after the state update: fused, it would come too late for this step's threshold.
     operation = group.run_regularly("S_dyn = 100", when="groups", order=5, dt=1 * ms)
     snn.network.add(operation)
     result = snn.run(images[:1], duration=1 * ms)

@@ -386,7 +386,7 @@ def test_cache_is_keyed_by_content_and_can_be_cleared(tmp_path, monkeypatch):
     assert not programs[0].exists()
 
 
-def test_nothing_stays_of_a_network_that_nobody_holds(model, images):
+def test_unreferenced_networks_are_freed(model, images):
     snn = bs.convert(model, device="cpp_standalone")
     snn.run(images[:1], duration=5 * ms)
     device, folder = weakref.ref(snn._backend.device), snn._backend.directory

@@ -10,7 +10,7 @@ step, as a dense ANN-to-SNN simulator does:
 
 A tensor of currents is a dict of parts, because each part is filtered differently where it arrives:
 ``"stimulus"`` (no synaptic filter), ``"spikes"`` (spike times height, filtered with tau_beta) and
-``"membrane"`` (already filtered twice, behind a max pooling of currents). A missing part is zero.
+``"membrane"`` (already filtered twice, after a max pooling of currents). A missing part is zero.
 """
 
 import numpy as np

@@ -296,7 +296,7 @@ def pooled_pair(pool_class, before):
 
     def build(pool_first):
         x = inputs = layers.Input((9, 9, 2))
-        x = layers.BatchNormalization(name="bn")(x)  # behind it, the bias of conv_1 is less at the borders
+        x = layers.BatchNormalization(name="bn")(x)  # after it, the bias of conv_1 is smaller at the borders
         x = layers.Conv2D(4, 3, padding="same", name="conv_1")(x)
         pool, asn = pool_class(2, strides=2, padding="same", name="pool"), ASNTransfer(name="asn_1")
         x = asn(pool(x)) if pool_first else pool(asn(x))

@@ -33,7 +33,7 @@ def function(source, name="f"):
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """Return a function that writes modules of the user's and imports the first one anew."""
+    """Return a function that writes modules of the user's and imports the first one again."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     names = set()

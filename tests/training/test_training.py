@@ -174,12 +174,12 @@ def test_vgg16_has_the_published_layers():
     model = vgg16((32, 32, 3), n_classes=5, width=2, m_f=0.2)
     convolutions = [layer for layer in model.layers if type(layer).__name__ == "Conv2D"]
     assert [layer.filters for layer in convolutions] == [2, 2, 4, 4, 8, 8, 8, 16, 16, 16, 16, 16, 16]
-    pooled_behind = [
+    pooled_after = [
         sum(layer in convolutions for layer in model.layers[:k])
         for k, layer in enumerate(model.layers)
         if type(layer).__name__ == "MaxPooling2D"
     ]
-    assert pooled_behind == [2, 4, 7, 10, 13]
+    assert pooled_after == [2, 4, 7, 10, 13]
     assert [layer.units for layer in model.layers if type(layer).__name__ == "Dense"] == [128, 128, 5]
     assert {layer.m_f for layer in model.layers if isinstance(layer, ASNTransfer)} == {0.2}
 

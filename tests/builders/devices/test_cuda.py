@@ -314,7 +314,7 @@ def test_monitor_of_the_user_records_one_image(digits, emulated):
     snn._backend.activate()
     mine = StateMonitor(snn.populations["dense1_asn"], "S", record=True, when="end", name="mine")
     snn.network.add(mine)
-    for image in images:  # a run begins anew
+    for image in images:  # each run starts from the initial state
         result = snn.run(image[None], duration=N_STEPS * bs.ms)
         np.testing.assert_array_equal(mine.S.T, result.states["dense1_asn"]["S"][0])
 
@@ -394,3 +394,30 @@ def test_gpu_gives_the_same_spikes_for_the_same_seed():
     snn = feedback_network("cuda_standalone")
     first, again = (snn.run(images, duration=N_STEPS * bs.ms, seed=1) for _ in range(2))
     assert_same_spikes(first, again)
+
+
+# What is changed inside brian2cuda
+
+
+def test_the_run_of_a_network_is_replaced_in_the_main_queue():
+    """replace_run puts the loop over trials where brian2cuda has its random number buffers."""
+    from types import SimpleNamespace
+
+    device_module = pytest.importorskip("brainsnn.builders.devices.cuda.device", reason="brian2cuda is not installed")
+    from brian2 import Network, NeuronGroup, second
+
+    from brainsnn.builders.devices.active_device import make_active, runtime_device
+
+    device = device_module.NetworkCudaDevice()
+    make_active(device, build_on_run=False)
+    try:
+        network = Network(NeuronGroup(1, "v : 1", name="replaced_run"), name="network_of_trials")
+        network.run(0 * second, namespace={})
+    finally:
+        make_active(runtime_device)
+    device.replace_run(SimpleNamespace(name=network.name), "THE LOOP OVER TRIALS")
+    lines = [line for what, arguments in device.main_queue if what == "run_network" for line in arguments[1]]
+    assert "THE LOOP OVER TRIALS" in lines and not any(line.startswith(f"{network.name}.run(") for line in lines), (
+        "brian2cuda has changed: the run of a network is not a line of its main queue. Adapt "
+        "brainsnn/builders/devices/cuda/device.py, which is written for brian2cuda 1.0b1."
+    )

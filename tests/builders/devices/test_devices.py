@@ -88,7 +88,7 @@ def test_plain_network_with_many_images_parameters_and_times(device, models):
     assert assert_same(*changed) != before
 
 
-def test_assignments_before_and_behind_the_first_run(device, models):
+def test_assignments_before_and_after_the_first_run(device, models):
     """What is written into Brian2's own variables counts on every device, in a program as in runtime mode."""
     model = models["plain_cnn"]
     layer = spiking_names(model)[0]
@@ -158,7 +158,7 @@ def test_replayed_spikes_into_integrate_and_fire_neurons(device, models):
         device, model, neuron=bs.IF(leak=0.9), thresholds=thresholds, record={spiking_names(model)[0]: ["spikes", "v"]}
     )
     assert_same(*(snn.run(spikes=spikes) for snn in networks))
-    # behind the end of a train nothing spikes
+    # after the end of a train nothing spikes
     assert_same(*(snn.run(spikes=spikes[:, :20], duration=30 * ms) for snn in networks))
 
 

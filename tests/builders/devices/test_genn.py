@@ -55,7 +55,7 @@ def test_code_is_generated_without_genn(models, monkeypatch):
 
 
 def test_statements_of_every_step_are_part_of_the_neurons(models):
-    """brian2genn leaves statements behind the state update out without a word; the readout has nothing else."""
+    """brian2genn silently ignores statements after the state update; the readout has only those."""
     snn = bs.convert(models["sequential_relu"], neuron=bs.IF(leak=0.9), device="genn")
     readout = list(snn.populations)[-1]
     code = (generate(snn) / "magicnetwork_model.cpp").read_text()
@@ -128,7 +128,7 @@ def test_contrast_and_learning_are_refused():
 
 
 def test_objects_of_the_users_are_refused(models):
-    """brian2genn would leave most of them out without a word."""
+    """brian2genn would silently ignore most of them."""
     snn = bs.convert(models["plain_cnn"], device="genn")
     snn.populations["asn_1"].run_regularly("theta_dyn = 0", dt=10 * bs.ms)
     with pytest.raises(RuntimeError, match="run_regularly.* was added"):
@@ -156,3 +156,19 @@ def test_preferences_of_the_process_stay(models):
     before = {key: prefs[key] for key in ("codegen.loop_invariant_optimisations", "core.network.default_schedule")}
     generate(bs.convert(models["plain_cnn"], device="genn"))
     assert {key: prefs[key] for key in before} == before
+
+
+# What is changed inside brian2genn
+
+
+def test_clip_takes_values_of_any_type(models):
+    """brian2genn's own clip would round a float64 network to float."""
+    from brian2.core.functions import DEFAULT_FUNCTIONS
+    from brian2genn.genn_generator import GeNNCodeGenerator
+
+    bs.convert(models["plain_cnn"], device="genn")  # imports the device's module, which replaces the function
+    code = str(DEFAULT_FUNCTIONS["clip"].implementations[GeNNCodeGenerator].get_code(None))
+    assert "const A a_min" in code, (
+        "brian2genn has changed: functions are found in another way. Adapt brainsnn/builders/devices/genn/device.py, "
+        "which is written for brian2genn 1.7.0."
+    )

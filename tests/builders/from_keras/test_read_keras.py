@@ -52,7 +52,7 @@ def test_plain_network():
     assert "folded into asn1 -> conv2" in str(graph) and "ignored (does nothing at inference)" in str(graph)
 
 
-def test_bias_behind_a_padded_convolution_is_a_map():
+def test_bias_after_a_padded_convolution_is_a_map():
     model = sequential(L.BatchNormalization(name="bn"), L.Conv2D(3, 3, padding="same", activation="relu", name="conv"))
     graph = read_keras(model)
     close(graph, model)

@@ -55,7 +55,7 @@ def test_chain_that_does_not_compose_gets_a_junction():
 
 
 @pytest.mark.parametrize("padding, size", [("valid", 8), ("same", 7)])
-def test_max_pooling_behind_a_nonlinearity(padding, size):
+def test_max_pooling_after_a_nonlinearity(padding, size):
     model = sequential(
         L.Conv2D(4, 3, name="conv", padding="same"),
         ASNTransfer(name="asn"),
@@ -95,7 +95,7 @@ def test_max_pooling_with_other_readers_of_the_nonlinearity():
     assert not np.any(graph.populations["pool"].bias)
 
 
-def test_pooling_twice_behind_a_nonlinearity():
+def test_pooling_twice_after_a_nonlinearity():
     inputs = keras.Input((12, 12, 2))
     x = L.Conv2D(3, 3, padding="same", activation="relu", name="conv")(inputs)
     once = L.MaxPooling2D(2, name="pool1")(x)
@@ -135,7 +135,7 @@ def test_max_pooling_of_a_linear_tensor():
     assert graph.incoming("asn")[0].operator.kind == "MaxPool + ConvOperator"
 
 
-def test_max_pooling_behind_padding_and_negative_scale():
+def test_max_pooling_after_padding_and_negative_scale():
     # keras.applications pads explicitly before pooling; a negative scale after ReLU turns the maximum into a minimum.
     for middle in (L.ZeroPadding2D(1, name="pad"), L.BatchNormalization(name="bn")):
         model = sequential(
