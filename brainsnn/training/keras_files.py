@@ -57,8 +57,7 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
     -----
     Nothing in the file is executed. The configuration is JSON. Layers are made from an allow-list of Keras classes, or
     by calling a class that you registered in this process, with plain numbers and strings. Weights are read as arrays
-    and assigned in the order of the layers, as Keras does. Optimizers, initializers, regularizers and constraints are
-    ignored.
+    and assigned in the order of the layers. Optimizers, initializers, regularizers and constraints are ignored.
 
     Examples
     --------

@@ -10,10 +10,10 @@ __all__ = ["ModelFileError", "first_line", "guarded", "make_layer", "name_of", "
 #: Classes of Keras that a model file may name, besides `ASNTransfer`, registered classes and nested models.
 LAYER_CLASSES = frozenset(
     """
-    Activation Add AlphaDropout Average AveragePooling2D BatchNormalization Concatenate Conv2D Conv2DTranspose
-    Cropping2D Dense DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D
-    GlobalMaxPooling2D LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum Multiply PReLU Permute ReLU
-    Rescaling Reshape SeparableConv2D Softmax SpatialDropout2D Subtract UpSampling2D ZeroPadding2D
+    Activation ActivityRegularization Add AlphaDropout Average AveragePooling2D BatchNormalization Concatenate Conv2D
+    Conv2DTranspose Cropping2D Dense DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D
+    GlobalMaxPooling2D Identity LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum Multiply PReLU Permute ReLU
+    Rescaling Reshape SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D Subtract UpSampling2D ZeroPadding2D
     """.split()
 )
 #: Class names of older versions -> today's.
@@ -110,8 +110,16 @@ def _find_class(entry, class_name):
     if entry.get("registered_name") or class_name not in LAYER_CLASSES:
         if (own_class := registered_class(registered)) is not None:
             return own_class
+    _refuse_operation(entry, class_name)
+    module = (entry.get("module") or "keras").split(".")[0]
+    is_keras = hasattr(keras.layers, class_name) and registered == class_name and module in KERAS_PACKAGES
+    if is_keras and class_name not in LAYER_CLASSES | {"Lambda"}:
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: Keras's class {class_name!r} is not among those that can be read. Replace it by one "
+            f"of {', '.join(sorted(LAYER_CLASSES))}, or by an ASNTransfer layer, and save the model again."
+        )
     known = class_name in LAYER_CLASSES and registered in (class_name, entry["class_name"])
-    if not known or (entry.get("module") or "keras").split(".")[0] not in KERAS_PACKAGES:
+    if not known or module not in KERAS_PACKAGES:
         raise ModelFileError(
             f"Layer {name_of(entry)!r}: its class {registered!r} is not among those that can be read, because Lambda and "
             "unknown custom layers could execute code from the file. If the class is yours, import it and call "
@@ -119,6 +127,20 @@ def _find_class(entry, class_name):
             "ASNTransfer) and save the model again."
         )
     return getattr(keras.layers, class_name)
+
+
+def _refuse_operation(entry, class_name):
+    """Refuse a function of keras.ops, whose class may share its name with one of a layer."""
+    import keras
+
+    is_operation = ".ops" in (entry.get("module") or "")
+    if not entry.get("module") and not {"trainable", "dtype"} & set(entry["config"]):  # HDF5 files name no module
+        is_operation = hasattr(keras.ops, class_name.lower())
+    if is_operation:
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: it is a function of keras.ops ({class_name.lower()!r}; + and - are such functions), "
+            "and only layers can be read. Use a layer of keras.layers instead and save the model again."
+        )
 
 
 def _make_input(entry):
@@ -173,6 +195,8 @@ def _modern_config(entry, layer_class):
         "trainable": bool(config.pop("trainable", True)),
     }
     known = _arguments_of(layer_class)
+    if "trainable" not in known:  # such as SpatialDropout2D
+        del arguments["trainable"]
     for key, value in config.items():
         if key == "name" or key in _IGNORED or key.endswith(_TRAINING_ONLY):
             continue
@@ -202,16 +226,32 @@ def _activation(entry, value):
     """Return the name of a built-in activation; refuse any other function."""
     if isinstance(value, dict):
         inner = value.get("config")
+        if value.get("class_name") == "ReLU" and isinstance(inner, dict):
+            return _relu_activation(entry, value.get("module", "keras"), inner)
         value = inner if isinstance(inner, str) else value.get("class_name")
     if value is None:
         return "linear"
     if not isinstance(value, str) or value not in ACTIVATIONS:
+        reason = "is not one of those that can be read"
+        if value == "hard_sigmoid":
+            reason = "is another function in Keras 2 than in Keras 3, and cannot be read"
         raise ModelFileError(
-            f"Layer {name_of(entry)!r} ({entry['class_name']}): its activation {value!r} is not one of "
-            "Keras's. Use one of "
+            f"Layer {name_of(entry)!r} ({entry['class_name']}): its activation {value!r} {reason}. Use one of "
             f"{', '.join(sorted(ACTIVATIONS))}, or an ASNTransfer layer."
         )
     return value
+
+
+def _relu_activation(entry, module, config):
+    """Return "relu" for an activation that is a ReLU layer without settings of its own; refuse another."""
+    known = {"max_value": None, "negative_slope": 0, "threshold": 0}
+    changed = {key: config[key] for key, plain_value in known.items() if config.get(key, plain_value) != plain_value}
+    if changed or (module or "").split(".")[0] not in KERAS_PACKAGES:
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r} ({entry['class_name']}): its activation is a layer 'ReLU' of {module} with the "
+            f"settings {changed}, which cannot be read as an activation. Use keras.layers.ReLU after the layer, or 'relu'."
+        )
+    return "relu"
 
 
 def _dtype(entry, value):
@@ -240,6 +280,8 @@ def plain(value):
     if isinstance(value, dict):
         if value.get("class_name") == "__tuple__":
             return plain(value["items"])
+        if value.get("class_name") == "__numpy__":
+            return plain(value["config"]["value"])
         if value.get("type") == "ndarray":
             return plain(value["value"])
         raise ValueError(f"unexpected object {str(value)[:80]!r} among the arguments")

@@ -108,20 +108,15 @@ def assign_keras3_weights(model, group, config):
         count = counts[base] = counts.get(base, -1) + 1
         entry_name = entry.get("name") or entry["config"].get("name")
         groups[entry_name] = (entry, f"{base}_{count}" if count else base)
-    names = {}
-    for layer in model.layers:
-        values = group["layers"].get(f"{groups[layer.name][1]}/vars") if layer.name in groups else None
-        if isinstance(values, h5py.Group) and "name" in values.attrs:
-            names[layer.name] = _text(values.attrs["name"])
-    _check_names(list(names), list(names.values()))
+    _check_groups(model, group["layers"], {name: path for name, (_, path) in groups.items()})
     for layer in model.layers:
         if not layer.weights:
             continue
         entry, path = groups[layer.name]
         if path not in group["layers"]:
             raise ModelFileError(
-                f"Layer {layer.name!r}: the file has no weights for it (no group 'layers/{path}'). Save "
-                "the model again."
+                f"Layer {layer.name!r}: the file has no weights for it (no group 'layers/{path}'). A .keras file keeps the "
+                "weights of a layer that two models share in one of them only: save such a model as .h5."
             )
         layer_group = _descend(group, f"layers/{path}")
         if hasattr(layer, "layers"):
@@ -133,6 +128,23 @@ def assign_keras3_weights(model, group, config):
         _check_number(layer.name, len(variables), len(names))
         _assign_layer(
             layer.name, [(variable, _dataset(values, key)) for variable, key in zip(variables, names, strict=True)]
+        )
+
+
+def _check_groups(model, layers, paths):
+    """Check the groups of a Keras 3 weights file, given the one of each layer: their names, and that none is left over."""
+    names = {}
+    for layer in model.layers:
+        values = layers.get(f"{paths[layer.name]}/vars") if layer.name in paths else None
+        if isinstance(values, h5py.Group) and "name" in values.attrs:
+            names[layer.name] = _text(values.attrs["name"])
+    _check_names(list(names), list(names.values()))
+    extra = set(layers) - set(paths.values())
+    extra = sorted(key for key in extra if isinstance(layers[key], h5py.Group) and layers[key].get("vars"))
+    if extra:
+        raise ModelFileError(
+            f"The weights file does not fit the model: it has weights for {extra}, which the model does not have. Use the "
+            "weights that were saved with this model."
         )
 
 

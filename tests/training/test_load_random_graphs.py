@@ -171,3 +171,27 @@ def test_weights_with_the_same_names_in_another_order_are_refused(tmp_path):
     model.save_weights(tmp_path / "model.weights.h5")
     with pytest.raises(ModelFileError, match=r"order \['dense_1', 'dense_2', .* belong to another model"):
         load_model(tmp_path / "model.json", weights=tmp_path / "model.weights.h5")
+
+
+def test_weights_of_more_layers_are_refused(tmp_path):
+    _three_layers(1).save_weights(tmp_path / "model.weights.h5")
+    model = keras.Sequential([keras.Input((1, 1, 3)), L.Dense(3, name="dense_1")])
+    (tmp_path / "model.json").write_text(model.to_json())
+    with pytest.raises(
+        ModelFileError, match=r"has weights for \['dense_1', 'dense_2'\], which the model does not have"
+    ):
+        load_model(tmp_path / "model.json", weights=tmp_path / "model.weights.h5")
+
+
+def test_a_layer_that_two_models_share(tmp_path):
+    """Keras loads it from .h5 files, too, and not from .keras files."""
+    shared = L.Conv2D(2, 3, padding="same", name="shared")
+    part = keras.Sequential([keras.Input((4, 4, 2)), shared, L.ReLU()])
+    pixels = keras.Input((4, 4, 2))
+    model = randomise(keras.Model(pixels, shared(part(pixels))))
+    x = images(model)
+    model.save(tmp_path / "model.h5")
+    np.testing.assert_allclose(_outputs(load_model(tmp_path / "model.h5"), x), _outputs(model, x), rtol=1e-6)
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ModelFileError, match="'shared'.*that two models share.*save such a model as .h5"):
+        load_model(tmp_path / "model.keras")

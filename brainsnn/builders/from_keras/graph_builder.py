@@ -52,8 +52,9 @@ class GraphBuilder:
         if affine.reads_membrane and len(affine.terms) > 1:
             sources = " and ".join(dict.fromkeys(term.source for term in affine.terms))
             raise ConversionError(
-                f"'{name}' adds a max-pooled tensor to another tensor (it reads {sources}). A maximum is taken over "
-                f"potentials and cannot be added to spikes. Put a nonlinearity (ReLU, ASNTransfer) after the pooling layer."
+                f"'{name}' reads a max-pooled tensor together with another tensor, added or concatenated (it reads "
+                f"{sources}). A maximum is taken over potentials, and a population that reads it has no other input. Put a "
+                f"nonlinearity (ReLU, ASNTransfer) after each pooling layer."
             )
         layers = (*affine.layers, *attributes.pop("own", ()))
         self.populations[name] = Population(

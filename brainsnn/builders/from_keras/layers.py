@@ -177,6 +177,8 @@ def _activated(affine, layer, builder, label):
     activation = getattr(layer, "activation", None)
     if activation is None:
         return affine
+    if keras_name(type(activation)) == "ReLU":  # a layer as the activation of another
+        return _relu(activation, None, [affine], builder, label)
     name = getattr(activation, "__name__", type(activation).__name__)
     module = getattr(activation, "__module__", "")
     # A user's function may share its name with one of Keras.
@@ -356,10 +358,6 @@ def _relu(layer, node, inputs, builder, label):
     return builder.spike(inputs[0], label, "relu")
 
 
-def _activation(layer, node, inputs, builder, label):
-    return _activated(inputs[0], layer, builder, label)
-
-
 def _softmax(layer, node, inputs, builder, label):
     rank = len(node.outputs[0].shape)
     if not isinstance(layer.axis, int) or layer.axis % rank != rank - 1:
@@ -394,7 +392,7 @@ HANDLERS = {
     "ASNTransfer": _asn_transfer,
     "ReLU": _relu,
     "Relu": _relu,
-    "Activation": _activation,
+    "Activation": lambda layer, node, inputs, builder, label: _activated(inputs[0], layer, builder, label),
     "Softmax": _softmax,
 }
 
