@@ -132,11 +132,11 @@ def compare_activations(
         raise ValueError(
             f"compare_activations: window={window} must be at least one time step and at most duration={duration}."
         )
-    batch = image_range_check(snn.graph, images, snn.encoder)
-    measured = _MeasuredActivations(_measurable(snn), len(batch), n_window)
-    ann = snn.graph.activations(batch)
-    from_keras = _keras_outputs(model, measured.populations, batch)
-    measured.run(batch, duration, seed, processes)
+    checked = image_range_check(snn.graph, images, snn.encoder)
+    measured = _MeasuredActivations(_measurable(snn), len(checked), n_window)
+    ann = snn.graph.activations(checked)
+    from_keras = _keras_outputs(model, measured.populations, checked)
+    measured.run(checked, duration, seed, processes)
     return _comparison(measured, ann, from_keras, duration, window)
 
 

@@ -20,23 +20,23 @@ SQUASHES = {
     "rescaled_sigmoid": ("prediction = 2/(1 + exp(-squash_step*predicted)) - 1 : 1", 1.0),
 }
 
-#: Statements of the gate at the start of each step. They use the prediction from all earlier spikes; in the first step
-#: the gate is open.
+#: Statements of the gate at the start of each step. They use the prediction from all earlier spikes. Until the image comes
+#: on, at `t_on`, and in its first step, the gate is open.
 GATE_MODES = {
     "none": "is_open = 1",
     "sticky": """
-is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > 0*second)
+is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > t_on)
 is_blocked = clip(is_blocked + is_right, 0, 1)
 is_open = 1 - is_blocked
 """,
     "dynamic": """
-is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > 0*second)
+is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > t_on)
 is_open = 1 - is_right
 """,
     "graded": """
-is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > 0*second)
+is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > t_on)
 scaled_error = clip(abs(prediction - stimulus)/(abs(stimulus) + 1e-9), 0, 1)
-is_open = (1 - is_right)*(int(t > 0*second)*scaled_error + int(t <= 0*second))
+is_open = (1 - is_right)*(int(t > t_on)*scaled_error + int(t <= t_on))
 """,
 }
 # Variables that only some modes have. `is_blocked` is 0 at the start of every trial.
@@ -111,8 +111,9 @@ class PredictiveGate:
 
     Each input neuron has two state variables: ``predicted``, the sum of the spikes from its neuron in the generator's last
     layer, and ``prediction``, the squashed sum. The gate consists of statements that the input neurons execute at the
-    start of each step. Spikes of the generator up to step t gate the input at step t + 1, in both schedules. In the
-    first step there is no prediction yet, and all gates are open.
+    start of each step. Spikes of the generator up to step t gate the input at step t + 1, in both schedules. All gates are
+    open until the onset of the image and in its first step. After its offset, the prediction is compared with the
+    background.
 
     Parameters
     ----------
@@ -163,7 +164,7 @@ class PredictiveGate:
     >>> import brainsnn as bs
     >>> gate = bs.PredictiveGate(epsilon=0.1, mode="dynamic")
     >>> print(gate.model.update)
-    is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > 0*second)
+    is_right = int(abs(prediction - stimulus) <= epsilon)*int(t > t_on)
     is_open = 1 - is_right
     passed = is_open
     h = passed*(replayed*is_replayed + sign(stimulus)*int(rand() < abs(stimulus))*(1 - is_replayed))

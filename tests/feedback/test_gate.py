@@ -109,6 +109,33 @@ def test_gate_acts_one_step_after_the_prediction(model, data):
     assert np.array_equal(~result.gate[:, 1:], ever[:, :-1])
 
 
+@pytest.mark.parametrize("mode", ["sticky", "dynamic"])
+def test_gate_compares_from_the_onset_on(model, data, mode):
+    """With a background of 0, which the prediction equals before the first spikes, no pixel may be blocked by it."""
+    images, spikes, thresholds = data
+    snn = _network(model, thresholds, bs.PredictiveGate(mode=mode))
+    for onset in (0, 2, [2, 7]):
+        result = snn.run(spikes=spikes, images=images, onset=onset * bs.ms)
+        _assert_equal(result, simulate_feedback(model, spikes, images, thresholds, mode=mode, onset=onset), f"{onset}")
+    assert result.gate[0, :3].all() and result.gate[1, :8].all() and not result.gate[:, -1].all()
+    # Drawn spikes: the first steps, then the same gate as without an onset up to the drawn numbers.
+    result = snn.run(images, duration=N_STEPS * bs.ms, onset=2 * bs.ms)
+    drawn = result.raster("input")
+    assert not drawn[:, :2].any() and drawn[:, 2].any() and result.gate[:, :3].all()
+    assert np.array_equal(result.gate[:, 3], (np.abs(result.predicted_input[:, 2] - images) > 0.1))
+
+
+def test_graded_gate_is_open_until_the_image_comes_on(model, data):
+    images, _, thresholds = data
+    snn = _network(model, thresholds, bs.PredictiveGate(mode="graded", epsilon=0.1))
+    result = snn.run(images, duration=N_STEPS * bs.ms, onset=5 * bs.ms)
+    gate = result.states["input"]["is_open"].reshape(2, N_STEPS, *SHAPE)
+    error = np.abs(result.predicted_input[:, 5:-1] - images[:, None])
+    expected = np.where(error <= 0.1, 0, np.clip(error / (np.abs(images[:, None]) + 1e-9), 0, 1))
+    assert (gate[:, :6] == 1).all()
+    np.testing.assert_allclose(gate[:, 6:], expected, atol=1e-12)
+
+
 def test_graded_gate_passes_the_share_of_the_error(model, data):
     """With thresholds that are never reached, the prediction is 0, the error is the whole pixel, and all spikes pass."""
     images, _, thresholds = data

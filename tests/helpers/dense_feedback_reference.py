@@ -44,8 +44,12 @@ def _current(operators, spikes):
     return spikes
 
 
-def simulate_feedback(model, spikes, images, thresholds, leak=1.0, epsilon=0.1, mode="sticky", prediction="prediction"):
+def simulate_feedback(
+    model, spikes, images, thresholds, leak=1.0, epsilon=0.1, mode="sticky", prediction="prediction", onset=0
+):  # fmt: skip
     """Simulate replayed spikes (n, n_steps, H, W, C) with the pixels (n, H, W, C) that they came from.
+
+    ``onset``: step in which the image comes on, one or (n,). Up to this step all gates are open.
 
     Returns a dict: "spikes", layer -> (n, n_steps, ...) bool, the gated input among them; "logits" (n, n_steps, classes),
     as they stand before the spikes of that step arrive; "predictions" and "gate", (n, n_steps, H, W, C).
@@ -55,6 +59,7 @@ def simulate_feedback(model, spikes, images, thresholds, leak=1.0, epsilon=0.1, 
     potential = {layer.name: np.zeros((n, *layer.output.shape[1:])) for layer, *_ in stages}
     recorded = {name: [] for name in ("input", *(layer.name for layer, *_ in stages if _fires(layer)))}
     logits, predictions, gates = [], [], []
+    onset = np.reshape(onset, (-1, 1, 1, 1))
     is_open, total = np.ones(images.shape, bool), np.zeros(images.shape)
     for t in range(n_steps):
         fired = {model.input.name: spikes[:, t] * is_open}
@@ -70,7 +75,7 @@ def simulate_feedback(model, spikes, images, thresholds, leak=1.0, epsilon=0.1, 
             potential[layer.name] = v + _current(operators, fired[source])
         total = total + fired[prediction]
         predictions.append(np.clip(STEP * total, 0, 1))
-        is_right = np.abs(predictions[-1] - images) <= epsilon
+        is_right = (np.abs(predictions[-1] - images) <= epsilon) & (t + 1 > onset)
         is_open = {"sticky": is_open & ~is_right, "dynamic": ~is_right, "none": is_open}[mode]
         for name in recorded:
             recorded[name].append(fired[model.input.name if name == "input" else name] != 0)
