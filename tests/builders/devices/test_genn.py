@@ -105,7 +105,7 @@ def test_networks_that_genn_cannot_run(models):
         ("plain_cnn", {"neuron": bs.ASN().edit(on_pre="I_post = w*h_pre")}, "adds to one variable"),
         ("plain_cnn", {"neuron": bs.ASN().edit(reset="S_hat += theta; I = 0")}, "reset I = 0 of"),
         ("plain_cnn", {"neuron": bs.LIF().edit(reset="v -= v_th; I %= 2")}, "reset I %= 2 of"),
-        ("plain_cnn", {"neuron": bs.ASN().edit(reset="S_hat += theta + 0.1*I")}, "uses what spikes bring"),
+        ("plain_cnn", {"neuron": bs.ASN().edit(reset="S_hat += theta + 0.1*I")}, "reads a variable that spikes change"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             bs.convert(models[model], device="genn", **options)
