@@ -4,6 +4,7 @@
 #                      ONLY="oldest newest" chooses among them
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
 # make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
+# make fuzz       random cases against independent computations, counted by kind; FUZZ_ARGS="--only graphs --cases 1000"
 # make lint       ruff: rules and formatting
 # make types      mypy over the public names
 # make coverage   the tests, and the share of lines of the package that they run
@@ -18,7 +19,7 @@ PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
 BENCHMARKS := projection digits resnet first_result large_graphs scaling devices streaming sweep
 
-.PHONY: demo test test-versions test-genn test-cuda lint types coverage release-check benchmarks peers clean clean-cache
+.PHONY: demo test test-versions test-genn test-cuda fuzz lint types coverage release-check benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -36,6 +37,9 @@ test-genn:
 
 test-cuda:
 	$(PYTHON) tools/test_versions.py --only cuda $(or $(PYTEST_ARGS),-m "slow or not slow")
+
+fuzz: $(VENV)/.installed
+	$(RUN) tools/fuzz.py $(FUZZ_ARGS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

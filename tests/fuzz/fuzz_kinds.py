@@ -1,0 +1,49 @@
+"""The kinds of fuzz tests, and one batch of random cases of a kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from fuzzing import Check
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis import strategies as st
+
+__all__ = ["KINDS", "Kind", "run_batch"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of random cases: ``module.function(draw, check)`` draws one and checks it; ``in_tests`` of them are part of the tests."""
+
+    function: str
+    what: str
+    in_tests: int
+
+    def load(self) -> Callable:
+        module, name = self.function.split(":")
+        return getattr(import_module(module), name)
+
+
+KINDS: dict[str, Kind] = {
+    "graphs": Kind("fuzz_graphs:case", "random Keras graphs, saved and loaded in every format, and read", 6),
+}
+
+
+def run_batch(kind: str, seed: int, n: int, check: Check) -> None:
+    """
+    Check n random cases of a kind.
+
+    With `fuzzing.Raising` the first failure is made as small as possible and raised; with `fuzzing.Counting` all cases run.
+    """
+    case = KINDS[kind].load()
+    raising = not hasattr(check, "counts")
+    phases = [Phase.generate, Phase.shrink] if raising else [Phase.generate]
+
+    @hypothesis_seed(seed)
+    @settings(max_examples=n, deadline=None, database=None, phases=phases, suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def batch(data):
+        case(data.draw, check)
+
+    batch()
