@@ -14,13 +14,8 @@ __all__ = ["compile_project", "makefile_variables", "merged_source", "run_compil
 
 
 #: What all files of Brian2's programs include. Reading it takes longer than compiling most of them.
-HEADERS = "".join(
-    f"#include <{name}>\n"
-    for name in (
-        "algorithm", "climits", "cmath", "csignal", "cstdint", "cstdlib", "ctime", "fstream", "iostream", "map", "random", "string",
-        "tuple", "vector",
-    )
-)  # fmt: skip
+_NAMES = "algorithm climits cmath csignal cstdint cstdlib ctime fstream iostream map random string tuple vector"
+HEADERS = "".join(f"#include <{name}>\n" for name in _NAMES.split())
 
 
 def merged_source(code_objects):
