@@ -9,6 +9,8 @@ from example_models import MODEL_NAMES, example_images, example_models
 import brainsnn as bs
 from brainsnn.training.asn_transfer import ASNTransfer
 
+pytestmark = pytest.mark.usefixtures("full_optimisation")
+
 N_STEPS = 60  # long enough for spikes to reach the readout of every example, and for thresholds to adapt
 
 
