@@ -2,6 +2,7 @@
 
 import re
 
+from brainsnn.builders.from_keras.classes import trains_by_default
 from brainsnn.training.keras_layers import ModelFileError, batch_shape, first_line, guarded, make_layer, name_of, plain
 
 __all__ = ["ModelFileError", "build_model", "snake_case"]
@@ -103,7 +104,8 @@ def _build_functional(config):
             tensors[name, 0] = [made[name].output]
         else:
             pending += [
-                (entry, name, *call) for call in enumerate(_read_node(entry, n) for n in entry["inbound_nodes"])
+                (entry, name, *call)
+                for call in enumerate(_read_node(entry, made[name], n) for n in entry["inbound_nodes"])
             ]
     pending, output_references = _count_from_zero(config["layers"], pending, _references(config["output_layers"]))
     while pending:
@@ -169,10 +171,13 @@ def _single(values):
     return values[0] if len(values) == 1 else values
 
 
-def _read_node(entry, node):
+def _read_node(entry, layer, node):
     """Return ((name, node, tensor) of each input of one call, whether they come as a list)."""
-    if isinstance(node, dict):  # Keras 3
-        _check_call_arguments(entry, node.get("kwargs") or {})
+    if isinstance(node, dict):  # Keras 3, which records the defaults of a call, too
+        given = dict(node.get("kwargs") or {})
+        if trains_by_default(layer):
+            given.pop("training", None)
+        _check_call_arguments(entry, given)
         arguments = node["args"]
         if len(arguments) != 1:
             raise ModelFileError(
@@ -180,6 +185,11 @@ def _read_node(entry, node):
             )
         is_list = isinstance(arguments[0], list)
         found = arguments[0] if is_list else [arguments[0]]
+        if "config" not in found[0]:
+            raise ModelFileError(
+                f"Layer {name_of(entry)!r} ({entry['class_name']}): it is called with {str(found[0])[:80]}, and only tensors "
+                "and lists of tensors can be read. Rebuild the model with these and save it again."
+            )
         return _references([tensor["config"]["keras_history"] for tensor in found]), is_list
     for reference in node if not isinstance(node[0], str) else [node]:  # Keras 2
         _check_call_arguments(entry, reference[3] if len(reference) > 3 else {})

@@ -232,15 +232,24 @@ def _assign_layer(layer_name, pairs):
                 "the file and "
                 f"{tuple(variable.shape)} in the model. Use the weights that were saved with this model."
             )
-        if dataset.dtype.kind != "f":
-            raise ModelFileError(
-                f"Layer {layer_name!r}: weight {variable.name!r} is stored as {dataset.dtype}, not as floating point."
-            )
-        value = dataset[()]
-        check_finite(layer_name, variable.name, value)
-        values.append(value)
+        values.append(_values(layer_name, variable, dataset))
+        check_finite(layer_name, variable.name, values[-1])
     for (variable, _), value in zip(pairs, values, strict=True):
         variable.assign(value)
+
+
+def _values(layer_name, variable, dataset):
+    """Return the values of a weight. HDF5 has no type for bfloat16, the first half of float32: it holds two bytes."""
+    value = dataset[()]
+    if dataset.dtype == "V2" and variable.dtype == "bfloat16":
+        return (np.frombuffer(value.tobytes(), "uint16").astype("uint32") << 16).view("float32").reshape(value.shape)
+    whole = "int" in variable.dtype  # such as the number of images seen by Normalization
+    if dataset.dtype.kind not in ("fiu" if whole else "f"):
+        raise ModelFileError(
+            f"Layer {layer_name!r}: weight {variable.name!r} is stored as {dataset.dtype}, not as floating point of the "
+            f"type {variable.dtype}. Save the model again from the Keras that trained it."
+        )
+    return value
 
 
 def refuse_references(file):
