@@ -1,6 +1,8 @@
 """Make one Keras 3 layer from its entry in a model file of any age: by an allow-list, executing nothing."""
 
 import inspect
+import math
+import re
 import warnings
 
 from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS
@@ -69,8 +71,9 @@ def guarded(entry, function, *arguments):
 
 
 def first_line(error):
-    """Return the first line of an error's message, at most 300 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """Return the first line of an error's message that says what is wrong, at most 300 characters."""
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
     return (lines[0] if lines else type(error).__name__)[:300]
 
 
@@ -149,13 +152,23 @@ def _is_operation(entry, class_name):
 
 
 def _make_operation(entry, class_name):
-    """Return the layer Reshape for a function of keras.ops that is one; refuse all others."""
+    """Return the layer Reshape for a function of keras.ops that keeps the batch axis; refuse all other functions."""
     import keras
 
-    shape = entry["config"].get("newshape")
-    keeps_batch = isinstance(shape, list) and len(shape) > 1 and shape[0] == -1 and -1 not in shape[1:]
-    if class_name == "Reshape" and keeps_batch:
-        return keras.layers.Reshape(plain(shape[1:]), name=name_of(entry))
+    if class_name == "Reshape":
+        shape = entry["config"]["newshape"]
+        before = entry["inbound_nodes"][0]["args"][0]["config"]["shape"]
+        if (
+            isinstance(shape, list)
+            and None not in before[1:]
+            and shape[0] == -1
+            and math.prod(shape) == -math.prod(before[1:])
+        ):
+            return keras.layers.Reshape(plain(shape[1:]), name=name_of(entry))
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: keras.ops.reshape from {tuple(before)} to {shape} does not keep the batch axis, and "
+            "images of a batch must not mix. Use keras.layers.Reshape and save the model again."
+        )
     raise ModelFileError(
         f"Layer {name_of(entry)!r}: it is a function of keras.ops ({class_name.lower()!r}; + and - are such functions), "
         "and only layers can be read. Use a layer of keras.layers instead and save the model again."

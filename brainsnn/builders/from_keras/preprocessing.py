@@ -68,7 +68,19 @@ def _scaled(layer, node, affine, factor, offset, builder, label):
     return builder.apply(affine, operator, label, offset)
 
 
+def _check_channel_axis(layer, node):
+    """Check that Keras does not take the batch axis of gray images for the rows of one image."""
+    shape = tuple(node.input_tensors[0].shape[1:])
+    if len(shape) < 3:
+        raise ConversionError(
+            f"Keras takes the batch of images of shape {shape} for the rows of one image.",
+            layer,
+            f"Give the images a channel axis: {(*shape, 1)}.",
+        )
+
+
 def _center_crop(layer, node, inputs, builder, label):
+    _check_channel_axis(layer, node)
     shape = inputs[0].shape
     spare = shape[0] - layer.height, shape[1] - layer.width
     if min(spare) < 0:  # Keras enlarges images that are too small
@@ -78,6 +90,7 @@ def _center_crop(layer, node, inputs, builder, label):
 
 
 def _resizing(layer, node, inputs, builder, label):
+    _check_channel_axis(layer, node)
     affine = inputs[0]
     if affine.shape[:2] == (layer.height, layer.width):
         return affine

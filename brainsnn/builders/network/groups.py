@@ -18,7 +18,7 @@ from brainsnn.errors import ConversionError
 __all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_variables"]
 
 
-def model_for(population, inputs, neuron, n_graded):
+def model_for(population, inputs, neuron, n_graded, is_read_out=False):
     """
     Return the equations of one population.
 
@@ -31,6 +31,8 @@ def model_for(population, inputs, neuron, n_graded):
         The user's neuron.
     n_graded : int
         Number of variables that graded connections write.
+    is_read_out : bool
+        Whether it is a membrane that readouts alone read: it gets their slow membrane, and they report its maximum.
 
     Returns
     -------
@@ -52,15 +54,16 @@ def model_for(population, inputs, neuron, n_graded):
     if population.kind == "readout":
         model = neuron.readout
     elif population.kind == "membrane":
-        model = neuron.membrane_only()
+        slow = is_read_out and neuron.readout.membrane is not None
+        model = (neuron.readout if slow else neuron).membrane_only()
     else:
         model = neuron
     if inputs.membrane:
         if population.kind == "readout" and model.membrane is None:
             raise ConversionError(
                 f"Readout '{population.name}' reads a maximum over membrane potentials, which the readout of {neuron.name} "
-                "cannot: it has no membrane variable. Put a nonlinearity (ReLU, ASNTransfer) between the max pooling and "
-                "the output."
+                "cannot: it names no membrane variable. Name it in the model of the readout, as in "
+                "NeuronModel(..., membrane='S_dyn')."
             )
         return model.pooled()
     model = model.with_inputs(spikes=inputs.has_spikes, graded=n_graded, stimulus=inputs.stimulus)
