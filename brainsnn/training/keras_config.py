@@ -181,7 +181,8 @@ def _read_node(entry, layer, node):
         arguments = node["args"]
         if len(arguments) != 1:
             raise ModelFileError(
-                f"Layer {name_of(entry)!r}: it is called with {len(arguments)} arguments; one is supported."
+                f"Layer {name_of(entry)!r}: it is called with {len(arguments)} arguments; one is supported. Call it with a list "
+                "of tensors, and save the model again."
             )
         is_list = isinstance(arguments[0], list)
         found = arguments[0] if is_list else [arguments[0]]
@@ -211,7 +212,10 @@ def _check_call_arguments(entry, arguments):
 def _references(value):
     """Return (name, node, tensor) for each reference in a list; a single reference counts as a list of one."""
     if isinstance(value, dict):
-        raise ModelFileError("The model has a dictionary of inputs or outputs. Rebuild it with a list of them.")
+        raise ModelFileError(
+            f"The model or one that is nested in it has a dictionary of inputs or outputs: {', '.join(map(repr, value))}. "
+            "Rebuild it with a list of them."
+        )
     if value and isinstance(value[0], str):
         value = [value]
     return [(str(item[0]), int(item[1]), int(item[2])) for item in value]

@@ -181,7 +181,9 @@ def _make_input(entry):
     config = entry["config"]
     shape = batch_shape(config)
     if shape is None or config.get("sparse"):
-        raise ModelFileError(f"Layer {name_of(entry)!r}: an input needs a shape and must be dense.")
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: an input needs a shape and must be dense. Use keras.Input((height, width, channels))."
+        )
     return keras.layers.InputLayer(
         batch_shape=(None, *shape[1:]), dtype=_dtype(entry, config.get("dtype")), name=name_of(entry)
     )

@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 
 import brainsnn.builders.operators as ops
 from brainsnn.builders.from_keras.classes import keras_name
-from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS, PREPROCESSING_HANDLERS
+from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS, PREPROCESSING_HANDLERS, resized
 from brainsnn.errors import ConversionError
 
 __all__ = [
@@ -139,7 +139,7 @@ def _weight(layer, name):
     """Return a weight as float64; refuse NaN and infinity."""
     variable = getattr(layer, name, None)
     if variable is None:
-        raise ConversionError(f"it has no weight '{name}'.", layer, "Build the model, or call it once, first.")
+        raise ConversionError(f"it has no weight '{name}'.", layer, "Create it in build, as its parent class does.")
     value = np.asarray(variable).astype(float)
     bad = np.count_nonzero(~np.isfinite(value))
     if bad:
@@ -208,11 +208,16 @@ def _dense(layer, node, inputs, builder, label):
     return _activated(builder.apply(inputs[0], operator, label, _bias(layer)), layer, builder, label)
 
 
-def _batch_normalization(layer, node, inputs, builder, label):
+def _check_axis(layer, node):
+    """Check that a layer acts along the channel axis alone."""
     rank = len(node.outputs[0].shape)
-    axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-    if axis % rank != rank - 1:
+    axes = [layer.axis] if isinstance(layer.axis, int) else layer.axis
+    if [axis % rank for axis in axes] != [rank - 1]:
         raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
+
+
+def _batch_normalization(layer, node, inputs, builder, label):
+    _check_axis(layer, node)
     factor = 1 / np.sqrt(_weight(layer, "moving_variance") + layer.epsilon)
     if layer.scale:
         factor = factor * _weight(layer, "gamma")
@@ -315,6 +320,8 @@ def _cropping(layer, node, inputs, builder, label):
 
 
 def _up_sampling(layer, node, inputs, builder, label):
+    if layer.interpolation not in ("nearest", "bilinear"):
+        return resized(layer, inputs[0], builder, label)
     return builder.apply(inputs[0], ops.upsample(inputs[0].shape, layer.size, layer.interpolation), label)
 
 
@@ -336,9 +343,7 @@ def _relu(layer, node, inputs, builder, label):
 
 
 def _softmax(layer, node, inputs, builder, label):
-    rank = len(node.outputs[0].shape)
-    if not isinstance(layer.axis, int) or layer.axis % rank != rank - 1:
-        raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
+    _check_axis(layer, node)
     return activate(inputs[0], "softmax", layer, builder, label)
 
 

@@ -6,7 +6,7 @@ from scipy import sparse
 import brainsnn.builders.operators as ops
 from brainsnn.errors import ConversionError
 
-__all__ = ["AUGMENTATIONS", "PREPROCESSING_HANDLERS"]
+__all__ = ["AUGMENTATIONS", "PREPROCESSING_HANDLERS", "resized"]
 
 #: Layers that change images during training only.
 AUGMENTATIONS = frozenset(
@@ -84,7 +84,7 @@ def _center_crop(layer, node, inputs, builder, label):
     shape = inputs[0].shape
     spare = shape[0] - layer.height, shape[1] - layer.width
     if min(spare) < 0:  # Keras enlarges images that are too small
-        return _resized(layer, inputs[0], builder, label)
+        return resized(layer, inputs[0], builder, label)
     edges = [(n // 2, n - n // 2) for n in spare]
     return builder.apply(inputs[0], ops.crop(shape, edges), label)
 
@@ -100,10 +100,10 @@ def _resizing(layer, node, inputs, builder, label):
             layer,
             "Put ZeroPadding2D before a Resizing without it.",
         )
-    return _resized(layer, affine, builder, label)
+    return resized(layer, affine, builder, label)
 
 
-def _resized(layer, affine, builder, label):
+def resized(layer, affine, builder, label):
     """Apply a layer that is separable and linear, as told by what it does to images in which one row or column is 1."""
     height, width, _ = affine.shape
     rows = _answers(layer, np.broadcast_to(np.eye(height)[:, :, None], (height, height, width)))[:, :, 0]

@@ -167,15 +167,15 @@ class _Reader:
         if nested and not is_registered(type(layer)):
             row.note = "opened"
             return self.walk(_functional(layer), inputs, f"{label}/")
-        if not inputs:
-            raise ConversionError("it has no input in this model.", layer, "Constants are not supported.")
         name, handler = find_handler(type(layer))
         affine = _convert_layer(name, handler, node, inputs, self.builder, label)
         row.note = IDENTITIES.get(name, "ignored (identity)" if affine is inputs[0] else "")
         expected = shape3(shape, layer)
         if affine.shape != expected:
             raise ConversionError(
-                f"its output was read as {affine.shape}, but its shape in Keras is {expected}.", layer
+                f"its output was read as {affine.shape}, but its shape in Keras is {expected}.",
+                layer,
+                "'identity' and activations keep the shape: let its handler return an operator.",
             )
         return [affine]
 
@@ -268,5 +268,3 @@ def _convert_layer(name, handler, node, inputs, builder, label):
         if error.layer_name:
             raise
         raise ConversionError(str(error), layer) from error
-    except ValueError as error:
-        raise ConversionError(f"{error}", layer) from error
