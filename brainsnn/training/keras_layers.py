@@ -8,7 +8,7 @@ import warnings
 from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS
 from brainsnn.builders.from_keras.registry import registered_class
 
-__all__ = ["ModelFileError", "first_line", "guarded", "make_layer", "name_of", "plain", "batch_shape"]
+__all__ = ["ModelFileError", "first_line", "guarded", "is_of_keras", "make_layer", "name_of", "plain", "batch_shape"]
 
 #: Classes of Keras that a model file may name, besides `ASNTransfer`, registered classes and nested models.
 LAYER_CLASSES = AUGMENTATIONS | frozenset(
@@ -57,6 +57,12 @@ def name_of(entry):
     return entry.get("name") or (config.get("name") if isinstance(config, dict) else None) or "(no name)"
 
 
+def is_of_keras(entry):
+    """Return whether an entry names a class of Keras. Files of Keras 3 say the module: None for a class of a script."""
+    module = str(entry.get("module", "keras")).split(".")[0]
+    return module in KERAS_PACKAGES and entry.get("registered_name") in (None, entry["class_name"])
+
+
 def guarded(entry, function, *arguments):
     """Call Keras and turn its errors into one that names the layer and its class."""
     try:
@@ -97,7 +103,7 @@ def make_layer(entry):
         cannot be read.
     """
     class_name = LAYER_ALIASES.get(entry["class_name"], entry["class_name"])
-    if class_name == "InputLayer":
+    if class_name == "InputLayer" and is_of_keras(entry):
         return guarded(entry, _make_input, entry)
     if class_name.split(">")[-1] == "ASNTransfer":  # HDF5 files name a registered class "package>ASNTransfer"
         return guarded(entry, _make_asn_transfer, entry["config"])
@@ -117,9 +123,7 @@ def _find_class(entry, class_name):
     if entry.get("registered_name") or class_name not in LAYER_CLASSES:
         if (own_class := registered_class(registered)) is not None:
             return own_class
-    # A .keras file names no module for a custom class, an HDF5 file for none.
-    module = str(entry.get("module", "keras")).split(".")[0]
-    if module not in KERAS_PACKAGES or registered not in (class_name, entry["class_name"]):
+    if not is_of_keras(entry):
         what = f"{registered!r} is a custom class"
     elif class_name == "Lambda":
         what = "'Lambda' holds code of its own"

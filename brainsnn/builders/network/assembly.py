@@ -135,8 +135,7 @@ def _add_population(assembly, population, neuron, connectivity, schedule, depth,
     n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
     if population.kind == "junction" and not inputs.has_spikes:
         n_graded = max(n_graded, 1)
-    readers = [assembly.graph.populations[p.target].kind for p in assembly.graph.projections if p.source == name]
-    model = model or model_for(population, inputs, neuron, n_graded, is_read_out=set(readers) == {"readout"})
+    model = model or model_for(population, inputs, neuron, n_graded)
     model = model if learning is None else learning.target_model(model)
     n_neurons = population.shape[0] * population.shape[1] * population.shape[2]
     group = make_group(model, n_neurons, brian_name(name), assembly.clock)

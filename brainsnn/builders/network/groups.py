@@ -18,7 +18,7 @@ from brainsnn.errors import ConversionError
 __all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_variables"]
 
 
-def model_for(population, inputs, neuron, n_graded, is_read_out=False):
+def model_for(population, inputs, neuron, n_graded):
     """
     Return the equations of one population.
 
@@ -31,8 +31,6 @@ def model_for(population, inputs, neuron, n_graded, is_read_out=False):
         The user's neuron.
     n_graded : int
         Number of variables that graded connections write.
-    is_read_out : bool
-        Whether it is a membrane that readouts alone read: it gets their slow membrane, and they report its maximum.
 
     Returns
     -------
@@ -54,8 +52,7 @@ def model_for(population, inputs, neuron, n_graded, is_read_out=False):
     if population.kind == "readout":
         model = neuron.readout
     elif population.kind == "membrane":
-        slow = is_read_out and neuron.readout.membrane is not None
-        model = (neuron.readout if slow else neuron).membrane_only()
+        model = neuron.membrane_only()
     else:
         model = neuron
     if inputs.membrane:
