@@ -4,7 +4,14 @@ import re
 
 from brainsnn.builders.from_keras.classes import trains_by_default
 from brainsnn.training.keras_layers import (
-    ModelFileError, batch_shape, first_line, guarded, is_of_keras, make_layer, name_of, plain,
+    ModelFileError,
+    batch_shape,
+    first_line,
+    guarded,
+    is_of_keras,
+    make_layer,
+    name_of,
+    plain,
 )  # fmt: skip
 
 __all__ = ["ModelFileError", "build_model", "snake_case"]
