@@ -61,7 +61,8 @@ class NeuronModel(NetworkVariants):
         Statements executed when a spike arrives at a synapse. ``w`` is the weight; the suffixes ``_pre`` and ``_post``
         denote variables of the source neuron and the target neuron.
     membrane : str, optional
-        Variable that maximum pooling and ``membrane`` average pooling read; None if the model cannot be pooled.
+        Variable that maximum pooling and ``membrane`` average pooling read; None if the model cannot be pooled. A readout
+        reports a maximum over membranes in it.
     spike_height : str, optional
         Per-neuron parameter that scales the weight of a spike, the output gain.
     bias : str, optional
