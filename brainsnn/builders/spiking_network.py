@@ -174,6 +174,7 @@ class SpikingNetwork:
     def _plastic(self):
         return {projection.name: projection for projection in self.projections if getattr(projection, "plastic", False)}
 
+    @guarded
     def set_parameters(self, layer: str, **values: Any) -> None:
         """
         Set per-neuron parameters of a population for all further runs, on every device without compiling.
@@ -200,6 +201,7 @@ class SpikingNetwork:
             self._write(name, variable, array)
             self._attended.forget(name, variable)
 
+    @guarded
     def attend(self, attention: Attention | None, layers: Iterable[str] | None = None) -> None:
         """
         Direct attention in all further runs, without compiling; replaces earlier attention.
@@ -245,6 +247,7 @@ class SpikingNetwork:
         """
         return {name: self._backend.get_values(projection, "w") for name, projection in self._plastic.items()}
 
+    @guarded
     def set_learned_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """
         Set the weights of projections that learn, on every device without compiling.
@@ -345,13 +348,15 @@ class SpikingNetwork:
         FileExistsError, OSError
             If the folder of ``stream_to`` exists, or its disk does not have enough room.
         FloatingPointError
-            If a recorded value, a readout or (in runtime mode and C++ standalone) any state variable became NaN or infinite.
+            If a recorded value, a readout, a state variable at the end of a trial, or a weight that learns became NaN or
+            infinite. Learned weights are then those from before the run.
         RuntimeError
             If the network is running in another thread, or was made in another process.
         """
         if not isinstance(processes, (int, np.integer)) or processes < 1:
             raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
-        learning = [*self._plastic, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
+        own = self._plastic if self._plastic and self.feedback.learning.changes_weights else ()
+        learning = [*own, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         if processes != 1 and learning:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."
