@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from brainsnn.attention import Attention
+from brainsnn.attention.layer_names import attended_layers
 from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.devices.active_device import nothing_left_on_error, preferences
 from brainsnn.builders.devices.registry import make_backend
@@ -221,19 +222,16 @@ class SpikingNetwork:
         UnknownNameError
             If a layer does not exist.
         ValueError
-            If the neurons have no parameter for a mechanism, or if attention switches on and off and the neuron model was not
-            made by `~brainsnn.attention.timing.switchable`.
+            If the neurons have no parameter for a mechanism, if ``layers`` leaves out a layer that ``attention`` names, or if
+            attention switches on and off and the neuron model was not made by `~brainsnn.attention.timing.switchable`.
 
         See Also
         --------
         brainsnn.attention.mechanisms.SpatialAttention
         """
-        name_of = self.populations.name_of
-        if layers is None:
-            names = [name for name in self.populations if self.graph.populations[name].kind == "spiking"]
-        else:
-            names = [name_of(layer) for layer in ([layers] if isinstance(layers, str) else layers)]
-        self._attended.set(None if attention is None else attention.for_layers(name_of), names)
+        spiking = [name for name in self.populations if self.graph.populations[name].kind == "spiking"]
+        attention, names = attended_layers(attention, layers, self.populations.name_of, spiking)
+        self._attended.set(attention, names)
 
     @property
     def learned_weights(self) -> dict[str, np.ndarray]:
@@ -348,8 +346,7 @@ class SpikingNetwork:
         FileExistsError, OSError
             If the folder of ``stream_to`` exists, or its disk does not have enough room.
         FloatingPointError
-            If a recorded value, a readout, a state variable at the end of a trial, or a weight that learns became NaN or
-            infinite. Learned weights are then those from before the run.
+            If a recorded value, a readout, a state or a learned weight became NaN or infinite; learned weights are restored.
         RuntimeError
             If the network is running in another thread, or was made in another process.
         """

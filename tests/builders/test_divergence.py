@@ -65,7 +65,7 @@ def test_runtime(graph, images):
 @pytest.mark.parametrize("device", ["cpp_standalone", pytest.param("runtime", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("on_pre", "message"),
-    [("w *= 1e30", "'w' of 'learner'"), ("n_post = (n_post + 1)*1e30", "'n' of 'counter'")],
+    [("w *= 1e200", "'w' of 'learner'"), ("n_post = (n_post + 1)*1e200", "'n' of 'counter'")],
 )
 def test_objects_of_the_user(graph, images, device, on_pre, message):
     snn = convert(graph, neuron=bs.ASN(), device=device)
@@ -89,7 +89,7 @@ def test_learned_weights(connectivity):
     rng = np.random.default_rng(3)
     for layer in model.layers:
         layer.set_weights([rng.normal(0.3, 0.5, w.shape) for w in layer.get_weights()])
-    gate = bs.PredictiveGate(learning=bs.LocalLearning(on_pre="I_post += w*h_pre\nw = w*1e30"))
+    gate = bs.PredictiveGate(learning=bs.LocalLearning(on_pre="I_post += clip(w, -1, 1)*h_pre\nw = w*1e30"))
     snn = bs.convert(model, neuron=bs.IF(), feedback=gate, connectivity=connectivity, device="cpp_standalone")
     before = snn.learned_weights
     (name,) = before

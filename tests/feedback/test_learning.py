@@ -88,7 +88,8 @@ def test_a_comparison_learns_nothing(case):
     snn.run(spikes=spikes, images=images)
     learned = snn.learned_weights[PROJECTION]
     alone, together = (
-        bs.compare_activations(snn.graph, snn, images, 20 * bs.ms, 10 * bs.ms, processes=processes) for processes in (1, 2)
+        bs.compare_activations(snn.graph, snn, images, 20 * bs.ms, 10 * bs.ms, processes=processes)
+        for processes in (1, 2)
     )
     for name in alone.snn:
         np.testing.assert_array_equal(together.snn[name], alone.snn[name])
