@@ -47,7 +47,7 @@ def plain_array(values, about, dtype=None, dim=DIMENSIONLESS):
         raise ValueError(f"{about}: {values!r} is not an array of numbers ({error}); give numbers.") from None
 
 
-def whole_numbers(values, about, n):
+def whole_numbers(values, about, n, what="whole numbers"):
     """
     Return classes or indices as an array.
 
@@ -58,6 +58,8 @@ def whole_numbers(values, about, n):
         What the values are; the message of an error starts with it.
     n : int
         Values must lie in 0 ... n - 1.
+    what : str, optional
+        What is allowed, for the message of an error.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def whole_numbers(values, about, n):
     if numbers.size == 0:
         return numbers.astype(int)
     if numbers.dtype.kind not in "iuf" or not ((numbers == np.rint(numbers)) & (numbers >= 0) & (numbers < n)).all():
-        raise ValueError(f"{about}: give whole numbers from 0 to {n - 1}, got {numbers}.")
+        raise ValueError(f"{about} must be {what} from 0 to {n - 1}, got {numbers}.")
     return numbers.astype(int)
 
 

@@ -212,7 +212,7 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
     from scipy.stats import bootstrap
 
     if not isinstance(n_items, (int, np.integer)) or n_items < 2:
-        raise ValueError(f"bootstrap_interval: n_items={n_items!r} must be a whole number, 2 or greater.")
+        raise ValueError(f"bootstrap_interval: n_items={n_items!r} must be 2 or greater, a whole number.")
     items = np.arange(n_items)
     result = bootstrap(
         (items,), statistic, n_resamples=n_resamples, vectorized=False, confidence_level=confidence, method=method,

@@ -39,7 +39,7 @@ def scores_and_targets(function, scores, targets):
             f"{function}: the scores of {np.isnan(scores).any(axis=1).sum()} of {len(scores)} images contain NaN. "
             "Exclude these images."
         )
-    return scores, whole_numbers(targets, f"{function}: targets must be classes", scores.shape[1])
+    return scores, whole_numbers(targets, f"{function}: targets", scores.shape[1], "classes")
 
 
 def check_masks(function, masks, n_images, shape):

@@ -229,7 +229,7 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
             "detection_time: expected outputs of shape (n, n_steps, n_classes), n targets and n_steps times, got the shapes "
             f"{output.shape}, {targets.shape} and {times.shape}."
         )
-    targets = whole_numbers(targets, "detection_time: targets must be classes", output.shape[2])
+    targets = whole_numbers(targets, "detection_time: targets", output.shape[2], "classes")
     of_target = np.take_along_axis(output, targets[:, None, None], axis=2)[..., 0]
     reached = (of_target >= criterion) & (times >= start)
     return np.where(reached.any(axis=1), times[reached.argmax(axis=1)], np.nan)

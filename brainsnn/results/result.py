@@ -245,7 +245,7 @@ class Result:
             raise ValueError(f"Result.accuracy: got {given} for {self.n_images} images; pass one per image.")
         if not isinstance(window, (int, np.integer)) or window < 1:
             raise ValueError(f"Result.accuracy: window={window!r} must be a whole number of steps, 1 or greater.")
-        labels = whole_numbers(labels, "Result.accuracy: labels must be classes", self.output.shape[2])
+        labels = whole_numbers(labels, "Result.accuracy: labels", self.output.shape[2], "classes")
         output = self.output.astype(float)
         if window > 1:
             total = np.cumsum(output, axis=1)
