@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from brainsnn.plain_arrays import plain_array
+
 __all__ = ["transfer_coefficients", "spike_height", "transfer_function"]
 
 #: Time constants of the published neuron, in ms.
@@ -72,7 +74,7 @@ def spike_height(m_f, minimum=1e-3):
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
     """
-    m_f = np.asarray(m_f, dtype=float)
+    m_f = plain_array(m_f, "spike_height: m_f", float)
     if not np.all(np.isfinite(m_f)) or np.any(m_f < 0):
         raise ValueError(f"spike_height: m_f must be finite and >= 0, got a minimum of {np.min(m_f)!r}.")
     height = 1 / _unit_transfer(1.0, np.maximum(m_f, minimum))
@@ -101,7 +103,7 @@ def transfer_function(S, m_f, threshold=0.0):
     ----------
     Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
     """
-    S = np.asarray(S, dtype=float)
+    S = plain_array(S, "transfer_function: S", float)
     # f has a pole at a negative S, where the activation is 0 anyway.
     clipped = np.maximum(np.where(threshold <= S, S, 0.0), 0.0)
     return np.maximum(0.0, spike_height(m_f) * _unit_transfer(clipped, m_f))
