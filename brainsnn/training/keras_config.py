@@ -2,7 +2,9 @@
 
 import re
 
-from brainsnn.training.keras_layers import ModelFileError, batch_shape, first_line, guarded, make_layer, name_of, plain
+from brainsnn.training.keras_layers import (
+    ModelFileError, batch_shape, first_line, guarded, is_of_keras, make_layer, name_of, plain,
+)  # fmt: skip
 
 __all__ = ["ModelFileError", "build_model", "snake_case"]
 
@@ -35,10 +37,11 @@ def build_model(config):
         raise ModelFileError(
             "The model configuration has no 'class_name': it is not the JSON of a Keras model (model.to_json())."
         )
-    if config["class_name"] not in MODEL_CLASSES:
+    if not _is_model(config):
+        module = f" of {config['module']!r}" if config.get("module") else ""
         raise ModelFileError(
-            f"The model is of class {config['class_name']!r}; only functional and sequential models can be read. Save a "
-            "functional model made from the same layers: keras.Model(inputs, outputs)."
+            f"The model is of class {config['class_name']!r}{module}; only functional and sequential models of Keras can be "
+            "read. Save a functional model made from the same layers: keras.Model(inputs, outputs)."
         )
     try:
         return _build_any_model(config)
@@ -51,6 +54,10 @@ def build_model(config):
         ) from error
 
 
+def _is_model(entry):
+    return entry["class_name"] in MODEL_CLASSES and is_of_keras(entry)
+
+
 def _build_any_model(entry):
     if entry["class_name"] == "Sequential" or isinstance(entry["config"], list):
         return _build_sequential(entry["config"])
@@ -59,7 +66,7 @@ def _build_any_model(entry):
 
 def _make(entry):
     """Return the layer or the nested model of an entry."""
-    return _build_any_model(entry) if entry["class_name"] in MODEL_CLASSES else make_layer(entry)
+    return _build_any_model(entry) if _is_model(entry) else make_layer(entry)
 
 
 def _build_sequential(config):
@@ -75,7 +82,7 @@ def _build_sequential(config):
     if entries[0]["class_name"] != "InputLayer":
         shape = batch_shape(entries[0]["config"]) if isinstance(entries[0]["config"], dict) else None
         shape = shape or config.get("build_input_shape")
-        if shape is None and entries[0]["class_name"] not in MODEL_CLASSES:
+        if shape is None and not _is_model(entries[0]):
             raise ModelFileError(
                 f"Layer {name_of(entries[0])!r}: the sequential model does not say its input shape. "
                 "Build it with model.build(...) before you save it."
@@ -141,7 +148,7 @@ def _count_from_zero(entries, calls, outputs):
         seen.setdefault(name, set()).add(index)
     for entry in entries:
         name, nodes = name_of(entry), entry.get("inbound_nodes")
-        if entry["class_name"] not in MODEL_CLASSES or name not in seen:
+        if not _is_model(entry) or name not in seen:
             continue
         if isinstance(nodes[0], dict):
             first[name], first_of_output[name] = 0, int(entry["class_name"] != "Sequential")

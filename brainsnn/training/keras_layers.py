@@ -5,7 +5,7 @@ import warnings
 
 from brainsnn.builders.from_keras.registry import registered_class
 
-__all__ = ["ModelFileError", "first_line", "guarded", "make_layer", "name_of", "plain", "batch_shape"]
+__all__ = ["ModelFileError", "first_line", "guarded", "is_of_keras", "make_layer", "name_of", "plain", "batch_shape"]
 
 #: Classes of Keras that a model file may name, besides `ASNTransfer`, registered classes and nested models.
 LAYER_CLASSES = frozenset(
@@ -53,6 +53,12 @@ def name_of(entry):
     return entry.get("name") or (config.get("name") if isinstance(config, dict) else None) or "(no name)"
 
 
+def is_of_keras(entry):
+    """Return whether an entry names a class of Keras. Files of Keras 3 say the module: None for a class of a script."""
+    module = str(entry.get("module", "keras")).split(".")[0]
+    return module in KERAS_PACKAGES and entry.get("registered_name") in (None, entry["class_name"])
+
+
 def guarded(entry, function, *arguments):
     """Call Keras and turn its errors into one that names the layer and its class."""
     try:
@@ -92,7 +98,7 @@ def make_layer(entry):
         cannot be read.
     """
     class_name = LAYER_ALIASES.get(entry["class_name"], entry["class_name"])
-    if class_name == "InputLayer":
+    if class_name == "InputLayer" and is_of_keras(entry):
         return guarded(entry, _make_input, entry)
     if class_name.split(">")[-1] == "ASNTransfer":  # HDF5 files name a registered class "package>ASNTransfer"
         return guarded(entry, _make_asn_transfer, entry["config"])
@@ -111,15 +117,13 @@ def _find_class(entry, class_name):
         if (own_class := registered_class(registered)) is not None:
             return own_class
     _refuse_operation(entry, class_name)
-    module = (entry.get("module") or "keras").split(".")[0]
-    is_keras = hasattr(keras.layers, class_name) and registered == class_name and module in KERAS_PACKAGES
-    if is_keras and class_name not in LAYER_CLASSES | {"Lambda"}:
+    known = class_name in LAYER_CLASSES
+    if is_of_keras(entry) and hasattr(keras.layers, class_name) and not known and class_name != "Lambda":
         raise ModelFileError(
             f"Layer {name_of(entry)!r}: Keras's class {class_name!r} is not among those that can be read. Replace it by one "
             f"of {', '.join(sorted(LAYER_CLASSES))}, or by an ASNTransfer layer, and save the model again."
         )
-    known = class_name in LAYER_CLASSES and registered in (class_name, entry["class_name"])
-    if not known or module not in KERAS_PACKAGES:
+    if not (known and is_of_keras(entry)):
         raise ModelFileError(
             f"Layer {name_of(entry)!r}: its class {registered!r} is not among those that can be read, because Lambda and "
             "unknown custom layers could execute code from the file. If the class is yours, import it and call "

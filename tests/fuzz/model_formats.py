@@ -58,6 +58,14 @@ def _legacy_weights(model, folder):
     return folder / "weights.h5"
 
 
+def _keras_2_file(model, folder):
+    """Save a whole model, and write its configuration in the words of Keras 2."""
+    model.save(folder / "model.h5")
+    with h5py.File(folder / "model.h5", "a") as file:
+        file.attrs["model_config"] = keras_2_json(model)
+    return folder / "model.h5", None, lambda: keras.models.load_model(folder / "model.h5", compile=False)
+
+
 def _to_json(model):
     return model.to_json()
 
@@ -106,5 +114,6 @@ FORMATS = {
     "json + .weights.h5": _json(_to_json, _keras_3_weights),
     "json + .h5": _json(_to_json, _whole_model_weights),
     "json + weights of Keras 2": _json(_to_json, _legacy_weights),
+    ".h5 of Keras 2": _keras_2_file,
     "json of Keras 2 + weights": _json(keras_2_json, _legacy_weights),
 }

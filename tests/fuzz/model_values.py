@@ -4,64 +4,67 @@ from collections import defaultdict
 
 import numpy as np
 
-__all__ = ["calls", "is_model", "layer_values", "outputs_of", "same_values"]
+__all__ = ["close", "layer_values", "same_values"]
+
+#: Of values that are computed in another order, relative to the largest one. A graph is evaluated in double precision.
+TOLERANCE = 1e-4
 
 
-def calls(model):
-    """Return the calls that a functional or built sequential model makes, in an order in which they can run."""
-    graph = getattr(model, "_functional", None) or model
-    by_depth = graph._nodes_by_depth
-    return graph, [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+def _is_model(layer):
+    """Return whether a layer is a model that is nothing but its layers."""
+    return type(layer).__module__.startswith("keras.") and (
+        hasattr(layer, "_nodes_by_depth") or hasattr(layer, "_functional")
+    )
 
 
-def is_model(layer):
-    return hasattr(layer, "_nodes_by_depth") or hasattr(layer, "_functional")
-
-
-def outputs_of(found):
+def _outputs(found):
     return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
 def layer_values(model, images):
     """
-    Run a model call by call.
+    Run a model as a whole, and call by call.
 
     Returns
     -------
     outputs : list of ndarray
+        Of the model as a whole.
     values : dict of tuple of str to list of ndarray
         Path of names of a layer, through nested models -> the output of each of its calls.
     """
     values = defaultdict(list)
-    outputs = _walk(model, images, (), values)
+    outputs = _outputs(model(images if len(images) > 1 else images[0], training=False))
+    if _is_model(model):
+        _walk(model, images, (), values)
     return [np.asarray(value) for value in outputs], dict(values)
 
 
 def _walk(model, inputs, path, values):
-    graph, nodes = calls(model)
+    graph = getattr(model, "_functional", None) or model
+    nodes = [node for _, nodes in sorted(graph._nodes_by_depth.items(), reverse=True) for node in nodes]
     known = {id(tensor): value for tensor, value in zip(graph.inputs, inputs, strict=True)}
     for node in nodes:
         if node.is_input:
             continue
         layer = node.operation
-        if is_model(layer):
+        if _is_model(layer):
             found = _walk(layer, [known[id(t)] for t in node.input_tensors], (*path, layer.name), values)
         else:
             arguments, options = node.arguments.fill_in(known)
-            found = outputs_of(layer(*arguments, **options))
+            found = _outputs(layer(*arguments, **options))
         for tensor, value in zip(node.outputs, found, strict=True):
             known[id(tensor)] = value
             values[*path, layer.name].append(np.asarray(value))
     return [known[id(tensor)] for tensor in graph.outputs]
 
 
-def close(found, expected, tolerance=1e-5):
+def close(found, expected):
     """Return whether two arrays have one shape and are equal up to rounding, relative to their largest value."""
     if found.shape != expected.shape or found.dtype.kind != expected.dtype.kind:
         return False
     scale = max(1e-3, float(np.abs(expected, dtype=float).max(initial=0)))
     return np.array_equal(np.isfinite(found), np.isfinite(expected)) and bool(
-        np.allclose(found, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
+        np.allclose(found, expected, rtol=0, atol=TOLERANCE * scale, equal_nan=True)
     )
 
 

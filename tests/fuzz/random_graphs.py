@@ -29,7 +29,7 @@ class Names:
 
 def random_model(draw):
     """Return a random model with random weights."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     dice = Dice(draw)
     for _ in range(dice.whole(0, 2)):  # automatic names that do not start from 0
         L.Dense(1), L.Conv2D(1, 1), L.ReLU()
@@ -39,7 +39,7 @@ def random_model(draw):
     if dice.chance(4):
         model = _sequential(dice, shape, depth=1, top=True)
     else:
-        shapes = [shape, (*shape[:-1], dice.whole(1, 3))] if dice.chance(6) else [shape]
+        shapes = [shape, (*shape[:-1], dice.whole(1, 3))] if dice.chance(10) else [shape]
         model = _functional(dice, shapes, depth=2, n_out=dice.pick(1, 1, 2, 3), top=True)
     return keras_graphs.randomise(model, dice.whole(0, 99))
 
@@ -72,21 +72,21 @@ def _sequential(dice, shape, depth, top=False):
     layers = [keras.Input(shape)] if top or dice.chance(2) else []
     for _ in range(dice.whole(1, 6 if top else 3)):
         if depth and dice.chance(6):
-            layers.append(_part(dice, [shape], depth - 1, names()))
+            layers.append(_part(dice, [shape], depth - 1, names(), n_out=1))
         else:
             layers.append(_layer(dice, shape, names()))
-        shape = tuple(layers[-1].compute_output_shape((None, *shape))[1:])
+        shape = _shape(layers[-1](keras.KerasTensor((None, *shape))))
     if top and dice.chance(2):
         layers += _end(dice, names)
     return keras.Sequential(layers)
 
 
-def _part(dice, shapes, depth, name):
+def _part(dice, shapes, depth, name, n_out):
     """Return a nested model for tensors of these shapes."""
     if len(shapes) == 1 and dice.chance(2):
         model = _sequential(dice, shapes[0], depth)
     else:
-        model = _functional(dice, shapes, depth, n_out=dice.pick(1, 1, 2))
+        model = _functional(dice, shapes, depth, n_out)
     model.name = name or model.name
     model.trainable = not dice.chance(12)
     return model
@@ -99,8 +99,9 @@ def _end(dice, names):
     separate = activation == "softmax" and dice.chance(2)
     layers.append(L.Dense(dice.whole(1, 4), activation=None if separate else activation, name=names()))
     layers += [L.Softmax(name=names())] if separate else []
-    after = [L.Flatten, lambda **name: L.Reshape((-1, 2), **name), lambda **name: L.Dropout(0.1, **name), L.Identity]
-    return layers + ([dice.pick(*after[1 - separate :])(name=names())] if dice.chance(4) else [])
+    after = dice.pick(L.Flatten, lambda: L.Reshape((-1, 1)), lambda: L.Reshape((1, -1)), lambda: L.Dropout(0.1), L.Identity)()
+    after.name = names() or after.name
+    return [*layers, after] if dice.chance(4) else layers
 
 
 class _Graph:
@@ -129,7 +130,7 @@ class _Graph:
         elif action == "nested" and self.depth:
             y = dice.pick(*self.tensors)
             tensors = [x, y] if dice.chance(3) and y is not x else [x]
-            part = _part(dice, [_shape(t) for t in tensors], self.depth - 1, self.names())
+            part = _part(dice, [_shape(t) for t in tensors], self.depth - 1, self.names(), dice.pick(1, 1, 2))
             self.call(part, tensors)
         elif action == "merge" and _small(x):
             self.merge(x)
@@ -176,7 +177,7 @@ def _operation(dice, x):
     return dice.pick(
         lambda: x + x, lambda: x * 2.0, lambda: keras.ops.relu(x), lambda: x - 1.0, lambda: keras.ops.softmax(x),
         lambda: keras.ops.reshape(x, (-1, int(np.prod(_shape(x))))), lambda: keras.ops.concatenate([x, x], axis=-1),
-        lambda: keras.ops.transpose(x), lambda: keras.ops.flip(x, 1), lambda: keras.ops.reshape(x, (-1, 1)),
+        lambda: keras.ops.flip(x, 1), lambda: keras.ops.add(x, 1.0), lambda: keras.ops.subtract(x, x),
     )()  # fmt: skip
 
 

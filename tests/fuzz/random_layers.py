@@ -27,6 +27,9 @@ class Dice:
     def pair(self, low, high):
         return self.whole(low, high), self.whole(low, high)
 
+    def shuffle(self, values):
+        return self.draw(st.permutations(values))
+
     def chance(self, n):
         """Return True in one of n cases."""
         return self.whole(0, n - 1) == n - 1
@@ -141,7 +144,7 @@ def _reshape(dice, shape):
 
 
 def _permute(dice, shape):
-    return L.Permute(dice.draw(st.permutations(range(1, len(shape) + 1))))
+    return L.Permute(dice.shuffle(range(1, len(shape) + 1)))
 
 
 def _noise(dice, shape):
@@ -178,7 +181,8 @@ def _unusual(dice, shape):
         L.UnitNormalization, lambda: L.Activation("tanh"), lambda: L.Rescaling(np.ones(shape)),
     ]  # fmt: skip
     if len(shape) == 3:
-        choices += [lambda: L.RandomFlip(), lambda: L.Resizing(3, 3), lambda: L.CenterCrop(1, 1), L.GroupNormalization]
+        choices += [lambda: L.RandomFlip(), lambda: L.Resizing(3, 3), lambda: L.CenterCrop(1, 1)]
+        choices += [lambda: L.GroupNormalization(-1)]
     return dice.pick(*choices)()
 
 

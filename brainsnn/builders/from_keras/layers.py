@@ -240,9 +240,15 @@ def _batch_normalization(layer, node, inputs, builder, label):
 
 def _rescaling(layer, node, inputs, builder, label):
     affine = inputs[0]
-    channels = affine.shape[2]
-    bias = np.broadcast_to(np.asarray(layer.offset, dtype=float), (channels,))
-    return builder.apply(affine, ops.scale(np.asarray(layer.scale, dtype=float), affine.shape), label, bias)
+    channels = (affine.shape[2],)
+    values = {name: np.asarray(getattr(layer, name), dtype=float) for name in ("scale", "offset")}
+    for name, value in values.items():
+        if value.shape[-1:] not in ((), (1,), channels) or value.size > channels[0]:
+            raise ConversionError(
+                f"its {name} has the shape {value.shape}.", layer, f"Use one number, or one per channel: {channels}."
+            )
+    bias = np.broadcast_to(values["offset"].ravel(), channels)
+    return builder.apply(affine, ops.scale(values["scale"].ravel(), affine.shape), label, bias)
 
 
 def _average_pooling(layer, node, inputs, builder, label):
