@@ -3,8 +3,15 @@
 import re
 
 from brainsnn.training.keras_layers import (
-    ModelFileError, batch_shape, first_line, guarded, is_of_keras, make_layer, name_of, plain,
-)  # fmt: skip
+    ModelFileError,
+    batch_shape,
+    first_line,
+    guarded,
+    is_of_keras,
+    make_layer,
+    name_of,
+    plain,
+)
 
 __all__ = ["ModelFileError", "build_model", "snake_case"]
 

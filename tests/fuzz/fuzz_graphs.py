@@ -1,18 +1,15 @@
 """Random Keras graphs: saved in every format, loaded, and read, each compared with Keras layer by layer."""
 
 import contextlib
-import os
 import re
 import tempfile
 import warnings
 from pathlib import Path
 
-# Without oneDNN, TensorFlow cannot run convolutions in groups or dilated transposed ones on a CPU.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
 import keras_graphs
 import tensorflow
 from hypothesis import reject
+from membrane_reference import Unclear, membrane_outputs
 from model_formats import FORMATS, save
 from model_values import close, layer_values, same_values
 from mutated_models import MUTATIONS, shifted_weights
@@ -35,6 +32,8 @@ def case(draw, check):
         saved = _values(model, images)
         check_format(dice.pick(*FORMATS), model, images, saved, check, Path(folder))
         check_reading("read", model, images[0], saved, check, dice)
+        if len(images) == 1 and dice.chance(3):
+            check_membrane(model, images, check)
         if dice.chance(4):
             check_mutation(dice, check, Path(folder))
 
@@ -89,6 +88,22 @@ def check_reading(name, model, images, saved, check, dice):
         assert all(f"\n{layer} " in f"\n{graph}" for layer in names), "the printed table leaves out a layer"
 
     check(name, read)
+
+
+def check_membrane(model, images, check):
+    """Compare the readouts of a graph that averages membrane potentials."""
+    try:
+        outputs = membrane_outputs(model, images)
+    except Unclear:
+        return
+
+    def compare():
+        graph = read_keras(model, average_pooling="membrane")
+        values = graph.activations(images[0])
+        for population, expected in zip(graph.readouts, outputs, strict=True):
+            _same(population, values, [expected])
+
+    check("read, averages on the membrane", compare)
 
 
 def same_graph(graph, images, saved, names):

@@ -4,17 +4,23 @@ from collections import defaultdict
 
 import numpy as np
 
-__all__ = ["close", "layer_values", "same_values"]
+__all__ = ["calls", "close", "is_model", "layer_values", "same_values"]
 
 #: Of values that are computed in another order, relative to the largest one. A graph is evaluated in double precision.
 TOLERANCE = 1e-4
 
 
-def _is_model(layer):
+def is_model(layer):
     """Return whether a layer is a model that is nothing but its layers."""
     return type(layer).__module__.startswith("keras.") and (
         hasattr(layer, "_nodes_by_depth") or hasattr(layer, "_functional")
     )
+
+
+def calls(model):
+    """Return the graph of a functional or built sequential model, and its calls in an order in which they can run."""
+    graph = getattr(model, "_functional", None) or model
+    return graph, [node for _, nodes in sorted(graph._nodes_by_depth.items(), reverse=True) for node in nodes]
 
 
 def _outputs(found):
@@ -34,20 +40,19 @@ def layer_values(model, images):
     """
     values = defaultdict(list)
     outputs = _outputs(model(images if len(images) > 1 else images[0], training=False))
-    if _is_model(model):
+    if is_model(model):
         _walk(model, images, (), values)
     return [np.asarray(value) for value in outputs], dict(values)
 
 
 def _walk(model, inputs, path, values):
-    graph = getattr(model, "_functional", None) or model
-    nodes = [node for _, nodes in sorted(graph._nodes_by_depth.items(), reverse=True) for node in nodes]
+    graph, nodes = calls(model)
     known = {id(tensor): value for tensor, value in zip(graph.inputs, inputs, strict=True)}
     for node in nodes:
         if node.is_input:
             continue
         layer = node.operation
-        if _is_model(layer):
+        if is_model(layer):
             found = _walk(layer, [known[id(t)] for t in node.input_tensors], (*path, layer.name), values)
         else:
             arguments, options = node.arguments.fill_in(known)

@@ -99,7 +99,9 @@ def _end(dice, names):
     separate = activation == "softmax" and dice.chance(2)
     layers.append(L.Dense(dice.whole(1, 4), activation=None if separate else activation, name=names()))
     layers += [L.Softmax(name=names())] if separate else []
-    after = dice.pick(L.Flatten, lambda: L.Reshape((-1, 1)), lambda: L.Reshape((1, -1)), lambda: L.Dropout(0.1), L.Identity)()
+    after = dice.pick(
+        L.Flatten, lambda: L.Reshape((-1, 1)), lambda: L.Reshape((1, -1)), lambda: L.Dropout(0.1), L.Identity
+    )()
     after.name = names() or after.name
     return [*layers, after] if dice.chance(4) else layers
 
