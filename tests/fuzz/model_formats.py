@@ -1,11 +1,13 @@
 """Save a Keras model in every format that `load_model` reads, and load it with Keras itself."""
 
 import json
+import logging
 
 import h5py
 import pytest
 
 keras = pytest.importorskip("keras")
+logging.getLogger("absl").setLevel(logging.ERROR)  # Keras recommends another format with each HDF5 file
 
 __all__ = ["FORMATS", "keras_2_json", "save"]
 
