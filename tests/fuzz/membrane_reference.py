@@ -38,31 +38,43 @@ def _walk(model, inputs):
         if is_model(node.operation):
             found = _walk(node.operation, given)
         elif len(given) > 1:
-            found = [_Value(node.operation([each.value for each in given]))]
+            values = {id(t): each.value for t, each in zip(node.input_tensors, given, strict=True)}
+            found = [_Value(_run(node, values))]
         else:
-            found = [_call(node.operation, given[0])]
+            found = [_call(node, given[0])]
         known.update((id(tensor), each) for tensor, each in zip(node.outputs, found, strict=True))
     return [known[id(tensor)] for tensor in graph.outputs]
 
 
-def _call(layer, x):
-    name, spikes = type(layer).__name__, x.nonlinearity is not None
-    if name in ("ReLU", "ASNTransfer"):
-        return _Value(layer(x.value), x.value, layer)
+def _run(node, values):
+    arguments, options = node.arguments.fill_in(values)
+    return node.operation(*arguments, **options)
+
+
+def _call(node, x):
+    """Return the value of a call with one input."""
+
+    def run(value):
+        return _run(node, {id(node.input_tensors[0]): value})
+
+    layer, spikes = node.operation, x.nonlinearity is not None
+    name = type(layer).__name__
+    if name in ("ReLU", "Relu", "ASNTransfer"):
+        return _Value(run(x.value), x.value, layer)
     if getattr(layer, "activation", None) is not None and _is_relu(layer.activation):
         activation, layer.activation = layer.activation, keras.activations.linear
-        potential, layer.activation = layer(x.value), activation
+        potential, layer.activation = run(x.value), activation
         return _Value(activation(potential), potential, activation)
     if name.endswith("AveragePooling2D") and spikes:
-        potential = layer(x.potential)
+        potential = run(x.potential)
         return _Value(x.nonlinearity(potential), potential, x.nonlinearity)
     if name.endswith("MaxPooling2D") and getattr(layer, "pool_size", None) != (1, 1):
         if not spikes or x.reshaped:
             raise Unclear
-        return _Value(layer(x.value), layer(x.potential), x.nonlinearity)
-    value = layer(x.value)
+        return _Value(run(x.value), run(x.potential), x.nonlinearity)
+    value = run(x.value)
     if spikes and name in ("Flatten", "Reshape"):
-        return _Value(value, layer(x.potential), x.nonlinearity, reshaped=True)
+        return _Value(value, run(x.potential), x.nonlinearity, reshaped=True)
     unchanged = value.shape == x.value.shape and np.array_equal(value, x.value)
     return replace(x, value=value) if unchanged else _Value(value)
 
