@@ -125,10 +125,10 @@ class _Graph:
         dice = self.dice
         x = dice.pick(*self.tensors) if dice.chance(3) else self.tensors[-1]
         action = dice.pick("layer", "layer", "layer", "layer", "merge", "merge", "again", "again", "nested")
-        again = [(part, shapes) for part, shapes in self.called if _shape(x) in shapes]
-        if action == "again" and again:
-            part, shapes = dice.pick(*again)
-            self.call(part, [self.like(x, shape) for shape in shapes])
+        if action == "again" and self.called:
+            models = [each for each in self.called if isinstance(each[0], keras.Model)]
+            part, shapes = dice.pick(*(models if models and dice.chance(2) else self.called))
+            self.call(part, [self.of_shape(shape) for shape in shapes])
         elif action == "nested" and self.depth:
             y = dice.pick(*self.tensors)
             tensors = [x, y] if dice.chance(3) and y is not x else [x]
@@ -141,9 +141,9 @@ class _Graph:
         else:
             self.call(_layer(dice, _shape(x), self.names()), [x])
 
-    def like(self, x, shape):
-        """Return x, or the latest tensor of another shape."""
-        return x if _shape(x) == shape else [t for t in self.tensors if _shape(t) == shape][-1]
+    def of_shape(self, shape):
+        """Return a tensor of a shape that the graph has."""
+        return self.dice.pick(*[t for t in self.tensors if _shape(t) == shape][::-1])
 
     def merge(self, x):
         """Merge a tensor with others that fit, or with one that is made to fit."""
@@ -197,7 +197,7 @@ def _functional(dice, shapes, depth, n_out, top=False):
             graph.call(layer, [graph.tensors[-1]])
     outputs, made = [graph.tensors[-1]], graph.tensors[len(inputs) :]
     for _ in range(n_out - 1):
-        tensor = dice.pick(*made)
+        tensor = dice.pick(*made[::-1])
         outputs += [] if any(tensor is other for other in outputs) else [tensor]
     if len(inputs) > 1 and not all(_leads(x, outputs) for x in inputs):
         outputs.append(graph.tensors[2])
