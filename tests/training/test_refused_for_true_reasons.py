@@ -65,53 +65,10 @@ def test_refused_from_a_file(model, reason, name, tmp_path):
         load_model(tmp_path / name)
 
 
-class Dropout(L.Dropout):
-    """Not Keras's either, with the same arguments."""
-
-    def call(self, x, training=None):
-        return 2 * x
-
-
-class Functional(keras.Model):
-    """A model that computes something else than its layers say."""
-
-    def call(self, x, training=None, mask=None):
-        return 2 * super().call(x)
-
-
-def _functional():
-    pixels = keras.Input((4, 4, 2))
-    return Functional(pixels, L.Dense(2)(pixels), name="mine")
-
-
-@pytest.mark.parametrize("module", ["__main__", "mine"])
-@pytest.mark.parametrize(
-    "part",
-    [lambda: Dense(name="mine"), lambda: Dropout(0.5, name="mine"), _functional],
-    ids=["layer", "same arguments", "model"],
-)
-def test_a_class_named_like_one_of_keras_is_not_taken_for_it(part, module, tmp_path, monkeypatch):
-    for layer_class in (Dense, Dropout, Functional):
-        monkeypatch.setattr(layer_class, "__module__", module)
-    _of(part()).save(tmp_path / "model.keras")
-    with pytest.raises(ModelFileError, match="'mine'.*is not among those that can be read"):
+def test_a_class_named_like_one_of_keras_is_not_taken_for_it(tmp_path):
+    _of(Dense(name="mine")).save(tmp_path / "model.keras")
+    with pytest.raises(ModelFileError, match="'mine'"):
         load_model(tmp_path / "model.keras")
-
-
-def test_a_whole_model_of_another_class_is_not_taken_for_one_of_keras(tmp_path):
-    _functional().save(tmp_path / "model.keras")
-    with pytest.raises(ModelFileError, match=f"of class 'Functional' of '{__name__}'; only functional and sequential"):
-        load_model(tmp_path / "model.keras")
-
-
-@pytest.mark.parametrize("shape, fits", [((), True), ((1, 2), True), ((2,), True), ((4, 1), False), ((4, 4, 2), False)])
-def test_rescaling_by_arrays(shape, fits):
-    model = randomise(_of(lambda x: L.Dense(3)(L.Rescaling(np.full(shape, 0.5), np.full(shape, 0.1))(x))))
-    if fits:
-        close(read_keras(model), model)
-    else:
-        with pytest.raises(ConversionError, match=r"by an array of shape \(4, .* each of the 2 channels"):
-            read_keras(model)
 
 
 def test_pooled_tensors_can_be_neither_added_nor_concatenated():

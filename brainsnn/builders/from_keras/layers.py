@@ -224,33 +224,31 @@ def _dense(layer, node, inputs, builder, label):
     return _activated(builder.apply(inputs[0], operator, label, _bias(layer)), layer, builder, label)
 
 
-def _check_last_axis(layer, node):
-    if list(np.ravel(layer.axis) % len(node.outputs[0].shape)) != [len(node.outputs[0].shape) - 1]:
-        raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
-
-
 def _batch_normalization(layer, node, inputs, builder, label):
-    _check_last_axis(layer, node)
-    gamma = _weight(layer, "gamma") if layer.scale else 1
-    factor = gamma / np.sqrt(_weight(layer, "moving_variance") + layer.epsilon)
-    beta = _weight(layer, "beta") if layer.center else 0
-    bias = beta - _weight(layer, "moving_mean") * factor
+    rank = len(node.outputs[0].shape)
+    axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
+    if axis % rank != rank - 1:
+        raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
+    factor = 1 / np.sqrt(_weight(layer, "moving_variance") + layer.epsilon)
+    if layer.scale:
+        factor = factor * _weight(layer, "gamma")
+    bias = -_weight(layer, "moving_mean") * factor
+    if layer.center:
+        bias = bias + _weight(layer, "beta")
     return builder.apply(inputs[0], ops.scale(factor, inputs[0].shape), label, bias)
 
 
 def _rescaling(layer, node, inputs, builder, label):
-    shape = inputs[0].shape
-    scale, offset = (np.asarray(value, dtype=float) for value in (layer.scale, layer.offset))
-    for value in (scale, offset):
-        if value.size != 1 and not value.size == value.shape[-1] == shape[2]:
-            reason = f"it scales or shifts by an array of shape {value.shape}."
-            raise ConversionError(reason, layer, f"Use one number, or one for each of the {shape[2]} channels.")
-    return builder.apply(inputs[0], ops.scale(scale.ravel(), shape), label, offset.ravel())
+    affine = inputs[0]
+    channels = affine.shape[2]
+    bias = np.broadcast_to(np.asarray(layer.offset, dtype=float), (channels,))
+    return builder.apply(affine, ops.scale(np.asarray(layer.scale, dtype=float), affine.shape), label, bias)
 
 
 def _average_pooling(layer, node, inputs, builder, label):
-    operator = ops.average_pool(inputs[0].shape, layer.pool_size, layer.strides, layer.padding)
-    return _average(inputs[0], operator, builder, label)
+    return _average(
+        inputs[0], ops.average_pool(inputs[0].shape, layer.pool_size, layer.strides, layer.padding), builder, label
+    )
 
 
 def _global_average_pooling(layer, node, inputs, builder, label):
@@ -361,7 +359,9 @@ def _relu(layer, node, inputs, builder, label):
 
 
 def _softmax(layer, node, inputs, builder, label):
-    _check_last_axis(layer, node)
+    rank = len(node.outputs[0].shape)
+    if not isinstance(layer.axis, int) or layer.axis % rank != rank - 1:
+        raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
     return activate(inputs[0], "softmax", layer, builder, label)
 
 
