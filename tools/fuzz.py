@@ -69,6 +69,8 @@ def parse(arguments=None):
     """Return the options of the command line."""
     sys.path[:0] = [str(ROOT / "tests" / "fuzz"), str(ROOT / "tests" / "helpers")]
     os.environ["PYTHONPATH"] = os.pathsep.join([*sys.path[:2], str(ROOT), os.environ.get("PYTHONPATH", "")])
+    # Without oneDNN, TensorFlow cannot run convolutions in groups or dilated transposed ones on a CPU.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     from fuzz_kinds import KINDS
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -67,7 +67,7 @@ class Counting:
         outcome = outcome_of(error)
         self.counts[kind][outcome] += 1
         if outcome == "refused":
-            self.refusals[kind][f"{type(error).__name__}: {str(error)[:160]}"] += 1
+            self.refusals[kind][f"{type(error).__name__}: {str(error)[:220]}"] += 1
         elif error is not None:
             self.failures.append((kind, outcome, self.case, "".join(traceback.format_exception(error)[-4:])))
         return outcome

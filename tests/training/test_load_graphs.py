@@ -1,11 +1,9 @@
-"""Loading random graphs, saved in each format: the same outputs as from the model that Keras itself loads."""
+"""Loading nested models, shared layers and weights with other names; random graphs are in tests/fuzz."""
 
 import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from keras_graphs import images, randomise
 
 from brainsnn.training import ModelFileError, load_model
@@ -15,90 +13,9 @@ keras = pytest.importorskip("keras")
 L = keras.layers
 
 
-def _layer(draw):
-    return draw(
-        st.sampled_from(
-            [
-                lambda: L.Conv2D(2, 3, padding="same"),
-                lambda: L.DepthwiseConv2D(3, padding="same"),
-                lambda: L.BatchNormalization(),
-                lambda: L.ReLU(),
-                lambda: L.Dense(2, activation="relu"),
-            ]
-        )
-    )()
-
-
-def _part(draw, depth):
-    """Return a layer or a nested model, from (4, 4, 2) to the same shape; or from two or to two tensors of it."""
-    kind = (
-        draw(st.sampled_from(["layer", "sequential", "bare", "functional", "two in", "two out"])) if depth else "layer"
-    )
-    if kind == "layer":
-        return _layer(draw), 1, 1
-    if kind in ("sequential", "bare"):
-        start = [keras.Input((4, 4, 2))] if kind == "sequential" else []
-        return keras.Sequential([*start, _layer(draw), *[_layer(draw) for _ in range(draw(st.integers(0, 1)))]]), 1, 1
-    n_in, n_out = 1 + (kind == "two in"), 1 + (kind == "two out")
-    return _graph(draw, depth - 1, n_in, n_out), n_in, n_out
-
-
-def _graph(draw, depth, n_in, n_out):
-    """Return a functional model that calls a few layers and nested models, some more than once."""
-    inputs = [keras.Input((4, 4, 2)) for _ in range(n_in)]
-    parts = [_part(draw, depth) for _ in range(draw(st.integers(1, 3)))]
-    tensors = list(inputs)
-    for _ in range(draw(st.integers(len(parts), 5))):
-        part, takes, gives = draw(st.sampled_from(parts))
-        given_ = [draw(st.sampled_from(tensors)) for _ in range(takes)]
-        made = part(given_ if takes > 1 else given_[0])
-        tensors += made if gives > 1 else [made]
-        if draw(st.booleans()):
-            tensors.append(L.Add()([tensors[-1], draw(st.sampled_from(tensors))]))
-    outputs = [tensors[-1], *[draw(st.sampled_from(tensors[n_in:])) for _ in range(n_out - 1)]]
-    if len({id(tensor) for tensor in outputs}) < n_out:
-        outputs[1] = L.ReLU()(outputs[0])
-    # Every input must lead to an output.
-    outputs[0] = L.Add()([outputs[0], *inputs])
-    return keras.Model(inputs, outputs if n_out > 1 else outputs[0])
-
-
-@st.composite
-def graphs(draw):
-    keras.utils.clear_session()
-    n_in, n_out = draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    return randomise(_graph(draw, 2, n_in, n_out), draw(st.integers(0, 99)))
-
-
 def _outputs(model, x):
     found = model(x, training=False)
     return [np.asarray(value) for value in (found if isinstance(found, (list, tuple)) else [found])]
-
-
-@pytest.mark.filterwarnings("ignore")
-@settings(max_examples=6, deadline=None)
-@given(model=graphs())
-def test_random_graphs_in_every_format(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("graph")
-    x = [images(model, seed=k) for k in range(len(model.inputs))]
-    x = x if len(x) > 1 else x[0]
-    saved = _outputs(model, x)
-    for name in ("model.keras", "model.h5"):
-        model.save(folder / name)
-    (folder / "model.json").write_text(model.to_json())
-    model.save_weights(folder / "model.weights.h5")
-    loaded = {
-        "keras": load_model(folder / "model.keras"),
-        "h5": load_model(folder / "model.h5"),
-        "json": load_model(folder / "model.json", weights=folder / "model.weights.h5"),
-        "json, whole-model weights": load_model(folder / "model.json", weights=folder / "model.h5"),
-    }
-    for name, ours in loaded.items():
-        for value, expected in zip(_outputs(ours, x), saved, strict=True):
-            np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max(), err_msg=name)
-    theirs = keras.models.load_model(folder / "model.keras", compile=False)
-    for value, expected in zip(_outputs(theirs, x), saved, strict=True):
-        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
 def _twice(sequential):
