@@ -18,6 +18,7 @@ from brainsnn.training.asn_transfer import ASNTransfer
 
 __all__ = ["ARCHITECTURES", "NEURONS", "Network", "draw_network"]
 
+SMALL_NEURONS = ("ASN", "IF")
 NEURONS = ("ASN", "IF", "LIF", "units", "switchable", "noisy")
 GATES = ("sticky", "dynamic", "none", "graded", "contrast", "learning")
 
@@ -35,6 +36,8 @@ class Network:
     options : dict
         Of ``convert``, without ``record``.
     record : dict
+    number : int
+        Of the architecture.
     gate : str or None
         One of `GATES`.
     m_f : float
@@ -46,6 +49,7 @@ class Network:
     model: keras.Model
     neuron: str
     options: dict
+    number: int = 0
     record: dict = field(default_factory=dict)
     gate: str | None = None
     m_f: float = 0.1
@@ -70,6 +74,11 @@ class Network:
     @property
     def starts_at_zero(self):
         return self.neuron != "units"
+
+    @property
+    def is_small(self):
+        """Whether runtime mode compiles it in a reasonable time."""
+        return self.neuron in SMALL_NEURONS and self.number <= len(BLOCKS)
 
     @property
     def is_double(self):
@@ -145,7 +154,12 @@ BLOCKS = (
 )  # fmt: skip
 POOLING = (max_pooling, max_pooling_first)
 #: No block, each block on its own, pairs of them; after each, a dense layer or none and one readout or two.
-ARCHITECTURES = [(), *((block,) for block in BLOCKS), *zip(BLOCKS, (*BLOCKS[4:], *BLOCKS[:4])), *zip(BLOCKS[3:], BLOCKS)]
+ARCHITECTURES = [
+    (),
+    *((block,) for block in BLOCKS),
+    *zip(BLOCKS, (*BLOCKS[4:], *BLOCKS[:4])),
+    *zip(BLOCKS[3:], BLOCKS),
+]
 
 
 def build_model(number, nonlinearity, poolable=True):
@@ -203,9 +217,12 @@ def make_gate(name, epsilon):
 
 def draw_network(draw):
     """Draw a `Network`; the simplest one has one hidden layer of adaptive spiking neurons."""
-    gate = draw(st.sampled_from([None, None, None, *GATES]))
-    name = draw(st.sampled_from(["IF", "ASN", "LIF"] if gate else NEURONS))
-    number, seed = draw(st.integers(0, len(ARCHITECTURES) - 1)), draw(st.integers(0, 99))
+    device = draw(st.sampled_from([*["cpp_standalone"] * 4, "runtime"]))
+    is_runtime = device == "runtime"  # compiles each object for itself, which takes longest: few and small networks
+    gate = draw(st.sampled_from([*[None] * 6, *GATES]))
+    name = draw(st.sampled_from(SMALL_NEURONS if is_runtime else [*SMALL_NEURONS, "LIF"] if gate else NEURONS))
+    number = draw(st.integers(0, len(BLOCKS) if is_runtime else len(ARCHITECTURES) - 1))
+    seed = draw(st.integers(0, 99))
     m_f, leak = draw(st.sampled_from([0.1, 0.3])), draw(st.sampled_from([1.0, 0.9]))
     neuron = make_neuron(name, m_f, leak)
     thresholds = {}
@@ -216,8 +233,8 @@ def draw_network(draw):
         model = randomise(build_model(number, nonlinearity, neuron.membrane is not None), seed)
     options = {
         "neuron": neuron,
-        "device": draw(st.sampled_from(["cpp_standalone", "cpp_standalone", "runtime"])),
-        "dtype": draw(st.sampled_from(["float64", "float64", "float32"])),
+        "device": device,
+        "dtype": "float64" if is_runtime else draw(st.sampled_from(["float64", "float64", "float32"])),
         "schedule": draw(st.sampled_from(["pipelined", "synchronous"])),
         "connectivity": draw(st.sampled_from(["event_driven", "event_driven", "synapses"])),
         "encoder": "poisson" if gate or draw(st.booleans()) else "current",
@@ -231,7 +248,7 @@ def draw_network(draw):
         if not gate:
             thresholds = {layer: draw(st.sampled_from([0.5, 0.8, 1.1])) for layer in spiking}
         options["thresholds"] = thresholds
-    network = Network(model, name, options, gate=gate, m_f=m_f, leak=leak)
+    network = Network(model, name, options, number, gate=gate, m_f=m_f, leak=leak)
     network.record = recorded(network, graph, spiking)
     return network
 

@@ -42,7 +42,10 @@ def one_seed(b):
     equal(b.run(**{**b.of([0]), "seed": seed}), whole, [0])
 
 
-@relation("random numbers differ", lambda b: b.network.neuron == "noisy" or (b.network.draws_input and "spikes" not in b.trial))
+@relation(
+    "random numbers differ",
+    lambda b: b.network.neuron == "noisy" or (b.network.draws_input and "spikes" not in b.trial),
+)
 def other_seeds(b):
     """Equal images of a batch, and equal images with other seeds, get other random numbers."""
     equal_images = {**b.of(np.zeros(b.n, int)), "background": b.trial["background"]}
@@ -118,9 +121,7 @@ def later_onset(b):
     """Without a bias, nothing happens before the onset."""
     delay, n = int(b.rng.integers(1, 6)), b.n_steps
     with without_bias(b.snn):
-        now, later = (
-            b.run(onset=t * b.dt, offset=None, background=0.0, duration=(n + t) * b.dt) for t in (0, delay)
-        )
+        now, later = (b.run(onset=t * b.dt, offset=None, background=0.0, duration=(n + t) * b.dt) for t in (0, delay))
     equal(later, now, at=slice(delay, None))
     assert not any(later.raster(name)[:, :delay].any() for name in later.spikes)
 
@@ -200,7 +201,9 @@ def draw_attention(b, centers, **options):
     known = [m for m in ("input_gain", "output_gain", "precision") if m in b.network.options["neuron"].attention]
     rng = np.random.default_rng(b.trial["seed"][0])
     chosen = rng.permutation(known)[: rng.integers(1, len(known) + 1)]
-    strengths = {str(mechanism): float(rng.uniform(0.02, 0.1 if mechanism == "precision" else 0.5)) for mechanism in chosen}
+    strengths = {
+        str(mechanism): float(rng.uniform(0.02, 0.1 if mechanism == "precision" else 0.5)) for mechanism in chosen
+    }
     return bs.SpatialAttention(centers, width=0.3, **strengths, **options)
 
 
@@ -319,4 +322,6 @@ def _compare_dense(result, expected, k):
         for variable in ("S", "v"):
             if variable in result.states.get(name, {}):
                 found = result.states[name][variable][k]
-                np.testing.assert_allclose(found.ravel(), values.ravel(), rtol=0, atol=1e-9, err_msg=f"{name} {variable}")
+                np.testing.assert_allclose(
+                    found.ravel(), values.ravel(), rtol=0, atol=1e-9, err_msg=f"{name} {variable}"
+                )

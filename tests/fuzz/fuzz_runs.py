@@ -13,7 +13,12 @@ from fuzz_relations import RELATIONS
 from fuzz_variants import VARIANTS
 from hypothesis import strategies as st
 
+from brainsnn.builders.devices.active_device import preferences
+
 __all__ = ["Bench", "case"]
+
+#: Runtime mode compiles each object for itself; without optimisation that takes half as long.
+UNOPTIMISED = {"codegen.cpp.extra_compile_args_gcc": ["-w", "-O0", "-std=c++11"]}
 
 
 @dataclass
@@ -66,7 +71,8 @@ class Bench:
         snn = self.snn if snn is None else snn
         snn.set_learned_weights(self.weights)
         self.check.runs += 1
-        return snn.run(**{**self.trial, **changes})
+        with preferences(UNOPTIMISED if snn.device == "runtime" else {}):
+            return snn.run(**{**self.trial, **changes})
 
     def of(self, images):
         """Return the arguments of some images."""

@@ -54,12 +54,15 @@ def connectivity(b):
         np.testing.assert_allclose(other.learned_weights[name], weights, atol=ROUNDING)
 
 
-@relation("threads", lambda b: b.snn.device == "cpp_standalone" and (b.network.is_double or b.snn.connectivity == "event_driven"))
+@relation(
+    "threads",
+    lambda b: b.snn.device == "cpp_standalone" and (b.network.is_double or b.snn.connectivity == "event_driven"),
+)
 def threads(b):
     equal(b.run(b.network.convert(threads=2)), b.base, tolerance=ROUNDING if b.snn.connectivity == "synapses" else 0)
 
 
-@relation("device", lambda b: b.network.is_double and not b.network.is_noisy)
+@relation("device", lambda b: b.network.is_double and b.network.is_small and not b.network.is_noisy)
 def device(b):
     choices = {"cpp_standalone": "runtime", "runtime": "cpp_standalone"}
     other = b.network.convert(device=choices[b.snn.device])
@@ -95,4 +98,6 @@ def schedule(b):
         if key[0] != "count":
             d, n = delays[key[1]], b.n_steps
             assert_close = np.testing.assert_array_equal if key[0] == "spikes" else np.testing.assert_allclose
-            assert_close(values[:, d:], now[key][:, : n - d], **({} if key[0] == "spikes" else {"atol": 1e-9, "rtol": 0}))
+            assert_close(
+                values[:, d:], now[key][:, : n - d], **({} if key[0] == "spikes" else {"atol": 1e-9, "rtol": 0})
+            )
