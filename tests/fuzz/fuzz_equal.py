@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Relation", "contents", "equal", "relations"]
+__all__ = ["ROUNDING", "Relation", "contents", "equal", "relations"]
 
 ALL = slice(None)
+#: Sums in another order round in the last digits of double precision.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)

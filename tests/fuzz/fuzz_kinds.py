@@ -14,7 +14,7 @@ __all__ = ["KINDS", "Kind", "run_batch"]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of random cases: ``module.function(draw, check)`` draws one and checks it; ``in_tests`` of them are part of the tests."""
+    """A kind of random cases: ``module.function(draw, check)`` draws and checks one, ``in_tests`` of them in the tests."""
 
     function: str
     what: str

@@ -78,7 +78,7 @@ class Network:
     @property
     def is_small(self):
         """Whether runtime mode compiles it in a reasonable time."""
-        return self.neuron in SMALL_NEURONS and self.number <= len(BLOCKS)
+        return self.neuron in SMALL_NEURONS and self.number < len(BLOCKS)
 
     @property
     def is_double(self):
@@ -150,29 +150,24 @@ def upsampling(x, b):
 
 
 BLOCKS = (
-    plain, strided, depthwise, concatenate, average_pooling, residual, upsampling, max_pooling, max_pooling_first,
+    plain, dense, strided, depthwise, concatenate, average_pooling, residual, upsampling, max_pooling, max_pooling_first,
 )  # fmt: skip
 POOLING = (max_pooling, max_pooling_first)
-#: No block, each block on its own, pairs of them; after each, a dense layer or none and one readout or two.
-ARCHITECTURES = [
-    (),
-    *((block,) for block in BLOCKS),
-    *zip(BLOCKS, (*BLOCKS[4:], *BLOCKS[:4])),
-    *zip(BLOCKS[3:], BLOCKS),
-]
+#: Each block on its own, and pairs of them; after a block come other layers or none, and one readout or two.
+ARCHITECTURES = [*((block,) for block in BLOCKS), *zip(BLOCKS, (*BLOCKS[4:], *BLOCKS[:4])), *zip(BLOCKS[3:], BLOCKS)]
 
 
 def build_model(number, nonlinearity, poolable=True):
-    """Return the model of one of `ARCHITECTURES`; neurons without a membrane to pool get no block of maximum pooling."""
+    """Return the model of one of `ARCHITECTURES`; neurons whose membrane cannot be pooled get no block of maximum pooling."""
     blocks = [block if poolable or block not in POOLING else plain for block in ARCHITECTURES[number]]
     rng, b = np.random.default_rng(number), Builder(nonlinearity)
     x = inputs = layers.Input((int(rng.integers(4, 7)), 4, int(rng.integers(1, 3))), name="input")
     outputs = []
     for block in blocks:
         x = block(x, b)
-    if not blocks or rng.random() < 0.3:
+    if number and rng.random() < 0.3:
         x = dense(x, b)
-    elif rng.random() < 0.4:
+    elif number and rng.random() < 0.4:
         second = layers.Dense(2, activation="sigmoid", name="second")(layers.Flatten(name="flat_second")(x))
         outputs.append(second)
         x = b.spikes(b.conv(x))
@@ -221,16 +216,16 @@ def draw_network(draw):
     is_runtime = device == "runtime"  # compiles each object for itself, which takes longest: few and small networks
     gate = draw(st.sampled_from([*[None] * 6, *GATES]))
     name = draw(st.sampled_from(SMALL_NEURONS if is_runtime else [*SMALL_NEURONS, "LIF"] if gate else NEURONS))
-    number = draw(st.integers(0, len(BLOCKS) if is_runtime else len(ARCHITECTURES) - 1))
+    number = draw(st.integers(0, len(BLOCKS if is_runtime else ARCHITECTURES) - 1))
     seed = draw(st.integers(0, 99))
     m_f, leak = draw(st.sampled_from([0.1, 0.3])), draw(st.sampled_from([1.0, 0.9]))
     neuron = make_neuron(name, m_f, leak)
-    thresholds = {}
+    thresholds, pools = {}, bool(neuron.derived)
     if gate:
         model, thresholds = build_gated_model(seed)
     else:
         nonlinearity = ASNTransfer if neuron.derived else layers.ReLU
-        model = randomise(build_model(number, nonlinearity, neuron.membrane is not None), seed)
+        model = randomise(build_model(number, nonlinearity, pools), seed)
     options = {
         "neuron": neuron,
         "device": device,
@@ -238,7 +233,7 @@ def draw_network(draw):
         "schedule": draw(st.sampled_from(["pipelined", "synchronous"])),
         "connectivity": draw(st.sampled_from(["event_driven", "event_driven", "synapses"])),
         "encoder": "poisson" if gate or draw(st.booleans()) else "current",
-        "average_pooling": "membrane" if neuron.membrane is not None and draw(st.booleans()) else "spikes",
+        "average_pooling": "membrane" if pools and draw(st.booleans()) else "spikes",
         "dt": draw(st.sampled_from([1, 1, 0.5])) * ms,
         "feedback": make_gate(gate, draw(st.sampled_from([0.1, 0.0, 0.2]))) if gate else None,
     }

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brian2 import ms
 from fuzz_networks import Network, draw_images, draw_network
 from fuzz_relations import RELATIONS
 from fuzz_variants import VARIANTS

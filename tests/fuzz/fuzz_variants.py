@@ -1,7 +1,7 @@
 """Other ways to build a network, which give the same results."""
 
 import numpy as np
-from fuzz_equal import contents, equal, relations
+from fuzz_equal import ROUNDING, contents, equal, relations
 from fuzz_relations import without_bias
 
 from brainsnn.builders.copying import copy_network
@@ -9,9 +9,6 @@ from brainsnn.builders.copying import copy_network
 __all__ = ["VARIANTS"]
 
 VARIANTS, relation = relations()
-
-#: Sums in another order round in the last digits of double precision.
-ROUNDING = 1e-9
 
 
 @relation("recording less")
