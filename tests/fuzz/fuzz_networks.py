@@ -153,7 +153,7 @@ BLOCKS = (
     plain, dense, strided, depthwise, concatenate, average_pooling, residual, upsampling, max_pooling, max_pooling_first,
 )  # fmt: skip
 POOLING = (max_pooling, max_pooling_first)
-#: Each block on its own, and pairs of them; after a block come other layers or none, and one readout or two.
+#: Each block on its own, and pairs of them; after pairs come other layers or none, and one readout or two.
 ARCHITECTURES = [*((block,) for block in BLOCKS), *zip(BLOCKS, (*BLOCKS[4:], *BLOCKS[:4])), *zip(BLOCKS[3:], BLOCKS)]
 
 
@@ -165,9 +165,9 @@ def build_model(number, nonlinearity, poolable=True):
     outputs = []
     for block in blocks:
         x = block(x, b)
-    if number and rng.random() < 0.3:
+    if len(blocks) > 1 and rng.random() < 0.3:
         x = dense(x, b)
-    elif number and rng.random() < 0.4:
+    elif len(blocks) > 1 and rng.random() < 0.4:
         second = layers.Dense(2, activation="sigmoid", name="second")(layers.Flatten(name="flat_second")(x))
         outputs.append(second)
         x = b.spikes(b.conv(x))
@@ -212,7 +212,7 @@ def make_gate(name, epsilon):
 
 def draw_network(draw):
     """Draw a `Network`; the simplest one has one hidden layer of adaptive spiking neurons."""
-    device = draw(st.sampled_from([*["cpp_standalone"] * 4, "runtime"]))
+    device = draw(st.sampled_from([*["cpp_standalone"] * 7, "runtime"]))
     is_runtime = device == "runtime"  # compiles each object for itself, which takes longest: few and small networks
     gate = draw(st.sampled_from([*[None] * 6, *GATES]))
     name = draw(st.sampled_from(SMALL_NEURONS if is_runtime else [*SMALL_NEURONS, "LIF"] if gate else NEURONS))

@@ -11,7 +11,7 @@ from fuzz_equal import ROUNDING, equal, relations
 
 import brainsnn as bs
 
-__all__ = ["RELATIONS", "without_bias"]
+__all__ = ["RELATIONS", "attends", "changed", "draw_attention", "draw_parameter", "without_bias"]
 
 RELATIONS, relation = relations()
 

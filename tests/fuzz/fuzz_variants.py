@@ -2,7 +2,7 @@
 
 import numpy as np
 from fuzz_equal import ROUNDING, contents, equal, relations
-from fuzz_relations import without_bias
+from fuzz_relations import attends, changed, draw_attention, draw_parameter, without_bias
 
 from brainsnn.builders.copying import copy_network
 
@@ -37,8 +37,14 @@ def recording(b):
 @relation("copy")
 def copy(b):
     """The copy of an attended network with changed parameters is not attended, and has the parameters."""
-    other = copy_network(b.snn, b.network.record)
-    equal(b.run(other), b.base)
+    layer, values = draw_parameter(b)
+    with changed(b.snn, layer, **values):
+        if attends(b):
+            b.snn.attend(draw_attention(b, b.rng.random(2)))
+        other = copy_network(b.snn, b.network.record)
+        b.snn.attend(None)
+        there = b.run()
+    equal(b.run(other), there)
 
 
 @relation("connectivity", lambda b: b.network.is_double)
