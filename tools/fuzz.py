@@ -34,7 +34,7 @@ def count_batch(kind, seed, n):
         for name, values in vars(count).items()
         if name in ("counts", "refusals")
     }
-    return kind, n, plain["counts"], plain["refusals"], count.failures, time.time() - started
+    return kind, n, plain["counts"], plain["refusals"], count.failures, count.runs, time.time() - started
 
 
 def first_failure(kind, seed, n):
@@ -94,7 +94,8 @@ def main():
         return 0
     from fuzzing import OUTCOMES
 
-    cases, counts, refusals, failures, seconds = Counter(), defaultdict(Counter), defaultdict(Counter), [], Counter()
+    cases, counts, refusals, failures = Counter(), defaultdict(Counter), defaultdict(Counter), []
+    seconds, runs = Counter(), Counter()
     jobs = [
         (kind, options.seed + k, min(BATCH, options.cases - k * BATCH))
         for k in range(-(-options.cases // BATCH))
@@ -104,8 +105,9 @@ def main():
     pool = ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=10)
     with pool, tqdm(total=sum(job[2] for job in jobs), unit="case") as bar:
         for done in as_completed(pool.submit(count_batch, *job) for job in jobs):
-            kind, n, found, refused, failed, took = done.result()
+            kind, n, found, refused, failed, ran, took = done.result()
             cases[kind] += n
+            runs[kind] += ran
             seconds[kind] += took
             for check, outcomes in found.items():
                 counts[kind, check] += Counter(outcomes)
@@ -116,7 +118,8 @@ def main():
             bar.set_postfix(failures=len(failures))
     print(table(cases, counts, OUTCOMES))
     print(f"\nCommit {commit()}, {datetime.date.today()}, seeds from {options.seed}; " + ", ".join(
-        f"{kind} {seconds[kind] / cases[kind]:.2f} s each" for kind in cases))  # fmt: skip
+        f"{kind} {seconds[kind] / cases[kind]:.2f} s each" + (f", {runs[kind]} runs of networks" if runs[kind] else "")
+        for kind in cases))  # fmt: skip
     for (kind, check), messages in refusals.items():
         for message, n in messages.most_common(options.refusals):
             print(f"refused {n:5d} {kind}/{check}: {message}")

@@ -60,7 +60,8 @@ def convert(
     dtype : {"float32", "float64"}
         Type of all state variables and weights.
     threads : int
-        OpenMP threads of a C++ standalone program.
+        OpenMP threads of a C++ standalone program. They give the results and random numbers of one thread: what draws random
+        numbers runs on one thread.
     encoder : {"current", "poisson"}, optional
         How images arrive: as a current into the first population, or as signed Poisson spikes of input neurons, which can
         also replay given spikes. By default, as the neuron model says.

@@ -150,9 +150,15 @@ class NetworkVariants:
         Raises
         ------
         ValueError
-            If the model has no membrane variable.
+            If the model has no membrane variable, or its reset changes it.
         """
         self._check_membrane()
+        if self.threshold and any(variable == self.membrane for variable, _, _ in assignments(self.reset)):
+            raise ValueError(
+                f"{self.name}.reset: {self.reset!r} changes the membrane variable {self.membrane!r}, which neurons after maximum "
+                "pooling or membrane pooling read from other neurons. Use average pooling with average_pooling='spikes', or a "
+                "model whose reset changes another variable, such as ASN."
+            )
         replaced = {self.definition(self.membrane), self.definition(self.receives)}
         unit, gain = self.unit_of(self.membrane), self.attention.get("input_gain")
         lines = [line for line in self.equations.splitlines() if line not in replaced]

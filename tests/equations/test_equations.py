@@ -149,6 +149,8 @@ def test_models_without_linear_filter_have_no_junction():
 def test_models_without_membrane_cannot_be_pooled():
     with pytest.raises(ValueError, match="average_pooling='spikes'"):
         bs.IF().pooled()
+    with pytest.raises(ValueError, match="LIF.reset: .* changes the membrane variable 'v'.*average_pooling='spikes'"):
+        bs.LIF().pooled()
 
 
 @pytest.mark.parametrize(

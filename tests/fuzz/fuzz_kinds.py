@@ -27,6 +27,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "graphs": Kind("fuzz_graphs:case", "random Keras graphs, saved and loaded in every format, and read", 6),
+    "runs": Kind("fuzz_runs:case", "random networks and runs, against dense simulators and each other", 1),
 }
 
 

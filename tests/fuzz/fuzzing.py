@@ -39,6 +39,8 @@ def outcome_of(error: BaseException | None) -> str:
 class Raising:
     """Checks of a test: a wrong or raw outcome is raised."""
 
+    runs = 0
+
     def __call__(self, kind, function):
         try:
             function()
@@ -57,6 +59,8 @@ class Counting:
     refusals: dict = field(default_factory=lambda: defaultdict(Counter))
     failures: list = field(default_factory=list)
     case: str = ""
+    #: Runs of spiking networks that the cases made.
+    runs: int = 0
 
     def __call__(self, kind, function):
         try:

@@ -19,7 +19,7 @@ from dense_graph import apply_linear, read_model, static_maps
 __all__ = ["simulate", "activations", "spike_height", "transfer"]
 
 DT = 1.0  # ms
-TIME_CONSTANTS = {"phi": 2.5, "beta": 50.0, "eta": 50.0, "gamma": 15.0, "readout": 50.0}  # ms
+TIME_CONSTANTS = {"phi": 2.5, "beta": 50.0, "eta": 50.0, "gamma": 15.0, "readout": 50.0, "m": 20.0, "s": 5.0}  # ms
 
 
 def decay(tau):
@@ -59,13 +59,13 @@ def transfer(S, m_f=0.1, h=None):
 class Membrane:
     """Synaptic filter I and membrane S_dyn of the currents that arrive."""
 
-    def __init__(self, gain=1.0, tau="phi"):
-        self.gain, self.e = gain, decay(tau)
+    def __init__(self, gain=1.0, tau="phi", synapse="beta"):
+        self.gain, self.e, self.synapse = gain, decay(tau), decay(synapse)
         self.I = self.S_dyn = 0.0
 
     def step(self, parts):
         """S_dyn of this step, from an I that already holds this step's input."""
-        self.I = self.I * decay("beta") + parts.get("spikes", 0.0)
+        self.I = self.I * self.synapse + parts.get("spikes", 0.0)
         drive = self.I + parts.get("stimulus", 0.0)
         self.S_dyn = (1 - self.e) * self.gain * drive + self.e * self.S_dyn
         return self.S_dyn + self.gain * parts.get("membrane", 0.0)
@@ -133,6 +133,25 @@ class IFPopulation:
         return {"spikes": self.spikes * 1.0}
 
 
+class LIFPopulation:
+    """Leaky integrate-and-fire neurons with a filtered input and a soft reset; the bias is added to the membrane."""
+
+    h = TIME_CONSTANTS["m"] / TIME_CONSTANTS["s"]
+
+    def __init__(self, node, bias, threshold=1.0):
+        if node.pool is not None:
+            raise NotImplementedError(f"{node.name}: membrane pooling of integrate-and-fire neurons")
+        self.membrane, self.bias, self.threshold = Membrane(tau="m", synapse="s"), bias, threshold
+        self.spikes = 0.0
+
+    def step(self, parts):
+        """Reset what spiked last, integrate, test."""
+        self.membrane.S_dyn = self.membrane.S_dyn - self.threshold * self.spikes
+        self.S = self.membrane.step(parts) + self.bias
+        self.spikes = self.S > self.threshold
+        return {"spikes": self.h * self.spikes}
+
+
 class AnalogPopulation:
     """The artificial neuron: a function of the currents of this step, plus bias."""
 
@@ -146,11 +165,12 @@ class AnalogPopulation:
 
 
 class Readout:
-    """Smooths (asn), accumulates (if) or passes (analog) its input; its output is the activation of S."""
+    """Smooths (asn, lif), accumulates (if) or passes (analog) its input; its output is the activation of S."""
 
     def __init__(self, node, bias, neuron):
         self.activation, self.bias, self.neuron = node.activation, bias, neuron
-        self.membrane = Membrane(tau="readout") if neuron == "asn" else SumOfParts()
+        filters = {"asn": Membrane(tau="readout"), "lif": Membrane(tau="readout", synapse="s")}
+        self.membrane = filters.get(neuron, SumOfParts())
         self.S = 0.0
 
     def step(self, parts):
@@ -177,7 +197,7 @@ def build_units(nodes, make_population, neuron):
     bias, units = static_maps(nodes), {}
     for node in nodes:
         if node.kind == "max_pool":
-            if neuron == "if":
+            if neuron in ("if", "lif"):
                 raise NotImplementedError(f"{node.name}: max pooling with integrate-and-fire neurons")
             membrane = Membrane() if neuron == "asn" else SumOfParts()
             units[node.target] = MaxPoolUnit(node, bias[node.target], membrane)
@@ -289,7 +309,7 @@ def simulate(
         Input spikes -1, 0 or 1 instead of images; they have height 1 and pass the synaptic filter.
     m_f : float
         Precision of all populations without an own one.
-    neuron : {"asn", "if"}
+    neuron : {"asn", "if", "lif"}
     schedule : {"synchronous", "pipelined"}
         Whether spikes (of populations, and replayed ones) act in the same step or in the next one.
     average_pooling : {"spikes", "membrane"}
@@ -310,13 +330,15 @@ def simulate(
         spike test (v of an integrate-and-fire neuron), also of the readout; "output": (n, steps, classes),
         or a dict {readout: array} if the model has several outputs.
     """
-    if neuron not in ("asn", "if"):
-        raise ValueError(f"neuron {neuron!r} is not 'asn' or 'if'")
+    if neuron not in ("asn", "if", "lif"):
+        raise ValueError(f"neuron {neuron!r} is not 'asn', 'if' or 'lif'")
     parameters, thresholds = parameters or {}, thresholds or {}
     nodes = read_model(model, average_pooling)
     steps = _check(nodes, images, spikes, steps, {*parameters, *thresholds})
 
     def make_population(node, bias):
+        if neuron == "lif":
+            return LIFPopulation(node, bias, thresholds.get(node.name, 1.0))
         if neuron == "if":
             return IFPopulation(node, bias, thresholds.get(node.name, 1.0), leak)
         return ASNPopulation(node, bias, **{"m_f": m_f, **parameters.get(node.name, {})})

@@ -74,7 +74,7 @@ def randomise(model, seed=0):
         weights[-1] = rng.normal(0.2, 0.15, layer.weights[-1].shape)
         layer.set_weights([*weights[:-1], 0 * weights[-1]])
         outgoing = _evaluate(model, layer.output, images)
-        layer.set_weights([weights[0] * 0.7 / outgoing.std(), *weights[1:]])
+        layer.set_weights([weights[0] * 0.7 / max(outgoing.std(), 0.01), *weights[1:]])  # 0 after silent layers
     return model
 
 

@@ -165,7 +165,7 @@ class EventDrivenProjection(_Connection):
         i, j, w : ndarray
             Source neuron, target neuron and current weight of each connection.
         """
-        i, j, w = self.operator.to_coo()
+        i, j, w = _by_source(self.operator)
         return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
 
 
@@ -203,7 +203,7 @@ class SynapticProjection(Synapses):
         self.add_attribute("operator")
         self.add_attribute("plastic")
         self.operator, self.plastic = operator, plastic
-        i, j, w = operator.to_coo()
+        i, j, w = _by_source(operator)
         self.active = len(i) > 0  # Brian2 cannot run an empty set of synapses
         if self.active:
             self.connect(i=i, j=j)
@@ -218,7 +218,7 @@ class SynapticProjection(Synapses):
         i, j, w : ndarray
             Source neuron, target neuron and current weight of each connection.
         """
-        i, j, w = self.operator.to_coo()
+        i, j, w = _by_source(self.operator)
         return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
 
 
@@ -348,6 +348,13 @@ class SpikeReplay(_Connection):
         self.variables.add_reference("timestep", target.clock)
         self.written_readonly_vars = {target.variables["replayed"], self.variables["train"]}
         self._use_template("replay", n_sources=len(target))
+
+
+def _by_source(operator):
+    """Return the connections of an operator in the order of their sources: any number of threads visits them in this order."""
+    i, j, w = operator.to_coo()
+    order = np.argsort(i, kind="stable")
+    return i[order], j[order], w[order]
 
 
 def _unshared(operator):

@@ -4,10 +4,12 @@ import secrets
 
 import numpy as np
 from brian2 import second
+from brian2.core.functions import Function
 from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from brainsnn.builders.codegen.codeobjects import render
+from brainsnn.builders.devices.active_device import preferences
 from brainsnn.builders.devices.brian_versions import HAS_STANDARD_GENERATORS, drop_repeated_clock_settings
 from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.program_cache import compiled_program
@@ -17,8 +19,22 @@ from brainsnn.builders.devices.standalone.recordings import RecordingFiles, reco
 __all__ = ["NetworkDevice", "StandaloneBackend"]
 
 
+#: Preferences of a program with one thread.
+ONE_THREAD = {"devices.cpp_standalone.openmp_threads": 0}
+
+
 class NetworkDevice(AssignableArrays, CPPStandaloneDevice):
     """The C++ standalone device of one network."""
+
+    def code_object(self, owner, name, abstract_code, variables, *arguments, **kwds):
+        """
+        Generate the code of an object; one that draws random numbers runs on one thread.
+
+        Brian2 has a random generator for each thread, so that random numbers would depend on the number of threads.
+        """
+        draws = any(isinstance(variable, Function) and not variable.stateless for variable in variables.values())
+        with preferences(ONE_THREAD if draws else {}):
+            return super().code_object(owner, name, abstract_code, variables, *arguments, **kwds)
 
 
 class StandaloneBackend(CompiledBackend):
@@ -30,7 +46,7 @@ class StandaloneBackend(CompiledBackend):
 
     def __init__(self, threads=1):
         super().__init__(threads)
-        self.preferences = {"devices.cpp_standalone.openmp_threads": threads if threads > 1 else 0}
+        self.preferences = ONE_THREAD if threads == 1 else {"devices.cpp_standalone.openmp_threads": threads}
         self._construction_seed = secrets.randbits(32)
 
     def _make_device(self):
