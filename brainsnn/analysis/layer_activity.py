@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from brainsnn.analysis.checks import check_masks
+from brainsnn.analysis.checks import check_masks, part_of_trial
 from brainsnn.analysis.metrics import dissimilarity_matrix, response_latency
 from brainsnn.errors import UnknownNameError
 
@@ -52,7 +52,8 @@ def focus_masks(shape, centers, width):
         ((np.arange(n) + 0.5) / n - centers[:, axis, None]) / widths[axis] for axis, n in enumerate(shape[:2])
     )
     distance = np.hypot(rows[:, :, None], cols[:, None, :])
-    return (distance <= 1) | (distance == distance.min(axis=(1, 2), keepdims=True))
+    # Rounding errors must not decide between locations at the same distance.
+    return distance <= np.maximum(1, distance.min(axis=(1, 2), keepdims=True)) * (1 + 1e-9)
 
 
 def _spikes_in(result, layer, start, stop):
@@ -60,13 +61,7 @@ def _spikes_in(result, layer, start, stop):
     if layer not in result.spikes:
         fix = f"Convert with record={{{layer!r}: ['spikes']}}."
         raise UnknownNameError(layer, result.spikes, "recorded spikes", fix)
-    first = int(np.ceil(start / (result.dt * 1e3) - 1e-9))
-    last = result.n_steps if stop is None else int(np.ceil(stop / (result.dt * 1e3) - 1e-9))
-    if not 0 <= first < last <= result.n_steps:
-        raise ValueError(
-            f"{layer}: start={start} and stop={stop} must delimit a part of the trial, 0 to "
-            f"{result.n_steps * result.dt * 1e3:g} ms."
-        )
+    first, last = part_of_trial(layer, start, stop, result.dt, result.n_steps)
     trains = []
     for neurons, steps in result.spikes[layer]:
         inside = (steps >= first) & (steps < last)

@@ -19,17 +19,6 @@ def _check_image(result, image):
         raise IndexError(f"image={image} does not exist; the result has {result.n_images} images, numbered from 0.")
 
 
-def _flat_index(result, layer, neuron):
-    shape = result.shapes[layer]
-    try:
-        index = int(neuron) if np.ndim(neuron) == 0 else int(np.ravel_multi_index(tuple(neuron), shape))
-    except ValueError:
-        raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; its shape is {shape}.") from None
-    if not 0 <= index < np.prod(shape):
-        raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; it has {np.prod(shape)} neurons.")
-    return index
-
-
 def _label_and_scale(variable, unit):
     """Return the legend entry, and the factor from SI units to the unit shown."""
     if unit is None or get_dimensions(unit).is_dimensionless:
@@ -70,7 +59,7 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
         known = dict.fromkeys([*result.states, *result.spikes])
         raise UnknownNameError(layer, known, "recorded population", f"Convert with record={{{layer!r}: ['S']}}.")
     _check_image(result, image)
-    index = _flat_index(result, layer, neuron)
+    index = result.index_of(layer, neuron)
     variables = list(result.states.get(layer, {}) if variables is None else variables)
     labels = []
     with style():

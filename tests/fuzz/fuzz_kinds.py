@@ -14,7 +14,7 @@ __all__ = ["KINDS", "Kind", "run_batch"]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of random cases: ``module.function(draw, check)`` draws one and checks it; ``in_tests`` of them are part of the tests."""
+    """A kind of random cases: ``module.function(draw, check)`` draws one and checks it; ``in_tests`` are part of the tests."""
 
     function: str
     what: str
@@ -27,6 +27,9 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "graphs": Kind("fuzz_graphs:case", "random Keras graphs, saved and loaded in every format, and read", 6),
+    "analyses": Kind(
+        "fuzz_analyses:case", "random input of the analyses, with NaN, ties, constants and wrong shapes", 600
+    ),
 }
 
 
