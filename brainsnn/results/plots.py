@@ -61,6 +61,9 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     _check_image(result, image)
     index = result.index_of(layer, neuron)
     variables = list(result.states.get(layer, {}) if variables is None else variables)
+    for name in units or {}:
+        if name not in variables:
+            raise UnknownNameError(name, variables, "plotted variable, for units")
     labels = []
     with style():
         ax = _axes(ax, (7, 3.2))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from brainsnn.errors import UnknownNameError
+from brainsnn.results.accuracy import accuracy_over_time
 from brainsnn.results.result_files import read_result, write_result
 from brainsnn.results.streaming import SpikeTrains, is_stream, open_stream
 
@@ -245,22 +246,7 @@ class Result:
             If the number of labels is not the number of images, a label is not a class of the readout, or the window is not a
             whole number, 1 or greater.
         """
-        labels = np.asarray(labels)
-        if labels.shape != (self.n_images,):
-            given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
-            raise ValueError(f"Result.accuracy: got {given} for {self.n_images} images; pass one per image.")
-        if not isinstance(window, (int, np.integer)) or window < 1:
-            raise ValueError(f"Result.accuracy: window={window!r} must be a whole number of steps, 1 or greater.")
-        n_classes = self.output.shape[-1]
-        if not np.isin(labels, np.arange(n_classes)).all():
-            raise ValueError(f"Result.accuracy: labels must be classes from 0 to {n_classes - 1}, got {labels}.")
-        output = np.asarray(self.output, dtype=float)
-        if window > 1:
-            output = _moving_sum(output, min(int(window), self.n_steps))
-        if self.n_images == 0:
-            return np.full(self.n_steps, np.nan)
-        is_nan = np.logical_or.accumulate(np.isnan(output).any(axis=(0, 2)))
-        return np.where(is_nan, np.nan, (output.argmax(axis=-1) == labels[:, None]).mean(axis=0))
+        return accuracy_over_time(np.asarray(self.output, dtype=float), np.asarray(labels), window)
 
     def plot_traces(
         self,
@@ -390,16 +376,3 @@ class Result:
         if is_stream(path):
             return open_stream(cls, path)
         return read_result(cls, path)
-
-
-def _moving_sum(values, window):
-    """Return sums over the last steps up to each step, (n, n_steps, n_classes) ndarray."""
-    n, n_steps, n_classes = values.shape
-    n_blocks = -(-n_steps // window)
-    blocks = np.zeros((n, n_blocks, window, n_classes))
-    blocks.reshape(n, -1, n_classes)[:, :n_steps] = values
-    # A window is the end of one block and the start of the next. Sums without a difference lose no digits.
-    starts = np.cumsum(blocks, axis=2)
-    ends = np.cumsum(blocks[:, :, ::-1], axis=2)[:, :, ::-1]
-    starts[:, 1:, :-1] += ends[:, :-1, 1:]
-    return starts.reshape(n, -1, n_classes)[:, :n_steps]

@@ -77,6 +77,8 @@ class Monitors:
                 variable, group.equations, f"variable of {population.name!r}", f"The {population.kind} does not spike."
             )
         about = f"record[{population.name!r}][{variable!r}]"
+        if variable in self.neurons.get(population.name, {}):
+            raise ValueError(f"{about}: two of the layers in record are {population.name!r}; name it once.")
         indices = _recorded_neurons(neurons, population.shape, len(group), about)
         self.neurons.setdefault(population.name, {})[variable] = indices
 
