@@ -43,8 +43,8 @@ def focus_masks(shape, centers, width):
     centers = np.atleast_2d(np.asarray(centers, dtype=float))
     if centers.shape[1:] != (2,) or not np.isfinite(centers).all():
         raise ValueError(f"focus_masks: centers must be finite (row, column) pairs, got {centers.tolist()}.")
-    if not np.all(np.asarray(width) > 0):
-        raise ValueError(f"focus_masks: width={width!r} must be positive.")
+    if np.shape(width) not in ((), (2,)) or not np.all(np.asarray(width) > 0):
+        raise ValueError(f"focus_masks: width={width!r} must be a positive number, or one for each axis.")
     if not np.all(np.asarray(shape[:2]) > 0):
         raise ValueError(f"focus_masks: a layer of shape {tuple(shape)} has no location.")
     widths = np.broadcast_to(np.asarray(width, dtype=float), 2)

@@ -319,7 +319,7 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
     """
     from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks, peak_widths
+    from scipy.signal import find_peaks
 
     response, times = np.asarray(response, dtype=float), np.asarray(times, dtype=float)
     if response.ndim != 1 or response.shape != times.shape or len(times) < 2:
@@ -340,16 +340,18 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
         )
     smooth = smooth - smooth[quiet].mean()
     bound = np.percentile(smooth[quiet], percentile)
-    # A response that stays at its maximum until the end has a peak too: its plateau ends at the appended value.
+    # A response that stays at its maximum until the end has a peak too: its plateau ends at the appended value. One
+    # that still rises in the last step has none.
     peaks = find_peaks(np.append(smooth, -np.inf), plateau_size=1)[1]["left_edges"]
     peaks = peaks[(peaks < len(times) - 1) & (smooth[peaks] > bound) & (times[peaks] > baseline[1])][:1]
-    if len(peaks) == 0 or smooth[: peaks[0]].min() >= smooth[peaks[0]] / 2:
+    if len(peaks) == 0 or not 0 < np.ptp(response) < np.inf:
         return float("nan")
-    # Half-height refers to the baseline, so the peak's height replaces the prominence that SciPy would compute.
-    crossing = peak_widths(smooth, peaks, rel_height=0.5, prominence_data=(smooth[peaks], np.zeros_like(peaks), peaks))[
-        2
-    ]
-    return float(np.interp(crossing[0], np.arange(len(times)), times))
+    half = smooth[peaks[0]] / 2  # of the height above the baseline
+    below = np.flatnonzero(smooth[: peaks[0]] < half)
+    if len(below) == 0:
+        return float("nan")
+    last = below[-1]
+    return float(times[last] + steps[0] * (half - smooth[last]) / (smooth[last + 1] - smooth[last]))
 
 
 def dissimilarity_matrix(patterns):

@@ -178,7 +178,7 @@ def test_masks_and_cues():
     for centers in ([], (0.5, NAN), (0.1, 0.2, 0.3)):
         with pytest.raises(ValueError, match="finite .row, column. pairs"):
             am.focus_masks((2, 2), centers, 0.2)
-    with pytest.raises(ValueError, match="width=0 must be positive"):
+    with pytest.raises(ValueError, match="width=0 must be a positive number"):
         am.focus_masks((2, 2), (0.5, 0.5), 0)
     with pytest.raises(ValueError, match="has no location"):
         am.focus_masks((0, 2), (0.5, 0.5), 0.2)

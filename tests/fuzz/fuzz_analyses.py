@@ -288,7 +288,7 @@ def response_latency(draw):
         require((steps > 0).all() and np.allclose(steps, steps[0]) and smoothing >= 0 and 0 <= percentile <= 100)
         quiet = [k for k, t in enumerate(times) if baseline[0] <= t <= baseline[1]]
         require(quiet and isfinite(smoothing))
-        if not np.isfinite(response).all():
+        if not np.isfinite(response).all() or len(set(response)) == 1:
             return np.nan
         smooth = _smoothed(response, smoothing / steps[0])
         smooth = [value - np.mean([smooth[k] for k in quiet]) for value in smooth]
