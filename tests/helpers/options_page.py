@@ -10,7 +10,7 @@ __all__ = ["Exception_", "documented_parameters", "exceptions"]
 
 @dataclass(frozen=True)
 class Exception_:
-    """A row: an option, the one beside it, when, the outcome (refused, acts, no effect) and the words of the error or the reason."""
+    """A row: an option, the one beside it, when, the outcome (refused, acts, no effect), and the words of the error."""
 
     option: str
     beside: str
@@ -29,10 +29,12 @@ class Exception_:
 
 def _rows(heading):
     text = (ROOT / "docs" / "options.md").read_text(encoding="utf-8").split(f"## {heading}")[1].split("\n## ")[0]
-    cells = [
-        [cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("| `")
+    rows = [
+        [cell.strip() for cell in line.strip().strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| `")
     ]
-    return [[*row, ""] if len(row) == 2 else row for row in cells]
+    return rows
 
 
 def exceptions():

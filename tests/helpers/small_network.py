@@ -9,6 +9,8 @@ from brainsnn.builders.trials.inputs import make_trials
 __all__ = ["Small", "network_facts", "trial_facts"]
 
 SHAPE, N_STEPS = (4, 4, 1), 6
+#: Both attention and thresholds can change it.
+NEURON = bs.ASN().edit(threshold_parameter="m_f")
 THRESHOLDS = {"conv": 0.5, "prediction": 0.5}
 
 
@@ -31,11 +33,11 @@ class Small:
         self.model, other = make_model(0), make_model(1)
         self.images = np.random.default_rng(0).random((3, *SHAPE))
         self.spikes = (np.random.default_rng(1).random((3, N_STEPS, *SHAPE)) < 0.5).astype(np.int8)
-        self.convert_base = {"model": self.model, "neuron": bs.IF(), "thresholds": THRESHOLDS}
+        self.convert_base = {"model": self.model, "neuron": NEURON, "thresholds": THRESHOLDS, "encoder": "poisson"}
         self.convert_other = {
-            "model": other, "neuron": bs.IF(leak=0.5), "connectivity": "synapses", "schedule": "synchronous",
-            "average_pooling": "membrane", "device": "cpp_standalone", "record": {"conv": ["v"]}, "dtype": "float64", "threads": 2,
-            "encoder": "current", "thresholds": {"conv": 0.25, "prediction": 0.5}, "feedback": bs.PredictiveGate(),
+            "model": other, "neuron": NEURON.edit(tau_phi=5 * bs.ms), "connectivity": "synapses", "schedule": "synchronous",
+            "average_pooling": "membrane", "device": "cpp_standalone", "record": {"conv": ["S"]}, "dtype": "float64",
+            "threads": 2, "encoder": "current", "thresholds": {"conv": 0.25, "prediction": 0.5}, "feedback": bs.PredictiveGate(),
             "dt": 0.5 * bs.ms,
         }  # fmt: skip
         self.run_base = {"images": self.images, "duration": N_STEPS * bs.ms}
@@ -49,6 +51,8 @@ class Small:
             "run.background": {"offset": 5 * bs.ms},
         }  # fmt: skip
         self._networks = {}
+        #: What the network and its trials are, by the options that have their other values.
+        self.facts = {}
 
     def network(self, names=()):
         """Return the network with the other values of some options of `convert`; it is made once."""

@@ -70,10 +70,11 @@ def attention(**options):
 #: The words of a refusal -> a call that is refused with them.
 REFUSED = {
     "has no effect on a LayerGraph": lambda s, _: convert(s, model=bs.read_keras(s.model), average_pooling="membrane"),
+    "the model names no membrane variable": lambda s, _: convert(s, neuron=bs.IF(), average_pooling="membrane"),
     "has no threshold parameter": lambda s, _: convert(s, neuron=bs.ASN()),
     "is a readout and has no threshold": lambda s, _: convert(s, thresholds={"readout": 1.0}),
     "feedback gates input neurons that spike": lambda s, _: convert(s, feedback=GATE, encoder="current"),
-    "two of the layers in record are": lambda s, _: convert(s, record={"conv": ["v"], "conv_linear": {"v": [0]}}),
+    "two of the layers in record are": lambda s, _: convert(s, record={"conv": ["S"], "conv_linear": {"S": [0]}}),
     "has one thread": lambda s, _: convert(s, threads=2),
     "is shorter than the time step": lambda s, _: convert(
         s, neuron=bs.LIF(tau_m=2 * bs.ms).edit(method="euler"), thresholds=None, dt=3 * bs.ms
@@ -98,7 +99,7 @@ REFUSED = {
     "None removes attention from all layers": lambda s, _: attend(s, None, layers=["conv"]),
     "layers=[] names no layer": lambda s, _: attend(s, attention(output_gain=0.1), layers=[]),
     "without effect, since only": lambda s, _: attend(s, attention(output_gain={"prediction": 0.1}), layers=["conv"]),
-    "has no input_gain": lambda s, _: attend(s, attention(input_gain=0.1)),
+    "has no input_gain": lambda s, _: attend(s, attention(input_gain=0.1), neuron=bs.IF()),
     "attention cannot switch on and off": lambda s, _: attend(
         s, attention(input_gain=0.1, onset=1 * bs.ms), neuron=bs.ASN()
     ),
@@ -141,10 +142,12 @@ def test_refused(row, small, tmp_path):
 
 
 def pooled(s, pooling):
-    model = keras.Sequential(
-        [keras.Input((4, 4, 1)), keras.layers.Conv2D(1, 3, activation="relu"), keras.layers.Flatten()]
+    """Return the table of a graph without average pooling."""
+    inputs = keras.Input((4, 4, 1), name="input")
+    x = keras.layers.Conv2D(1, 3, activation="relu", name="conv")(inputs)
+    return str(
+        bs.read_keras(keras.Model(inputs, keras.layers.Flatten(name="flat")(x), name="plain"), average_pooling=pooling)
     )
-    return str(bs.read_keras(model, average_pooling=pooling))
 
 
 def outputs(s, names=(), neuron=None, **options):
@@ -174,17 +177,17 @@ def unattended(s, strength):
 SHOWN = {
     ("convert.average_pooling", "convert.model"): lambda s, f: (pooled(s, "spikes"), pooled(s, "membrane")),
     ("convert.encoder", "convert.neuron"): lambda s, f: (
-        s.network().encoder, convert(s, neuron=bs.ASN(), thresholds=None).encoder),
+        convert(s, neuron=bs.IF(), encoder=None).encoder, convert(s, neuron=bs.ASN(), thresholds=None, encoder=None).encoder),
     ("convert.record", "convert.feedback"): lambda s, f: (
         convert(s, feedback=bs.PredictiveGate(record=False)).recorded, s.network(["feedback"]).recorded),
-    ("convert.dt", "convert.neuron"): lambda s, f: (
-        outputs(s, images=None, spikes=s.spikes, duration=None),
-        outputs(s, ["dt"], images=None, spikes=s.spikes, duration=None)),
+    ("convert.dt", "convert.neuron"): lambda s, f: tuple(
+        convert(s, neuron=bs.IF(), dt=dt).run(spikes=s.spikes).output.tolist() for dt in (1 * bs.ms, 0.5 * bs.ms)),
     ("run.images", "run.spikes"): lambda s, f: tuple(
         trial_facts(s.network(["feedback"]), images=images, spikes=s.spikes) for images in (s.images, s.images[::-1])),
     ("run.duration", "run.spikes"): lambda s, f: tuple(
         trial_facts(s.network(), spikes=s.spikes, duration=t) for t in (None, 3 * bs.ms)),
-    ("run.background", "run.offset"): lambda s, f: tuple(outputs(s, offset=2 * bs.ms, background=b) for b in (0.0, 1.0)),
+    ("run.background", "run.offset"): lambda s, f: tuple(
+        trial_facts(s.network(), **s.run_base, offset=2 * bs.ms, background=level) for level in (0.0, 1.0)),
     ("run.offset", "run.duration"): lambda s, f: (outputs(s), outputs(s, offset=s.run_base["duration"])),
     ("run.seed", "convert.encoder"): lambda s, f: (outputs(s, ["encoder"]), outputs(s, ["encoder"], seed=1)),
     ("run.seed", "run.spikes"): lambda s, f: tuple(outputs(s, images=None, spikes=s.spikes, seed=k) for k in (0, 1)),
