@@ -118,6 +118,16 @@ class Study:
         self._began = time.monotonic()
         self._with_units = set()
 
+    @property
+    def processes(self):
+        """Number of programs that run at once (int); runtime mode has one."""
+        return 1 if self.device == "runtime" else self.parameters.processes
+
+    @property
+    def workers(self):
+        """Number of processes of a sweep (int), None on a cluster that has its own."""
+        return self.parameters.processes if self.cluster in (None, "slurm") else None
+
     def __enter__(self):
         # A folder without a record is an unfinished study.
         record = self.folder / "record.json"

@@ -112,7 +112,7 @@ def run_adex(graph, h, images, study):
     record = {TRACED_LAYER: {"spikes": [traced], "v": [traced], "w": [traced], "I": [traced]}}
     snn = bs.convert(graph, neuron=adex(h), device=study.device, record=record, dt=DT)
     p = study.parameters
-    return snn.run(images, duration=p.duration_ms * ms, seed=study.seed, processes=p.processes), traced
+    return snn.run(images, duration=p.duration_ms * ms, seed=study.seed, processes=study.processes), traced
 
 
 def run_noisy_asn(graph, sigmas, images, labels, study):
@@ -129,7 +129,7 @@ def run_noisy_asn(graph, sigmas, images, labels, study):
         for layer, group in snn.populations.items():
             if group.thresholder:
                 snn.set_parameters(layer, sigma=sigma)
-        result = snn.run(images, duration=p.duration_ms * ms, seed=study.seed, processes=p.processes)
+        result = snn.run(images, duration=p.duration_ms * ms, seed=study.seed, processes=study.processes)
         accuracy = float(result.accuracy(labels)[-1])
         rows.append({"neuron": "noisy ASN", "sigma": sigma, "n_images": len(images), "accuracy": accuracy,
                      "rate_hz": result.mean_firing_rate})  # fmt: skip

@@ -80,7 +80,11 @@ def main(argv=None):
         neuron = bs.ASN(m_f=p.m_f)
         snn = bs.convert(graph, neuron=neuron, device=study.device)
         result = snn.run(
-            images, duration=p.duration_ms * ms, seed=study.seed, processes=p.processes, progress=sys.stderr.isatty()
+            images,
+            duration=p.duration_ms * ms,
+            seed=study.seed,
+            processes=study.processes,
+            progress=sys.stderr.isatty(),
         )
 
         ann = graph.activations(images)[graph.readouts[0].name].reshape(p.n_images, -1).argmax(axis=1)

@@ -132,7 +132,7 @@ def main(argv=None):
             constants={
                 "graph": bs.read_keras(model), "device": study.device, "duration_ms": p.duration_ms,
             },
-            dims={"correct": "time"}, coords={"time": np.arange(p.duration_ms)}, chunk=50, workers=p.processes,
+            dims={"correct": "time"}, coords={"time": np.arange(p.duration_ms)}, chunk=50, workers=study.workers,
         )  # fmt: skip
         units = {m_f: unit_of(data, m_f) for m_f in precisions}
         table = study.table([summary_row(m_f, unit, p.n_images) for m_f, unit in units.items()])

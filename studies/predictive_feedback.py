@@ -57,7 +57,7 @@ def spiking_network(checkpoint, device, mode=None, contrast=False, record=None):
     if mode is not None:
         feedback = bs.PredictiveGate(
             mode=mode,
-            epsilon=EPSILON,
+            epsilon=None if mode == "none" else EPSILON,
             squash=checkpoint["squash"],
             squash_step=checkpoint["squash_step"],
             contrast=contrast,
@@ -149,7 +149,7 @@ def compare(study, checkpoints, images, labels):
     with study.sweep(
         measure, {"network": networks}, {"images": images, "labels": labels},
         constants={"checkpoints": checkpoints, "device": study.device}, dims=dims,
-        coords=coords | {"label": ("image", labels), "value_from": VALUE_BINS[:-1]}, chunk=p.chunk, workers=p.processes,
+        coords=coords | {"label": ("image", labels), "value_from": VALUE_BINS[:-1]}, chunk=p.chunk, workers=study.workers,
     ) as data:  # fmt: skip
         # If no pixel was blocked, the latency is NaN, which the mean ignores.
         means = data.mean("image").load()

@@ -155,7 +155,7 @@ def compute(study, scenes, conditions, name):
     with study.sweep(
         behaviour, {"condition": conditions}, images, name=name, dims={"scores": "class"}, coords=coords,
         constants={"graph": study.graph, "m_f": parameters.m_f, "device": study.device, "trial": trial_of(parameters)},
-        chunk=CHUNK, workers=parameters.processes,
+        chunk=CHUNK, workers=study.workers,
     ) as data:  # fmt: skip
         return [
             {key: values.isel(condition=k).values for key, values in data.data_vars.items()}
@@ -278,7 +278,7 @@ def analyse(study, strengths):
     return {
         condition.name: study.unit(
             activity, scenes, condition, study.graph, parameters.m_f, study.device, trial_of(parameters), study.seed,
-            parameters.processes,
+            study.processes,
         )
         for condition in study.progress(conditions_of(strengths), unit="condition")
     }  # fmt: skip

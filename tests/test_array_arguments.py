@@ -218,7 +218,7 @@ def test_names_that_would_be_ignored_are_refused(snn):
         ),
         (
             lambda: bs.convert(snn.graph, record={"conv1": {"S": [0]}, "conv1_asn": ["S"]}),
-            "given twice, under two names",
+            "two of the layers in record are",
         ),
     ):
         with pytest.raises(ValueError, match=message):

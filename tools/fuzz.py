@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -35,6 +34,11 @@ def count_batch(kind, seed, n):
         if name in ("counts", "refusals")
     }
     return kind, n, plain["counts"], plain["refusals"], count.failures, count.runs, time.time() - started
+
+
+def count_one(job):
+    """Return what `count_batch` does for one (kind, seed, n)."""
+    return count_batch(*job)
 
 
 def first_failure(kind, seed, n):
@@ -102,10 +106,9 @@ def main():
         for kind in options.only
     ]
     # A process ends after a few batches: Keras and Brian2 keep what they have made.
-    pool = ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"), max_tasks_per_child=10)
+    pool = get_context("spawn").Pool(options.processes, maxtasksperchild=10)
     with pool, tqdm(total=sum(job[2] for job in jobs), unit="case") as bar:
-        for done in as_completed(pool.submit(count_batch, *job) for job in jobs):
-            kind, n, found, refused, failed, ran, took = done.result()
+        for kind, n, found, refused, failed, ran, took in pool.imap_unordered(count_one, jobs):
             cases[kind] += n
             runs[kind] += ran
             seconds[kind] += took

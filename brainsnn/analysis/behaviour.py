@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from brainsnn.analysis.checks import scores_and_targets
+from brainsnn.analysis.checks import check_range, check_whole, scores_and_targets
 from brainsnn.analysis.metrics import d_prime
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import truth_values, whole_numbers
 
 __all__ = ["TargetAUC", "bootstrap_interval", "detection_scores", "target_auc", "top_k_accuracy"]
+
+BOOTSTRAP_METHODS = ("percentile", "basic", "BCa")
 
 
 def top_k_accuracy(scores, targets, k=1):
@@ -35,9 +37,8 @@ def top_k_accuracy(scores, targets, k=1):
     sklearn.metrics.top_k_accuracy_score : the same, but refuses two classes.
     """
     scores, targets = scores_and_targets("top_k_accuracy", scores, targets)
-    if not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"top_k_accuracy: k={k!r} must be a whole number, 1 or greater.")
-    largest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, :k]
+    check_whole("top_k_accuracy: k", k, 1)
+    largest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, : int(k)]
     return float((largest == targets[:, None]).any(axis=1).mean())
 
 
@@ -67,14 +68,14 @@ class TargetAUC:
     def __init__(self, scores, targets, labels=None):
         scores, targets = scores_and_targets("TargetAUC", scores, targets)
         present = targets[:, None] == np.arange(scores.shape[1])
-        absent = ~present if labels is None else _absent("TargetAUC", labels, scores)
+        absent = ~present if labels is None else _absent("TargetAUC", labels, present)
         self.n_scenes = len(scores)
         self.classes = []
         for digit in range(scores.shape[1]):
             with_it, without = np.flatnonzero(present[:, digit]), np.flatnonzero(absent[:, digit])
             if len(with_it) and len(without):
-                difference = scores[with_it, digit][:, None] - scores[without, digit]
-                wins = ((difference > 0) + 0.5 * (difference == 0)).astype(np.float32)
+                one, other = scores[with_it, digit][:, None], scores[without, digit]
+                wins = ((one > other) + 0.5 * (one == other)).astype(np.float32)
                 self.classes.append((with_it, without, wins))
         if not self.classes:
             raise ValueError(
@@ -94,6 +95,11 @@ class TargetAUC:
         -------
         auc : float
             NaN if the sample has no class with both kinds of scenes.
+
+        Raises
+        ------
+        ValueError
+            If an index is not that of a scene.
         """
         if indices is None:
             indices = np.arange(self.n_scenes)
@@ -156,8 +162,9 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
         from sklearn.metrics import confusion_matrix, f1_score
 
     scores, targets = scores_and_targets("detection_scores", scores, targets)
+    check_range("detection_scores: criterion", criterion)
     target = targets[:, None] == np.arange(scores.shape[1])
-    absent = ~target if labels is None else _absent("detection_scores", labels, scores)
+    absent = ~target if labels is None else _absent("detection_scores", labels, target)
     counted = target | absent
     present, reported = target[counted], scores[counted] >= criterion
     (rejections, false_alarms), (misses, hits) = confusion_matrix(present, reported, labels=[False, True])
@@ -170,13 +177,16 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
     }
 
 
-def _absent(function, labels, scores):
-    """Return which classes are in no part of the scenes, (n, n_classes) ndarray of bool."""
+def _absent(function, labels, target):
+    """Return which classes are in no part of the scenes, (n, n_classes) ndarray of bool; target says which is the target."""
     labels = truth_values(labels, f"{function}: labels")
-    if labels.shape != scores.shape:
+    if labels.shape != target.shape:
         raise ValueError(
-            f"{function}: labels of shape {labels.shape} for scores of shape {scores.shape}; give one each."
+            f"{function}: labels of shape {labels.shape} for scores of shape {target.shape}; give one each."
         )
+    if not labels[target].all():
+        k = int(np.argmin(labels[target]))
+        raise ValueError(f"{function}: scene {k} has no label for its own target; set labels[{k}, target] = 1.")
     return ~labels
 
 
@@ -203,7 +213,7 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
     Raises
     ------
     ValueError
-        If there are fewer than two items.
+        If there are fewer than two items or no resample, the confidence is not between 0 and 1, or the method does not exist.
 
     See Also
     --------
@@ -211,8 +221,14 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
     """
     from scipy.stats import bootstrap
 
-    if not isinstance(n_items, (int, np.integer)) or n_items < 2:
-        raise ValueError(f"bootstrap_interval: n_items={n_items!r} must be 2 or greater, a whole number.")
+    check_whole("bootstrap_interval: n_items", n_items, 2)
+    check_whole("bootstrap_interval: n_resamples", n_resamples, 1)
+    if not 0 < confidence < 1:
+        raise ValueError(f"bootstrap_interval: confidence={confidence!r} must be between 0 and 1.")
+    if method not in BOOTSTRAP_METHODS:
+        raise ValueError(
+            f"bootstrap_interval: method={method!r}; choose one of {', '.join(map(repr, BOOTSTRAP_METHODS))}."
+        )
     items = np.arange(n_items)
     result = bootstrap(
         (items,), statistic, n_resamples=n_resamples, vectorized=False, confidence_level=confidence, method=method,

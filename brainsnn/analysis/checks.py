@@ -1,10 +1,94 @@
 """Checks of what is given to the analyses, with errors that say what is allowed."""
 
 import numpy as np
+from brian2 import Quantity
 
 from brainsnn.plain_arrays import plain_array, truth_values, whole_numbers
 
-__all__ = ["check_masks", "scores_and_targets"]
+__all__ = ["check_masks", "check_range", "check_whole", "part_of_trial", "scores_and_targets"]
+
+
+def check_whole(what, value, low, high=None):
+    """
+    Check that a value is a whole number in a range.
+
+    Parameters
+    ----------
+    what : str
+        Function and name of the value, for the error message.
+    value : int
+    low, high : int
+        Smallest and largest value; ``high=None`` for no limit.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    is_whole = np.ndim(value) == 0 and not isinstance(value, str) and np.isfinite(value) and value == int(value)
+    if not is_whole or not low <= value <= (value if high is None else high):
+        limits = f"{low} or greater" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{what}={value!r} must be a whole number, {limits}.")
+
+
+def check_range(what, value, low=-np.inf, high=np.inf, allowed="a number"):
+    """
+    Check that a number is not NaN and lies in a range.
+
+    Parameters
+    ----------
+    what : str
+        Function and name of the value, for the error message.
+    value : float
+    low, high : float
+        Smallest and largest value.
+    allowed : str
+        What is allowed, for the error message.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    if np.ndim(value) or not low <= value <= high:
+        raise ValueError(f"{what}={value!r} must be {allowed}.")
+
+
+def part_of_trial(layer, start, stop, dt, n_steps):
+    """
+    Return the steps of a part of a trial.
+
+    Parameters
+    ----------
+    layer : str
+        For the error message.
+    start, stop : float
+        In ms. ``stop=None`` is the end of the trial.
+    dt : float
+        Time step in seconds.
+    n_steps : int
+
+    Returns
+    -------
+    first, last : int
+        The first step, and the one after the last.
+
+    Raises
+    ------
+    ValueError
+        If the part holds no step, or does not lie in the trial.
+    """
+    for name, time in (("start", start), ("stop", stop)):
+        if isinstance(time, Quantity):
+            raise ValueError(f"{layer}: {name}={time} must be a number in ms, without a unit, such as {name}=100.")
+    first = np.ceil(start / (dt * 1e3) - 1e-9)
+    last = n_steps if stop is None else np.ceil(stop / (dt * 1e3) - 1e-9)
+    if not 0 <= first < last <= n_steps:
+        raise ValueError(
+            f"{layer}: start={start} and stop={stop} must delimit a part of the trial, 0 to {n_steps * dt * 1e3:g} ms, of one "
+            "step or more."
+        )
+    return int(first), int(last)
 
 
 def scores_and_targets(function, scores, targets):

@@ -99,7 +99,8 @@ def compare_activations(
     Parameters
     ----------
     model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
-        The network that was converted. The outputs of a Keras model's layers are also compared with the graph.
+        The network that was converted. The activations are those of the graph; the outputs of a Keras model's layers are also
+        compared with them.
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
         Compared without attention and with the weights that it has learned so far; it learns nothing here. If it does not
         record all spikes, is attended or learns, a copy is made, which a compiled device compiles. Objects that were added to
@@ -121,7 +122,7 @@ def compare_activations(
     ValueError
         If the window does not fit into the trial, the images are not valid, or the synaptic filter is not exponential.
     UnknownNameError
-        If ``model`` is a Keras model that lacks layers of ``snn``.
+        If ``model`` lacks layers of ``snn``.
 
     References
     ----------
@@ -134,7 +135,7 @@ def compare_activations(
         )
     checked = image_range_check(snn.graph, images, snn.encoder)
     measured = _MeasuredActivations(_measurable(snn), len(checked), n_window)
-    ann = snn.graph.activations(checked)
+    ann = _graph_of(model, measured).activations(checked)
     from_keras = _keras_outputs(model, measured.populations, checked)
     measured.run(checked, duration, seed, processes)
     return _comparison(measured, ann, from_keras, duration, window)
@@ -231,6 +232,23 @@ def _measurable(snn):
     if records_all and snn._attended.attention is None and not snn.learned_weights:
         return snn
     return copy_network(snn, dict.fromkeys(spiking, ["spikes"]), learns=False)
+
+
+def _graph_of(model, measured):
+    """Return the graph that gives the activations of the artificial network."""
+    if not isinstance(model, LayerGraph):
+        return measured.snn.graph
+    for p in measured.populations:
+        if p.name not in model.populations:
+            raise UnknownNameError(
+                p.name, model.populations, "population of the graph", "Give the graph that was converted."
+            )
+        if model.populations[p.name].shape != p.shape:
+            raise ValueError(
+                f"compare_activations: {p.name!r} is {model.populations[p.name].shape} in the graph and {p.shape} in snn. Give "
+                "the graph that was converted."
+            )
+    return model
 
 
 def _keras_outputs(model, populations, images):

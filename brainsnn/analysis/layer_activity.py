@@ -1,9 +1,8 @@
 """Activity of layers under attention: firing rates, latencies and representations."""
 
 import numpy as np
-from brian2 import Quantity
 
-from brainsnn.analysis.checks import check_masks
+from brainsnn.analysis.checks import check_masks, part_of_trial
 from brainsnn.analysis.metrics import dissimilarity_matrix, response_latency
 from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
@@ -45,8 +44,8 @@ def focus_masks(shape, centers, width):
     centers = np.atleast_2d(plain_array(centers, "focus_masks: centers", float))
     if centers.shape[1:] != (2,) or not np.isfinite(centers).all():
         raise ValueError(f"focus_masks: centers must be finite (row, column) pairs, got {centers.tolist()}.")
-    if not np.all(np.asarray(width) > 0):
-        raise ValueError(f"focus_masks: width={width!r} must be positive.")
+    if np.shape(width) not in ((), (2,)) or not np.all(np.asarray(width) > 0):
+        raise ValueError(f"focus_masks: width={width!r} must be a positive number, or one for each axis.")
     if not np.all(np.asarray(shape[:2]) > 0):
         raise ValueError(f"focus_masks: a layer of shape {tuple(shape)} has no location.")
     widths = np.broadcast_to(np.asarray(width, dtype=float), 2)
@@ -54,7 +53,8 @@ def focus_masks(shape, centers, width):
         ((np.arange(n) + 0.5) / n - centers[:, axis, None]) / widths[axis] for axis, n in enumerate(shape[:2])
     )
     distance = np.hypot(rows[:, :, None], cols[:, None, :])
-    return (distance <= 1) | (distance == distance.min(axis=(1, 2), keepdims=True))
+    # Rounding errors must not decide between locations at the same distance.
+    return distance <= np.maximum(1, distance.min(axis=(1, 2), keepdims=True)) * (1 + 1e-9)
 
 
 def _spikes_in(result, layer, start, stop):
@@ -68,16 +68,7 @@ def _spikes_in(result, layer, start, stop):
             f"{layer}: only the spikes of some of its neurons were recorded, {sum(totals)} of {np.sum(known)}; rates need all "
             f"of them. Convert with record={{{layer!r}: ['spikes']}}."
         )
-    for name, time in (("start", start), ("stop", stop)):
-        if isinstance(time, Quantity):
-            raise ValueError(f"{layer}: {name}={time} must be a number in ms, without a unit, such as {name}=100.")
-    first = int(np.ceil(start / (result.dt * 1e3) - 1e-9))
-    last = result.n_steps if stop is None else int(np.ceil(stop / (result.dt * 1e3) - 1e-9))
-    if not 0 <= first < last <= result.n_steps:
-        raise ValueError(
-            f"{layer}: start={start} and stop={stop} must delimit a part of the trial, 0 to "
-            f"{result.n_steps * result.dt * 1e3:g} ms."
-        )
+    first, last = part_of_trial(layer, start, stop, result.dt, result.n_steps)
     trains = []
     for neurons, steps in result.spikes[layer]:
         inside = (steps >= first) & (steps < last)

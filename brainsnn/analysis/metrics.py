@@ -4,6 +4,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from brainsnn.analysis.checks import check_range, check_whole
 from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array, truth_values, whole_numbers
 
@@ -61,7 +62,7 @@ def filtered_spikes(neurons, steps, n_neurons, n_steps, decay, window):
     Raises
     ------
     ValueError
-        If the window, the decay, a neuron or a step is out of range.
+        If the window or the decay is out of range, or a spike is not one of the neurons and steps.
 
     Examples
     --------
@@ -69,8 +70,7 @@ def filtered_spikes(neurons, steps, n_neurons, n_steps, decay, window):
     >>> filtered_spikes([0], [2], n_neurons=2, n_steps=4, decay=0.5, window=2)
     array([0.75, 0.  ])
     """
-    if not 1 <= window <= n_steps:
-        raise ValueError(f"filtered_spikes: window={window} must lie in [1, {n_steps}], the number of steps.")
+    check_whole("filtered_spikes: window", window, 1, n_steps)
     if not 0 <= decay < 1:
         raise ValueError(f"filtered_spikes: decay={decay!r} must lie in [0, 1).")
     neurons = whole_numbers(neurons, "filtered_spikes: neurons", n_neurons)
@@ -101,7 +101,8 @@ def accuracy_interval(n_correct, n, confidence=0.95):
     Raises
     ------
     ValueError
-        If a count is not a whole number, or not in 0 ... n.
+        If a count is not a whole number, or not in 0 ... n, if n_correct and n have different lengths, or if the confidence
+        is not between 0 and 1.
 
     See Also
     --------
@@ -118,8 +119,12 @@ def accuracy_interval(n_correct, n, confidence=0.95):
             return np.nan, np.nan
         return binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
 
+    if not 0 < confidence < 1:
+        raise ValueError(f"accuracy_interval: confidence={confidence!r} must be between 0 and 1.")
     successes, trials = (plain_array(count, "accuracy_interval", float) for count in (n_correct, n))
-    whole = all(np.array_equal(count, np.rint(count)) for count in (successes, trials))
+    if successes.ndim and trials.ndim and successes.shape != trials.shape:
+        raise ValueError(f"accuracy_interval: n_correct of shape {successes.shape} for n of shape {trials.shape}.")
+    whole = all(np.all(np.isfinite(count) & (count == np.rint(count))) for count in (successes, trials))
     if not whole or not np.all((successes >= 0) & (successes <= trials)):
         raise ValueError(
             f"accuracy_interval: n_correct={n_correct!r} and n={n!r} must be whole numbers, 0 <= n_correct <= n."
@@ -146,7 +151,7 @@ def auc(scores, labels):
     Raises
     ------
     ValueError
-        If the labels are all the same, or the number of labels is not the number of scores.
+        If the labels are all the same or other values than 0 and 1, or their number is not that of the scores.
     """
     from scipy.stats import rankdata
 
@@ -182,15 +187,15 @@ def d_prime(n_hits, n_present, n_false_alarms, n_absent):
     Raises
     ------
     ValueError
-        If there are more hits or false alarms than trials.
+        If a count is not a whole number, or there are more hits or false alarms than trials.
 
     References
     ----------
     Hautus (1995), Behav. Res. Methods 27:46.
     """
     for what, count, n in (("hits", n_hits, n_present), ("false alarms", n_false_alarms, n_absent)):
-        if not 0 <= count <= n:
-            raise ValueError(f"d_prime: got {count} {what} in {n} trials; give 0 to {n}.")
+        check_whole(f"d_prime: number of trials for {what}", n, 0)
+        check_whole(f"d_prime: number of {what}", count, 0, n)
     z = NormalDist().inv_cdf
     return z((n_hits + 0.5) / (n_present + 1)) - z((n_false_alarms + 0.5) / (n_absent + 1))
 
@@ -205,7 +210,7 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     targets : (n,) array_like of int
         Class of each image.
     times : (n_steps,) ndarray
-        Time of each step in ms, such as ``result.times``.
+        Time of each step in ms, increasing, such as ``result.times``.
     criterion : float, optional
     start : float, optional
         Time from which to look, in ms.
@@ -218,7 +223,8 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     Raises
     ------
     ValueError
-        If there is no step, a shape does not fit the outputs, or a target is not one of their classes.
+        If there is no step, a shape does not fit the outputs, the times do not increase, a target is not one of the classes,
+        or criterion or start are NaN.
     """
     output, targets, times = (
         plain_array(values, f"detection_time: {name}", dtype)
@@ -230,6 +236,10 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
             f"{output.shape}, {targets.shape} and {times.shape}."
         )
     targets = whole_numbers(targets, "detection_time: targets", output.shape[2], "classes")
+    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+        raise ValueError(f"detection_time: times must be finite and increase, got {times}.")
+    check_range("detection_time: criterion", criterion)
+    check_range("detection_time: start", start)
     of_target = np.take_along_axis(output, targets[:, None, None], axis=2)[..., 0]
     reached = (of_target >= criterion) & (times >= start)
     return np.where(reached.any(axis=1), times[reached.argmax(axis=1)], np.nan)
@@ -285,20 +295,21 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     Returns
     -------
     latency : float
-        In ms. NaN if no peak exceeds the baseline, or if the response never lies below half the peak's height before it.
+        In ms. NaN if no peak exceeds the baseline, if the response never lies below half the peak's height before it, or if it
+        is not finite.
 
     Raises
     ------
     ValueError
-        If no step lies in the baseline, if there are fewer than two steps, not one time for each step, or times that are not
-        evenly spaced.
+        If no step lies in the baseline, if there are fewer than two steps, if there is not one time for each step or the times
+        are not evenly spaced, or if smoothing or percentile are out of range.
 
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
     """
     from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks, peak_widths
+    from scipy.signal import find_peaks
 
     response = plain_array(response, "response_latency: response", float)
     times = plain_array(times, "response_latency: times", float)
@@ -308,9 +319,11 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
             f"{times.shape}."
         )
     steps = np.diff(times)
-    if not (steps[0] > 0 and np.allclose(steps, steps[0])):
-        raise ValueError("response_latency: times must rise in equal steps; resample the response.")
-    smooth = gaussian_filter1d(response, smoothing / (times[1] - times[0]))
+    if not (steps > 0).all() or not np.allclose(steps, steps[0]):
+        raise ValueError(f"response_latency: times must increase in equal steps, got {times}.")
+    check_range("response_latency: smoothing", smoothing, 0, np.finfo(float).max, "0 or greater, in ms")
+    check_range("response_latency: percentile", percentile, 0, 100, "from 0 to 100")
+    smooth = gaussian_filter1d(response, smoothing / steps[0]) if smoothing else response
     quiet = (times >= baseline[0]) & (times <= baseline[1])
     if not quiet.any():
         raise ValueError(
@@ -318,16 +331,18 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
         )
     smooth = smooth - smooth[quiet].mean()
     bound = np.percentile(smooth[quiet], percentile)
-    # A response that stays at its maximum until the end has a peak too: its plateau ends at the appended value.
+    # A response that stays at its maximum until the end has a peak too: its plateau ends at the appended value. One
+    # that still rises in the last step has none.
     peaks = find_peaks(np.append(smooth, -np.inf), plateau_size=1)[1]["left_edges"]
     peaks = peaks[(peaks < len(times) - 1) & (smooth[peaks] > bound) & (times[peaks] > baseline[1])][:1]
-    if len(peaks) == 0 or smooth[: peaks[0]].min() >= smooth[peaks[0]] / 2:
+    if len(peaks) == 0 or not 0 < np.ptp(response) < np.inf:
         return float("nan")
-    # Half-height refers to the baseline, so the peak's height replaces the prominence that SciPy would compute.
-    crossing = peak_widths(smooth, peaks, rel_height=0.5, prominence_data=(smooth[peaks], np.zeros_like(peaks), peaks))[
-        2
-    ]
-    return float(np.interp(crossing[0], np.arange(len(times)), times))
+    half = smooth[peaks[0]] / 2  # of the height above the baseline
+    below = np.flatnonzero(smooth[: peaks[0]] < half)
+    if len(below) == 0:
+        return float("nan")
+    last = below[-1]
+    return float(times[last] + steps[0] * (half - smooth[last]) / (smooth[last + 1] - smooth[last]))
 
 
 def dissimilarity_matrix(patterns):
@@ -362,9 +377,12 @@ def dissimilarity_matrix(patterns):
             f"got {patterns.shape}."
         )
     patterns = patterns.reshape(len(patterns), -1)
-    rdm = squareform(pdist(patterns, "correlation"))
-    # pdist gives constant patterns a distance of 0 to themselves, and a value from rounding errors to others.
-    spread = np.ptp(patterns, axis=1)
-    undefined = ~(np.isfinite(spread) & (spread > 0))
-    rdm[undefined] = rdm[:, undefined] = np.nan
+    defined = np.isfinite(patterns).all(axis=1) & (patterns != patterns[:, :1]).any(axis=1)
+    varying = patterns[defined]
+    # A power of 2 as scale and one neuron as origin change no correlation. Without them, squares of very large or small numbers
+    # leave the range of floats, and a small variation around a large mean is lost.
+    varying = np.ldexp(varying, -np.frexp(np.abs(varying).max(axis=1, keepdims=True))[1])
+    varying -= varying[:, :1]
+    rdm = np.full((len(patterns), len(patterns)), np.nan)
+    rdm[np.ix_(defined, defined)] = squareform(pdist(varying, "correlation")) if len(varying) > 1 else 0.0
     return rdm

@@ -1,6 +1,7 @@
 """Attention: fields, and the changes that they make to neuron parameters."""
 
-from brainsnn.attention.fields import ArrayField, FeatureField, Field, GaussianField, ProductField
+from brainsnn.attention.features import FeatureField
+from brainsnn.attention.fields import ArrayField, Field, GaussianField, ProductField
 from brainsnn.attention.mechanisms import Attention, SpatialAttention
 from brainsnn.attention.timing import switchable
 

@@ -14,6 +14,8 @@ from brainsnn.equations.model import NeuronModel
 __all__ = ["Attention", "SpatialAttention", "MECHANISMS"]
 
 MECHANISMS = ("input_gain", "output_gain", "precision")
+#: Lower bound of m_f when spike heights are computed.
+FLOOR = 1e-3
 #: Strength of a mechanism in all layers, or by the name of the layer.
 Strength = float | Mapping[str, float]
 
@@ -50,7 +52,7 @@ class Attention:
     Raises
     ------
     ValueError
-        If an argument is not valid, or ``conserve_sum`` is given without precision.
+        If an argument is not valid, or ``floor`` or ``conserve_sum`` is given without precision.
 
     See Also
     --------
@@ -71,7 +73,7 @@ class Attention:
         precision: Strength = 0.0,
         onset: Quantity | None = None,
         offset: Quantity | None = None,
-        floor: float = 1e-3,
+        floor: float = FLOOR,
         conserve_sum: bool = False,
     ) -> None:
         if not isinstance(field, Field):
@@ -86,10 +88,15 @@ class Attention:
                 raise ValueError(f"Attention.{mechanism}: strength must be a finite number, got {strength!r}.")
         if not floor > 0:
             raise ValueError(f"Attention.floor: must be > 0, since m_f = 0 has no finite spike height, got {floor!r}.")
-        if conserve_sum and not (any(precision.values()) if isinstance(precision, Mapping) else precision):
-            raise ValueError("Attention.conserve_sum: has no effect without precision; give precision=... as well.")
+        for name, is_given in (("conserve_sum", conserve_sum), ("floor", floor != FLOOR)):
+            if is_given and not (any(precision.values()) if isinstance(precision, Mapping) else precision):
+                raise ValueError(f"Attention.{name}: has no effect without precision; give precision=... as well.")
         self.floor, self.conserve_sum = float(floor), bool(conserve_sum)
         self.onset, self.offset = _time("onset", onset), _time("offset", offset)
+        if self.onset is not None and self.offset is not None and np.any(self.offset < self.onset):
+            raise ValueError(
+                f"Attention: offset={offset} is before onset={onset}, so attention would never be on. Give a later offset."
+            )
         numbers = {len(t) for t in (self.onset, self.offset) if t is not None and t.ndim}
         numbers |= set() if field.n_images is None else {field.n_images}
         if len(numbers) > 1:
@@ -118,6 +125,12 @@ class Attention:
         """
         strength = self.strengths[mechanism]
         return float(strength.get(layer, 0.0) if isinstance(strength, Mapping) else strength)
+
+    @property
+    def layers(self) -> set[str]:
+        """Layers that a strength other than 0 or the field names (set of str)."""
+        strengths = [s for s in self.strengths.values() if isinstance(s, Mapping)]
+        return {name for strength in strengths for name, a in strength.items() if a} | self.field.layer_names
 
     def mechanisms(self, layer: str) -> list[str]:
         """
@@ -308,7 +321,7 @@ class SpatialAttention(Attention):
         *,
         onset: Quantity | None = None,
         offset: Quantity | None = None,
-        floor: float = 1e-3,
+        floor: float = FLOOR,
         conserve_sum: bool = False,
     ) -> None:
         super().__init__(

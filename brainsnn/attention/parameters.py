@@ -54,7 +54,14 @@ class AttendedParameters:
             With the names of populations instead of layers (``attention.for_layers``). None removes attention.
         names : list of str
             Populations to change.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or if attention names a population that is not among them.
         """
+        if attention is not None:
+            _check_names(attention, names)
         before = self.unattended()
         changes = {} if attention is None else {name: self._changes(attention, name, before) for name in names}
         # All changes are computed before anything is written, so an invalid attention leaves the network unchanged.
@@ -173,3 +180,16 @@ class AttendedParameters:
         # Half a step early, so that rounding errors in t do not shift the switch by a step.
         on, off = (t - self._dt / 2 for t in attention.times(image))
         return {**arrays, "t_attend_on": np.array([on]), "t_attend_off": np.array([off])}
+
+
+def _check_names(attention, names):
+    """Refuse attention that reaches no population, or names one that is not attended."""
+    if not names:
+        raise ValueError(
+            "attend: layers=[] names no layer. Name one or more, or leave layers out for all spiking ones."
+        )
+    if idle := sorted(attention.layers - set(names)):
+        raise ValueError(
+            f"attend: attention names {', '.join(map(repr, idle))} without effect, since only {names} are attended. Name "
+            "these layers alone, or others in layers=[...]."
+        )

@@ -25,7 +25,7 @@ def convert(
     neuron: NeuronModel | None = None,
     connectivity: str = "event_driven",
     schedule: str = "pipelined",
-    average_pooling: str = "spikes",
+    average_pooling: str | None = None,
     device: str = "runtime",
     record: Mapping[str, Any] | None = None,
     dtype: str = "float32",
@@ -50,8 +50,8 @@ def convert(
     schedule : {"pipelined", "synchronous"}
         A spike acts in the next layer one step later (Brian2's standard schedule), or within the same step.
     average_pooling : {"spikes", "membrane"}
-        Whether average pooling after a nonlinearity averages its spikes, or averages the membranes and then spikes. For a
-        LayerGraph, `read_keras` decides it.
+        Whether average pooling after a nonlinearity averages its spikes (default), or averages the membranes and then spikes.
+        For a LayerGraph, `read_keras` decided it, and another value is refused.
     device : {"runtime", "cpp_standalone", "genn", "genn_cuda", "cuda_standalone"}
         Brian2 device; docs/devices.md says what each of them can do.
     record : dict, optional
@@ -93,14 +93,10 @@ def convert(
         encoder = neuron.encoder if feedback is None else "poisson"
     _check_options(neuron, connectivity, schedule, average_pooling, dtype, encoder, feedback, dt)
     if isinstance(model, LayerGraph):
-        if average_pooling != "spikes":
-            raise ValueError(
-                f"convert: average_pooling={average_pooling!r} has no effect on a LayerGraph, whose pooling was chosen when it "
-                f"was read. Leave it out, and read the model with read_keras(model, average_pooling={average_pooling!r})."
-            )
+        _check_pooling(model, average_pooling)
         graph = model if neuron.has_linear_filter else model.expand_junctions()
     else:
-        graph = read_keras(model, average_pooling=average_pooling, junctions=neuron.has_linear_filter)
+        graph = read_keras(model, average_pooling=average_pooling or "spikes", junctions=neuron.has_linear_filter)
     if feedback is not None:
         graph = without_prediction_readout(graph, feedback)
         record = with_recorded_feedback(record, feedback, graph.input.name)
@@ -110,16 +106,26 @@ def convert(
     )  # fmt: skip
 
 
+def _check_pooling(graph, average_pooling):
+    """Refuse a pooling that is not that of the graph."""
+    if average_pooling is not None and (average_pooling == "membrane") != graph.averages_membranes:
+        raise ValueError(
+            f"convert: average_pooling={average_pooling!r} has no effect on a LayerGraph, whose pooling was chosen when it "
+            f"was read. Leave it out, and read the model with read_keras(model, average_pooling={average_pooling!r})."
+        )
+
+
 def _check_options(neuron, connectivity, schedule, average_pooling, dtype, encoder, feedback, dt):
     for name, value, choices in (
         ("connectivity", connectivity, CONNECTIVITIES),
         ("schedule", schedule, SCHEDULES),
-        ("average_pooling", average_pooling, ("spikes", "membrane")),
+        ("average_pooling", average_pooling, ("spikes", "membrane", None)),
         ("dtype", dtype, ("float32", "float64")),
         ("encoder", encoder, ("current", "poisson")),
     ):
         if value not in choices:
-            raise ValueError(f"convert: {name}={value!r}; choose one of {', '.join(map(repr, choices))}.")
+            allowed = ", ".join(repr(choice) for choice in choices if choice is not None)
+            raise ValueError(f"convert: {name}={value!r}; choose one of {allowed}.")
     if neuron.readout is None:
         raise ValueError(
             f"convert: the neuron model {neuron.name!r} has no readout. Give it one with readout=NeuronModel(...)."

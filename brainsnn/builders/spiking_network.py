@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import Quantity, ms
+from brian2 import Quantity
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from brainsnn.attention import Attention
-from brainsnn.attention.layer_names import attended_layers
 from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.devices.active_device import nothing_left_on_error, preferences
 from brainsnn.builders.devices.registry import make_backend
@@ -215,23 +214,28 @@ class SpikingNetwork:
         attention : `~brainsnn.attention.mechanisms.Attention` or None
             None removes attention and restores the parameters.
         layers : iterable of str, optional
-            Populations to change, all spiking ones by default.
+            Populations to change, all spiking ones by default. The strengths and fields may name no other layers.
 
         Raises
         ------
         UnknownNameError
             If a layer does not exist.
         ValueError
-            If the neurons have no parameter for a mechanism, if ``layers`` leaves out a layer that ``attention`` names, or if
-            attention switches on and off and the neuron model was not made by `~brainsnn.attention.timing.switchable`.
+            If the neurons have no parameter for a mechanism; if attention switches on and off and the neuron model was not
+            made by `~brainsnn.attention.timing.switchable`; if no layer is attended, or attention names another one.
 
         See Also
         --------
         brainsnn.attention.mechanisms.SpatialAttention
         """
-        spiking = [name for name in self.populations if self.graph.populations[name].kind == "spiking"]
-        attention, names = attended_layers(attention, layers, self.populations.name_of, spiking)
-        self._attended.set(attention, names)
+        name_of = self.populations.name_of
+        if layers is None:
+            names = [name for name in self.populations if self.graph.populations[name].kind == "spiking"]
+        else:
+            names = [name_of(layer) for layer in ([layers] if isinstance(layers, str) else layers)]
+            if attention is None:
+                raise ValueError("attend: None removes attention from all layers; leave layers out.")
+        self._attended.set(None if attention is None else attention.for_layers(name_of), names)
 
     @property
     def learned_weights(self) -> dict[str, np.ndarray]:
@@ -298,9 +302,9 @@ class SpikingNetwork:
         seed: int | ArrayLike = 0,
         *,
         spikes: ArrayLike | None = None,
-        onset: Quantity = 0 * ms,
+        onset: Quantity | None = None,
         offset: Quantity | None = None,
-        background: ArrayLike = 0.0,
+        background: ArrayLike | None = None,
         processes: int = 1,
         progress: bool = False,
         stream_to: str | PathLike[str] | None = None,
@@ -318,13 +322,13 @@ class SpikingNetwork:
             depend only on that seed.
         spikes : (n, n_steps, H, W, C) array_like of {-1, 0, 1}, optional
             Input spikes to be replayed; needs ``encoder="poisson"``. With predictive feedback, also give the images: the
-            prediction is compared with them. Without it, images have no effect beside ``spikes``.
+            prediction is compared with them. Without it, images, onset, offset and background are refused beside ``spikes``.
         onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
-            When the image comes on and goes off, one time or one for each image; ``offset=None`` leaves it on.
-        background : float or array_like
-            Level of the input while the image is off, broadcast to (H, W, C).
+            When the image comes on and goes off, one time or one for each image; by default it is on during the whole trial.
+        background : float or array_like, optional
+            Level of the input while the image is off, 0 by default, broadcast to (H, W, C). Needs ``onset`` or ``offset``.
         processes : int
-            Number of programs that run at once (C++ standalone).
+            Number of programs that run at once, on devices that compile a program; 1 in runtime mode.
         progress : bool
             Whether to show a progress bar.
         stream_to : str or `~pathlib.Path`, optional
@@ -350,8 +354,7 @@ class SpikingNetwork:
         RuntimeError
             If the network is running in another thread, or was made in another process.
         """
-        if not isinstance(processes, (int, np.integer)) or processes < 1:
-            raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
+        self._backend.check_processes(processes)
         own = self._plastic if self._plastic and self.feedback.learning.changes_weights else ()
         learning = [*own, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         if processes != 1 and learning:

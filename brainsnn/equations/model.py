@@ -12,9 +12,11 @@ from typing import Any
 from brian2 import Equations, Quantity, get_dimensions, have_same_dimensions, in_best_unit
 from brian2.equations.equations import PARAMETER
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
+from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
 from brainsnn.equations.variants import NetworkVariants
+from brainsnn.errors import UnknownNameError
 
 __all__ = ["INTEGRATION_METHODS", "NeuronModel"]
 
@@ -289,7 +291,7 @@ class NeuronModel(NetworkVariants):
         Parameters
         ----------
         **changes
-            Fields of `NeuronModel` or values of parameters. New parameters are added.
+            Fields of `NeuronModel` or values of parameters. A new parameter is added if an equation or a statement uses it.
 
         Returns
         -------
@@ -301,4 +303,19 @@ class NeuronModel(NetworkVariants):
         for name, (origin, _) in self.derived.items():
             if origin in new_parameters and name not in new_parameters:
                 parameters.pop(name, None)  # so that it is computed from the new value
-        return _with_fields(self, parameters=parameters, **fields)
+        model = _with_fields(self, parameters=parameters, **fields)
+        for name in new_parameters:
+            if name not in model._identifiers:
+                raise UnknownNameError(
+                    name,
+                    sorted(model._identifiers & {*self.parameters, *model.parameters}),
+                    f"parameter of {self.name!r}",
+                    "No equation or statement uses it.",
+                )
+        return model
+
+    @property
+    def _identifiers(self):
+        """Names in the equations and statements."""
+        code = (self.equations, self.threshold, self.reset, self.update, self.on_pre)
+        return {name for text in code if text for name in get_identifiers(text)}

@@ -83,11 +83,13 @@ def gated_input(
         "predicted : 1",
         equation,
         "squash_step : 1 (shared)",
-        "epsilon : 1 (shared)",
         "is_open : 1",
     ]
     lines += [f"{name} : 1" for name in MODE_VARIABLES[mode]]
-    parameters = {"epsilon": epsilon, "squash_step": default_step if squash_step is None else squash_step}
+    parameters = {"squash_step": default_step if squash_step is None else squash_step}
+    if mode != "none":
+        lines.append("epsilon : 1 (shared)")
+        parameters["epsilon"] = epsilon
     statements = [GATE_MODES[mode].strip(), PASSED.get(mode, "passed = is_open")]
     if learning:
         lines.append("prediction_error : 1")
@@ -191,6 +193,10 @@ class PredictiveGate:
             raise ValueError(
                 f"PredictiveGate.max_contrast={self.max_contrast!r} has no effect without contrast; give contrast=True as well."
             )
+        if self.mode == "none" and self.epsilon is not None and self.model is None:
+            raise ValueError(
+                f"PredictiveGate.epsilon={self.epsilon!r} has no effect with mode='none', which blocks no pixel. Leave it out."
+            )
         self._resolve()
         if self.epsilon is not None and not self.epsilon >= 0:
             raise ValueError(
@@ -209,7 +215,8 @@ class PredictiveGate:
 
     def _resolve(self):
         """Take the parameters that are not given from the model or the defaults. Refuse those that the model contradicts."""
-        defaults = {"epsilon": 0.1} | ({"max_contrast": 10.0} if self.contrast else {})
+        defaults = {} if self.mode == "none" else {"epsilon": 0.1}
+        defaults |= {"max_contrast": 10.0} if self.contrast else {}
         known = defaults if self.model is None else self.model.parameters
         for name in ("epsilon", "squash_step", "max_contrast"):
             given = getattr(self, name)
@@ -227,6 +234,17 @@ class PredictiveGate:
                 raise ValueError(
                     f"PredictiveGate.{name} has no effect beside model, which has no variable {option!r}. Make the gate with "
                     f"{name}=... first, then edit it."
+                )
+        if not self.contrast and "max_contrast" in self.model.brian_equations:
+            raise ValueError(
+                "PredictiveGate.contrast=False contradicts model, which scales the contrast. Give contrast=True."
+            )
+        prediction = self.model.definition("prediction")
+        for squash, (equation, _) in SQUASHES.items():
+            if squash != self.squash and prediction == equation:
+                raise ValueError(
+                    f"PredictiveGate.squash={self.squash!r} has no effect beside model, whose squash is {squash!r}. Make a gate "
+                    f"with squash={self.squash!r} first, then edit it."
                 )
         for mode in GATE_MODES:
             other = gated_input(mode, squash=self.squash, contrast=self.contrast, learning=self.learning is not None)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from brian2.utils.stringtools import get_identifiers
+
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.variants import assignments
 
@@ -16,6 +18,10 @@ ON_PRE = (
     "w = clip(w + learning_rate_post*prediction_error_post, -w_max_post, w_max_post)*int(learning_rate_post > 0)"
     " + w*int(learning_rate_post <= 0)"
 )
+
+
+def _default(name):
+    return LocalLearning.__dataclass_fields__[name].default
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class LocalLearning:
     Raises
     ------
     ValueError
-        If ``learning_rate`` or ``w_max`` is not valid.
+        If ``learning_rate`` or ``w_max`` is not valid, or a value is given that ``on_pre`` does not use.
 
     See Also
     --------
@@ -76,6 +82,14 @@ class LocalLearning:
             raise ValueError(f"LocalLearning.learning_rate: must be 0 or more, got {self.learning_rate!r}.")
         if not self.w_max > 0:
             raise ValueError(f"LocalLearning.w_max: must be positive, got {self.w_max!r}.")
+        used = get_identifiers(self.on_pre)
+        idle = [name for name in self.parameters if name not in used]
+        idle += [n for n in ("learning_rate", "w_max") if f"{n}_post" not in used and getattr(self, n) != _default(n)]
+        if idle:
+            raise ValueError(
+                f"LocalLearning: {', '.join(idle)} has no effect, since on_pre={self.on_pre!r} does not use it. Use it (fields "
+                "as learning_rate_post and w_max_post), or leave it out."
+            )
 
     def __str__(self) -> str:
         return "\n    ".join(line.strip() for line in self.on_pre.strip().splitlines())
@@ -94,7 +108,10 @@ class LocalLearning:
         rule : `LocalLearning`
         """
         kept = [" ".join(statement) for statement in assignments(self.on_pre) if statement[0] != "w"]
-        return replace(self, on_pre="\n".join(kept))
+        return LocalLearning(on_pre="\n".join(kept), parameters=self._used_in("\n".join(kept)))
+
+    def _used_in(self, code):
+        return {name: value for name, value in self.parameters.items() if name in get_identifiers(code)}
 
     def target_model(self, model: NeuronModel) -> NeuronModel:
         """

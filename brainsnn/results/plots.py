@@ -1,7 +1,5 @@
 """Plots of one result: traces of state variables, and spike rasters."""
 
-from operator import index as index_of
-
 import matplotlib.pyplot as plt
 import numpy as np
 from brian2 import Quantity, get_dimensions, get_unit
@@ -19,17 +17,6 @@ def _axes(ax, size):
 def _check_image(result, image):
     if not 0 <= image < result.n_images:
         raise IndexError(f"image={image} does not exist; the result has {result.n_images} images, numbered from 0.")
-
-
-def _flat_index(result, layer, neuron):
-    shape = result.shapes[layer]
-    try:
-        index = index_of(neuron) if np.ndim(neuron) == 0 else int(np.ravel_multi_index(tuple(neuron), shape))
-    except (TypeError, ValueError):
-        raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; its shape is {shape}.") from None
-    if not 0 <= index < np.prod(shape):
-        raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; it has {np.prod(shape)} neurons.")
-    return index
 
 
 def _label_and_scale(variable, unit):
@@ -72,9 +59,12 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
         known = dict.fromkeys([*result.states, *result.spikes])
         raise UnknownNameError(layer, known, "recorded population", f"Convert with record={{{layer!r}: ['S']}}.")
     _check_image(result, image)
-    index = _flat_index(result, layer, neuron)
+    index = result.index_of(layer, neuron)
     variables = [variables] if isinstance(variables, str) else variables
     variables = list(result.states.get(layer, {}) if variables is None else variables)
+    for name in units or {}:
+        if name not in variables:
+            raise UnknownNameError(name, variables, "plotted variable, for units")
     labels = []
     with style():
         ax = _axes(ax, (7, 3.2))

@@ -1,17 +1,17 @@
 """The result of a run: outputs, spikes and states, with their files."""
 
-import zlib
+import operator
 from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from brainsnn.errors import UnknownNameError
-from brainsnn.files import write_atomically
-from brainsnn.plain_arrays import plain_array, whole_numbers
+from brainsnn.plain_arrays import plain_array
+from brainsnn.results.accuracy import accuracy_over_time
+from brainsnn.results.result_files import read_result, write_result
 from brainsnn.results.streaming import SpikeTrains, is_stream, open_stream
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ class Result:
     @property
     def output(self) -> np.ndarray:
         """Activation of the first readout, (n, n_steps, n_classes)."""
-        return next(iter(self.outputs.values()))
+        for values in self.outputs.values():
+            return values
+        raise ValueError("Result.output: the result has no readout. Its spikes are in spike_counts and spikes.")
 
     @property
     def predicted_input(self) -> np.ndarray:
@@ -129,7 +131,8 @@ class Result:
     @property
     def n_images(self) -> int:
         """Number of images (int)."""
-        return len(self.output)
+        held = (len(values) for store in (self.outputs, self.spike_counts, self.spikes) for values in store.values())
+        return next(held, 0)
 
     @property
     def times(self) -> np.ndarray:
@@ -158,13 +161,18 @@ class Result:
         ------
         UnknownNameError
             If the spikes of that population were not recorded.
+        IndexError
+            If an image does not exist.
         """
         trains = self._recorded_spikes(layer)
         if images is not None:
-            indices = np.arange(len(trains))
-            chosen = indices[
-                images if isinstance(images, slice) else np.asarray(images, dtype=None if np.size(images) else int)
-            ]
+            wanted = images if isinstance(images, slice) else np.asarray(images, dtype=None if np.size(images) else int)
+            try:
+                chosen = np.arange(len(trains))[wanted]
+            except IndexError:
+                raise IndexError(
+                    f"Result.raster: images={images!r}; the result has {len(trains)} images, numbered from 0."
+                ) from None
             trains = [trains[k] for k in np.atleast_1d(chosen)]
         shape = self.shapes[layer]
         raster = np.zeros((len(trains), self.n_steps, int(np.prod(shape))), dtype=bool)
@@ -237,24 +245,11 @@ class Result:
         Raises
         ------
         ValueError
-            If there is not one class for each image, or the window is not a whole number, 1 or greater.
+            If the number of labels is not the number of images, a label is not a class of the readout, or the window is not a
+            whole number, 1 or greater.
         """
         labels = plain_array(labels, "Result.accuracy: labels")
-        if labels.shape != (self.n_images,):
-            given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
-            raise ValueError(f"Result.accuracy: got {given} for {self.n_images} images; pass one per image.")
-        if not isinstance(window, (int, np.integer)) or window < 1:
-            raise ValueError(f"Result.accuracy: window={window!r} must be a whole number of steps, 1 or greater.")
-        labels = whole_numbers(labels, "Result.accuracy: labels", self.output.shape[2], "classes")
-        output = self.output.astype(float)
-        if window > 1:
-            total = np.cumsum(output, axis=1)
-            shifted = np.concatenate([np.zeros_like(total[:, :window]), total[:, :-window]], axis=1)
-            output = total - shifted
-        if self.n_images == 0:
-            return np.full(self.n_steps, np.nan)
-        is_nan = np.logical_or.accumulate(np.isnan(output).any(axis=(0, 2)))
-        return np.where(is_nan, np.nan, (output.argmax(axis=-1) == labels[:, None]).mean(axis=0))
+        return accuracy_over_time(np.asarray(self.output, dtype=float), labels, window)
 
     def plot_traces(
         self,
@@ -285,6 +280,34 @@ class Result:
 
         return plot_traces(self, layer, neuron, image=image, variables=variables, ax=ax)
 
+    def index_of(self, layer: str, neuron: int | tuple[int, ...]) -> int:
+        """
+        Return the flat index of a neuron.
+
+        Parameters
+        ----------
+        layer : str
+        neuron : int or tuple of int
+            Flat index or (row, column, channel).
+
+        Returns
+        -------
+        index : int
+
+        Raises
+        ------
+        IndexError
+            If the layer has no such neuron.
+        """
+        shape = self.shapes[layer]
+        try:
+            index = operator.index(neuron) if np.ndim(neuron) == 0 else int(np.ravel_multi_index(tuple(neuron), shape))  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; its shape is {shape}.") from None
+        if not 0 <= index < np.prod(shape):
+            raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; it has {np.prod(shape)} neurons.")
+        return index
+
     def trace(self, layer: str, variable: str, neuron: int | tuple[int, ...], image: int = 0) -> np.ndarray:
         """
         Return one recorded variable of one neuron over time.
@@ -303,20 +326,23 @@ class Result:
         Raises
         ------
         UnknownNameError, IndexError
-            If the variable or the neuron was not recorded.
+            If the variable or the neuron was not recorded, or the image does not exist.
         """
         known = self.states.get(layer)
         if known is None:
             raise UnknownNameError(layer, self.states, "population with recorded states")
         if variable not in known:
             raise UnknownNameError(variable, known, f"recorded variable of {layer!r}")
-        index = (
-            neuron if np.ndim(neuron) == 0 else np.ravel_multi_index(tuple(np.atleast_1d(neuron)), self.shapes[layer])
-        )
+        index = self.index_of(layer, neuron)
         column = np.flatnonzero(self.recorded[layer][variable] == index)
         if len(column) == 0:
             raise IndexError(f"Neuron {neuron} of {layer!r} was not recorded; {variable!r} was of "
                              f"{len(self.recorded[layer][variable])} neurons.")  # fmt: skip
+        n_images = known[variable].shape[0]
+        if not -n_images <= image < n_images:
+            raise IndexError(
+                f"Result.trace: image={image} does not exist; the result has {n_images} images, numbered from 0."
+            )
         return known[variable][image, :, column[0]]
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -327,24 +353,7 @@ class Result:
         ----------
         path : str or `~pathlib.Path`
         """
-        arrays: dict[str, Any] = {"dt": self.dt, "n_steps": self.n_steps}
-        arrays["aliases"] = np.array(["\t".join(pair) for pair in self.aliases.items()], dtype=str)
-        for name, shape in self.shapes.items():
-            arrays[f"shape/{name}"] = shape
-        for name, values in self.outputs.items():
-            arrays[f"output/{name}"] = values
-        for name, values in self.spike_counts.items():
-            arrays[f"count/{name}"] = values
-        for name, trains in self.spikes.items():
-            arrays[f"spikes_n/{name}"] = [len(neurons) for neurons, _ in trains]
-            arrays[f"spikes_i/{name}"] = np.concatenate([neurons for neurons, _ in trains])
-            arrays[f"spikes_t/{name}"] = np.concatenate([steps for _, steps in trains])
-        for name, variables in self.states.items():
-            for variable, values in variables.items():
-                arrays[f"state/{name}\t{variable}"] = values
-                arrays[f"index/{name}\t{variable}"] = self.recorded[name][variable]
-        with write_atomically(path) as file:
-            np.savez_compressed(file, **arrays)
+        write_result(self, path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Result":
@@ -369,31 +378,4 @@ class Result:
         """
         if is_stream(path):
             return open_stream(cls, path)
-        groups: dict[str, dict[str, np.ndarray]] = {}
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                for key in data.files:
-                    kind, _, name = key.partition("/")
-                    groups.setdefault(kind, {})[name] = data[key]
-        except (AttributeError, EOFError, IsADirectoryError, ValueError, BadZipFile, zlib.error) as error:
-            raise ValueError(
-                f"Result.load: {str(path)!r} is not a result, or is damaged ({error}). Give a file that Result.save wrote."
-            ) from error
-        if not {"shape", "aliases", "dt", "n_steps", "output"} <= set(groups):
-            raise ValueError(
-                f"Result.load: {str(path)!r} is not a result; it contains {sorted(groups)}. Give a file that Result.save wrote."
-            )
-        shapes = {name: tuple(int(n) for n in shape) for name, shape in groups["shape"].items()}
-        aliases = dict(str(pair).split("\t") for pair in groups["aliases"][""])
-        result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]), aliases)
-        result.outputs.update(groups["output"])
-        result.spike_counts.update(groups.get("count", {}))
-        for name, lengths in groups.get("spikes_n", {}).items():
-            cuts = np.cumsum(lengths)[:-1]
-            neurons, steps = (np.split(groups[kind][name], cuts) for kind in ("spikes_i", "spikes_t"))
-            result.spikes[name] = list(zip(neurons, steps))
-        for kind, store in (("state", result.states), ("index", result.recorded)):
-            for key, values in groups.get(kind, {}).items():
-                name, variable = key.split("\t")
-                store.setdefault(name, {})[variable] = values
-        return result
+        return read_result(cls, path)

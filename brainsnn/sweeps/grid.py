@@ -15,6 +15,10 @@ from brainsnn.sweeps.sources import environment_digest, real_name
 __all__ = ["Grid", "name_of", "whole_number"]
 
 
+#: Images in a unit of work, by default.
+CHUNK = 50
+
+
 def whole_number(name, value, least):
     """
     Return an argument as a whole number.
@@ -84,7 +88,9 @@ class Grid:
         if len(set(lengths.values())) > 1 or 0 in lengths.values():
             raise ValueError(f"sweep: the arrays of the images need one entry for each image, got {lengths}.")
         self.n_images = next(iter(lengths.values()), None)
-        n, chunk = 1 if self.n_images is None else self.n_images, whole_number("chunk", chunk, 1)
+        if chunk is not None and not self.images:
+            raise ValueError(f"sweep: chunk={chunk!r} has no effect without images. Leave it out.")
+        n, chunk = self.n_images or 1, whole_number("chunk", CHUNK if chunk is None else chunk, 1)
         self.spans = [slice(first, min(first + chunk, n)) for first in range(0, n, chunk)]
         seed, self._seeds = whole_number("seed", seed, 0), None
         if "seed" in signature.parameters and "seed" not in (*self.parameters, *self.constants):

@@ -44,7 +44,7 @@ class SweepError(RuntimeError):
 
 def sweep(
     function: Callable[..., Mapping[str, Any]], parameters: Mapping[str, Sequence[Any]],
-    images: ArrayLike | Mapping[str, ArrayLike] | None = None, *, folder: str | PathLike[str], chunk: int = 50,
+    images: ArrayLike | Mapping[str, ArrayLike] | None = None, *, folder: str | PathLike[str], chunk: int | None = None,
     constants: Mapping[str, Any] | None = None, seed: int = 0, dims: Mapping[str, tuple[str, ...]] | None = None,
     coords: Mapping[str, Any] | None = None, workers: int | None = None, cluster: Any = None, progress: bool = True,
     version: str | None = None,
@@ -66,8 +66,8 @@ def sweep(
         A dict holds several arrays with one entry per image. Each is an argument of the function.
     folder : str or `~pathlib.Path`
         Where ``dataset.nc`` and the units go. On a cluster, all workers must see it.
-    chunk : int
-        Number of images in a unit of work.
+    chunk : int, optional
+        Number of images in a unit of work, 50 by default.
     constants : dict, optional
         Further arguments, the same for all units, such as a LayerGraph.
     seed : int
@@ -77,7 +77,8 @@ def sweep(
     coords : dict, optional
         Coordinates of these axes and of the images, as in `xarray.Dataset`, such as ``{"label": ("image", labels)}``.
     workers : int, optional
-        Number of processes, one per core by default. With 1, everything is computed in this process.
+        Number of processes, one per core by default. With 1, everything is computed in this process. A cluster that is
+        already there has its own number of workers.
     cluster : optional
         ``"slurm"``; or, instead of ``workers``, the address of a dask scheduler, a cluster object or a `distributed.Client`.
     progress : bool
@@ -167,6 +168,10 @@ def _checked_workers(workers, cluster):
     if isinstance(cluster, str) and cluster != "slurm" and "://" not in cluster:
         raise ValueError(
             f"sweep: cluster={cluster!r} must be 'slurm' or the address of a dask scheduler, such as 'tcp://10.0.0.1:8786'."
+        )
+    if workers is not None and cluster not in (None, "slurm"):
+        raise ValueError(
+            f"sweep: workers={workers!r} has no effect with cluster={cluster!r}, which has its own. Leave one of them out."
         )
     if workers is None:
         if cluster == "slurm":

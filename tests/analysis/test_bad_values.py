@@ -121,9 +121,9 @@ def test_auc_and_d_prime():
         am.auc([], [])
     with pytest.raises(ValueError, match=r"got the shapes \(3,\) and \(2,\)"):
         am.auc([1, 2, 3], [0, 1])
-    with pytest.raises(ValueError, match="got 3 hits in 2 trials"):
+    with pytest.raises(ValueError, match="hits=3 must be a whole number, from 0 to 2"):
         am.d_prime(3, 2, 0, 1)
-    with pytest.raises(ValueError, match="got -1 false alarms in 1 trials"):
+    with pytest.raises(ValueError, match="false alarms=-1 must be a whole number, from 0 to 1"):
         am.d_prime(1, 2, -1, 1)
 
 
@@ -178,7 +178,7 @@ def test_masks_and_cues():
     for centers in ([], (0.5, NAN), (0.1, 0.2, 0.3)):
         with pytest.raises(ValueError, match="finite .row, column. pairs"):
             am.focus_masks((2, 2), centers, 0.2)
-    with pytest.raises(ValueError, match="width=0 must be positive"):
+    with pytest.raises(ValueError, match="width=0 must be a positive number"):
         am.focus_masks((2, 2), (0.5, 0.5), 0)
     with pytest.raises(ValueError, match="has no location"):
         am.focus_masks((0, 2), (0.5, 0.5), 0.2)
@@ -193,7 +193,7 @@ def test_rdm_fit_and_bootstrap():
     with pytest.raises(ValueError, match="square matrices of the same shape"):
         am.rdm_fit(np.ones((3, 4)), np.ones((3, 4)))
     for n in (0, 1):
-        with pytest.raises(ValueError, match=f"n_items={n} must be 2 or greater"):
+        with pytest.raises(ValueError, match=f"n_items={n} must be a whole number, 2 or greater"):
             am.bootstrap_interval(np.mean, n)
 
 
@@ -213,3 +213,86 @@ def test_firing_rates_by_the_name_of_a_folded_layer():
     result.outputs["readout"], result.spike_counts["asn"] = np.zeros((2, 4, 2)), np.array([3, 0])
     np.testing.assert_allclose(result.firing_rates["conv"], [3 / 4 / 4e-3, 0])
     assert "conv" in result.firing_rates and list(result.firing_rates) == ["asn"]
+
+
+def test_dissimilarity_of_tiny_huge_and_barely_varying_patterns():
+    pattern, other = np.array([1.0, -2, 0.5, 3]), np.array([0.25, 1, -1, 2])
+    expected = 1 - pearsonr(pattern, other).statistic
+    for scale in (1e-300, 1e300):
+        rdm = am.dissimilarity_matrix([scale * pattern, other])
+        assert rdm[0, 1] == pytest.approx(expected, rel=1e-9)
+    assert am.dissimilarity_matrix([1e8 + pattern * 2.0**-20, other])[0, 1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_auc_of_infinite_scores_and_of_scenes_that_do_not_exist():
+    measure = am.TargetAUC([[np.inf, 0], [np.inf, 1]], [0, 1])
+    assert measure() == 0.75  # a tie of infinite outputs counts one half
+    for indices in ([2], [-1], [0.5], [True, False]):
+        with pytest.raises(ValueError, match=r"scenes from 0 to 1"):
+            measure(indices)
+
+
+def test_labels_are_zero_or_one_and_contain_the_target():
+    with pytest.raises(ValueError, match="labels must be True or False, 1 or 0"):
+        am.auc([1, 2, 3], [-1, 1, 1])
+    with pytest.raises(ValueError, match="1 for a class in the scene and 0 otherwise"):
+        am.target_auc(SCORES, [0, 1], [[1, 2], [0, 1]])
+    with pytest.raises(ValueError, match=r"scene 1 has no label for its own target; set labels\[1, target\] = 1"):
+        am.detection_scores(SCORES, [0, 1], [[1, 0], [1, 0]])
+
+
+def test_spikes_outside_of_the_population_or_the_trial():
+    for neurons, steps, message in (
+        ([5], [0], "neurons must be"),
+        ([0], [9], "steps must be"),
+        ([0, 1], [0], "2 neurons for 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            am.filtered_spikes(neurons, steps, 2, 4, 0.5, 2)
+
+
+def test_accuracy_over_a_window_loses_no_digits():
+    result = make_result(1)
+    result.outputs["readout"] = np.array([[[1e30, 0], [0.2, 0.1], [0.2, 0.1], [0.1, 0.3]]])
+    np.testing.assert_array_equal(result.accuracy([0], window=2), [1, 1, 1, 0])
+    with pytest.raises(ValueError, match="labels must be classes from 0 to 1"):
+        result.accuracy([2])
+
+
+def test_a_result_without_readout(tmp_path):
+    result = make_result(3)
+    result.outputs.clear()
+    assert result.n_images == 3 and "3 images" in repr(result)
+    with pytest.raises(ValueError, match="the result has no readout"):
+        _ = result.output
+    result.save(tmp_path / "result.npz")
+    assert Result.load(tmp_path / "result.npz").n_images == 3
+    make_result(0).save(tmp_path / "empty.npz")
+    assert Result.load(tmp_path / "empty.npz").spikes["layer"] == []
+    with pytest.raises(IndexError, match=r"Result.raster: images=5; the result has 3 images"):
+        result.raster("layer", 5)
+    with pytest.raises(IndexError, match=r"Neuron \(0, 0\) of 'layer' does not exist; its shape is \(2, 1, 2\)"):
+        result.index_of("layer", (0, 0))
+
+
+def test_times_are_even_and_options_in_range():
+    times = np.arange(20.0)
+    with pytest.raises(ValueError, match="times must increase in equal steps"):
+        am.response_latency(times, np.r_[times[:10], times[10:] + 0.5], (0, 5))
+    for option, message in (
+        ({"smoothing": -1}, "smoothing=-1 must be 0 or greater"),
+        ({"percentile": 101}, "from 0 to 100"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            am.response_latency(times, times, (0, 5), **option)
+    with pytest.raises(ValueError, match="times must be finite and increase"):
+        am.detection_time(np.zeros((1, 2, 1)), [0], [1.0, 0.0])
+    with pytest.raises(ValueError, match="criterion=nan must be a number"):
+        am.detection_time(np.zeros((1, 2, 1)), [0], [0.0, 1.0], criterion=NAN)
+    for options, message in (
+        ({"n_resamples": 0}, "n_resamples=0"),
+        ({"confidence": 1}, "confidence=1"),
+        ({"method": "t"}, "method='t'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            am.bootstrap_interval(np.mean, 5, **options)

@@ -27,11 +27,11 @@ def case():
     return model, images, spikes, balanced_thresholds(model, spikes, 0.4)
 
 
-def _network(case, mode="dynamic", device=DEVICE, connectivity="event_driven", **options):
+def _network(case, mode="dynamic", device=DEVICE, connectivity="event_driven", rule=None):
     model, _, _, thresholds = case
     return bs.convert(
         model, neuron=bs.IF(), thresholds=thresholds, connectivity=connectivity, device=device, dtype="float64",
-        feedback=bs.PredictiveGate(mode=mode, learning=bs.LocalLearning(RATE, W_MAX, **options)),
+        feedback=bs.PredictiveGate(mode=mode, learning=rule or bs.LocalLearning(RATE, W_MAX)),
         record={"prediction": ["spikes"]},
     )  # fmt: skip
 
@@ -144,7 +144,8 @@ def test_learning_without_a_gate_needs_the_images(case, device):
 def test_edited_rule(case):
     """A user's rule with its own constant: weights decay with each spike."""
     _, images, spikes, _ = case
-    snn = _network(case, on_pre="I_post += w*h_pre; w = w*kept", parameters={"kept": 0.5})
+    rule = bs.LocalLearning(on_pre="I_post += w*h_pre; w = w*kept", parameters={"kept": 0.5})
+    snn = _network(case, rule=rule)
     before = snn.learned_weights[PROJECTION]
     snn.run(spikes=spikes[:1], images=images[:1])
     after = snn.learned_weights[PROJECTION]

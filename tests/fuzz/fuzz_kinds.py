@@ -28,6 +28,9 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "graphs": Kind("fuzz_graphs:case", "random Keras graphs, saved and loaded in every format, and read", 6),
     "runs": Kind("fuzz_runs:case", "random networks and runs, against dense simulators and each other", 1),
+    "analyses": Kind(
+        "fuzz_analyses:case", "random input of the analyses, with NaN, ties, constants and wrong shapes", 600
+    ),
 }
 
 

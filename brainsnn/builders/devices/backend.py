@@ -1,6 +1,7 @@
 """What the builder asks of every device."""
 
 from abc import ABC, abstractmethod
+from numbers import Integral
 
 from brian2 import Clock
 
@@ -21,6 +22,8 @@ class Backend(ABC):
         Brian2 preferences under which networks are built and run.
     has_threads : bool
         Whether a program can use several threads.
+    has_processes : bool
+        Whether several programs can run at once.
     can_stream : bool
         Whether recordings can go to disk while a trial runs.
     """
@@ -30,6 +33,7 @@ class Backend(ABC):
     has_threads = False
     #: OpenMP threads of its programs.
     threads = 1
+    has_processes = False
     can_stream = False
 
     # The five methods of a device
@@ -96,7 +100,7 @@ class Backend(ABC):
         objects : `~brainsnn.builders.network.objects.NetworkObjects`
         trials : `~brainsnn.builders.trials.trials.Trials`
         processes : int
-            Number of programs that run at once; no effect in runtime mode.
+            Number of programs that run at once; 1 if the device has no ``has_processes``.
         on_trial_done : callable
             Called without arguments whenever a trial has ended, to show progress.
         on_record : callable
@@ -116,6 +120,27 @@ class Backend(ABC):
         RuntimeError
             If the network cannot be compiled, or if the program fails.
         """
+
+    def check_processes(self, processes):
+        """
+        Refuse a number of processes that the device cannot use.
+
+        Parameters
+        ----------
+        processes : int
+
+        Raises
+        ------
+        ValueError
+            If it is not a whole number greater than 0, or greater than 1 on a device without programs.
+        """
+        if not isinstance(processes, Integral) or processes < 1:
+            raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
+        if processes > 1 and not self.has_processes:
+            raise ValueError(
+                f"run: device={self.name!r} runs one image after the other in this process, got processes={processes!r}. Leave "
+                "processes out, or convert with device='cpp_standalone'."
+            )
 
     # What a device can do
 

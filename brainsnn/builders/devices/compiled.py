@@ -37,6 +37,8 @@ class CompiledBackend(Backend):
         Files of this network; removed with it.
     """
 
+    has_processes = True
+
     def __init__(self, threads=1):
         self.device = self._make_device()
         self._values = {}

@@ -175,6 +175,11 @@ class LayerGraph:
         """The readout populations, as a list."""
         return [p for p in self.populations.values() if p.kind == "readout"]
 
+    @property
+    def averages_membranes(self) -> bool:
+        """Whether an average is taken on membranes, as with ``read_keras(model, average_pooling="membrane")`` (bool)."""
+        return any(p.mode == "membrane" and "max" not in p.operator.kind.lower() for p in self.projections)
+
     def incoming(self, name: str) -> list[Projection]:
         """Return the projections onto a population."""
         return [p for p in self.projections if p.target == name]

@@ -79,7 +79,7 @@ class Monitors:
             )
         about = f"record[{population.name!r}][{variable!r}]"
         if variable in self.neurons.get(population.name, {}):
-            raise ValueError(f"{about}: given twice, under two names of the same population; give it once.")
+            raise ValueError(f"{about}: two of the layers in record are {population.name!r}; name it once.")
         indices = _recorded_neurons(neurons, population.shape, len(group), about)
         self.neurons.setdefault(population.name, {})[variable] = indices
 

@@ -37,6 +37,7 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
     images = None if images is None else image_range_check(assembly.graph, images, assembly.encoder)
     if spikes is not None:
         spikes = _check_spikes(assembly, spikes, images)
+        _check_beside_spikes(assembly, images=images, onset=onset, offset=offset, background=background)
     n_trials = len(images if spikes is None else spikes)
     if duration is None:
         if spikes is None:
@@ -50,15 +51,10 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
     if n_steps == 0:
         raise ValueError("run: the duration is 0.")
     trials = Trials(n_trials, n_steps, assembly.dt, _seed(seed, n_trials), per_trial=dict(per_trial(n_trials)))
-    on = _times(assembly, "onset", onset, n_trials)
+    on = np.zeros(n_trials) if onset is None else _times(assembly, "onset", onset, n_trials)
     off = np.full(n_trials, np.inf) if offset is None else _times(assembly, "offset", offset, n_trials)
-    shape = assembly.graph.input.shape
-    background = plain_array(background, "run: background", float)
-    try:
-        background = np.broadcast_to(background, shape)
-    except ValueError:
-        raise ValueError(f"run: a background of shape {np.shape(background)} does not fit images of {shape}.") from None
-    image_range_check(assembly.graph, background[None], assembly.encoder, what="background")
+    _check_times(on, off, n_steps * assembly.dt)
+    background = _check_background(assembly, background, is_off=onset is not None or offset is not None)
     for name, drive in drives_of(assembly.graph, assembly.inputs, assembly.groups, assembly.encoder).items():
         group, unit = assembly.groups[name].name, float(assembly.neuron.input_unit)
         trials.shared[name, "background"] = drive(background) * unit
@@ -91,6 +87,51 @@ def _check_spikes(assembly, spikes, images):
     if images is not None and len(images) != len(spikes):
         raise ValueError(f"run: {len(spikes)} trains of spikes for {len(images)} images.")
     return spikes
+
+
+def _check_beside_spikes(assembly, **given):
+    """Refuse what says how an image drives the input, if spikes drive it and no feedback compares it with a prediction."""
+    feedback = assembly.feedback
+    for name, value in given.items():
+        if value is not None and feedback is None:
+            raise ValueError(
+                f"run: {name} has no effect beside spikes, which replace the image, since no feedback compares a prediction with "
+                "it. Leave it out."
+            )
+    if feedback is not None and feedback.contrast:
+        raise ValueError(
+            "run: PredictiveGate(contrast=True) scales the probability of drawn spikes and has no effect on replayed ones. Give "
+            "images alone, or convert with contrast=False."
+        )
+
+
+def _check_background(assembly, background, is_off):
+    """Return the background as an image; ``is_off`` says whether the images may be off at some time."""
+    shape, is_given = assembly.graph.input.shape, background is not None
+    values = plain_array(background if is_given else 0.0, "run: background", float)
+    try:
+        values = np.broadcast_to(values, shape)
+    except ValueError:
+        raise ValueError(f"run: a background of shape {values.shape} does not fit images of {shape}.") from None
+    image_range_check(assembly.graph, values[None], assembly.encoder, what="background")
+    if is_given and not is_off:
+        raise ValueError(
+            "run: background has no effect while the image is on; give onset=..., offset=... or both as well."
+        )
+    return values
+
+
+def _check_times(on, off, duration):
+    """Refuse an image that goes off before it comes on, or that never comes on."""
+    for k in np.flatnonzero(off < on)[:1]:
+        raise ValueError(
+            f"run: image {k} goes off at offset={off[k] * 1e3:g} ms, before it comes on at onset={on[k] * 1e3:g} ms."
+        )
+    for k in np.flatnonzero(on > duration - 1e-9)[:1]:
+        raise ValueError(
+            f"run: image {k} comes on at onset={on[k] * 1e3:g} ms, which is not before the end of the trial at "
+            f"{duration * 1e3:g} ms."
+        )
 
 
 def _steps(assembly, what, time):
