@@ -206,11 +206,11 @@ def test_names_that_would_be_ignored_are_refused(snn):
         (lambda: snn.attend(bs.SpatialAttention(**cue, input_gain=1), layers=[]), "names no layer"),
         (
             lambda: snn.attend(bs.SpatialAttention(**cue, input_gain={layers[0]: 1}), layers=layers[1:]),
-            f"is for {layers[0]}",
+            f"names '{layers[0]}' without effect",
         ),
         (
             lambda: snn.attend(bs.Attention(FeatureField({layers[0]: np.ones(1)}), input_gain=1), layers=layers[1:]),
-            f"is for {layers[0]}",
+            f"names '{layers[0]}' without effect",
         ),
         (
             lambda: snn.attend(bs.SpatialAttention(**cue, input_gain={"conv1": 1, "conv1_asn": 2})),
