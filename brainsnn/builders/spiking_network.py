@@ -159,7 +159,7 @@ class SpikingNetwork:
         for projection in self._plastic.values():
             self._backend.persist(projection, "w", projection.operator.to_coo()[2])
         for name, values in initial_parameters(self._assembly, thresholds).items():
-            self._set_parameters(name, checked_parameters(self._assembly, name, values))
+            self._set_parameters(name, checked_parameters(self._assembly, name, values, self._read))
         for name, values in initial_values(self._assembly).items():
             for variable, value in values.items():
                 self._write(name, variable, value)
@@ -193,7 +193,7 @@ class SpikingNetwork:
             If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused.
         """
         name = self.populations.name_of(layer)
-        self._set_parameters(name, checked_parameters(self._assembly, name, values))
+        self._set_parameters(name, checked_parameters(self._assembly, name, values, self._read))
 
     def _set_parameters(self, name, arrays):
         for variable, array in arrays.items():

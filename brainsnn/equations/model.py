@@ -73,7 +73,8 @@ class NeuronModel(NetworkVariants):
     initial : dict, optional
         Values of state variables at the start of each trial, for example ``{"v": -70*mV}``; 0 by default.
     derived : dict, optional
-        Parameters computed from another one, for example ``{"h": ("m_f", spike_height)}``.
+        Parameters computed from others: name -> (names of the others, function of their values), for example
+        ``{"h": (("m_f", "tau_beta"), height)}``.
     attention : dict, optional
         Parameter that each attention mechanism changes, for example ``{"input_gain": "gain"}``.
     encoder : {"current", "poisson"}, optional
@@ -114,7 +115,7 @@ class NeuronModel(NetworkVariants):
     threshold_parameter: str | None = None
     input_unit: Quantity | float = 1.0
     initial: Mapping[str, Any] = field(default_factory=dict)
-    derived: Mapping[str, tuple[str, Callable]] = field(default_factory=dict)
+    derived: Mapping[str, tuple[tuple[str, ...], Callable]] = field(default_factory=dict)
     attention: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "current"
     method: str | tuple[str, ...] = INTEGRATION_METHODS
@@ -126,8 +127,10 @@ class NeuronModel(NetworkVariants):
         object.__setattr__(self, "equations", equations)
         declared = self.brian_equations
         parameters = dict(self.parameters)
-        for name, (origin, function) in self.derived.items():
-            parameters.setdefault(name, function(parameters[origin]))
+        derived = {n: ((o,) if isinstance(o, str) else tuple(o), f) for n, (o, f) in self.derived.items()}
+        object.__setattr__(self, "derived", derived)
+        for name, (origins, function) in derived.items():
+            parameters.setdefault(name, function(*(parameters[origin] for origin in origins)))
         object.__setattr__(self, "parameters", MappingProxyType(parameters))
         if self.receives not in declared:
             raise ValueError(
@@ -297,7 +300,7 @@ class NeuronModel(NetworkVariants):
         fields = {name: value for name, value in changes.items() if name in self.__dataclass_fields__}
         new_parameters = {name: value for name, value in changes.items() if name not in fields}
         parameters = {**fields.pop("parameters", self.parameters), **new_parameters}
-        for name, (origin, _) in self.derived.items():
-            if origin in new_parameters and name not in new_parameters:
+        for name, (origins, _) in self.derived.items():
+            if not new_parameters.keys().isdisjoint(origins) and name not in new_parameters:
                 parameters.pop(name, None)  # so that it is computed from the new value
         return _with_fields(self, parameters=parameters, **fields)
