@@ -10,17 +10,22 @@ from types import MappingProxyType
 from typing import Any
 
 from brian2 import Equations, Quantity, get_dimensions, have_same_dimensions, in_best_unit
-from brian2.equations.equations import PARAMETER
+from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
+from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
+from brainsnn.equations.statements import cleaned
 from brainsnn.equations.variants import NetworkVariants
 
-__all__ = ["INTEGRATION_METHODS", "NeuronModel"]
+__all__ = ["INTEGRATION_METHODS", "ON_PRE", "NeuronModel"]
 
 #: Methods that are tried in this order. The first is exact for the linear equations of the published neurons, the second
 #: for the same equations with additive noise.
 INTEGRATION_METHODS = ("exponential_euler", "exponential_euler_additive", "euler", "milstein")
+
+#: What a spike does, unless a model says otherwise.
+ON_PRE = "I_post += w*h_pre"
 
 
 def _clean_lines(text):
@@ -59,7 +64,8 @@ class NeuronModel(NetworkVariants):
         Variable to which incoming spikes are added. Graded connections and the stimulus replace it (see `with_inputs`).
     on_pre : str, optional
         Statements executed when a spike arrives at a synapse. ``w`` is the weight; the suffixes ``_pre`` and ``_post``
-        denote variables of the source neuron and the target neuron.
+        denote variables of the source neuron and the target neuron, and no suffix means the target. The statements of a
+        readout are those of the neuron unless it has its own.
     membrane : str, optional
         Variable that maximum pooling and ``membrane`` average pooling read; None if the model cannot be pooled.
     spike_height : str, optional
@@ -108,7 +114,7 @@ class NeuronModel(NetworkVariants):
     update: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     receives: str = "I"
-    on_pre: str = "I_post += w*h_pre"
+    on_pre: str = ON_PRE
     membrane: str | None = None
     spike_height: str | None = "h"
     bias: str | None = "bias"
@@ -125,6 +131,8 @@ class NeuronModel(NetworkVariants):
     def __post_init__(self) -> None:
         equations = "\n".join(_clean_lines(self.equations))
         object.__setattr__(self, "equations", equations)
+        for name in ("threshold", "reset", "update", "on_pre"):
+            object.__setattr__(self, name, cleaned(getattr(self, name)))
         declared = self.brian_equations
         parameters = dict(self.parameters)
         derived = {n: ((o,) if isinstance(o, str) else tuple(o), f) for n, (o, f) in self.derived.items()}
@@ -137,6 +145,15 @@ class NeuronModel(NetworkVariants):
                 f"{self.name}.receives: the equations do not define {self.receives!r}; they define "
                 f"{', '.join(declared)}. Name the variable to which incoming spikes are added."
             )
+        for name in parameters:
+            if name in declared and declared[name].type != PARAMETER:
+                fix = (
+                    f"give its value at the start of a trial as initial={{{name!r}: ...}}"
+                    if declared[name].type == DIFFERENTIAL_EQUATION else "change that equation"
+                )  # fmt: skip
+                raise ValueError(
+                    f"{self.name}.{name}: follows from {self.definition(name)!r}, so it is no parameter; {fix}."
+                )
         for name in self.initial:
             if name not in declared:
                 raise ValueError(
@@ -180,6 +197,13 @@ class NeuronModel(NetworkVariants):
     def constants(self) -> dict[str, Any]:
         """Parameters that are the same for all neurons and written into the equations as numbers (dict)."""
         return {name: value for name, value in self.parameters.items() if name not in self.brian_equations}
+
+    @property
+    def used_names(self) -> set[str]:
+        """Names that equations and statements use; those of ``on_pre`` without ``_pre`` and ``_post`` (set of str)."""
+        names = set(self.brian_equations).union(*(eq.identifiers for eq in self.brian_equations.values()))
+        names = names.union(*(get_identifiers(code) for code in (self.threshold, self.reset, self.update) if code))
+        return names | {name.removesuffix("_pre").removesuffix("_post") for name in get_identifiers(self.on_pre or "")}
 
     def __str__(self) -> str:
         parts = [f"{self.name}", "  equations"]
@@ -291,11 +315,16 @@ class NeuronModel(NetworkVariants):
         Parameters
         ----------
         **changes
-            Fields of `NeuronModel` or values of parameters. New parameters are added.
+            Fields of `NeuronModel` or values of parameters. A new parameter needs an equation or statement that uses it.
 
         Returns
         -------
         model : `NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If no equation or statement of the changed model uses a new parameter.
         """
         fields = {name: value for name, value in changes.items() if name in self.__dataclass_fields__}
         new_parameters = {name: value for name, value in changes.items() if name not in fields}
@@ -303,4 +332,14 @@ class NeuronModel(NetworkVariants):
         for name, (origins, _) in self.derived.items():
             if not new_parameters.keys().isdisjoint(origins) and name not in new_parameters:
                 parameters.pop(name, None)  # so that it is computed from the new value
-        return _with_fields(self, parameters=parameters, **fields)
+        model = _with_fields(self, parameters=parameters, **fields)
+        for name in new_parameters:
+            if name not in model.used_names:
+                known = [*self.parameters, *self.neuron_parameters, *self.__dataclass_fields__]
+                closest = get_close_matches(name, known, n=1, cutoff=0.6)
+                hint = f"Did you mean {closest[0]!r}? " if closest else ""
+                raise ValueError(
+                    f"{self.name}.edit({name}=...): no equation, threshold, reset or on_pre uses {name!r}. {hint}Parameters: "
+                    f"{', '.join(self.parameters)}. Give an equation that uses it as well."
+                )
+        return model

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.variants import assignments
+from brainsnn.equations.statements import assignments
 
 __all__ = ["LocalLearning"]
 

@@ -3,7 +3,10 @@
 import numpy as np
 from brian2 import Synapses, prefs
 from brian2.core.variables import Variables
+from brian2.equations.unitcheck import check_units_statements
 from brian2.groups.group import CodeRunner, Group
+from brian2.units.fundamentalunits import DimensionMismatchError
+from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.codegen.codeobjects import connection_codeobject_class
 from brainsnn.builders.codegen.gather_tables import (
@@ -21,6 +24,7 @@ from brainsnn.builders.codegen.scatter_tables import (
 )
 from brainsnn.builders.operators import ConvOperator, SparseOperator, to_matrix
 from brainsnn.builders.operators.pooling import MaxPool
+from brainsnn.equations.statements import assignments
 
 __all__ = ["EventDrivenProjection", "SynapticProjection", "GradedProjection", "SpikeReplay"]
 
@@ -47,6 +51,8 @@ class _Connection(Group, CodeRunner):
         values = np.ascontiguousarray(values, dtype=dtype).ravel()
         if len(values) == 0:  # Brian2 cannot have empty arrays; an unused entry does no harm
             values = np.zeros(1, dtype=dtype)
+        # No name in a user's statement starts with an underscore, so it cannot mean a table by chance.
+        name = name if name == "w" else f"_table_{name}"
         self.variables.add_array(
             name, size=len(values), values=values, dtype=dtype, constant=constant, read_only=constant
         )
@@ -115,6 +121,8 @@ class EventDrivenProjection(_Connection):
                 if name not in ("_spikespace", "t", "dt", "t_in_timesteps"):
                     index_of = "0" if variable.scalar else index
                     self.variables.add_reference(name + suffix, group, name, index=index_of)
+        _check_statement(self, on_pre, refused={"N", "i", "j"})
+        self.check_units = True
         self._use_template(template, on_pre, tables=self._tables, n_sources=len(source), **sizes)
 
     def _add_convolution(self, operator, dtype):
@@ -153,7 +161,7 @@ class EventDrivenProjection(_Connection):
         check_statement(self.name, self.on_pre)
         template, tables, sizes = gathered_projection(operator, dtype)
         self._add_tables(tables)
-        self.variables.add_array("spiked", size=sizes["n_words"], dtype=np.int32)
+        self.variables.add_array("_table_spiked", size=sizes["n_words"], dtype=np.int32)
         return template, sizes
 
     def to_coo(self):
@@ -203,6 +211,8 @@ class SynapticProjection(Synapses):
         self.add_attribute("operator")
         self.add_attribute("plastic")
         self.operator, self.plastic = operator, plastic
+        if on_pre:
+            _check_statement(self, on_pre)
         i, j, w = operator.to_coo()
         self.active = len(i) > 0  # Brian2 cannot run an empty set of synapses
         if self.active:
@@ -353,6 +363,29 @@ class SpikeReplay(_Connection):
 def _unshared(operator):
     """Return the same connections with one weight for each, ordered by source and then by target."""
     return SparseOperator(operator.input_shape, operator.output_shape, to_matrix(operator))
+
+
+def _check_statement(projection, on_pre, refused=()):
+    """Refuse statements of unknown names or wrong units, which Brian2 would refuse only at the first run."""
+    about = f"convert: on_pre {on_pre!r} of {projection.name!r}"
+    local = {name for name, operator, _ in assignments(on_pre) if operator == "=" and name not in projection.variables}
+    for name in sorted(get_identifiers(on_pre) - local):
+        if name in refused:
+            raise ValueError(
+                f"{about} uses {name!r}, which only connectivity='synapses' has. Use {name}_pre or {name}_post."
+            )
+        try:
+            projection.resolve_all({name}, run_namespace={}, user_identifiers=set())
+        except KeyError:
+            raise ValueError(
+                f"{about} uses {name!r}, which neither the connection (w), nor its source ({name}_pre), nor its target "
+                f"({name}_post) has. Add it to the equations or parameters with model.edit(...)."
+            ) from None
+    names = get_identifiers(on_pre) - local
+    try:
+        check_units_statements(on_pre, projection.resolve_all(names, run_namespace={}, user_identifiers=set()))
+    except DimensionMismatchError as error:
+        raise ValueError(f"{about} does not fit the units of the equations: {error}") from None
 
 
 def _check_sizes(name, source, target, operator):

@@ -5,14 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 from brian2.equations.equations import PARAMETER, SUBEXPRESSION
+from brian2.equations.unitcheck import check_units_statements
+from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.units.fundamentalunits import DimensionMismatchError
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.network.time_constants import check_time_constants
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.variants import assignments, graded_variables
+from brainsnn.equations.statements import assigned
+from brainsnn.equations.variants import graded_variables
 from brainsnn.errors import ConversionError
 
 __all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_variables"]
@@ -69,7 +73,7 @@ def model_for(population, inputs, neuron, n_graded):
         model = replace(
             model,
             equations=f"{model.equations}\nbiased : {model.unit_of(model.bias)}",
-            update=f"biased = {model.membrane} + {model.bias}",
+            update="\n".join([*filter(None, [model.update]), f"biased = {model.membrane} + {model.bias}"]),
             membrane="biased",
         )
     return model
@@ -163,7 +167,7 @@ def _check_statements(group, model):
     }
     for what, code in statements.items():
         about = f"convert: the {what} {code!r} of {model.name!r}"
-        written = _assigned(code)
+        written = assigned(code)
         for name in sorted(written):
             if name in equations and equations[name].type == SUBEXPRESSION:
                 raise ValueError(f"{about} writes {name!r}, which follows from the equation {str(equations[name])!r}.")
@@ -175,10 +179,21 @@ def _check_statements(group, model):
                     f"{about} uses {name!r}, which {group.name!r} does not have. It has {', '.join(sorted(equations))}; add an "
                     "equation or a parameter with model.edit(...)."
                 ) from None
+        try:
+            _check_units(group, code, is_condition=what == "threshold")
+        except DimensionMismatchError as error:
+            raise ValueError(f"{about} does not fit the units of the equations: {error}") from None
 
 
-def _assigned(code):
-    return {variable for variable, _, _ in assignments(code)}
+def _check_units(group, code, is_condition):
+    if not code:
+        return
+    known = get_identifiers(code) - {name for name in assigned(code) if name not in group.variables}
+    variables = group.resolve_all(known, run_namespace={}, user_identifiers=set())
+    if is_condition:
+        parse_expression_dimensions(code, variables)
+    else:
+        check_units_statements(code, variables)
 
 
 def state_variables(group, kept):
@@ -221,5 +236,5 @@ def parameter_names(model: NeuronModel, written):
     -------
     names : list of str
     """
-    assigned = _assigned(model.update) | _assigned(model.reset) | set(written)
-    return [eq.varname for eq in model.brian_equations.values() if eq.type == PARAMETER and eq.varname not in assigned]
+    changed = assigned(model.update) | assigned(model.reset) | set(written)
+    return [eq.varname for eq in model.brian_equations.values() if eq.type == PARAMETER and eq.varname not in changed]

@@ -72,10 +72,16 @@ def initial_values(assembly):
     values : dict of str to dict of str to ndarray
         Population -> variable -> value.
     """
-    return {
-        name: {variable: np.asarray(value, dtype=float) for variable, value in model.initial.items()}
-        for name, model in assembly.models.items()
-    }
+    values = {}
+    for name, model in assembly.models.items():
+        # The value of a parameter that statements change is its initial one.
+        changed = {n for n in model.neuron_parameters if n in model.parameters} - {
+            *assembly.parameters[name],
+            model.bias,
+        }
+        initial = {n: model.parameters[n] for n in changed} | dict(model.initial)
+        values[name] = {variable: np.asarray(value, dtype=float) for variable, value in initial.items()}
+    return values
 
 
 def checked_parameters(assembly, name, values, read):
