@@ -20,7 +20,7 @@ from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import OperatorChain
-from brainsnn.equations.model import ON_PRE, NeuronModel
+from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.statements import assigned, with_suffixes
 from brainsnn.equations.variants import graded_variables
 from brainsnn.feedback.gate import PredictiveGate
@@ -190,7 +190,7 @@ def _statement(model, neuron, learning):
     """Return what a spike does to neurons of a model, and the constants that it uses."""
     if learning is not None:
         return learning.on_pre, {**neuron.constants, **learning.parameters}
-    statement = neuron if model.on_pre == ON_PRE else model  # a readout may have its own
+    statement = neuron if model.on_pre is None else model  # a readout may have its own
     return statement.on_pre, statement.constants
 
 

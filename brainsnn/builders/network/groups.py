@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+from brian2.codegen.translation import get_identifiers_recursively
 from brian2.equations.equations import PARAMETER, SUBEXPRESSION
 from brian2.equations.unitcheck import check_units_statements
 from brian2.parsing.expressions import parse_expression_dimensions
@@ -188,7 +189,8 @@ def _check_statements(group, model):
 def _check_units(group, code, is_condition):
     if not code:
         return
-    known = get_identifiers(code) - {name for name in assigned(code) if name not in group.variables}
+    local = {name for name in assigned(code) if name not in group.variables}
+    known = get_identifiers_recursively([code], group.variables) - local
     variables = group.resolve_all(known, run_namespace={}, user_identifiers=set())
     if is_condition:
         parse_expression_dimensions(code, variables)
