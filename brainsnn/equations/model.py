@@ -18,7 +18,7 @@ from brainsnn.equations import integration  # noqa: F401  (registers the method 
 from brainsnn.equations.statements import cleaned
 from brainsnn.equations.variants import NetworkVariants
 
-__all__ = ["INTEGRATION_METHODS", "ON_PRE", "NeuronModel"]
+__all__ = ["INTEGRATION_METHODS", "NeuronModel"]
 
 #: Methods that are tried in this order. The first is exact for the linear equations of the published neurons, the second
 #: for the same equations with additive noise.
@@ -64,8 +64,8 @@ class NeuronModel(NetworkVariants):
         Variable to which incoming spikes are added. Graded connections and the stimulus replace it (see `with_inputs`).
     on_pre : str, optional
         Statements executed when a spike arrives at a synapse. ``w`` is the weight; the suffixes ``_pre`` and ``_post``
-        denote variables of the source neuron and the target neuron, and no suffix means the target. The statements of a
-        readout are those of the neuron unless it has its own.
+        denote variables of the source neuron and the target neuron, and no suffix means the target. ``"I_post += w*h_pre"``
+        by default; a readout has those of the neuron by default.
     membrane : str, optional
         Variable that maximum pooling and ``membrane`` average pooling read; None if the model cannot be pooled.
     spike_height : str, optional
@@ -114,7 +114,7 @@ class NeuronModel(NetworkVariants):
     update: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     receives: str = "I"
-    on_pre: str = ON_PRE
+    on_pre: str | None = None
     membrane: str | None = None
     spike_height: str | None = "h"
     bias: str | None = "bias"
@@ -131,6 +131,8 @@ class NeuronModel(NetworkVariants):
     def __post_init__(self) -> None:
         equations = "\n".join(_clean_lines(self.equations))
         object.__setattr__(self, "equations", equations)
+        if self.on_pre is None and self.threshold is not None:
+            object.__setattr__(self, "on_pre", ON_PRE)
         for name in ("threshold", "reset", "update", "on_pre"):
             object.__setattr__(self, name, cleaned(getattr(self, name)))
         declared = self.brian_equations

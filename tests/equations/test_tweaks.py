@@ -25,7 +25,7 @@ def model():
 def activity(model, neuron, n=1, n_steps=40, **options):
     """Spikes of both layers and output for n equal images."""
     snn = bs.convert(model, neuron=neuron, device="cpp_standalone", **options)
-    result = snn.run(np.repeat(2 * images(model, 1), n, axis=0), n_steps * ms)
+    result = snn.run(np.repeat((1 if neuron.encoder == "poisson" else 2) * images(model, 1), n, axis=0), n_steps * ms)
     return result.spike_counts["first"], result.spike_counts["second"], result.output
 
 
@@ -180,8 +180,11 @@ def test_parameters_that_statements_write_start_each_image_at_their_value(model)
 @pytest.mark.parametrize("connectivity", ["event_driven", "synapses"])
 def test_names_without_suffix_are_those_of_the_target(model, connectivity):
     traced = f"{ASN.equations}\nlast_weight : 1"
-    suffixed = ASN.edit(equations=traced, on_pre="I_post += w*h_pre; last_weight_post += w; S_hat_post *= 0.99")
-    plain = ASN.edit(equations=traced, on_pre="I += w*h_pre; last_weight += w; S_hat *= 0.99")
+    readout = ASN.readout.edit(on_pre="I += w*h_pre")  # it has no S_hat
+    suffixed = ASN.edit(
+        readout=readout, equations=traced, on_pre="I_post += w*h_pre; last_weight_post += w; S_hat_post *= 0.99"
+    )
+    plain = ASN.edit(readout=readout, equations=traced, on_pre="I += w*h_pre; last_weight += w; S_hat *= 0.99")
     expected = activity(model, suffixed, n=2)
     assert_same(activity(model, plain, n=2, connectivity=connectivity), expected)
     # What a spike leaves behind does not reach the next image.
@@ -192,7 +195,7 @@ def test_names_without_suffix_are_those_of_the_target(model, connectivity):
     "on_pre, message",
     [
         ("I_post += w*h_pre*N", "uses 'N', which only connectivity='synapses' has"),
-        ("I_post += w*h_pre*kapa", "uses 'kapa', which neither the connection"),
+        ("I_post += w*h_pre*kapa", "uses 'kapa', which is neither w, nor a variable of the source"),
         ("peak += w", "uses 'peak'"),
         ("I_post += w*h_pre + 1*volt", "does not fit the units"),
         ("w *= 0.99; I_post += w*h_pre", "changes the weight, which all connections of a kernel share"),

@@ -2,8 +2,8 @@
 
 import numpy as np
 from brian2 import Synapses, prefs
-from brian2.core.variables import Variables
 from brian2.codegen.translation import get_identifiers_recursively
+from brian2.core.variables import Variables
 from brian2.equations.unitcheck import check_units_statements
 from brian2.groups.group import CodeRunner, Group
 from brian2.units.fundamentalunits import DimensionMismatchError
@@ -379,9 +379,9 @@ def _check_statement(projection, on_pre, refused=()):
             projection.resolve_all({name}, run_namespace={}, user_identifiers=set())
         except KeyError:
             raise ValueError(
-                f"{about} uses {name!r}, which is neither w, nor a variable of the source ({projection.source.name!r}, suffix _pre) or "
-                f"the target ({projection.target.name!r}, suffix _post), nor a parameter. Define it with model.edit(...); a readout "
-                "may have its own on_pre: neuron.edit(readout=neuron.readout.edit(on_pre=...))."
+                f"{about} uses {name!r}, which is neither w, nor a variable of the source ({projection.source.name!r}, suffix _pre) "
+                f"or the target ({projection.target.name!r}, suffix _post), nor a parameter. Define it with model.edit(...); a "
+                "readout may have its own on_pre: neuron.edit(readout=neuron.readout.edit(on_pre=...))."
             ) from None
     names = get_identifiers_recursively([on_pre], projection.variables) - local
     try:
