@@ -6,7 +6,7 @@ of the machine's speed affects both. Programs are in the cache from a first roun
 checkout's time over the other's, pair by pair; the median is printed with the range. Both must give the same spikes.
 
     git worktree add ../before v0.1.0
-    python benchmarks/compare_checkouts.py ../before [--pairs 7] [--size 224] [--steps 200]
+    python benchmarks/compare_checkouts.py ../before [--only digits] [--pairs 7] [--size 224] [--steps 200]
 """
 
 import argparse
@@ -97,6 +97,7 @@ def main():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
     parser.add_argument("other", type=Path, help="folder of the other checkout")
+    parser.add_argument("--only", choices=["digits", "resnet"], help="measure one of the two networks")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--size", type=int, default=224, help="rows and columns of the image of ResNet-18")
     parser.add_argument("--steps", type=int, default=200, help="steps of ResNet-18")
@@ -105,8 +106,11 @@ def main():
     if not (other / "brainsnn" / "__init__.py").is_file():
         parser.error(f"{args.other} does not hold a brainsnn checkout")
     weights = HERE / "weights" / "digits.keras"
-    compare("digits", DIGITS.format(weights=weights), other, args.pairs)
-    compare(f"ResNet-18, {args.size}x{args.size}", RESNET.format(size=args.size, steps=args.steps), other, args.pairs)
+    if args.only != "resnet":
+        compare("digits", DIGITS.format(weights=weights), other, args.pairs)
+    if args.only != "digits":
+        code = RESNET.format(size=args.size, steps=args.steps)
+        compare(f"ResNet-18, {args.size}x{args.size}", code, other, args.pairs)
 
 
 if __name__ == "__main__":

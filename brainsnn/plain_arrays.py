@@ -1,10 +1,10 @@
-"""Arrays that a user gives: refuse those whose mask or unit would be lost."""
+"""Arrays that a user gives: refuse those whose mask, unit or meaning would be lost."""
 
 import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
-__all__ = ["plain_array"]
+__all__ = ["plain_array", "truth_values", "whole_numbers"]
 
 
 def plain_array(values, about, dtype=None, dim=DIMENSIONLESS):
@@ -45,3 +45,59 @@ def plain_array(values, about, dtype=None, dim=DIMENSIONLESS):
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{about}: {values!r} is not an array of numbers ({error}); give numbers.") from None
+
+
+def whole_numbers(values, about, n, what="whole numbers"):
+    """
+    Return classes or indices as an array.
+
+    Parameters
+    ----------
+    values : array_like of int
+    about : str
+        What the values are; the message of an error starts with it.
+    n : int
+        Values must lie in 0 ... n - 1.
+    what : str, optional
+        What is allowed, for the message of an error.
+
+    Returns
+    -------
+    numbers : ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If a value is not a whole number (a boolean mask is none), or does not lie in the range.
+    """
+    numbers = plain_array(values, about)
+    if numbers.size == 0:
+        return numbers.astype(int)
+    if numbers.dtype.kind not in "iuf" or not ((numbers == np.rint(numbers)) & (numbers >= 0) & (numbers < n)).all():
+        raise ValueError(f"{about} must be {what} from 0 to {n - 1}, got {numbers}.")
+    return numbers.astype(int)
+
+
+def truth_values(values, about):
+    """
+    Return a boolean array.
+
+    Parameters
+    ----------
+    values : array_like of bool, or of 0 and 1
+    about : str
+        What the values are; the message of an error starts with it.
+
+    Returns
+    -------
+    truth : ndarray of bool
+
+    Raises
+    ------
+    ValueError
+        If a value is neither true nor false: other numbers may be classes, indices or fractions.
+    """
+    truth = plain_array(values, about)
+    if truth.size and not (truth.dtype.kind in "biuf" and np.isin(truth, (0, 1)).all()):
+        raise ValueError(f"{about}: give booleans, or 0 and 1, got {truth}.")
+    return truth.astype(bool)

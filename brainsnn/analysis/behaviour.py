@@ -5,6 +5,7 @@ import numpy as np
 from brainsnn.analysis.checks import scores_and_targets
 from brainsnn.analysis.metrics import d_prime
 from brainsnn.optional import optional_packages
+from brainsnn.plain_arrays import truth_values, whole_numbers
 
 __all__ = ["TargetAUC", "bootstrap_interval", "detection_scores", "target_auc", "top_k_accuracy"]
 
@@ -34,7 +35,7 @@ def top_k_accuracy(scores, targets, k=1):
     sklearn.metrics.top_k_accuracy_score : the same, but refuses two classes.
     """
     scores, targets = scores_and_targets("top_k_accuracy", scores, targets)
-    if k < 1:
+    if not isinstance(k, (int, np.integer)) or k < 1:
         raise ValueError(f"top_k_accuracy: k={k!r} must be a whole number, 1 or greater.")
     largest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, :k]
     return float((largest == targets[:, None]).any(axis=1).mean())
@@ -96,7 +97,8 @@ class TargetAUC:
         """
         if indices is None:
             indices = np.arange(self.n_scenes)
-        times = np.bincount(np.asarray(indices, dtype=int), minlength=self.n_scenes)
+        indices = whole_numbers(indices, "TargetAUC: indices of scenes", self.n_scenes)
+        times = np.bincount(indices, minlength=self.n_scenes)
         times = times.astype(np.float32)
         areas = []
         for with_it, without, wins in self.classes:
@@ -170,12 +172,12 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
 
 def _absent(function, labels, scores):
     """Return which classes are in no part of the scenes, (n, n_classes) ndarray of bool."""
-    labels = np.asarray(labels)
+    labels = truth_values(labels, f"{function}: labels")
     if labels.shape != scores.shape:
         raise ValueError(
             f"{function}: labels of shape {labels.shape} for scores of shape {scores.shape}; give one each."
         )
-    return labels == 0
+    return ~labels
 
 
 def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, method="percentile", seed=0):
@@ -209,8 +211,8 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
     """
     from scipy.stats import bootstrap
 
-    if n_items < 2:
-        raise ValueError(f"bootstrap_interval: n_items={n_items!r} must be 2 or greater.")
+    if not isinstance(n_items, (int, np.integer)) or n_items < 2:
+        raise ValueError(f"bootstrap_interval: n_items={n_items!r} must be 2 or greater, a whole number.")
     items = np.arange(n_items)
     result = bootstrap(
         (items,), statistic, n_resamples=n_resamples, vectorized=False, confidence_level=confidence, method=method,

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from brainsnn.plain_arrays import plain_array, truth_values, whole_numbers
+
 __all__ = ["check_masks", "scores_and_targets"]
 
 
@@ -26,7 +28,7 @@ def scores_and_targets(function, scores, targets):
     ValueError
         If there is no image, a shape is wrong, an output is NaN, or a target is not one of the classes.
     """
-    scores, targets = np.asarray(scores, dtype=float), np.asarray(targets)
+    scores, targets = plain_array(scores, f"{function}: scores", float), plain_array(targets, f"{function}: targets")
     if scores.ndim != 2 or scores.size == 0 or targets.shape != scores.shape[:1]:
         raise ValueError(
             f"{function}: expected scores of shape (n, n_classes) and n targets for one image or more, got the shapes "
@@ -37,14 +39,12 @@ def scores_and_targets(function, scores, targets):
             f"{function}: the scores of {np.isnan(scores).any(axis=1).sum()} of {len(scores)} images contain NaN. "
             "Exclude these images."
         )
-    if not np.isin(targets, np.arange(scores.shape[1])).all():
-        raise ValueError(f"{function}: targets must be classes from 0 to {scores.shape[1] - 1}, got {targets}.")
-    return scores, targets.astype(int)
+    return scores, whole_numbers(targets, f"{function}: targets", scores.shape[1], "classes")
 
 
 def check_masks(function, masks, n_images, shape):
     """
-    Check that there is one mask of the size of a layer for each image.
+    Return masks, after a check that there is one of the size of a layer for each image.
 
     Parameters
     ----------
@@ -55,12 +55,20 @@ def check_masks(function, masks, n_images, shape):
     shape : tuple of int
         (H, W, C) of the layer.
 
+    Returns
+    -------
+    masks : (n, H, W) ndarray of bool or None
+
     Raises
     ------
     ValueError
-        If the masks have another shape.
+        If the masks have another shape, or other values than true and false.
     """
-    if masks is not None and np.shape(masks) != (n_images, *shape[:2]):
+    if masks is None:
+        return None
+    masks = truth_values(masks, f"{function}: masks")
+    if masks.shape != (n_images, *shape[:2]):
         raise ValueError(
-            f"{function}: masks must have the shape {(n_images, *shape[:2])}, one for each image, got {np.shape(masks)}."
+            f"{function}: masks must have the shape {(n_images, *shape[:2])}, one for each image, got {masks.shape}."
         )
+    return masks

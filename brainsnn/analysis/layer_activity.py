@@ -1,10 +1,12 @@
 """Activity of layers under attention: firing rates, latencies and representations."""
 
 import numpy as np
+from brian2 import Quantity
 
 from brainsnn.analysis.checks import check_masks
 from brainsnn.analysis.metrics import dissimilarity_matrix, response_latency
 from brainsnn.errors import UnknownNameError
+from brainsnn.plain_arrays import plain_array
 
 __all__ = [
     "firing_latency",
@@ -40,7 +42,7 @@ def focus_masks(shape, centers, width):
     ValueError
         If a cue is not a pair of finite numbers, the width is not positive, or the layer has no location.
     """
-    centers = np.atleast_2d(np.asarray(centers, dtype=float))
+    centers = np.atleast_2d(plain_array(centers, "focus_masks: centers", float))
     if centers.shape[1:] != (2,) or not np.isfinite(centers).all():
         raise ValueError(f"focus_masks: centers must be finite (row, column) pairs, got {centers.tolist()}.")
     if not np.all(np.asarray(width) > 0):
@@ -60,6 +62,15 @@ def _spikes_in(result, layer, start, stop):
     if layer not in result.spikes:
         fix = f"Convert with record={{{layer!r}: ['spikes']}}."
         raise UnknownNameError(layer, result.spikes, "recorded spikes", fix)
+    totals, known = [len(neurons) for neurons, _ in result.spikes[layer]], result.spike_counts.get(layer)
+    if known is not None and np.less(totals, known).any():
+        raise ValueError(
+            f"{layer}: only the spikes of some of its neurons were recorded, {sum(totals)} of {np.sum(known)}; rates need all "
+            f"of them. Convert with record={{{layer!r}: ['spikes']}}."
+        )
+    for name, time in (("start", start), ("stop", stop)):
+        if isinstance(time, Quantity):
+            raise ValueError(f"{layer}: {name}={time} must be a number in ms, without a unit, such as {name}=100.")
     first = int(np.ceil(start / (result.dt * 1e3) - 1e-9))
     last = result.n_steps if stop is None else int(np.ceil(stop / (result.dt * 1e3) - 1e-9))
     if not 0 <= first < last <= result.n_steps:
@@ -78,7 +89,7 @@ def _at_locations(neurons, shape, mask):
     """Return an index of the spikes inside a mask, and the number of locations; all of them if the mask is None."""
     if mask is None:
         return slice(None), shape[0] * shape[1]
-    mask = np.asarray(mask, dtype=bool).ravel()
+    mask = mask.ravel()
     return mask[neurons // shape[2]], mask.sum() or np.nan
 
 
@@ -150,7 +161,7 @@ def response_rate(result, layer, masks=None):
     """
     trains, _ = _spikes_in(result, layer, 0.0, None)
     shape = result.shapes[layer]
-    check_masks("response_rate", masks, len(trains), shape)
+    masks = check_masks("response_rate", masks, len(trains), shape)
     rate = np.zeros((len(trains), result.n_steps))
     for k, (neurons, steps) in enumerate(trains):
         here, n_locations = _at_locations(neurons, shape, None if masks is None else masks[k])
@@ -217,7 +228,7 @@ def layer_patterns(result, layer, start=0.0, stop=None, masks=None):
     """
     trains, seconds = _spikes_in(result, layer, start, stop)
     shape = result.shapes[layer]
-    check_masks("layer_patterns", masks, len(trains), shape)
+    masks = check_masks("layer_patterns", masks, len(trains), shape)
     patterns = np.zeros((len(trains), shape[2]))
     for k, (neurons, _) in enumerate(trains):
         here, n_locations = _at_locations(neurons, shape, None if masks is None else masks[k])
@@ -263,7 +274,7 @@ def rdm_fit(rdm, model, method="spearman"):
     methods = {"spearman": stats.spearmanr, "kendall": stats.kendalltau, "pearson": stats.pearsonr}
     if method not in methods:
         raise ValueError(f"rdm_fit: method={method!r}; choose one of {', '.join(map(repr, methods))}.")
-    rdm, model = np.asarray(rdm, dtype=float), np.asarray(model)
+    rdm, model = plain_array(rdm, "rdm_fit: rdm", float), plain_array(model, "rdm_fit: model")
     if model.ndim == 1:
         model = (model[:, None] != model[None]).astype(float)
     if rdm.shape != model.shape or rdm.shape != (len(rdm), len(rdm)):

@@ -5,6 +5,7 @@ from statistics import NormalDist
 import numpy as np
 
 from brainsnn.errors import UnknownNameError
+from brainsnn.plain_arrays import plain_array, truth_values, whole_numbers
 
 __all__ = [
     "accuracy_interval",
@@ -60,7 +61,7 @@ def filtered_spikes(neurons, steps, n_neurons, n_steps, decay, window):
     Raises
     ------
     ValueError
-        If the window or the decay is out of range.
+        If the window, the decay, a neuron or a step is out of range.
 
     Examples
     --------
@@ -72,7 +73,10 @@ def filtered_spikes(neurons, steps, n_neurons, n_steps, decay, window):
         raise ValueError(f"filtered_spikes: window={window} must lie in [1, {n_steps}], the number of steps.")
     if not 0 <= decay < 1:
         raise ValueError(f"filtered_spikes: decay={decay!r} must lie in [0, 1).")
-    neurons, steps = np.asarray(neurons, dtype=np.int64), np.asarray(steps, dtype=np.int64)
+    neurons = whole_numbers(neurons, "filtered_spikes: neurons", n_neurons)
+    steps = whole_numbers(steps, "filtered_spikes: steps", n_steps)
+    if neurons.shape != steps.shape:
+        raise ValueError(f"filtered_spikes: {neurons.size} neurons for {steps.size} steps; give one of each per spike.")
     # Each spike contributes a geometric series: its decayed value at every step of the window.
     first = np.maximum(steps, n_steps - window)
     share = float(decay) ** (first - steps) * (1 - float(decay) ** (n_steps - first)) / (1 - decay)
@@ -114,7 +118,7 @@ def accuracy_interval(n_correct, n, confidence=0.95):
             return np.nan, np.nan
         return binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
 
-    successes, trials = (np.asarray(count, dtype=float) for count in (n_correct, n))
+    successes, trials = (plain_array(count, "accuracy_interval", float) for count in (n_correct, n))
     whole = all(np.array_equal(count, np.rint(count)) for count in (successes, trials))
     if not whole or not np.all((successes >= 0) & (successes <= trials)):
         raise ValueError(
@@ -146,7 +150,7 @@ def auc(scores, labels):
     """
     from scipy.stats import rankdata
 
-    scores, labels = np.asarray(scores, dtype=float), np.asarray(labels, dtype=bool)
+    scores, labels = plain_array(scores, "auc: scores", float), truth_values(labels, "auc: labels")
     if scores.ndim != 1 or scores.shape != labels.shape:
         raise ValueError(
             f"auc: expected (n,) scores and (n,) labels, got the shapes {scores.shape} and {labels.shape}."
@@ -216,15 +220,17 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     ValueError
         If there is no step, a shape does not fit the outputs, or a target is not one of their classes.
     """
-    output, targets, times = np.asarray(output), np.asarray(targets), np.asarray(times, dtype=float)
+    output, targets, times = (
+        plain_array(values, f"detection_time: {name}", dtype)
+        for name, values, dtype in (("output", output, None), ("targets", targets, None), ("times", times, float))
+    )
     if output.ndim != 3 or not len(times) or (targets.shape, times.shape) != (output.shape[:1], output.shape[1:2]):
         raise ValueError(
             "detection_time: expected outputs of shape (n, n_steps, n_classes), n targets and n_steps times, got the shapes "
             f"{output.shape}, {targets.shape} and {times.shape}."
         )
-    if not np.isin(targets, np.arange(output.shape[2])).all():
-        raise ValueError(f"detection_time: targets must be classes from 0 to {output.shape[2] - 1}, got {targets}.")
-    of_target = np.take_along_axis(output, targets.astype(int)[:, None, None], axis=2)[..., 0]
+    targets = whole_numbers(targets, "detection_time: targets", output.shape[2], "classes")
+    of_target = np.take_along_axis(output, targets[:, None, None], axis=2)[..., 0]
     reached = (of_target >= criterion) & (times >= start)
     return np.where(reached.any(axis=1), times[reached.argmax(axis=1)], np.nan)
 
@@ -284,7 +290,8 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     Raises
     ------
     ValueError
-        If no step lies in the baseline, if there are fewer than two steps, or not one time for each step.
+        If no step lies in the baseline, if there are fewer than two steps, not one time for each step, or times that are not
+        evenly spaced.
 
     References
     ----------
@@ -293,12 +300,16 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     from scipy.ndimage import gaussian_filter1d
     from scipy.signal import find_peaks, peak_widths
 
-    response, times = np.asarray(response, dtype=float), np.asarray(times, dtype=float)
+    response = plain_array(response, "response_latency: response", float)
+    times = plain_array(times, "response_latency: times", float)
     if response.ndim != 1 or response.shape != times.shape or len(times) < 2:
         raise ValueError(
             f"response_latency: expected a response and times of two or more steps, got the shapes {response.shape} and "
             f"{times.shape}."
         )
+    steps = np.diff(times)
+    if not (steps[0] > 0 and np.allclose(steps, steps[0])):
+        raise ValueError("response_latency: times must rise in equal steps; resample the response.")
     smooth = gaussian_filter1d(response, smoothing / (times[1] - times[0]))
     quiet = (times >= baseline[0]) & (times <= baseline[1])
     if not quiet.any():
@@ -344,7 +355,7 @@ def dissimilarity_matrix(patterns):
     """
     from scipy.spatial.distance import pdist, squareform
 
-    patterns = np.asarray(patterns, dtype=float)
+    patterns = plain_array(patterns, "dissimilarity_matrix: patterns", float)
     if patterns.ndim < 2 or patterns.size == 0:
         raise ValueError(
             "dissimilarity_matrix: expected patterns of shape (n_conditions, ...) with one condition and one neuron or more, "

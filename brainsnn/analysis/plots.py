@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from brainsnn.errors import UnknownNameError
 from brainsnn.plot_style import PALETTE, style
 
 __all__ = ["plot_accuracy_over_time", "plot_comparison", "plot_training"]
@@ -66,9 +67,12 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     ValueError
         If ``layers`` is empty.
     """
-    layers = list(comparison.ann) if layers is None else list(layers)
+    layers = [layers] if isinstance(layers, str) else list(comparison.ann if layers is None else layers)
     if not layers:
         raise ValueError("plot_comparison: layers=[] names no layer; give one or more, or None for all.")
+    for layer in layers:
+        if layer not in comparison.ann:
+            raise UnknownNameError(layer, comparison.ann, "compared layer")
     rows = comparison.table.set_index("layer")
     n_columns = min(3, len(layers))
     n_rows = -(-len(layers) // n_columns)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from brainsnn.attention.layer_names import by_population
+from brainsnn.plain_arrays import plain_array
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -86,14 +89,7 @@ class Field(ABC):
         return np.round(envelope / mean - 1, DECIMALS)
 
     def for_layers(self, name_of: Callable[[str], str]) -> "Field":
-        """
-        Return the field with the names of layers replaced by those of their populations.
-
-        Parameters
-        ----------
-        name_of : callable
-            Maps a layer's name to the name of its population.
-        """
+        """Return the field with layers under ``name_of(layer)``, the names of their populations."""
         return self
 
     def __mul__(self, other: "Field") -> "ProductField":
@@ -200,13 +196,13 @@ class GaussianField(Field):
     ) -> None:  # fmt: skip
         if shape not in SHAPES:
             raise ValueError(f"GaussianField.shape: must be one of {', '.join(map(repr, SHAPES))}, got {shape!r}.")
-        self.center = np.array(center, dtype=float)  # None becomes NaN
+        self.center = plain_array(center, "GaussianField.center", float).copy()  # None becomes NaN
         if self.center.ndim not in (1, 2) or self.center.shape[-1] != 2 or self.center.size == 0:
             raise ValueError(
                 f"GaussianField.center: must be (row, column) or have shape (n_images, 2), got shape {self.center.shape}."
             )
-        if np.isinf(self.center).any():
-            raise ValueError(f"GaussianField.center: must be finite, got {center!r}.")
+        if np.count_nonzero(~np.isfinite(self.center)) != np.equal(np.asarray(center, dtype=object), None).sum():
+            raise ValueError(f"GaussianField.center: must be finite, or None for a uniform axis, got {center!r}.")
         self.n_images = len(self.center) if self.center.ndim == 2 else None
         widths: Any = (width, width) if width is None or np.ndim(width) == 0 else width  # type: ignore[arg-type]
         if len(widths) != 2 or not all(w is None or (np.isfinite(w) and w > 0) for w in widths):
@@ -266,7 +262,7 @@ class ArrayField(Field):
     """
 
     def __init__(self, values: ArrayLike) -> None:
-        values = np.asarray(values, dtype=float)
+        values = plain_array(values, "ArrayField", float).copy()
         if values.ndim not in (2, 3, 4) or values.size == 0:
             raise ValueError(
                 f"ArrayField: expected shape (H, W), (H, W, C) or (n_images, H, W, C), got {values.shape}. For one (H, W) map "
@@ -314,9 +310,9 @@ class FeatureField(Field):
     """
 
     def __init__(self, values: ArrayLike | Mapping[str, ArrayLike]) -> None:
-        self.layers: Mapping[str, ArrayLike] | None = values if isinstance(values, Mapping) else None
-        arrays: Mapping[Any, Any] = {None: values} if self.layers is None else self.layers
-        self.arrays = {name: np.asarray(array, dtype=float) for name, array in arrays.items()}
+        arrays: Mapping[Any, Any] = values if isinstance(values, Mapping) else {None: values}
+        self.arrays = {name: plain_array(array, "FeatureField", float).copy() for name, array in arrays.items()}
+        self.layers = self.arrays if isinstance(values, Mapping) else None
         for name, array in self.arrays.items():
             where = "FeatureField" if name is None else f"FeatureField[{name!r}]"
             if array.ndim not in (1, 2) or array.size == 0:
@@ -345,9 +341,7 @@ class FeatureField(Field):
 
     def for_layers(self, name_of: Callable[[str], str]) -> "FeatureField":
         """Return the field with the names of populations; see `Field.for_layers`."""
-        if self.layers is None:
-            return self
-        return FeatureField({name_of(name): array for name, array in self.layers.items()})
+        return self if self.layers is None else FeatureField(by_population(self.layers, name_of, "FeatureField"))
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name or 'all'} {array.shape}" for name, array in self.arrays.items())

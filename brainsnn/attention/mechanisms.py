@@ -8,6 +8,7 @@ from brian2 import Quantity, ms, second
 from numpy.typing import ArrayLike
 
 from brainsnn.attention.fields import Field, GaussianField, Shape, Width
+from brainsnn.attention.layer_names import by_population
 from brainsnn.equations.model import NeuronModel
 
 __all__ = ["Attention", "SpatialAttention", "MECHANISMS"]
@@ -146,7 +147,9 @@ class Attention:
         attention : `Attention`
         """
         resolved = {
-            mechanism: {name_of(name): a for name, a in strength.items()} if isinstance(strength, Mapping) else strength
+            mechanism: by_population(strength, name_of, f"Attention.{mechanism}")
+            if isinstance(strength, Mapping)
+            else strength
             for mechanism, strength in self.strengths.items()
         }
         onset, offset = (None if t is None else t * second for t in (self.onset, self.offset))

@@ -1,4 +1,4 @@
-"""Let one thread at a time, of the process that made a network, run it."""
+"""Let one thread at a time, of the process that made a network, run or change it."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Returned = TypeVar("Returned")
 
 class RunGuard:
     """
-    A context in which a network runs, which only one thread at a time can enter.
+    A context in which a network runs or is changed, which only one thread at a time can enter.
 
     A network has one set of arrays and one folder, and a forked process shares the folder. Runs that overlap would mix.
 
@@ -30,8 +30,8 @@ class RunGuard:
     def __enter__(self) -> None:
         if os.getpid() != self._process:
             raise RuntimeError(
-                f"This network was made in process {self._process} and cannot run in process {os.getpid()}, which was forked "
-                "from it: both would use the same files. Call convert() in each process; see brainsnn.once."
+                f"This network was made in process {self._process} and cannot be used in process {os.getpid()}, which was "
+                "forked from it: both would use the same files. Call convert() in each process; see brainsnn.once."
             )
         if not self._lock.acquire(blocking=False):
             raise RuntimeError(

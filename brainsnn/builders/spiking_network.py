@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from brainsnn.attention import Attention
+from brainsnn.attention.layer_names import attended_layers
 from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.devices.active_device import nothing_left_on_error, preferences
 from brainsnn.builders.devices.registry import make_backend
@@ -174,6 +175,7 @@ class SpikingNetwork:
     def _plastic(self):
         return {projection.name: projection for projection in self.projections if getattr(projection, "plastic", False)}
 
+    @guarded
     def set_parameters(self, layer: str, **values: Any) -> None:
         """
         Set per-neuron parameters of a population for all further runs, on every device without compiling.
@@ -200,6 +202,7 @@ class SpikingNetwork:
             self._write(name, variable, array)
             self._attended.forget(name, variable)
 
+    @guarded
     def attend(self, attention: Attention | None, layers: Iterable[str] | None = None) -> None:
         """
         Direct attention in all further runs, without compiling; replaces earlier attention.
@@ -219,19 +222,16 @@ class SpikingNetwork:
         UnknownNameError
             If a layer does not exist.
         ValueError
-            If the neurons have no parameter for a mechanism, or if attention switches on and off and the neuron model was not
-            made by `~brainsnn.attention.timing.switchable`.
+            If the neurons have no parameter for a mechanism, if ``layers`` leaves out a layer that ``attention`` names, or if
+            attention switches on and off and the neuron model was not made by `~brainsnn.attention.timing.switchable`.
 
         See Also
         --------
         brainsnn.attention.mechanisms.SpatialAttention
         """
-        name_of = self.populations.name_of
-        if layers is None:
-            names = [name for name in self.populations if self.graph.populations[name].kind == "spiking"]
-        else:
-            names = [name_of(layer) for layer in ([layers] if isinstance(layers, str) else layers)]
-        self._attended.set(None if attention is None else attention.for_layers(name_of), names)
+        spiking = [name for name in self.populations if self.graph.populations[name].kind == "spiking"]
+        attention, names = attended_layers(attention, layers, self.populations.name_of, spiking)
+        self._attended.set(attention, names)
 
     @property
     def learned_weights(self) -> dict[str, np.ndarray]:
@@ -245,6 +245,7 @@ class SpikingNetwork:
         """
         return {name: self._backend.get_values(projection, "w") for name, projection in self._plastic.items()}
 
+    @guarded
     def set_learned_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """
         Set the weights of projections that learn, on every device without compiling.
@@ -345,13 +346,14 @@ class SpikingNetwork:
         FileExistsError, OSError
             If the folder of ``stream_to`` exists, or its disk does not have enough room.
         FloatingPointError
-            If a recorded value, a readout or (in runtime mode and C++ standalone) any state variable became NaN or infinite.
+            If a recorded value, a readout, a state or a learned weight became NaN or infinite; learned weights are restored.
         RuntimeError
             If the network is running in another thread, or was made in another process.
         """
         if not isinstance(processes, (int, np.integer)) or processes < 1:
             raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
-        learning = [*self._plastic, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
+        own = self._plastic if self._plastic and self.feedback.learning.changes_weights else ()
+        learning = [*own, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         if processes != 1 and learning:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."

@@ -81,7 +81,11 @@ def ASN(
     if not m_f > 0:
         raise ValueError(f"ASN.m_f: must be a positive number, got {m_f!r}. The published networks use 0.03 to 0.5.")
     readout = NeuronModel(
-        "ASN readout", READOUT, parameters={"tau_phi": tau_readout, "tau_beta": tau_beta}, spike_height=None
+        "ASN readout",
+        READOUT,
+        parameters={"tau_phi": tau_readout, "tau_beta": tau_beta},
+        membrane="S_dyn",
+        spike_height=None,
     )
     time_constants = {"tau_phi": tau_phi, "tau_beta": tau_beta, "tau_eta": tau_eta, "tau_gamma": tau_gamma}
     return NeuronModel(

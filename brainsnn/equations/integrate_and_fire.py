@@ -128,6 +128,7 @@ def LIF(
         name="LIF readout",
         equations=LIF_READOUT,
         parameters={"tau_m": tau_readout, "tau_s": tau_s},
+        membrane="S_dyn",
         spike_height=None,
     )
     return NeuronModel(

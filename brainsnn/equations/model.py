@@ -67,7 +67,8 @@ class NeuronModel(NetworkVariants):
         denote variables of the source neuron and the target neuron, and no suffix means the target. ``"I_post += w*h_pre"``
         by default; a readout has those of the neuron by default.
     membrane : str, optional
-        Variable that maximum pooling and ``membrane`` average pooling read; None if the model cannot be pooled.
+        Variable that maximum pooling and ``membrane`` average pooling read; None if the model cannot be pooled. A readout
+        reports a maximum over membranes in it.
     spike_height : str, optional
         Per-neuron parameter that scales the weight of a spike, the output gain.
     bias : str, optional

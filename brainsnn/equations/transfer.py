@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from brainsnn.plain_arrays import plain_array
+
 __all__ = ["transfer_coefficients", "spike_height", "transfer_function"]
 
 #: Time constants of the published neuron, in ms.
@@ -81,7 +83,7 @@ def spike_height(m_f, tau_beta=TAU_BETA_MS, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GA
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
     """
-    m_f = np.asarray(m_f, dtype=float)
+    m_f = plain_array(m_f, "spike_height: m_f", float)
     if not np.all(np.isfinite(m_f)) or np.any(m_f < 0):
         raise ValueError(f"spike_height: m_f must be finite and >= 0, got a minimum of {np.min(m_f)!r}.")
     time_constants = [np.asarray(tau, dtype=float) for tau in (tau_beta, tau_eta, tau_gamma)]
@@ -117,7 +119,7 @@ def transfer_function(S, m_f, threshold=0.0, tau_eta=TAU_ETA_MS, tau_gamma=TAU_G
     ----------
     Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
     """
-    S = np.asarray(S, dtype=float)
+    S = plain_array(S, "transfer_function: S", float)
     # f has a pole at a negative S, where the activation is 0 anyway.
     clipped = np.maximum(np.where(threshold <= S, S, 0.0), 0.0)
     unit = _unit_transfer(clipped, m_f, tau_eta, tau_gamma)

@@ -80,6 +80,11 @@ class LocalLearning:
     def __str__(self) -> str:
         return "\n    ".join(line.strip() for line in self.on_pre.strip().splitlines())
 
+    @property
+    def changes_weights(self) -> bool:
+        """Whether the rule has a statement that changes ``w`` (bool)."""
+        return any(variable == "w" for variable, _, _ in assignments(self.on_pre))
+
     def frozen(self) -> "LocalLearning":
         """
         Return the rule without the statements that change ``w``.

@@ -1,5 +1,7 @@
 """Plots of one result: traces of state variables, and spike rasters."""
 
+from operator import index as index_of
+
 import matplotlib.pyplot as plt
 import numpy as np
 from brian2 import Quantity, get_dimensions, get_unit
@@ -22,8 +24,8 @@ def _check_image(result, image):
 def _flat_index(result, layer, neuron):
     shape = result.shapes[layer]
     try:
-        index = int(neuron) if np.ndim(neuron) == 0 else int(np.ravel_multi_index(tuple(neuron), shape))
-    except ValueError:
+        index = index_of(neuron) if np.ndim(neuron) == 0 else int(np.ravel_multi_index(tuple(neuron), shape))
+    except (TypeError, ValueError):
         raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; its shape is {shape}.") from None
     if not 0 <= index < np.prod(shape):
         raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; it has {np.prod(shape)} neurons.")
@@ -71,6 +73,7 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
         raise UnknownNameError(layer, known, "recorded population", f"Convert with record={{{layer!r}: ['S']}}.")
     _check_image(result, image)
     index = _flat_index(result, layer, neuron)
+    variables = [variables] if isinstance(variables, str) else variables
     variables = list(result.states.get(layer, {}) if variables is None else variables)
     labels = []
     with style():

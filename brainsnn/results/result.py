@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from brainsnn.errors import UnknownNameError
 from brainsnn.files import write_atomically
+from brainsnn.plain_arrays import plain_array, whole_numbers
 from brainsnn.results.streaming import SpikeTrains, is_stream, open_stream
 
 if TYPE_CHECKING:
@@ -236,14 +237,15 @@ class Result:
         Raises
         ------
         ValueError
-            If the number of labels is not the number of images, or the window is not a whole number, 1 or greater.
+            If there is not one class for each image, or the window is not a whole number, 1 or greater.
         """
-        labels = np.asarray(labels)
+        labels = plain_array(labels, "Result.accuracy: labels")
         if labels.shape != (self.n_images,):
             given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
             raise ValueError(f"Result.accuracy: got {given} for {self.n_images} images; pass one per image.")
         if not isinstance(window, (int, np.integer)) or window < 1:
             raise ValueError(f"Result.accuracy: window={window!r} must be a whole number of steps, 1 or greater.")
+        labels = whole_numbers(labels, "Result.accuracy: labels", self.output.shape[2], "classes")
         output = self.output.astype(float)
         if window > 1:
             total = np.cumsum(output, axis=1)

@@ -62,12 +62,15 @@ def read_coco_targets(annotations, categories=STREET_CATEGORIES, min_area=0.0, m
     Raises
     ------
     ValueError
-        If the file is not a COCO annotation file, if it lacks a category, or if a mask is empty.
+        If the file is not a COCO annotation file, if it lacks a category, if the categories are not different names, or if
+        a mask is empty.
 
     References
     ----------
     Lin et al. (2014), Microsoft COCO: common objects in context, ECCV. https://cocodataset.org/#format-data
     """
+    if isinstance(categories, str) or len(set(categories)) < len(categories):
+        raise ValueError(f"read_coco_targets: categories={categories!r} must be a list of different names.")
     data = _read(annotations)
     known = {category["name"]: category["id"] for category in data["categories"]}
     missing = [name for name in categories if name not in known]
@@ -124,12 +127,16 @@ def load_coco_scenes(
     Raises
     ------
     ValueError
-        If no image has exactly one target.
+        If no image has exactly one target, or ``n_scenes`` is not valid.
     FileNotFoundError
         If a photograph is missing.
     ImportError
         If Pillow is not installed.
     """
+    if n_scenes is not None and (not isinstance(n_scenes, (int, np.integer)) or n_scenes < 1):
+        raise ValueError(
+            f"load_coco_scenes: n_scenes={n_scenes!r} must be a whole number, 1 or greater, or None for all."
+        )
     random = np.random.default_rng(seed)
     targets = _drawn(read_coco_targets(annotations, categories, min_area, max_area), n_scenes, random)
     if not targets:

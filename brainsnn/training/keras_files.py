@@ -228,6 +228,9 @@ def _assign(model, group, config):
         raise ModelFileError(
             f"its weights cannot be read ({error}): it is truncated or damaged. Save the model again."
         ) from error
+    for layer in model._flatten_layers():
+        if hasattr(layer, "finalize_state"):  # Normalization keeps what it computes with apart from its weights
+            layer.finalize_state()
 
 
 def _open_hdf5(source):

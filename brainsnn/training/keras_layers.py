@@ -1,19 +1,23 @@
 """Make one Keras 3 layer from its entry in a model file of any age: by an allow-list, executing nothing."""
 
 import inspect
+import math
+import re
 import warnings
 
+from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS
 from brainsnn.builders.from_keras.registry import registered_class
 
-__all__ = ["ModelFileError", "first_line", "guarded", "make_layer", "name_of", "plain", "batch_shape"]
+__all__ = ["ModelFileError", "first_line", "guarded", "is_of_keras", "make_layer", "name_of", "plain", "batch_shape"]
 
 #: Classes of Keras that a model file may name, besides `ASNTransfer`, registered classes and nested models.
-LAYER_CLASSES = frozenset(
+LAYER_CLASSES = AUGMENTATIONS | frozenset(
     """
-    Activation ActivityRegularization Add AlphaDropout Average AveragePooling2D BatchNormalization Concatenate Conv2D
-    Conv2DTranspose Cropping2D Dense DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D
-    GlobalMaxPooling2D Identity LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum Multiply PReLU Permute ReLU
-    Rescaling Reshape SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D Subtract UpSampling2D ZeroPadding2D
+    Activation ActivityRegularization Add AlphaDropout Average AveragePooling2D BatchNormalization CenterCrop Concatenate
+    Conv2D Conv2DTranspose Cropping2D Dense DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise
+    GlobalAveragePooling2D GlobalMaxPooling2D Identity LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum Multiply
+    Normalization PReLU Permute ReLU Rescaling Reshape Resizing SeparableConv2D Softmax SpatialDropout1D SpatialDropout2D
+    Subtract UpSampling2D ZeroPadding2D
     """.split()
 )
 #: Class names of older versions -> today's.
@@ -53,6 +57,12 @@ def name_of(entry):
     return entry.get("name") or (config.get("name") if isinstance(config, dict) else None) or "(no name)"
 
 
+def is_of_keras(entry):
+    """Return whether an entry names a class of Keras. Files of Keras 3 say the module: None for a class of a script."""
+    module = str(entry.get("module", "keras")).split(".")[0]
+    return module in KERAS_PACKAGES and entry.get("registered_name") in (None, entry["class_name"])
+
+
 def guarded(entry, function, *arguments):
     """Call Keras and turn its errors into one that names the layer and its class."""
     try:
@@ -67,8 +77,9 @@ def guarded(entry, function, *arguments):
 
 
 def first_line(error):
-    """Return the first line of an error's message, at most 300 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """Return the first line of an error's message that says what is wrong, at most 300 characters."""
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
     return (lines[0] if lines else type(error).__name__)[:300]
 
 
@@ -92,10 +103,12 @@ def make_layer(entry):
         cannot be read.
     """
     class_name = LAYER_ALIASES.get(entry["class_name"], entry["class_name"])
-    if class_name == "InputLayer":
+    if class_name == "InputLayer" and is_of_keras(entry):
         return guarded(entry, _make_input, entry)
     if class_name.split(">")[-1] == "ASNTransfer":  # HDF5 files name a registered class "package>ASNTransfer"
         return guarded(entry, _make_asn_transfer, entry["config"])
+    if _is_operation(entry, class_name):
+        return _make_operation(entry, class_name)
     layer_class = _find_class(entry, class_name)
     # Call the constructor, never from_config: Keras's deserialization could import what the file names.
     return guarded(entry, lambda: layer_class(**_modern_config(entry, layer_class)))
@@ -110,37 +123,60 @@ def _find_class(entry, class_name):
     if entry.get("registered_name") or class_name not in LAYER_CLASSES:
         if (own_class := registered_class(registered)) is not None:
             return own_class
-    _refuse_operation(entry, class_name)
-    module = (entry.get("module") or "keras").split(".")[0]
-    is_keras = hasattr(keras.layers, class_name) and registered == class_name and module in KERAS_PACKAGES
-    if is_keras and class_name not in LAYER_CLASSES | {"Lambda"}:
+    if not is_of_keras(entry):
+        what = f"{registered!r} is a custom class"
+    elif class_name == "Lambda":
+        what = "'Lambda' holds code of its own"
+    elif not hasattr(keras.layers, class_name):
+        what = f"{class_name!r} is not among the layers of Keras {keras.__version__}"
+    elif class_name not in LAYER_CLASSES:
         raise ModelFileError(
             f"Layer {name_of(entry)!r}: Keras's class {class_name!r} is not among those that can be read. Replace it by one "
-            f"of {', '.join(sorted(LAYER_CLASSES))}, or by an ASNTransfer layer, and save the model again."
+            f"of {', '.join(sorted(LAYER_CLASSES - AUGMENTATIONS))}, by an ASNTransfer layer, or by a layer that augments "
+            "images, and save the model again."
         )
-    known = class_name in LAYER_CLASSES and registered in (class_name, entry["class_name"])
-    if not known or module not in KERAS_PACKAGES:
-        raise ModelFileError(
-            f"Layer {name_of(entry)!r}: its class {registered!r} is not among those that can be read, because Lambda and "
-            "unknown custom layers could execute code from the file. If the class is yours, import it and call "
-            "brainsnn.register_layer(LayerClass, handler) first. Otherwise replace it by standard Keras layers (or "
-            "ASNTransfer) and save the model again."
-        )
-    return getattr(keras.layers, class_name)
+    else:
+        return getattr(keras.layers, class_name)
+    raise ModelFileError(
+        f"Layer {name_of(entry)!r}: its class {what}, and no code that a file names or holds is loaded, because it could "
+        "execute code that you do not know. If the class is yours, import it and call "
+        "brainsnn.register_layer(LayerClass, handler) first. Otherwise replace it by standard Keras layers (or "
+        "ASNTransfer) and save the model again."
+    )
 
 
-def _refuse_operation(entry, class_name):
-    """Refuse a function of keras.ops, whose class may share its name with one of a layer."""
+def _is_operation(entry, class_name):
+    """Return whether an entry is a function of keras.ops, whose class may share its name with one of a layer."""
     import keras
 
-    is_operation = ".ops" in (entry.get("module") or "")
-    if not entry.get("module") and not {"trainable", "dtype"} & set(entry["config"]):  # HDF5 files name no module
-        is_operation = hasattr(keras.ops, class_name.lower())
-    if is_operation:
+    if "module" in entry:
+        return ".ops." in str(entry["module"])
+    # HDF5 files name no module.
+    return not {"trainable", "dtype"} & set(entry["config"]) and hasattr(keras.ops, class_name.lower())
+
+
+def _make_operation(entry, class_name):
+    """Return the layer Reshape for a function of keras.ops that keeps the batch axis; refuse all other functions."""
+    import keras
+
+    if class_name == "Reshape":
+        shape = entry["config"]["newshape"]
+        before = entry["inbound_nodes"][0]["args"][0]["config"]["shape"]
+        if (
+            isinstance(shape, list)
+            and None not in before[1:]
+            and shape[0] == -1
+            and math.prod(shape) == -math.prod(before[1:])
+        ):
+            return keras.layers.Reshape(plain(shape[1:]), name=name_of(entry))
         raise ModelFileError(
-            f"Layer {name_of(entry)!r}: it is a function of keras.ops ({class_name.lower()!r}; + and - are such functions), "
-            "and only layers can be read. Use a layer of keras.layers instead and save the model again."
+            f"Layer {name_of(entry)!r}: keras.ops.reshape from {tuple(before)} to {shape} does not keep the batch axis, and "
+            "images of a batch must not mix. Use keras.layers.Reshape and save the model again."
         )
+    raise ModelFileError(
+        f"Layer {name_of(entry)!r}: it is a function of keras.ops ({class_name.lower()!r}; + and - are such functions), "
+        "and only layers can be read. Use a layer of keras.layers instead and save the model again."
+    )
 
 
 def _make_input(entry):
@@ -149,7 +185,9 @@ def _make_input(entry):
     config = entry["config"]
     shape = batch_shape(config)
     if shape is None or config.get("sparse"):
-        raise ModelFileError(f"Layer {name_of(entry)!r}: an input needs a shape and must be dense.")
+        raise ModelFileError(
+            f"Layer {name_of(entry)!r}: an input needs a shape and must be dense. Use keras.Input((height, width, channels))."
+        )
     return keras.layers.InputLayer(
         batch_shape=(None, *shape[1:]), dtype=_dtype(entry, config.get("dtype")), name=name_of(entry)
     )
@@ -281,7 +319,7 @@ def plain(value):
     if isinstance(value, dict):
         if value.get("class_name") == "__tuple__":
             return plain(value["items"])
-        if value.get("class_name") == "__numpy__":
+        if value.get("class_name") in ("__numpy__", "__tensor__"):
             return plain(value["config"]["value"])
         if value.get("type") == "ndarray":
             return plain(value["value"])

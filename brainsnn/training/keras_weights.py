@@ -135,7 +135,7 @@ def _check_groups(model, layers, paths):
     """Check the groups of a Keras 3 weights file, given the one of each layer: their names, and that none is left over."""
     names = {}
     for layer in model.layers:
-        values = layers.get(f"{paths[layer.name]}/vars") if layer.name in paths else None
+        values = layers.get(f"{paths[layer.name]}/vars") if layer.weights and layer.name in paths else None
         if isinstance(values, h5py.Group) and "name" in values.attrs:
             names[layer.name] = _text(values.attrs["name"])
     _check_names(list(names), list(names.values()))
@@ -152,10 +152,11 @@ def _check_names(wanted, stored):
     """Check the names of layers whose weights are assigned in order: warn if they differ, refuse a permutation."""
     if wanted == stored:
         return
-    if sorted(wanted) == sorted(stored):
+    if sorted(wanted) == sorted(stored):  # Keras assigns in order, whatever the names
         raise ModelFileError(
             f"The weights file has the layers in the order {stored}, the model in the order {wanted}: the weights "
-            "belong to another model. Use the weights that were saved with this model."
+            "belong to another model, or layers of a nested model were frozen when they were saved. Use the weights that "
+            "were saved with this model."
         )
     warnings.warn(
         "The names of the layers in the weights file differ from the model's; weights are assigned in order.",
@@ -205,6 +206,8 @@ def _match(layer_name, variables, datasets):
         theirs = {_tail(name, depth): dataset for name, dataset in datasets}
         ours = [_tail(variable.path, depth) for variable in variables]
         if len(theirs) == len(datasets) and len(set(ours)) == len(ours) and set(ours) == set(theirs):
+            # The layers of a nested model; the weights of a layer differ in the last part only.
+            _check_names(*(list(dict.fromkeys("/".join(name[:-1]) for name in names)) for names in (ours, theirs)))
             return [(variable, theirs[key]) for variable, key in zip(variables, ours, strict=True)]
     return [(variable, dataset) for variable, (_, dataset) in zip(variables, datasets, strict=True)]
 
@@ -232,15 +235,24 @@ def _assign_layer(layer_name, pairs):
                 "the file and "
                 f"{tuple(variable.shape)} in the model. Use the weights that were saved with this model."
             )
-        if dataset.dtype.kind != "f":
-            raise ModelFileError(
-                f"Layer {layer_name!r}: weight {variable.name!r} is stored as {dataset.dtype}, not as floating point."
-            )
-        value = dataset[()]
-        check_finite(layer_name, variable.name, value)
-        values.append(value)
+        values.append(_values(layer_name, variable, dataset))
+        check_finite(layer_name, variable.name, values[-1])
     for (variable, _), value in zip(pairs, values, strict=True):
         variable.assign(value)
+
+
+def _values(layer_name, variable, dataset):
+    """Return the values of a weight. HDF5 has no type for bfloat16, the first half of float32: it holds two bytes."""
+    value = dataset[()]
+    if dataset.dtype == "V2" and variable.dtype == "bfloat16":
+        return (np.frombuffer(value.tobytes(), "uint16").astype("uint32") << 16).view("float32").reshape(value.shape)
+    whole = "int" in variable.dtype  # such as the number of images seen by Normalization
+    if dataset.dtype.kind not in ("fiu" if whole else "f"):
+        raise ModelFileError(
+            f"Layer {layer_name!r}: weight {variable.name!r} is stored as {dataset.dtype}, not as floating point of the "
+            f"type {variable.dtype}. Save the model again from the Keras that trained it."
+        )
+    return value
 
 
 def refuse_references(file):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
+from brainsnn.errors import UnknownNameError
+
 __all__ = [
     "SpikingUnroll", "balance_thresholds", "linear_surrogate", "spike_time_surrogate", "squash_for_training", "SQUASHES",
     "time_weights",
@@ -224,6 +226,9 @@ class SpikingUnroll:
     def __init__(self, model, thresholds=None, leak=1.0, spike=None, squash="clip", step=0.125):
         self.model, self.stages = model, stages_of(model)
         self.thresholds = dict(thresholds or {})
+        for name in self.thresholds:
+            if name not in (known := [stage.name for stage in self.stages if stage.spikes]):
+                raise UnknownNameError(name, known, "spiking layer for thresholds")
         self.leak, self.spike, self.squash, self.step = leak, spike or linear_surrogate(), squash, step
 
     def run(self, images, n_steps, gate_epsilon=None, stages=None, on_step=None):

@@ -2,17 +2,14 @@
 
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import NeuronGroup, Synapses, ms
+from example_models import growing_lif
 
 import brainsnn as bs
 from brainsnn.builders.devices import program_cache
+from brainsnn.training.predictive_vgg import predictive_vgg
 
 LAYER = "conv1_asn"
-PLAIN = bs.LIF(tau_m=20 * ms)
-#: A neuron whose membrane grows without bound if it ever gets a positive input, and then never spikes.
-GROWING = PLAIN.replace("dv/dt = (I - v)/tau_m : 1", "dv/dt = (I - v + 1e30*v**3)/tau_m : 1").edit(
-    method="euler", threshold="S > v_th and v < 10", readout=PLAIN.readout
-)
 #: Images that reach the growing neurons only in trial 2 and later.
 LATE = np.array([0.0, 0.0, 1.0, 1.0])
 
@@ -29,7 +26,7 @@ def images(graph):
 
 def convert(graph, **options):
     """Convert without biases, so that the network stays at rest without input."""
-    snn = bs.convert(graph, **{"neuron": GROWING, "device": "cpp_standalone", **options})
+    snn = bs.convert(graph, **{"neuron": growing_lif(), "device": "cpp_standalone", **options})
     for name, parameters in snn.parameters.items():
         if "bias" in parameters:
             snn.set_parameters(name, bias=0.0)
@@ -63,6 +60,42 @@ def test_runtime(graph, images):
     with pytest.raises(FloatingPointError, match=f"'v' of '{first(snn)}' became NaN or infinite; image 2 "):
         snn.run(images, duration=20 * ms)
     assert np.isfinite(snn.run(images[:2], duration=20 * ms).output).all()
+
+
+@pytest.mark.parametrize("device", ["cpp_standalone", pytest.param("runtime", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("on_pre", "message"),
+    [("w *= 1e200", "'w' of 'learner'"), ("n_post = (n_post + 1)*1e200", "'n' of 'counter'")],
+)
+def test_objects_of_the_user(graph, images, device, on_pre, message):
+    snn = convert(graph, neuron=bs.ASN(), device=device)
+    source = snn.populations[first(snn)]
+    counter = NeuronGroup(1, "n : 1\nlowest : 1", clock=source.clock, name="counter")
+    counter.lowest = np.inf  # starts infinite, so it may stay so
+    learner = Synapses(source, counter, "w : 1", on_pre=on_pre, clock=source.clock, name="learner")
+    learner.connect()
+    learner.w = 1
+    snn.network.add(counter, learner)
+    with pytest.raises(FloatingPointError, match=f"{message} became NaN or infinite; image 2 "):
+        snn.run(images, duration=20 * ms)
+    snn.run(images[:2], duration=20 * ms)
+    assert np.all(learner.w == 1)  # the run that diverged has taught it nothing
+
+
+@pytest.mark.parametrize("connectivity", ["event_driven", pytest.param("synapses", marks=pytest.mark.slow)])
+def test_learned_weights(connectivity):
+    shape = (8, 8, 1)
+    model = predictive_vgg(5, shape, 4, width=1 / 16, dense=(6,))
+    rng = np.random.default_rng(3)
+    for layer in model.layers:
+        layer.set_weights([rng.normal(0.3, 0.5, w.shape) for w in layer.get_weights()])
+    gate = bs.PredictiveGate(learning=bs.LocalLearning(on_pre="I_post += clip(w, -1, 1)*h_pre\nw = w*1e30"))
+    snn = bs.convert(model, neuron=bs.IF(), feedback=gate, connectivity=connectivity, device="cpp_standalone")
+    before = snn.learned_weights
+    (name,) = before
+    with pytest.raises(FloatingPointError, match=f"'w' of '{name}' became NaN or infinite; image 1 "):
+        snn.run(rng.random((2, *shape)) * [[[[0.0]]], [[[1.0]]]], duration=40 * ms)
+    np.testing.assert_array_equal(snn.learned_weights[name], before[name])
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,12 @@ import pytest
 from chosen_device import DEVICE
 from dense_reference import simulate
 from example_models import MODEL_NAMES, example_images, example_models
+from keras_graphs import L, sequential
 
 import brainsnn as bs
 from brainsnn.training.asn_transfer import ASNTransfer
+
+pytestmark = pytest.mark.usefixtures("full_optimisation")
 
 N_STEPS = 60  # long enough for spikes to reach the readout of every example, and for thresholds to adapt
 
@@ -83,6 +86,17 @@ def test_runtime(models, connectivity):
 @pytest.mark.parametrize("name", ["max_pooling_stem", "resnet"])
 def test_runtime_graded(models, name):
     assert_equal(*run_both(models[name], device="runtime"))
+
+
+@pytest.mark.parametrize("schedule", ["synchronous", "pipelined"])
+def test_a_readout_of_a_maximum(schedule):
+    """The readout reports the maximum over membrane potentials that no nonlinearity follows, and the layers after it."""
+    first = L.Conv2D(2, 3, strides=2), L.ReLU(), L.Conv2D(3, 1)
+    model = sequential(*first, L.MaxPooling2D(2, strides=1), L.Flatten(), L.Dense(3), L.Softmax())
+    result, reference = run_both(model, schedule=schedule, device="runtime", n_steps=300)
+    np.testing.assert_allclose(result.output, reference["output"], atol=1e-12)
+    expected = np.asarray(model(example_images(model, 2)))
+    np.testing.assert_allclose(result.output[:, -100:].mean(axis=1), expected.reshape(2, 3), atol=0.1)
 
 
 def test_per_neuron_parameters(models):

@@ -67,6 +67,53 @@ def test_one_thread_at_a_time(snn, image):
     np.testing.assert_array_equal(results[0].output, expected.output)
 
 
+def test_changes_during_a_run_wait_or_count_from_the_next_run_on(snn, image):
+    layer = next(iter(snn.populations))
+    group = snn.populations[layer]
+    expected = snn.run(image, duration=1500 * ms)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(snn.run(image, duration=1500 * ms)))
+    thread.start()
+    while not snn._backend.device._is_running:
+        time.sleep(1e-3)
+    for call in (
+        lambda: snn.set_parameters(layer, gain=3),
+        lambda: snn.attend(bs.SpatialAttention((0.5, 0.5), 0.2, input_gain=1)),
+        lambda: snn.set_learned_weights({}),
+    ):
+        with pytest.raises(RuntimeError, match="This network is running, .*Wait until that run ends"):
+            call()
+    with pytest.raises(RuntimeError, match="S_dyn cannot be read or set while the network runs"):
+        group.S_dyn = 1
+    group.gain = 3
+    assert not results  # it was still running
+    thread.join()
+    np.testing.assert_array_equal(results[0].output, expected.output)
+    changed = snn.run(image, duration=10 * ms)
+    snn.set_parameters(layer, gain=3)
+    np.testing.assert_array_equal(changed.output, snn.run(image, duration=10 * ms).output)
+    snn.set_parameters(layer, gain=1)
+    assert not np.array_equal(changed.output, snn.run(image, duration=10 * ms).output)
+
+
+def test_a_state_that_is_known_can_be_set_during_a_run(snn, image):
+    group = next(iter(snn.populations.values()))
+    expected = snn.run(image, duration=1500 * ms).output
+    known = group.S_dyn[:]
+    results = []
+    thread = threading.Thread(target=lambda: results.append(snn.run(image, duration=1500 * ms)))
+    thread.start()
+    while not snn._backend.device._is_running:
+        time.sleep(1e-3)
+    group.S_dyn[:] = 1.0
+    assert not results  # it was still running
+    thread.join()
+    np.testing.assert_array_equal(results[0].output, expected)
+    assert not np.array_equal(snn.run(image, duration=10 * ms).output, expected[:, :10])
+    group.S_dyn = np.zeros_like(known)
+    np.testing.assert_array_equal(snn.run(image, duration=10 * ms).output, expected[:, :10])
+
+
 def test_an_error_does_not_keep_the_network_busy(snn, image):
     with pytest.raises(ValueError, match="duration is 0"):
         snn.run(image, duration=0 * ms)
@@ -75,7 +122,7 @@ def test_an_error_does_not_keep_the_network_busy(snn, image):
 
 def test_a_forked_process_is_refused(snn, image):
     expected = snn.run(image, duration=10 * ms).output
-    for call in (lambda: snn.run(image, duration=5 * ms), snn.build):
+    for call in (lambda: snn.run(image, duration=5 * ms), snn.build, lambda: snn.attend(None)):
         kind, message = in_fork(lambda call=call: error_of(call))
         assert kind is RuntimeError
         assert f"made in process {os.getpid()}" in message and "brainsnn.once" in message

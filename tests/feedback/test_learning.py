@@ -87,7 +87,12 @@ def test_a_comparison_learns_nothing(case):
     snn = _network(case)
     snn.run(spikes=spikes, images=images)
     learned = snn.learned_weights[PROJECTION]
-    bs.compare_activations(snn.graph, snn, images, 20 * bs.ms, 10 * bs.ms)
+    alone, together = (
+        bs.compare_activations(snn.graph, snn, images, 20 * bs.ms, 10 * bs.ms, processes=processes)
+        for processes in (1, 2)
+    )
+    for name in alone.snn:
+        np.testing.assert_array_equal(together.snn[name], alone.snn[name])
     copy = copy_network(snn, {"prediction": ["spikes"]}, learns=False)
     frozen = copy.run(spikes=spikes, images=images).raster("prediction")
     for network in (snn, copy):

@@ -11,7 +11,15 @@ from keras import layers
 
 import brainsnn as bs
 
-__all__ = ["example_models", "example_images", "current_based_lif", "randomise", "spiking_names", "MODEL_NAMES"]
+__all__ = [
+    "example_models",
+    "example_images",
+    "current_based_lif",
+    "growing_lif",
+    "randomise",
+    "spiking_names",
+    "MODEL_NAMES",
+]
 
 MODEL_NAMES = [
     "plain_cnn", "sequential_relu", "resnet", "max_pooling", "max_pooling_border", "max_pooling_stem",
@@ -228,3 +236,10 @@ def current_based_lif():
             parameters={"tau_s": 5 * ms}, spike_height=None,
         ),
     )  # fmt: skip
+
+
+def growing_lif():
+    """A neuron whose membrane grows without bound if it ever gets a positive input, and then never spikes."""
+    plain = bs.LIF(tau_m=20 * ms)
+    growing = plain.replace("dv/dt = (I - v)/tau_m : 1", "dv/dt = (I - v + 1e30*v**3)/tau_m : 1")
+    return growing.edit(method="euler", threshold="S > v_th and v < 10", readout=plain.readout)

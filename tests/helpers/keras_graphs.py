@@ -7,7 +7,7 @@ keras = pytest.importorskip("keras")
 L = keras.layers
 
 __all__ = [
-    "ASNTransfer", "close", "functional", "hidden_equal", "images", "kinds", "randomise", "residual_network", "sequential",
+    "ASNTransfer", "L", "close", "functional", "hidden_equal", "images", "kinds", "randomise", "residual_network", "sequential",
 ]  # fmt: skip
 
 

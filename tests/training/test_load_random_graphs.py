@@ -173,6 +173,39 @@ def test_weights_with_the_same_names_in_another_order_are_refused(tmp_path):
         load_model(tmp_path / "model.json", weights=tmp_path / "model.weights.h5")
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+def test_weights_of_nested_layers_are_assigned_in_order(suffix, tmp_path):
+    """As Keras does, whatever the names; the same names in another order are refused."""
+
+    def nested(names):
+        part = keras.Sequential([keras.Input((1, 1, 3)), *[L.Dense(3, name=name) for name in names]], name="part")
+        return randomise(keras.Sequential([keras.Input((1, 1, 3), name="pixels"), part]))
+
+    nested("ab").save_weights(tmp_path / "model.weights.h5")
+    nested("ab").save(tmp_path / "model.h5")
+    other = nested("bc")
+    (tmp_path / "model.json").write_text(other.to_json())
+    loaded = load_model(tmp_path / "model.json", weights=tmp_path / f"model{suffix}")
+    other.load_weights(tmp_path / f"model{suffix}")
+    x = images(other)
+    np.testing.assert_allclose(_outputs(loaded, x), _outputs(other, x), rtol=1e-5)
+    (tmp_path / "model.json").write_text(nested("ba").to_json())
+    with pytest.raises(ModelFileError, match=r"order \['a', 'b'\], the model in the order \['b', 'a'\]"):
+        load_model(tmp_path / "model.json", weights=tmp_path / f"model{suffix}")
+
+
+def test_frozen_layers_of_a_nested_model(tmp_path):
+    """Frozen weights come after all others in an HDF5 file."""
+    layers = L.Dense(3, name="a"), L.BatchNormalization(), L.Dense(3, name="b")
+    part = keras.Sequential([keras.Input((1, 1, 3)), *layers])
+    part.get_layer("a").trainable = False
+    model = randomise(keras.Sequential([keras.Input((1, 1, 3)), part, L.Dense(2)]))
+    model.save(tmp_path / "model.h5")
+    x = images(model)
+    np.testing.assert_allclose(_outputs(load_model(tmp_path / "model.h5"), x), _outputs(model, x), rtol=1e-5)
+
+
 def test_weights_of_more_layers_are_refused(tmp_path):
     _three_layers(1).save_weights(tmp_path / "model.weights.h5")
     model = keras.Sequential([keras.Input((1, 1, 3)), L.Dense(3, name="dense_1")])

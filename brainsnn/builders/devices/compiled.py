@@ -70,7 +70,7 @@ class CompiledBackend(Backend):
         return [str(self._program)]
 
     def _write_trials(self, folder, trials, indices):
-        write_trial_folder(folder, trials, indices, self._values, self._filled)
+        write_trial_folder(folder, trials, indices, self._filled)
         (folder / "static_arrays").symlink_to(self.project / "static_arrays")
 
     # Values
@@ -167,24 +167,38 @@ class CompiledBackend(Backend):
             )
         self.build(objects)
         self._take_assigned()
-        trials = _with_brian_names(trials, objects.groups)
+        trials = self._with_values(trials, objects.groups)
         bounds = np.linspace(0, trials.n_trials, n_processes + 1).astype(int)
         parts = [(self.directory / f"run_{k}", range(*bounds[k : k + 2])) for k in range(n_processes)]
-        for folder, indices in parts:
-            self._write_trials(folder, trials, indices)
         recordings = self._recordings(objects.monitors, trials)
-        for part, (folder, indices) in enumerate(parts):
-            recordings.link(folder, part, indices.start)
-        run_programs(self._command(), [folder for folder, _ in parts], on_trial_done)
-        self._take_results([folder for folder, _ in parts])
+        with self.device.running():
+            for part, (folder, indices) in enumerate(parts):
+                self._write_trials(folder, trials, indices)
+                recordings.link(folder, part, indices.start)
+            run_programs(self._command(), [folder for folder, _ in parts], on_trial_done)
+        self._use_results([folder for folder, _ in parts])
         _refuse_divergence(objects, [folder for folder, _ in parts])
+        self._keep_persistent([folder for folder, _ in parts])
         for trial, record in recordings.records(parts):
             on_record(trial, record)
         return recordings.take_states()
 
+    def _with_values(self, trials, groups):
+        """
+        Return trials with all values, under Brian2's names of groups instead of the names of populations.
+
+        The values are copies: what another thread assigns while the programs' files are written counts from the next run on.
+        """
+        shared, per_trial = (
+            {(groups[name].name, variable): values for (name, variable), values in arrays.items()}
+            for arrays in (trials.shared, trials.per_trial)
+        )
+        values = {key: array.copy() for key, array in self._values.items()}
+        return replace(trials, shared={**values, **shared}, per_trial=per_trial)
+
     def _take_assigned(self):
         """Give the program what was assigned to variables since the last run."""
-        for variable, array in self.device.assigned().items():
+        for variable, array in self.device.take_assigned().items():
             name = f"{variable.owner.name}.{variable.name}"
             if name not in self._settable:
                 raise ValueError(
@@ -195,14 +209,18 @@ class CompiledBackend(Backend):
             # Written for Brian2 2.5.4 to 2.11: the cache holds what Brian2 knows from before the first run.
             self.device.array_cache[variable] = None
 
-    def _take_results(self, folders):
-        """Let Brian2 read arrays from the results of the last program, and keep what the run has changed."""
+    def _use_results(self, folders):
+        """Let Brian2 read arrays from the results of the last program."""
+        self._take_assigned()  # what another thread has assigned meanwhile, for the next run
         self.device.clear_values()
         for variable in self.device.dynamic_arrays_2d:
             # Written for Brian2 2.5.4 to 2.11: for the user's monitors, Brian2 would keep the size of the first run.
             variable.size = (0, variable.size[1])
+        use_results(self.device, folders[-1])
+
+    def _keep_persistent(self, folders):
+        """Start the next run with what this one has learned."""
         for folder in folders:
-            use_results(self.device, folder)
             for owner, variable in self._persistent:
                 path = folder / "results" / results_file(self.device, owner.variables[variable])
                 self.set_values(owner, variable, np.fromfile(path, owner.variables[variable].dtype))
@@ -227,12 +245,3 @@ def _filled(target, values):
     """Values for all of a variable's array; only the program knows the size of a vector."""
     size = np.size(values) if isinstance(target, DynamicArrayVariable) else target.size
     return np.array(np.broadcast_to(np.ravel(values), size), dtype=target.dtype)
-
-
-def _with_brian_names(trials, groups):
-    """Trials name populations by their Keras layers, the program names groups as Brian2 does."""
-    shared, per_trial = (
-        {(groups[name].name, variable): values for (name, variable), values in arrays.items()}
-        for arrays in (trials.shared, trials.per_trial)
-    )
-    return replace(trials, shared=shared, per_trial=per_trial)

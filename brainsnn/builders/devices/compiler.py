@@ -1,5 +1,6 @@
 """Compile the generated source of a network, merged into few files, with the flags of Brian2's makefile."""
 
+import hashlib
 import os
 import re
 import shlex
@@ -7,7 +8,14 @@ import subprocess
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
+from brainsnn.files import atomic_path, write_atomically
+
 __all__ = ["compile_project", "makefile_variables", "merged_source", "run_compiler"]
+
+
+#: What all files of Brian2's programs include. Reading it takes longer than compiling most of them.
+_NAMES = "algorithm climits cmath csignal cstdint cstdlib ctime fstream iostream map random string tuple vector"
+HEADERS = "".join(f"#include <{name}>\n" for name in _NAMES.split())
 
 
 def merged_source(code_objects):
@@ -99,7 +107,30 @@ def _merge_code_objects(project, n_files):
     return others, merged
 
 
-def compile_project(project):
+def _precompiled_headers(command, cache):
+    """
+    Return the options that include precompiled headers, compiled first if they are not in the cache.
+
+    They are an optimisation, so a compiler that cannot precompile headers gets no options.
+    """
+    command = [part for part in command if not part.startswith("-I")]
+    version = subprocess.run([command[0], "--version"], capture_output=True, text=True, check=False).stdout
+    key = hashlib.sha256("\0".join([HEADERS, version, *command]).encode()).hexdigest()[:32]
+    header = cache / f"headers_{key}" / "headers.h"
+    compiled = header.with_name("headers.h.gch")
+    try:
+        if not compiled.exists():
+            with write_atomically(header) as file:
+                file.write(HEADERS.encode())
+            with atomic_path(compiled) as part:
+                run_compiler([*command, "-x", "c++-header", str(header), "-o", str(part)], cache)
+        compiled.touch()  # records the last use
+    except (OSError, RuntimeError):
+        return []
+    return ["-include", str(header)]
+
+
+def compile_project(project, cache):
     """
     Compile a project with the flags of its makefile, only the code objects with full optimisation.
 
@@ -107,6 +138,8 @@ def compile_project(project):
     ----------
     project : `~pathlib.Path`
         Folder that Brian2 wrote; the program in it is called ``main``.
+    cache : `~pathlib.Path`
+        Folder that keeps precompiled headers.
 
     Raises
     ------
@@ -120,11 +153,21 @@ def compile_project(project):
     compiler = os.environ.get("CXX", "c++")
     jobs = os.cpu_count() or 1
     others, merged = _merge_code_objects(project, jobs)
+    if "objects.cpp" in others:
+        # It runs once; optimising its thousands of assignments takes longer than that.
+        path = project / "objects.cpp"
+        path.write_text(f'#pragma GCC optimize ("O0")\n{path.read_text()}')
 
     def compile_file(source):
-        run_compiler([compiler, *flags, *([] if source in merged else ["-O1"]), source, "-o", f"{source}.o"], project)
+        command, end = commands[source in merged], [source, "-o", f"{source}.o"]
+        try:
+            run_compiler([*command, *headers[source in merged], *end], project)
+        except RuntimeError:
+            run_compiler([*command, *end], project)
 
     with ThreadPool(jobs) as pool:
+        commands = [compiler, *flags, "-O1"], [compiler, *flags]
+        headers = pool.starmap(_precompiled_headers, [(command, cache) for command in commands])
         pool.map(compile_file, [*sorted(others, key=lambda s: s != "objects.cpp"), *merged], chunksize=1)
     objects = [f"{source}.o" for source in (*others, *merged)]
     run_compiler([compiler, *objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))], project)

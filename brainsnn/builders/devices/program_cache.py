@@ -37,7 +37,7 @@ def cache_directory() -> Path:
 
 def cached_programs() -> list[tuple[Path, int, float]]:
     """
-    Return the compiled programs in the cache.
+    Return the compiled programs in the cache, and the C++ headers that are compiled once for all of them.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def compiled_program(project, build=None, products=("main",), extra_key=""):
         program.touch()  # records the last use
         return program
     if build is None:
-        compile_project(project)
+        compile_project(project, cache_directory())
     else:
         build()
     for product in reversed(products):  # the program last: if it exists, the others do

@@ -8,7 +8,7 @@ from brian2.devices.device import RuntimeDevice, get_device
 
 from brainsnn.builders.devices.active_device import make_active, runtime_device
 from brainsnn.builders.devices.backend import Backend
-from brainsnn.builders.trials.divergence import all_finite, checked_arrays, divergence_error
+from brainsnn.builders.trials.divergence import all_finite, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
 
 __all__ = ["RuntimeBackend"]
@@ -46,10 +46,11 @@ class RuntimeBackend(Backend):
         state = [variable for variables in objects.state.values() for variable in variables.values()]
         pathways = objects.added_pathways
         self._note_initial(state)
-        checked = checked_arrays(objects.own_state, lambda group, variable: self._initial[variable])
+        checked = [entry for entry in objects.checked if all_finite(self._initial.get(entry[2], entry[2].get_value()))]
+        kept = [variable for _, _, variable in checked if variable not in self._initial]
         for (group, variable), values in trials.shared.items():
             self.set_values(objects.groups[group], variable, values)
-        with _random_state_restored(), self._note_final(state):
+        with _random_state_restored(), _kept_on_divergence(kept), self._note_final(state):
             for trial in range(trials.n_trials):
                 for variable in state:
                     variable.get_value()[:] = self._initial[variable]
@@ -105,6 +106,18 @@ def _random_state_restored():
         device.set_random_state(state)
         # Written for Brian2 2.5.4 to 2.11: discard what compiled code has drawn in advance, numbers of the last trial.
         device.rand_buffer_index[:] = device.randn_buffer_index[:] = 0
+
+
+@contextmanager
+def _kept_on_divergence(variables):
+    """Restore arrays that persist, such as weights, if a run diverges: what it learned is of no use."""
+    before = {variable: variable.get_value().copy() for variable in variables}
+    try:
+        yield
+    except FloatingPointError:
+        for variable, values in before.items():
+            variable.get_value()[:] = values
+        raise
 
 
 def _clear_queue(queue):

@@ -7,7 +7,7 @@ import numpy as np
 __all__ = ["write_trial_folder"]
 
 
-def write_trial_folder(folder, trials, indices, values, fill):
+def write_trial_folder(folder, trials, indices, fill):
     """
     Write the files that a compiled program reads to run some trials.
 
@@ -19,15 +19,13 @@ def write_trial_folder(folder, trials, indices, values, fill):
         With groups under their names in Brian2.
     indices : range
         The trials of this program.
-    values : dict of (str, str) to ndarray
-        (group name, variable name) -> values in all trials, unless ``trials`` has others.
     fill : callable
         ``fill(group name, variable name, values)`` returns the whole array of the variable.
     """
     rmtree(folder, ignore_errors=True)
     (folder / "results").mkdir(parents=True)
     per_trial = trials.per_trial
-    shared = {key: array for key, array in {**values, **trials.shared}.items() if key not in per_trial}
+    shared = {key: array for key, array in trials.shared.items() if key not in per_trial}
     counts = f"{indices[0]} {len(indices)} {trials.n_steps} {trials.chunk_steps}"
     lines = [f"{counts} {trials.dt!r} {len(shared)} {len(per_trial)}"]
     for k, ((group, variable), array) in enumerate(shared.items()):

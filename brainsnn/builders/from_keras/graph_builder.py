@@ -53,8 +53,8 @@ class GraphBuilder:
             sources = " and ".join(dict.fromkeys(term.source for term in affine.terms))
             raise ConversionError(
                 f"'{name}' reads a max-pooled tensor together with another tensor, added or concatenated (it reads "
-                f"{sources}). A maximum is taken over potentials, and a population that reads it has no other input. Put a "
-                f"nonlinearity (ReLU, ASNTransfer) after each pooling layer."
+                f"{sources}). A maximum is taken over potentials, and a population that reads it has no other input. Train "
+                f"with a nonlinearity (ReLU, ASNTransfer) after each pooling layer."
             )
         layers = (*affine.layers, *attributes.pop("own", ()))
         self.populations[name] = Population(

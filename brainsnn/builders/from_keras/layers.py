@@ -6,14 +6,16 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 import brainsnn.builders.operators as ops
+from brainsnn.builders.from_keras.classes import keras_name
+from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS, PREPROCESSING_HANDLERS, resized
 from brainsnn.errors import ConversionError
 
 __all__ = [
     "AFTER_OUTPUT", "HANDLERS", "IDENTITIES", "OUTPUT_ONLY", "SUPPORTED", "activate", "add_parts", "check_open",
-    "keras_name", "shape3",
+    "shape3",
 ]  # fmt: skip
 
-#: Layers that do nothing at inference -> what the printed table says of them.
+#: Layers that return their input at inference -> what the printed table says of them.
 IDENTITIES = {
     **dict.fromkeys(
         ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
@@ -21,6 +23,7 @@ IDENTITIES = {
     ),
     "ActivityRegularization": "ignored (acts on the loss only)",
     "Identity": "ignored (identity)",
+    **dict.fromkeys(AUGMENTATIONS, "ignored (does nothing at inference)"),
 }
 
 #: Activations that only a readout can have.
@@ -29,8 +32,8 @@ OUTPUT_ONLY = ("softmax", "sigmoid", "tanh", "softplus")
 #: Supported layers, for error messages.
 SUPPORTED = (
     "Conv2D, DepthwiseConv2D, SeparableConv2D, Conv2DTranspose, Dense, BatchNormalization, pooling, Add, Subtract, "
-    "Average, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Rescaling, dropout and "
-    "noise, ReLU, ASNTransfer, Activation, Softmax"
+    "Average, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Rescaling, Normalization, "
+    "Resizing, CenterCrop, augmentation, dropout and noise, ReLU, ASNTransfer, Activation, Softmax"
 )
 
 
@@ -65,25 +68,6 @@ def shape3(shape, layer):
             f"tensors of shape {tuple(shape)} are not supported.", layer, "Use (height, width, channels)."
         )
     return (1,) * (3 - len(shape)) + tuple(int(n) for n in shape)
-
-
-def keras_name(layer_class):
-    """
-    Return the name under which `HANDLERS` knows a class, or None for classes from outside of Keras.
-
-    A user's class that shares its name with a Keras class is not mistaken for it. `ASNTransfer` is the one class that
-    any package may define.
-
-    Parameters
-    ----------
-    layer_class : type
-
-    Returns
-    -------
-    str or None
-    """
-    name = layer_class.__name__
-    return name if layer_class.__module__.startswith("keras.") or name == "ASNTransfer" else None
 
 
 def check_open(inputs, layer):
@@ -160,7 +144,7 @@ def _weight(layer, name):
     """Return a weight as float64; refuse NaN and infinity."""
     variable = getattr(layer, name, None)
     if variable is None:
-        raise ConversionError(f"it has no weight '{name}'.", layer, "Build the model, or call it once, first.")
+        raise ConversionError(f"it has no weight '{name}'.", layer, "Create it in build, as its parent class does.")
     value = np.asarray(variable).astype(float)
     bad = np.count_nonzero(~np.isfinite(value))
     if bad:
@@ -229,11 +213,16 @@ def _dense(layer, node, inputs, builder, label):
     return _activated(builder.apply(inputs[0], operator, label, _bias(layer)), layer, builder, label)
 
 
-def _batch_normalization(layer, node, inputs, builder, label):
+def _check_axis(layer, node):
+    """Check that a layer acts along the channel axis alone."""
     rank = len(node.outputs[0].shape)
-    axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-    if axis % rank != rank - 1:
+    axes = [layer.axis] if isinstance(layer.axis, int) else layer.axis
+    if [axis % rank for axis in axes] != [rank - 1]:
         raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
+
+
+def _batch_normalization(layer, node, inputs, builder, label):
+    _check_axis(layer, node)
     factor = 1 / np.sqrt(_weight(layer, "moving_variance") + layer.epsilon)
     if layer.scale:
         factor = factor * _weight(layer, "gamma")
@@ -241,13 +230,6 @@ def _batch_normalization(layer, node, inputs, builder, label):
     if layer.center:
         bias = bias + _weight(layer, "beta")
     return builder.apply(inputs[0], ops.scale(factor, inputs[0].shape), label, bias)
-
-
-def _rescaling(layer, node, inputs, builder, label):
-    affine = inputs[0]
-    channels = affine.shape[2]
-    bias = np.broadcast_to(np.asarray(layer.offset, dtype=float), (channels,))
-    return builder.apply(affine, ops.scale(np.asarray(layer.scale, dtype=float), affine.shape), label, bias)
 
 
 def _average_pooling(layer, node, inputs, builder, label):
@@ -286,7 +268,7 @@ def _sum(factors):
             raise ConversionError(
                 f"it needs two or more inputs of one shape, got {[affine.shape for affine in inputs]}.",
                 layer,
-                "Make the shapes equal (UpSampling2D, Conv2D). Constants are not supported.",
+                "Make the shapes equal (UpSampling2D, Conv2D). Add constants with Rescaling.",
             )
         return builder.add(inputs, factors(len(inputs)), label)
 
@@ -343,6 +325,8 @@ def _cropping(layer, node, inputs, builder, label):
 
 
 def _up_sampling(layer, node, inputs, builder, label):
+    if layer.interpolation not in ("nearest", "bilinear"):
+        return resized(layer, inputs[0], builder, label)
     return builder.apply(inputs[0], ops.upsample(inputs[0].shape, layer.size, layer.interpolation), label)
 
 
@@ -364,22 +348,20 @@ def _relu(layer, node, inputs, builder, label):
 
 
 def _softmax(layer, node, inputs, builder, label):
-    rank = len(node.outputs[0].shape)
-    if not isinstance(layer.axis, int) or layer.axis % rank != rank - 1:
-        raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
+    _check_axis(layer, node)
     return activate(inputs[0], "softmax", layer, builder, label)
 
 
 #: Class name -> function (layer, node, inputs, builder, label) -> AffineMap.
 HANDLERS = {
     **dict.fromkeys(IDENTITIES, _identity),
+    **PREPROCESSING_HANDLERS,
     "Conv2D": _conv2d,
     "DepthwiseConv2D": _depthwise_conv2d,
     "SeparableConv2D": _separable_conv2d,
     "Conv2DTranspose": _conv2d_transpose,
     "Dense": _dense,
     "BatchNormalization": _batch_normalization,
-    "Rescaling": _rescaling,
     "AveragePooling2D": _average_pooling,
     "GlobalAveragePooling2D": _global_average_pooling,
     "MaxPooling2D": _max_pooling,

@@ -3,8 +3,9 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from brainsnn.builders.from_keras.classes import is_operation, keras_name, trains_by_default
 from brainsnn.builders.from_keras.graph_builder import GraphBuilder
-from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, IDENTITIES, SUPPORTED, check_open, keras_name, shape3
+from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, IDENTITIES, SUPPORTED, check_open, shape3
 from brainsnn.builders.from_keras.registry import find_handler, is_registered
 from brainsnn.builders.graph.layer_graph import LayerGraph, LayerRow
 from brainsnn.errors import ConversionError
@@ -158,7 +159,7 @@ class _Reader:
         shape = tuple(node.outputs[0].shape[1:])
         row = LayerRow(label, type(layer).__name__, shape)
         self.rows.append(row)
-        if node.arguments.kwargs.get("training"):
+        if node.arguments.kwargs.get("training") and not trains_by_default(layer):
             raise ConversionError(
                 "it is called with training=True.", layer, "Call it without; spiking networks run in inference mode."
             )
@@ -166,15 +167,15 @@ class _Reader:
         if nested and not is_registered(type(layer)):
             row.note = "opened"
             return self.walk(_functional(layer), inputs, f"{label}/")
-        if not inputs:
-            raise ConversionError("it has no input in this model.", layer, "Constants are not supported.")
         name, handler = find_handler(type(layer))
         affine = _convert_layer(name, handler, node, inputs, self.builder, label)
-        row.note = "ignored (identity)" if name is None and affine is inputs[0] else IDENTITIES.get(name, "")
+        row.note = IDENTITIES.get(name, "ignored (identity)" if affine is inputs[0] else "")
         expected = shape3(shape, layer)
         if affine.shape != expected:
             raise ConversionError(
-                f"its output was read as {affine.shape}, but its shape in Keras is {expected}.", layer
+                f"its output was read as {affine.shape}, but its shape in Keras is {expected}.",
+                layer,
+                "'identity' and activations keep the shape: let its handler return an operator.",
             )
         return [affine]
 
@@ -248,6 +249,12 @@ def _convert_layer(name, handler, node, inputs, builder, label):
         )
     if len(node.outputs) != 1:
         raise ConversionError(f"it has {len(node.outputs)} outputs; one is supported.", layer, "Split it into layers.")
+    if handler is None and is_operation(type(layer)):
+        raise ConversionError(
+            "this function of keras.ops has no spiking counterpart.",
+            layer,
+            f"Use layers, or convert the part of the model before it. Supported: {SUPPORTED}.",
+        )
     if handler is None:
         register = f"Say what it computes with brainsnn.register_layer({type(layer).__name__}, handler), replace it"
         raise ConversionError(
@@ -261,5 +268,3 @@ def _convert_layer(name, handler, node, inputs, builder, label):
         if error.layer_name:
             raise
         raise ConversionError(str(error), layer) from error
-    except ValueError as error:
-        raise ConversionError(f"{error}", layer) from error

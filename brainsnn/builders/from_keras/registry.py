@@ -6,15 +6,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from brainsnn.builders.from_keras.layers import (
-    HANDLERS,
-    OUTPUT_ONLY,
-    activate,
-    add_parts,
-    check_open,
-    keras_name,
-    shape3,
-)
+from brainsnn.builders.from_keras.classes import keras_name
+from brainsnn.builders.from_keras.layers import HANDLERS, OUTPUT_ONLY, activate, add_parts, check_open, shape3
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.errors import ConversionError
 

@@ -12,6 +12,7 @@ from brainsnn.builders.operators.composition import add_operators, compose, comp
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import ConversionError, UnknownNameError
+from brainsnn.plain_arrays import plain_array
 
 __all__ = ["Population", "Projection", "LayerGraph", "LayerRow", "OUTPUT_ACTIVATIONS"]
 
@@ -235,8 +236,11 @@ class LayerGraph:
         ValueError
             If the images do not have the size of the input population.
         """
-        images = np.asarray(images)
-        if images.ndim < 2 or images.size != len(images) * self.input.size:
+        images, shape = plain_array(images, "LayerGraph.activations: images"), self.input.shape
+        sizes = [
+            tuple(n for n in sizes if n != 1) for sizes in (images.shape[1:], shape)
+        ]  # axes of size 1 may be left out
+        if images.ndim < 2 or (sizes[0] != sizes[1] and images.shape[1:] != (self.input.size,)):
             raise ValueError(
                 f"LayerGraph.activations: images of shape {images.shape} do not fit the input "
                 f"{self.input.name!r} of shape {self.input.shape}; expected (n, H, W, C)."

@@ -64,8 +64,8 @@ def model_for(population, inputs, neuron, n_graded):
         if population.kind == "readout" and model.membrane is None:
             raise ConversionError(
                 f"Readout '{population.name}' reads a maximum over membrane potentials, which the readout of {neuron.name} "
-                "cannot: it has no membrane variable. Put a nonlinearity (ReLU, ASNTransfer) between the max pooling and "
-                "the output."
+                "cannot: it names no membrane variable. Name it in the model of the readout, as in "
+                "NeuronModel(..., membrane='S_dyn')."
             )
         return model.pooled()
     model = model.with_inputs(spikes=inputs.has_spikes, graded=n_graded, stimulus=inputs.stimulus)

@@ -30,7 +30,8 @@ class Monitors:
     IndexError
         If a neuron does not exist.
     ValueError
-        If the neurons are neither whole numbers nor a mask of the population's shape, or if one is given twice.
+        If the neurons are neither whole numbers nor a mask of the population's shape, or if one is given twice, or a variable
+        under two names of its population.
     """
 
     def __init__(self, record, assembly):
@@ -77,6 +78,8 @@ class Monitors:
                 variable, group.equations, f"variable of {population.name!r}", f"The {population.kind} does not spike."
             )
         about = f"record[{population.name!r}][{variable!r}]"
+        if variable in self.neurons.get(population.name, {}):
+            raise ValueError(f"{about}: given twice, under two names of the same population; give it once.")
         indices = _recorded_neurons(neurons, population.shape, len(group), about)
         self.neurons.setdefault(population.name, {})[variable] = indices
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from brian2 import (
     EventMonitor,
     NeuronGroup,
@@ -51,8 +52,8 @@ class NetworkObjects:
         return {obj.name for obj in self.network.sorted_objects}
 
     def population_of(self, group):
-        """Return the population whose group has this name in Brian2 (str)."""
-        return next(name for name, own in self.groups.items() if own.name == group)
+        """Return the population whose group has this name in Brian2, or the name itself if there is none (str)."""
+        return next((name for name, own in self.groups.items() if own.name == group), group)
 
     @property
     def added(self):
@@ -102,6 +103,21 @@ class NetworkObjects:
             (obj, name) for obj in added if isinstance(obj, Synapses)
             for name in _assignable(obj) if name in written and name not in _dynamic_names(obj)
         ]  # fmt: skip
+
+    @property
+    def checked(self):
+        """
+        Arrays of floats that must be finite at the end of a trial: those that it changes, and weights that learn.
+
+        Returns
+        -------
+        arrays : list of (str, str, `~brian2.core.variables.ArrayVariable`)
+            Name of the object, name of the variable, variable.
+        """
+        state = [(group, name, v) for group, variables in self.state.items() for name, v in variables.items()]
+        plastic = [(obj, "w") for obj in self.network.sorted_objects if getattr(obj, "plastic", False)]
+        learned = [(obj.name, name, obj.variables[name]) for obj, name in (*plastic, *self.learned)]
+        return [entry for entry in (*state, *learned) if np.dtype(entry[2].dtype).kind == "f"]
 
     @property
     def added_pathways(self):

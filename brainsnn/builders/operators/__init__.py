@@ -17,6 +17,7 @@ from brainsnn.builders.operators.layers import (
     identity,
     max_pool,
     scale,
+    separable,
     upsample,
     zero_pad,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "zero_pad",
     "crop",
     "scale",
+    "separable",
     "identity",
     "channel_embed",
 ]

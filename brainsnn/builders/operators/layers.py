@@ -17,6 +17,7 @@ __all__ = [
     "zero_pad",
     "crop",
     "scale",
+    "separable",
     "identity",
     "channel_embed",
 ]
@@ -191,11 +192,22 @@ def average_pool(input_shape, pool, strides=None, padding="valid"):
         out, tap = np.nonzero(source >= 0)
         weight = 1 / np.count_nonzero(source >= 0, axis=1)[out]
         axes.append(sparse.csr_matrix((weight, (source[out, tap], out)), shape=(n_in, len(source))))
-    return _separable(input_shape, *axes)
+    return separable(input_shape, *axes)
 
 
-def _separable(input_shape, rows, cols):
-    """Return an operator from sparse matrices (in, out) for rows and columns, equal for all channels."""
+def separable(input_shape, rows, cols):
+    """
+    Return the operator that is a matrix for the rows times one for the columns, equal for all channels.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C)
+    rows, cols : sparse matrices (H, Ho), (W, Wo)
+
+    Returns
+    -------
+    SparseOperator
+    """
     channels = input_shape[2]
     matrix = sparse.kron(sparse.kron(rows, cols), sparse.identity(channels), format="csr")
     return SparseOperator(input_shape, (rows.shape[1], cols.shape[1], channels), matrix)
@@ -261,7 +273,7 @@ def upsample(input_shape, size, interpolation="nearest"):
             axis[max(i, 0), o] += 1 - f
             axis[min(i + 1, n_in - 1), o] += f
         axes.append(axis.tocsr())
-    return _separable(input_shape, *axes)
+    return separable(input_shape, *axes)
 
 
 def zero_pad(input_shape, padding):

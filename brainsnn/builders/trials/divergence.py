@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["all_finite", "checked_arrays", "divergence_error", "first_not_finite"]
+__all__ = ["all_finite", "divergence_error", "first_not_finite"]
 
 
 def all_finite(values):
@@ -30,30 +30,6 @@ def first_not_finite(values):
     return next((image for image, of_image in enumerate(values) if not all_finite(of_image)), None)
 
 
-def checked_arrays(state, initial):
-    """
-    Return the arrays that must be finite at the end of a trial: those of floats that start with finite values.
-
-    Parameters
-    ----------
-    state : dict of str to dict of str to `~brian2.core.variables.ArrayVariable`
-        By Brian2's name of their group.
-    initial : callable
-        ``initial(group name, variable)`` returns the values with which a trial starts.
-
-    Returns
-    -------
-    arrays : list of (str, str, `~brian2.core.variables.ArrayVariable`)
-        Name of the group, name of the variable, variable.
-    """
-    return [
-        (group, name, variable)
-        for group, variables in state.items()
-        for name, variable in variables.items()
-        if np.dtype(variable.dtype).kind == "f" and all_finite(np.asarray(initial(group, variable)))
-    ]
-
-
 def divergence_error(population, variable, image):
     """
     Return the error that reports a divergence.
@@ -61,6 +37,7 @@ def divergence_error(population, variable, image):
     Parameters
     ----------
     population, variable : str
+        Name of the population, or of another Brian2 object, and of its variable.
     image : int
         The first image in which it happened.
 

@@ -8,6 +8,7 @@ from test_devices import (  # noqa: F401  (collected here, with this file's devi
     feedback,
     models,
     test_attention_that_comes_and_goes_and_differs_between_images,
+    test_divergence_of_what_is_not_recorded,
     test_drawn_spikes_follow_from_the_seed,
     test_own_model_with_units,
     test_plain_network_with_many_images_parameters_and_times,

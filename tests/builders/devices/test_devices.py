@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from brian2 import defaultclock, ms
 from dense_feedback_reference import balanced_thresholds
-from example_models import current_based_lif, example_images, example_models, spiking_names
+from example_models import current_based_lif, example_images, example_models, growing_lif, spiking_names
 
 import brainsnn as bs
 from brainsnn.builders.devices import program_cache
@@ -121,6 +121,21 @@ def test_time_steps_of_networks_and_user_are_their_own(device, models):
         assert defaultclock.dt == 0.7 * ms
     finally:
         defaultclock.dt = 0.1 * ms
+
+
+def test_divergence_of_what_is_not_recorded(device, models):
+    model, neuron = models["plain_cnn"], growing_lif()
+    snn = bs.convert(model, neuron=neuron, device=device, dtype="float64")
+    for name, parameters in snn.parameters.items():
+        if "bias" in parameters:
+            snn.set_parameters(name, bias=0)
+    images = example_images(model, 3)
+    images[:1] = 0
+    layer = spiking_names(model)[0]
+    for processes in (1, 3):
+        with pytest.raises(FloatingPointError, match=f"'v' of '{layer}' became NaN or infinite; image 1 "):
+            snn.run(images, duration=N_STEPS * ms, processes=processes)
+    assert np.isfinite(snn.run(images[:1], duration=N_STEPS * ms).output).all()
 
 
 def test_residual_network(device, models):

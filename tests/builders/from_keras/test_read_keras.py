@@ -204,7 +204,6 @@ class Strange(L.Layer):
         (lambda: functional(lambda x: L.Dropout(0.5, name="mc")(x, training=True)), "'mc'.*training=True"),
         (lambda: functional(lambda x: L.Conv2D(2, 3)(x), (None, None, 2)), r"\(InputLayer\).*not fixed"),
         (lambda: sequential(L.BatchNormalization(axis=1, name="bn")), r"'bn' \(BatchNormalization\): axis=1"),
-        (lambda: sequential(L.UpSampling2D(interpolation="bicubic", name="u")), r"'u' \(UpSampling2D\).*'bicubic'"),
         (lambda: keras.Sequential([L.Dense(2)], name="empty"), "'empty' .*is not built.*keras.Input"),
         (lambda: object(), "neither a functional nor a sequential"),
     ],

@@ -13,6 +13,14 @@
         open(source);
         upload(source);
     }
+    std::vector<char> fetched;
+    auto fetch = [&](const Array& array) -> const char* {
+        fetched.resize(array.bytes);
+        CUDA_SAFE_CALL(cudaMemcpy(fetched.data(), array.data, array.bytes, cudaMemcpyDeviceToHost));
+        return fetched.data();
+    };
+{% include 'finite.cpp' %}
+
     // What the state is reset to stays on the device.
     std::vector<char*> initial;
     for (const Array& array : state)
@@ -63,6 +71,7 @@
         {{clock}}.t[0] = 0;
         {% endfor %}
         {{network}}.run(n_steps*trial_dt, NULL, 10.0);
+        note_not_finite(trial, results_dir + "not_finite");
         {% for monitor in monitors %}
         end_{{monitor.name}} += _array_{{monitor.name}}_N[0];
         ends.write((const char*)&end_{{monitor.name}}, sizeof(int64_t));

@@ -54,6 +54,13 @@
             {% endfor %}
             const std::vector<int64_t> before = {{recorded()}};
             eng.run(DT);
+            if (step == n_steps - 1)
+            {
+                {% for model in models %}
+                pull{{model.name}}StateFromDevice();
+                {% endfor %}
+                note_not_finite(trial, "results/not_finite");
+            }
             {% if late %}
             if (step == 0)
             {

@@ -45,33 +45,6 @@
             }
         }
     };
-    // Tests the bits: with -ffast-math, compilers assume that all numbers are finite.
-    struct Finite
-    {
-        static bool all(const float* values, size_t n)
-        {
-            bool found = true;
-            for (size_t k=0; k<n; k++)
-            {
-                uint32_t bits;
-                std::copy((const char*)(values + k), (const char*)(values + k + 1), (char*)&bits);
-                found &= (bits & 0x7f800000u) != 0x7f800000u;
-            }
-            return found;
-        }
-        static bool all(const double* values, size_t n)
-        {
-            bool found = true;
-            for (size_t k=0; k<n; k++)
-            {
-                uint64_t bits;
-                std::copy((const char*)(values + k), (const char*)(values + k + 1), (char*)&bits);
-                found &= (bits & 0x7ff0000000000000ull) != 0x7ff0000000000000ull;
-            }
-            return found;
-        }
-    };
-    bool all_finite = true;
     std::vector<Stream> streams({{n_streams}});
     for (size_t k=0; k<streams.size(); k++)
     {
@@ -134,12 +107,6 @@
             {% endif %}
             {% endfor %}
         }
-        {% for variable in checked %}
-        if (all_finite && !Finite::all({{variable.array}}, {{variable.size}}))
-        {
-            all_finite = false;
-            std::ofstream("results/not_finite") << first_trial + trial << " {{variable.name}}" << std::endl;
-        }
-        {% endfor %}
+        note_not_finite(trial, "results/not_finite");
         counts_file.write((const char*)counts.data(), counts.size()*sizeof(int64_t));
 {% endblock %}

@@ -8,6 +8,9 @@
         open(source);
         source.file.read(source.array.data, source.array.bytes);
     }
+    auto fetch = [](const Array& array) -> const char* { return array.data; };
+{% include 'finite.cpp' %}
+
     std::vector<std::vector<char> > initial;
     for (const Array& array : state)
         initial.push_back(std::vector<char>(array.data, array.data + array.bytes));

@@ -3,6 +3,7 @@
 import numpy as np
 from brian2 import SpikeMonitor, Synapses, second
 from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.core.variables import DynamicArrayVariable
 
 from brainsnn.builders.codegen.codeobjects import render
 from brainsnn.builders.devices.brian_versions import drop_repeated_clock_settings
@@ -132,6 +133,10 @@ class CudaBackend(CompiledBackend):
             "cuda_trials.cu",
             settable=[self._array(name, variable) for name, variable in self._settable.items()],
             state=[self._array(name, variable) for name, variable in reset.items()],
+            checked=[
+                {**self._array(f"{group} {name}", variable), "itemsize": np.dtype(variable.dtype).itemsize}
+                for group, name, variable in objects.checked
+            ],
             trains=[
                 {"name": name, "array": self._name(replay.variables["train"]), "n_neurons": len(replay.target)}
                 for name, replay in objects.replays.items()
@@ -152,6 +157,13 @@ class CudaBackend(CompiledBackend):
     def _array(self, name, variable):
         """Where the program keeps the array of a variable, on the GPU."""
         array = self._name(variable)
+        if isinstance(variable, DynamicArrayVariable):
+            pointer = f"thrust::raw_pointer_cast(dev{array}.data())"
+            return {
+                "name": name,
+                "data": pointer,
+                "n_bytes": f"dev{array}.size()*sizeof({c_data_type(variable.dtype)})",
+            }
         # brian2cuda can keep the spikes of several steps.
         pointer = f"dev{array}[current_idx{array}]" if variable.name.endswith("space") else f"dev{array}"
         return {"name": name, "data": pointer, "n_bytes": f"{variable.size}*sizeof({c_data_type(variable.dtype)})"}

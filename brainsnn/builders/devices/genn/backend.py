@@ -146,9 +146,9 @@ class GennBackend(CompiledBackend):
         def names(group):
             return [*models[group].variables, *models[group].shared_variables]
 
-        def entry(group, name):
+        def entry(group, name, separator="."):
             array, n_bytes = device.genn_array(models[group], name)
-            return {"name": f"{group}.{name}", "data": array, "n_bytes": n_bytes}
+            return {"name": f"{group}{separator}{name}", "data": array, "n_bytes": n_bytes}
 
         self._settable = {
             f"{group.name}.{name}": (group.name, name)
@@ -160,6 +160,11 @@ class GennBackend(CompiledBackend):
             "genn_trials.cpp",
             settable=[entry(*array) for array in self._settable.values()],
             state=[entry(g, name) for g, variables in objects.state.items() for name in variables if name in names(g)],
+            checked=[
+                {**entry(group, name, " "), "itemsize": np.dtype(variable.dtype).itemsize}
+                for group, name, variable in objects.checked
+                if group in models and name in names(group)
+            ],
             trains=[
                 {"name": name, "target": replay.target.name, "n_neurons": len(replay.target)}
                 for name, replay in objects.replays.items()

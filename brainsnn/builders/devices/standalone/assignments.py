@@ -1,5 +1,7 @@
 """Make assignments to variables of a compiled network take effect, as in runtime mode."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from brian2 import Clock
 from brian2.core.variables import VariableView
@@ -30,6 +32,7 @@ class AssignableArrays:
         super().__init__()
         self.input_arrays, self.assignable = {}, None
         self._values = {}
+        self._is_running = False
 
     def close(self, assignable, changed):
         """
@@ -45,19 +48,31 @@ class AssignableArrays:
         for variable in changed:
             self.input_arrays.pop(variable, None)
 
-    def assigned(self):
+    def take_assigned(self):
         """
-        Return the arrays that were assigned to since the last run.
+        Return copies of the arrays that were assigned to since the last run or the last call.
 
         Returns
         -------
         arrays : dict of `~brian2.core.variables.ArrayVariable` to ndarray
         """
-        return {v: array for v, (array, before) in self._values.items() if array.tobytes() != before.tobytes()}
+        taken = {v: array.copy() for v, (array, before) in self._values.items() if array.tobytes() != before.tobytes()}
+        for variable, array in taken.items():
+            self._values[variable] = self._values[variable][0], array
+        return taken
 
     def clear_values(self):
         """Discard the values read after the previous run."""
         self._values = {}
+
+    @contextmanager
+    def running(self):
+        """Refuse to read values from files while programs run: the old files are gone, the new ones not complete."""
+        self._is_running = True
+        try:
+            yield
+        finally:
+            self._is_running = False
 
     # Methods of Brian2's devices
 
@@ -65,6 +80,11 @@ class AssignableArrays:
         """Return the array of a variable; an assignable one is read once after each run, so that it can change in place."""
         if var in self.input_arrays:
             return self.input_arrays[var]
+        if self._is_running and var not in self._values and self.array_cache.get(var) is None:
+            raise RuntimeError(
+                f"{var.owner.name}.{var.name} cannot be read or set while the network runs, in another thread. Wait until it "
+                "ends."
+            )
         if self.assignable is None or var not in self.assignable:
             return super().get_value(var, access_data)
         if var not in self._values:

@@ -2,6 +2,7 @@
 
 import secrets
 
+import numpy as np
 from brian2 import second
 from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
@@ -12,7 +13,6 @@ from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.program_cache import compiled_program
 from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 from brainsnn.builders.devices.standalone.recordings import RecordingFiles, recorded_arrays
-from brainsnn.builders.trials.divergence import checked_arrays
 
 __all__ = ["NetworkDevice", "StandaloneBackend"]
 
@@ -74,8 +74,8 @@ class StandaloneBackend(CompiledBackend):
                 for name, variable in variables.items()
             ],
             checked=[
-                {"name": f"{group} {name}", "array": self._array_name(variable), "size": variable.size}
-                for group, name, variable in checked_arrays(objects.own_state, self._initial)
+                {**self._array(f"{group} {name}", variable), "itemsize": np.dtype(variable.dtype).itemsize}
+                for group, name, variable in objects.checked
             ],
             trains=[
                 {"name": name, "array": self._array_name(replay.variables["train"]), "n_neurons": len(replay.target)}
@@ -87,9 +87,6 @@ class StandaloneBackend(CompiledBackend):
             has_standard_generators=HAS_STANDARD_GENERATORS,
             **recorded_arrays(self.device, objects.monitors),
         )
-
-    def _initial(self, group, variable):
-        return self._values.get((group, variable.name), 0.0)
 
     def _array_name(self, variable):
         return self.device.get_array_name(variable, access_data=False)
