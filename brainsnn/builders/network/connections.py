@@ -378,10 +378,11 @@ def _check_statement(projection, on_pre, refused=()):
         try:
             projection.resolve_all({name}, run_namespace={}, user_identifiers=set())
         except KeyError:
+            source, target = projection.source.name, projection.target.name
             raise ValueError(
-                f"{about} uses {name!r}, which is neither w, nor a variable of the source {projection.source.name!r} (suffix "
-                f"_pre) or the target {projection.target.name!r} (suffix _post), nor a parameter. Define it with model.edit(...); a "
-                "readout may have its own on_pre: neuron.edit(readout=neuron.readout.edit(on_pre=...))."
+                f"{about} uses {name!r}, which is neither w, nor a variable of the source {source!r} (suffix _pre) or the target "
+                f"{target!r} (suffix _post), nor a parameter. Define it with model.edit(...); a readout may have its own on_pre: "
+                "neuron.edit(readout=neuron.readout.edit(on_pre=...))."
             ) from None
     names = get_identifiers_recursively([on_pre], projection.variables) - local
     try:
