@@ -185,7 +185,7 @@ class Attention:
             (H, W, C) of the population.
         parameters : dict of str to ndarray
             Unattended values of the parameters that the model's ``attention`` names and of those derived from them, one value
-            or one per neuron.
+            or one per neuron; also of others from which these are computed, unless they are constants of the model.
         model : `~brainsnn.equations.model.NeuronModel`
             Its ``attention`` names the parameter of each mechanism, its ``derived`` the parameters computed from others.
         image : int, optional
@@ -214,9 +214,10 @@ class Attention:
         if "precision" in active:
             name = model.attention["precision"]
             changed[name] = _shifted(parameters[name], self.strength("precision", layer) * R, self.conserve_sum)
-            for derived, (origin, function) in model.derived.items():
-                if origin == name:
-                    changed[derived] = self._rederived(parameters, name, derived, function, changed[name])
+            for derived, (origins, function) in model.derived.items():
+                if name in origins:
+                    others = {o: parameters[o] if o in parameters else model.parameters[o] for o in origins}
+                    changed[derived] = self._rederived(parameters[derived], others, name, function, changed[name])
         for mechanism in ("input_gain", "output_gain"):
             if mechanism in active:
                 name = model.attention[mechanism]
@@ -225,18 +226,20 @@ class Attention:
 
     def _rederived(
         self,
-        parameters: Mapping[str, np.ndarray],
-        origin: str,
-        derived: str,
-        function: Callable[[np.ndarray], Any],
+        current: np.ndarray,
+        origins: Mapping[str, np.ndarray],
+        name: str,
+        function: Callable[..., Any],
         values: np.ndarray,
     ) -> np.ndarray:
-        """Return new values of a derived parameter; a factor by which the user scaled it is kept."""
-        before = np.asarray(function(np.maximum(parameters[origin], self.floor)))
-        factor = np.asarray(parameters[derived], dtype=float) / before
+        """Return new values of a derived parameter for new values of ``name``; a factor by which the user scaled it is kept."""
+
+        def height(precision):
+            return np.asarray(function(*(origins | {name: np.maximum(precision, self.floor)}).values()))
+
+        factor = np.asarray(current, dtype=float) / height(origins[name])
         # float32 values differ from the function's in the last digit. The user did not scale those.
-        factor = np.where(np.abs(factor - 1) < 1e-5, 1.0, factor)
-        return np.asarray(function(np.maximum(values, self.floor))) * factor
+        return height(values) * np.where(np.abs(factor - 1) < 1e-5, 1.0, factor)
 
     def times(self, image: int = 0) -> tuple[float, float]:
         """

@@ -11,7 +11,7 @@ __all__ = ["AttendedParameters"]
 REST, ATTENDED = "_rest", "_attended"
 
 #: The fields of a neuron model that attention uses.
-AttentionTargets = namedtuple("AttentionTargets", "name attention derived")
+AttentionTargets = namedtuple("AttentionTargets", "name attention derived parameters")
 
 
 class AttendedParameters:
@@ -149,8 +149,11 @@ class AttendedParameters:
     def _changes(self, attention, name, before, image=0):
         """Return variable -> array for one population and one image."""
         model, parameters = self._models[name], self._parameters[name]
-        derived = {n.removesuffix(REST): (o.removesuffix(REST), function) for n, (o, function) in model.derived.items()}
-        names = {*model.attention.values(), *derived}
+        derived = {
+            n.removesuffix(REST): (tuple(o.removesuffix(REST) for o in origins), function)
+            for n, (origins, function) in model.derived.items()
+        }
+        names = {*model.attention.values(), *derived, *(o for origins, _ in derived.values() for o in origins)}
         switches = {n for n in names if n + ATTENDED in parameters}
         if attention.is_timed and attention.mechanisms(name) and not switches:
             raise ValueError(
@@ -164,7 +167,11 @@ class AttendedParameters:
             if s in parameters
         }
         changed = attention.parameters_for(
-            name, self._shapes.get(name), values, AttentionTargets(model.name, model.attention, derived), image
+            name,
+            self._shapes.get(name),
+            values,
+            AttentionTargets(model.name, model.attention, derived, model.parameters),
+            image,
         )
         for variable, array in changed.items():
             with np.errstate(over="ignore"):

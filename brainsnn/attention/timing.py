@@ -54,7 +54,7 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
     >>> snn.attend(cue)
     """
     names = list(dict.fromkeys(neuron.attention.values()))
-    names += [derived for derived, (origin, _) in neuron.derived.items() if origin in names and derived not in names]
+    names += [n for n, (origins, _) in neuron.derived.items() if n not in names and not set(names).isdisjoint(origins)]
     if not names:
         raise ValueError(
             f"switchable: {neuron.name!r} names no parameter for attention; set NeuronModel(attention=...)."
@@ -65,8 +65,8 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
         parameters[name + REST] = parameters[name + ATTENDED] = neuron.parameters[name]
     parameters |= {"t_attend_on": 0 * second, "t_attend_off": 0 * second}
     derived = {
-        name + ending: (origin + ending, function)
-        for name, (origin, function) in neuron.derived.items()
+        name + ending: (tuple(origin + ending if origin in switched else origin for origin in origins), function)
+        for name, (origins, function) in neuron.derived.items()
         for ending in (REST, ATTENDED)
     }
     height = neuron.spike_height + REST if neuron.spike_height in names else neuron.spike_height

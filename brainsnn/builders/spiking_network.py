@@ -159,7 +159,7 @@ class SpikingNetwork:
         for projection in self._plastic.values():
             self._backend.persist(projection, "w", projection.operator.to_coo()[2])
         for name, values in initial_parameters(self._assembly, thresholds).items():
-            self._set_parameters(name, checked_parameters(self._assembly, name, values))
+            self._set_parameters(name, checked_parameters(self._assembly, name, values, self._read))
         for name, values in initial_values(self._assembly).items():
             for variable, value in values.items():
                 self._write(name, variable, value)
@@ -194,7 +194,7 @@ class SpikingNetwork:
             If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused.
         """
         name = self.populations.name_of(layer)
-        self._set_parameters(name, checked_parameters(self._assembly, name, values))
+        self._set_parameters(name, checked_parameters(self._assembly, name, values, self._read))
 
     def _set_parameters(self, name, arrays):
         for variable, array in arrays.items():
@@ -228,13 +228,11 @@ class SpikingNetwork:
         --------
         brainsnn.attention.mechanisms.SpatialAttention
         """
+        if attention is None and layers is not None:
+            raise ValueError("attend: None removes attention from all layers; leave layers out.")
         name_of = self.populations.name_of
-        if layers is None:
-            names = [name for name in self.populations if self.graph.populations[name].kind == "spiking"]
-        else:
-            names = [name_of(layer) for layer in ([layers] if isinstance(layers, str) else layers)]
-            if attention is None:
-                raise ValueError("attend: None removes attention from all layers; leave layers out.")
+        layers = [layers] if isinstance(layers, str) else self.populations.spiking if layers is None else layers
+        names = [name_of(layer) for layer in layers]
         self._attended.set(None if attention is None else attention.for_layers(name_of), names)
 
     @property
@@ -394,7 +392,7 @@ class SpikingNetwork:
 
     def __reduce_ex__(self, protocol):
         raise TypeError(
-            "A SpikingNetwork cannot be pickled or copied. Call convert() in each process; see brainsnn.once."
+            "A SpikingNetwork cannot be pickled or copied. Call convert in each process; see brainsnn.once."
         )
 
     def __repr__(self):

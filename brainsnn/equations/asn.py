@@ -59,8 +59,8 @@ def ASN(
     Returns
     -------
     model : `~brainsnn.equations.model.NeuronModel`
-        With per-neuron parameters ``gain``, ``m_f``, ``h`` and ``bias``. ``h`` is computed from ``m_f`` such that a
-        constant signal of 1 has an activation of 1.
+        With per-neuron parameters ``gain``, ``m_f``, ``h`` and ``bias``. ``h`` is computed from ``m_f`` and the
+        time constants such that a constant signal of 1 has an activation of 1.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def ASN(
         reset=RESET,
         parameters={**time_constants, "gain": 1.0, "m_f": m_f},
         membrane="S_dyn",
-        derived={"h": ("m_f", spike_height)},
+        derived={"h": (("m_f", "tau_beta", "tau_eta", "tau_gamma"), spike_height)},
         attention={"input_gain": "gain", "output_gain": "h", "precision": "m_f"},
         readout=readout,
     )

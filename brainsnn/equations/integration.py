@@ -32,7 +32,7 @@ class ExponentialEulerAdditive(StateUpdateMethod):
             expression = equation.expr
             if equation.type == DIFFERENTIAL_EQUATION and expression.stochastic_variables:
                 expression, terms = expression.split_stochastic()
-                noise[equation.varname] = list(terms.values())
+                noise[equation.varname] = terms
             deterministic.append(
                 SingleEquation(
                     equation.type, equation.varname, equation.dim,
@@ -46,10 +46,14 @@ class ExponentialEulerAdditive(StateUpdateMethod):
         except ValueError as error:
             raise UnsupportedEquationsException("The equations are not conditionally linear.") from error
         dt = sp.Symbol("dt")
+        # As in Brian2, one name of noise (xi_common) in several equations is the same noise.
+        shared = [xi for xi in equations.stochastic_variables if sum(xi in terms for terms in noise.values()) > 1]
+        code += [f"_sample_{xi} = randn()" for xi in sorted(shared)]
         for variable, terms in noise.items():
             rate = system[variable][0]
             gained = dt if rate == 0 else (sp.exp(2 * rate * dt) - 1) / (2 * rate)
-            sample = " + ".join(f"({term.code})*randn()" for term in terms)
+            drawn = {xi: f"_sample_{xi}" if xi in shared else "randn()" for xi in terms}
+            sample = " + ".join(f"({term.code})*{drawn[xi]}" for xi, term in terms.items())
             code.append(f"{variable} = {variable} + sqrt({sympy_to_str(gained)})*({sample})")
         return "\n".join(code)
 

@@ -10,11 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from brian2 import Equations, Quantity, get_dimensions, have_same_dimensions, in_best_unit
-from brian2.equations.equations import PARAMETER
+from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
+from brainsnn.equations.statements import cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
 
@@ -23,6 +24,9 @@ __all__ = ["INTEGRATION_METHODS", "NeuronModel"]
 #: Methods that are tried in this order. The first is exact for the linear equations of the published neurons, the second
 #: for the same equations with additive noise.
 INTEGRATION_METHODS = ("exponential_euler", "exponential_euler_additive", "euler", "milstein")
+
+#: What a spike does, unless a model says otherwise.
+ON_PRE = "I_post += w*h_pre"
 
 
 def _clean_lines(text):
@@ -61,7 +65,8 @@ class NeuronModel(NetworkVariants):
         Variable to which incoming spikes are added. Graded connections and the stimulus replace it (see `with_inputs`).
     on_pre : str, optional
         Statements executed when a spike arrives at a synapse. ``w`` is the weight; the suffixes ``_pre`` and ``_post``
-        denote variables of the source neuron and the target neuron.
+        denote variables of the source neuron and the target neuron, and no suffix means the target. ``"I_post += w*h_pre"``
+        by default; a readout has those of the neuron by default.
     membrane : str, optional
         Variable that maximum pooling and ``membrane`` average pooling read; None if the model cannot be pooled. A readout
         reports a maximum over membranes in it.
@@ -76,7 +81,8 @@ class NeuronModel(NetworkVariants):
     initial : dict, optional
         Values of state variables at the start of each trial, for example ``{"v": -70*mV}``; 0 by default.
     derived : dict, optional
-        Parameters computed from another one, for example ``{"h": ("m_f", spike_height)}``.
+        Parameters computed from others: name -> (names of the others, function of their values), for example
+        ``{"h": (("m_f", "tau_beta"), height)}``.
     attention : dict, optional
         Parameter that each attention mechanism changes, for example ``{"input_gain": "gain"}``.
     encoder : {"current", "poisson"}, optional
@@ -110,14 +116,14 @@ class NeuronModel(NetworkVariants):
     update: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     receives: str = "I"
-    on_pre: str = "I_post += w*h_pre"
+    on_pre: str | None = None
     membrane: str | None = None
     spike_height: str | None = "h"
     bias: str | None = "bias"
     threshold_parameter: str | None = None
     input_unit: Quantity | float = 1.0
     initial: Mapping[str, Any] = field(default_factory=dict)
-    derived: Mapping[str, tuple[str, Callable]] = field(default_factory=dict)
+    derived: Mapping[str, tuple[tuple[str, ...], Callable]] = field(default_factory=dict)
     attention: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "current"
     method: str | tuple[str, ...] = INTEGRATION_METHODS
@@ -127,16 +133,31 @@ class NeuronModel(NetworkVariants):
     def __post_init__(self) -> None:
         equations = "\n".join(_clean_lines(self.equations))
         object.__setattr__(self, "equations", equations)
+        if self.on_pre is None and self.threshold is not None:
+            object.__setattr__(self, "on_pre", ON_PRE)
+        for name in ("threshold", "reset", "update", "on_pre"):
+            object.__setattr__(self, name, cleaned(getattr(self, name)))
         declared = self.brian_equations
         parameters = dict(self.parameters)
-        for name, (origin, function) in self.derived.items():
-            parameters.setdefault(name, function(parameters[origin]))
+        derived = {n: ((o,) if isinstance(o, str) else tuple(o), f) for n, (o, f) in self.derived.items()}
+        object.__setattr__(self, "derived", derived)
+        for name, (origins, function) in derived.items():
+            parameters.setdefault(name, function(*(parameters[origin] for origin in origins)))
         object.__setattr__(self, "parameters", MappingProxyType(parameters))
         if self.receives not in declared:
             raise ValueError(
                 f"{self.name}.receives: the equations do not define {self.receives!r}; they define "
                 f"{', '.join(declared)}. Name the variable to which incoming spikes are added."
             )
+        for name in parameters:
+            if name in declared and declared[name].type != PARAMETER:
+                fix = (
+                    f"give its value at the start of a trial as initial={{{name!r}: ...}}"
+                    if declared[name].type == DIFFERENTIAL_EQUATION else "change that equation"
+                )  # fmt: skip
+                raise ValueError(
+                    f"{self.name}.{name}: follows from {self.definition(name)!r}, so it is no parameter; {fix}."
+                )
         for name in self.initial:
             if name not in declared:
                 raise ValueError(
@@ -180,6 +201,13 @@ class NeuronModel(NetworkVariants):
     def constants(self) -> dict[str, Any]:
         """Parameters that are the same for all neurons and written into the equations as numbers (dict)."""
         return {name: value for name, value in self.parameters.items() if name not in self.brian_equations}
+
+    @property
+    def used_names(self) -> set[str]:
+        """Names that equations and statements use; those of ``on_pre`` without ``_pre`` and ``_post`` (set of str)."""
+        names = set(self.brian_equations).union(*(eq.identifiers for eq in self.brian_equations.values()))
+        names = names.union(*(get_identifiers(code) for code in (self.threshold, self.reset, self.update) if code))
+        return names | {name.removesuffix("_pre").removesuffix("_post") for name in get_identifiers(self.on_pre or "")}
 
     def __str__(self) -> str:
         parts = [f"{self.name}", "  equations"]
@@ -296,26 +324,25 @@ class NeuronModel(NetworkVariants):
         Returns
         -------
         model : `NeuronModel`
+
+        Raises
+        ------
+        UnknownNameError
+            If no equation or statement of the changed model uses a new parameter.
         """
         fields = {name: value for name, value in changes.items() if name in self.__dataclass_fields__}
         new_parameters = {name: value for name, value in changes.items() if name not in fields}
         parameters = {**fields.pop("parameters", self.parameters), **new_parameters}
-        for name, (origin, _) in self.derived.items():
-            if origin in new_parameters and name not in new_parameters:
+        for name, (origins, _) in self.derived.items():
+            if not new_parameters.keys().isdisjoint(origins) and name not in new_parameters:
                 parameters.pop(name, None)  # so that it is computed from the new value
         model = _with_fields(self, parameters=parameters, **fields)
         for name in new_parameters:
-            if name not in model._identifiers:
+            if name not in model.used_names:
                 raise UnknownNameError(
                     name,
-                    sorted(model._identifiers & {*self.parameters, *model.parameters}),
+                    sorted(model.used_names & {*self.parameters, *model.parameters}),
                     f"parameter of {self.name!r}",
                     "No equation or statement uses it.",
                 )
         return model
-
-    @property
-    def _identifiers(self):
-        """Names in the equations and statements."""
-        code = (self.equations, self.threshold, self.reset, self.update, self.on_pre)
-        return {name for text in code if text for name in get_identifiers(text)}

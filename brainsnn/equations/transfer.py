@@ -7,11 +7,12 @@ from brainsnn.plain_arrays import plain_array
 __all__ = ["transfer_coefficients", "spike_height", "transfer_function"]
 
 #: Time constants of the published neuron, in ms.
-TAU_GAMMA_MS = 15.0
+TAU_BETA_MS = 50.0
 TAU_ETA_MS = 50.0
+TAU_GAMMA_MS = 15.0
 
 
-def transfer_coefficients(m_f, tau_gamma=TAU_GAMMA_MS, tau_eta=TAU_ETA_MS):
+def transfer_coefficients(m_f, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GAMMA_MS):
     """
     Return the coefficients of the transfer function for a precision ``m_f``.
 
@@ -19,8 +20,8 @@ def transfer_coefficients(m_f, tau_gamma=TAU_GAMMA_MS, tau_eta=TAU_ETA_MS):
     ----------
     m_f : float or ndarray
         Resting threshold and multiplicative growth of the threshold (theta_0 = m_f), > 0.
-    tau_gamma, tau_eta : float
-        Time constants of the threshold and of the refractory response, in the same unit (ms).
+    tau_eta, tau_gamma : float or ndarray
+        Time constants of the refractory response and of the threshold, in the same unit (ms).
 
     Returns
     -------
@@ -38,9 +39,9 @@ def transfer_coefficients(m_f, tau_gamma=TAU_GAMMA_MS, tau_eta=TAU_ETA_MS):
     return c1, c2, c3, c4
 
 
-def _unit_transfer(S, m_f):
+def _unit_transfer(S, m_f, tau_eta, tau_gamma):
     """Return f(S) for a spike height of 1. Valid for S >= 0."""
-    c1, c2, c3, c4 = transfer_coefficients(m_f)
+    c1, c2, c3, c4 = transfer_coefficients(m_f, tau_eta, tau_gamma)
 
     def occupancy(x):
         return 1 / np.expm1((c1 * x + c2) / (c3 * x + c4))
@@ -48,7 +49,7 @@ def _unit_transfer(S, m_f):
     return occupancy(S) - occupancy(m_f / 2) + 0.5
 
 
-def spike_height(m_f, minimum=1e-3):
+def spike_height(m_f, tau_beta=TAU_BETA_MS, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GAMMA_MS, minimum=1e-3):
     """
     Return the spike height for which the transfer function passes through f(1) = 1.
 
@@ -56,6 +57,8 @@ def spike_height(m_f, minimum=1e-3):
     ----------
     m_f : float or ndarray
         Precision (resting threshold), one value or one for each neuron.
+    tau_beta, tau_eta, tau_gamma : float, ndarray or `~brian2.units.fundamentalunits.Quantity`, optional
+        Time constants of the synapse, the refractory response and the threshold, in the same unit (ms).
     minimum : float, optional
         Floor of ``m_f``. Attention can lower a neuron's ``m_f`` to 0, where no finite height exists. Such a neuron gets
         the height at the floor.
@@ -68,7 +71,13 @@ def spike_height(m_f, minimum=1e-3):
     Raises
     ------
     ValueError
-        If an ``m_f`` is negative or not finite.
+        If an ``m_f`` is negative or not finite, or a time constant is not positive.
+
+    Notes
+    -----
+    The published transfer function is that of a synapse with ``tau_beta = tau_eta``. A neuron's spike times do not depend on
+    the synapse, which filters r spikes per second to a mean of ``h*tau_beta*r``. So another ``tau_beta`` only scales the
+    height, by ``tau_eta/tau_beta``, and leaves the transfer function as it is.
 
     References
     ----------
@@ -77,11 +86,16 @@ def spike_height(m_f, minimum=1e-3):
     m_f = plain_array(m_f, "spike_height: m_f", float)
     if not np.all(np.isfinite(m_f)) or np.any(m_f < 0):
         raise ValueError(f"spike_height: m_f must be finite and >= 0, got a minimum of {np.min(m_f)!r}.")
-    height = 1 / _unit_transfer(1.0, np.maximum(m_f, minimum))
+    time_constants = [np.asarray(tau, dtype=float) for tau in (tau_beta, tau_eta, tau_gamma)]
+    for name, tau in zip(("tau_beta", "tau_eta", "tau_gamma"), time_constants):
+        if not np.all(tau > 0):
+            raise ValueError(f"spike_height: {name} must be greater than 0, got a minimum of {np.min(tau)!r}.")
+    tau_beta, tau_eta, tau_gamma = time_constants
+    height = tau_eta / tau_beta / _unit_transfer(1.0, np.maximum(m_f, minimum), tau_eta, tau_gamma)
     return float(height) if height.ndim == 0 else height
 
 
-def transfer_function(S, m_f, threshold=0.0):
+def transfer_function(S, m_f, threshold=0.0, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GAMMA_MS):
     """
     Return the activation of an adaptive spiking neuron for a constant input, in ANN units.
 
@@ -93,6 +107,8 @@ def transfer_function(S, m_f, threshold=0.0):
         Precision (resting threshold).
     threshold : float, optional
         Smaller inputs count as 0 (the ``threshold`` of the Keras layer ``ASNTransfer``).
+    tau_eta, tau_gamma : float, optional
+        Time constants of the refractory response and of the threshold, in the same unit (ms).
 
     Returns
     -------
@@ -106,4 +122,5 @@ def transfer_function(S, m_f, threshold=0.0):
     S = plain_array(S, "transfer_function: S", float)
     # f has a pole at a negative S, where the activation is 0 anyway.
     clipped = np.maximum(np.where(threshold <= S, S, 0.0), 0.0)
-    return np.maximum(0.0, spike_height(m_f) * _unit_transfer(clipped, m_f))
+    unit = _unit_transfer(clipped, m_f, tau_eta, tau_gamma)
+    return np.maximum(0.0, unit / _unit_transfer(1.0, m_f, tau_eta, tau_gamma))

@@ -1,19 +1,52 @@
 """Variants of a neuron model that a network needs: other inputs, junctions, membranes and pooling."""
 
-import re
 from dataclasses import replace as with_fields
 
 from brian2 import Equations
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
-__all__ = ["NetworkVariants", "assignments", "graded_variables", "stimulus_equations"]
+from brainsnn.equations.linear_filter import why_not_linear
+from brainsnn.equations.statements import assigned, assignments
 
-_ASSIGNMENT = re.compile(r"^\s*(\w+)\s*((?:\*\*|//|[-+*/%])?=)(?!=)\s*(.*)$")
+__all__ = ["NetworkVariants", "graded_variables", "stimulus_equations"]
+
+#: Names that the builder adds to a user's equations.
+RESERVED = ("stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased")
 
 
 class NetworkVariants:
     """Mixin of `~brainsnn.equations.model.NeuronModel` with the variants that the network builder derives."""
+
+    def with_free_names(self):
+        """
+        Return the model with constants renamed that have a name which the builder adds to the equations.
+
+        Returns
+        -------
+        model : `~brainsnn.equations.model.NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If the equations themselves define such a name.
+        """
+        taken = [name for name in sorted(self.used_names) if name.split("_")[0] == "graded" or name in RESERVED]
+        for name in taken:
+            if name in self.brian_equations:
+                raise ValueError(
+                    f"{self.name}: {self.definition(name)!r} uses a name that the network needs for its inputs. Rename it, for "
+                    f"example to 'my_{name}'. Reserved: {', '.join(RESERVED)}, graded_2, ..."
+                )
+        readout = self.readout and self.readout.with_free_names()
+        new = {name: f"{name}_of_neuron" for name in taken}
+        new |= {f"{name}{end}": f"{other}{end}" for name, other in new.items() for end in ("_pre", "_post")}
+        code = {name: getattr(self, name) for name in ("threshold", "reset", "update", "on_pre")}
+        return with_fields(
+            self, equations="\n".join(_substitute_right(line, new) for line in self.equations.splitlines()), readout=readout,
+            parameters={new.get(name, name): value for name, value in self.parameters.items()},
+            **{name: text and word_substitute(text, new) for name, text in code.items()},
+        )  # fmt: skip
 
     def with_inputs(self, spikes=True, graded=0, stimulus=False):
         """
@@ -77,11 +110,7 @@ class NetworkVariants:
     @property
     def has_linear_filter(self):
         """Whether the synaptic filter is linear and the same for all neurons, as junctions need (bool)."""
-        if self.update and self.receives in get_identifiers(self.update):
-            return False
-        equation = self.brian_equations[self.receives]
-        others = set(self.brian_equations) - {self.receives}
-        return equation.type == DIFFERENTIAL_EQUATION and not (equation.identifiers & (others | {"xi", "t"}))
+        return why_not_linear(self) is None
 
     def junction(self):
         """
@@ -98,8 +127,8 @@ class NetworkVariants:
         """
         if not self.has_linear_filter:
             raise ValueError(
-                f"{self.name}: a junction needs a synaptic filter that is linear and the same for all neurons; "
-                f"{self.definition(self.receives)!r} is not. Read the model with read_keras(..., junctions=False)."
+                f"{self.name}: a junction needs a synaptic filter that is linear and the same for all neurons, and "
+                f"{why_not_linear(self)}. Read the model with read_keras(..., junctions=False)."
             )
         return with_fields(
             self, name=f"{self.name} junction", equations=self.definition(self.receives), threshold=None, reset=None,
@@ -127,9 +156,17 @@ class NetworkVariants:
             name = frontier.pop()
             needed.add(name)
             frontier |= (equations[name].identifiers & set(equations)) - needed
+        if changed := needed & assigned(self.reset):
+            raise ValueError(
+                f"{self.name}.membrane: {self.membrane!r} depends on {', '.join(sorted(changed))}, which the reset changes. A "
+                "pooling reads membranes of neurons that do not spike, so this would be lost. Use average pooling with "
+                "average_pooling='spikes', or let the threshold depend on it instead."
+            )
         needed |= {self.bias} if self.bias else set()
         lines = "\n".join(self.definition(name) for name in equations if name in needed)
         parameters = {n: v for n, v in self.parameters.items() if n in needed or n not in equations}
+        if (gain := self.attention.get("input_gain")) in needed:
+            parameters[gain] = 1.0  # it acts once, behind the pooling (see `pooled`)
         return with_fields(
             self, name=f"{self.name} membrane", equations=lines, threshold=None, reset=None, readout=None,
             spike_height=None, threshold_parameter=None, derived={}, parameters=parameters,
@@ -213,23 +250,6 @@ def stimulus_equations(unit):
         "t_on : second (shared)",
         "t_off : second (shared)",
     ]
-
-
-def assignments(code):
-    """
-    Split statements (of a reset, of ``on_pre``, or of every step) into their parts.
-
-    Parameters
-    ----------
-    code : str or None
-
-    Returns
-    -------
-    found : list of (str, str, str)
-        Variable, operator such as ``+=``, and expression of each statement.
-    """
-    found = (_ASSIGNMENT.match(line.split("#")[0]) for line in (code or "").replace(";", "\n").splitlines())
-    return [match.groups() for match in found if match]
 
 
 def _declared(values, equations):

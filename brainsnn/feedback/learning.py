@@ -7,7 +7,7 @@ from typing import Any
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.variants import assignments
+from brainsnn.equations.statements import assignments
 
 __all__ = ["LocalLearning"]
 

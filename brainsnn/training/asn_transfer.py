@@ -5,9 +5,11 @@ import math
 import keras
 from keras import ops
 
-from brainsnn.equations.transfer import spike_height, transfer_coefficients
+from brainsnn.equations.transfer import TAU_ETA_MS, TAU_GAMMA_MS, spike_height, transfer_coefficients
 
 __all__ = ["ASNTransfer"]
+
+PUBLISHED = {"tau_eta": TAU_ETA_MS, "tau_gamma": TAU_GAMMA_MS}
 
 
 @keras.saving.register_keras_serializable(package="brainsnn")
@@ -17,7 +19,7 @@ class ASNTransfer(keras.layers.Layer):
 
     Computes ``max(0, f(x'))``, where ``x' = x`` if ``x >= threshold`` and 0 otherwise, and `f` is the transfer
     function of `brainsnn.equations.transfer`, scaled so that f(1) = 1. A network trained with this layer keeps its
-    activations when each such layer is replaced by spiking neurons of the same `m_f`.
+    activations when each such layer is replaced by spiking neurons of the same `m_f` and time constants.
 
     Parameters
     ----------
@@ -25,13 +27,15 @@ class ASNTransfer(keras.layers.Layer):
         Precision of the neuron, > 0: its resting threshold, and the growth of the threshold per spike.
     threshold : float, optional
         Inputs below it are treated as 0.
+    tau_eta, tau_gamma : float, optional
+        Time constants of refractory response and threshold (ms). That of the synapse does not change the function.
     **kwargs
         Arguments of every Keras layer: ``name``, ``dtype``, ...
 
     Raises
     ------
     ValueError
-        If `m_f` is not a finite positive number or `threshold` is not a number.
+        If `m_f` or a time constant is not a finite positive number or `threshold` is not a number.
 
     Notes
     -----
@@ -51,17 +55,22 @@ class ASNTransfer(keras.layers.Layer):
     Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
     """
 
-    def __init__(self, m_f=0.1, threshold=0.0, **kwargs):
+    def __init__(self, m_f=0.1, threshold=0.0, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GAMMA_MS, **kwargs):
         super().__init__(**kwargs)
         self.m_f = _number("m_f", m_f)
         self.threshold = _number("threshold", threshold, allow_infinite=True)
         if self.m_f <= 0:
             raise ValueError(f"ASNTransfer.m_f: must be > 0 (no finite spike height exists at 0), got {m_f!r}.")
-        c1, c2, c3, c4 = transfer_coefficients(self.m_f)
+        self.tau_eta, self.tau_gamma = _number("tau_eta", tau_eta), _number("tau_gamma", tau_gamma)
+        time_constants = {name: getattr(self, name) for name in PUBLISHED}
+        for name, value in time_constants.items():
+            if value <= 0:
+                raise ValueError(f"ASNTransfer.{name}: must be > 0 ms, got {value!r}.")
+        c1, c2, c3, c4 = transfer_coefficients(self.m_f, **time_constants)
         self._u_zero = c2 / c4
         self._u_infinity = c1 / c3
         self._slope = c3 / c4
-        self._height = spike_height(self.m_f)
+        self._height = spike_height(self.m_f, tau_beta=self.tau_eta, **time_constants)
         self._offset = self._height * (self._occupancy(self.m_f / 2, math.expm1) - 0.5)
 
     def _occupancy(self, S, expm1):
@@ -81,7 +90,9 @@ class ASNTransfer(keras.layers.Layer):
 
     def get_config(self):
         """Return the arguments from which this layer can be made again."""
-        return {**super().get_config(), "m_f": self.m_f, "threshold": self.threshold}
+        # Those of the published neuron are left out, so that other code that knows only m_f and threshold can read the file.
+        changed = {name: getattr(self, name) for name, value in PUBLISHED.items() if getattr(self, name) != value}
+        return {**super().get_config(), "m_f": self.m_f, "threshold": self.threshold, **changed}
 
 
 def _number(name, value, allow_infinite=False):

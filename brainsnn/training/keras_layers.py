@@ -203,8 +203,9 @@ def _make_asn_transfer(config):
     """Make an `ASNTransfer` layer, whatever package wrote it; warn of arguments that it does not have."""
     from brainsnn.training.asn_transfer import ASNTransfer
 
-    known = {key: plain(config[key]) for key in ("m_f", "threshold") if config.get(key) is not None}
-    left_out = sorted(set(config) - {"m_f", "threshold", "name", "trainable", "dtype", "batch_input_shape", "autocast"})
+    arguments = ("m_f", "threshold", "tau_eta", "tau_gamma")
+    known = {key: plain(config[key]) for key in arguments if config.get(key) is not None}
+    left_out = sorted(set(config) - {*arguments, "name", "trainable", "dtype", "batch_input_shape", "autocast"})
     if left_out:
         warnings.warn(
             f"Layer {config.get('name')!r} (ASNTransfer): arguments ignored: {', '.join(left_out)}.", stacklevel=2

@@ -135,10 +135,10 @@ class GraphBuilder:
             return affine
         return self.junction(affine)
 
-    def spike(self, affine, label, activation, m_f=None, threshold=0.0):
-        """Add the spiking population of a nonlinearity and return its output."""
+    def spike(self, affine, label, activation, **transfer):
+        """Add the spiking population of a nonlinearity, with the arguments of its transfer function, and return its output."""
         name = self._unique(label, "_spikes")
-        attributes = {"activation": activation, "m_f": m_f, "threshold": threshold, "keras_layer": label}
+        attributes = {"activation": activation, "keras_layer": label, **transfer}
         self._add(affine, name, "spiking", affine.bias, own=(label,), **attributes)
         return self._output(name)
 

@@ -95,6 +95,10 @@ def check_open(inputs, layer):
             )
 
 
+#: Arguments of the transfer function of `ASNTransfer`.
+ASN_DEFAULTS = {"m_f": 0.1, "threshold": 0.0, "tau_eta": 50.0, "tau_gamma": 15.0}
+
+
 def activate(affine, name, layer, builder, label):
     """
     Apply an activation, given by its name, to an affine map.
@@ -103,7 +107,8 @@ def activate(affine, name, layer, builder, label):
     ----------
     affine : AffineMap
     name : {"linear", "relu", "asn"} or str
-        Or one of `OUTPUT_ONLY`. ``"asn"`` takes ``m_f`` and ``threshold`` from the layer, 0.1 and 0 by default.
+        Or one of `OUTPUT_ONLY`. ``"asn"`` takes ``m_f``, ``threshold``, ``tau_eta`` and ``tau_gamma`` (ms) from the
+        layer; 0.1, 0, 50 and 15 by default.
     layer : keras.Layer
     builder : GraphBuilder
     label : str
@@ -123,10 +128,10 @@ def activate(affine, name, layer, builder, label):
     if name == "relu":
         return builder.spike(affine, label, "relu")
     if name == "asn":
-        m_f, threshold = getattr(layer, "m_f", None), getattr(layer, "threshold", None)
-        return builder.spike(
-            affine, label, "asn", 0.1 if m_f is None else float(m_f), 0.0 if threshold is None else float(threshold)
-        )
+        given = {name: getattr(layer, name, None) for name in ASN_DEFAULTS}
+        values = {n: ASN_DEFAULTS[n] if value is None else float(value) for n, value in given.items()}
+        m_f, threshold, *time_constants = values.values()
+        return builder.spike(affine, label, "asn", m_f=m_f, threshold=threshold, time_constants=tuple(time_constants))
     if name in OUTPUT_ONLY:
         layers = affine.layers if label in affine.layers else (*affine.layers, label)
         return replace(affine, activation=(name, label), n_together=affine.shape[2], label=label, layers=layers)

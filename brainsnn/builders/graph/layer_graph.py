@@ -50,6 +50,8 @@ class Population:
         Precision of an ``"asn"`` population, as trained.
     threshold : float, optional
         Inputs below it are treated as 0 in the trained transfer function.
+    time_constants : (float, float), optional
+        tau_eta and tau_gamma (ms) of the trained transfer function, those of the published neuron by default.
     layers : tuple of str, optional
         Keras layers folded into it, including its own.
     keras_layer : str, optional
@@ -64,6 +66,7 @@ class Population:
     bias: np.ndarray = field(default=None, repr=False)  # type: ignore[arg-type]  # set in __post_init__
     m_f: float | None = None
     threshold: float = 0.0
+    time_constants: tuple[float, float] = (50.0, 15.0)
     layers: tuple[str, ...] = ()
     keras_layer: str | None = None
 
@@ -91,7 +94,7 @@ class Population:
         if self.activation == "asn":
             from brainsnn.equations.transfer import transfer_function
 
-            return transfer_function(S, self.m_f, self.threshold)
+            return transfer_function(S, self.m_f, self.threshold, *self.time_constants)
         if self.activation == "relu":
             return np.maximum(S, 0)
         return OUTPUT_ACTIVATIONS[self.activation or "linear"](S)

@@ -21,6 +21,7 @@ from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import OperatorChain
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.statements import assigned, with_suffixes
 from brainsnn.equations.variants import graded_variables
 from brainsnn.feedback.gate import PredictiveGate
 
@@ -110,7 +111,7 @@ def assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback=Non
     -------
     assembly : `Assembly`
     """
-    inputs = inputs_of(graph, encoder)
+    neuron, inputs = neuron.with_free_names(), inputs_of(graph, encoder)
     assembly = Assembly(graph, neuron, connectivity, schedule, encoder, feedback, clock, float(clock.dt), inputs)
     schedule = SCHEDULES[schedule]()
     for depth, (name, population) in enumerate(graph.populations.items()):
@@ -150,11 +151,19 @@ def _add_population(assembly, population, neuron, connectivity, schedule, depth,
 
 def _add_connections(assembly, name, graph, neuron, connectivity, schedule, depth, learning=None):
     inputs, target = assembly.inputs[name], assembly.groups[name]
+    model = assembly.models[name] if graph.populations[name].kind == "readout" else neuron
+    on_pre, constants = _statement(model, neuron, learning)
+    on_pre = with_suffixes(on_pre, target.variables)
     for projection in inputs.spikes:
         source = assembly.groups[projection.source]
+        title = _unique_name(assembly, source, target)
         connection = _spike_projection(
-            source, target, projection.operator, neuron, connectivity, _unique_name(assembly, source, target), learning
+            source, target, projection.operator, on_pre, constants, connectivity, title, learning
         )
+        for variable in assigned(on_pre):
+            written = {"_post": name, "_pre": projection.source}.get(variable[variable.rfind("_") :])
+            if written is not None:
+                assembly.written[written].add(variable.removesuffix("_post").removesuffix("_pre"))
         schedule.spikes(connection, depth)
         assembly.connections.append(connection)
     for k, projection in enumerate(inputs.current):
@@ -177,10 +186,20 @@ def _add_connections(assembly, name, graph, neuron, connectivity, schedule, dept
             assembly.connections.append(total)
 
 
-def _spike_projection(source, target, operator, neuron, connectivity, name, learning=None):
-    on_pre, constants = neuron.on_pre, neuron.constants
+def _statement(model, neuron, learning):
+    """Return what a spike does to neurons of a model, and the constants that it uses."""
     if learning is not None:
-        on_pre, constants = learning.on_pre, {**constants, **learning.parameters}
+        return learning.on_pre, {**neuron.constants, **learning.parameters}
+    statement = neuron if model.on_pre is None else model  # a readout may have its own
+    return statement.on_pre, statement.constants
+
+
+def _spike_projection(source, target, operator, on_pre, constants, connectivity, name, learning=None):
+    if learning is None and "w" in assigned(on_pre):
+        raise ValueError(
+            f"convert: on_pre {on_pre!r} changes the weight, which all connections of a kernel share and which a trial must not "
+            "change. Use PredictiveGate(learning=LocalLearning(on_pre=...)) for weights that are learned."
+        )
     make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
     return make(source, target, operator, name=name, on_pre=on_pre, namespace=constants, plastic=learning is not None)
 

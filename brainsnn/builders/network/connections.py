@@ -19,6 +19,7 @@ from brainsnn.builders.codegen.scatter_tables import (
     source_table,
     target_table,
 )
+from brainsnn.builders.network.statement_checks import check_on_pre
 from brainsnn.builders.operators import ConvOperator, SparseOperator, to_matrix
 from brainsnn.builders.operators.pooling import MaxPool
 
@@ -47,6 +48,8 @@ class _Connection(Group, CodeRunner):
         values = np.ascontiguousarray(values, dtype=dtype).ravel()
         if len(values) == 0:  # Brian2 cannot have empty arrays; an unused entry does no harm
             values = np.zeros(1, dtype=dtype)
+        # No name in a user's statement starts with an underscore, so it cannot mean a table by chance.
+        name = name if name == "w" else f"_table_{name}"
         self.variables.add_array(
             name, size=len(values), values=values, dtype=dtype, constant=constant, read_only=constant
         )
@@ -115,6 +118,8 @@ class EventDrivenProjection(_Connection):
                 if name not in ("_spikespace", "t", "dt", "t_in_timesteps"):
                     index_of = "0" if variable.scalar else index
                     self.variables.add_reference(name + suffix, group, name, index=index_of)
+        check_on_pre(self, on_pre, refused={"N", "i", "j"})
+        self.check_units = True
         self._use_template(template, on_pre, tables=self._tables, n_sources=len(source), **sizes)
 
     def _add_convolution(self, operator, dtype):
@@ -153,7 +158,7 @@ class EventDrivenProjection(_Connection):
         check_statement(self.name, self.on_pre)
         template, tables, sizes = gathered_projection(operator, dtype)
         self._add_tables(tables)
-        self.variables.add_array("spiked", size=sizes["n_words"], dtype=np.int32)
+        self.variables.add_array("_table_spiked", size=sizes["n_words"], dtype=np.int32)
         return template, sizes
 
     def to_coo(self):
@@ -203,6 +208,8 @@ class SynapticProjection(Synapses):
         self.add_attribute("operator")
         self.add_attribute("plastic")
         self.operator, self.plastic = operator, plastic
+        if on_pre:
+            check_on_pre(self, on_pre)
         i, j, w = _by_source(operator)
         self.active = len(i) > 0  # Brian2 cannot run an empty set of synapses
         if self.active:

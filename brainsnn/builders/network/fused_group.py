@@ -6,6 +6,7 @@ from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.codegen.codeobjects import connection_codeobject_class
+from brainsnn.equations.statements import with_own_locals
 
 __all__ = ["SpikingGroup"]
 
@@ -28,7 +29,9 @@ class _FusedThresholder(Thresholder):
         # The code of the state updater has lost its units, so Brian2 could not check both together.
         self.check_units = False
         group.state_updater.update_abstract_code(run_namespace)
-        parts = [group.state_updater.abstract_code, *(update.abstract_code for update in group.updates)]
+        parts = [group.state_updater.abstract_code]
+        for k, update in enumerate(group.updates):
+            parts.append(with_own_locals(update.abstract_code, group.variables, f"_update_{k}_"))
         self.abstract_code = "\n".join([*filter(None, parts), self.abstract_code])
 
 

@@ -4,15 +4,16 @@ import re
 from dataclasses import replace
 
 import numpy as np
-from brian2.equations.equations import PARAMETER, SUBEXPRESSION
+from brian2.equations.equations import PARAMETER
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
-from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.fused_group import SpikingGroup
+from brainsnn.builders.network.statement_checks import check_neuron_statements
 from brainsnn.builders.network.time_constants import check_time_constants
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.variants import assignments, graded_variables
+from brainsnn.equations.statements import assigned
+from brainsnn.equations.variants import graded_variables
 from brainsnn.errors import ConversionError
 
 __all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_variables"]
@@ -69,7 +70,7 @@ def model_for(population, inputs, neuron, n_graded):
         model = replace(
             model,
             equations=f"{model.equations}\nbiased : {model.unit_of(model.bias)}",
-            update=f"biased = {model.membrane} + {model.bias}",
+            update="\n".join([*filter(None, [model.update]), f"biased = {model.membrane} + {model.bias}"]),
             membrane="biased",
         )
     return model
@@ -146,39 +147,11 @@ def make_group(model, n_neurons, name, clock):
         clock=clock,
         dtype=times or None,
     )
-    _check_statements(group, model)
+    check_neuron_statements(group, model)
     if model.update:
         update = group.run_regularly(model.update, when="groups", order=1, name=f"{name}_update", clock=clock)
         group.updates.append(update)
     return group
-
-
-def _check_statements(group, model):
-    """Refuse statements that Brian2 would refuse only at the first run, in terms of its own objects."""
-    equations = model.brian_equations
-    statements = {
-        "threshold": model.threshold,
-        "reset": model.reset if model.threshold else None,
-        "update": model.update,
-    }
-    for what, code in statements.items():
-        about = f"convert: the {what} {code!r} of {model.name!r}"
-        written = _assigned(code)
-        for name in sorted(written):
-            if name in equations and equations[name].type == SUBEXPRESSION:
-                raise ValueError(f"{about} writes {name!r}, which follows from the equation {str(equations[name])!r}.")
-        for name in sorted(get_identifiers(code or "") - written):
-            try:
-                group.resolve_all({name}, run_namespace={}, user_identifiers=set())
-            except KeyError:
-                raise ValueError(
-                    f"{about} uses {name!r}, which {group.name!r} does not have. It has {', '.join(sorted(equations))}; add an "
-                    "equation or a parameter with model.edit(...)."
-                ) from None
-
-
-def _assigned(code):
-    return {variable for variable, _, _ in assignments(code)}
 
 
 def state_variables(group, kept):
@@ -221,5 +194,5 @@ def parameter_names(model: NeuronModel, written):
     -------
     names : list of str
     """
-    assigned = _assigned(model.update) | _assigned(model.reset) | set(written)
-    return [eq.varname for eq in model.brian_equations.values() if eq.type == PARAMETER and eq.varname not in assigned]
+    changed = assigned(model.update) | assigned(model.reset) | set(written)
+    return [eq.varname for eq in model.brian_equations.values() if eq.type == PARAMETER and eq.varname not in changed]

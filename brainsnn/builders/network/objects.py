@@ -17,7 +17,7 @@ from brian2.synapses.synapses import SynapticPathway
 
 from brainsnn.builders.network.groups import state_variables
 from brainsnn.builders.network.trial_network import TrialNetwork
-from brainsnn.equations.variants import assignments
+from brainsnn.equations.statements import assignments
 
 __all__ = ["NetworkObjects"]
 

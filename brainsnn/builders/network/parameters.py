@@ -72,13 +72,19 @@ def initial_values(assembly):
     values : dict of str to dict of str to ndarray
         Population -> variable -> value.
     """
-    return {
-        name: {variable: np.asarray(value, dtype=float) for variable, value in model.initial.items()}
-        for name, model in assembly.models.items()
-    }
+    values = {}
+    for name, model in assembly.models.items():
+        # The value of a parameter that statements change is its initial one.
+        changed = {n for n in model.neuron_parameters if n in model.parameters} - {
+            *assembly.parameters[name],
+            model.bias,
+        }
+        initial = {n: model.parameters[n] for n in changed} | dict(model.initial)
+        values[name] = {variable: np.asarray(value, dtype=float) for variable, value in initial.items()}
+    return values
 
 
-def checked_parameters(assembly, name, values):
+def checked_parameters(assembly, name, values, read):
     """
     Check parameter values of a population, and add those that follow from them.
 
@@ -88,6 +94,8 @@ def checked_parameters(assembly, name, values):
     name : str
         Name of the population.
     values : dict of str to float, Quantity or array_like
+    read : callable
+        ``read(population, parameter)`` returns the current values of a parameter.
 
     Returns
     -------
@@ -107,14 +115,21 @@ def checked_parameters(assembly, name, values):
         if variable not in assembly.parameters[name]:
             raise UnknownNameError(variable, assembly.parameters[name], f"parameter of {name!r}")
     arrays = {variable: _parameter_array(assembly, name, variable, value) for variable, value in values.items()}
-    for derived, (origin, function) in model.derived.items():
-        if origin in values and derived not in values:
+    for derived, (origins, function) in model.derived.items():
+        given = [origin for origin in origins if origin in values]
+        if not given or derived in values:
+            continue
+        for origin in given:
             if not (arrays[origin] > 0).all():
                 raise ValueError(
                     f"{name}.{origin}: must be greater than 0, since {derived!r} is computed from it, got a minimum of "
                     f"{arrays[origin].min():g}. Give a greater value, or {derived!r} as well."
                 )
-            arrays[derived] = _parameter_array(assembly, name, derived, function(arrays[origin]))
+        current = {origin: read(name, origin) for origin in origins if origin in assembly.parameters[name]} | arrays
+        value = function(
+            *(np.asarray(current.get(origin, model.parameters[origin]), dtype=float) for origin in origins)
+        )
+        arrays[derived] = _parameter_array(assembly, name, derived, value)
     return arrays
 
 

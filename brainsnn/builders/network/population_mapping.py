@@ -19,6 +19,11 @@ class Populations(dict):
         super().__init__((name, groups[name]) for name in ordered)
         self._graph, self._groups = graph, groups
 
+    @property
+    def spiking(self):
+        """Names of the spiking populations, without the input (list of str)."""
+        return [name for name in self if self._graph.populations[name].kind == "spiking"]
+
     def name_of(self, layer):
         """
         Return the name of the population that a layer became.

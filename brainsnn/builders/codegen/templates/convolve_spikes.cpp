@@ -3,7 +3,7 @@
    row of a patch is one contiguous stretch of weights and, where the channels are full, of targets. Spikes of one pixel
    reach the same targets: up to four of them are added in one pass over these, in their order. The rows
    of the target are divided among threads: each reads all spikes, in the same order, and adds to its own rows. #}
-{# USES_VARIABLES { _spikes, w, row_first, row_target, row_tap, col_first, col_target, col_tap, col_length, channel_start } #}
+{# USES_VARIABLES { _spikes, w, _table_row_first, _table_row_target, _table_row_tap, _table_col_first, _table_col_target, _table_col_tap, _table_col_length, _table_channel_start } #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
 {# Inside the block, because Brian2 treats a macro at the top of a template as a part of the code. #}
@@ -64,18 +64,18 @@
         _group = {% for size in group_sizes[:-1] %}_n_same >= {{size}} ? {{size}} : {% endfor %}1;
         {% endif %}
         const int _channel = _sources[0] % {{n_channels}};
-        for (int _r={{row_first}}[_row]; _r<{{row_first}}[_row + 1]; _r++)
+        for (int _r={{_table_row_first}}[_row]; _r<{{_table_row_first}}[_row + 1]; _r++)
         {% if openmp_pragma('with_openmp') %}
-        if ({{row_target}}[_r] >= _first_row && {{row_target}}[_r] < _last_row)
+        if ({{_table_row_target}}[_r] >= _first_row && {{_table_row_target}}[_r] < _last_row)
         {% endif %}
-        for (int _c={{col_first}}[_col]; _c<{{col_first}}[_col + 1]; _c++)
+        for (int _c={{_table_col_first}}[_col]; _c<{{_table_col_first}}[_col + 1]; _c++)
         {
-            size_t _target = ((size_t){{row_target}}[_r]*{{n_target_columns}} + {{col_target}}[_c])*{{n_target_channels}}
-                             + {{channel_start}}[_channel];
-            size_t _weight = (((size_t)_channel*{{n_row_taps}} + {{row_tap}}[_r])*{{n_column_taps}}
-                              + {{col_tap}}[_c])*{{n_fan_channels}};
+            size_t _target = ((size_t){{_table_row_target}}[_r]*{{n_target_columns}} + {{_table_col_target}}[_c])*{{n_target_channels}}
+                             + {{_table_channel_start}}[_channel];
+            size_t _weight = (((size_t)_channel*{{n_row_taps}} + {{_table_row_tap}}[_r])*{{n_column_taps}}
+                              + {{_table_col_tap}}[_c])*{{n_fan_channels}};
             {% if contiguous %}
-            const size_t _length = (size_t){{col_length}}[_c]*{{n_fan_channels}};
+            const size_t _length = (size_t){{_table_col_length}}[_c]*{{n_fan_channels}};
             {% for size in group_sizes %}
             {{'if (_group == %d)' % size if size > 1 else ''}}
             {{add_patch(size, arrays, vector_code)}}
@@ -83,7 +83,7 @@
             {% endfor %}
             {% else %}
             const size_t _length = {{n_fan_channels}};
-            for (int _position=0; _position<{{col_length}}[_c];
+            for (int _position=0; _position<{{_table_col_length}}[_c];
                  _position++, _target += {{n_target_channels}}, _weight += {{n_fan_channels}})
             {{add_patch(1, arrays, vector_code)}}
             {% endif %}

@@ -13,7 +13,7 @@ const int _N = {{n_targets}};
 
     if ({{_spikespace}}[{{n_sources}}] == 0)
         return;
-    const unsigned int* const _bit_map = (const unsigned int*){{spiked}};
+    const unsigned int* const _bit_map = (const unsigned int*){{_table_spiked}};
     const int _target = _idx;
     {% for array in shifted_arrays(variables, variable_indices, get_array_name, tables) %}
     auto* const _base_{{loop.index0}} = {{array.pointer}};
@@ -44,7 +44,7 @@ __global__ void _mark_{{codeobj_name}}(const int32_t* _events, unsigned int* _bi
 
 {% block extra_kernel_call %}
     {% set _spikes_name = get_array_name(variables['_spikespace'], access_data=False) %}
-    {% set _bits_name = get_array_name(variables['spiked'], access_data=False) %}
+    {% set _bits_name = get_array_name(variables['_table_spiked'], access_data=False) %}
     CUDA_SAFE_CALL(cudaMemset(dev{{_bits_name}}, 0, {{n_words}}*sizeof(int32_t)));
     _mark_{{codeobj_name}}<<<{{(n_sources + 4095)//4096}}, 256>>>(
             dev{{_spikes_name}}[current_idx{{_spikes_name}}], (unsigned int*)dev{{_bits_name}}

@@ -1,5 +1,5 @@
 {# A linear operator between graded variables, see graded.cpp. #}
-{# USES_VARIABLES { w, source, target, row_first, row_source, row_tap, col_first, col_source, col_tap, channel_start } #}
+{# USES_VARIABLES { w, source, target, _table_row_first, _table_row_source, _table_row_tap, _table_col_first, _table_col_source, _table_col_tap, _table_channel_start } #}
 {% extends 'common_group.pyx' %}
 {% block maincode %}
     # scalar code
@@ -19,15 +19,15 @@
     for _row in range({{n_target_rows}}):
         for _col in range({{n_target_columns}}):
             _out = {{target}} + (<size_t>_row*{{n_target_columns}} + _col)*{{n_target_channels}}
-            for _r in range({{row_first}}[_row], {{row_first}}[_row + 1]):
-                for _c in range({{col_first}}[_col], {{col_first}}[_col + 1]):
-                    _in = {{source}} + (<size_t>{{row_source}}[_r]*{{n_columns}} + {{col_source}}[_c])*{{n_channels}}
-                    _kernel = {{w}} + (<size_t>{{row_tap}}[_r]*{{n_column_taps}} + {{col_tap}}[_c])*{{n_channels*n_fan_channels}}
+            for _r in range({{_table_row_first}}[_row], {{_table_row_first}}[_row + 1]):
+                for _c in range({{_table_col_first}}[_col], {{_table_col_first}}[_col + 1]):
+                    _in = {{source}} + (<size_t>{{_table_row_source}}[_r]*{{n_columns}} + {{_table_col_source}}[_c])*{{n_channels}}
+                    _kernel = {{w}} + (<size_t>{{_table_row_tap}}[_r]*{{n_column_taps}} + {{_table_col_tap}}[_c])*{{n_channels*n_fan_channels}}
                     for _channel in range({{n_channels}}):
                         _value = _in[_channel]
                         if _value == 0:
                             continue
-                        _start = {{channel_start}}[_channel]
+                        _start = {{_table_channel_start}}[_channel]
                         for _f in range({{n_fan_channels}}):
                             _out[_start + _f] += _kernel[_channel*{{n_fan_channels}} + _f]*_value
 {% endblock %}

@@ -1,5 +1,5 @@
 {# A sparse linear operator between graded variables. #}
-{# USES_VARIABLES { w, source, target, first, target_index } #}
+{# USES_VARIABLES { w, source, target, _table_first, _table_target_index } #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     // scalar code
@@ -15,7 +15,7 @@
         const {{data_type(variables['source'].dtype)}} _value = {{source}}[_i];
         if (_value == 0)
             continue;
-        for (int64_t _k={{first}}[_i]; _k<{{first}}[_i + 1]; _k++)
-            {{target}}[{{target_index}}[_k]] += {{w}}[_k]*_value;
+        for (int64_t _k={{_table_first}}[_i]; _k<{{_table_first}}[_i + 1]; _k++)
+            {{target}}[{{_table_target_index}}[_k]] += {{w}}[_k]*_value;
     }
 {% endblock %}

@@ -1,5 +1,5 @@
 {# A sparse linear operator between graded variables. #}
-{# USES_VARIABLES { w, source, target, first, target_index } #}
+{# USES_VARIABLES { w, source, target, _table_first, _table_target_index } #}
 {% extends 'common_group.pyx' %}
 {% block maincode %}
     # scalar code
@@ -17,6 +17,6 @@
         _value = {{source}}[_i]
         if _value == 0:
             continue
-        for _k in range({{first}}[_i], {{first}}[_i + 1]):
-            {{target}}[{{target_index}}[_k]] += {{w}}[_k]*_value
+        for _k in range({{_table_first}}[_i], {{_table_first}}[_i + 1]):
+            {{target}}[{{_table_target_index}}[_k]] += {{w}}[_k]*_value
 {% endblock %}

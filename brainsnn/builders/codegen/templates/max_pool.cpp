@@ -1,5 +1,5 @@
 {# Maximum of a graded variable over windows. #}
-{# USES_VARIABLES { source, target, row_first, row_last, col_first, col_last } #}
+{# USES_VARIABLES { source, target, _table_row_first, _table_row_last, _table_col_first, _table_col_last } #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     // scalar code
@@ -11,8 +11,8 @@
     {
         {{data_type(variables['target'].dtype)}}* __restrict _out = {{target}} + ((size_t)_row*{{n_target_columns}} + _col)*{{n_channels}};
         bool _first = true;
-        for (int _r={{row_first}}[_row]; _r<{{row_last}}[_row]; _r++)
-        for (int _c={{col_first}}[_col]; _c<{{col_last}}[_col]; _c++)
+        for (int _r={{_table_row_first}}[_row]; _r<{{_table_row_last}}[_row]; _r++)
+        for (int _c={{_table_col_first}}[_col]; _c<{{_table_col_last}}[_col]; _c++)
         {
             const {{data_type(variables['source'].dtype)}}* __restrict _in = {{source}} + ((size_t)_r*{{n_columns}} + _c)*{{n_channels}};
             if (_first)

@@ -1,5 +1,5 @@
 {# Event-driven sparse projection, see scatter_spikes.cpp. #}
-{# USES_VARIABLES { _spikes, w, first, target } #}
+{# USES_VARIABLES { _spikes, w, _table_first, _table_target } #}
 {% extends 'common_group.pyx' %}
 {% block maincode %}
     # scalar code
@@ -16,8 +16,8 @@
     _vectorisation_idx = 0
     for _event in range(_n_spikes):
         _source = {{_spikes}}[_event]
-        for _weight in range({{first}}[_source], {{first}}[_source + 1]):
-            _target = {{target}}[_weight]
+        for _weight in range({{_table_first}}[_source], {{_table_first}}[_source + 1]):
+            _target = {{_table_target}}[_weight]
             {% for array in shifted_arrays(variables, variable_indices, get_array_name, tables) %}
             {{array.pointer}} = _base_{{loop.index0}} + {{array.offset}}
             {% endfor %}

@@ -5,7 +5,7 @@ from brian2.equations.equations import SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.groups import parameter_names
-from brainsnn.equations.variants import assignments
+from brainsnn.equations.statements import assignments
 from brainsnn.errors import DeviceLimitError
 
 __all__ = ["check_graph", "check_statements", "recorded_late"]
