@@ -82,6 +82,9 @@ def parse(arguments=None):
     parser.add_argument("--cases", type=int, default=200, help="cases of each kind (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="first seed; each batch has its own (%(default)s)")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="batches at once (%(default)s)")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="stop after this time, with the counts so far"
+    )
     parser.add_argument("--again", action="store_true", help="run one batch again and show its smallest failure")
     parser.add_argument(
         "--refusals", type=int, default=0, metavar="N", help="print the N most frequent refusals of each check"
@@ -105,6 +108,7 @@ def main():
         for k in range(-(-options.cases // BATCH))
         for kind in options.only
     ]
+    started = time.time()
     # A process ends after a few batches: Keras and Brian2 keep what they have made.
     pool = get_context("spawn").Pool(options.processes, maxtasksperchild=10)
     with pool, tqdm(total=sum(job[2] for job in jobs), unit="case") as bar:
@@ -119,6 +123,8 @@ def main():
             failures += failed
             bar.update(n)
             bar.set_postfix(failures=len(failures))
+            if time.time() - started > 60 * options.minutes:
+                break
     print(table(cases, counts, OUTCOMES))
     print(f"\nCommit {commit()}, {datetime.date.today()}, seeds from {options.seed}; " + ", ".join(
         f"{kind} {seconds[kind] / cases[kind]:.2f} s each" + (f", {runs[kind]} runs of networks" if runs[kind] else "")
