@@ -1,5 +1,7 @@
 """Arrays that a user gives: refuse those whose mask, unit or meaning would be lost."""
 
+from typing import Any
+
 import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import DIMENSIONLESS
@@ -7,7 +9,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 __all__ = ["plain_array", "truth_values", "whole_numbers"]
 
 
-def plain_array(values, about, dtype=None, dim=DIMENSIONLESS):
+def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = DIMENSIONLESS) -> np.ndarray:
     """
     Return values as an array.
 
@@ -47,7 +49,7 @@ def plain_array(values, about, dtype=None, dim=DIMENSIONLESS):
         raise ValueError(f"{about}: {values!r} is not an array of numbers ({error}); give numbers.") from None
 
 
-def whole_numbers(values, about, n, what="whole numbers"):
+def whole_numbers(values: Any, about: str, n: int, what: str = "whole numbers") -> np.ndarray:
     """
     Return classes or indices as an array.
 
@@ -78,7 +80,7 @@ def whole_numbers(values, about, n, what="whole numbers"):
     return numbers.astype(int)
 
 
-def truth_values(values, about):
+def truth_values(values: Any, about: str) -> np.ndarray:
     """
     Return a boolean array.
 

@@ -205,7 +205,9 @@ class GaussianField(Field):
             raise ValueError(
                 f"GaussianField.center: must be (row, column) or have shape (n_images, 2), got shape {self.center.shape}."
             )
-        if np.count_nonzero(~np.isfinite(self.center)) != np.equal(np.asarray(center, dtype=object), None).sum():
+        if np.count_nonzero(~np.isfinite(self.center)) != sum(
+            value is None for value in np.asarray(center, dtype=object).flat
+        ):
             raise ValueError(f"GaussianField.center: must be finite, or None for a uniform axis, got {center!r}.")
         self.n_images = len(self.center) if self.center.ndim == 2 else None
         widths: Any = (width, width) if width is None or np.ndim(width) == 0 else width  # type: ignore[arg-type]

@@ -353,8 +353,7 @@ class SpikingNetwork:
             If the network is running in another thread, or was made in another process.
         """
         self._backend.check_processes(processes)
-        own = self._plastic if self._plastic and self.feedback.learning.changes_weights else ()
-        learning = [*own, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
+        learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         if processes != 1 and learning:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."

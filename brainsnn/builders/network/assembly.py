@@ -88,6 +88,12 @@ class Assembly:
         return {name: parameter_names(model, self.written[name]) for name, model in self.models.items()}
 
     @property
+    def learning(self):
+        """Names of the projections whose weights change during runs (list of str)."""
+        rule = self.feedback and self.feedback.learning
+        return [c.name for c in self.connections if rule and rule.changes_weights and getattr(c, "plastic", False)]
+
+    @property
     def state(self):
         """Arrays that a trial changes, by Brian2's name of their group (dict of str to dict of str to variable)."""
         return {group.name: state_variables(group, self.parameters[name]) for name, group in self.groups.items()}
