@@ -352,12 +352,12 @@ class SpikingNetwork:
         RuntimeError
             If the network is running in another thread, or was made in another process.
         """
-        self._backend.check_processes(processes)
         learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         if processes != 1 and learning:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."
             )
+        self._backend.check_processes(processes)
         trials = make_trials(
             self._assembly, images, duration, seed, spikes, onset, offset, background,
             per_trial=self._attended.per_trial,

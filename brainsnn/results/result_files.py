@@ -1,7 +1,6 @@
 """Write results to ``.npz`` files and read them."""
 
 import zlib
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,7 +19,7 @@ def write_result(result, path):
     result : `~brainsnn.results.result.Result`
     path : str or `~pathlib.Path`
     """
-    arrays: dict[str, Any] = {"dt": result.dt, "n_steps": result.n_steps}
+    arrays = {"dt": result.dt, "n_steps": result.n_steps}
     arrays["aliases"] = np.array(["\t".join(pair) for pair in result.aliases.items()], dtype=str)
     for name, shape in result.shapes.items():
         arrays[f"shape/{name}"] = shape
@@ -54,7 +53,7 @@ def read_result(cls, path):
     -------
     result : cls
     """
-    groups: dict[str, dict[str, np.ndarray]] = {}
+    groups = {}
     try:
         with np.load(path, allow_pickle=False) as data:
             for key in data.files:

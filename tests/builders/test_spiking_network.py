@@ -80,6 +80,7 @@ def test_images_do_not_influence_each_other(snn, images):
             assert alone.spike_counts[name][0] == counts[k]
 
 
+@pytest.mark.skipif(DEVICE == "runtime", reason="runtime mode has one process")
 def test_processes_give_the_same_result(snn, images):
     one, two = (snn.run(images, duration=40 * ms, processes=p) for p in (1, 2))
     np.testing.assert_array_equal(one.output, two.output)

@@ -106,7 +106,7 @@ CASES = {
     preactivation_resnet: (
         configuration(preactivation_resnet), {"input_shape": (32, 32, 1), "n_classes": 3, "width": 2},
         {"depth": 20, "input_shape": (32, 48, 1), "n_classes": 4, "classifier_activation": None, "width": 3, "m_f": 0.2,
-         "encoding": False, "stem": "cifar", "name": "other"}),
+         "encoding": False, "stem": "imagenet", "name": "other"}),
     small_vgg: (
         configuration(small_vgg), VGG,
         {"input_shape": (8, 12, 1), "n_classes": 4, "channels": (3,), "convolutions_per_stage": 2, "dense": (5,),
