@@ -22,7 +22,7 @@ class Names:
         free = [name for name in NAMES if name not in self.taken]
         if not free or self.kind == "automatic" or (self.kind == "mixed" and self.dice.chance(2)):
             return None
-        name = self.dice.pick(*free)
+        name = self.dice.pick(*free[:3])
         self.taken.add(name)
         return name
 

@@ -39,7 +39,7 @@ def random_activation(dice):
     """Return an ``activation`` argument."""
     if dice.chance(40):
         return dice.pick("tanh", "leaky_relu", "elu", "relu6", "softmax", "hard_sigmoid", L.ReLU(6.0), ASNTransfer(0.1))
-    return dice.pick(None, "linear", "relu", "relu", "relu", L.ReLU() if dice.chance(4) else None)
+    return dice.pick(None, None, "linear", "relu", "relu", L.ReLU() if dice.chance(4) else None)
 
 
 def _window(dice, shape, dilates=True, square=False):
