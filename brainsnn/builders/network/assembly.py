@@ -21,7 +21,7 @@ from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import OperatorChain
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.variants import graded_variables
+from brainsnn.equations.variants import graded_variables, of_input_spikes
 from brainsnn.feedback.gate import PredictiveGate
 
 __all__ = ["CONNECTIVITIES", "Assembly", "assemble"]
@@ -153,7 +153,14 @@ def _add_connections(assembly, name, graph, neuron, connectivity, schedule, dept
     for projection in inputs.spikes:
         source = assembly.groups[projection.source]
         connection = _spike_projection(
-            source, target, projection.operator, neuron, connectivity, _unique_name(assembly, source, target), learning
+            source,
+            target,
+            projection.operator,
+            neuron,
+            connectivity,
+            _unique_name(assembly, source, target),
+            learning,
+            is_input=graph.populations[projection.source].kind == "input",
         )
         schedule.spikes(connection, depth)
         assembly.connections.append(connection)
@@ -177,10 +184,12 @@ def _add_connections(assembly, name, graph, neuron, connectivity, schedule, dept
             assembly.connections.append(total)
 
 
-def _spike_projection(source, target, operator, neuron, connectivity, name, learning=None):
+def _spike_projection(source, target, operator, neuron, connectivity, name, learning=None, is_input=False):
     on_pre, constants = neuron.on_pre, neuron.constants
     if learning is not None:
         on_pre, constants = learning.on_pre, {**constants, **learning.parameters}
+    if is_input:
+        on_pre, constants = of_input_spikes(on_pre, constants, neuron)
     make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
     return make(source, target, operator, name=name, on_pre=on_pre, namespace=constants, plastic=learning is not None)
 
