@@ -2,17 +2,17 @@
 
 from dataclasses import replace as with_fields
 
-from brian2 import Equations
+from brian2 import Equations, have_same_dimensions
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
 from brainsnn.equations.linear_filter import why_not_linear
 from brainsnn.equations.statements import assigned, assignments
 
-__all__ = ["NetworkVariants", "graded_variables", "stimulus_equations"]
+__all__ = ["NetworkVariants", "counted_spikes", "graded_variables", "of_input_spikes", "stimulus_equations"]
 
 #: Names that the builder adds to a user's equations.
-RESERVED = ("stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased")
+RESERVED = ("stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased", "input_unit")
 
 
 class NetworkVariants:
@@ -250,6 +250,60 @@ def stimulus_equations(unit):
         "t_on : second (shared)",
         "t_off : second (shared)",
     ]
+
+
+def of_input_spikes(on_pre, constants, neuron):
+    """
+    Return what a spike of an input neuron does to a model's neurons.
+
+    The height of such a spike is its sign, and 1 stands for the model's ``input_unit``.
+
+    Parameters
+    ----------
+    on_pre : str
+        What a spike of these neurons does.
+    constants : dict
+        Constants that it uses.
+    neuron : `~brainsnn.equations.model.NeuronModel`
+
+    Returns
+    -------
+    on_pre : str
+    constants : dict
+    """
+    if _has_plain_height(neuron):
+        return on_pre, constants
+    on_pre = word_substitute(on_pre, {f"{_height(neuron)}_pre": "(h_pre*input_unit)"})
+    return on_pre, {**constants, "input_unit": neuron.input_unit}
+
+
+def counted_spikes(on_pre, neuron):
+    """
+    Return what a spike of a model's neurons does to a variable that adds up heights without a unit.
+
+    Parameters
+    ----------
+    on_pre : str
+        Statement with ``h_pre``, which stands for the height.
+    neuron : `~brainsnn.equations.model.NeuronModel`
+
+    Returns
+    -------
+    on_pre : str
+    constants : dict
+    """
+    if _has_plain_height(neuron):
+        return on_pre, {}
+    return word_substitute(on_pre, {"h_pre": f"{_height(neuron)}_pre/input_unit"}), {"input_unit": neuron.input_unit}
+
+
+def _has_plain_height(neuron):
+    return _height(neuron) == "h" and have_same_dimensions(neuron.input_unit, 1) and float(neuron.input_unit) == 1
+
+
+def _height(neuron):
+    """Name of the height of a spike in ``on_pre``; a switchable model also has the two values between which it switches."""
+    return "h" if neuron.spike_height is None or "h" in neuron.brian_equations else neuron.spike_height
 
 
 def _declared(values, equations):

@@ -22,7 +22,7 @@ from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import OperatorChain
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.statements import assigned, with_suffixes
-from brainsnn.equations.variants import graded_variables
+from brainsnn.equations.variants import graded_variables, of_input_spikes
 from brainsnn.feedback.gate import PredictiveGate
 
 __all__ = ["CONNECTIVITIES", "Assembly", "assemble"]
@@ -163,9 +163,9 @@ def _add_connections(assembly, name, graph, neuron, connectivity, schedule, dept
     for projection in inputs.spikes:
         source = assembly.groups[projection.source]
         title = _unique_name(assembly, source, target)
-        connection = _spike_projection(
-            source, target, projection.operator, on_pre, constants, connectivity, title, learning
-        )
+        is_input = graph.populations[projection.source].kind == "input"
+        statement = of_input_spikes(on_pre, constants, neuron) if is_input else (on_pre, constants)
+        connection = _spike_projection(source, target, projection.operator, *statement, connectivity, title, learning)
         for variable in assigned(on_pre):
             written = {"_post": name, "_pre": projection.source}.get(variable[variable.rfind("_") :])
             if written is not None:

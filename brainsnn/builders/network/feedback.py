@@ -10,6 +10,7 @@ from brainsnn.builders.operators import SparseOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import MaxPool
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.variants import counted_spikes
 from brainsnn.errors import ConversionError, UnknownNameError
 
 __all__ = ["add_feedback", "with_recorded_feedback", "without_prediction_readout"]
@@ -107,11 +108,9 @@ def add_feedback(assembly, graph, feedback, connectivity, schedule):
     name = graph.input.name
     source, target = assembly.groups[feedback.output], assembly.groups[name]
     operator, title = identity(graph.input.shape), f"{source.name}_to_{target.name}"
-    make = {
-        "event_driven": lambda: EventDrivenProjection(source, target, operator, ON_PRE, title),
-        "synapses": lambda: SynapticProjection(source, target, operator, title, on_pre=ON_PRE),
-    }[connectivity]
-    assembly.connections.append(make())
+    on_pre, constants = counted_spikes(ON_PRE, assembly.models[feedback.output])
+    make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
+    assembly.connections.append(make(source, target, operator, name=title, on_pre=on_pre, namespace=constants))
     assembly.written[name].add("predicted")
     if feedback.learning is not None:
         _add_error(assembly, feedback, source, target, operator, connectivity, schedule)

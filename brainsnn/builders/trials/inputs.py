@@ -56,13 +56,15 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
     _check_times(on, off, n_steps * assembly.dt)
     background = _check_background(assembly, background, is_off=onset is not None or offset is not None)
     for name, drive in drives_of(assembly.graph, assembly.inputs, assembly.groups, assembly.encoder).items():
-        group, unit = assembly.groups[name].name, float(assembly.neuron.input_unit)
+        # Input neurons spike with probability |pixel|; a current has the unit of the model.
+        is_input = assembly.graph.populations[name].kind == "input"
+        group, unit = assembly.groups[name].name, 1.0 if is_input else float(assembly.neuron.input_unit)
         trials.shared[name, "background"] = drive(background) * unit
         if images is not None:
             trials.per_trial[name, "image"] = lambda k, drive=drive, unit=unit: drive(images[k]) * unit
         trials.per_trial[name, "t_on"] = lambda k: on[k]
         trials.per_trial[name, "t_off"] = lambda k: off[k]
-        if assembly.graph.populations[name].kind == "input":
+        if is_input:
             trials.shared[name, "is_replayed"] = np.array([float(spikes is not None)])
             if spikes is not None:
                 trials.trains[f"{group}_replay"] = lambda k: spikes[k].reshape(len(spikes[k]), -1)[:n_steps]
