@@ -10,17 +10,30 @@ import numpy as np
 from brian2 import ms
 from dense_feedback_reference import balanced_thresholds
 from example_models import current_based_lif, example_images, randomise
-from hypothesis import strategies as st
 from keras import layers
 
 import brainsnn as bs
 from brainsnn.training.asn_transfer import ASNTransfer
 
-__all__ = ["ARCHITECTURES", "NEURONS", "Network", "draw_network"]
+__all__ = ["ARCHITECTURES", "NEURONS", "Choices", "Network", "draw_network"]
 
 SMALL_NEURONS = ("ASN", "IF")
 NEURONS = ("ASN", "IF", "LIF", "units", "switchable", "noisy")
 GATES = ("sticky", "dynamic", "none", "graded", "contrast", "learning")
+
+
+class Choices:
+    """
+    Choices that follow from a seed; with the seed 0, always the first one, which is the simplest.
+
+    Hypothesis draws the seed only: it would vary a network that it knows rather than draw another one.
+    """
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed) if seed else None
+
+    def __call__(self, values):
+        return values[0 if self.rng is None else self.rng.integers(len(values))]
 
 
 @dataclass
@@ -79,6 +92,11 @@ class Network:
     def is_small(self):
         """Whether runtime mode compiles it in a reasonable time."""
         return self.neuron in SMALL_NEURONS and self.number < len(BLOCKS)
+
+    @property
+    def is_slow(self):
+        """Whether each run takes long: Brian2 prepares all objects again."""
+        return self.options["device"] == "runtime"
 
     @property
     def is_double(self):
@@ -199,7 +217,8 @@ def make_neuron(name, m_f, leak):
         return bs.ASN(m_f=m_f).replace(old, old.replace("tau_phi :", "tau_phi + sigma*xi/sqrt(tau_phi) :"), sigma=0.02)
     makers = {
         "ASN": lambda: bs.ASN(m_f=m_f), "switchable": lambda: bs.switchable(bs.ASN(m_f=m_f)), "IF": lambda: bs.IF(leak=leak),
-        "LIF": bs.LIF, "units": current_based_lif,
+        "LIF": bs.LIF,
+        "units": lambda: current_based_lif().edit(threshold="v > 2*mV", reset="v -= 2*mV"),
     }  # fmt: skip
     return makers[name]()
 
@@ -210,15 +229,15 @@ def make_gate(name, epsilon):
     return bs.PredictiveGate(mode=mode, epsilon=epsilon, contrast=name == "contrast", learning=learning)
 
 
-def draw_network(draw):
+def draw_network(choose):
     """Draw a `Network`; the simplest one has one hidden layer of adaptive spiking neurons."""
-    device = draw(st.sampled_from([*["cpp_standalone"] * 7, "runtime"]))
+    device = choose([*["cpp_standalone"] * 7, "runtime"])
     is_runtime = device == "runtime"  # compiles each object for itself, which takes longest: few and small networks
-    gate = draw(st.sampled_from([*[None] * 9, *GATES]))
-    name = draw(st.sampled_from(SMALL_NEURONS if is_runtime else [*SMALL_NEURONS, "LIF"] if gate else NEURONS))
-    number = draw(st.integers(0, len(BLOCKS if is_runtime else ARCHITECTURES) - 1))
-    seed = draw(st.integers(0, 99))
-    m_f, leak = draw(st.sampled_from([0.1, 0.3])), draw(st.sampled_from([1.0, 0.9]))
+    gate = choose([*[None] * 9, *GATES])
+    name = choose(SMALL_NEURONS if is_runtime else [*SMALL_NEURONS, "LIF"] if gate else NEURONS)
+    number = choose(range(len(BLOCKS if is_runtime else ARCHITECTURES)))
+    seed = choose(range(100))
+    m_f, leak = choose([0.1, 0.3]), choose([1.0, 0.9])
     neuron = make_neuron(name, m_f, leak)
     thresholds, pools = {}, bool(neuron.derived)
     if gate:
@@ -229,20 +248,20 @@ def draw_network(draw):
     options = {
         "neuron": neuron,
         "device": device,
-        "dtype": "float64" if is_runtime else draw(st.sampled_from(["float64", "float64", "float32"])),
-        "schedule": draw(st.sampled_from(["pipelined", "synchronous"])),
-        "connectivity": draw(st.sampled_from(["event_driven", "event_driven", "synapses"])),
-        "encoder": "poisson" if gate or draw(st.booleans()) else "current",
-        "average_pooling": "membrane" if pools and draw(st.booleans()) else "spikes",
-        "dt": draw(st.sampled_from([1, 1, 0.5])) * ms,
-        "feedback": make_gate(gate, draw(st.sampled_from([0.1, 0.0, 0.2]))) if gate else None,
+        "dtype": "float64" if is_runtime else choose(["float64", "float64", "float32"]),
+        "schedule": choose(["pipelined", "synchronous"]),
+        "connectivity": choose(["event_driven", "event_driven", "synapses"]),
+        "encoder": "poisson" if gate or choose([False, True]) else "current",
+        "average_pooling": "membrane" if pools and choose([False, True]) else "spikes",
+        "dt": choose([1, 1, 0.5]) * ms,
+        "feedback": make_gate(gate, choose([0.1, 0.0, 0.2])) if gate else None,
     }
     graph = bs.read_keras(model, average_pooling=options["average_pooling"])
     spiking = [p.name for p in graph.populations.values() if p.kind == "spiking"]
     if neuron.threshold_parameter is not None:
         if not gate:
             scale = 0.2 if name == "LIF" else 1.0  # its slow membrane would hardly spike in a short run
-            thresholds = {layer: scale * draw(st.sampled_from([0.5, 0.8, 1.1])) for layer in spiking}
+            thresholds = {layer: scale * choose([0.5, 0.8, 1.1]) for layer in spiking}
         options["thresholds"] = thresholds
     network = Network(model, name, options, number, gate=gate, m_f=m_f, leak=leak)
     network.record = recorded(network, graph, spiking)
@@ -258,9 +277,9 @@ def recorded(network, graph, spiking):
     return record
 
 
-def draw_images(draw, network, n):
+def draw_images(choose, network, n):
     """Draw n images: blobs over noise, some of their pixels 0 or 1, and some negative if pixels are probabilities."""
-    seed = draw(st.integers(0, 99))
+    seed = choose(range(100))
     images, rng = example_images(network.model, n, seed), np.random.default_rng(seed)
     images[rng.random(images.shape) < 0.2] = rng.choice([0.0, 0.25, 1.0])
     if network.draws_input:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fuzz_networks import Network, draw_images, draw_network
+from fuzz_networks import Choices, Network, draw_images, draw_network
 from fuzz_relations import RELATIONS
 from fuzz_variants import VARIANTS
 from hypothesis import strategies as st
@@ -101,18 +101,18 @@ class Bench:
         return np.broadcast_to(steps, self.n)
 
 
-def draw_trial(draw, network):
+def draw_trial(choose, network):
     """Draw the arguments of a run."""
-    n, n_steps, dt = draw(st.sampled_from([2, 3])), draw(st.integers(14, 24)), network.options["dt"]
-    images, rng = draw_images(draw, network, n), np.random.default_rng(draw(st.integers(0, 99)))
+    n, n_steps, dt = 2 if network.is_slow else choose([2, 3]), choose(range(14, 25)), network.options["dt"]
+    images, rng = draw_images(choose, network, n), np.random.default_rng(choose(range(100)))
     trial = {"images": images, "duration": n_steps * dt, "seed": rng.integers(0, 2**32, n)}
     times = [0, 3, rng.integers(0, 6, n)]
-    trial["onset"] = draw(st.sampled_from(times)) * dt
-    trial["offset"] = draw(st.sampled_from([None, None, n_steps // 2, n_steps // 2 + rng.integers(0, 6, n)]))
+    trial["onset"] = choose(times) * dt
+    trial["offset"] = choose([None, None, n_steps // 2, n_steps // 2 + rng.integers(0, 6, n)])
     trial["offset"] = None if trial["offset"] is None else trial["offset"] * dt
     background = [0.0, 0.5, rng.random(images.shape[1:]), rng.random(images.shape[-1])]
-    trial["background"] = draw(st.sampled_from(background))
-    if network.draws_input and draw(st.sampled_from([False, False, True])):
+    trial["background"] = choose(background)
+    if network.draws_input and choose([False, False, True]):
         trial["spikes"] = rng.choice([-1, 0, 1], p=[0.1, 0.5, 0.4], size=(n, n_steps, *images.shape[1:]))
         if network.gate is not None:
             trial["spikes"] = (trial["spikes"] * np.sign(images)[:, None]).astype(np.int8)
@@ -121,23 +121,25 @@ def draw_trial(draw, network):
 
 def case(draw, check):
     """Draw a network and a run of it, and check all relations that hold for them, and one other way to build it."""
-    network = draw_network(draw)
-    trial = draw_trial(draw, network)
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
-    wanted = draw(st.sampled_from([None, *VARIANTS]))
+    choose = Choices(draw(st.integers(0, 2**32 - 1)))
+    network = draw_network(choose)
+    trial = draw_trial(choose, network)
+    rng = np.random.default_rng(choose(range(100)))
+    wanted = choose([None, *VARIANTS])
     bench = None
 
     def build():
         nonlocal bench
         bench = Bench(network, network.convert(), trial, check, rng)
         bench.base = bench.run()
-        assert all(np.isfinite(output).all() for output in bench.base.outputs.values())
 
     if check("build", build) != "equal":
         return
-    for name, relation in RELATIONS.items():
-        if relation.holds(bench):
-            check(name, lambda relation=relation: relation.compare(bench))
+    names = [name for name, relation in RELATIONS.items() if relation.holds(bench)]
+    if network.is_slow:
+        names = [str(name) for name in rng.permutation(names)[:6]]
+    for name in names:
+        check(name, lambda name=name: RELATIONS[name].compare(bench))
     if wanted is not None and VARIANTS[wanted].holds(bench):
         check(wanted, lambda: VARIANTS[wanted].compare(bench))
     check("again", lambda: RELATIONS["same seeds"].compare(bench))  # all relations have left the network as it was
