@@ -56,6 +56,11 @@ def parameters_by_hand(shape, R, input_gain=0.0, output_gain=0.0, precision=0.0,
 
 
 # Fields --------------------------------------------------------------------------------------------
+def test_a_center_in_pixels_is_refused():
+    with pytest.raises(ValueError, match=r"fractions of the image.*got \(7, 21\).*For pixel k of n"):
+        bs.SpatialAttention(center=(7, 21), input_gain=0.5)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 4), (2, 2), (5, 7), (9, 9), (28, 14)])
 @pytest.mark.parametrize("center", [(0.5, 0.5), (0.0, 1.0), (0.13, 0.77), (-0.2, 0.4)])
 @pytest.mark.parametrize("shape", ["oval", "cross"])
