@@ -211,8 +211,8 @@ class GaussianField(Field):
             raise ValueError(f"GaussianField.center: must be finite, or None for a uniform axis, got {center!r}.")
         if (np.abs(self.center - 0.5) > 1).any():
             raise ValueError(
-                f"GaussianField.center: rows and columns are fractions of the image, from 0 to 1 within it, got {center!r}, which "
-                "lies outside by more than half of its size. For pixel k of n, give (k + 0.5)/n."
+                f"GaussianField.center: rows and columns are fractions of the image, from 0 to 1 within it; {center!r} lies outside "
+                "by more than half of its size. For pixel k of n, give (k + 0.5)/n."
             )
         self.n_images = len(self.center) if self.center.ndim == 2 else None
         widths: Any = (width, width) if width is None or np.ndim(width) == 0 else width  # type: ignore[arg-type]

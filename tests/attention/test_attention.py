@@ -57,7 +57,7 @@ def parameters_by_hand(shape, R, input_gain=0.0, output_gain=0.0, precision=0.0,
 
 # Fields --------------------------------------------------------------------------------------------
 def test_a_center_in_pixels_is_refused():
-    with pytest.raises(ValueError, match=r"fractions of the image.*got \(7, 21\).*For pixel k of n"):
+    with pytest.raises(ValueError, match=r"fractions of the image.*\(7, 21\) lies outside.*For pixel k of n"):
         bs.SpatialAttention(center=(7, 21), input_gain=0.5)
 
 
