@@ -211,7 +211,7 @@ class GaussianField(Field):
             raise ValueError(f"GaussianField.center: must be finite, or None for a uniform axis, got {center!r}.")
         if (np.abs(self.center - 0.5) > 1).any():
             raise ValueError(
-                f"GaussianField.center: rows and columns are fractions of the image, from 0 to 1 within it; {center!r} lies outside "
+                f"GaussianField.center: rows and columns are fractions of the image, 0 to 1 within it; {center!r} lies outside "
                 "by more than half of its size. For pixel k of n, give (k + 0.5)/n."
             )
         self.n_images = len(self.center) if self.center.ndim == 2 else None
