@@ -269,8 +269,8 @@ def draw_network(choose):
 
 
 def recorded(network, graph, spiking):
-    """Return what to record: all spikes, the variable that is compared with the threshold, and the current of the readouts."""
-    variables = {"IF": ["v"], "units": ["v", "I"]}.get(network.neuron, ["S"])
+    """Return what to record: all spikes, and the variable that is compared with the threshold."""
+    variables = {"IF": ["v"], "units": ["v"]}.get(network.neuron, ["S"])
     record = {name: ["spikes", *variables] for name in spiking}
     if network.draws_input:
         record["input"] = ["spikes"]

@@ -57,12 +57,9 @@ def connectivity(b):
         np.testing.assert_allclose(other.learned_weights[name], weights, atol=ROUNDING)
 
 
-@relation(
-    "threads",
-    lambda b: b.snn.device == "cpp_standalone" and (b.network.is_double or b.snn.connectivity == "event_driven"),
-)
+@relation("threads", lambda b: b.snn.device == "cpp_standalone" and b.network.is_double)
 def threads(b):
-    equal(b.run(b.network.convert(threads=2)), b.base, tolerance=ROUNDING if b.snn.connectivity == "synapses" else 0)
+    equal(b.run(b.network.convert(threads=2)), b.base, tolerance=ROUNDING)
 
 
 @relation("device", lambda b: b.network.is_double and b.network.is_small and not b.network.is_noisy)

@@ -1,4 +1,4 @@
-"""OpenMP threads share the work, and give the results and random numbers of one thread."""
+"""OpenMP threads share the work, and give the random numbers of one thread, and its results up to rounding."""
 
 import keras
 import numpy as np
