@@ -1,5 +1,6 @@
 # make demo   sets everything up and classifies real digits with the shipped spiking network
-# make test   sets everything up and runs the tests
+# make test   sets everything up and runs the tests, but for the slow ones
+# make test-all   the slow tests as well
 # make test-versions   the fast tests with the oldest and newest Brian2 and in between, one environment for each;
 #                      ONLY="oldest newest" chooses among them
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
@@ -19,7 +20,7 @@ PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
 BENCHMARKS := projection digits resnet first_result large_graphs scaling devices streaming sweep
 
-.PHONY: demo test test-versions test-genn test-cuda fuzz lint types coverage release-check benchmarks peers clean clean-cache
+.PHONY: demo test test-all test-versions test-genn test-cuda fuzz lint types coverage release-check benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -27,7 +28,10 @@ demo: $(VENV)/.installed
 # The tests, and the examples of the docstrings (pyproject.toml).
 test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
-	$(RUN) -m pytest -q -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(RUN) -m pytest -q -n 2 --dist worksteal $(or $(PYTEST_ARGS),-m "not slow")
+
+test-all:
+	$(MAKE) test PYTEST_ARGS='-m "slow or not slow"'
 
 test-versions:
 	$(PYTHON) tools/test_versions.py $(addprefix --only ,$(ONLY)) $(PYTEST_ARGS)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from brian2 import prefs
+from brian2.codegen.runtime.cython_rt import cython_rt
 
 ROOT = Path(__file__).parent
 
@@ -16,29 +17,29 @@ collect_ignore = [
     *(str(path) for path in ROOT.glob("tests/fuzz/fuzz*.py")),
 ]
 
-#: Brian2's flags, which the fixture `full_optimisation` restores. Without most of the optimisation, a module of runtime mode
-#: compiles in half the time, which is most of the time of the tests.
-FULL_OPTIMISATION = list(prefs.codegen.cpp.extra_compile_args_gcc)
-QUICK = ["-O1" if flag.startswith("-O") else flag for flag in FULL_OPTIMISATION]
+#: Most of the time of the tests is that of compiling the modules of runtime mode. Without optimisation they need a quarter of it.
+get_compiler_and_args = cython_rt.get_compiler_and_args
 
 
-def _compile_with(flags, cache):
-    """Set the flags, and Brian2's folder of modules, whose names do not depend on the flags."""
-    prefs.codegen.cpp.extra_compile_args_gcc = flags
-    prefs.codegen.runtime.cython.cache_dir = cache
+def _compile_modules(quickly):
+    """Set how modules are compiled, and Brian2's folder of modules, whose names do not depend on the flags."""
+    compiler, flags = get_compiler_and_args()
+    quick = compiler, [flag for flag in flags if not flag.startswith("-O")] + ["-O0"]
+    cython_rt.get_compiler_and_args = (lambda: quick) if quickly else get_compiler_and_args
+    prefs.codegen.runtime.cython.cache_dir = "~/.cython/brainsnn_tests" if quickly else None
 
 
 def pytest_configure():
-    """Compile what tests run with little optimisation."""
-    _compile_with(QUICK, str(Path("~/.cython/brainsnn_tests").expanduser()))
+    """Compile modules without optimisation."""
+    _compile_modules(quickly=True)
 
 
 @pytest.fixture(scope="module")
 def full_optimisation():
-    """Compile with the flags that users have: tests of exactness and of the time that something takes."""
-    _compile_with(FULL_OPTIMISATION, None)
+    """Compile modules with the flags that users have, in tests of exactness."""
+    _compile_modules(quickly=False)
     yield
-    pytest_configure()
+    _compile_modules(quickly=True)
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,11 @@
 from typing import Any
 
 import numpy as np
-from brian2 import Quantity
-from brian2.units.fundamentalunits import DIMENSIONLESS
 
 __all__ = ["plain_array", "truth_values", "whole_numbers"]
 
 
-def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = DIMENSIONLESS) -> np.ndarray:
+def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> np.ndarray:
     """
     Return values as an array.
 
@@ -20,7 +18,7 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = DIMENSION
         What the values are, such as ``"run: images"``; the message of an error starts with it.
     dtype : dtype, optional
     dim : `~brian2.units.fundamentalunits.Dimension`, optional
-        Dimension that the values may have; any other one is refused.
+        Dimension that the values may have, none by default; any other one is refused.
 
     Returns
     -------
@@ -38,7 +36,8 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = DIMENSION
             f"{about}: a masked array would lose its mask; fill the masked values first, for example with array.filled(0)."
         )
     for part in parts:
-        if isinstance(part, Quantity) and part.dim is not dim:
+        own = getattr(part, "dim", None)  # of a quantity; this module is also for rooms that do without Brian2
+        if hasattr(own, "is_dimensionless") and not (own.is_dimensionless if dim is None else own is dim):
             raise ValueError(
                 f"{about}: got values with the unit {part.get_best_unit()}, which would be lost; give plain numbers, for "
                 "example by dividing by the unit."

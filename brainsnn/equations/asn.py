@@ -65,7 +65,7 @@ def ASN(
     Raises
     ------
     ValueError
-        If ``m_f`` is not a positive number.
+        If ``m_f`` or a time constant is not positive.
 
     References
     ----------
@@ -80,6 +80,10 @@ def ASN(
     """
     if not m_f > 0:
         raise ValueError(f"ASN.m_f: must be a positive number, got {m_f!r}. The published networks use 0.03 to 0.5.")
+    time_constants = {"tau_phi": tau_phi, "tau_beta": tau_beta, "tau_eta": tau_eta, "tau_gamma": tau_gamma}
+    for name, value in time_constants.items():
+        if not value > 0 * ms:
+            raise ValueError(f"ASN.{name}: a time constant must be greater than 0, got {value}.")
     readout = NeuronModel(
         "ASN readout",
         READOUT,
@@ -87,7 +91,6 @@ def ASN(
         membrane="S_dyn",
         spike_height=None,
     )
-    time_constants = {"tau_phi": tau_phi, "tau_beta": tau_beta, "tau_eta": tau_eta, "tau_gamma": tau_gamma}
     return NeuronModel(
         name="ASN",
         equations=EQUATIONS,

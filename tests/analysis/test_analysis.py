@@ -352,7 +352,7 @@ def test_synaptic_decay():
         bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = -2*I/(10*ms) : 1"), 1e-3
     ) == pytest.approx(np.exp(-1 / 5))
     assert synaptic_decay(bs.IF(), 1e-3) == 0.0
-    with pytest.raises(ValueError, match="must decay exponentially"):
+    with pytest.raises(ValueError, match="must be a linear filter"):
         synaptic_decay(bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = 1/tau_beta - I**2/tau_beta : 1"), 1e-3)
 
 

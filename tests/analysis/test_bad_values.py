@@ -228,14 +228,14 @@ def test_auc_of_infinite_scores_and_of_scenes_that_do_not_exist():
     measure = am.TargetAUC([[np.inf, 0], [np.inf, 1]], [0, 1])
     assert measure() == 0.75  # a tie of infinite outputs counts one half
     for indices in ([2], [-1], [0.5], [True, False]):
-        with pytest.raises(ValueError, match=r"scenes from 0 to 1"):
+        with pytest.raises(ValueError, match=r"scenes must be whole numbers from 0 to 1"):
             measure(indices)
 
 
 def test_labels_are_zero_or_one_and_contain_the_target():
-    with pytest.raises(ValueError, match="labels must be True or False, 1 or 0"):
+    with pytest.raises(ValueError, match="labels: give booleans, or 0 and 1"):
         am.auc([1, 2, 3], [-1, 1, 1])
-    with pytest.raises(ValueError, match="1 for a class in the scene and 0 otherwise"):
+    with pytest.raises(ValueError, match="labels: give booleans, or 0 and 1"):
         am.target_auc(SCORES, [0, 1], [[1, 2], [0, 1]])
     with pytest.raises(ValueError, match=r"scene 1 has no label for its own target; set labels\[1, target\] = 1"):
         am.detection_scores(SCORES, [0, 1], [[1, 0], [1, 0]])
