@@ -84,6 +84,11 @@ class NetworkVariants:
                 f"{self.name}: its every-step statements read {self.receives!r}, so a population cannot receive spikes "
                 "together with the stimulus or graded inputs. Give these inputs to separate populations."
             )
+        if any(variable == self.receives for variable, _, _ in assignments(self.update)):
+            raise ValueError(
+                f"{self.name}: its every-step statements write {self.receives!r}, in which they collect spikes, so a population "
+                "cannot receive the stimulus or graded inputs. Use encoder='poisson', which turns images into spikes."
+            )
         total = {self.receives: terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"}
         unit, own = self.unit_of(self.receives), self.definition(self.receives)
         lines = [line if line == own else _substitute_right(line, total) for line in self.equations.splitlines()]

@@ -146,6 +146,13 @@ def test_models_without_linear_filter_have_no_junction():
         bs.IF().junction()
 
 
+def test_models_that_collect_spikes_get_no_current():
+    with pytest.raises(ValueError, match="IF: its every-step statements write 'I'.*encoder='poisson'"):
+        bs.IF().with_inputs(spikes=False, stimulus=True)
+    with pytest.raises(ValueError, match="IF: its every-step statements write 'I'.*encoder='poisson'"):
+        bs.convert(bs.read_keras(bs.load_model("digits")), neuron=bs.IF(), encoder="current")
+
+
 def test_models_without_membrane_cannot_be_pooled():
     with pytest.raises(ValueError, match="average_pooling='spikes'"):
         bs.IF().pooled()

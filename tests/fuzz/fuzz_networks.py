@@ -251,7 +251,7 @@ def draw_network(choose):
         "dtype": "float64" if is_runtime else choose(["float64", "float64", "float32"]),
         "schedule": choose(["pipelined", "synchronous"]),
         "connectivity": choose(["event_driven", "event_driven", "synapses"]),
-        "encoder": "poisson" if gate or choose([False, True]) else "current",
+        "encoder": "poisson" if gate or name == "IF" or choose([False, True]) else "current",
         "average_pooling": "membrane" if pools and choose([False, True]) else "spikes",
         "dt": choose([1, 1, 0.5]) * ms,
         "feedback": make_gate(gate, choose([0.1, 0.0, 0.2])) if gate else None,
