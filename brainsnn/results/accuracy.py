@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from brainsnn.plain_arrays import whole_numbers
+
 __all__ = ["accuracy_over_time"]
 
 
@@ -25,8 +27,7 @@ def accuracy_over_time(output, labels, window):
         raise ValueError(f"Result.accuracy: got {given} for {n_images} images; pass one per image.")
     if not isinstance(window, (int, np.integer)) or window < 1:
         raise ValueError(f"Result.accuracy: window={window!r} must be a whole number of steps, 1 or greater.")
-    if not np.isin(labels, np.arange(n_classes)).all():
-        raise ValueError(f"Result.accuracy: labels must be classes from 0 to {n_classes - 1}, got {labels}.")
+    labels = whole_numbers(labels, "Result.accuracy: labels", n_classes, "classes")
     if n_images == 0:
         return np.full(n_steps, np.nan)
     if window > 1:
