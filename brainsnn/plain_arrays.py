@@ -36,7 +36,7 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
             f"{about}: a masked array would lose its mask; fill the masked values first, for example with array.filled(0)."
         )
     for part in parts:
-        own = getattr(part, "dim", None)  # of a quantity; this module is also for rooms that do without Brian2
+        own: Any = getattr(part, "dim", None)  # of a quantity; this module is also for rooms that do without Brian2
         if hasattr(own, "is_dimensionless") and not (own.is_dimensionless if dim is None else own is dim):
             raise ValueError(
                 f"{about}: got values with the unit {part.get_best_unit()}, which would be lost; give plain numbers, for "

@@ -71,7 +71,15 @@ class Bench:
         snn.set_learned_weights(self.weights)
         self.check.runs += 1
         with preferences(UNOPTIMISED if snn.device == "runtime" else {}):
-            return snn.run(**{**self.trial, **changes})
+            return snn.run(**self.with_effect({**self.trial, **changes}))
+
+    def with_effect(self, trial):
+        """Return the arguments without those that are refused since they would have no effect."""
+        replayed = "spikes" in trial and self.network.gate is None
+        idle = {"images", "onset", "offset", "background"} if replayed else set()
+        if not np.any(trial["onset"]) and trial["offset"] is None:
+            idle.add("background")
+        return {name: value for name, value in trial.items() if name not in idle}
 
     def of(self, images):
         """Return the arguments of some images."""
