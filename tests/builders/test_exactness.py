@@ -93,7 +93,7 @@ def test_a_readout_of_a_maximum(schedule):
     """The readout reports the maximum over membrane potentials that no nonlinearity follows, and the layers after it."""
     first = L.Conv2D(2, 3, strides=2), L.ReLU(), L.Conv2D(3, 1)
     model = sequential(*first, L.MaxPooling2D(2, strides=1), L.Flatten(), L.Dense(3), L.Softmax())
-    result, reference = run_both(model, schedule=schedule, device="runtime", n_steps=300)
+    result, reference = run_both(model, schedule=schedule, n_steps=300)
     np.testing.assert_allclose(result.output, reference["output"], atol=1e-12)
     expected = np.asarray(model(example_images(model, 2)))
     np.testing.assert_allclose(result.output[:, -100:].mean(axis=1), expected.reshape(2, 3), atol=0.1)

@@ -158,5 +158,5 @@ def test_once_calls_the_function_again_in_a_forked_process():
 
 @pytest.mark.parametrize("function", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_pickling_says_what_to_do(snn, function):
-    with pytest.raises(TypeError, match=r"cannot be pickled or copied. Call convert\(\) in each process"):
+    with pytest.raises(TypeError, match=r"cannot be pickled or copied. Call convert in each process"):
         function(snn)

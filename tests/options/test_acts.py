@@ -160,6 +160,7 @@ def test_load_model_reads_path_and_weights(tmp_path):
     assert bs.load_model("digits").name != one.name
 
 
+@pytest.mark.slow
 def test_compare_activations(small):
     """The graph, the network, the images, the times and the seed change the comparison."""
     spiking = {"conv": ["spikes"], "prediction": ["spikes"]}

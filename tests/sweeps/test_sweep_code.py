@@ -156,7 +156,7 @@ def test_a_function_without_source_needs_a_version():
 
 
 def keys_of_units(swept, version=None, constants=None):
-    return list(Grid(swept, {"x": [1, 2]}, None, 1, constants, 0, version).units)
+    return list(Grid(swept, {"x": [1, 2]}, None, None, constants, 0, version).units)
 
 
 def test_a_version_replaces_the_code_and_nothing_else(load):

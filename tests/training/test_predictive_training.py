@@ -108,6 +108,7 @@ def test_unrolled_network_equals_dense_simulator(model, leak):
     assert balanced == pytest.approx(thresholds, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_training_resumes(tmp_path):
     """A training that is interrupted after its first epoch ends with the same ANN; another recipe is refused."""
     rng = np.random.default_rng(0)
