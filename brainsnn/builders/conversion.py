@@ -66,7 +66,8 @@ def convert(
         How images arrive: as a current into the first population, or as signed Poisson spikes of input neurons, which can
         also replay given spikes. By default, as the neuron model says.
     thresholds : dict, optional
-        Layer name -> threshold, for neuron models that have one per layer, such as ``IF``.
+        Layer name -> threshold, for neuron models that have one per layer, such as ``IF``. Weights and biases stay as they are:
+        these must be thresholds found by balancing, or the biases must have been scaled with them.
     feedback : `~brainsnn.feedback.gate.PredictiveGate`, optional
         Let a generator's spikes predict the input and gate it; the input then spikes (``encoder="poisson"``).
     dt : `~brian2.units.fundamentalunits.Quantity`
