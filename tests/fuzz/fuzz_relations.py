@@ -107,8 +107,8 @@ def onset_and_background(b):
 
 @relation("offset at the end")
 def offset_at_end(b):
-    before = b.run(offset=None)
-    equal(b.run(offset=b.n_steps * b.dt), before)
+    before = b.run(offset=None, background=0.0)
+    equal(b.run(offset=b.n_steps * b.dt, background=0.0), before)
 
 
 @relation(
