@@ -170,8 +170,10 @@ class NetworkVariants:
         needed |= {self.bias} if self.bias else set()
         lines = "\n".join(self.definition(name) for name in equations if name in needed)
         parameters = {n: v for n, v in self.parameters.items() if n in needed or n not in equations}
-        if (gain := self.attention.get("input_gain")) in needed:
-            parameters[gain] = 1.0  # it acts once, behind the pooling (see `pooled`)
+        gain = self.attention.get("input_gain")
+        # It acts once, behind the pooling (see `pooled`); a switchable gain has two values.
+        gains = [f"{gain}{end}" for end in ("", "_rest", "_attended")]
+        parameters |= {name: 1.0 for name in gains if name in needed and name in self.neuron_parameters}
         return with_fields(
             self, name=f"{self.name} membrane", equations=lines, threshold=None, reset=None, readout=None,
             spike_height=None, threshold_parameter=None, derived={}, parameters=parameters,

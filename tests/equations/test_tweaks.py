@@ -141,6 +141,8 @@ def test_pooled_membranes_that_spikes_change_are_refused(model):
         adapting.membrane_only()
     assert ASN.edit(gain=2.0).membrane_only().parameters["gain"] == 1.0
     assert ASN.edit(gain=2.0).pooled().parameters["gain"] == 2.0
+    switchable = bs.switchable(ASN.edit(gain=2.0)).membrane_only()
+    assert switchable.parameters["gain_rest"] == switchable.parameters["gain_attended"] == 1.0
 
 
 def test_noise_of_one_name_is_shared():
