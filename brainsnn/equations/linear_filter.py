@@ -1,5 +1,7 @@
 """Whether a synaptic filter is linear, decided by the form of its equation and of what spikes do."""
 
+from functools import cache
+
 import numpy as np
 import sympy as sp
 from brian2 import Quantity
@@ -31,7 +33,9 @@ def why_not_linear(model):
     name, equation = model.receives, model.brian_equations[model.receives]
     if equation.type != DIFFERENTIAL_EQUATION:
         return f"{name!r} does not follow a differential equation"
-    constants = {n for n, value in model.constants.items() if isinstance(value, (int, float, np.number, Quantity))}
+    constants = frozenset(
+        n for n, value in model.constants.items() if isinstance(value, (int, float, np.number, Quantity))
+    )
     if not _is_homogeneous(equation.expr.code, name, constants):
         return f"{model.definition(name)!r} is not proportional to {name!r} with constant coefficients"
     statements = assignments(model.on_pre)
@@ -48,6 +52,7 @@ def why_not_linear(model):
     return None
 
 
+@cache
 def _is_homogeneous(code, name, constants):
     """Return whether an expression is a multiple of a variable, with a factor made of constants only."""
     expression = str_to_sympy(code)

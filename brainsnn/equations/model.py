@@ -142,7 +142,8 @@ class NeuronModel(NetworkVariants):
         derived = {n: ((o,) if isinstance(o, str) else tuple(o), f) for n, (o, f) in self.derived.items()}
         object.__setattr__(self, "derived", derived)
         for name, (origins, function) in derived.items():
-            parameters.setdefault(name, function(*(parameters[origin] for origin in origins)))
+            if name not in parameters:
+                parameters[name] = function(*(parameters[origin] for origin in origins))
         object.__setattr__(self, "parameters", MappingProxyType(parameters))
         if self.receives not in declared:
             raise ValueError(
@@ -156,7 +157,7 @@ class NeuronModel(NetworkVariants):
                     if declared[name].type == DIFFERENTIAL_EQUATION else "change that equation"
                 )  # fmt: skip
                 raise ValueError(
-                    f"{self.name}.{name}: follows from {self.definition(name)!r}, so it is no parameter; {fix}."
+                    f"{self.name}.{name}: follows from {self.definition(name)!r}, so it cannot be a parameter; {fix}."
                 )
         for name in self.initial:
             if name not in declared:

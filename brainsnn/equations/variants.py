@@ -1,5 +1,6 @@
 """Variants of a neuron model that a network needs: other inputs, junctions, membranes and pooling."""
 
+import re
 from dataclasses import replace as with_fields
 
 from brian2 import Equations, have_same_dimensions
@@ -11,7 +12,7 @@ from brainsnn.equations.statements import assigned, assignments
 
 __all__ = ["NetworkVariants", "counted_spikes", "graded_variables", "of_input_spikes", "stimulus_equations"]
 
-#: Names that the builder adds to a user's equations.
+#: Names that the builder adds to a user's equations, and graded_2, graded_3, ...
 RESERVED = ("stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased", "input_unit")
 
 
@@ -31,7 +32,7 @@ class NetworkVariants:
         ValueError
             If the equations themselves define such a name.
         """
-        taken = [name for name in sorted(self.used_names) if name.split("_")[0] == "graded" or name in RESERVED]
+        taken = [name for name in sorted(self.used_names) if name in RESERVED or re.fullmatch(r"graded_\d+", name)]
         for name in taken:
             if name in self.brian_equations:
                 raise ValueError(
@@ -39,12 +40,15 @@ class NetworkVariants:
                     f"example to 'my_{name}'. Reserved: {', '.join(RESERVED)}, graded_2, ..."
                 )
         readout = self.readout and self.readout.with_free_names()
+        if not taken:
+            return self if readout is self.readout else with_fields(self, readout=readout)
         new = {name: f"{name}_of_neuron" for name in taken}
         new |= {f"{name}{end}": f"{other}{end}" for name, other in new.items() for end in ("_pre", "_post")}
         code = {name: getattr(self, name) for name in ("threshold", "reset", "update", "on_pre")}
         return with_fields(
             self, equations="\n".join(_substitute_right(line, new) for line in self.equations.splitlines()), readout=readout,
             parameters={new.get(name, name): value for name, value in self.parameters.items()},
+            derived={n: (tuple(new.get(o, o) for o in origins), function) for n, (origins, function) in self.derived.items()},
             **{name: text and word_substitute(text, new) for name, text in code.items()},
         )  # fmt: skip
 
@@ -152,21 +156,9 @@ class NetworkVariants:
         Raises
         ------
         ValueError
-            If the model has no membrane variable.
+            If the model has no membrane variable, or its reset changes it or a variable on which it depends.
         """
-        self._check_membrane()
-        needed, frontier = set(), {self.membrane, self.receives}
-        equations = self.brian_equations
-        while frontier:
-            name = frontier.pop()
-            needed.add(name)
-            frontier |= (equations[name].identifiers & set(equations)) - needed
-        if changed := needed & assigned(self.reset):
-            raise ValueError(
-                f"{self.name}.membrane: {self.membrane!r} depends on {', '.join(sorted(changed))}, which the reset changes. A "
-                "pooling reads membranes of neurons that do not spike, so this would be lost. Use average pooling with "
-                "average_pooling='spikes', or let the threshold depend on it instead."
-            )
+        needed, equations = self._membrane_variables(), self.brian_equations
         needed |= {self.bias} if self.bias else set()
         lines = "\n".join(self.definition(name) for name in equations if name in needed)
         parameters = {n: v for n, v in self.parameters.items() if n in needed or n not in equations}
@@ -194,15 +186,9 @@ class NetworkVariants:
         Raises
         ------
         ValueError
-            If the model has no membrane variable, or its reset changes it.
+            If the model has no membrane variable, or its reset changes it or a variable on which it depends.
         """
-        self._check_membrane()
-        if self.threshold and any(variable == self.membrane for variable, _, _ in assignments(self.reset)):
-            raise ValueError(
-                f"{self.name}.reset: {self.reset!r} changes the membrane variable {self.membrane!r}, which neurons after maximum "
-                "pooling or membrane pooling read from other neurons. Use average pooling with average_pooling='spikes', or a "
-                "model whose reset changes another variable, such as ASN."
-            )
+        self._membrane_variables()
         replaced = {self.definition(self.membrane), self.definition(self.receives)}
         unit, gain = self.unit_of(self.membrane), self.attention.get("input_gain")
         lines = [line for line in self.equations.splitlines() if line not in replaced]
@@ -211,12 +197,30 @@ class NetworkVariants:
         initial = {name: value for name, value in self.initial.items() if name not in (self.membrane, self.receives)}
         return with_fields(self, equations="\n".join(lines), receives="pooled", initial=initial)
 
-    def _check_membrane(self):
+    def _membrane_variables(self):
+        """Return the variables on which the membrane depends. Refuse a model without a membrane, or whose spikes change it."""
         if self.membrane is None:
             raise ValueError(
                 f"{self.name}.membrane: the model names no membrane variable, so maximum pooling and membrane pooling are "
                 "not defined. Use average pooling with average_pooling='spikes', or name the variable with membrane=..."
             )
+        needed, frontier = set(), {self.membrane, self.receives}
+        while frontier:
+            name = frontier.pop()
+            needed.add(name)
+            frontier |= (self.brian_equations[name].identifiers & set(self.brian_equations)) - needed
+        changed = needed & assigned(self.reset)
+        if changed:
+            what = (
+                f"changes the membrane variable {self.membrane!r}" if self.membrane in changed
+                else f"would be lost: {self.membrane!r} depends on {', '.join(sorted(changed))}, which the reset changes"
+            )  # fmt: skip
+            raise ValueError(
+                f"{self.name}.reset: {self.reset!r} {what}. Maximum pooling and membrane pooling read membranes of neurons "
+                "that do not spike. Use average pooling with average_pooling='spikes', or a model whose reset changes another "
+                "variable, such as ASN."
+            )
+        return needed
 
 
 def graded_variables(n):

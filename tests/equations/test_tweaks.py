@@ -82,7 +82,10 @@ def test_training_layer_has_the_time_constants_of_the_neuron(tmp_path):
         (lambda: ASN.edit(tau_fi=50 * ms), "named 'tau_fi'. Did you mean 'tau_phi'"),
         (lambda: ASN.edit(refractory=5 * ms), "named 'refractory'.*No equation"),
         (lambda: LIF.replace("S = v + bias : 1", "S = v + bias : 1", drive=1), "named 'drive'.*No equation"),
-        (lambda: ASN.edit(S_dyn=0.5), r"'dS_dyn/dt = .*no parameter; give its value .* initial=\{'S_dyn': ...\}"),
+        (
+            lambda: ASN.edit(S_dyn=0.5),
+            r"'dS_dyn/dt = .*cannot be a parameter; give its value .* initial=\{'S_dyn': ...\}",
+        ),
         (lambda: ASN.edit(S=0.5), "follows from 'S = S_dyn .*change that equation"),
     ],
 )
@@ -169,6 +172,15 @@ def test_names_of_the_builder_are_free_for_constants(model):
         assert_same(activity(model, with_constant(name)), expected)
     with pytest.raises(ValueError, match="'image : 1' uses a name that the network needs.*my_image"):
         bs.convert(model, neuron=LIF.edit(equations=f"{LIF.equations}\nimage : 1"))
+
+
+def test_only_reserved_constants_are_renamed():
+    assert ASN.with_free_names() is ASN
+    named = LIF.edit(equations=f"{LIF.equations}\ngraded_response = v : 1")
+    assert named.with_free_names() is named
+    derived = LIF.replace("S = v + bias : 1", "S = v + bias + 0*background : 1", background=2.0)
+    derived = derived.edit(derived={"h": ("background", lambda background: 3 * background)}).with_free_names()
+    assert derived.edit(background_of_neuron=5.0).parameters["h"] == 15.0
 
 
 def test_parameters_that_statements_write_start_each_image_at_their_value(model):
