@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plain_array", "truth_values", "whole_numbers"]
+__all__ = ["plain_array", "truth_values", "whole_number", "whole_numbers"]
 
 
 def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> np.ndarray:
@@ -46,6 +46,36 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{about}: {values!r} is not an array of numbers ({error}); give numbers.") from None
+
+
+def whole_number(value: Any, about: str, low: int, high: int | None = None) -> int:
+    """
+    Return a number as an int.
+
+    Parameters
+    ----------
+    value : int
+    about : str
+        What it is; the message of an error starts with it.
+    low, high : int
+        Smallest and largest value; no limit if ``high`` is None.
+
+    Returns
+    -------
+    number : int
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number, or out of range.
+    """
+    try:
+        if np.ndim(value) == 0 and int(value) == value and low <= value <= (value if high is None else high):
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    limits = f"{low} or greater" if high is None else f"from {low} to {high}"
+    raise ValueError(f"{about}={value!r} must be a whole number, {limits}.")
 
 
 def whole_numbers(values: Any, about: str, n: int, what: str = "whole numbers") -> np.ndarray:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from brainsnn.analysis.checks import check_range, check_whole, scores_and_targets
+from brainsnn.analysis.checks import check_range, scores_and_targets
 from brainsnn.analysis.metrics import d_prime
 from brainsnn.optional import optional_packages
-from brainsnn.plain_arrays import truth_values, whole_numbers
+from brainsnn.plain_arrays import truth_values, whole_number, whole_numbers
 
 __all__ = ["TargetAUC", "bootstrap_interval", "detection_scores", "target_auc", "top_k_accuracy"]
 
@@ -37,7 +37,7 @@ def top_k_accuracy(scores, targets, k=1):
     sklearn.metrics.top_k_accuracy_score : the same, but refuses two classes.
     """
     scores, targets = scores_and_targets("top_k_accuracy", scores, targets)
-    check_whole("top_k_accuracy: k", k, 1)
+    whole_number(k, "top_k_accuracy: k", 1)
     largest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, : int(k)]
     return float((largest == targets[:, None]).any(axis=1).mean())
 
@@ -221,8 +221,8 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
     """
     from scipy.stats import bootstrap
 
-    check_whole("bootstrap_interval: n_items", n_items, 2)
-    check_whole("bootstrap_interval: n_resamples", n_resamples, 1)
+    whole_number(n_items, "bootstrap_interval: n_items", 2)
+    whole_number(n_resamples, "bootstrap_interval: n_resamples", 1)
     if not 0 < confidence < 1:
         raise ValueError(f"bootstrap_interval: confidence={confidence!r} must be between 0 and 1.")
     if method not in BOOTSTRAP_METHODS:

@@ -5,30 +5,7 @@ from brian2 import Quantity
 
 from brainsnn.plain_arrays import plain_array, truth_values, whole_numbers
 
-__all__ = ["check_masks", "check_range", "check_whole", "part_of_trial", "scores_and_targets"]
-
-
-def check_whole(what, value, low, high=None):
-    """
-    Check that a value is a whole number in a range.
-
-    Parameters
-    ----------
-    what : str
-        Function and name of the value, for the error message.
-    value : int
-    low, high : int
-        Smallest and largest value; ``high=None`` for no limit.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    is_whole = np.ndim(value) == 0 and not isinstance(value, str) and np.isfinite(value) and value == int(value)
-    if not is_whole or not low <= value <= (value if high is None else high):
-        limits = f"{low} or greater" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{what}={value!r} must be a whole number, {limits}.")
+__all__ = ["check_masks", "check_range", "part_of_trial", "scores_and_targets"]
 
 
 def check_range(what, value, low=-np.inf, high=np.inf, allowed="a number"):

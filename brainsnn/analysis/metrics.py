@@ -4,9 +4,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from brainsnn.analysis.checks import check_range, check_whole
+from brainsnn.analysis.checks import check_range
 from brainsnn.errors import UnknownNameError
-from brainsnn.plain_arrays import plain_array, truth_values, whole_numbers
+from brainsnn.plain_arrays import plain_array, truth_values, whole_number, whole_numbers
 
 __all__ = [
     "accuracy_interval",
@@ -70,7 +70,7 @@ def filtered_spikes(neurons, steps, n_neurons, n_steps, decay, window):
     >>> filtered_spikes([0], [2], n_neurons=2, n_steps=4, decay=0.5, window=2)
     array([0.75, 0.  ])
     """
-    check_whole("filtered_spikes: window", window, 1, n_steps)
+    whole_number(window, "filtered_spikes: window", 1, n_steps)
     if not 0 <= decay < 1:
         raise ValueError(f"filtered_spikes: decay={decay!r} must lie in [0, 1).")
     neurons = whole_numbers(neurons, "filtered_spikes: neurons", n_neurons)
@@ -194,8 +194,8 @@ def d_prime(n_hits, n_present, n_false_alarms, n_absent):
     Hautus (1995), Behav. Res. Methods 27:46.
     """
     for what, count, n in (("hits", n_hits, n_present), ("false alarms", n_false_alarms, n_absent)):
-        check_whole(f"d_prime: number of trials for {what}", n, 0)
-        check_whole(f"d_prime: number of {what}", count, 0, n)
+        whole_number(n, f"d_prime: number of trials for {what}", 0)
+        whole_number(count, f"d_prime: number of {what}", 0, n)
     z = NormalDist().inv_cdf
     return z((n_hits + 0.5) / (n_present + 1)) - z((n_false_alarms + 0.5) / (n_absent + 1))
 

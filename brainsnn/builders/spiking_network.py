@@ -357,7 +357,7 @@ class SpikingNetwork:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."
             )
-        self._backend.check_processes(processes)
+        processes = self._backend.check_processes(processes)
         trials = make_trials(
             self._assembly, images, duration, seed, spikes, onset, offset, background,
             per_trial=self._attended.per_trial,

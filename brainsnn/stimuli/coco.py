@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.plain_arrays import whole_number
 from brainsnn.stimuli.search import SearchScenes, draw_invalid_cue
 
 __all__ = ["STREET_CATEGORIES", "CocoTarget", "load_coco_scenes", "read_coco_targets"]
@@ -133,10 +134,8 @@ def load_coco_scenes(
     ImportError
         If Pillow is not installed.
     """
-    if n_scenes is not None and (not isinstance(n_scenes, (int, np.integer)) or n_scenes < 1):
-        raise ValueError(
-            f"load_coco_scenes: n_scenes={n_scenes!r} must be a whole number, 1 or greater, or None for all."
-        )
+    if n_scenes is not None:
+        n_scenes = whole_number(n_scenes, "load_coco_scenes: n_scenes", 1)
     random = np.random.default_rng(seed)
     targets = _drawn(read_coco_targets(annotations, categories, min_area, max_area), n_scenes, random)
     if not targets:

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 
 from brainsnn.optional import optional_packages
+from brainsnn.plain_arrays import whole_number
 from brainsnn.stimuli.digits import load_digits
 
 __all__ = ["SearchScenes", "draw_invalid_cue", "load_search_scenes", "load_photographs", "PHOTOGRAPHS"]
@@ -115,8 +116,7 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     """
     if split not in PHOTOGRAPHS:
         raise ValueError(f"load_search_scenes: split must be 'train' or 'test', got {split!r}.")
-    if not isinstance(n_scenes, (int, np.integer)) or n_scenes < 1:
-        raise ValueError(f"load_search_scenes: n_scenes={n_scenes!r} must be a whole number, 1 or greater.")
+    n_scenes = whole_number(n_scenes, "load_search_scenes: n_scenes", 1)
     if size < 40:
         raise ValueError(f"load_search_scenes: size must be at least 40 pixels, got {size}.")
     if not 1 <= n_digits <= 10:

@@ -8,43 +8,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from brainsnn.plain_arrays import whole_number
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.quantities import as_array
 from brainsnn.sweeps.sources import environment_digest, real_name
 
-__all__ = ["Grid", "name_of", "whole_number"]
+__all__ = ["Grid", "name_of"]
 
 
 #: Images in a unit of work, by default.
 CHUNK = 50
-
-
-def whole_number(name, value, least):
-    """
-    Return an argument as a whole number.
-
-    Parameters
-    ----------
-    name : str
-    value : object
-    least : int
-        Smallest value.
-
-    Returns
-    -------
-    value : int
-
-    Raises
-    ------
-    ValueError
-        If it is not a whole number, or too small.
-    """
-    try:
-        if int(value) == value and value >= least:
-            return int(value)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ValueError(f"sweep: {name}={value!r} must be a whole number, {least} or greater.")
 
 
 class Grid:
@@ -90,9 +63,9 @@ class Grid:
         self.n_images = next(iter(lengths.values()), None)
         if chunk is not None and not self.images:
             raise ValueError(f"sweep: chunk={chunk!r} has no effect without images. Leave it out.")
-        n, chunk = self.n_images or 1, whole_number("chunk", CHUNK if chunk is None else chunk, 1)
+        n, chunk = self.n_images or 1, whole_number(CHUNK if chunk is None else chunk, "sweep: chunk", 1)
         self.spans = [slice(first, min(first + chunk, n)) for first in range(0, n, chunk)]
-        seed, self._seeds = whole_number("seed", seed, 0), None
+        seed, self._seeds = whole_number(seed, "sweep: seed", 0), None
         if "seed" in signature.parameters and "seed" not in (*self.parameters, *self.constants):
             self._seeds = np.random.SeedSequence(seed).generate_state(n)
         self._check_names(signature)

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from brainsnn.optional import optional_packages
+from brainsnn.plain_arrays import whole_number
 from brainsnn.sweeps.content import content_key
-from brainsnn.sweeps.grid import Grid, whole_number
+from brainsnn.sweeps.grid import Grid
 from brainsnn.sweeps.jobs import Job, run_here
 from brainsnn.sweeps.store import UnfitResultError, UnitStore
 
@@ -179,7 +180,7 @@ def _checked_workers(workers, cluster):
                 "sweep: cluster='slurm' needs workers, the number of processes to submit jobs for, such as workers=40."
             )
         workers = len(os.sched_getaffinity(0))
-    return whole_number("workers", workers, 1)
+    return whole_number(workers, "sweep: workers", 1)
 
 
 def _compute_all(grid, job, store, results, workers, cluster, progress):

@@ -1,9 +1,10 @@
 """What the builder asks of every device."""
 
 from abc import ABC, abstractmethod
-from numbers import Integral
 
 from brian2 import Clock
+
+from brainsnn.plain_arrays import whole_number
 
 __all__ = ["Backend"]
 
@@ -123,10 +124,14 @@ class Backend(ABC):
 
     def check_processes(self, processes):
         """
-        Refuse a number of processes that the device cannot use.
+        Return a number of processes as an int; refuse one that the device cannot use.
 
         Parameters
         ----------
+        processes : int
+
+        Returns
+        -------
         processes : int
 
         Raises
@@ -134,13 +139,13 @@ class Backend(ABC):
         ValueError
             If it is not a whole number greater than 0, or greater than 1 on a device without programs.
         """
-        if not isinstance(processes, Integral) or processes < 1:
-            raise ValueError(f"run: processes={processes!r} must be a whole number, 1 or greater.")
+        processes = whole_number(processes, "run: processes", 1)
         if processes > 1 and not self.has_processes:
             raise ValueError(
                 f"run: device={self.name!r} runs one image after the other in this process, got processes={processes!r}. Leave "
                 "processes out, or convert with device='cpp_standalone'."
             )
+        return processes
 
     # What a device can do
 

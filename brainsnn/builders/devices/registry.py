@@ -1,7 +1,8 @@
 """List the devices by name, and make the backend of one."""
 
 from importlib import import_module
-from numbers import Integral
+
+from brainsnn.plain_arrays import whole_number
 
 __all__ = ["DEVICES", "backend_class", "make_backend"]
 
@@ -65,12 +66,11 @@ def make_backend(device, threads=1):
         If a compiler or library of the device is missing.
     """
     chosen = backend_class(device)
-    if not isinstance(threads, Integral) or threads < 1:
-        raise ValueError(f"convert: threads={threads!r} must be a positive integer.")
+    threads = whole_number(threads, "convert: threads", 1)
     if threads > 1 and not chosen.has_threads:
         raise ValueError(
             f"convert: device={device!r} has one thread, got threads={threads}; use device='cpp_standalone'."
         )
-    backend = chosen(int(threads))
-    backend.threads = int(threads)
+    backend = chosen(threads)
+    backend.threads = threads
     return backend
