@@ -1,5 +1,6 @@
 """What every call of a layer in a Keras model gives, nested ones too, and comparisons of two models by it."""
 
+import inspect
 from collections import defaultdict
 
 import numpy as np
@@ -56,6 +57,8 @@ def _walk(model, inputs, path, values):
             found = _walk(layer, [known[id(t)] for t in node.input_tensors], (*path, layer.name), values)
         else:
             arguments, options = node.arguments.fill_in(known)
+            if "training" in inspect.signature(layer.call).parameters:
+                options = {**options, "training": False}  # as the model passes it on
             found = _outputs(layer(*arguments, **options))
         for tensor, value in zip(node.outputs, found, strict=True):
             known[id(tensor)] = value
