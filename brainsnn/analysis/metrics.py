@@ -223,7 +223,7 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     Raises
     ------
     ValueError
-        If there is no step, a shape does not fit the outputs, the times do not increase, a target is not one of the classes,
+        If the outputs have no step, a shape does not fit the outputs, the times do not increase, a target is not one of the classes,
         or criterion or start are NaN.
     """
     output, targets, times = (

@@ -235,6 +235,7 @@ class Attention:
         """Return new values of a derived parameter for new values of ``name``; a factor by which the user scaled it is kept."""
 
         def height(precision):
+            """Return the derived parameter for values of ``name``, at least the floor."""
             return np.asarray(function(*(origins | {name: np.maximum(precision, self.floor)}).values()))
 
         factor = np.asarray(current, dtype=float) / height(origins[name])

@@ -254,7 +254,7 @@ def trace_and_output(draw):
 
 
 def firing_latency(draw):
-    """The latency of the rate; the definitions of both are checked by themselves."""
+    """The latency of the rate; the definition of each has a check of its own."""
     result, raster = _result(draw)
 
     def definition(result, layer, baseline):

@@ -12,7 +12,6 @@ from brainsnn.files import atomic_path, write_atomically
 
 __all__ = ["compile_project", "makefile_variables", "merged_source", "run_compiler"]
 
-
 #: What all files of Brian2's programs include. Reading it takes longer than compiling most of them.
 _NAMES = "algorithm climits cmath csignal cstdint cstdlib ctime fstream iostream map random string tuple vector"
 HEADERS = "".join(f"#include <{name}>\n" for name in _NAMES.split())
@@ -159,6 +158,7 @@ def compile_project(project, cache):
         path.write_text(f'#pragma GCC optimize ("O0")\n{path.read_text()}')
 
     def compile_file(source):
+        """Compile one file; without the precompiled headers if the compiler fails, so that its words are about this file."""
         command, end = commands[source in merged], [source, "-o", f"{source}.o"]
         try:
             run_compiler([*command, *headers[source in merged], *end], project)
