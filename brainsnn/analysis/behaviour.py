@@ -37,8 +37,8 @@ def top_k_accuracy(scores, targets, k=1):
     sklearn.metrics.top_k_accuracy_score : the same, but refuses two classes.
     """
     scores, targets = scores_and_targets("top_k_accuracy", scores, targets)
-    whole_number(k, "top_k_accuracy: k", 1)
-    largest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, : int(k)]
+    k = whole_number(k, "top_k_accuracy: k", 1)
+    largest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, :k]
     return float((largest == targets[:, None]).any(axis=1).mean())
 
 
@@ -221,8 +221,8 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
     """
     from scipy.stats import bootstrap
 
-    whole_number(n_items, "bootstrap_interval: n_items", 2)
-    whole_number(n_resamples, "bootstrap_interval: n_resamples", 1)
+    n_items = whole_number(n_items, "bootstrap_interval: n_items", 2)
+    n_resamples = whole_number(n_resamples, "bootstrap_interval: n_resamples", 1)
     if not 0 < confidence < 1:
         raise ValueError(f"bootstrap_interval: confidence={confidence!r} must be between 0 and 1.")
     if method not in BOOTSTRAP_METHODS:

@@ -70,7 +70,7 @@ def filtered_spikes(neurons, steps, n_neurons, n_steps, decay, window):
     >>> filtered_spikes([0], [2], n_neurons=2, n_steps=4, decay=0.5, window=2)
     array([0.75, 0.  ])
     """
-    whole_number(window, "filtered_spikes: window", 1, n_steps)
+    window = whole_number(window, "filtered_spikes: window", 1, n_steps)
     if not 0 <= decay < 1:
         raise ValueError(f"filtered_spikes: decay={decay!r} must lie in [0, 1).")
     neurons = whole_numbers(neurons, "filtered_spikes: neurons", n_neurons)
@@ -223,8 +223,8 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     Raises
     ------
     ValueError
-        If the outputs have no step, a shape does not fit the outputs, the times do not increase, a target is not one of the classes,
-        or criterion or start are NaN.
+        If the outputs have no step, a shape does not fit them, the times do not increase, a target is not one of the classes, or
+        criterion or start are NaN.
     """
     output, targets, times = (
         plain_array(values, f"detection_time: {name}", dtype)
