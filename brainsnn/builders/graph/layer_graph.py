@@ -181,7 +181,9 @@ class LayerGraph:
     @property
     def averages_membranes(self) -> bool:
         """Whether an average is taken on membranes, as with ``read_keras(model, average_pooling="membrane")`` (bool)."""
-        return any(p.mode == "membrane" and "max" not in p.operator.kind.lower() for p in self.projections)
+        read = (p.operator for p in self.projections if p.mode == "membrane")
+        chains = (operator.operators if isinstance(operator, OperatorChain) else [operator] for operator in read)
+        return any(not any(isinstance(part, MaxPool) for part in chain) for chain in chains)
 
     def incoming(self, name: str) -> list[Projection]:
         """Return the projections onto a population."""
