@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from brian2 import Quantity
+from brian2.core.namespace import get_local_namespace
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
@@ -85,10 +86,14 @@ class SpikingNetwork:
             self._monitors = Monitors(record, self._assembly)
             self._backend.check(self._assembly, self._monitors)
             self.populations = Populations(graph, self._assembly.groups)
-            self.network = TrialNetwork(self._assembly.objects, self._monitors.all, name="brainsnn_network")
+            self.network = TrialNetwork(
+                self._assembly.objects, self._monitors.all, self._backend.own_objects(clock),
+                backend=self._backend, dtype=self.dtype, name="brainsnn_network",
+            )  # fmt: skip
             self._objects = NetworkObjects(
                 self.network, self._assembly.groups, self._assembly.state, self._monitors.all, self._assembly.replays
             )
+            self._backend.follow(self._objects)
             parts = self._assembly
             self._attended = AttendedParameters(
                 parts.models, parts.shapes, parts.parameters, self.dt, self._read, self._write
@@ -289,6 +294,7 @@ class SpikingNetwork:
         RuntimeError
             If the compiler fails, if objects were added to the network after it was compiled, or as for `run`.
         """
+        self.network.take_scope(get_local_namespace(2))
         with self._preferences():
             return self._backend.build(self._objects)
 
@@ -352,6 +358,7 @@ class SpikingNetwork:
         RuntimeError
             If the network is running in another thread, or was made in another process.
         """
+        self.network.take_scope(get_local_namespace(2))  # of the caller of the guarded method
         learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         if processes != 1 and learning:
             raise ValueError(

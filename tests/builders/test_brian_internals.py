@@ -16,6 +16,7 @@ from brian2.groups.neurongroup import Thresholder
 import brainsnn.builders.devices.brian_versions as versions
 from brainsnn.builders.devices.active_device import active, make_active, preferences
 from brainsnn.builders.devices.program_cache import _canonical_names
+from brainsnn.builders.devices.runtime import RuntimeBackend
 from brainsnn.builders.devices.standalone.backend import NetworkDevice
 from brainsnn.builders.network.connections import EventDrivenProjection
 from brainsnn.builders.network.fused_group import SpikingGroup
@@ -113,15 +114,17 @@ def test_queues_of_spikes_can_be_cleared():
 
 
 def test_a_network_that_was_prepared_runs_again_without_code_generation(monkeypatch):
-    """trial_network.py skips Network.before_run if nothing changed."""
+    """trial_network.py prepares objects in the place of Network.before_run, and only if something changed."""
     where = "builders/network/trial_network.py"
     group = SpikingGroup(
         2, "dv/dt = 1/ms : 1", threshold="v > 2", reset="v = 0", method="euler", name="counted", dt=1 * ms
     )
-    network = TrialNetwork(group, name="network_prepared_once")
+    backend = RuntimeBackend()
+    own = backend.own_objects(group.clock)
+    network = TrialNetwork(group, own, backend=backend, dtype=np.dtype(float), name="network_prepared_once")
     network.run(2 * ms, namespace={})
     monkeypatch.setattr(
-        Network, "before_run", lambda *_: pytest.fail(changed(where, "Network.before_run is called again"))
+        network, "_prepare_object", lambda *_: pytest.fail(changed(where, "objects are prepared again"))
     )
     network.run(2 * ms, namespace={})
     assert group.v[0] == pytest.approx(1.0), changed(where, "a prepared network does not go on")

@@ -138,16 +138,21 @@ def residual(x, b):
     return b.spikes(layers.Add(name=b.name("add"))([x, b.conv(y, 2)]))
 
 
+def window(x):
+    """Rows and columns of a pooling that a layer is large enough for."""
+    return tuple(min(2, n) for n in x.shape[1:3])
+
+
 def max_pooling(x, b):
     return layers.MaxPooling2D(2, name=b.name("max"), padding="same")(b.spikes(b.conv(x)))
 
 
 def max_pooling_first(x, b):
-    return b.spikes(b.norm(layers.MaxPooling2D(2, name=b.name("max"))(b.conv(x))))
+    return b.spikes(b.norm(layers.MaxPooling2D(window(x), name=b.name("max"))(b.conv(x))))
 
 
 def average_pooling(x, b):
-    return b.spikes(b.conv(layers.AveragePooling2D(2, name=b.name("average"))(b.spikes(b.conv(x)))))
+    return b.spikes(b.conv(layers.AveragePooling2D(window(x), name=b.name("average"))(b.spikes(b.conv(x)))))
 
 
 def concatenate(x, b):

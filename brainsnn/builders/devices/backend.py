@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 
 from brian2 import Clock
 
+from brainsnn.builders.network.arrays import own_arrays
+from brainsnn.errors import DeviceLimitError
 from brainsnn.plain_arrays import whole_number
 
 __all__ = ["Backend"]
@@ -225,6 +227,75 @@ class Backend(ABC):
             Values with which the first run starts.
         """
         self.set_values(owner, variable, values)
+
+    # The network that users hold
+
+    def own_objects(self, clock):
+        """
+        Return Brian2 objects that this device needs in a network.
+
+        Parameters
+        ----------
+        clock : `~brian2.core.clocks.Clock`
+
+        Returns
+        -------
+        objects : list of `~brian2.core.base.BrianObject`
+        """
+        return []
+
+    def check_added(self, obj):
+        """
+        Refuse an object that a user adds to the network.
+
+        Parameters
+        ----------
+        obj : `~brian2.core.base.BrianObject`
+
+        Raises
+        ------
+        RuntimeError
+            If it was made for another device, or the program is compiled.
+        DeviceLimitError
+            If the device cannot run it.
+        """
+        arrays = [v for part in (obj, *obj.contained_objects) for v in own_arrays(part).values()]
+        if any(variable.device is not self.device for variable in arrays):
+            raise RuntimeError(
+                f"network.add: {obj.name!r} was made while another device was active. Make it after this network's convert(...), "
+                "before another network is converted and before the first run."
+            )
+
+    def follow(self, objects):  # noqa: B027  (see `before_preparing`)
+        """
+        Take note of the objects of the network.
+
+        Parameters
+        ----------
+        objects : `~brainsnn.builders.network.objects.NetworkObjects`
+        """
+
+    def before_preparing(self):  # noqa: B027  (only what runs in this process can change before the first run)
+        """Note what trials start from, before anything can change it."""
+
+    def by_hand(self, what):
+        """
+        Return the context in which the user runs, stores or restores the network by hand.
+
+        Parameters
+        ----------
+        what : str
+            Name of the method.
+
+        Raises
+        ------
+        DeviceLimitError
+            If the network does not live in this process.
+        """
+        raise DeviceLimitError(
+            f"network.{what}: device={self.name!r} runs a compiled program, which starts anew in each snn.run(...). Use "
+            "snn.run(...), or convert with device='runtime'."
+        )
 
     def check(self, assembly, monitors):  # noqa: B027  (a device that can do everything refuses nothing)
         """

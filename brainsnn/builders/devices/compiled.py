@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 
 import numpy as np
-from brian2 import get_device
+from brian2 import NetworkOperation, get_device
 from brian2.core.variables import DynamicArrayVariable
 
 from brainsnn.builders.devices.active_device import make_active, runtime_device
@@ -17,7 +17,10 @@ from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.devices.brian_versions import results_file, use_results
 from brainsnn.builders.devices.programs import run_programs
 from brainsnn.builders.devices.trial_folder import write_trial_folder
+from brainsnn.builders.network.arrays import assignable_arrays
+from brainsnn.builders.network.assignments import watch
 from brainsnn.builders.trials.divergence import divergence_error
+from brainsnn.errors import DeviceLimitError
 
 __all__ = ["CompiledBackend"]
 
@@ -41,14 +44,15 @@ class CompiledBackend(Backend):
 
     def __init__(self, threads=1):
         self.device = self._make_device()
-        self._values = {}
+        self._values, self._initial = {}, {}
         self._persistent = []
         self._settable = {}
         self._program = None
         self._is_begun = False
-        self._written = None
+        self._written = False
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
-        weakref.finalize(self, _remove_folder, self.directory, os.getpid())
+        # The device lives as long as any of its objects: a monitor can be read after the network is gone.
+        weakref.finalize(self.device, _remove_folder, self.directory, os.getpid())
 
     # What each device does in its own way
 
@@ -93,6 +97,8 @@ class CompiledBackend(Backend):
         """Return a copy of the values with which the next run starts (ndarray)."""
         if (group.name, variable) in self._values:
             return self._values[group.name, variable].copy()
+        if initial := self._initial.get(f"{group.name}.{variable}"):
+            return np.frombuffer(initial, group.variables[variable].dtype).copy()
         return np.array(group.variables[variable].get_value(), copy=True)
 
     def persist(self, owner, variable, values):
@@ -106,6 +112,22 @@ class CompiledBackend(Backend):
         )
         return _filled(target, values)
 
+    # The network that users hold
+
+    def check_added(self, obj):
+        """Refuse an object; see `~brainsnn.builders.devices.backend.Backend.check_added`."""
+        if isinstance(obj, NetworkOperation):
+            raise DeviceLimitError(
+                f"network.add: {obj.name!r} calls a Python function, which a compiled program of device={self.name!r} cannot. "
+                "Write it as statements of run_regularly(...), or convert with device='runtime'."
+            )
+        if self._written:
+            raise RuntimeError(
+                f"network.add: the network is already compiled, so {obj.name!r} would never run. Add objects before its first "
+                "run: call convert() again, then add."
+            )
+        super().check_added(obj)
+
     # Building
 
     @property
@@ -115,12 +137,12 @@ class CompiledBackend(Backend):
 
     def build(self, objects):
         """Generate and compile the program; see `~brainsnn.builders.devices.backend.Backend.build`."""
-        if self._written is None:
+        if not self._written:
             self.write(objects)
-        elif self._written != objects.names:
+        elif changes := objects.network.changes():
             raise RuntimeError(
-                f"The network is already compiled, and {', '.join(sorted(self._written ^ objects.names))} was added or removed "
-                "since. Change the network before its first run, or call convert() again."
+                f"The network is already compiled, and {', '.join(changes)} was changed since. Change a network before its first "
+                "run: undo the change, or call convert() again."
             )
         # Compiled again if that was interrupted, or if the cache has been cleared.
         if self._program is None or not self._program.exists():
@@ -151,11 +173,14 @@ class CompiledBackend(Backend):
         finally:
             # Brian2 objects that the user makes from now on do not belong to this network.
             make_active(runtime_device)
-        self._written = objects.names
+        self._written = True
         self._persistent += objects.learned
-        delays = [pathway.variables["delay"] for pathway in objects.added_pathways]
+        arrays = [v for obj in objects.network.sorted_objects for v in assignable_arrays(obj).values()]
+        arrays += objects.delays
         changed = [variable for variables in objects.state.values() for variable in variables.values()]
-        self.device.close([*objects.assignable.values(), *delays], changed)
+        self.device.close(arrays, changed)
+        for variable in arrays:
+            watch(variable, self)
 
     # Running
 
@@ -168,7 +193,6 @@ class CompiledBackend(Backend):
                 f"process, got processes={processes!r}. Use processes=1, or record with convert(record=...)."
             )
         self.build(objects)
-        self._take_assigned()
         trials = self._with_values(trials, objects.groups)
         bounds = np.linspace(0, trials.n_trials, n_processes + 1).astype(int)
         parts = [(self.directory / f"run_{k}", range(*bounds[k : k + 2])) for k in range(n_processes)]
@@ -176,8 +200,14 @@ class CompiledBackend(Backend):
         with self.device.running():
             for part, (folder, indices) in enumerate(parts):
                 self._write_trials(folder, trials, indices)
+                if not self._initial:
+                    (folder / "keep_initial").touch()
                 recordings.link(folder, part, indices.start)
             run_programs(self._command(), [folder for folder, _ in parts], on_trial_done)
+        if not self._initial:
+            self._initial = {
+                path.name.removeprefix("initial_"): path.read_bytes() for path in parts[0][0].glob("initial_*")
+            }
         self._use_results([folder for folder, _ in parts])
         _refuse_divergence(objects, [folder for folder, _ in parts])
         self._keep_persistent([folder for folder, _ in parts])
@@ -198,22 +228,31 @@ class CompiledBackend(Backend):
         values = {key: array.copy() for key, array in self._values.items()}
         return replace(trials, shared={**values, **shared}, per_trial=per_trial)
 
-    def _take_assigned(self):
-        """Give the program what was assigned to variables since the last run."""
-        for variable, array in self.device.take_assigned().items():
-            name = f"{variable.owner.name}.{variable.name}"
-            if name not in self._settable:
-                raise ValueError(
-                    f"run: {name} was assigned to, but is compiled into the program of device={self.name!r}. Assign to it "
-                    "before the first run: call convert() again, then assign."
-                )
-            self._values[variable.owner.name, variable.name] = array
-            # Written for Brian2 2.5.4 to 2.11: the cache holds what Brian2 knows from before the first run.
-            self.device.array_cache[variable] = None
+    # Assignments, which `assignments.watch` reports
+
+    def check_assignable(self, variable):
+        """Refuse an assignment to an array that is compiled in."""
+        name = f"{variable.owner.name}.{variable.name}"
+        if name not in self._settable:
+            raise ValueError(
+                f"{name} is compiled into the program of device={self.name!r} and cannot be assigned to any more. Assign to it "
+                "before the first run: call convert() again, then assign."
+            )
+
+    def note_assigned(self, variable, indices):
+        """Start the next run with what was assigned to elements of an array."""
+        if variable in self.device.input_arrays:
+            return  # that array was changed in place
+        key, current = (variable.owner.name, variable.name), self.device.get_value(variable)
+        if key not in self._values:
+            initial = self._initial.get(".".join(key))
+            self._values[key] = current.copy() if initial is None else np.frombuffer(initial, variable.dtype).copy()
+        self._values[key][indices] = current[indices]
+        # Written for Brian2 2.5.4 to 2.11: the cache holds what Brian2 knows from before the first run.
+        self.device.array_cache[variable] = None
 
     def _use_results(self, folders):
         """Let Brian2 read arrays from the results of the last program."""
-        self._take_assigned()  # what another thread has assigned meanwhile, for the next run
         self.device.clear_values()
         for variable in self.device.dynamic_arrays_2d:
             # Written for Brian2 2.5.4 to 2.11: for the user's monitors, Brian2 would keep the size of the first run.

@@ -6,8 +6,9 @@ import numpy as np
 from brian2 import SpikeMonitor, second, seed
 from brian2.devices.device import RuntimeDevice, get_device
 
-from brainsnn.builders.devices.active_device import make_active, runtime_device
+from brainsnn.builders.devices.active_device import active, make_active, runtime_device
 from brainsnn.builders.devices.backend import Backend
+from brainsnn.builders.network.declared_state import DeclaredState
 from brainsnn.builders.trials.divergence import all_finite, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
 
@@ -20,9 +21,11 @@ class RuntimeBackend(Backend):
     name = "runtime"
     can_stream = True
 
+    #: Of the arrays of its objects.
+    device = runtime_device
+
     def __init__(self, threads=1):
-        #: Values of state variables at the start of each trial, and those at the end of the last one.
-        self._initial, self._final = {}, {}
+        self._declared = self._objects = None
 
     def activate(self):
         """Make Brian2's runtime device the active one."""
@@ -31,58 +34,72 @@ class RuntimeBackend(Backend):
 
     def set_values(self, group, variable, values):
         """Write values into a group's variable at once; see `~brainsnn.builders.devices.backend.Backend.set_values`."""
-        group.variables[variable].get_value()[:] = values
+        self._declared.set(group.variables[variable], values)
 
     def get_values(self, group, variable):
-        """Return a copy of the values of a group's variable (ndarray)."""
-        return np.array(group.variables[variable].get_value(), copy=True)
+        """Return a copy of the values with which the next run starts (ndarray)."""
+        variable = group.variables[variable]
+        return np.array(self._declared[variable] if variable in self._declared else variable.get_value(), copy=True)
 
     def build(self, objects):
         """Return None: there is no program, and Brian2 compiles code objects at the first run."""
 
+    # The network that users hold
+
+    def own_objects(self, clock):
+        """Return the object that keeps what trials start from."""
+        self._declared = DeclaredState(clock)
+        return [self._declared]
+
+    def follow(self, objects):
+        """Keep what trials start from, for these objects."""
+        self._objects = objects
+
+    def before_preparing(self):
+        """Note what trials start from, before anything can change it."""
+        if self._objects is not None:
+            self._declared.note(v for variables in self._objects.state.values() for v in variables.values())
+
+    @contextmanager
+    def by_hand(self, what):
+        """Let the user run, store or restore the network; what a run assigns is no declaration."""
+        with active(runtime_device), self._declared.run():
+            yield
+
+    # Running
+
     def run(self, objects, trials, processes, on_trial_done, on_record):
         """Run all trials in this process; see `~brainsnn.builders.devices.backend.Backend.run`."""
         self.activate()  # another network may have made its device the active one
-        state = [variable for variables in objects.state.values() for variable in variables.values()]
-        pathways = objects.added_pathways
-        self._note_initial(state)
-        checked = [entry for entry in objects.checked if all_finite(self._initial.get(entry[2], entry[2].get_value()))]
-        kept = [variable for _, _, variable in checked if variable not in self._initial]
-        for (group, variable), values in trials.shared.items():
-            self.set_values(objects.groups[group], variable, values)
-        with _random_state_restored(), _kept_on_divergence(kept), self._note_final(state):
-            for trial in range(trials.n_trials):
-                for variable in state:
-                    variable.get_value()[:] = self._initial[variable]
-                for pathway in pathways:
-                    _clear_queue(pathway.queue)
-                for (group, variable), values in trials.per_trial.items():
-                    self.set_values(objects.groups[group], variable, values(trial))
-                for name, train in trials.trains.items():
-                    signs = train(trial).ravel()
-                    objects.replays[name].variables["train"].resize(len(signs))
-                    objects.replays[name].variables["train"].set_value(signs)
-                seed(trials.seed_of(trial))
-                self._run_trial(objects, trials, trial, on_record)
-                for group, name, variable in checked:
-                    if not all_finite(variable.get_value()):
-                        raise divergence_error(objects.population_of(group), name, trial)
-                on_trial_done()
+        with _random_state_restored(), self._declared.run(), objects.network.trials():
+            state = [variable for variables in objects.state.values() for variable in variables.values()]
+            start = {variable: self._declared[variable] for variable in state}
+            start |= {_variable(objects, key): values for key, values in trials.shared.items()}
+            for variable, values in start.items():
+                variable.get_value()[:] = values
+            checked = [entry for entry in objects.checked if all_finite(entry[2].get_value())]
+            with _kept_on_divergence([variable for _, _, variable in checked if variable not in start]):
+                for trial in range(trials.n_trials):
+                    self._start_trial(objects, trials, trial, {variable: start[variable] for variable in state})
+                    self._run_trial(objects, trials, trial, on_record)
+                    for group, name, variable in checked:
+                        if not all_finite(variable.get_value()):
+                            raise divergence_error(objects.population_of(group), name, trial)
+                    on_trial_done()
         return {}
 
-    def _note_initial(self, state):
-        """Trials start from the values before the first run, or from what the user has set since."""
-        for variable in state:
-            values = variable.get_value()
-            if variable not in self._final or not np.array_equal(values, self._final[variable], equal_nan=True):
-                self._initial[variable] = values.copy()
-
-    @contextmanager
-    def _note_final(self, state):
-        try:
-            yield
-        finally:
-            self._final = {variable: variable.get_value().copy() for variable in state}
+    def _start_trial(self, objects, trials, trial, start):
+        for variable, values in start.items():
+            variable.get_value()[:] = values
+        for pathway in objects.pathways:
+            _clear_queue(pathway.queue)
+        for key, values in trials.per_trial.items():
+            _variable(objects, key).get_value()[:] = values(trial)
+        for name, train in trials.trains.items():
+            signs = train(trial).ravel()
+            objects.replays[name].variables["train"].resize(len(signs))
+            objects.replays[name].variables["train"].set_value(signs)
+        seed(trials.seed_of(trial))
 
     def _run_trial(self, objects, trials, trial, on_record):
         for first in range(0, trials.n_steps, trials.chunk_steps):
@@ -91,8 +108,18 @@ class RuntimeBackend(Backend):
                 _clear_monitor(monitor)
             # Set t for each chunk: adding up chunk lengths would accumulate rounding errors.
             objects.network.t_ = first * trials.dt
-            objects.network.run((last - first) * trials.dt * second, namespace={})
+            objects.network.run_trial((last - first) * trials.dt * second)
+            if objects.network.is_stopped:
+                raise RuntimeError(
+                    f"run: the network was stopped with stop() in image {trial} at {objects.network.t}, and a result holds whole "
+                    "trials. Give a shorter duration, or run by hand: snn.network.run(...)."
+                )
             on_record(trial, _trial_record(objects.monitors, trials.dt, first))
+
+
+def _variable(objects, key):
+    group, variable = key
+    return objects.groups[group].variables[variable]
 
 
 @contextmanager
@@ -104,8 +131,6 @@ def _random_state_restored():
         yield
     finally:
         device.set_random_state(state)
-        # Written for Brian2 2.5.4 to 2.11: discard what compiled code has drawn in advance, numbers of the last trial.
-        device.rand_buffer_index[:] = device.randn_buffer_index[:] = 0
 
 
 @contextmanager

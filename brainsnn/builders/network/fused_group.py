@@ -54,6 +54,7 @@ class SpikingGroup(NeuronGroup):
     """
 
     updates = ()
+    _is_fused = False
 
     def __init__(self, *args, **kwds):
         super().__init__(*args, **kwds)
@@ -63,6 +64,11 @@ class SpikingGroup(NeuronGroup):
             # Written for Brian2 2.5.4 to 2.11: NeuronGroup makes its thresholder itself and has no hook for another class.
             thresholder.__class__ = _FusedThresholder
 
+    @property
+    def fused_parts(self):
+        """Objects whose code the thresholder executes, and that have none of their own (list)."""
+        return [self.state_updater, *self.updates] if self._is_fused else []
+
     def fuse(self, fused):
         """
         Switch fusing on or off, from the next preparation of the network on.
@@ -70,11 +76,10 @@ class SpikingGroup(NeuronGroup):
         Parameters
         ----------
         fused : bool
-            Off, so that other objects can act between state update and threshold.
+            Off, so that other objects can act between state update and threshold. A group of which the user has switched off
+            a part is not fused.
         """
         thresholder = self.thresholder.get("spike")
-        if thresholder is None:
-            return
-        thresholder.fused = fused
-        for obj in (self.state_updater, *self.updates):
-            obj.active = not fused
+        if thresholder is not None:
+            parts = (thresholder, self.state_updater, *self.updates)
+            thresholder.fused = self._is_fused = fused and all(part.active for part in parts)

@@ -8,18 +8,18 @@ from brian2 import (
     NeuronGroup,
     PoissonGroup,
     PopulationRateMonitor,
-    SpikeGeneratorGroup,
     StateMonitor,
     Synapses,
 )
-from brian2.equations.equations import DIFFERENTIAL_EQUATION
 from brian2.synapses.synapses import SynapticPathway
 
-from brainsnn.builders.network.groups import state_variables
+from brainsnn.builders.network.arrays import assignable_arrays, changeable, dynamic_names
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.equations.statements import assignments
 
 __all__ = ["NetworkObjects"]
+
+MONITORS = (EventMonitor, StateMonitor, PopulationRateMonitor)
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,6 @@ class NetworkObjects:
     monitors: list
     replays: dict
 
-    @property
-    def names(self):
-        """Names of all objects in the network (set of str)."""
-        return {obj.name for obj in self.network.sorted_objects}
-
     def population_of(self, group):
         """Return the population whose group has this name in Brian2, or the name itself if there is none (str)."""
         return next((name for name, own in self.groups.items() if own.name == group), group)
@@ -64,25 +59,29 @@ class NetworkObjects:
     @property
     def state(self):
         """
-        Arrays to reset before each trial: `own_state`, all arrays of added neurons, and those
-        of added synapses that follow differential equations.
+        Arrays to reset before each trial.
 
-        Other variables of synapses may be what they have learned, and persist; see `learned`.
+        These are `own_state`, and, once the user has added objects that may write anything, all arrays that can change: of
+        populations, their projections, and added neurons, sources and synapses. What added synapses have learned persists; see
+        `learned`.
 
         Returns
         -------
         state : dict of str to dict of str to `~brian2.core.variables.ArrayVariable`
         """
-        state = dict(self.own_state)
-        for obj in self.added:
-            if isinstance(obj, NeuronGroup):
-                state[obj.name] = state_variables(obj, ())
-            elif isinstance(obj, SpikeGeneratorGroup):
-                # The last spike that it has sent: without a reset it would be silent from the second trial on.
-                state[obj.name] = {name: obj.variables[name] for name in ("_spikespace", "_lastindex")}
-            elif isinstance(obj, Synapses) and (names := _dynamic_names(obj)):
-                state[obj.name] = {name: obj.variables[name] for name in names}
-        return state
+        acting = [obj for obj in self.added if not isinstance(obj, MONITORS)]
+        if not acting:
+            return dict(self.own_state)
+        objects = [obj for obj in self.network.sorted_objects
+                   if not isinstance(obj, (*MONITORS, SynapticPathway)) and obj.name not in self.replays]  # fmt: skip
+        persistent = {(obj.name, name) for obj, name in self.learned}
+        persistent |= {(obj.name, "w") for obj in objects if getattr(obj, "plastic", False)}
+        persistent |= {(v.owner.name, v.name) for v in self.delays}
+        state = {
+            obj.name: {name: v for name, v in changeable(obj).items() if (obj.name, name) not in persistent}
+            for obj in objects
+        }
+        return {name: variables for name, variables in state.items() if variables}
 
     @property
     def learned(self):
@@ -101,7 +100,7 @@ class NetworkObjects:
         }
         return [
             (obj, name) for obj in added if isinstance(obj, Synapses)
-            for name in _assignable(obj) if name in written and name not in _dynamic_names(obj)
+            for name in assignable_arrays(obj) if name in written and name not in dynamic_names(obj)
         ]  # fmt: skip
 
     @property
@@ -114,20 +113,27 @@ class NetworkObjects:
         arrays : list of (str, str, `~brian2.core.variables.ArrayVariable`)
             Name of the object, name of the variable, variable.
         """
-        state = [(group, name, v) for group, variables in self.state.items() for name, v in variables.items()]
+        added = {name: variables for name, variables in self.state.items() if name in self.network.added}
+        checked = {**self.own_state, **added}  # parameters of populations, such as the end of an image, may be infinite
+        state = [(group, name, v) for group, variables in checked.items() for name, v in variables.items()]
         plastic = [(obj, "w") for obj in self.network.sorted_objects if getattr(obj, "plastic", False)]
         learned = [(obj.name, name, obj.variables[name]) for obj, name in (*plastic, *self.learned)]
         return [entry for entry in (*state, *learned) if np.dtype(entry[2].dtype).kind == "f"]
 
     @property
-    def added_pathways(self):
-        """Pathways of added synapses, which can have delays (list of `~brian2.synapses.synapses.SynapticPathway`)."""
-        return [obj for obj in self.added if isinstance(obj, SynapticPathway)]
+    def pathways(self):
+        """Pathways of synapses, which can have delays (list of `~brian2.synapses.synapses.SynapticPathway`)."""
+        return [obj for obj in self.network.sorted_objects if isinstance(obj, SynapticPathway)]
+
+    @property
+    def delays(self):
+        """Delays of all pathways (set of `~brian2.core.variables.ArrayVariable`)."""
+        return {pathway.variables["delay"] for pathway in self.pathways}
 
     @property
     def added_monitors(self):
         """Names of the monitors that the user has added (list of str)."""
-        return [obj.name for obj in self.added if isinstance(obj, (EventMonitor, StateMonitor, PopulationRateMonitor))]
+        return [obj.name for obj in self.added if isinstance(obj, MONITORS)]
 
     @property
     def assignable(self):
@@ -139,25 +145,9 @@ class NetworkObjects:
         arrays : dict of str to `~brian2.core.variables.ArrayVariable`
             By ``group.variable``.
         """
-        added = [obj for obj in self.added if isinstance(obj, (NeuronGroup, PoissonGroup, Synapses))]
-        owners = [*self.groups.values(), *added]
-        delays = {pathway.variables["delay"] for pathway in self.added_pathways}  # of the synapses since Brian2 2.11
+        expanded = [obj for obj in self.network.sorted_objects if isinstance(obj, Synapses)]
+        added = [obj for obj in self.added if isinstance(obj, (NeuronGroup, PoissonGroup))]
         return {
-            f"{owner.name}.{name}": variable for owner in owners
-            for name, variable in _assignable(owner).items() if variable not in delays
+            f"{owner.name}.{name}": variable for owner in (*self.groups.values(), *added, *expanded)
+            for name, variable in assignable_arrays(owner).items() if variable not in self.delays
         }  # fmt: skip
-
-
-def _assignable(owner):
-    return {
-        name: variable for name, variable in owner.variables.items()
-        if variable.array and not variable.read_only
-        and variable.owner is not None and variable.owner.name == owner.name
-    }  # fmt: skip
-
-
-def _dynamic_names(synapses):
-    """Variables that follow differential equations, clock-driven or event-driven, and the time of the last update."""
-    equations = [*synapses.equations.values(), *(synapses.event_driven or {}).values()]
-    names = {equation.varname for equation in equations if equation.type == DIFFERENTIAL_EQUATION}
-    return [name for name in _assignable(synapses) if name in names or name == "lastupdate"]

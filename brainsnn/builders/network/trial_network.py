@@ -1,23 +1,43 @@
-"""A Brian2 network that prepares its objects once for many runs."""
+"""A Brian2 network that prepares its objects once for many trials, and that knows which objects the user has added."""
 
-from brian2 import Network
+from collections import Counter
+from contextlib import contextmanager
 
+import numpy as np
+from brian2 import BrianObject, Network, prefs
+from brian2.core.base import BrianObjectException
+from brian2.core.network import _check_multiple_summed_updaters
+
+from brainsnn.builders.network.arrays import own_arrays
 from brainsnn.builders.network.fused_group import SpikingGroup
+from brainsnn.builders.network.settings import differences, names_used, settings_of
 
 __all__ = ["TrialNetwork"]
 
 
 class TrialNetwork(Network):
     """
-    A Brian2 network that prepares its objects once for many runs.
+    A Brian2 network that prepares its objects once for many trials.
 
-    Brian2 generates all code again at every ``run``. Here that happens only after objects were added or removed, so the next
-    trial starts within a millisecond.
+    Brian2 generates all code again at every ``run``. Here that happens only once for all trials of a run, and only if objects
+    were added or changed, so the next trial starts within a millisecond.
+
+    Parameters
+    ----------
+    *objects : `~brian2.core.base.BrianObject`
+    backend : `~brainsnn.builders.devices.backend.Backend`
+        Says which objects can be added, and what happens before and while the user runs the network by hand.
+    dtype : numpy.dtype
+        Type of the arrays and constants of ``objects``.
+    name : str
     """
 
-    def __init__(self, *objects, **kwds):
-        super().__init__(*objects, **kwds)
-        self._prepared_for = None
+    def __init__(self, *objects, backend, dtype, name):
+        self._backend, self._dtype, self._own = backend, dtype, None
+        self._prepared_for, self._is_prepared = None, False
+        #: Names of the user's scope, which added objects may use.
+        self.scope = {}
+        super().__init__(*objects, name=name)
         self._own = {obj.name for obj in self.sorted_objects}
         for obj in self.sorted_objects:
             # Brian2 warns of objects that were never run, but users may convert a network only to look at it.
@@ -28,16 +48,125 @@ class TrialNetwork(Network):
         """Names of the objects that were added since the network was made (set of str)."""
         return {obj.name for obj in self.sorted_objects} - self._own
 
+    def take_scope(self, namespace):
+        """Keep what added objects use of the names of the user's scope, as Brian2's ``run`` does."""
+        used = {name for obj in self.sorted_objects if obj.name in self.added for name in names_used(obj)}
+        self.scope = {name: namespace[name] for name in used if name in namespace}
+
+    def add(self, *objs):
+        """Add objects; one that the device cannot run is refused (see `~brian2.core.network.Network.add`)."""
+        for obj in objs:
+            if self._own is not None and isinstance(obj, BrianObject):
+                self._backend.check_added(obj)
+        super().add(*objs)
+
+    # By hand
+
+    def run(self, duration, *arguments, level=0, **options):
+        """Run the network by hand, from the state that the last run has left (see `~brian2.core.network.Network.run`)."""
+        with self._backend.by_hand("run"), np.errstate(over="ignore"):
+            super().run(duration, *arguments, level=level + 1, **options)
+
+    def store(self, *arguments, **options):
+        """Store the state, and what trials start from (see `~brian2.core.network.Network.store`)."""
+        with self._backend.by_hand("store"):
+            self._backend.before_preparing()
+            super().store(*arguments, **options)
+
+    def restore(self, *arguments, **options):
+        """Restore the state, and what trials start from (see `~brian2.core.network.Network.restore`)."""
+        with self._backend.by_hand("restore"):
+            super().restore(*arguments, **options)
+
+    # In trials
+
+    @contextmanager
+    def trials(self):
+        """Prepare the objects once for all runs within this context."""
+        self._prepare(self.scope)
+        self._is_prepared = True
+        try:
+            yield
+        finally:
+            self._is_prepared = False
+
+    def run_trial(self, duration):
+        """Run for a duration, from the state in which the arrays are."""
+        with np.errstate(over="ignore"):  # Brian2 compares states of type float32 with 1e50
+            super().run(duration, namespace=self.scope)
+
+    @property
+    def is_stopped(self):
+        """Whether somebody has called ``stop`` during the last run (bool)."""
+        return self._stopped or Network._globally_stopped
+
+    def changes(self):
+        """
+        Return what was changed since the objects were prepared.
+
+        Returns
+        -------
+        names : list of str
+            For example ``["synapses.order"]``; objects that were added or removed by their name alone.
+        """
+        found = differences(self._prepared_for, settings_of(self, self.scope, self.added))
+        objects = {name for name, what in found if what == "object"}
+        return sorted(objects | {f"{name}.{what}" for name, what in found if name not in objects})
+
     def before_run(self, run_namespace):
         """Prepare the objects if something changed since the last run."""
         # Written for Brian2 2.5.4 to 2.11: Network.run calls this method, and starts from `_stopped` and `_globally_stopped`.
-        self._fuse_groups()
-        objects = [(id(obj), obj.active) for obj in self.sorted_objects]
-        if objects != self._prepared_for:
-            super().before_run(run_namespace)
-            self._prepared_for = objects
+        if not self._is_prepared:
+            self._prepare(run_namespace)
         self._stopped = False
         Network._globally_stopped = False
+
+    def _prepare(self, namespace):
+        self._backend.before_preparing()
+        self._fuse_groups()
+        settings, added = settings_of(self, namespace, self.added), self.added
+        changed = self._prepared_for is None or any(
+            name not in added for name, _ in differences(self._prepared_for, settings)
+        )
+        # Synapses may have new delays, generators new spikes, ...: only Brian2 knows what added objects prepare.
+        objects = [obj for obj in self.sorted_objects if changed or obj.name in added]
+        if objects:
+            self._prepare_objects(objects, namespace)
+            self._prepared_for = settings
+
+    def _prepare_objects(self, objects, namespace):
+        """Do what Brian2's `before_run` does, for each object with its own type of constants and its own names."""
+        # Written for Brian2 2.5.4 to 2.11.
+        everything, added = self.sorted_objects, self.added
+        repeated = [name for name, n in Counter(obj.name for obj in everything).items() if n > 1]
+        if repeated:
+            raise ValueError(f"network: {', '.join(repeated)} is the name of several objects; names must be unique.")
+        _check_multiple_summed_updaters(everything)
+        self.check_dependencies()
+        fused = {part for group in everything if isinstance(group, SpikingGroup) for part in group.fused_parts}
+        default = prefs.core.default_float_dtype
+        try:
+            for obj in objects:
+                if obj in fused:
+                    obj.code_objects[:] = []
+                elif obj.active:
+                    is_added = obj.name in added
+                    prefs.core.default_float_dtype = _dtype_of(obj, self._dtype) if is_added else self._dtype.type
+                    self._prepare_object(obj, namespace if is_added else {})
+        finally:
+            prefs.core.default_float_dtype = default
+        for obj in objects:
+            if obj._network not in (None, self.id):
+                raise RuntimeError(
+                    f"{obj.name!r} was run in another network before. Make a new object for this network."
+                )
+            obj._network = self.id
+
+    def _prepare_object(self, obj, namespace):
+        try:
+            obj.before_run(namespace)
+        except Exception as error:
+            raise BrianObjectException("An error occurred when preparing an object.", obj) from error
 
     def _fuse_groups(self):
         """Fuse state update and threshold, unless an object that the user has added acts between them."""
@@ -48,3 +177,10 @@ class TrialNetwork(Network):
             if isinstance(group, SpikingGroup) and thresholder is not None:
                 first, last = positions[group.state_updater.name], positions[thresholder.name]
                 group.fuse(not any(first < k < last for k in foreign))
+
+
+def _dtype_of(obj, default):
+    """The type of an object's own arrays of floats, and so of constants in its code."""
+    parts = [part for part in (obj, getattr(obj, "group", None)) if part is not None]
+    floats = [np.dtype(v.dtype) for part in parts for v in own_arrays(part).values() if np.dtype(v.dtype).kind == "f"]
+    return max(floats, key=lambda dtype: dtype.itemsize, default=default).type

@@ -20,6 +20,7 @@
         return fetched.data();
     };
 {% include 'finite.cpp' %}
+{% include 'initial_state.cpp' %}
 
     // What the state is reset to stays on the device.
     std::vector<char*> initial;

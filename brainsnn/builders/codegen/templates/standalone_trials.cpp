@@ -57,7 +57,7 @@
 {% block run_trial %}
 {% include 'seed_generators.cpp' %}
         // Spikes of the last trial that are still in a queue.
-        {% for pathway in added_pathways %}
+        {% for pathway in pathways %}
         for (auto* queue : {{pathway}}.queue)
             for (auto& spikes : queue->queue)
                 spikes.clear();

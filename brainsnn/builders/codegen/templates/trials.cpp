@@ -10,6 +10,7 @@
     }
     auto fetch = [](const Array& array) -> const char* { return array.data; };
 {% include 'finite.cpp' %}
+{% include 'initial_state.cpp' %}
 
     std::vector<std::vector<char> > initial;
     for (const Array& array : state)

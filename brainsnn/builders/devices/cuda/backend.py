@@ -11,6 +11,7 @@ from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.cuda import toolchain
 from brainsnn.builders.devices.monitor_files import MonitorFiles
 from brainsnn.builders.devices.program_cache import compiled_program
+from brainsnn.builders.network.arrays import dynamic_names
 from brainsnn.errors import DeviceLimitError
 
 __all__ = ["CudaBackend"]
@@ -91,10 +92,10 @@ class CudaBackend(CompiledBackend):
 
     def _one_image_only(self, objects):
         """Names of added objects that this device, unlike others, does not reset before each image or keep between runs."""
-        if self._written is None:
+        if not self._written:
             self._note_delays(objects)
-        synapses = {obj.name for obj in objects.added if isinstance(obj, Synapses)}
-        changing = {obj.name for obj, _ in objects.learned} | {name for name in objects.state if name in synapses}
+        synapses = [obj for obj in objects.added if isinstance(obj, Synapses)]
+        changing = {obj.name for obj, _ in objects.learned} | {obj.name for obj in synapses if dynamic_names(obj)}
         return sorted({*objects.added_monitors, *changing, *self._delayed})
 
     def write(self, objects):
@@ -103,7 +104,7 @@ class CudaBackend(CompiledBackend):
         super().write(objects)
 
     def _note_delays(self, objects):
-        self._delayed = [pathway.name for pathway in objects.added_pathways if self._takes_time(pathway)]
+        self._delayed = [pathway.name for pathway in objects.pathways if self._takes_time(pathway)]
 
     def _takes_time(self, pathway):
         delay = self.device.array_cache.get(pathway.variables["delay"], 0)  # None: not known yet
@@ -119,7 +120,7 @@ class CudaBackend(CompiledBackend):
         )
 
     def _write(self, objects):
-        objects.network.run(0 * second, namespace={})
+        objects.network.run_trial(0 * second)
         self._is_begun = True
         self.device.replace_run(objects.network, self._trials_code(objects))
         drop_repeated_clock_settings(self.device)

@@ -49,7 +49,7 @@ class TrialsDevice(AssignableArrays, GeNNDevice):
         use_gpu : bool
         """
         with contextlib.redirect_stdout(io.StringIO()):
-            network.run(0 * second, namespace={})
+            network.run_trial(0 * second)
             # In the order of the network, not of a set: the order of connections is that in which a neuron adds them up.
             order = {obj.name: k for k, obj in enumerate(network.sorted_objects)}
             active = [obj for obj in self.net_objects if obj.active]

@@ -48,19 +48,6 @@ class AssignableArrays:
         for variable in changed:
             self.input_arrays.pop(variable, None)
 
-    def take_assigned(self):
-        """
-        Return copies of the arrays that were assigned to since the last run or the last call.
-
-        Returns
-        -------
-        arrays : dict of `~brian2.core.variables.ArrayVariable` to ndarray
-        """
-        taken = {v: array.copy() for v, (array, before) in self._values.items() if array.tobytes() != before.tobytes()}
-        for variable, array in taken.items():
-            self._values[variable] = self._values[variable][0], array
-        return taken
-
     def clear_values(self):
         """Discard the values read after the previous run."""
         self._values = {}
@@ -88,9 +75,8 @@ class AssignableArrays:
         if self.assignable is None or var not in self.assignable:
             return super().get_value(var, access_data)
         if var not in self._values:
-            values = np.asarray(super().get_value(var, access_data))
-            self._values[var] = values.copy(), values.copy()
-        return self._values[var][0]
+            self._values[var] = np.array(super().get_value(var, access_data), copy=True)
+        return self._values[var]
 
     def fill_with_array(self, var, arr):
         """Set the whole array of a variable."""
@@ -123,6 +109,13 @@ class AssignableArrays:
         """Execute ``group.x["condition"] = "expression"``."""
         with active(_responsible_device(variableview)):
             VariableView.set_with_expression_conditional.original_function(variableview, *arguments, **kwds)
+
+    def refuse_connections(self, synapses):
+        """Refuse ``synapses.connect(...)`` after this network's program was written, or while another device is active."""
+        raise RuntimeError(
+            f"{synapses.name}.connect: these synapses belong to a network that is compiled, or was followed by another one. "
+            "Connect them before its first run: call convert() again, then connect."
+        )
 
     def _check_open(self, var):
         if self.assignable is not None and not isinstance(var.owner, Clock):

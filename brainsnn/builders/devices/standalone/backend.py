@@ -53,7 +53,7 @@ class StandaloneBackend(CompiledBackend):
         return NetworkDevice()
 
     def _write(self, objects):
-        objects.network.run(0 * second, namespace={})
+        objects.network.run_trial(0 * second)
         self._is_begun = True
         seed_code = render("construction_seed.cpp", has_standard_generators=HAS_STANDARD_GENERATORS)
         self.device.insert_code("after_start", seed_code)
@@ -97,7 +97,7 @@ class StandaloneBackend(CompiledBackend):
                 {"name": name, "array": self._array_name(replay.variables["train"]), "n_neurons": len(replay.target)}
                 for name, replay in objects.replays.items()
             ],
-            added_pathways=[pathway.name for pathway in objects.added_pathways],
+            pathways=[pathway.name for pathway in objects.pathways],
             clocks=sorted(clock.name for clock in objects.network._clocks),
             network=objects.network.name,
             has_standard_generators=HAS_STANDARD_GENERATORS,

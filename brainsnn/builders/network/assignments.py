@@ -1,0 +1,115 @@
+"""Tell a network when a user assigns to a variable of one of its Brian2 objects, to which elements, or connects synapses."""
+
+from contextlib import contextmanager
+from importlib import import_module
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+from brian2 import Synapses
+from brian2.codegen.codeobject import create_runner_codeobj
+from brian2.core.variables import DynamicArrayVariable, Variables, VariableView
+
+__all__ = ["watch"]
+
+# Written for Brian2 2.5.4 to 2.11: assignments are methods that a device may override, and the runtime device is active
+# whenever users assign, but for objects of a compiled network before its first run. `brian2.devices.device` is the device.
+_runtime_device = import_module("brian2.devices.device").runtime_device
+_watchers = WeakKeyDictionary()
+
+
+def watch(variable, watcher):
+    """
+    Tell an object of all assignments to a variable from now on.
+
+    Parameters
+    ----------
+    variable : `~brian2.core.variables.ArrayVariable`
+    watcher : object
+        ``watcher.check_assignable(variable)`` is called before an assignment, and may refuse it;
+        ``watcher.note_assigned(variable, indices)`` after it. It is not kept alive.
+    """
+    _watchers[variable] = ref(watcher)
+
+
+def _assign(view, elements, execute):
+    """Execute an assignment, between the two calls of the variable's watcher."""
+    reference = _watchers.get(view.variable)
+    watcher = None if reference is None else reference()
+    if watcher is None:
+        return execute()
+    watcher.check_assignable(view.variable)
+    with _foreign_vectors(view.group):
+        indices = elements()  # a condition may depend on the variable
+        execute()
+    return watcher.note_assigned(view.variable, indices)
+
+
+@contextmanager
+def _foreign_vectors(group):
+    """Let Brian2 evaluate expressions of synapses that belong to a compiled network: it looks for their vectors here."""
+    vectors = {v for v in group.variables.values() if isinstance(v, DynamicArrayVariable)} - set(_runtime_device.arrays)
+    _runtime_device.arrays.update(dict.fromkeys(vectors))
+    try:
+        yield
+    finally:
+        for vector in vectors:
+            del _runtime_device.arrays[vector]
+
+
+def _is_all(view, item):
+    return view.variable.scalar or (isinstance(item, slice) and item == slice(None) and view.index_var == "_idx")
+
+
+def _set_with_index_array(view, item, value, check_units):
+    _assign(
+        view,
+        lambda: slice(None) if _is_all(view, item) else view.indexing(item, view.index_var),
+        lambda: VariableView.set_with_index_array.original_function(view, item, value, check_units),
+    )
+
+
+def _set_with_expression(view, item, code, run_namespace, check_units=True):
+    _assign(
+        view,
+        lambda: view.indexing(item, view.index_var),
+        lambda: VariableView.set_with_expression.original_function(view, item, code, run_namespace, check_units),
+    )
+
+
+def _set_with_expression_conditional(view, cond, code, run_namespace, check_units=True):
+    def elements():
+        found = slice(None) if cond == "True" else _where(view.group, cond, run_namespace)
+        return found if _is_all(view, found) else view.indexing(found, view.index_var)
+
+    _assign(
+        view,
+        elements,
+        lambda: VariableView.set_with_expression_conditional.original_function(
+            view, cond, code, run_namespace, check_units
+        ),
+    )
+
+
+def _where(group, condition, run_namespace):
+    """Indices of the elements for which a condition is true, as ``group.indices[condition]``."""
+    variables = Variables(None)
+    variables.add_auxiliary_variable("_indices", dtype=np.int32)
+    variables.add_auxiliary_variable("_cond", dtype=bool)
+    codeobj = create_runner_codeobj(
+        group, f"_cond = {condition}", "group_get_indices", run_namespace=run_namespace, additional_variables=variables,
+        codeobj_class=_runtime_device.code_object_class(fallback_pref="codegen.string_expression_target"),
+    )  # fmt: skip
+    return np.asarray(codeobj(), dtype=np.int32)
+
+
+def _connect(synapses, *arguments, level=0, **options):
+    device = synapses.variables["_synaptic_pre"].device
+    if device is not _runtime_device:
+        device.refuse_connections(synapses)
+    return Synapses.connect.original_function(synapses, *arguments, level=level + 1, **options)
+
+
+_runtime_device.variableview_set_with_index_array = _set_with_index_array
+_runtime_device.variableview_set_with_expression = _set_with_expression
+_runtime_device.variableview_set_with_expression_conditional = _set_with_expression_conditional
+_runtime_device.synapses_connect = _connect
