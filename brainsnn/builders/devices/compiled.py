@@ -72,6 +72,10 @@ class CompiledBackend(Backend):
     def _recordings(self, monitors, trials):
         """Return the object that reads the recordings of a run, with ``link``, ``records`` and ``take_states``."""
 
+    def _compiled_in(self, network, changes):
+        """Return the changes of settings, as `TrialNetwork.changes` returns them, that the program cannot take over."""
+        return changes
+
     def _command(self):
         return [str(self._program)]
 
@@ -139,9 +143,11 @@ class CompiledBackend(Backend):
         """Generate and compile the program; see `~brainsnn.builders.devices.backend.Backend.build`."""
         if not self._written:
             self.write(objects)
-        elif changes := objects.network.changes():
+        elif changes := self._compiled_in(objects.network, objects.network.changes()):
+            replaced = {name for name, what in changes if what == "object"}
+            names = sorted(replaced | {f"{name}.{what}" for name, what in changes if name not in replaced})
             raise RuntimeError(
-                f"The network is already compiled, and {', '.join(changes)} was changed since. Change a network before its first "
+                f"The network is already compiled, and {', '.join(names)} was changed since. Change a network before its first "
                 "run: undo the change, or call convert() again."
             )
         # Compiled again if that was interrupted, or if the cache has been cleared.

@@ -65,6 +65,11 @@ class SpikingGroup(NeuronGroup):
             thresholder.__class__ = _FusedThresholder
 
     @property
+    def parts(self):
+        """What is executed in one pass if the group is fused (list)."""
+        return [*self.thresholder.values(), self.state_updater, *self.updates]
+
+    @property
     def fused_parts(self):
         """Objects whose code the thresholder executes, and that have none of their own (list)."""
         return [self.state_updater, *self.updates] if self._is_fused else []
@@ -81,5 +86,4 @@ class SpikingGroup(NeuronGroup):
         """
         thresholder = self.thresholder.get("spike")
         if thresholder is not None:
-            parts = (thresholder, self.state_updater, *self.updates)
-            thresholder.fused = self._is_fused = fused and all(part.active for part in parts)
+            thresholder.fused = self._is_fused = fused and all(part.active for part in self.parts)

@@ -39,7 +39,7 @@ def settings_of(network, scope, added):
         found[obj.name, "object"] = obj  # another one may have the same name
         for attribute in ("active", "when", "order"):
             found[obj.name, attribute] = getattr(obj, attribute)
-        found[obj.clock.name, "dt"] = obj.clock.dt_
+        found[obj.name, "clock.dt"] = obj.clock.dt_
         if isinstance(obj, SpikingGroup):
             found[obj.name, "fused"] = bool(obj.fused_parts)
         if isinstance(obj, SynapticPathway) and obj.variables["delay"].device is runtime_device:

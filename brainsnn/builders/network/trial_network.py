@@ -106,12 +106,22 @@ class TrialNetwork(Network):
 
         Returns
         -------
-        names : list of str
-            For example ``["synapses.order"]``; objects that were added or removed by their name alone.
+        keys : list of (str, str)
+            Name of an object, and the attribute; ``"object"`` for one that was added, removed or replaced.
         """
-        found = differences(self._prepared_for, settings_of(self, self.scope, self.added))
-        objects = {name for name, what in found if what == "object"}
-        return sorted(objects | {f"{name}.{what}" for name, what in found if name not in objects})
+        return differences(self._prepared_for, settings_of(self, self.scope, self.added))
+
+    def switched_off(self):
+        """
+        Return the names of the objects that were active when they were prepared, and are not active now.
+
+        Returns
+        -------
+        names : set of str
+        """
+        return {
+            obj.name for obj in self.sorted_objects if self._prepared_for.get((obj.name, "active")) and not obj.active
+        }
 
     def before_run(self, run_namespace):
         """Prepare the objects if something changed since the last run."""

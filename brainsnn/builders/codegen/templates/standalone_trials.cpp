@@ -2,6 +2,18 @@
    chunk of a trial that streams to disk. #}
 {% extends 'trials.cpp' %}
 {% block open_recordings %}
+    std::set<std::string> switched_off;
+    std::ifstream switches(path + "/switched_off.txt");
+    for (std::string name; switches >> name; )
+        switched_off.insert(name);
+    if (!switched_off.empty())
+    {
+        {{network}}.clear();
+        {% for step in steps %}
+        if (!switched_off.count("{{step.object}}"))
+            {{network}}.add(&{{step.clock}}, _run_{{step.code}});
+        {% endfor %}
+    }
     std::ofstream counts_file("results/trial_counts", std::ios::binary);
     // A recorded variable. A chunk is appended to the file, or gets a file of its own if the target is a folder of chunks.
     struct Stream

@@ -1,7 +1,5 @@
 """Run the trials of a network in C++ standalone mode: compiled once, then any number of images."""
 
-import secrets
-
 import numpy as np
 from brian2 import second
 from brian2.core.functions import Function
@@ -15,6 +13,7 @@ from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.program_cache import compiled_program
 from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 from brainsnn.builders.devices.standalone.recordings import RecordingFiles, recorded_arrays
+from brainsnn.builders.network.fused_group import SpikingGroup
 
 __all__ = ["NetworkDevice", "StandaloneBackend"]
 
@@ -47,10 +46,17 @@ class StandaloneBackend(CompiledBackend):
     def __init__(self, threads=1):
         super().__init__(threads)
         self.preferences = ONE_THREAD if threads == 1 else {"devices.cpp_standalone.openmp_threads": threads}
-        self._construction_seed = secrets.randbits(32)
+        # From NumPy's generator, which Brian2's seed(...) sets: it determines what the user's objects draw at their start.
+        self._construction_seed = int(np.random.randint(2**32, dtype=np.uint32))  # noqa: NPY002
 
     def _make_device(self):
         return NetworkDevice()
+
+    def run(self, objects, trials, processes, on_trial_done, on_record):
+        """Run all trials; see `~brainsnn.builders.devices.backend.Backend.run`."""
+        self.build(objects)
+        self._switched_off = objects.network.switched_off()
+        return super().run(objects, trials, processes, on_trial_done, on_record)
 
     def _write(self, objects):
         objects.network.run_trial(0 * second)
@@ -70,6 +76,17 @@ class StandaloneBackend(CompiledBackend):
     def _write_trials(self, folder, trials, indices):
         super()._write_trials(folder, trials, indices)
         (folder / "construction_seed.txt").write_text(f"{self._construction_seed}\n")
+        (folder / "switched_off.txt").write_text("\n".join(sorted(self._switched_off)))
+
+    def _compiled_in(self, network, changes):
+        """Objects can be switched off and on again, but not one part of a group whose parts run in one pass."""
+        split = {
+            part.name for group in network.objects
+            if isinstance(group, SpikingGroup) and group.fused_parts and len({part.active for part in group.parts}) > 1
+            for part in group.parts
+        }  # fmt: skip
+        switched = network.switched_off() - split
+        return [(name, what) for name, what in changes if what != "active" or name not in switched]
 
     # The code that runs the trials
 
@@ -96,6 +113,12 @@ class StandaloneBackend(CompiledBackend):
             trains=[
                 {"name": name, "array": self._array_name(replay.variables["train"]), "n_neurons": len(replay.target)}
                 for name, replay in objects.replays.items()
+            ],
+            steps=[
+                {"object": obj.name, "clock": obj.clock.name, "code": code.name}
+                for obj in objects.network.sorted_objects
+                if obj.active
+                for code in obj.code_objects
             ],
             pathways=[pathway.name for pathway in objects.pathways],
             clocks=sorted(clock.name for clock in objects.network._clocks),
