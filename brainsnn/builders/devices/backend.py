@@ -226,6 +226,18 @@ class Backend(ABC):
         """
         self.set_values(owner, variable, values)
 
+    def check_addition(self):  # noqa: B027  (networks that are not compiled take objects at any time)
+        """
+        Refuse objects of the user's that the device cannot run, or cannot take any more.
+
+        Raises
+        ------
+        DeviceLimitError
+            If it never can.
+        RuntimeError
+            If the network has been compiled.
+        """
+
     def check(self, assembly, monitors):  # noqa: B027  (a device that can do everything refuses nothing)
         """
         Refuse equations and recordings that the device cannot do.

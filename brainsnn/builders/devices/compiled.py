@@ -157,6 +157,13 @@ class CompiledBackend(Backend):
         changed = [variable for variables in objects.state.values() for variable in variables.values()]
         self.device.close([*objects.assignable.values(), *delays], changed)
 
+    def check_addition(self):
+        """Refuse objects once the code is generated; see `~brainsnn.builders.devices.backend.Backend.check_addition`."""
+        if self._is_begun:
+            raise RuntimeError(
+                "The network is already compiled and takes no more objects. Add them before its first run: call convert() again."
+            )
+
     # Running
 
     def run(self, objects, trials, processes, on_trial_done, on_record):

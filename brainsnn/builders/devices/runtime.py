@@ -45,6 +45,9 @@ class RuntimeBackend(Backend):
         self.activate()  # another network may have made its device the active one
         state = [variable for variables in objects.state.values() for variable in variables.values()]
         pathways = objects.added_pathways
+        for obj in objects.added:
+            if obj.name in objects.added_monitors:  # they hold one run, as in a compiled program
+                _clear_monitor(obj)
         self._note_initial(state)
         checked = [entry for entry in objects.checked if all_finite(self._initial.get(entry[2], entry[2].get_value()))]
         kept = [variable for _, _, variable in checked if variable not in self._initial]
@@ -132,6 +135,8 @@ def _clear_queue(queue):
 def _clear_monitor(monitor):
     monitor.resize(0)
     monitor.variables["N"].set_value(0)
+    if "count" in monitor.variables:
+        monitor.variables["count"].set_value(0)
 
 
 def _trial_record(monitors, dt, first_step):
