@@ -244,9 +244,10 @@ class Result:
         image: int = 0,
         variables: list[str] | None = None,
         ax: "Axes | None" = None,
+        threshold: bool | None = None,
     ) -> "Axes":
         """
-        Plot recorded state variables and spikes of one neuron over time.
+        Plot what a neuron compares to decide on a spike, or recorded variables, and its spikes over time.
 
         Parameters
         ----------
@@ -255,8 +256,10 @@ class Result:
             Flat index or (row, column, channel).
         image : int, optional
         variables : list of str, optional
-            All recorded variables by default.
+            By default, both sides of the threshold if what they need is recorded, else all recorded variables.
         ax : `matplotlib.axes.Axes`, optional
+        threshold : bool, optional
+            Whether to plot both sides of the threshold; see `~brainsnn.results.plots.plot_traces`.
 
         Returns
         -------
@@ -264,7 +267,7 @@ class Result:
         """
         from brainsnn.results.plots import plot_traces
 
-        return plot_traces(self, layer, neuron, image=image, variables=variables, ax=ax)
+        return plot_traces(self, layer, neuron, image=image, variables=variables, ax=ax, threshold=threshold)
 
     def index_of(self, layer: str, neuron: int | tuple[int, ...]) -> int:
         """
