@@ -97,10 +97,7 @@ class NetworkView:
 
     def _by_layer(self, values, kind):
         """Return a dict by population that takes the names of folded layers, too."""
-        found = LayerDict(self._aliases, kind, populations=self._assembly.groups)
-        for name, value in values.items():
-            found[name] = value
-        return found
+        return LayerDict(self._aliases, kind, populations=self._assembly.groups, values=values)
 
     def __getitem__(self, layer: str) -> NeuronGroup:
         return self.populations[layer]

@@ -1,6 +1,7 @@
 """Find what a result holds of a layer, by the name of its population or of a Keras layer that was folded into it."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from brainsnn.errors import UnknownNameError
@@ -41,6 +42,8 @@ class LayerDict(dict[str, Any]):
         How to have more of it, for a population that exists; ``{layer!r}`` stands for its name.
     populations : iterable of str, optional
         All populations of the network; those that the dict holds and those of ``aliases`` by default.
+    values : dict, optional
+        What the dict holds at first.
     """
 
     def __init__(
@@ -49,9 +52,12 @@ class LayerDict(dict[str, Any]):
         kind: str = "population",
         fix: str = "",
         populations: Iterable[object] = (),
+        values: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.aliases, self.kind, self.fix, self.populations = aliases, kind, fix, populations
+        for layer, value in values.items():
+            self[layer] = value
 
     def __setitem__(self, layer: str, values: Any) -> None:
         if type(values) is dict:  # of the variables of one population

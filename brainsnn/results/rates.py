@@ -41,10 +41,11 @@ def firing_rates(result):
     rates : `~brainsnn.results.names.LayerDict`
         Population -> (n,) ndarray, in Hz.
     """
-    rates = LayerDict(result.aliases, result.spike_counts.kind, "", result.shapes)
-    for name, counts in result.spike_counts.items():
-        rates[name] = counts / np.prod(result.shapes[name]) / (result.n_steps * result.dt)
-    return rates
+    rates = {
+        name: counts / np.prod(result.shapes[name]) / (result.n_steps * result.dt)
+        for name, counts in result.spike_counts.items()
+    }
+    return LayerDict(result.aliases, result.spike_counts.kind, "", result.shapes, rates)
 
 
 def mean_firing_rate(result):

@@ -95,18 +95,22 @@ class Result:
     ) -> None:
         self.dt, self.n_steps = float(dt), int(n_steps)
         self.aliases = dict(aliases or {})
-        self.shapes = LayerDict(self.aliases)
-        self.shapes.update(shapes)
-        for name, (kind, fix) in STORES.items():
-            setattr(self, name, LayerDict(self.aliases, kind, fix, self.shapes))
+        self.shapes = LayerDict(self.aliases, values=shapes)
+        for name in STORES:
+            setattr(self, name, {})
         self.settings, self.labels = {}, None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in STORES and not isinstance(value, LayerDict):
+            value = LayerDict(self.aliases, *STORES[name], self.shapes, value)
+        super().__setattr__(name, value)
 
     @property
     def output(self) -> np.ndarray:
         """Activation of the first readout, (n, n_steps, n_classes)."""
-        for values in self.outputs.values():
-            return values
-        raise ValueError("Result.output: the result has no readout. Its spikes are in spike_counts and spikes.")
+        if not self.outputs:
+            raise ValueError("Result.output: the result has no readout. Its spikes are in spike_counts and spikes.")
+        return next(iter(self.outputs.values()))
 
     @property
     def predicted_input(self) -> np.ndarray:
@@ -314,11 +318,7 @@ class Result:
         column = np.flatnonzero(recorded == self.index_of(layer, neuron))
         if len(column) == 0:
             raise IndexError(f"Neuron {neuron} of {layer!r} was not recorded; {variable!r} was of {len(recorded)}.")
-        n_images = values.shape[0]
-        if not -n_images <= image < n_images:
-            raise IndexError(
-                f"Result.trace: image={image} does not exist; the result has {n_images} images, numbered from 0."
-            )
+        chosen_images(image, values.shape[0], "Result.trace")
         return values[image, :, column[0]]
 
     def state(self, layer: str, variable: str, images: int | slice | ArrayLike | None = None) -> "xr.DataArray":

@@ -93,7 +93,8 @@ def threshold_sides(model):
     condition = model.threshold
     node = ast.parse(condition, mode="eval").body
     called = {ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
-    names = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in called]
+    found = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in called]
+    names = [n.id for n in sorted(found, key=lambda n: (n.lineno, n.col_offset))]
     constants = {str(unit): float(unit) for unit in all_units} | model.constants
     is_known = called <= _FUNCTIONS and {*names} <= {*constants, *model.units, "t"}
     is_comparison = isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], _COMPARISONS)

@@ -1,17 +1,16 @@
 """Monitors of the user's: the same record on every device, over images and runs; neurons by place and by index."""
 
-import keras
 import numpy as np
 import pytest
 from brian2 import PopulationRateMonitor, SpikeMonitor, StateMonitor, get_device, ms
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_layer import FOLDED, LAYER, SHAPE, one_layer_graph
 
 import brainsnn as bs
 from brainsnn.builders.devices.genn.backend import GennBackend
-from brainsnn.training.asn_transfer import ASNTransfer
 
-LAYER, FOLDED, STEPS = "asn_2", "conv_2", 7
+STEPS = 7
 NEURONS = [(0, 1, 2), (2, 1, 0)]
 
 
@@ -43,17 +42,12 @@ class Monitored:
 
 @pytest.fixture(scope="module")
 def graph():
-    """One spiking layer, for few objects to compile in runtime mode."""
-    layers = keras.layers
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((4, 5, 1), name="pixels")
-    x = ASNTransfer(name=LAYER)(layers.Conv2D(3, 3, padding="same", name=FOLDED)(inputs))
-    return bs.read_keras(keras.Model(inputs, layers.Dense(2, name="dense")(layers.Flatten(name="flat")(x))))
+    return one_layer_graph()
 
 
 @pytest.fixture(scope="module")
 def images():
-    return np.random.default_rng(0).random((3, 4, 5, 1))
+    return np.random.default_rng(0).random((3, *SHAPE))
 
 
 @pytest.fixture(scope="module")
