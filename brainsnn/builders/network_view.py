@@ -11,7 +11,7 @@ from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.network.assembly import Assembly
 from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.population_mapping import Populations
-from brainsnn.builders.run_description import model_descriptions
+from brainsnn.builders.run_description import model_descriptions, saturation_fixes
 from brainsnn.equations import NeuronModel
 from brainsnn.feedback import PredictiveGate
 from brainsnn.results.names import LayerDict
@@ -94,6 +94,10 @@ class NetworkView:
     @cached_property
     def _model_descriptions(self):
         return model_descriptions(self._assembly.models)
+
+    @cached_property
+    def _saturation_fixes(self):
+        return saturation_fixes(self.populations.spiking, self._assembly.models)
 
     def _by_layer(self, values, kind):
         """Return a dict by population that takes the names of folded layers, too."""

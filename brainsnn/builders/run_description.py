@@ -1,8 +1,10 @@
 """Describe a network and a run in plain values, which are kept with the result."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 
 import numpy as np
+from brian2.units.fundamentalunits import get_unit_for_display
 
 import brainsnn
 from brainsnn.results.description import PopulationModel
@@ -24,11 +26,13 @@ def model_descriptions(models):
     """
     return {
         name: PopulationModel(
-            str(model), model.threshold, {constant: float(value) for constant, value in model.constants.items()},
-            {variable: model.unit_of(variable) for variable in model.brian_equations},
+            text=str(model),
+            threshold=model.threshold,
+            constants={constant: float(value) for constant, value in model.constants.items() if np.size(value) == 1},
+            units={variable: str(get_unit_for_display(eq.dim)) for variable, eq in model.brian_equations.items()},
         )
         for name, model in models.items()
-    }  # fmt: skip
+    }
 
 
 def run_settings(snn, trials, seed, onset, offset, background):
@@ -82,7 +86,7 @@ def _attention(attended):
 
 
 def _plain(strength):
-    return dict(strength) if isinstance(strength, dict) else float(strength)
+    return {name: float(a) for name, a in strength.items()} if isinstance(strength, Mapping) else float(strength)
 
 
 def _parameters(snn, set_by_image):
@@ -97,26 +101,28 @@ def _parameters(snn, set_by_image):
     return found
 
 
-def saturation_fixes(snn):
+def saturation_fixes(names, models):
     """
     Say what can be done about neurons that spike in every step.
 
     Parameters
     ----------
-    snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
+    names : list of str
+        Spiking populations, without the input, whose spikes are drawn or replayed.
+    models : dict of str to `~brainsnn.equations.model.NeuronModel`
 
     Returns
     -------
     fixes : dict of str to list of str
-        By spiking population, without the input, whose spikes are drawn or replayed.
+        By population.
     """
     found = {}
-    for name in snn.populations.spiking:
-        model, parameters = snn.models[name], snn.parameters[name]
+    for name in names:
+        model = models[name]
         found[name] = ["scale the activations of the layer down"]
         if not model.update:  # a step of a discrete map has no length
             found[name].append("use a shorter dt")
-        if any(parameter in parameters for parameter in ("m_f", "m_f_rest")):
+        if not {"m_f", "m_f_rest"}.isdisjoint(model.neuron_parameters):
             found[name].append("raise m_f")
         elif model.threshold_parameter is not None:
             found[name].append("raise the threshold of the layer")

@@ -22,7 +22,7 @@ from brainsnn.builders.network.parameters import checked_parameters, initial_par
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.network_view import NetworkView
-from brainsnn.builders.run_description import run_settings, saturation_fixes
+from brainsnn.builders.run_description import run_settings
 from brainsnn.builders.run_guard import RunGuard, guarded
 from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
@@ -365,7 +365,7 @@ class SpikingNetwork(NetworkView):
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
         warn_of_saturation(
-            result, self._n_recorded, saturation_fixes(self), stacklevel=4
+            result, self._n_recorded, self._saturation_fixes, stacklevel=4
         )  # the caller of this guarded method
         return result
 

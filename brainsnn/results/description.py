@@ -1,6 +1,5 @@
 """How a result came about: the equations of its populations and the settings of the run, as plain values."""
 
-import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -36,7 +35,7 @@ class PopulationModel:
 
 def description_of(result):
     """
-    Return models, settings and labels of a result as a text.
+    Return models, settings and labels of a result as plain values, which a JSON file can hold.
 
     Parameters
     ----------
@@ -44,25 +43,24 @@ def description_of(result):
 
     Returns
     -------
-    description : str
-        JSON.
+    description : dict
+        Texts, numbers, lists and dicts.
     """
     labels = None if result.labels is None else np.asarray(result.labels).tolist()
     models = {name: asdict(model) for name, model in result.models.items()}
-    return json.dumps({"settings": result.settings, "models": models, "labels": labels})
+    return {"settings": result.settings, "models": models, "labels": labels}
 
 
-def use_description(result, text):
+def use_description(result, about):
     """
-    Give a result the models, settings and labels of a text.
+    Give a result models, settings and labels.
 
     Parameters
     ----------
     result : `~brainsnn.results.result.Result`
-    text : str
+    about : dict
         From `description_of`.
     """
-    about = json.loads(text)
     result.settings = about["settings"]
     result.models.update({name: PopulationModel(**model) for name, model in about["models"].items()})
     result.labels = None if about["labels"] is None else np.array(about["labels"], dtype=int)

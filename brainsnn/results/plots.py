@@ -6,7 +6,7 @@ from brian2 import Quantity, get_dimensions, get_unit
 
 from brainsnn.errors import UnknownNameError
 from brainsnn.plot_style import PALETTE, style
-from brainsnn.results.threshold import threshold_sides
+from brainsnn.results.threshold import ThresholdSides, threshold_sides
 
 __all__ = ["plot_raster", "plot_traces"]
 
@@ -66,21 +66,10 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     if layer not in result.states and layer not in result.spikes:
         result.states.name_of(layer)
     _check_image(result, image)
-    index, name = result.index_of(layer, neuron), result.shapes.name_of(layer)
-    recorded, model = result.states.get(layer, {}), result.models.get(layer)
-    rule = threshold_sides(model)
-    variables = [variables] if isinstance(variables, str) else variables
-    missing = [] if rule is None else [v for v in rule.variables if v not in recorded]
-    if threshold:
-        _check_rule(rule, missing, name, recorded)
-    elif threshold is None:
-        threshold = variables is None and rule is not None and bool(rule.sides) and not missing
-    if variables is None:
-        variables = [] if threshold else list(recorded)
-    traces = {variable: result.trace(layer, variable, index, image) for variable in variables}
-    if threshold:
-        states = {variable: result.trace(layer, variable, index, image) for variable in rule.variables}
-        traces |= {side: rule.values(side, states, result.times / 1e3) for side in rule.sides}
+    index, model = result.index_of(layer, neuron), result.models.get(layer)
+    variables, rule = [variables] if isinstance(variables, str) else variables, threshold_sides(model)
+    traces, sides = _traces(result, layer, index, image, variables, rule, threshold)
+    traces |= sides
     for variable in units or {}:
         if variable not in traces:
             raise UnknownNameError(variable, traces, "plotted variable, for units")
@@ -95,16 +84,35 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
             _draw_ticks(ax, steps[neurons == index] * result.dt * 1e3)
         where = neuron if np.ndim(neuron) == 0 else tuple(int(k) for k in neuron)
         title = f"{layer}, neuron {where}"
-        if rule is not None and not threshold and not traces.keys().isdisjoint(rule.variables):
+        if rule is not None and not sides and not traces.keys().isdisjoint(rule.variables):
             title += f"; spikes when {rule.condition}"
         ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), title=title)
         labels = [label for label, _ in shown.values()]
-        plain = not units and all(own.get(v, "1") == "1" for v in variables)
-        value = "value after the reset" if threshold else "value"
+        plain = not units and all(own.get(v, "1") == "1" for v in traces)
+        value = "value after the reset" if sides else "value"
         ax.set_ylabel(labels[0] if len(labels) == 1 else f"{value} (ANN units)" if plain else value)
         if len(labels) + (layer in result.spikes) > 1:
             ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
+
+
+def _traces(result, layer, index, image, variables, rule, threshold):
+    """Return the traces of variables, and those of the sides of the threshold (dict of str to ndarray, each)."""
+    recorded = result.states.get(layer, {})
+    missing = [] if rule is None else [variable for variable in rule.variables if variable not in recorded]
+    if threshold:
+        _check_rule(rule, missing, result.shapes.name_of(layer), recorded)
+    elif threshold is None:
+        threshold = variables is None and rule is not None and bool(rule.sides) and not missing
+    if variables is None:
+        variables = [] if threshold else list(recorded)
+    if not threshold:
+        rule = ThresholdSides("", (), (), {})
+    traces, states = (
+        {variable: result.trace(layer, variable, index, image) for variable in names}
+        for names in (variables, rule.variables)
+    )
+    return traces, {side: rule.values(side, states, result.times / 1e3) for side in rule.sides}
 
 
 def _check_rule(rule, missing, name, recorded):

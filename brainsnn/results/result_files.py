@@ -1,5 +1,6 @@
 """Write results to ``.npz`` files and read them."""
 
+import json
 import zlib
 from pathlib import Path
 from zipfile import BadZipFile
@@ -73,7 +74,7 @@ def write_result(result, path, labels=None):
     """
     path = _with_suffix(path)
     result.labels = None if labels is None else _checked_labels(labels, result.n_images)
-    arrays = {"dt": result.dt, "n_steps": result.n_steps, "about": description_of(result)}
+    arrays = {"dt": result.dt, "n_steps": result.n_steps, "about": json.dumps(description_of(result))}
     arrays["aliases"] = np.array(["\t".join(pair) for pair in result.aliases.items()], dtype=str)
     for name, shape in result.shapes.items():
         arrays[f"shape/{name}"] = shape
@@ -146,5 +147,5 @@ def read_result(cls, path):
             name, variable = key.split("\t")
             store.setdefault(name, {})[variable] = values
     if "about" in groups:  # not in files of brainsnn 0.1
-        use_description(result, str(groups["about"][""]))
+        use_description(result, json.loads(str(groups["about"][""])))
     return result

@@ -35,7 +35,7 @@ def lines(ax):
 
 @pytest.mark.parametrize("image, rank", [(0, 0), (1, 0), (0, -1), (1, -9), (0, -20)])
 def test_a_spike_comes_where_the_drawn_sides_say(result, image, rank):
-    """Between spikes the left side is not above the right one; before the reset of a spike it was. For silent and busy neurons."""
+    """Between spikes the left side is not above the right one; before the reset of a spike it was. Silent and busy neurons."""
     neuron = np.argsort(result.raster(LAYER)[image].sum(axis=0).ravel())[rank]
     ax = result.plot_traces(FOLDED, neuron, image)
     assert list(lines(ax)) == ["S - S_hat", "theta/2"] and ax.get_ylabel() == "value after the reset (ANN units)"
