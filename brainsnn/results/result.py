@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from brian2 import Quantity, second
 from numpy.typing import ArrayLike
 
 from brainsnn.plain_arrays import plain_array
@@ -19,6 +18,7 @@ from brainsnn.results.streaming import SpikeTrains, is_stream, open_stream
 
 if TYPE_CHECKING:
     import xarray as xr
+    from brian2 import Quantity
     from matplotlib.axes import Axes
 
 __all__ = ["Result"]
@@ -148,8 +148,10 @@ class Result:
         return np.arange(self.n_steps) * self.dt * 1e3
 
     @property
-    def t(self) -> Quantity:
+    def t(self) -> "Quantity":
         """Time of each step with its unit, as in a Brian2 monitor, (n_steps,) Quantity."""
+        from brian2 import second
+
         return np.arange(self.n_steps) * self.dt * second
 
     def __repr__(self) -> str:

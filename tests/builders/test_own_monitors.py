@@ -103,7 +103,10 @@ def test_devices_refuse_a_monitor_that_comes_too_late_or_never(monitored):
     snn = monitored["cpp_standalone"].snn
     with pytest.raises(RuntimeError, match="already compiled.*before its first run"):
         bs.monitor(snn, LAYER, "S")
-    bs.monitor(monitored["runtime"].snn, LAYER, "gain", neurons=0)  # at any time
+    snn = monitored["runtime"].snn
+    late = bs.monitor(snn, LAYER, "gain", neurons=0)  # at any time
+    snn.run(np.zeros((2, *SHAPE)), duration=3 * ms)
+    np.testing.assert_array_equal(late.gain[:], np.ones((1, 6)))
     genn = GennBackend.__new__(GennBackend)
     with pytest.raises(ValueError, match="device='genn' runs only what convert makes.*record="):
         genn.check_addition()
