@@ -17,12 +17,15 @@ from brainsnn.builders.devices.program_cache import clear_cache as clear_cache
 from brainsnn.builders.from_keras import read_keras as read_keras
 from brainsnn.builders.from_keras import register_layer as register_layer
 from brainsnn.builders.graph import LayerGraph as LayerGraph
+from brainsnn.builders.own_monitors import monitor as monitor
+from brainsnn.builders.own_monitors import monitored_images as monitored_images
 from brainsnn.builders.spiking_network import SpikingNetwork as SpikingNetwork
 from brainsnn.equations import ASN as ASN
 from brainsnn.equations import IF as IF
 from brainsnn.equations import LIF as LIF
 from brainsnn.equations import NeuronModel as NeuronModel
 from brainsnn.errors import ConversionError as ConversionError
+from brainsnn.errors import SaturationWarning as SaturationWarning
 from brainsnn.errors import UnknownNameError as UnknownNameError
 from brainsnn.feedback import LocalLearning as LocalLearning
 from brainsnn.feedback import PredictiveGate as PredictiveGate

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ConversionError", "DeviceLimitError", "UnknownNameError"]
+__all__ = ["ConversionError", "DeviceLimitError", "SaturationWarning", "UnknownNameError"]
 
 
 class ConversionError(ValueError):
@@ -76,3 +76,10 @@ class UnknownNameError(KeyError):
 
 class DeviceLimitError(ValueError):
     """A device cannot do what is asked for; the message says what to use instead."""
+
+
+class SaturationWarning(UserWarning):
+    """Neurons of a layer spike in nearly every step and cannot express larger activations."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)

@@ -21,12 +21,13 @@ CALLS = {
     "h5netcdf": "import brainsnn as bs; bs.sweep(print, {'a': [1]}, folder='.')",
     "zarr": "from brainsnn.results import StreamFolder; StreamFolder('new', 1, 1, 1)",
 }
+STATE = "import brainsnn as bs; bs.Result({'conv': (1, 1, 1)}, 1e-3, 1).state('conv', 'S')"
 
 
-@pytest.mark.parametrize("package", CALLS)
-def test_the_error_names_the_extra(package, tmp_path):
+@pytest.mark.parametrize("package, call", [*CALLS.items(), ("xarray", STATE)])
+def test_the_error_names_the_extra(package, call, tmp_path):
     # None in sys.modules is what Python itself takes for a module that cannot be imported.
-    code = f"import sys; sys.modules[{package!r}] = None; {CALLS[package]}"
+    code = f"import sys; sys.modules[{package!r}] = None; {call}"
     command = [sys.executable, "-c", code]
     environment = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

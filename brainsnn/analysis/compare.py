@@ -1,5 +1,6 @@
 """Compare the activations of an artificial network with those of its spiking network, layer by layer."""
 
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ from brainsnn.builders.copying import copy_network
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.builders.trials.inputs import image_range_check
-from brainsnn.errors import UnknownNameError
+from brainsnn.errors import SaturationWarning, UnknownNameError
+from brainsnn.results.names import LayerDict
+from brainsnn.results.saturation import SATURATED
 
 if TYPE_CHECKING:
     import keras
@@ -39,10 +42,11 @@ class ActivationComparison:
         One row per spiking population and readout. ``layer``, ``kind`` and ``neurons`` describe it. ``mean_ann``,
         ``max_ann``, ``mean_snn``, ``correlation`` and ``rmse`` are in ANN units, over neurons and images. ``rate_hz`` is the
         mean firing rate over the whole trial. ``silent`` is the fraction of neurons and images without a spike,
-        ``saturated`` the fraction with a spike in at least half of the steps of the window; both are NaN for readouts.
+        ``saturated`` the fraction with a spike in nearly every step of the window (90%), which cannot express larger
+        activations; both are NaN for readouts.
         ``keras_error`` is the largest difference between ``ann`` and the output of the Keras layer, NaN without one.
     ann, snn : dict of str to (n, H, W, C) ndarray
-        Activations by population.
+        Activations by population, or by a layer that was folded into it.
     duration, window : `~brian2.units.fundamentalunits.Quantity`
     """
 
@@ -157,7 +161,10 @@ class _MeasuredActivations:
         """Run the network in batches."""
         for first in range(0, len(images), BATCH):
             batch = images[first : first + BATCH]
-            self._add(self.snn.run(batch, duration=duration, seed=seed + first, processes=processes), first)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SaturationWarning)  # the table has a column for it
+                result = self.snn.run(batch, duration=duration, seed=seed + first, processes=processes)
+            self._add(result, first)
 
     def _add(self, result, first):
         """Add the result of a batch; ``first`` is the index of its first image."""
@@ -274,18 +281,19 @@ def _keras_outputs(model, populations, images):
 def _comparison(measured, ann, from_keras, duration, window):
     import pandas as pd
 
-    rows, snn = [], {}
+    aliases, rows = measured.snn.populations.aliases(), []
+    snn, of_ann = LayerDict(aliases, "compared layer"), LayerDict(aliases, "compared layer")
     for p in measured.populations:
-        snn[p.name] = measured.activations[p.name].reshape(-1, *p.shape)
+        snn[p.name], of_ann[p.name] = measured.activations[p.name].reshape(-1, *p.shape), ann[p.name]
         row = _row(p, ann[p.name].ravel(), snn[p.name].ravel())
         if p.kind == "spiking":
             row["rate_hz"] = measured.counts[p.name].mean() / float(duration)
             row["silent"] = (measured.counts[p.name] == 0).mean()
-            row["saturated"] = (measured.late_counts[p.name] >= measured.n_window / 2).mean()
+            row["saturated"] = (measured.late_counts[p.name] >= SATURATED * measured.n_window).mean()
         if p.name in from_keras:
             row["keras_error"] = np.abs(from_keras[p.name].ravel() - ann[p.name].ravel()).max()
         rows.append(row)
-    return ActivationComparison(pd.DataFrame(rows), {name: ann[name] for name in snn}, snn, duration, window)
+    return ActivationComparison(pd.DataFrame(rows), of_ann, snn, duration, window)
 
 
 def _row(population, ann, snn):

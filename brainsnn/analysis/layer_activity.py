@@ -4,7 +4,6 @@ import numpy as np
 
 from brainsnn.analysis.checks import check_masks, part_of_trial
 from brainsnn.analysis.metrics import dissimilarity_matrix, response_latency
-from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
 
 __all__ = [
@@ -59,10 +58,8 @@ def focus_masks(shape, centers, width):
 
 def _spikes_in(result, layer, start, stop):
     """Return (neurons, steps) of each image's spikes in [start, stop) ms, and the duration in seconds."""
-    if layer not in result.spikes:
-        fix = f"Convert with record={{{layer!r}: ['spikes']}}."
-        raise UnknownNameError(layer, result.spikes, "recorded spikes", fix)
-    totals, known = [len(neurons) for neurons, _ in result.spikes[layer]], result.spike_counts.get(layer)
+    recorded, known = result.spikes[layer], result.spike_counts.get(layer)
+    totals = [len(neurons) for neurons, _ in recorded]
     if known is not None and np.less(totals, known).any():
         raise ValueError(
             f"{layer}: only the spikes of some of its neurons were recorded, {sum(totals)} of {np.sum(known)}; rates need all "
@@ -70,7 +67,7 @@ def _spikes_in(result, layer, start, stop):
         )
     first, last = part_of_trial(layer, start, stop, result.dt, result.n_steps)
     trains = []
-    for neurons, steps in result.spikes[layer]:
+    for neurons, steps in recorded:
         inside = (steps >= first) & (steps < last)
         trains.append((neurons[inside], steps[inside]))
     return trains, (last - first) * result.dt

@@ -5,7 +5,6 @@ from statistics import NormalDist
 import numpy as np
 
 from brainsnn.analysis.checks import check_range
-from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array, truth_values, whole_number, whole_numbers
 
 __all__ = [
@@ -264,9 +263,6 @@ def evoked_potential(result, layer, variable="S"):
     UnknownNameError
         If the variable was not recorded.
     """
-    if variable not in result.states.get(layer, {}):
-        known = [f"{name}.{v}" for name, variables in result.states.items() for v in variables]
-        raise UnknownNameError(f"{layer}.{variable}", known, "recorded variable")
     values = result.states[layer][variable]  # on disk if the run was streamed: read one image at a time
     potential = [np.mean(values[k], axis=1, dtype=float) for k in range(values.shape[0])]
     return np.reshape(potential, values.shape[:2])

@@ -5,6 +5,7 @@ import numpy as np
 
 from brainsnn.errors import UnknownNameError
 from brainsnn.plot_style import PALETTE, style
+from brainsnn.results.names import LayerDict
 
 __all__ = ["plot_accuracy_over_time", "plot_comparison", "plot_training"]
 
@@ -70,9 +71,7 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     layers = [layers] if isinstance(layers, str) else list(comparison.ann if layers is None else layers)
     if not layers:
         raise ValueError("plot_comparison: layers=[] names no layer; give one or more, or None for all.")
-    for layer in layers:
-        if layer not in comparison.ann:
-            raise UnknownNameError(layer, comparison.ann, "compared layer")
+    layers = [_name_in(comparison.ann, layer) for layer in layers]
     rows = comparison.table.set_index("layer")
     n_columns = min(3, len(layers))
     n_rows = -(-len(layers) // n_columns)
@@ -93,6 +92,15 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
         figure.supxlabel("ANN activation", fontsize=10)
         figure.supylabel("SNN activation (filtered spikes)", fontsize=10)
     return figure
+
+
+def _name_in(activations, layer):
+    """Return the population of a compared layer; a comparison that was made by hand has a plain dict."""
+    if isinstance(activations, LayerDict):
+        return activations.name_of(layer)
+    if layer not in activations:
+        raise UnknownNameError(layer, activations, "compared layer")
+    return layer
 
 
 def plot_training(path):

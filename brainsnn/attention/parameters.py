@@ -76,6 +76,11 @@ class AttendedParameters:
             if arrays and attention.n_images is not None:
                 self._per_image[name] = attention
 
+    @property
+    def layers(self):
+        """Names of the populations whose parameters attention has changed (list of str)."""
+        return list(dict.fromkeys(name for name, _ in self._before))
+
     def forget(self, name, variable):
         """
         Keep the value of a parameter that the user has set by hand.

@@ -22,6 +22,8 @@ from brainsnn.builders.network.objects import NetworkObjects
 from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
+from brainsnn.builders.network_view import NetworkView
+from brainsnn.builders.run_description import run_settings
 from brainsnn.builders.run_guard import RunGuard, guarded
 from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
@@ -29,33 +31,31 @@ from brainsnn.errors import DeviceLimitError, UnknownNameError
 from brainsnn.feedback import PredictiveGate
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.result import Result
+from brainsnn.results.saturation import warn_of_saturation
+from brainsnn.results.selection import PLACE, checked_place
 from brainsnn.results.streaming import StreamFolder
 
 __all__ = ["SpikingNetwork"]
 
 
-class SpikingNetwork:
+class SpikingNetwork(NetworkView):
     """
     A spiking network of Brian2 objects, made by `convert`.
 
     Attributes
     ----------
-    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
-    neuron : `~brainsnn.equations.model.NeuronModel`
-    models : dict of str to `~brainsnn.equations.model.NeuronModel`
-        The equations that each population got.
     populations : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
         By Keras layer name: spiking populations in graph order, then the readout. Junctions and membranes, which do not
         spike, and layers that were folded into a population are found by their names too. Assignments to their variables take
         effect in the next run, on every device. `set_parameters` also updates the parameters that follow from others.
-    projections : list
-        Each has ``source``, ``target`` and ``to_coo() -> (i, j, w)``.
+        ``snn["conv1"]`` is short for ``snn.populations["conv1"]``.
     network : `~brian2.core.network.Network`
         Any Brian2 object can be added before the first run. Added neurons, synaptic traces and queued spikes are reset before
-        each image. Learned weights persist from image to image and from run to run.
+        each image. Learned weights persist from image to image and from run to run. Added monitors hold the images of the last
+        run, one after the other. A `~brian2.monitors.statemonitor.StateMonitor` records at the start of a step unless it has
+        ``when="end"``, one step earlier than ``result.states``; `~brainsnn.monitor` adds one with the right ``when``.
     """
 
-    populations: Populations
     network: TrialNetwork
     dtype: np.dtype
 
@@ -100,66 +100,6 @@ class SpikingNetwork:
             )
             self._set_initial_values(thresholds or {})
 
-    @property
-    def graph(self) -> LayerGraph:
-        """The populations and the operators between them (`~brainsnn.builders.graph.layer_graph.LayerGraph`)."""
-        return self._assembly.graph
-
-    @property
-    def neuron(self) -> NeuronModel:
-        """The neuron model of all spiking populations (`~brainsnn.equations.model.NeuronModel`)."""
-        return self._assembly.neuron
-
-    @property
-    def models(self) -> dict[str, NeuronModel]:
-        """The equations that each population got (dict of str to `~brainsnn.equations.model.NeuronModel`)."""
-        return self._assembly.models
-
-    @property
-    def parameters(self) -> dict[str, list[str]]:
-        """Names of the per-neuron parameters of each population, for `set_parameters` (dict of str to list of str)."""
-        return self._assembly.parameters
-
-    @property
-    def recorded(self) -> dict[str, dict[str, np.ndarray]]:
-        """Recorded neurons: population -> ``"spikes"`` or variable -> flat indices (dict of str to dict of str to ndarray)."""
-        return self._monitors.neurons
-
-    @property
-    def projections(self) -> list[Any]:
-        """Projections, each with ``source``, ``target`` and ``to_coo() -> (i, j, w)`` (list)."""
-        return self._assembly.connections
-
-    @property
-    def feedback(self) -> PredictiveGate | None:
-        """The gate on the input (`~brainsnn.feedback.gate.PredictiveGate` or None)."""
-        return self._assembly.feedback
-
-    @property
-    def encoder(self) -> str:
-        """How images arrive, ``"current"`` or ``"poisson"`` (str)."""
-        return self._assembly.encoder
-
-    @property
-    def schedule(self) -> str:
-        """When a spike acts, ``"pipelined"`` or ``"synchronous"`` (str)."""
-        return self._assembly.schedule
-
-    @property
-    def connectivity(self) -> str:
-        """How projections are stored, ``"event_driven"`` or ``"synapses"`` (str)."""
-        return self._assembly.connectivity
-
-    @property
-    def device(self) -> str:
-        """Name of the device that the network was made for (str)."""
-        return self._backend.name
-
-    @property
-    def dt(self) -> float:
-        """Time step in seconds (float)."""
-        return self._assembly.dt
-
     def _set_initial_values(self, thresholds):
         for projection in self._plastic.values():
             self._backend.persist(projection, "w", projection.operator.to_coo()[2])
@@ -178,6 +118,51 @@ class SpikingNetwork:
     @property
     def _plastic(self):
         return {projection.name: projection for projection in self.projections if getattr(projection, "plastic", False)}
+
+    def index(self, layer: str, row: int, column: int, channel: int) -> int:
+        """
+        Return the flat index of a neuron in its group, ``snn[layer]``.
+
+        Parameters
+        ----------
+        layer : str
+        row, column, channel : int
+
+        Returns
+        -------
+        index : int
+            ``(row*width + column)*n_channels + channel``.
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If there is no such layer, or it has no such neuron.
+        """
+        shape = self._shape_of(layer)
+        place = checked_place((row, column, channel), PLACE, shape, f"{layer!r} has the shape {shape}")
+        return int(np.ravel_multi_index(place, shape))
+
+    def position(self, layer: str, index: int) -> tuple[int, ...]:
+        """
+        Return row, column and channel of a neuron; the inverse of `index`.
+
+        Parameters
+        ----------
+        layer : str
+        index : int
+
+        Returns
+        -------
+        row, column, channel : int
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If there is no such layer, or it has no such neuron.
+        """
+        shape = self._shape_of(layer)
+        place = checked_place((index,), ("index",), (int(np.prod(shape)),), f"{layer!r} has the shape {shape}")
+        return tuple(int(k) for k in np.unravel_index(place[0], shape))
 
     @guarded
     def set_parameters(self, layer: str, **values: Any) -> None:
@@ -357,6 +342,11 @@ class SpikingNetwork:
             If a recorded value, a readout, a state or a learned weight became NaN or infinite; learned weights are restored.
         RuntimeError
             If the network is running in another thread, or was made in another process.
+
+        Warns
+        -----
+        SaturationWarning
+            If at least 1% of the neurons of a layer, as far as is known, spike in nearly every step of the second half.
         """
         self.network.take_scope(get_local_namespace(2))  # of the caller of the guarded method
         learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
@@ -369,19 +359,27 @@ class SpikingNetwork:
             self._assembly, images, duration, seed, spikes, onset, offset, background,
             per_trial=self._attended.per_trial,
         )  # fmt: skip
+        settings = run_settings(self, trials, seed, onset, offset, background)
         if stream_to is None:
             self._monitors.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
-            return self._run(trials, processes, progress)
-        if not self._backend.can_stream:
+            result = self._run(trials, processes, progress, settings)
+        elif self._backend.can_stream:
+            sizes = self._monitors.state_bytes(), self._monitors.spike_bytes()
+            with StreamFolder(stream_to, trials.n_trials, trials.n_steps, *sizes) as trials.stream:
+                result = trials.stream.finish(self._run(trials, processes, progress, settings))
+        else:
             raise DeviceLimitError(
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
-        sizes = self._monitors.state_bytes(), self._monitors.spike_bytes()
-        with StreamFolder(stream_to, trials.n_trials, trials.n_steps, *sizes) as trials.stream:
-            return trials.stream.finish(self._run(trials, processes, progress))
+        warn_of_saturation(
+            result, self._n_recorded, self._saturation_fixes, stacklevel=4
+        )  # the caller of this guarded method
+        return result
 
-    def _run(self, trials, processes, progress):
-        result = Result(self._assembly.shapes, self.dt, trials.n_steps, self.populations.aliases())
+    def _run(self, trials, processes, progress, settings):
+        result = Result(self._assembly.shapes, self.dt, trials.n_steps, self._aliases)
+        result.settings = settings
+        result.models.update(self._model_descriptions)
         self._monitors.prepare(result, trials.n_trials, self.dtype, trials.stream)
         activations = {p.name: OUTPUT_ACTIVATIONS[p.activation or "linear"] for p in self.graph.readouts}
         with tqdm(total=trials.n_trials, unit="image", disable=not progress) as bar, self._preferences():

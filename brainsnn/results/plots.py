@@ -6,6 +6,7 @@ from brian2 import Quantity, get_dimensions, get_unit
 
 from brainsnn.errors import UnknownNameError
 from brainsnn.plot_style import PALETTE, style
+from brainsnn.results.threshold import ThresholdSides, threshold_sides
 
 __all__ = ["plot_raster", "plot_traces"]
 
@@ -19,17 +20,19 @@ def _check_image(result, image):
         raise IndexError(f"image={image} does not exist; the result has {result.n_images} images, numbered from 0.")
 
 
-def _label_and_scale(variable, unit):
-    """Return the legend entry, and the factor from SI units to the unit shown."""
+def _label_and_scale(variable, unit, own):
+    """Return the legend entry, and the factor from SI units to the unit shown; ``own`` is the SI unit or None."""
     if unit is None or get_dimensions(unit).is_dimensionless:
-        return variable, 1.0
+        return (variable if own in (None, "1") else f"{variable} ({own})"), 1.0
     name = unit if isinstance(unit, str) else str(getattr(unit, "dispname", "") or get_unit(get_dimensions(unit)))
     return f"{variable} ({name})", 1 / float(Quantity(unit))
 
 
-def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=None):
+def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=None, threshold=None):
     """
     Plot recorded state variables of one neuron over time, with its spikes as ticks above.
+
+    Values are those at the end of each step, so in the step of a spike they are those after the reset.
 
     Parameters
     ----------
@@ -40,11 +43,14 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
         Flat index or (row, column, channel).
     image : int, optional
     variables : list of str, optional
-        All recorded variables by default.
+        By default, the two sides of the threshold condition if what they need is recorded, else all recorded variables.
     ax : `matplotlib.axes.Axes`, optional
     units : dict of str to `~brian2.units.fundamentalunits.Unit`, optional
-        Units of the plotted variables, such as ``{"v": mV}``. Results contain numbers in SI units; variables without an entry
-        are plotted in SI units.
+        Units of the plotted variables, or sides of the threshold, such as ``{"v": mV}``. Results contain numbers in SI units;
+        variables without an entry are plotted in SI units.
+    threshold : bool, optional
+        Whether to plot what the condition for a spike compares, such as ``S - S_hat`` and ``theta/2``, beside ``variables``. If
+        not, the title gives the condition.
 
     Returns
     -------
@@ -53,35 +59,75 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     Raises
     ------
     UnknownNameError, IndexError
-        If the layer, the variable, the neuron or the image was not recorded.
+        If the layer, a variable (also of the threshold, for ``threshold=True``), the neuron or the image was not recorded.
+    ValueError
+        If ``threshold=True`` and the population has no condition that compares two expressions.
     """
     if layer not in result.states and layer not in result.spikes:
-        known = dict.fromkeys([*result.states, *result.spikes])
-        raise UnknownNameError(layer, known, "recorded population", f"Convert with record={{{layer!r}: ['S']}}.")
+        result.states.name_of(layer)
     _check_image(result, image)
-    index = result.index_of(layer, neuron)
-    variables = [variables] if isinstance(variables, str) else variables
-    variables = list(result.states.get(layer, {}) if variables is None else variables)
-    for name in units or {}:
-        if name not in variables:
-            raise UnknownNameError(name, variables, "plotted variable, for units")
-    labels = []
+    index, model = result.index_of(layer, neuron), result.models.get(layer)
+    variables, rule = [variables] if isinstance(variables, str) else variables, threshold_sides(model)
+    traces, sides = _traces(result, layer, index, image, variables, rule, threshold)
+    traces |= sides
+    for variable in units or {}:
+        if variable not in traces:
+            raise UnknownNameError(variable, traces, "plotted variable, for units")
+    own = {} if model is None else model.units
     with style():
         ax = _axes(ax, (7, 3.2))
-        for k, variable in enumerate(variables):
-            label, factor = _label_and_scale(variable, (units or {}).get(variable))
-            labels.append(label)
-            trace = result.trace(layer, variable, index, image) * factor
-            ax.plot(result.times, trace, label=label, color=PALETTE[k % len(PALETTE)])
+        shown = {v: _label_and_scale(v, (units or {}).get(v), own.get(v)) for v in traces}
+        for k, (variable, (label, factor)) in enumerate(shown.items()):
+            ax.plot(result.times, traces[variable] * factor, label=label, color=PALETTE[k % len(PALETTE)])
         if layer in result.spikes:
             neurons, steps = result.spikes[layer][image]
             _draw_ticks(ax, steps[neurons == index] * result.dt * 1e3)
         where = neuron if np.ndim(neuron) == 0 else tuple(int(k) for k in neuron)
-        ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), title=f"{layer}, neuron {where}")
-        ax.set_ylabel(labels[0] if len(labels) == 1 else "value (ANN units)" if not units else "value")
+        title = f"{layer}, neuron {where}"
+        if rule is not None and not sides and not traces.keys().isdisjoint(rule.variables):
+            title += f"; spikes when {rule.condition}"
+        ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), title=title)
+        labels = [label for label, _ in shown.values()]
+        plain = not units and all(own.get(v, "1") == "1" for v in traces)
+        value = "value after the reset" if sides else "value"
+        ax.set_ylabel(labels[0] if len(labels) == 1 else f"{value} (ANN units)" if plain else value)
         if len(labels) + (layer in result.spikes) > 1:
             ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
+
+
+def _traces(result, layer, index, image, variables, rule, threshold):
+    """Return the traces of variables, and those of the sides of the threshold (dict of str to ndarray, each)."""
+    recorded = result.states.get(layer, {})
+    missing = [] if rule is None else [variable for variable in rule.variables if variable not in recorded]
+    if threshold:
+        _check_rule(rule, missing, result.shapes.name_of(layer), recorded)
+    elif threshold is None:
+        threshold = variables is None and rule is not None and bool(rule.sides) and not missing
+    if variables is None:
+        variables = [] if threshold else list(recorded)
+    if not threshold:
+        rule = ThresholdSides("", (), (), {})
+    traces, states = (
+        {variable: result.trace(layer, variable, index, image) for variable in names}
+        for names in (variables, rule.variables)
+    )
+    return traces, {side: rule.values(side, states, result.times / 1e3) for side in rule.sides}
+
+
+def _check_rule(rule, missing, name, recorded):
+    """Refuse a threshold that cannot be plotted."""
+    if rule is None or not rule.sides:
+        what = "no threshold that this result knows" if rule is None else f"the threshold {rule.condition!r}"
+        raise ValueError(
+            f"plot_traces: {name!r} has {what}; threshold=True needs one that compares two expressions. Leave threshold out."
+        )
+    if missing:
+        record = {name: ["spikes", *rule.variables]}
+        note = (
+            f"The threshold is {rule.condition!r}; record {', '.join(missing)} as well: convert with record={record}."
+        )
+        raise UnknownNameError(missing[0], recorded, f"recorded variable of {name!r}", note)
 
 
 def _draw_ticks(ax, times):
@@ -115,15 +161,14 @@ def plot_raster(result, layer, image=0, ax=None, max_neurons=400):
     UnknownNameError, IndexError
         If the spikes were not recorded, or the image does not exist.
     """
-    if layer not in result.spikes:
-        raise UnknownNameError(layer, result.spikes, "population with recorded spikes", "Record its 'spikes'.")
+    trains = result.spikes[layer]
     _check_image(result, image)
     n_neurons = int(np.prod(result.shapes[layer]))
     stride = max(1, round(n_neurons / max_neurons))
     # A stride that has no common divisor with the number of channels samples all channels.
     while stride > 1 and np.gcd(stride, result.shapes[layer][2]) > 1:
         stride += 1
-    neurons, steps = result.spikes[layer][image]
+    neurons, steps = trains[image]
     kept = neurons % stride == 0
     with style():
         ax = _axes(ax, (7, 3.2))

@@ -1,46 +1,38 @@
 """The result of a run: outputs, spikes and states, with their files."""
 
-import operator
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.accuracy import accuracy_over_time
-from brainsnn.results.result_files import read_result, write_result
+from brainsnn.results.names import LayerDict
+from brainsnn.results.rates import dense_raster, firing_rates, mean_firing_rate
+from brainsnn.results.result_files import path_to_read, read_result, write_result
+from brainsnn.results.selection import chosen_images, flat_index
 from brainsnn.results.streaming import SpikeTrains, is_stream, open_stream
 
 if TYPE_CHECKING:
+    import xarray as xr
+    from brian2 import Quantity
     from matplotlib.axes import Axes
 
 __all__ = ["Result"]
 
-#: Flat indices of the neurons that spiked, and the steps at which they did.
-Train = tuple[np.ndarray, np.ndarray]
-
-
-class LayerDict(dict[str, Any]):
-    """A dict by population that also accepts the names of layers that were folded into a population."""
-
-    def __init__(self, aliases: Mapping[str, str]) -> None:
-        super().__init__()
-        self.aliases = aliases
-
-    def __contains__(self, layer: object) -> bool:
-        return super().__contains__(layer) or super().__contains__(self.aliases.get(str(layer)))
-
-    def __missing__(self, layer: str) -> Any:
-        if layer not in self:
-            raise UnknownNameError(layer, self, "population")
-        return self[self.aliases[layer]]
-
-    def get(self, layer: str, default: Any = None) -> Any:
-        """Return a value like `dict.get`, also for an alias."""
-        return self[layer] if layer in self else default
+#: What each dict by population holds, and how to have more of it.
+_STATES = ("population with recorded states", "Convert with record={{{layer!r}: [...]}}, which names variables.")
+STORES = {
+    "outputs": ("readout", ""),
+    "spike_counts": ("spiking population", ""),
+    "spikes": ("population with recorded spikes", "Convert with record={{{layer!r}: ['spikes']}} to have them."),
+    "states": _STATES,
+    "recorded": _STATES,
+    "models": ("population with equations", ""),
+}
 
 
 class Result:
@@ -70,7 +62,14 @@ class Result:
         Time step in seconds.
     n_steps : int
     aliases : dict of str to str
-        Population of each layer that was folded into one. The dicts above accept these names too.
+        Population of each layer that was folded into one. All dicts by population and all methods accept these names, too.
+    models : dict of str to `~brainsnn.results.description.PopulationModel`
+        Equations of each population as they were simulated; they print like the neuron model.
+    settings : dict
+        How the run was made, such as ``device``, ``dtype``, ``seed`` and ``attention``; times in seconds. Empty for a result
+        of an older version.
+    labels : (n,) ndarray of int or None
+        Classes of the images, if they were given to `save` or assigned.
 
     See Also
     --------
@@ -83,6 +82,9 @@ class Result:
     spikes: LayerDict
     states: LayerDict
     recorded: LayerDict
+    models: LayerDict
+    settings: dict[str, Any]
+    labels: np.ndarray | None
 
     def __init__(
         self,
@@ -93,16 +95,22 @@ class Result:
     ) -> None:
         self.dt, self.n_steps = float(dt), int(n_steps)
         self.aliases = dict(aliases or {})
-        for name in ("shapes", "outputs", "spike_counts", "spikes", "states", "recorded"):
-            setattr(self, name, LayerDict(self.aliases))
-        self.shapes.update(shapes)
+        self.shapes = LayerDict(self.aliases, values=shapes)
+        for name in STORES:
+            setattr(self, name, {})
+        self.settings, self.labels = {}, None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in STORES and not isinstance(value, LayerDict):
+            value = LayerDict(self.aliases, *STORES[name], self.shapes, value)
+        super().__setattr__(name, value)
 
     @property
     def output(self) -> np.ndarray:
         """Activation of the first readout, (n, n_steps, n_classes)."""
-        for values in self.outputs.values():
-            return values
-        raise ValueError("Result.output: the result has no readout. Its spikes are in spike_counts and spikes.")
+        if not self.outputs:
+            raise ValueError("Result.output: the result has no readout. Its spikes are in spike_counts and spikes.")
+        return next(iter(self.outputs.values()))
 
     @property
     def predicted_input(self) -> np.ndarray:
@@ -139,6 +147,13 @@ class Result:
         """Time of each step in milliseconds, (n_steps,)."""
         return np.arange(self.n_steps) * self.dt * 1e3
 
+    @property
+    def t(self) -> "Quantity":
+        """Time of each step with its unit, as in a Brian2 monitor, (n_steps,) Quantity."""
+        from brian2 import second
+
+        return np.arange(self.n_steps) * self.dt * second
+
     def __repr__(self) -> str:
         return f"<Result: {self.n_images} images, {self.n_steps} steps of {self.dt * 1e3:g} ms, recorded {list(self.spikes)}>"
 
@@ -164,22 +179,9 @@ class Result:
         IndexError
             If an image does not exist.
         """
-        trains = self._recorded_spikes(layer)
-        if images is not None:
-            wanted = images if isinstance(images, slice) else np.asarray(images, dtype=None if np.size(images) else int)
-            try:
-                chosen = np.arange(len(trains))[wanted]
-            except IndexError:
-                raise IndexError(
-                    f"Result.raster: images={images!r}; the result has {len(trains)} images, numbered from 0."
-                ) from None
-            trains = [trains[k] for k in np.atleast_1d(chosen)]
-        shape = self.shapes[layer]
-        raster = np.zeros((len(trains), self.n_steps, int(np.prod(shape))), dtype=bool)
-        for k in range(len(trains)):
-            neurons, steps = trains[k]
-            raster[k, steps, neurons] = True
-        return raster.reshape(len(trains), self.n_steps, *shape)
+        trains = self.spikes[layer]
+        chosen = chosen_images(images, len(trains), "Result.raster")
+        return dense_raster([trains[k] for k in chosen], self.n_steps, self.shapes[layer])
 
     def add_spikes(
         self, layer: str, trial: int, neurons: np.ndarray, steps: np.ndarray, wanted: np.ndarray | None = None
@@ -203,37 +205,24 @@ class Result:
         kept = slice(None) if wanted is None else np.isin(neurons, wanted)
         trains[trial] = (neurons[kept], steps[kept])
 
-    def _recorded_spikes(self, layer: str) -> list[Train] | SpikeTrains:
-        if layer not in self.spikes:
-            raise UnknownNameError(
-                layer, self.spikes, "recorded spikes", f"Convert with record={{{layer!r}: ['spikes']}} to have them."
-            )
-        return self.spikes[layer]
-
     @property
     def firing_rates(self) -> dict[str, np.ndarray]:
         """Mean firing rate of each spiking population and image in Hz (dict of str to (n,) ndarray)."""
-        seconds, rates = self.n_steps * self.dt, LayerDict(self.aliases)
-        for name, counts in self.spike_counts.items():
-            rates[name] = counts / np.prod(self.shapes[name]) / seconds
-        return rates
+        return firing_rates(self)
 
     @property
     def mean_firing_rate(self) -> float:
         """Mean firing rate over all spiking neurons and images in Hz; NaN if there are none (float)."""
-        spikes = sum(counts.sum() for counts in self.spike_counts.values())
-        neurons = sum(np.prod(self.shapes[name]) for name in self.spike_counts)
-        if not neurons or not self.n_images:
-            return float("nan")
-        return float(spikes / (neurons * self.n_images * self.n_steps * self.dt))
+        return mean_firing_rate(self)
 
-    def accuracy(self, labels: ArrayLike, window: int = 1) -> np.ndarray:
+    def accuracy(self, labels: ArrayLike | None = None, window: int = 1) -> np.ndarray:
         """
         Return the fraction of images whose largest output is that of their class, over time.
 
         Parameters
         ----------
-        labels : (n,) array_like of int
+        labels : (n,) array_like of int, optional
+            Those of the result by default.
         window : int, optional
             Number of steps, up to each step, over which the output is averaged.
 
@@ -245,9 +234,12 @@ class Result:
         Raises
         ------
         ValueError
-            If the number of labels is not the number of images, a label is not a class of the readout, or the window is not a
-            whole number, 1 or greater.
+            If there are no labels, their number is not the number of images, a label is not a class of the readout, or the
+            window is not a whole number, 1 or greater.
         """
+        labels = self.labels if labels is None else labels
+        if labels is None:
+            raise ValueError("Result.accuracy: the result has no labels; give labels=..., one class per image.")
         labels = plain_array(labels, "Result.accuracy: labels")
         return accuracy_over_time(np.asarray(self.output, dtype=float), labels, window)
 
@@ -258,9 +250,10 @@ class Result:
         image: int = 0,
         variables: list[str] | None = None,
         ax: "Axes | None" = None,
+        threshold: bool | None = None,
     ) -> "Axes":
         """
-        Plot recorded state variables and spikes of one neuron over time.
+        Plot what a neuron compares to decide on a spike, or recorded variables, and its spikes over time.
 
         Parameters
         ----------
@@ -269,8 +262,10 @@ class Result:
             Flat index or (row, column, channel).
         image : int, optional
         variables : list of str, optional
-            All recorded variables by default.
+            By default, both sides of the threshold if what they need is recorded, else all recorded variables.
         ax : `matplotlib.axes.Axes`, optional
+        threshold : bool, optional
+            Whether to plot both sides of the threshold; see `~brainsnn.results.plots.plot_traces`.
 
         Returns
         -------
@@ -278,7 +273,7 @@ class Result:
         """
         from brainsnn.results.plots import plot_traces
 
-        return plot_traces(self, layer, neuron, image=image, variables=variables, ax=ax)
+        return plot_traces(self, layer, neuron, image=image, variables=variables, ax=ax, threshold=threshold)
 
     def index_of(self, layer: str, neuron: int | tuple[int, ...]) -> int:
         """
@@ -299,14 +294,7 @@ class Result:
         IndexError
             If the layer has no such neuron.
         """
-        shape = self.shapes[layer]
-        try:
-            index = operator.index(neuron) if np.ndim(neuron) == 0 else int(np.ravel_multi_index(tuple(neuron), shape))  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; its shape is {shape}.") from None
-        if not 0 <= index < np.prod(shape):
-            raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; it has {np.prod(shape)} neurons.")
-        return index
+        return flat_index(neuron, self.shapes[layer], layer)
 
     def trace(self, layer: str, variable: str, neuron: int | tuple[int, ...], image: int = 0) -> np.ndarray:
         """
@@ -328,32 +316,61 @@ class Result:
         UnknownNameError, IndexError
             If the variable or the neuron was not recorded, or the image does not exist.
         """
-        known = self.states.get(layer)
-        if known is None:
-            raise UnknownNameError(layer, self.states, "population with recorded states")
-        if variable not in known:
-            raise UnknownNameError(variable, known, f"recorded variable of {layer!r}")
-        index = self.index_of(layer, neuron)
-        column = np.flatnonzero(self.recorded[layer][variable] == index)
+        values, recorded = self.states[layer][variable], self.recorded[layer][variable]
+        column = np.flatnonzero(recorded == self.index_of(layer, neuron))
         if len(column) == 0:
-            raise IndexError(f"Neuron {neuron} of {layer!r} was not recorded; {variable!r} was of "
-                             f"{len(self.recorded[layer][variable])} neurons.")  # fmt: skip
-        n_images = known[variable].shape[0]
-        if not -n_images <= image < n_images:
-            raise IndexError(
-                f"Result.trace: image={image} does not exist; the result has {n_images} images, numbered from 0."
-            )
-        return known[variable][image, :, column[0]]
+            raise IndexError(f"Neuron {neuron} of {layer!r} was not recorded; {variable!r} was of {len(recorded)}.")
+        chosen_images(image, values.shape[0], "Result.trace")
+        return values[image, :, column[0]]
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def state(self, layer: str, variable: str, images: int | slice | ArrayLike | None = None) -> "xr.DataArray":
         """
-        Write the result to a ``.npz`` file. If this fails, an existing file is not changed.
+        Return a recorded variable with its axes and its unit.
+
+        Parameters
+        ----------
+        layer, variable : str
+        images : int, slice or array_like of int, optional
+            Images to include, all by default. Those of a streamed result are read into memory.
+
+        Returns
+        -------
+        state : `xarray.DataArray`
+            With the dimensions (image, time, row, column, channel) if all neurons were recorded, else (image, time, neuron), with
+            the flat index, row, column and channel of each neuron as coordinates. ``time`` is in ms. Values are in SI units;
+            ``state.attrs["units"]`` is the unit.
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If the variable was not recorded, or an image does not exist.
+        """
+        from brainsnn.results.labelled import labelled_state
+
+        return labelled_state(self, layer, variable, images)
+
+    def save(self, path: str | PathLike[str], labels: ArrayLike | None = None) -> Path:
+        """
+        Write the result to a ``.npz`` file, with its settings. If this fails, an existing file is not changed.
 
         Parameters
         ----------
         path : str or `~pathlib.Path`
+            The suffix ``.npz`` is added if it lacks.
+        labels : (n,) array_like of int, optional
+            Class of each image, to be kept as `labels`. Those of the result by default.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+            Path of the file.
+
+        Raises
+        ------
+        ValueError
+            If the labels are not one whole number for each image.
         """
-        write_result(self, path)
+        return write_result(self, path, self.labels if labels is None else labels)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Result":
@@ -363,6 +380,7 @@ class Result:
         Parameters
         ----------
         path : str or `~pathlib.Path`
+            The suffix ``.npz`` can be left out.
 
         Returns
         -------
@@ -372,10 +390,9 @@ class Result:
         Raises
         ------
         FileNotFoundError
-            If the path does not exist.
+            If the path does not exist. The message lists what is in its folder.
         ValueError
-            If it is not a result, or an incomplete one.
+            If it is not a result, or an incomplete one; or if there is such a file with the suffix and one without it.
         """
-        if is_stream(path):
-            return open_stream(cls, path)
-        return read_result(cls, path)
+        path = path_to_read(path)
+        return open_stream(cls, path) if is_stream(path) else read_result(cls, path)

@@ -1,16 +1,64 @@
 """Write results to ``.npz`` files and read them."""
 
+import json
 import zlib
+from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from brainsnn.files import write_atomically
+from brainsnn.plain_arrays import plain_array
+from brainsnn.results.description import description_of, use_description
 
-__all__ = ["read_result", "write_result"]
+__all__ = ["path_to_read", "read_result", "write_result"]
+
+SUFFIX = ".npz"
 
 
-def write_result(result, path):
+def _with_suffix(path):
+    path = Path(path).expanduser()
+    return path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
+
+
+def path_to_read(path):
+    """
+    Return the path of a result, with its suffix if it was left out.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none. The message says where it was looked for, and what is there.
+    ValueError
+        If there is a file of this name and one with the suffix.
+    """
+    given, complete = Path(path).expanduser(), _with_suffix(path)
+    if given.is_file() and given != complete and complete.is_file():
+        raise ValueError(
+            f"Result.load: there are two files, {str(given)!r} and {complete.name!r}. Give the suffix {SUFFIX!r}, or rename the "
+            "one without it."
+        )
+    for found in (given, complete):
+        if found.exists():
+            return found
+    folder = next(parent for parent in given.absolute().parents if parent.is_dir())
+    names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    there = ", ".join(names[:20]) + (f", ... ({len(names)} entries)" if len(names) > 20 else "")
+    raise FileNotFoundError(
+        f"Result.load: {str(given.absolute())!r} does not exist, with or without the suffix {SUFFIX!r}. {str(folder)!r} holds: "
+        f"{there or 'nothing'}."
+    )
+
+
+def write_result(result, path, labels=None):
     """
     Write a result to a file; see `~brainsnn.results.result.Result.save`.
 
@@ -18,8 +66,15 @@ def write_result(result, path):
     ----------
     result : `~brainsnn.results.result.Result`
     path : str or `~pathlib.Path`
+    labels : (n,) array_like of int, optional
+
+    Returns
+    -------
+    path : `~pathlib.Path`
     """
-    arrays = {"dt": result.dt, "n_steps": result.n_steps}
+    path = _with_suffix(path)
+    result.labels = None if labels is None else _checked_labels(labels, result.n_images)
+    arrays = {"dt": result.dt, "n_steps": result.n_steps, "about": json.dumps(description_of(result))}
     arrays["aliases"] = np.array(["\t".join(pair) for pair in result.aliases.items()], dtype=str)
     for name, shape in result.shapes.items():
         arrays[f"shape/{name}"] = shape
@@ -37,6 +92,17 @@ def write_result(result, path):
             arrays[f"index/{name}\t{variable}"] = result.recorded[name][variable]
     with write_atomically(path) as file:
         np.savez_compressed(file, **arrays)
+    return path
+
+
+def _checked_labels(labels, n_images):
+    labels = plain_array(labels, "Result.save: labels")
+    if labels.shape != (n_images,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"Result.save: labels of shape {labels.shape} and type {labels.dtype} for {n_images} images; give one whole number "
+            "for each."
+        )
+    return labels
 
 
 def read_result(cls, path):
@@ -80,4 +146,6 @@ def read_result(cls, path):
         for key, values in groups.get(kind, {}).items():
             name, variable = key.split("\t")
             store.setdefault(name, {})[variable] = values
+    if "about" in groups:  # not in files of brainsnn 0.1
+        use_description(result, json.loads(str(groups["about"][""])))
     return result

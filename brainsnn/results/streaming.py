@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from brainsnn.optional import optional_packages
+from brainsnn.results.description import description_of, use_description
 
 __all__ = ["SpikeTrains", "StreamFolder", "is_stream", "open_stream"]
 
@@ -172,7 +173,7 @@ class StreamFolder:
             output.flush()
         description = {
             "dt": result.dt, "n_steps": result.n_steps, "shapes": result.shapes, "aliases": result.aliases,
-            "outputs": list(result.outputs), "spikes": spikes,
+            "outputs": list(result.outputs), "spikes": spikes, "about": description_of(result),
             "states": {name: list(variables) for name, variables in result.states.items()},
             "files": {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in _files(self.folder)},
         }  # fmt: skip
@@ -302,4 +303,6 @@ def open_stream(cls, path):
             array = zarr.open_array(path / "states" / f"{_file_name(name, variable)}.zarr", mode="r")
             result.states.setdefault(name, {})[variable] = array
             result.recorded.setdefault(name, {})[variable] = groups["index"][f"{name}\t{variable}"]
+    if "about" in about:  # not in folders of brainsnn 0.1
+        use_description(result, about["about"])
     return result

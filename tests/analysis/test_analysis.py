@@ -118,7 +118,7 @@ def test_detection_time(result):
 
 def test_evoked_potential(result):
     np.testing.assert_allclose(analysis.evoked_potential(result, "conv", "v")[0], [0.5e-3, 2.5e-3, 4.5e-3, 6.5e-3])
-    with pytest.raises(UnknownNameError, match="Did you mean 'conv.v'"):
+    with pytest.raises(UnknownNameError, match="no recorded variable of 'conv' named 'S'.* Known: v"):
         analysis.evoked_potential(result, "conv", "S")
 
 

@@ -13,6 +13,7 @@ import brainsnn as bs
 from brainsnn.analysis import plot_traces
 from brainsnn.attention import GaussianField
 from brainsnn.results import Result
+from brainsnn.results.description import PopulationModel
 
 GATE = bs.PredictiveGate()
 ROWS = {str(row): row for row in exceptions()}
@@ -39,11 +40,18 @@ def gate_beside(model, **options):
     return bs.PredictiveGate(**options, model=bs.PredictiveGate(**model).model)
 
 
-def plot(**options):
+def plot(rule="v > 1", **options):
     result = Result({"conv": (1, 1, 1)}, 1e-3, 2)
     result.outputs["readout"] = np.zeros((1, 2, 1))
     result.states["conv"], result.recorded["conv"] = {"v": np.zeros((1, 2, 1))}, {"v": np.array([0])}
+    result.models["conv"] = PopulationModel("", rule, {}, {"v": "1", "w": "1"})
     return plot_traces(result, "conv", 0, **options)
+
+
+def drawn_lines(**options):
+    ax = plot(**options)
+    plt.close(ax.figure)
+    return [line.get_label() for line in ax.lines]
 
 
 def sweep(folder, **options):
@@ -129,6 +137,7 @@ REFUSED = {
     ),
     "has no effect without images": lambda s, folder: sweep(folder, chunk=5),
     "which has its own": lambda s, folder: sweep(folder, workers=2, cluster="tcp://127.0.0.1:1"),
+    "record w as well": lambda s, _: plot(rule="v > w", threshold=True),
     "plotted variable, for units": lambda s, _: plot(units={"w": second}),
 }
 
@@ -195,6 +204,7 @@ SHOWN = {
         unattended(s, 0.0), convert(s, neuron=bs.ASN(), thresholds=None).run(**s.run_base).output.tolist()),
     ("GaussianField.center", "GaussianField.width"): lambda s, f: (field(0.2, 0.1), field(0.2, 0.9)),
     ("Field.plot.alpha", "Field.plot.image"): lambda s, f: (drawn_field(0.2), drawn_field(0.9)),
+    ("plot_traces.variables", "plot_traces.threshold"): lambda s, f: (drawn_lines(threshold=True), drawn_lines(threshold=False)),
     ("sweep.seed", "sweep.function"): lambda s, f: (swept(f / "0", 0), swept(f / "1", 1)),
 }  # fmt: skip
 

@@ -244,13 +244,14 @@ class Backend(ABC):
         """
         return []
 
-    def check_added(self, obj):
+    def check_added(self, obj=None):
         """
         Refuse an object that a user adds to the network.
 
         Parameters
         ----------
-        obj : `~brian2.core.base.BrianObject`
+        obj : `~brian2.core.base.BrianObject`, optional
+            Any object by default.
 
         Raises
         ------
@@ -259,7 +260,8 @@ class Backend(ABC):
         DeviceLimitError
             If the device cannot run it.
         """
-        arrays = [v for part in (obj, *obj.contained_objects) for v in own_arrays(part).values()]
+        parts = [] if obj is None else [obj, *obj.contained_objects]
+        arrays = [v for part in parts for v in own_arrays(part).values()]
         if any(variable.device is not self.device for variable in arrays):
             raise RuntimeError(
                 f"network.add: {obj.name!r} was made while another device was active. Make it after this network's convert(...), "

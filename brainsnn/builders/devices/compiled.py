@@ -118,7 +118,7 @@ class CompiledBackend(Backend):
 
     # The network that users hold
 
-    def check_added(self, obj):
+    def check_added(self, obj=None):
         """Refuse an object; see `~brainsnn.builders.devices.backend.Backend.check_added`."""
         if isinstance(obj, NetworkOperation):
             raise DeviceLimitError(
@@ -126,9 +126,10 @@ class CompiledBackend(Backend):
                 "Write it as statements of run_regularly(...), or convert with device='runtime'."
             )
         if self._written:
+            what = "what is added" if obj is None else repr(obj.name)
             raise RuntimeError(
-                f"network.add: the network is already compiled, so {obj.name!r} would never run. Add objects before its first "
-                "run: call convert() again, then add."
+                f"network.add: the network is already compiled, so {what} would never run. Add objects before its first run: "
+                "call convert() again, then add."
             )
         super().check_added(obj)
 

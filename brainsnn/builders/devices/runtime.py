@@ -71,6 +71,9 @@ class RuntimeBackend(Backend):
     def run(self, objects, trials, processes, on_trial_done, on_record):
         """Run all trials in this process; see `~brainsnn.builders.devices.backend.Backend.run`."""
         self.activate()  # another network may have made its device the active one
+        for obj in objects.added:
+            if obj.name in objects.added_monitors:  # they hold one run, as in a compiled program
+                _clear_monitor(obj)
         with _random_state_restored(), self._declared.run(), objects.network.trials():
             state = [variable for variables in objects.state.values() for variable in variables.values()]
             start = {variable: self._declared[variable] for variable in state}
@@ -157,6 +160,8 @@ def _clear_queue(queue):
 def _clear_monitor(monitor):
     monitor.resize(0)
     monitor.variables["N"].set_value(0)
+    if "count" in monitor.variables:
+        monitor.variables["count"].set_value(0)
 
 
 def _trial_record(monitors, dt, first_step):

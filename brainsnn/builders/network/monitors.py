@@ -7,7 +7,7 @@ from brian2 import SpikeMonitor, StateMonitor
 from brainsnn.builders.trials.divergence import all_finite, divergence_error, first_not_finite
 from brainsnn.errors import UnknownNameError
 
-__all__ = ["Monitors"]
+__all__ = ["Monitors", "recorded_neurons"]
 
 
 class Monitors:
@@ -80,7 +80,7 @@ class Monitors:
         about = f"record[{population.name!r}][{variable!r}]"
         if variable in self.neurons.get(population.name, {}):
             raise ValueError(f"{about}: two of the layers in record are {population.name!r}; name it once.")
-        indices = _recorded_neurons(neurons, population.shape, len(group), about)
+        indices = recorded_neurons(neurons, population.shape, len(group), about)
         self.neurons.setdefault(population.name, {})[variable] = indices
 
     @property
@@ -253,8 +253,30 @@ class Monitors:
         return None if (name, variable) in self._unchecked else first_not_finite(values)
 
 
-def _recorded_neurons(neurons, shape, n, about):
-    """Return the flat indices of the neurons that a user names; ``about`` begins the message of an error."""
+def recorded_neurons(neurons, shape, n, about):
+    """
+    Return the flat indices of the neurons that a user names.
+
+    Parameters
+    ----------
+    neurons : True, array_like of int or bool
+        All, flat indices, (row, column, channel) tuples, or a boolean mask of shape (n,) or ``shape``.
+    shape : tuple of int
+        (H, W, C) of the population.
+    n : int
+        Number of its neurons.
+    about : str
+        The message of an error begins with it.
+
+    Returns
+    -------
+    neurons : (n_recorded,) ndarray of int
+
+    Raises
+    ------
+    ValueError, IndexError
+        As for `Monitors`.
+    """
     if isinstance(neurons, (bool, np.bool_)) and neurons:
         return np.arange(n)
     if np.ma.isMaskedArray(neurons):

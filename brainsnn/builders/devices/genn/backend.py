@@ -13,6 +13,7 @@ from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.genn import build as genn_build
 from brainsnn.builders.devices.genn.limits import check_graph, check_statements, recorded_late
 from brainsnn.builders.devices.monitor_files import MonitorFiles
+from brainsnn.errors import DeviceLimitError
 
 __all__ = ["GennBackend", "GennCudaBackend"]
 
@@ -117,17 +118,24 @@ class GennBackend(CompiledBackend):
         genn_build.find_genn()
         return super().build(objects)
 
+    @property
+    def _own_objects_only(self):
+        return (
+            f"device={self.name!r} runs only what convert makes. Record with convert(record=...), put statements of every step "
+            "into the neuron model with model.edit(update=...), or use device='cpp_standalone'."
+        )
+
+    def check_added(self, obj=None):
+        """Refuse all objects; see `~brainsnn.builders.devices.backend.Backend.check_added`."""
+        raise DeviceLimitError(self._own_objects_only)
+
     def _compiled(self):
         return genn_build.compiled_genn(self.project, self.use_gpu)
 
     def _write(self, objects):
         foreign = objects.network.added
         if foreign:
-            raise RuntimeError(
-                f"{', '.join(sorted(foreign))} was added to the network; device={self.name!r} runs only what convert makes. "
-                "Record with convert(record=...), put statements of every step into the neuron model with "
-                "model.edit(update=...), or use device='cpp_standalone'."
-            )
+            raise RuntimeError(f"{', '.join(sorted(foreign))} was added to the network; {self._own_objects_only}")
         if self.device.defaultclock.dt != self._dt:  # the user has set a time step meanwhile, for other objects
             self.device.users_dt, self.device.defaultclock.dt = self.device.defaultclock.dt, self._dt
         for replay in objects.replays.values():

@@ -1,0 +1,115 @@
+"""What a converted network is: its objects and options, by name."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from brian2 import NeuronGroup
+
+from brainsnn.builders.devices.backend import Backend
+from brainsnn.builders.graph.layer_graph import LayerGraph
+from brainsnn.builders.network.assembly import Assembly
+from brainsnn.builders.network.monitors import Monitors
+from brainsnn.builders.network.population_mapping import Populations
+from brainsnn.builders.run_description import model_descriptions, saturation_fixes
+from brainsnn.equations import NeuronModel
+from brainsnn.feedback import PredictiveGate
+from brainsnn.results.names import LayerDict
+
+__all__ = ["NetworkView"]
+
+
+class NetworkView:
+    """The part of a `~brainsnn.builders.spiking_network.SpikingNetwork` that only answers questions."""
+
+    populations: Populations
+    _assembly: Assembly
+    _backend: Backend
+    _monitors: Monitors
+
+    @property
+    def graph(self) -> LayerGraph:
+        """The populations and the operators between them (`~brainsnn.builders.graph.layer_graph.LayerGraph`)."""
+        return self._assembly.graph
+
+    @property
+    def neuron(self) -> NeuronModel:
+        """The neuron model of all spiking populations (`~brainsnn.equations.model.NeuronModel`)."""
+        return self._assembly.neuron
+
+    @property
+    def models(self) -> dict[str, NeuronModel]:
+        """The equations that each population got (dict of str to `~brainsnn.equations.model.NeuronModel`)."""
+        return self._by_layer(self._assembly.models, "population")
+
+    @property
+    def parameters(self) -> dict[str, list[str]]:
+        """Names of the per-neuron parameters of each population, for `set_parameters` (dict of str to list of str)."""
+        return self._by_layer(self._assembly.parameters, "population")
+
+    @property
+    def recorded(self) -> dict[str, dict[str, np.ndarray]]:
+        """Recorded neurons: population -> ``"spikes"`` or variable -> flat indices (dict of str to dict of str to ndarray)."""
+        return self._by_layer(self._monitors.neurons, "recorded population")
+
+    @property
+    def projections(self) -> list[Any]:
+        """Projections, each with ``source``, ``target`` and ``to_coo() -> (i, j, w)`` (list)."""
+        return self._assembly.connections
+
+    @property
+    def feedback(self) -> PredictiveGate | None:
+        """The gate on the input (`~brainsnn.feedback.gate.PredictiveGate` or None)."""
+        return self._assembly.feedback
+
+    @property
+    def encoder(self) -> str:
+        """How images arrive, ``"current"`` or ``"poisson"`` (str)."""
+        return self._assembly.encoder
+
+    @property
+    def schedule(self) -> str:
+        """When a spike acts, ``"pipelined"`` or ``"synchronous"`` (str)."""
+        return self._assembly.schedule
+
+    @property
+    def connectivity(self) -> str:
+        """How projections are stored, ``"event_driven"`` or ``"synapses"`` (str)."""
+        return self._assembly.connectivity
+
+    @property
+    def device(self) -> str:
+        """Name of the device that the network was made for (str)."""
+        return self._backend.name
+
+    @property
+    def dt(self) -> float:
+        """Time step in seconds (float)."""
+        return self._assembly.dt
+
+    @cached_property
+    def _aliases(self):
+        return self.populations.aliases()
+
+    @cached_property
+    def _model_descriptions(self):
+        return model_descriptions(self._assembly.models)
+
+    @cached_property
+    def _saturation_fixes(self):
+        return saturation_fixes(self.populations.spiking, self._assembly.models)
+
+    def _by_layer(self, values, kind):
+        """Return a dict by population that takes the names of folded layers, too."""
+        return LayerDict(self._aliases, kind, populations=self._assembly.groups, values=values)
+
+    def __getitem__(self, layer: str) -> NeuronGroup:
+        return self.populations[layer]
+
+    def _shape_of(self, layer):
+        return self._assembly.shapes[self.populations.name_of(layer)]
+
+    @property
+    def _n_recorded(self):
+        """Number of neurons whose spikes are recorded, by population."""
+        return {name: len(variables.get("spikes", ())) for name, variables in self.recorded.items()}

@@ -1,0 +1,110 @@
+"""Find what a result holds of a layer, by the name of its population or of a Keras layer that was folded into it."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from brainsnn.errors import UnknownNameError
+
+__all__ = ["LayerDict", "NameDict"]
+
+
+class NameDict(dict[str, Any]):
+    """
+    A dict whose error for an unknown name suggests a known one.
+
+    Parameters
+    ----------
+    values : Mapping
+    kind : str
+        What the names stand for, for the message of the error.
+    """
+
+    def __init__(self, values: Mapping[str, Any], kind: str) -> None:
+        super().__init__(values)
+        self.kind = kind
+
+    def __missing__(self, name: object) -> Any:
+        raise UnknownNameError(name, self, self.kind)
+
+
+class LayerDict(dict[str, Any]):
+    """
+    A dict by population that also accepts the names of layers that were folded into a population.
+
+    Parameters
+    ----------
+    aliases : dict of str to str
+        Population of each layer that was folded into one.
+    kind : str, optional
+        What the dict holds, for the message of an error.
+    fix : str, optional
+        How to have more of it, for a population that exists; ``{layer!r}`` stands for its name.
+    populations : iterable of str, optional
+        All populations of the network; those that the dict holds and those of ``aliases`` by default.
+    values : dict, optional
+        What the dict holds at first.
+    """
+
+    def __init__(
+        self,
+        aliases: Mapping[str, str],
+        kind: str = "population",
+        fix: str = "",
+        populations: Iterable[object] = (),
+        values: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        super().__init__()
+        self.aliases, self.kind, self.fix, self.populations = aliases, kind, fix, populations
+        for layer, value in values.items():
+            self[layer] = value
+
+    def __setitem__(self, layer: str, values: Any) -> None:
+        if type(values) is dict:  # of the variables of one population
+            values = NameDict(values, f"recorded variable of {layer!r}")
+        super().__setitem__(layer, values)
+
+    def setdefault(self, layer: str, default: Any = None) -> Any:
+        """Return a value, after entering the default if there is none, like `dict.setdefault`."""
+        if layer not in self:
+            self[layer] = default
+        return self[layer]
+
+    def __contains__(self, layer: object) -> bool:
+        return super().__contains__(layer) or super().__contains__(self.aliases.get(str(layer)))
+
+    def __missing__(self, layer: object) -> Any:
+        return super().__getitem__(self.name_of(layer))
+
+    def get(self, layer: str, default: Any = None) -> Any:
+        """Return a value like `dict.get`, also for an alias."""
+        return self[layer] if layer in self else default
+
+    def name_of(self, layer: object) -> str:
+        """
+        Return the name under which the values of a layer are held.
+
+        Parameters
+        ----------
+        layer : str
+            Name of the population, or of a layer that was folded into it.
+
+        Returns
+        -------
+        name : str
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such layer, or nothing is held of it.
+        """
+        for name in (str(layer), self.aliases.get(str(layer))):
+            if name is not None and super().__contains__(name):
+                return name
+        population = self.aliases.get(str(layer), layer)
+        note = None
+        if population in tuple(self.populations) or str(layer) in self.aliases:
+            note = "" if population == layer else f"The layer is part of {population!r}. "
+            note = (note + self.fix.format(layer=layer)).strip()
+        also = [alias for alias, name in self.aliases.items() if super(LayerDict, self).__contains__(name)]
+        raise UnknownNameError(layer, self, self.kind, note, also)

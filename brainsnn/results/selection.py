@@ -1,0 +1,105 @@
+"""The neurons and images of a result that a user asks for."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from brainsnn.plain_arrays import whole_number
+
+__all__ = ["PLACE", "checked_place", "chosen_images", "flat_index"]
+
+#: What the three numbers are that say where a neuron is.
+PLACE = ("row", "column", "channel")
+
+
+def flat_index(neuron: int | tuple[int, ...], shape: tuple[int, ...], layer: str) -> int:
+    """
+    Return the flat index of a neuron.
+
+    Parameters
+    ----------
+    neuron : int or tuple of int
+        Flat index or (row, column, channel).
+    shape : tuple of int
+        (H, W, C) of the layer.
+    layer : str
+        For the message of an error.
+
+    Returns
+    -------
+    index : int
+
+    Raises
+    ------
+    IndexError
+        If the layer has no such neuron.
+    """
+    try:
+        index = operator.index(neuron) if np.ndim(neuron) == 0 else int(np.ravel_multi_index(tuple(neuron), shape))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; its shape is {shape}.") from None
+    if not 0 <= index < np.prod(shape):
+        raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; it has {np.prod(shape)} neurons.")
+    return index
+
+
+def chosen_images(images: Any, n_images: int, about: str) -> np.ndarray:
+    """
+    Return the indices of images.
+
+    Parameters
+    ----------
+    images : int, slice or array_like of int or bool, or None
+        All images if None.
+    n_images : int
+    about : str
+        The message of an error starts with it.
+
+    Returns
+    -------
+    chosen : (n,) ndarray of int
+
+    Raises
+    ------
+    IndexError
+        If an image does not exist.
+    """
+    if images is None:
+        return np.arange(n_images)
+    wanted = images if isinstance(images, slice) else np.asarray(images, dtype=None if np.size(images) else int)
+    try:
+        return np.atleast_1d(np.arange(n_images)[wanted])
+    except IndexError:
+        raise IndexError(f"{about}: images={images!r}; the result has {n_images} images, numbered from 0.") from None
+
+
+def checked_place(
+    place: tuple[int, ...], names: tuple[str, ...], limits: tuple[int, ...], about: str
+) -> tuple[int, ...]:
+    """
+    Return whole numbers that say where a neuron is.
+
+    Parameters
+    ----------
+    place : tuple of int
+    names : tuple of str
+        What each number is, such as ``"row"``.
+    limits : tuple of int
+        Each number lies in 0 ... limit - 1.
+    about : str
+        The message of an error starts with it.
+
+    Returns
+    -------
+    place : tuple of int
+
+    Raises
+    ------
+    IndexError
+        If one is not a whole number or out of its range.
+    """
+    try:
+        return tuple(whole_number(k, name, 0, limit - 1) for k, name, limit in zip(place, names, limits))
+    except ValueError as error:
+        raise IndexError(f"{about}: {error}") from None
