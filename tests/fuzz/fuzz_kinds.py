@@ -32,6 +32,12 @@ KINDS: dict[str, Kind] = {
     "runs": Kind(
         "fuzz_runs:case", "random networks and runs, against dense simulators and each other", 1, shrinks=False
     ),
+    "objects": Kind(
+        "fuzz_objects:case",
+        "assignments to added objects and populations between runs, and runs by hand",
+        20,
+        shrinks=False,
+    ),
     "analyses": Kind(
         "fuzz_analyses:case", "random input of the analyses, with NaN, ties, constants and wrong shapes", 100
     ),
