@@ -145,11 +145,12 @@ class _MeasuredActivations:
     """Activations of a spiking network, and spike counts of each neuron in the whole trial and in the window."""
 
     def __init__(self, snn, n_images, n_window):
-        self.snn, self.n_window, self.decay = snn, n_window, synaptic_decay(snn.neuron, snn.dt)
+        self.snn, self.n_window = snn, n_window
         self.populations = [p for p in snn.graph.populations.values() if p.kind in ("spiking", "readout")]
         self.activations = {p.name: np.zeros((n_images, p.size)) for p in self.populations}
         spiking = [p for p in self.populations if p.kind == "spiking"]
         self.heights = {p.name: _spike_heights(snn, p) for p in spiking}
+        self.decays = {p.name: synaptic_decay(snn.neurons[p.name], snn.dt) for p in spiking}
         self.counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
         self.late_counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
 
@@ -167,7 +168,7 @@ class _MeasuredActivations:
                 self.activations[p.name][first : first + len(mean)] = mean
                 continue
             for k, (neurons, steps) in enumerate(result.spikes[p.name], start=first):
-                filtered = filtered_spikes(neurons, steps, p.size, result.n_steps, self.decay, self.n_window)
+                filtered = filtered_spikes(neurons, steps, p.size, result.n_steps, self.decays[p.name], self.n_window)
                 self.activations[p.name][k] = self.heights[p.name] * filtered
                 self.counts[p.name][k] = np.bincount(neurons, minlength=p.size)
                 late = neurons[steps >= result.n_steps - self.n_window]

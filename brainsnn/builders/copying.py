@@ -35,8 +35,8 @@ def copy_network(
     copy : `~brainsnn.builders.spiking_network.SpikingNetwork`
     """
     copy = SpikingNetwork(
-        snn.graph, snn.neuron, connectivity=snn.connectivity, schedule=snn.schedule, encoder=snn.encoder, device=snn.device,
-        record=record, dtype=snn.dtype.name, threads=snn._backend.threads, thresholds=None, dt=snn.dt * second,
+        snn.graph, snn._assembly.neurons, connectivity=snn.connectivity, schedule=snn.schedule, encoder=snn.encoder,
+        device=snn.device, record=record, dtype=snn.dtype.name, threads=snn._backend.threads, thresholds=None, dt=snn.dt * second,
         feedback=_copied_feedback(snn.feedback, learns),
     )  # fmt: skip
     unattended = snn._attended.unattended()

@@ -17,10 +17,12 @@ from brainsnn.builders.devices.registry import make_backend
 from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
 from brainsnn.builders.network.assembly import assemble
 from brainsnn.builders.network.monitors import Monitors
+from brainsnn.builders.network.neurons import Neurons, choose_neurons
 from brainsnn.builders.network.objects import NetworkObjects
 from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
+from brainsnn.builders.network_views import NetworkViews
 from brainsnn.builders.run_guard import RunGuard, guarded
 from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
@@ -33,7 +35,7 @@ from brainsnn.results.streaming import StreamFolder
 __all__ = ["SpikingNetwork"]
 
 
-class SpikingNetwork:
+class SpikingNetwork(NetworkViews):
     """
     A spiking network of Brian2 objects, made by `convert`.
 
@@ -41,6 +43,8 @@ class SpikingNetwork:
     ----------
     graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
     neuron : `~brainsnn.equations.model.NeuronModel`
+    neurons : dict of str to `~brainsnn.equations.model.NeuronModel`
+        The neuron model that each population was given.
     models : dict of str to `~brainsnn.equations.model.NeuronModel`
         The equations that each population got.
     populations : dict of str to `~brian2.groups.neurongroup.NeuronGroup`
@@ -61,7 +65,7 @@ class SpikingNetwork:
     def __init__(
         self,
         graph: LayerGraph,
-        neuron: NeuronModel,
+        neuron: NeuronModel | Neurons,
         *,
         connectivity: str,
         schedule: str,
@@ -80,8 +84,9 @@ class SpikingNetwork:
         self.dtype = np.dtype(dtype)
         with self._preferences(), nothing_left_on_error():
             self._backend.activate()
-            neuron, clock = self._backend.prepare_neuron(neuron), self._backend.make_clock(dt)
-            self._assembly = assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback)
+            neurons = choose_neurons(graph, neuron).changed(self._backend.prepare_neuron)
+            clock = self._backend.make_clock(dt)
+            self._assembly = assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback)
             self._monitors = Monitors(record, self._assembly)
             self._backend.check(self._assembly, self._monitors)
             self.populations = Populations(graph, self._assembly.groups)
@@ -94,66 +99,6 @@ class SpikingNetwork:
                 parts.models, parts.shapes, parts.parameters, self.dt, self._read, self._write
             )
             self._set_initial_values(thresholds or {})
-
-    @property
-    def graph(self) -> LayerGraph:
-        """The populations and the operators between them (`~brainsnn.builders.graph.layer_graph.LayerGraph`)."""
-        return self._assembly.graph
-
-    @property
-    def neuron(self) -> NeuronModel:
-        """The neuron model of all spiking populations (`~brainsnn.equations.model.NeuronModel`)."""
-        return self._assembly.neuron
-
-    @property
-    def models(self) -> dict[str, NeuronModel]:
-        """The equations that each population got (dict of str to `~brainsnn.equations.model.NeuronModel`)."""
-        return self._assembly.models
-
-    @property
-    def parameters(self) -> dict[str, list[str]]:
-        """Names of the per-neuron parameters of each population, for `set_parameters` (dict of str to list of str)."""
-        return self._assembly.parameters
-
-    @property
-    def recorded(self) -> dict[str, dict[str, np.ndarray]]:
-        """Recorded neurons: population -> ``"spikes"`` or variable -> flat indices (dict of str to dict of str to ndarray)."""
-        return self._monitors.neurons
-
-    @property
-    def projections(self) -> list[Any]:
-        """Projections, each with ``source``, ``target`` and ``to_coo() -> (i, j, w)`` (list)."""
-        return self._assembly.connections
-
-    @property
-    def feedback(self) -> PredictiveGate | None:
-        """The gate on the input (`~brainsnn.feedback.gate.PredictiveGate` or None)."""
-        return self._assembly.feedback
-
-    @property
-    def encoder(self) -> str:
-        """How images arrive, ``"current"`` or ``"poisson"`` (str)."""
-        return self._assembly.encoder
-
-    @property
-    def schedule(self) -> str:
-        """When a spike acts, ``"pipelined"`` or ``"synchronous"`` (str)."""
-        return self._assembly.schedule
-
-    @property
-    def connectivity(self) -> str:
-        """How projections are stored, ``"event_driven"`` or ``"synapses"`` (str)."""
-        return self._assembly.connectivity
-
-    @property
-    def device(self) -> str:
-        """Name of the device that the network was made for (str)."""
-        return self._backend.name
-
-    @property
-    def dt(self) -> float:
-        """Time step in seconds (float)."""
-        return self._assembly.dt
 
     def _set_initial_values(self, thresholds):
         for projection in self._plastic.values():
@@ -393,8 +338,3 @@ class SpikingNetwork:
         raise TypeError(
             "A SpikingNetwork cannot be pickled or copied. Call convert in each process; see brainsnn.once."
         )
-
-    def __repr__(self):
-        neurons = sum(len(group) for group in self._assembly.groups.values())
-        what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
-        return f"<SpikingNetwork: {what}, {self._backend.name}>"

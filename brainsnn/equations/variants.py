@@ -10,7 +10,7 @@ from brian2.utils.stringtools import get_identifiers, word_substitute
 from brainsnn.equations.linear_filter import why_not_linear
 from brainsnn.equations.statements import assigned, assignments
 
-__all__ = ["NetworkVariants", "counted_spikes", "graded_variables", "of_input_spikes", "stimulus_equations"]
+__all__ = ["NetworkVariants", "counted_spikes", "graded_variables", "spikes_between", "stimulus_equations"]
 
 #: Names that the builder adds to a user's equations, and graded_2, graded_3, ...
 RESERVED = ("stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased", "input_unit")
@@ -263,29 +263,32 @@ def stimulus_equations(unit):
     ]
 
 
-def of_input_spikes(on_pre, constants, neuron):
+def spikes_between(on_pre, constants, source, target):
     """
-    Return what a spike of an input neuron does to a model's neurons.
+    Return what a spike of one model's neurons does to another model's neurons.
 
-    The height of such a spike is its sign, and 1 stands for the model's ``input_unit``.
+    The height of the spike is the source's. The ``input_unit`` of the source becomes that of the target.
 
     Parameters
     ----------
     on_pre : str
-        What a spike of these neurons does.
+        What a spike does to the target.
     constants : dict
         Constants that it uses.
-    neuron : `~brainsnn.equations.model.NeuronModel`
+    source, target : `~brainsnn.equations.model.NeuronModel`
 
     Returns
     -------
     on_pre : str
     constants : dict
     """
-    if _has_plain_height(neuron):
-        return on_pre, constants
-    on_pre = word_substitute(on_pre, {f"{_height(neuron)}_pre": "(h_pre*input_unit)"})
-    return on_pre, {**constants, "input_unit": neuron.input_unit}
+    height, ratio = f"{_height(source)}_pre", target.input_unit / source.input_unit
+    if have_same_dimensions(ratio, 1) and float(ratio) == 1:
+        if _height(source) == _height(target):
+            return on_pre, constants
+    else:
+        height, constants = f"({height}*input_unit)", {**constants, "input_unit": ratio}
+    return word_substitute(on_pre, {f"{_height(target)}_pre": height}), constants
 
 
 def counted_spikes(on_pre, neuron):
@@ -314,7 +317,9 @@ def _has_plain_height(neuron):
 
 def _height(neuron):
     """Name of the height of a spike in ``on_pre``; a switchable model also has the two values between which it switches."""
-    return "h" if neuron.spike_height is None or "h" in neuron.brian_equations else neuron.spike_height
+    height = neuron.spike_height or "h"
+    switched = height.removesuffix("_rest")
+    return switched if switched in neuron.brian_equations else height
 
 
 def _declared(values, equations):

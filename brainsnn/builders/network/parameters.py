@@ -33,7 +33,7 @@ def initial_parameters(assembly, thresholds):
     ValueError
         If the neurons of a layer have no threshold, or if two names of ``thresholds`` mean the same population.
     """
-    graph, neuron, values = assembly.graph, assembly.neuron, {}
+    graph, values = assembly.graph, {}
     for name, model in assembly.models.items():
         values[name] = {
             variable: model.parameters[variable]
@@ -43,18 +43,21 @@ def initial_parameters(assembly, thresholds):
         population = graph.populations.get(name)
         if population is not None and model.bias is not None:
             bias = np.broadcast_to(population.bias, population.shape).ravel()
-            values[name][model.bias] = bias * neuron.input_unit
-    parameter = neuron.threshold_parameter
-    if thresholds and parameter is None:
-        raise ValueError(f"thresholds: the neuron model {neuron.name!r} has no threshold parameter.")
+            values[name][model.bias] = bias * assembly.neuron_of(name).input_unit
     layers = {}
     for layer, value in thresholds.items():
-        name = graph.population(layer).name
+        population = graph.population(layer)
+        name, kind = population.name, population.kind
         if name in layers:
             raise ValueError(f"thresholds: {layers[name]!r} and {layer!r} are both {name!r}; give one of them.")
         layers[name] = layer
+        parameter = assembly.neuron_of(name).threshold_parameter if kind == "spiking" else None
+        if kind == "spiking" and parameter is None:
+            raise ValueError(
+                f"thresholds: the neuron model {assembly.models[name].name!r} of {name!r} has no threshold parameter."
+            )
         if parameter not in assembly.parameters.get(name, ()):
-            raise ValueError(f"thresholds: {name!r} is a {graph.populations[name].kind} and has no threshold.")
+            raise ValueError(f"thresholds: {name!r} is a {kind} and has no threshold.")
         values[name][parameter] = value
     return values
 
