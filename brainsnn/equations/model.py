@@ -217,7 +217,7 @@ class NeuronModel(NetworkVariants):
             ("every step", self.update),
             ("threshold", self.threshold),
             ("reset", self.reset),
-            ("spike arrives", self.on_pre if self.threshold is not None else None),
+            ("spike arrives", self.on_pre),
         ):
             if code:
                 parts.append(f"  {title}")

@@ -200,8 +200,7 @@ def _statement(model, neuron, learning):
     """Return what a spike does to neurons of a model, and the constants that it uses."""
     if learning is not None:
         return learning.on_pre, {**neuron.constants, **learning.parameters}
-    statement = neuron if model.on_pre is None else model  # a readout may have its own
-    return statement.on_pre, statement.constants
+    return model.on_pre, model.constants
 
 
 def _spike_projection(source, target, operator, on_pre, constants, connectivity, name, learning=None):

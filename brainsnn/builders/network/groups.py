@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from brian2.equations.equations import PARAMETER
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.network.statement_checks import check_neuron_statements
@@ -51,7 +52,7 @@ def model_for(population, inputs, neuron, n_graded):
             return replace(model, equations="\n".join([model.equations, *extra]))
         return replace(model, equations="\n".join(extra), receives="graded", parameters={})
     if population.kind == "readout":
-        model = neuron.readout
+        model = _with_statement(neuron.readout, neuron)
     elif population.kind == "membrane":
         model = neuron.membrane_only()
     else:
@@ -74,6 +75,15 @@ def model_for(population, inputs, neuron, n_graded):
             membrane="biased",
         )
     return model
+
+
+def _with_statement(readout, neuron):
+    """Return a readout with what a spike does to it: what it does to the neurons, unless the readout says so itself."""
+    if readout.on_pre is not None:
+        return readout
+    used = get_identifiers(neuron.on_pre or "")
+    constants = {name: value for name, value in neuron.constants.items() if name in used}
+    return replace(readout, on_pre=neuron.on_pre, parameters={**constants, **readout.parameters})
 
 
 def brian_name(name):
