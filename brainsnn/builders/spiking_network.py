@@ -16,6 +16,7 @@ from brainsnn.builders.devices.active_device import nothing_left_on_error, prefe
 from brainsnn.builders.devices.registry import make_backend
 from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
 from brainsnn.builders.network.assembly import assemble
+from brainsnn.builders.network.constants import make_settable
 from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.neurons import Neurons, choose_neurons
 from brainsnn.builders.network.objects import NetworkObjects
@@ -98,6 +99,7 @@ class SpikingNetwork(NetworkViews):
             self._attended = AttendedParameters(
                 parts.models, parts.shapes, parts.parameters, self.dt, self._read, self._write
             )
+            self._is_compiled = False
             self._set_initial_values(thresholds or {})
 
     def _set_initial_values(self, thresholds):
@@ -122,7 +124,11 @@ class SpikingNetwork(NetworkViews):
     @guarded
     def set_parameters(self, layer: str, **values: Any) -> None:
         """
-        Set per-neuron parameters of a population for all further runs, on every device without compiling.
+        Set parameters of a population for all further runs, on every device without compiling.
+
+        A constant of the equations, such as a time constant, can be set before the first run. It then becomes a parameter of
+        the layer, or of each neuron if several values are given, and can be changed later as well. Until then it is a number
+        in the program, which is fastest.
 
         Parameters
         ----------
@@ -136,9 +142,12 @@ class SpikingNetwork(NetworkViews):
         UnknownNameError
             If the population has no such parameter.
         ValueError
-            If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused.
+            If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused. If a constant is
+            set after the first run, or is one of neurons that this layer only reads, such as a junction.
         """
         name = self.populations.name_of(layer)
+        for variable, value in make_settable(self._assembly, name, values, self._is_compiled).items():
+            self._write(name, variable, value)
         self._set_parameters(name, checked_parameters(self._assembly, name, values, self._read))
 
     def _set_parameters(self, name, arrays):
@@ -234,6 +243,7 @@ class SpikingNetwork(NetworkViews):
         RuntimeError
             If the compiler fails, if objects were added to the network after it was compiled, or as for `run`.
         """
+        self._is_compiled = True
         with self._preferences():
             return self._backend.build(self._objects)
 
@@ -319,6 +329,7 @@ class SpikingNetwork(NetworkViews):
             return trials.stream.finish(self._run(trials, processes, progress))
 
     def _run(self, trials, processes, progress):
+        self._is_compiled = True
         result = Result(self._assembly.shapes, self.dt, trials.n_steps, self.populations.aliases())
         self._monitors.prepare(result, trials.n_trials, self.dtype, trials.stream)
         activations = {p.name: OUTPUT_ACTIVATIONS[p.activation or "linear"] for p in self.graph.readouts}

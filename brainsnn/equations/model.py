@@ -225,7 +225,9 @@ class NeuronModel(NetworkVariants):
         parts.append("  parameters")
         for name, value in self.parameters.items():
             shown = in_best_unit(value, 4) if get_dimensions(value) is not DIMENSIONLESS else f"{float(value):.5g}"
-            parts.append(f"    {name} = {shown}" + ("   (per neuron)" if name in self.neuron_parameters else ""))
+            equation = self.brian_equations.get(name)
+            scope = "" if equation is None else "   (shared)" if "shared" in equation.flags else "   (per neuron)"
+            parts.append(f"    {name} = {shown}{scope}")
         return "\n".join(parts)
 
     def _repr_latex_(self):

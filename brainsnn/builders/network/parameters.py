@@ -4,6 +4,7 @@ import numpy as np
 from brian2 import Quantity, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
+from brainsnn.builders.network.constants import settable_constants
 from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
 from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
@@ -114,9 +115,10 @@ def checked_parameters(assembly, name, values, read):
         or one from which another parameter is computed.
     """
     model = assembly.models[name]
+    known = [*assembly.parameters[name], *settable_constants(model)]
     for variable in values:
         if variable not in assembly.parameters[name]:
-            raise UnknownNameError(variable, assembly.parameters[name], f"parameter of {name!r}")
+            raise UnknownNameError(variable, known, f"parameter of {name!r}")
     arrays = {variable: _parameter_array(assembly, name, variable, value) for variable, value in values.items()}
     for derived, (origins, function) in model.derived.items():
         given = [origin for origin in origins if origin in values]
@@ -154,6 +156,11 @@ def _parameter_array(assembly, name, variable, value):
     shape = (1,) if target.scalar else assembly.shapes.get(name, (target.size,))
     if array.shape == (target.size,):
         return array
+    if target.scalar and target.constant and array.size > 1:
+        raise ValueError(
+            f"{about}: {array.size} values for a parameter that all neurons share; give one. To have one for each neuron, call "
+            "convert again and set it to an array first."
+        )
     try:
         full = np.broadcast_to(array, shape)
     except ValueError:
