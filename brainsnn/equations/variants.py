@@ -45,6 +45,7 @@ class NetworkVariants:
         new = {name: f"{name}_of_neuron" for name in taken}
         new |= {f"{name}{end}": f"{other}{end}" for name, other in new.items() for end in ("_pre", "_post")}
         code = {name: getattr(self, name) for name in ("threshold", "reset", "update", "on_pre")}
+        code |= {"refractory": self.refractory} if isinstance(self.refractory, str) else {}
         return with_fields(
             self, equations="\n".join(_substitute_right(line, new) for line in self.equations.splitlines()), readout=readout,
             parameters={new.get(name, name): value for name, value in self.parameters.items()},
@@ -105,6 +106,7 @@ class NetworkVariants:
             self, equations=equations, receives=self.receives if spikes else terms[0],
             update=word_substitute(self.update, total) if self.update and not spikes else self.update,
             threshold=self.threshold and word_substitute(self.threshold, total),
+            refractory=word_substitute(self.refractory, total) if isinstance(self.refractory, str) else self.refractory,
             reset=self.reset and self._reset_with(total, spikes), initial=_declared(self.initial, equations),
         )  # fmt: skip
 
@@ -141,7 +143,7 @@ class NetworkVariants:
             )
         return with_fields(
             self, name=f"{self.name} junction", equations=self.definition(self.receives), threshold=None, reset=None,
-            update=None, readout=None, membrane=None, spike_height=None, bias=None, threshold_parameter=None,
+            refractory=None, update=None, readout=None, membrane=None, spike_height=None, bias=None, threshold_parameter=None,
             derived={}, attention={}, parameters=self.constants, initial={},
         )  # fmt: skip
 
@@ -167,7 +169,7 @@ class NetworkVariants:
         gains = [f"{gain}{end}" for end in ("", "_rest", "_attended")]
         parameters |= {name: 1.0 for name in gains if name in needed and name in self.neuron_parameters}
         return with_fields(
-            self, name=f"{self.name} membrane", equations=lines, threshold=None, reset=None, readout=None,
+            self, name=f"{self.name} membrane", equations=lines, threshold=None, reset=None, refractory=None, readout=None,
             spike_height=None, threshold_parameter=None, derived={}, parameters=parameters,
             initial=_declared(self.initial, lines),
             attention={k: v for k, v in self.attention.items() if v in needed},
@@ -197,6 +199,13 @@ class NetworkVariants:
         initial = {name: value for name, value in self.initial.items() if name not in (self.membrane, self.receives)}
         return with_fields(self, equations="\n".join(lines), receives="pooled", initial=initial)
 
+    def _is_held(self, name):
+        """Whether a variable changes otherwise, or not at all, while a neuron is refractory."""
+        equation = self.brian_equations[name]
+        return "unless refractory" in equation.flags or not {"lastspike", "not_refractory"}.isdisjoint(
+            equation.identifiers
+        )
+
     def _membrane_variables(self):
         """Return the variables on which the membrane depends. Refuse a model without a membrane, or whose spikes change it."""
         if self.membrane is None:
@@ -209,6 +218,12 @@ class NetworkVariants:
             name = frontier.pop()
             needed.add(name)
             frontier |= (self.brian_equations[name].identifiers & set(self.brian_equations)) - needed
+        held = [name for name in needed if self._is_held(name)]
+        if held:
+            raise ValueError(
+                f"{self.name}.refractory: {self.definition(held[0])!r} depends on the neuron's own spikes. Maximum pooling and "
+                "membrane pooling read membranes of neurons that do not spike. Use average pooling with average_pooling='spikes'."
+            )
         changed = needed & assigned(self.reset)
         if changed:
             what = (

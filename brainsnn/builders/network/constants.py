@@ -99,7 +99,7 @@ def _check(assembly, name, variable, is_compiled):
 
 
 def _uses(model, variable):
-    codes = [model.threshold, model.reset, model.update, *model.equations.splitlines()]
+    codes = [*model._codes, *model.equations.splitlines()]
     return any(variable in get_identifiers(code) for code in codes if code)
 
 
