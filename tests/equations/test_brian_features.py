@@ -115,3 +115,12 @@ def test_variants_that_cannot_be_refractory_are_refused():
     assert sum(model.refractory is not None for model in models.values()) == 1
     synapse = bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = -I/tau_beta : 1 (unless refractory)")
     assert not synapse.edit(refractory=5 * ms).has_linear_filter
+
+
+def test_the_key_of_a_sweep_knows_timed_arrays_and_functions():
+    from brainsnn.sweeps import content_key
+
+    def key(factor):
+        return content_key(driven().edit(drive=TimedArray(factor * np.linspace(0, 0.3, 20), dt=2 * ms)))
+
+    assert key(1) == key(1) != key(2)

@@ -12,6 +12,7 @@ import brainsnn as bs
 L = pytest.importorskip("keras").layers
 LIF, ASN = bs.LIF(), bs.ASN()
 SIGNAL = "S = v + bias : 1"
+MEAN = bs.NeuronModel("mean", "S : 1\nbias : 1", receives="S", spike_height=None)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_fields_are_checked_when_a_model_is_made(changes, message):
         (LIF.edit(method="exact"), "LIF.method='exact' cannot integrate the equations of 'first'"),
         (LIF.edit(input_unit=1 * nA), "is no value of 'I', whose unit is 1"),
         (LIF.edit(bias=None), "'first' has biases, and its neuron model 'LIF' names no parameter"),
-        (LIF.edit(readout=bs.NeuronModel("mean", "S : 1\nbias : 1", receives="S", spike_height=None)), "'first_to_out' uses 'I_post'"),
+        (LIF.edit(readout=MEAN), "'first_to_out' uses 'I_post'"),
         (LIF.edit(threshold="v > 10*mV"), "does not fit the units"),
     ],
 )  # fmt: skip
