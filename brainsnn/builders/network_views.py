@@ -40,7 +40,13 @@ class NetworkViews:
 
     @property
     def models(self) -> dict[str, NeuronModel]:
-        """The equations that each population got (dict of str to `~brainsnn.equations.model.NeuronModel`)."""
+        """
+        The equations that each population got, with the values of `set_parameters`.
+
+        Returns
+        -------
+        models : dict of str to `~brainsnn.equations.model.NeuronModel`
+        """
         return self._assembly.models
 
     @property

@@ -20,7 +20,7 @@ from brainsnn.builders.network.constants import make_settable
 from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.neurons import Neurons, choose_neurons
 from brainsnn.builders.network.objects import NetworkObjects
-from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
+from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values, note_values
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.network_views import NetworkViews
@@ -148,7 +148,9 @@ class SpikingNetwork(NetworkViews):
         name = self.populations.name_of(layer)
         for variable, value in make_settable(self._assembly, name, values, self._is_compiled).items():
             self._write(name, variable, value)
-        self._set_parameters(name, checked_parameters(self._assembly, name, values, self._read))
+        arrays = checked_parameters(self._assembly, name, values, self._read)
+        self._set_parameters(name, arrays)
+        note_values(self._assembly, name, arrays)
 
     def _set_parameters(self, name, arrays):
         for variable, array in arrays.items():

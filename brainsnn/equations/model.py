@@ -9,6 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from brian2 import Equations, Quantity, TimedArray, get_dimensions, have_same_dimensions, in_best_unit, second
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
@@ -48,6 +49,8 @@ def _shown(value):
         return f"TimedArray of {len(value.values)} steps of {in_best_unit(value.dt * second)}"
     if callable(value):
         return f"function {getattr(getattr(value, 'pyfunc', value), '__name__', value)}"
+    if np.size(value) > 1:
+        return f"{_shown(np.min(value))} ... {_shown(np.max(value))}"
     return in_best_unit(value, 4) if get_dimensions(value) is not DIMENSIONLESS else f"{float(value):.5g}"
 
 

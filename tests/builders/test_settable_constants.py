@@ -49,6 +49,9 @@ def test_constants_are_set_for_a_layer_and_for_each_neuron(model, device):
     given = {"first": {"tau_phi": 5 * ms}, "out": {"tau_phi": 20 * ms},
              "second": {"tau_beta": TAUS * ms, "tau_gamma": 8 * ms, "h": spike_height(0.1, TAUS, 50, 8)}}  # fmt: skip
     np.testing.assert_allclose(snn.populations["second"].h, given["second"]["h"])
+    printed = str(snn.models["second"])
+    assert "tau_beta = 10. ms ... 80. ms   (per neuron)" in printed and "tau_gamma = 8. ms   (shared)" in printed
+    assert "tau_phi = 5. ms   (shared)" in str(snn.models["first"])
     assert_as_printed(snn, image, snn.run(image, DURATION), given)
 
     # Other values need no compiling, and what follows from them follows.

@@ -1,5 +1,7 @@
 """Values of per-neuron parameters: the initial ones, and those that a user sets, checked before they are written."""
 
+from dataclasses import replace
+
 import numpy as np
 from brian2 import Quantity, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
@@ -9,7 +11,7 @@ from brainsnn.builders.network.time_constants import check_time_constant, is_tim
 from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
 
-__all__ = ["checked_parameters", "initial_parameters", "initial_values"]
+__all__ = ["checked_parameters", "initial_parameters", "initial_values", "note_values"]
 
 
 def initial_parameters(assembly, thresholds):
@@ -143,6 +145,23 @@ def checked_parameters(assembly, name, values, read):
     return arrays
 
 
+def note_values(assembly, name, arrays):
+    """
+    Note values that a user has set in the model of a population, so that it prints what is simulated.
+
+    Parameters
+    ----------
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+    name : str
+    arrays : dict of str to (1,) or (n_neurons,) ndarray
+        As from `checked_parameters`.
+    """
+    model = assembly.models[name]
+    dims = {variable: model.brian_equations[variable].dim for variable in arrays}
+    values = {variable: Quantity(a[0] if a.size == 1 else a, dim=dims[variable]) for variable, a in arrays.items()}
+    assembly.models[name] = replace(model, parameters={**model.parameters, **values})
+
+
 def _parameter_array(assembly, name, variable, value):
     target, about = assembly.groups[name].variables[variable], f"{name}.{variable}"
     if target.dim is not DIMENSIONLESS and Quantity(value).dim is not target.dim:
@@ -150,10 +169,9 @@ def _parameter_array(assembly, name, variable, value):
     array = plain_array(value, about, float, target.dim)
     with np.errstate(over="ignore", under="ignore"):
         stored = array.astype(target.dtype)  # a value may be finite only in double precision
-    default = np.asarray(assembly.models[name].parameters.get(variable, 0.0), dtype=float)
     is_tau = is_time_constant(variable, target.dim)
-    # Times at which something ends may be infinite.
-    may_be_inf = np.isinf(default).any() or (target.dim is second.dim and not is_tau)
+    # Times at which something ends may be infinite, and so may a parameter that starts so.
+    may_be_inf = np.isinf(_value_of_neuron(assembly, name, variable)) or (target.dim is second.dim and not is_tau)
     if not (np.isfinite(stored) | (may_be_inf & (stored == np.inf))).all():
         raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {target.dtype}).")
     if is_tau:
@@ -174,3 +192,12 @@ def _parameter_array(assembly, name, variable, value):
             f"({target.size},) values in flat order, or an array that broadcasts to {shape}."
         ) from None
     return array.ravel() if array.size == 1 else full.ravel()
+
+
+def _value_of_neuron(assembly, name, variable):
+    """Return the value that the neuron model of a population has for a parameter, before anything was set."""
+    feedback = assembly.feedback
+    own = feedback.model if feedback and name == assembly.graph.input.name else None
+    known = name in assembly.graph.populations
+    model = own or (assembly.neuron_of(name) if known else assembly.models[name])
+    return float(np.max(np.asarray(model.parameters.get(variable, 0.0), dtype=float)))
