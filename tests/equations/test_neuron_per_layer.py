@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from brian2 import ms, pA
+from brian2 import ms, pA, volt
 from example_models import current_based_lif
 from keras_graphs import functional, images, randomise, sequential
 from printed_network import printed_network
@@ -159,7 +159,7 @@ def test_pooled_membranes_have_the_model_of_the_layer_that_pools():
     assert named.models["second"].parameters["tau_beta"] == 90 * ms
     with pytest.raises(ValueError, match="needs the unit volt. Give both one neuron model"):
         units = bs.NeuronModel("units", "dv/dt = (I - v)/ms : volt\ndI/dt = -I/ms : volt\nr : volt\nh : volt", "v > r", "r += mV",
-                               membrane="v", bias=None)  # fmt: skip
+                               membrane="v", bias=None, input_unit=1 * volt)  # fmt: skip
         bs.convert(model, {"second_membrane": FAST, "second": units, ...: FAST})
 
 
