@@ -142,7 +142,8 @@ def _fitting(population, model, default):
             )
     elif population.kind == "spiking" and model.threshold is None:
         raise ValueError(
-            f"convert: the neuron model {model.name!r} of {population.name!r} does not spike. Give it a threshold, or use it as a readout."
+            f"convert: the neuron model {model.name!r} of {population.name!r} does not spike. Give it a threshold, "
+            "or use it as a readout."
         )
     received = model.brian_equations[model.receives].dim
     if get_dimensions(model.input_unit) is not received:
