@@ -17,9 +17,11 @@ from brainsnn.builders.devices.active_device import nothing_left_on_error, prefe
 from brainsnn.builders.devices.registry import make_backend
 from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
 from brainsnn.builders.network.assembly import assemble
+from brainsnn.builders.network.constants import make_settable
 from brainsnn.builders.network.monitors import Monitors
+from brainsnn.builders.network.neurons import Neurons, choose_neurons
 from brainsnn.builders.network.objects import NetworkObjects
-from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
+from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values, note_values
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.network_view import NetworkView
@@ -62,7 +64,7 @@ class SpikingNetwork(NetworkView):
     def __init__(
         self,
         graph: LayerGraph,
-        neuron: NeuronModel,
+        neuron: NeuronModel | Neurons,
         *,
         connectivity: str,
         schedule: str,
@@ -81,8 +83,9 @@ class SpikingNetwork(NetworkView):
         self.dtype = np.dtype(dtype)
         with self._preferences(), nothing_left_on_error():
             self._backend.activate()
-            neuron, clock = self._backend.prepare_neuron(neuron), self._backend.make_clock(dt)
-            self._assembly = assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback)
+            neurons = choose_neurons(graph, neuron).changed(self._backend.prepare_neuron)
+            clock = self._backend.make_clock(dt)
+            self._assembly = assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback)
             self._monitors = Monitors(record, self._assembly)
             self._backend.check(self._assembly, self._monitors)
             self.populations = Populations(graph, self._assembly.groups)
@@ -167,7 +170,11 @@ class SpikingNetwork(NetworkView):
     @guarded
     def set_parameters(self, layer: str, **values: Any) -> None:
         """
-        Set per-neuron parameters of a population for all further runs, on every device without compiling.
+        Set parameters of a population for all further runs, on every device without compiling.
+
+        A constant of the equations, such as a time constant, can be set before the first run. It then becomes a parameter of
+        the layer, or of each neuron if several values are given, and can be changed later as well. Until then it is a number
+        in the program, which is fastest.
 
         Parameters
         ----------
@@ -181,10 +188,16 @@ class SpikingNetwork(NetworkView):
         UnknownNameError
             If the population has no such parameter.
         ValueError
-            If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused.
+            If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused. If a constant is
+            set after the first run, or is one of neurons that this layer only reads, such as a junction.
         """
         name = self.populations.name_of(layer)
-        self._set_parameters(name, checked_parameters(self._assembly, name, values, self._read))
+        for variable, value in make_settable(self._assembly, name, values, self.network.is_prepared).items():
+            self._write(name, variable, value)
+        arrays = checked_parameters(self._assembly, name, values, self._read)
+        self._set_parameters(name, arrays)
+        note_values(self._assembly, name, arrays)
+        self._forget_descriptions()
 
     def _set_parameters(self, name, arrays):
         for variable, array in arrays.items():
@@ -398,8 +411,3 @@ class SpikingNetwork(NetworkView):
         raise TypeError(
             "A SpikingNetwork cannot be pickled or copied. Call convert in each process; see brainsnn.once."
         )
-
-    def __repr__(self):
-        neurons = sum(len(group) for group in self._assembly.groups.values())
-        what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
-        return f"<SpikingNetwork: {what}, {self._backend.name}>"

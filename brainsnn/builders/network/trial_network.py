@@ -34,7 +34,7 @@ class TrialNetwork(Network):
 
     def __init__(self, *objects, backend, dtype, name):
         self._backend, self._dtype, self._own = backend, dtype, None
-        self._prepared_for, self._is_prepared = None, False
+        self._prepared_for, self._in_trials = None, False
         #: Names of the user's scope, which added objects may use.
         self.scope = {}
         super().__init__(*objects, name=name)
@@ -47,6 +47,11 @@ class TrialNetwork(Network):
     def added(self):
         """Names of the objects that were added since the network was made (set of str)."""
         return {obj.name for obj in self.sorted_objects} - self._own
+
+    @property
+    def is_prepared(self):
+        """Whether code has been generated for its objects (bool)."""
+        return self._prepared_for is not None
 
     def take_scope(self, namespace):
         """Keep what added objects use of the names of the user's scope, as Brian2's ``run`` does."""
@@ -84,11 +89,11 @@ class TrialNetwork(Network):
     def trials(self):
         """Prepare the objects once for all runs within this context."""
         self._prepare(self.scope)
-        self._is_prepared = True
+        self._in_trials = True
         try:
             yield
         finally:
-            self._is_prepared = False
+            self._in_trials = False
 
     def run_trial(self, duration):
         """Run for a duration, from the state in which the arrays are."""
@@ -126,7 +131,7 @@ class TrialNetwork(Network):
     def before_run(self, run_namespace):
         """Prepare the objects if something changed since the last run."""
         # Written for Brian2 2.5.4 to 2.11: Network.run calls this method, and starts from `_stopped` and `_globally_stopped`.
-        if not self._is_prepared:
+        if not self._in_trials:
             self._prepare(run_namespace)
         self._stopped = False
         Network._globally_stopped = False
