@@ -15,6 +15,7 @@ from brainsnn.builders.run_description import model_descriptions, saturation_fix
 from brainsnn.equations import NeuronModel
 from brainsnn.feedback import PredictiveGate
 from brainsnn.results.names import LayerDict
+from brainsnn.results.selection import PLACE, checked_place
 
 __all__ = ["NetworkView"]
 
@@ -116,6 +117,51 @@ class NetworkView:
 
     def __getitem__(self, layer: str) -> NeuronGroup:
         return self.populations[layer]
+
+    def index(self, layer: str, row: int, column: int, channel: int) -> int:
+        """
+        Return the flat index of a neuron in its group, ``snn[layer]``.
+
+        Parameters
+        ----------
+        layer : str
+        row, column, channel : int
+
+        Returns
+        -------
+        index : int
+            ``(row*width + column)*n_channels + channel``.
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If there is no such layer, or it has no such neuron.
+        """
+        shape = self._shape_of(layer)
+        place = checked_place((row, column, channel), PLACE, shape, f"{layer!r} has the shape {shape}")
+        return int(np.ravel_multi_index(place, shape))
+
+    def position(self, layer: str, index: int) -> tuple[int, ...]:
+        """
+        Return row, column and channel of a neuron; the inverse of `index`.
+
+        Parameters
+        ----------
+        layer : str
+        index : int
+
+        Returns
+        -------
+        row, column, channel : int
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If there is no such layer, or it has no such neuron.
+        """
+        shape = self._shape_of(layer)
+        place = checked_place((index,), ("index",), (int(np.prod(shape)),), f"{layer!r} has the shape {shape}")
+        return tuple(int(k) for k in np.unravel_index(place[0], shape))
 
     def _shape_of(self, layer):
         return self._assembly.shapes[self.populations.name_of(layer)]

@@ -34,7 +34,6 @@ from brainsnn.feedback import PredictiveGate
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.result import Result
 from brainsnn.results.saturation import warn_of_saturation
-from brainsnn.results.selection import PLACE, checked_place
 from brainsnn.results.streaming import StreamFolder
 
 __all__ = ["SpikingNetwork"]
@@ -52,10 +51,11 @@ class SpikingNetwork(NetworkView):
         effect in the next run, on every device. `set_parameters` also updates the parameters that follow from others.
         ``snn["conv1"]`` is short for ``snn.populations["conv1"]``.
     network : `~brian2.core.network.Network`
-        Any Brian2 object can be added before the first run. Added neurons, synaptic traces and queued spikes are reset before
-        each image. Learned weights persist from image to image and from run to run. Added monitors hold the images of the last
-        run, one after the other. A `~brian2.monitors.statemonitor.StateMonitor` records at the start of a step unless it has
-        ``when="end"``, one step earlier than ``result.states``; `~brainsnn.monitor` adds one with the right ``when``.
+        Any Brian2 object can be added before the first run. Each image starts from the declared state: what was declared, and
+        what the user has assigned since. What statements of added synapses change is learned, and persists. Added monitors hold
+        the images of the last run, one after the other. A `~brian2.monitors.statemonitor.StateMonitor` records at the start of
+        a step unless it has ``when="end"``, one step earlier than ``result.states``; `~brainsnn.monitor` adds one with the
+        right ``when``. On ``runtime``, its `run`, `store` and `restore` work by hand, too.
     """
 
     network: TrialNetwork
@@ -91,7 +91,7 @@ class SpikingNetwork(NetworkView):
             self.populations = Populations(graph, self._assembly.groups)
             self.network = TrialNetwork(
                 self._assembly.objects, self._monitors.all, self._backend.own_objects(clock),
-                backend=self._backend, dtype=self.dtype, name="brainsnn_network",
+                backend=self._backend, guard=self._guard, dtype=self.dtype, name="brainsnn_network",
             )  # fmt: skip
             self._objects = NetworkObjects(
                 self.network, self._assembly.groups, self._assembly.state, self._monitors.all, self._assembly.replays
@@ -121,51 +121,6 @@ class SpikingNetwork(NetworkView):
     @property
     def _plastic(self):
         return {projection.name: projection for projection in self.projections if getattr(projection, "plastic", False)}
-
-    def index(self, layer: str, row: int, column: int, channel: int) -> int:
-        """
-        Return the flat index of a neuron in its group, ``snn[layer]``.
-
-        Parameters
-        ----------
-        layer : str
-        row, column, channel : int
-
-        Returns
-        -------
-        index : int
-            ``(row*width + column)*n_channels + channel``.
-
-        Raises
-        ------
-        UnknownNameError, IndexError
-            If there is no such layer, or it has no such neuron.
-        """
-        shape = self._shape_of(layer)
-        place = checked_place((row, column, channel), PLACE, shape, f"{layer!r} has the shape {shape}")
-        return int(np.ravel_multi_index(place, shape))
-
-    def position(self, layer: str, index: int) -> tuple[int, ...]:
-        """
-        Return row, column and channel of a neuron; the inverse of `index`.
-
-        Parameters
-        ----------
-        layer : str
-        index : int
-
-        Returns
-        -------
-        row, column, channel : int
-
-        Raises
-        ------
-        UnknownNameError, IndexError
-            If there is no such layer, or it has no such neuron.
-        """
-        shape = self._shape_of(layer)
-        place = checked_place((index,), ("index",), (int(np.prod(shape)),), f"{layer!r} has the shape {shape}")
-        return tuple(int(k) for k in np.unravel_index(place[0], shape))
 
     @guarded
     def set_parameters(self, layer: str, **values: Any) -> None:
@@ -384,9 +339,8 @@ class SpikingNetwork(NetworkView):
             raise DeviceLimitError(
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
-        warn_of_saturation(
-            result, self._n_recorded, self._saturation_fixes, stacklevel=4
-        )  # the caller of this guarded method
+        # of the caller of this guarded method
+        warn_of_saturation(result, self._n_recorded, self._saturation_fixes, stacklevel=4)
         return result
 
     def _run(self, trials, processes, progress, settings):

@@ -27,13 +27,15 @@ class TrialNetwork(Network):
     *objects : `~brian2.core.base.BrianObject`
     backend : `~brainsnn.builders.devices.backend.Backend`
         Says which objects can be added, and what happens before and while the user runs the network by hand.
+    guard : `~brainsnn.builders.run_guard.RunGuard`
+        Entered while the user runs the network by hand.
     dtype : numpy.dtype
         Type of the arrays and constants of ``objects``.
     name : str
     """
 
-    def __init__(self, *objects, backend, dtype, name):
-        self._backend, self._dtype, self._own = backend, dtype, None
+    def __init__(self, *objects, backend, guard, dtype, name):
+        self._backend, self._guard, self._dtype, self._own = backend, guard, dtype, None
         self._prepared_for, self._in_trials = None, False
         #: Names of the user's scope, which added objects may use.
         self.scope = {}
@@ -69,18 +71,18 @@ class TrialNetwork(Network):
 
     def run(self, duration, *arguments, level=0, **options):
         """Run the network by hand, from the state that the last run has left (see `~brian2.core.network.Network.run`)."""
-        with self._backend.by_hand("run"), np.errstate(over="ignore"):
+        with self._guard, self._backend.by_hand("run"), np.errstate(over="ignore"):
             super().run(duration, *arguments, level=level + 1, **options)
 
     def store(self, *arguments, **options):
         """Store the state, and what trials start from (see `~brian2.core.network.Network.store`)."""
-        with self._backend.by_hand("store"):
+        with self._guard, self._backend.by_hand("store"):
             self._backend.before_preparing()
             super().store(*arguments, **options)
 
     def restore(self, *arguments, **options):
         """Restore the state, and what trials start from (see `~brian2.core.network.Network.restore`)."""
-        with self._backend.by_hand("restore"):
+        with self._guard, self._backend.by_hand("restore"):
             super().restore(*arguments, **options)
 
     # In trials
