@@ -265,3 +265,38 @@ def test_arrays_of_users_keep_their_precision(subject):
         x = subject.run()[0]
         assert x[0] == 2 * tiny != 2
     set_namespace(subject, 1.0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_cell_that_is_run_twice(device):
+    model = sequential(pytest.importorskip("keras").layers.Dense(2, name="out"), shape=(1, 1, 3))
+    snn = bs.convert(model, device=device)
+
+    def cell(rate=1.0):
+        neurons = NeuronGroup(1, "x : 1", clock=snn["out"].clock)
+        neurons.run_regularly("x += rate", clock=snn["out"].clock)
+        snn.network.add(neurons)
+        snn.run(np.ones((1, 1, 1, 3)), duration=3 * ms)
+        return neurons.x[0]
+
+    assert cell() == 3
+    if device == "runtime":
+        assert cell(2.0) == 6
+    else:
+        with pytest.raises(RuntimeError, match=r"already compiled, so 'neurongroup\w*' would never run"):
+            cell()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_object_that_cannot_be_prepared_is_named_with_its_place(device):
+    snn = bs.convert(
+        sequential(pytest.importorskip("keras").layers.Dense(2, name="out"), shape=(1, 1, 3)), device=device
+    )
+    neurons = NeuronGroup(1, "x : 1", clock=snn["out"].clock, name=f"wrong_{device}")
+    neurons.run_regularly("x += nowhere", clock=snn["out"].clock)
+    snn.network.add(neurons)
+    with pytest.raises(
+        ValueError, match=r"(?s)cannot prepare 'wrong_\w+': .*'?\"?nowhere.*made here:.*test_changed_settings.py"
+    ) as error:
+        snn.run(np.ones((1, 1, 1, 3)), duration=3 * ms)
+    assert "See above" not in str(error.value)

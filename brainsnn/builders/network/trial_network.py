@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import numpy as np
 from brian2 import BrianObject, Network, prefs
-from brian2.core.base import BrianObjectException
 from brian2.core.network import _check_multiple_summed_updaters
 
 from brainsnn.builders.network.arrays import own_arrays
@@ -180,10 +179,19 @@ class TrialNetwork(Network):
             obj._network = self.id
 
     def _prepare_object(self, obj, namespace):
+        known = getattr(obj, "variables", None) or getattr(getattr(obj, "group", None), "variables", {})
         try:
-            obj.before_run(namespace)
+            # A variable hides a name of the user's scope; Brian2 would warn of both.
+            obj.before_run({name: value for name, value in namespace.items() if name not in known})
         except Exception as error:
-            raise BrianObjectException("An error occurred when preparing an object.", obj) from error
+            cause = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            reason = cause.args[0] if cause.args else cause  # the text of a KeyError without its quotes
+            if isinstance(cause, KeyError) and str(reason).isidentifier():
+                reason = f"it uses {reason!r}, which is no variable, parameter or constant that it can see."
+            place = f" It was made here:\n{obj._creation_stack}" if obj.name in self.added else ""
+            raise ValueError(f"network: Brian2 cannot prepare {obj.name!r}: {reason}{place}") from error
 
     def _fuse_groups(self):
         """Fuse state update and threshold, unless an object that the user has added acts between them."""
