@@ -257,14 +257,17 @@ def test_a_run_leaves_the_random_numbers_of_other_simulations(subject):
     np.testing.assert_array_equal(drawn(lambda: None), drawn(subject.run))
 
 
-def test_arrays_of_users_keep_their_precision(subject):
-    assert subject.hidden.variables["S_dyn"].dtype == np.float32
-    tiny = 1 + 1e-12
-    set_namespace(subject, tiny)
-    if subject.snn.device == "runtime":
-        x = subject.run()[0]
-        assert x[0] == 2 * tiny != 2
-    set_namespace(subject, 1.0)
+@pytest.mark.parametrize("device", DEVICES)
+def test_neurons_of_users_keep_their_precision(device):
+    snn = bs.convert(
+        sequential(pytest.importorskip("keras").layers.Dense(2, name="out"), shape=(1, 1, 3)), device=device
+    )
+    neurons = NeuronGroup(1, "x : 1\ny : 1", namespace={"third": 1 / 3}, clock=snn["out"].clock)
+    neurons.run_regularly("x += third; y += 0.1", clock=snn["out"].clock)
+    snn.network.add(neurons)
+    snn.run(np.ones((1, 1, 1, 3)), duration=1 * ms)
+    assert snn["out"].variables["S_dyn"].dtype == np.float32
+    assert (neurons.x[0], neurons.y[0]) == (1 / 3, 0.1)
 
 
 @pytest.mark.parametrize("device", DEVICES)
