@@ -35,6 +35,10 @@ def _clean_lines(text):
     return [" ".join(line.split()) for line in lines if line.strip()]
 
 
+def _shown(value):
+    return in_best_unit(value, 4) if get_dimensions(value) is not DIMENSIONLESS else f"{float(value):.5g}"
+
+
 @cache
 def _parsed(equations):
     """Parse equations once: Brian2 needs milliseconds, and a network reads the same few models hundreds of times."""
@@ -222,10 +226,16 @@ class NeuronModel(NetworkVariants):
             if code:
                 parts.append(f"  {title}")
                 parts += [f"    {line.strip()}" for line in code.replace(";", "\n").splitlines() if line.strip()]
+        if self.initial:
+            parts += ["  at the start", *(f"    {name} = {_shown(value)}" for name, value in self.initial.items())]
+        if self.brian_equations.diff_eq_names:
+            methods = [self.method] if isinstance(self.method, str) else self.method
+            parts += ["  method", f"    {', '.join(methods)}" + (" (the first that can)" if len(methods) > 1 else "")]
         parts.append("  parameters")
         for name, value in self.parameters.items():
-            shown = in_best_unit(value, 4) if get_dimensions(value) is not DIMENSIONLESS else f"{float(value):.5g}"
-            parts.append(f"    {name} = {shown}" + ("   (per neuron)" if name in self.neuron_parameters else ""))
+            parts.append(
+                f"    {name} = {_shown(value)}" + ("   (per neuron)" if name in self.neuron_parameters else "")
+            )
         return "\n".join(parts)
 
     def _repr_latex_(self):
