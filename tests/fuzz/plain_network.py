@@ -79,7 +79,7 @@ class PlainNetwork:
                 np.testing.assert_allclose(np.asarray(value), np.asarray(model.parameters[key]), rtol=1e-3, err_msg=key)
         exact = dict(model.parameters)
         group = NeuronGroup(
-            size, "\n".join(printed["equations"]), threshold=lines["threshold"], reset=lines["reset"] or "", clock=self.clock,
+            size, "\n".join(printed["equations"]), threshold=lines["threshold"], reset=(lines["reset"] or "") if lines["threshold"] else None, clock=self.clock,
             method=_method(printed), namespace={k: v for k, v in exact.items() if k not in declared}, name=f"plain_{name}",
         )  # fmt: skip
         for key, value in exact.items():

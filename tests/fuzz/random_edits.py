@@ -148,7 +148,7 @@ EDITS = {
         [
             edited(tau_u=30 * ms),
             edited(b=200 * pA),
-            edited(reset="v = E_L; u += b; I_0 = I_0", equations=adex().equations + "\nI_0 : amp"),
+            extended("I_0 : amp", reset="u += 0*I_0"),
             edited(threshold="v > V_cut - 2*mV"),
             edited(on_pre="I_post += w*h_pre; u_post *= 0.9", readout=adex().readout.edit(on_pre="I_post += w*h_pre")),
         ],
@@ -160,7 +160,7 @@ def draw_neuron(choose, names=tuple(EDITS)):
     """Draw (name of the model, model with up to four edits); each edit is drawn once and acts on what the last one returned."""
     name = choose(names)
     make, edits = EDITS[name]
-    neuron, edits = make(), [*edits, *edits, *EVERYWHERE]
+    neuron, edits, twice = make(), [*edits, *EVERYWHERE], len(edits)
     for _ in range(choose([2, 1, 3, 4])):
-        neuron = choose(edits)(neuron)
+        neuron = edits.pop(choose([*range(len(edits)), *range(min(twice, len(edits)))]))(neuron)
     return name, neuron
