@@ -79,7 +79,9 @@ def run_network(graph, neuron, images, labels, study):
     """Return accuracy, spikes per neuron, and signal and spikes of one neuron for the first image."""
     activation = graph.activations(images[:1])[LAYER][0]
     neuron_index = np.abs(activation - 1).argmin()  # one that is active, but not the most active one
-    snn = bs.convert(graph, neuron=neuron, device=study.device, record={LAYER: {"spikes": [neuron_index], "S": [neuron_index]}})
+    snn = bs.convert(
+        graph, neuron=neuron, device=study.device, record={LAYER: {"spikes": [neuron_index], "S": [neuron_index]}}
+    )
     result = snn.run(images, duration=study.parameters.duration_ms * ms, seed=study.seed)
     spikes = sum(counts.sum() for counts in result.spike_counts.values())
     n_neurons = sum(len(snn.populations[layer]) for layer in result.spike_counts)
@@ -105,7 +107,9 @@ def plot_tweaks(found):
             ratio = found[name]["spikes_per_neuron"] / found[base]["spikes_per_neuron"]
             ax.set_title(f"{name}: {100 * ratio:.0f}% of the spikes")
             low, high = ax.get_ylim()
-            ax.set(ylabel="signal S", ylim=(low - 0.25 * (high - low), high + 0.35 * (high - low)))  # room for spikes and legend
+            ax.set(
+                ylabel="signal S", ylim=(low - 0.25 * (high - low), high + 0.35 * (high - low))
+            )  # room for spikes and legend
             ax.legend(loc="upper left", ncols=2, handlelength=1, columnspacing=1)
         for ax in axes[1]:
             ax.set_xlabel("time (ms)")

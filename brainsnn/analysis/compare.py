@@ -1,12 +1,12 @@
 """Compare the activations of an artificial network with those of its spiking network, layer by layer."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy as sp
-from brian2 import Quantity, ms
+from brian2 import Quantity, get_dimensions, ms
 from brian2.parsing.sympytools import str_to_sympy
 from brian2.units.allunits import all_units
 from numpy.typing import ArrayLike
@@ -149,11 +149,12 @@ class _MeasuredActivations:
     """Activations of a spiking network, and spike counts of each neuron in the whole trial and in the window."""
 
     def __init__(self, snn, n_images, n_window):
-        self.snn, self.n_window, self.decay = snn, n_window, synaptic_decay(snn.neuron, snn.dt)
+        self.snn, self.n_window = snn, n_window
         self.populations = [p for p in snn.graph.populations.values() if p.kind in ("spiking", "readout")]
         self.activations = {p.name: np.zeros((n_images, p.size)) for p in self.populations}
         spiking = [p for p in self.populations if p.kind == "spiking"]
         self.heights = {p.name: _spike_heights(snn, p) for p in spiking}
+        self.decays = {p.name: synaptic_decay(_neuron_as_set(snn, p), snn.dt) for p in spiking}
         self.counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
         self.late_counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
 
@@ -174,7 +175,7 @@ class _MeasuredActivations:
                 self.activations[p.name][first : first + len(mean)] = mean
                 continue
             for k, (neurons, steps) in enumerate(result.spikes[p.name], start=first):
-                filtered = filtered_spikes(neurons, steps, p.size, result.n_steps, self.decay, self.n_window)
+                filtered = filtered_spikes(neurons, steps, p.size, result.n_steps, self.decays[p.name], self.n_window)
                 self.activations[p.name][k] = self.heights[p.name] * filtered
                 self.counts[p.name][k] = np.bincount(neurons, minlength=p.size)
                 late = neurons[steps >= result.n_steps - self.n_window]
@@ -219,6 +220,20 @@ def synaptic_decay(neuron, dt):
             f"'d{neuron.receives}/dt = -{neuron.receives}/tau', got '{equation}'."
         )
     return float(np.exp(float(rate) * dt))
+
+
+def _neuron_as_set(snn, population):
+    """Return the neuron model of a population with the values of constants that the user has set."""
+    neuron, name = snn.neurons[population.name], population.name
+    current = {n: snn._read(name, n) for n in snn.parameters[name] if n in neuron.constants}
+    for constant, values in current.items():
+        if np.ptp(values) > 0 and constant in neuron.brian_equations[neuron.receives].identifiers:
+            raise ValueError(
+                f"compare_activations: {constant} of {name!r} differs between its neurons, so spikes cannot be expressed in ANN "
+                "units. Compare result.firing_rates with graph.activations(images) instead."
+            )
+    values = {n: Quantity(v.flat[0], get_dimensions(neuron.constants[n])) for n, v in current.items()}
+    return replace(neuron, parameters={**neuron.parameters, **values})
 
 
 def _spike_heights(snn, population):

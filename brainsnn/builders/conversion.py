@@ -1,14 +1,17 @@
 """From a trained Keras model to a spiking network: check the options, read the model, build the network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from brian2 import Quantity, ms
 
 from brainsnn.builders.from_keras import read_keras
 from brainsnn.builders.graph import LayerGraph
+from brainsnn.builders.graph.layer_graph import Population
 from brainsnn.builders.network.assembly import CONNECTIVITIES
 from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
+from brainsnn.builders.network.neurons import choose_neurons, encoder_of, with_shared_filters
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.equations import ASN, NeuronModel
@@ -22,7 +25,7 @@ __all__ = ["convert"]
 
 def convert(
     model: "keras.Model | LayerGraph",
-    neuron: NeuronModel | None = None,
+    neuron: NeuronModel | Mapping[str | EllipsisType, NeuronModel] | Callable[[Population], NeuronModel] | None = None,
     connectivity: str = "event_driven",
     schedule: str = "pipelined",
     average_pooling: str | None = None,
@@ -43,8 +46,11 @@ def convert(
     ----------
     model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
         The trained network.
-    neuron : `~brainsnn.equations.model.NeuronModel`, optional
-        Neuron model of all spiking populations, ``ASN()`` by default.
+    neuron : `~brainsnn.equations.model.NeuronModel`, dict or callable, optional
+        Neuron model of all layers, ``ASN()`` by default. A dict has a model per layer, ``{"conv1": slow, ...: default}``: the
+        key ``...`` (Ellipsis) stands for all other layers and for readouts. A function gets each spiking and each readout
+        `~brainsnn.builders.graph.layer_graph.Population` and returns its model: ``lambda layer: ASN(m_f=layer.m_f)``. A
+        readout has the field ``readout`` of its model. Notes say how layers with different models meet.
     connectivity : {"event_driven", "synapses"}
         Kernels stored once and visited by spikes, or one Brian2 synapse for each connection. Both give the same spikes.
     schedule : {"pipelined", "synchronous"}
@@ -82,6 +88,14 @@ def convert(
     ValueError, ConversionError, UnknownNameError
         If an argument or the model is not valid. Nothing is built in that case.
 
+    Notes
+    -----
+    What a spike does follows from the model of its target (``on_pre``), its height from that of its source. One ``input_unit``
+    of the source becomes one of the target. The height that ``ASN`` computes is for a target with the synapse of the source:
+    where ``tau_beta`` differs, activations arrive scaled by the ratio of the two; set ``h`` to undo this. A layer with a
+    synapse of its own reads the spikes of a residual stream directly instead of a junction. A pooled membrane has the
+    model of the layer that pools it, unless it is named itself.
+
     Examples
     --------
     >>> import brainsnn as bs
@@ -90,19 +104,21 @@ def convert(
     ['encoding_asn', 'conv1_asn', 'conv2_asn', 'dense1_asn', 'readout']
     """
     neuron = ASN() if neuron is None else neuron
-    if encoder is None:
-        encoder = neuron.encoder if feedback is None else "poisson"
-    _check_options(neuron, connectivity, schedule, average_pooling, dtype, encoder, feedback, dt)
+    _check_options(connectivity, schedule, average_pooling, dtype, encoder, feedback, dt)
     if isinstance(model, LayerGraph):
         _check_pooling(model, average_pooling)
-        graph = model if neuron.has_linear_filter else model.expand_junctions()
+        graph = model
     else:
-        graph = read_keras(model, average_pooling=average_pooling or "spikes", junctions=neuron.has_linear_filter)
+        graph = read_keras(model, average_pooling=average_pooling or "spikes", junctions=_may_have_junctions(neuron))
     if feedback is not None:
         graph = without_prediction_readout(graph, feedback)
         record = with_recorded_feedback(record, feedback, graph.input.name)
+    neurons = choose_neurons(graph, neuron)
+    graph = with_shared_filters(graph, neurons)
+    if encoder is None:
+        encoder = encoder_of(graph, neurons) if feedback is None else "poisson"
     return SpikingNetwork(
-        graph, neuron, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
+        graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
         dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
     )  # fmt: skip
 
@@ -116,22 +132,24 @@ def _check_pooling(graph, average_pooling):
         )
 
 
-def _check_options(neuron, connectivity, schedule, average_pooling, dtype, encoder, feedback, dt):
+def _may_have_junctions(neuron):
+    """Whether some layer has a linear filter, which a junction needs; a function tells only when the layers are known."""
+    models = neuron.values() if isinstance(neuron, Mapping) else [neuron]
+    return any(getattr(model, "has_linear_filter", True) for model in models)
+
+
+def _check_options(connectivity, schedule, average_pooling, dtype, encoder, feedback, dt):
     for name, value, choices in (
         ("connectivity", connectivity, CONNECTIVITIES),
         ("schedule", schedule, SCHEDULES),
         ("average_pooling", average_pooling, ("spikes", "membrane", None)),
         ("dtype", dtype, ("float32", "float64")),
-        ("encoder", encoder, ("current", "poisson")),
+        ("encoder", encoder, ("current", "poisson", None)),
     ):
         if value not in choices:
             allowed = ", ".join(repr(choice) for choice in choices if choice is not None)
             raise ValueError(f"convert: {name}={value!r}; choose one of {allowed}.")
-    if neuron.readout is None:
-        raise ValueError(
-            f"convert: the neuron model {neuron.name!r} has no readout. Give it one with readout=NeuronModel(...)."
-        )
-    if feedback is not None and encoder != "poisson":
+    if feedback is not None and encoder == "current":
         raise ValueError(f"convert: feedback gates input neurons that spike; encoder={encoder!r} has none.")
     if not isinstance(dt, Quantity) or dt.dim is not ms.dim or not 0 < dt < float("inf") * ms:
         raise ValueError(f"convert: dt={dt!r} must be a time greater than 0, such as 1*ms.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from brian2 import second
 
+from brainsnn.builders.network.constants import make_settable
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.feedback import PredictiveGate
 
@@ -35,10 +36,14 @@ def copy_network(
     copy : `~brainsnn.builders.spiking_network.SpikingNetwork`
     """
     copy = SpikingNetwork(
-        snn.graph, snn.neuron, connectivity=snn.connectivity, schedule=snn.schedule, encoder=snn.encoder, device=snn.device,
-        record=record, dtype=snn.dtype.name, threads=snn._backend.threads, thresholds=None, dt=snn.dt * second,
+        snn.graph, snn._assembly.neurons, connectivity=snn.connectivity, schedule=snn.schedule, encoder=snn.encoder,
+        device=snn.device, record=record, dtype=snn.dtype.name, threads=snn._backend.threads, thresholds=None, dt=snn.dt * second,
         feedback=_copied_feedback(snn.feedback, learns),
     )  # fmt: skip
+    for name, variables in snn.parameters.items():
+        constants = {v: snn._read(name, v) for v in variables if v not in copy.parameters[name]}
+        make_settable(copy._assembly, name, constants, is_compiled=False)
+    copy.models.update(snn.models)  # the same equations, with the values that were set
     unattended = snn._attended.unattended()
     for name, variables in copy.parameters.items():
         for variable in variables:

@@ -15,6 +15,7 @@ from brainsnn.builders.run_description import model_descriptions, saturation_fix
 from brainsnn.equations import NeuronModel
 from brainsnn.feedback import PredictiveGate
 from brainsnn.results.names import LayerDict
+from brainsnn.results.selection import PLACE, checked_place
 
 __all__ = ["NetworkView"]
 
@@ -34,12 +35,18 @@ class NetworkView:
 
     @property
     def neuron(self) -> NeuronModel:
-        """The neuron model of all spiking populations (`~brainsnn.equations.model.NeuronModel`)."""
-        return self._assembly.neuron
+        """The neuron model of all layers that ``convert(neuron={...})`` did not name (`NeuronModel`)."""
+        return self._assembly.neurons.default
+
+    @property
+    def neurons(self) -> dict[str, NeuronModel]:
+        """The neuron model that each population was given (dict of str to `NeuronModel`); `models` has what became of it."""
+        given = {name: self._assembly.neuron_of(name) for name in self._assembly.shapes}
+        return self._by_layer(given, "population")
 
     @property
     def models(self) -> dict[str, NeuronModel]:
-        """The equations that each population got (dict of str to `~brainsnn.equations.model.NeuronModel`)."""
+        """The equations that each population got, with the values of `set_parameters` (dict of str to `NeuronModel`)."""
         return self._by_layer(self._assembly.models, "population")
 
     @property
@@ -99,6 +106,11 @@ class NetworkView:
     def _saturation_fixes(self):
         return saturation_fixes(self.populations.spiking, self._assembly.models)
 
+    def _forget_descriptions(self):
+        """Describe the models again when it is asked for."""
+        for name in ("_model_descriptions", "_saturation_fixes"):
+            self.__dict__.pop(name, None)
+
     def _by_layer(self, values, kind):
         """Return a dict by population that takes the names of folded layers, too."""
         return LayerDict(self._aliases, kind, populations=self._assembly.groups, values=values)
@@ -106,8 +118,59 @@ class NetworkView:
     def __getitem__(self, layer: str) -> NeuronGroup:
         return self.populations[layer]
 
+    def index(self, layer: str, row: int, column: int, channel: int) -> int:
+        """
+        Return the flat index of a neuron in its group, ``snn[layer]``.
+
+        Parameters
+        ----------
+        layer : str
+        row, column, channel : int
+
+        Returns
+        -------
+        index : int
+            ``(row*width + column)*n_channels + channel``.
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If there is no such layer, or it has no such neuron.
+        """
+        shape = self._shape_of(layer)
+        place = checked_place((row, column, channel), PLACE, shape, f"{layer!r} has the shape {shape}")
+        return int(np.ravel_multi_index(place, shape))
+
+    def position(self, layer: str, index: int) -> tuple[int, ...]:
+        """
+        Return row, column and channel of a neuron; the inverse of `index`.
+
+        Parameters
+        ----------
+        layer : str
+        index : int
+
+        Returns
+        -------
+        row, column, channel : int
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If there is no such layer, or it has no such neuron.
+        """
+        shape = self._shape_of(layer)
+        place = checked_place((index,), ("index",), (int(np.prod(shape)),), f"{layer!r} has the shape {shape}")
+        return tuple(int(k) for k in np.unravel_index(place[0], shape))
+
     def _shape_of(self, layer):
         return self._assembly.shapes[self.populations.name_of(layer)]
+
+    def __repr__(self):
+        neurons = sum(len(group) for group in self._assembly.groups.values())
+        names = dict.fromkeys(self.neurons[name].name for name in self.populations.spiking) or [self.neuron.name]
+        what = f"{len(self.populations)} populations, {neurons} neurons, {' and '.join(names)}"
+        return f"<SpikingNetwork: {what}, {self._backend.name}>"
 
     @property
     def _n_recorded(self):

@@ -7,6 +7,7 @@ import numpy as np
 from brian2.units.fundamentalunits import get_unit_for_display
 
 import brainsnn
+from brainsnn.builders.network.constants import settable_constants
 from brainsnn.results.description import PopulationModel
 
 __all__ = ["model_descriptions", "run_settings", "saturation_fixes"]
@@ -28,7 +29,7 @@ def model_descriptions(models):
         name: PopulationModel(
             text=str(model),
             threshold=model.threshold,
-            constants={constant: float(value) for constant, value in model.constants.items() if np.size(value) == 1},
+            constants={constant: float(model.constants[constant]) for constant in settable_constants(model)},
             units={variable: str(get_unit_for_display(eq.dim)) for variable, eq in model.brian_equations.items()},
         )
         for name, model in models.items()

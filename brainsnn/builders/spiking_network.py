@@ -17,9 +17,11 @@ from brainsnn.builders.devices.active_device import nothing_left_on_error, prefe
 from brainsnn.builders.devices.registry import make_backend
 from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
 from brainsnn.builders.network.assembly import assemble
+from brainsnn.builders.network.constants import make_settable
 from brainsnn.builders.network.monitors import Monitors
+from brainsnn.builders.network.neurons import Neurons, choose_neurons
 from brainsnn.builders.network.objects import NetworkObjects
-from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values
+from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values, note_values
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.network_view import NetworkView
@@ -32,7 +34,6 @@ from brainsnn.feedback import PredictiveGate
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.result import Result
 from brainsnn.results.saturation import warn_of_saturation
-from brainsnn.results.selection import PLACE, checked_place
 from brainsnn.results.streaming import StreamFolder
 
 __all__ = ["SpikingNetwork"]
@@ -50,10 +51,11 @@ class SpikingNetwork(NetworkView):
         effect in the next run, on every device. `set_parameters` also updates the parameters that follow from others.
         ``snn["conv1"]`` is short for ``snn.populations["conv1"]``.
     network : `~brian2.core.network.Network`
-        Any Brian2 object can be added before the first run. Added neurons, synaptic traces and queued spikes are reset before
-        each image. Learned weights persist from image to image and from run to run. Added monitors hold the images of the last
-        run, one after the other. A `~brian2.monitors.statemonitor.StateMonitor` records at the start of a step unless it has
-        ``when="end"``, one step earlier than ``result.states``; `~brainsnn.monitor` adds one with the right ``when``.
+        Any Brian2 object can be added before the first run. Each image starts from the declared state: what was declared, and
+        what the user has assigned since. What statements of added synapses change is learned, and persists. Added monitors hold
+        the images of the last run, one after the other. A `~brian2.monitors.statemonitor.StateMonitor` records at the start of
+        a step unless it has ``when="end"``, one step earlier than ``result.states``; `~brainsnn.monitor` adds one with the
+        right ``when``. On ``runtime``, its `run`, `store` and `restore` work by hand, too.
     """
 
     network: TrialNetwork
@@ -62,7 +64,7 @@ class SpikingNetwork(NetworkView):
     def __init__(
         self,
         graph: LayerGraph,
-        neuron: NeuronModel,
+        neuron: NeuronModel | Neurons,
         *,
         connectivity: str,
         schedule: str,
@@ -81,14 +83,15 @@ class SpikingNetwork(NetworkView):
         self.dtype = np.dtype(dtype)
         with self._preferences(), nothing_left_on_error():
             self._backend.activate()
-            neuron, clock = self._backend.prepare_neuron(neuron), self._backend.make_clock(dt)
-            self._assembly = assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback)
+            neurons = choose_neurons(graph, neuron).changed(self._backend.prepare_neuron)
+            clock = self._backend.make_clock(dt)
+            self._assembly = assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback)
             self._monitors = Monitors(record, self._assembly)
             self._backend.check(self._assembly, self._monitors)
             self.populations = Populations(graph, self._assembly.groups)
             self.network = TrialNetwork(
                 self._assembly.objects, self._monitors.all, self._backend.own_objects(clock),
-                backend=self._backend, dtype=self.dtype, name="brainsnn_network",
+                backend=self._backend, guard=self._guard, dtype=self.dtype, name="brainsnn_network",
             )  # fmt: skip
             self._objects = NetworkObjects(
                 self.network, self._assembly.groups, self._assembly.state, self._monitors.all, self._assembly.replays
@@ -119,55 +122,14 @@ class SpikingNetwork(NetworkView):
     def _plastic(self):
         return {projection.name: projection for projection in self.projections if getattr(projection, "plastic", False)}
 
-    def index(self, layer: str, row: int, column: int, channel: int) -> int:
-        """
-        Return the flat index of a neuron in its group, ``snn[layer]``.
-
-        Parameters
-        ----------
-        layer : str
-        row, column, channel : int
-
-        Returns
-        -------
-        index : int
-            ``(row*width + column)*n_channels + channel``.
-
-        Raises
-        ------
-        UnknownNameError, IndexError
-            If there is no such layer, or it has no such neuron.
-        """
-        shape = self._shape_of(layer)
-        place = checked_place((row, column, channel), PLACE, shape, f"{layer!r} has the shape {shape}")
-        return int(np.ravel_multi_index(place, shape))
-
-    def position(self, layer: str, index: int) -> tuple[int, ...]:
-        """
-        Return row, column and channel of a neuron; the inverse of `index`.
-
-        Parameters
-        ----------
-        layer : str
-        index : int
-
-        Returns
-        -------
-        row, column, channel : int
-
-        Raises
-        ------
-        UnknownNameError, IndexError
-            If there is no such layer, or it has no such neuron.
-        """
-        shape = self._shape_of(layer)
-        place = checked_place((index,), ("index",), (int(np.prod(shape)),), f"{layer!r} has the shape {shape}")
-        return tuple(int(k) for k in np.unravel_index(place[0], shape))
-
     @guarded
     def set_parameters(self, layer: str, **values: Any) -> None:
         """
-        Set per-neuron parameters of a population for all further runs, on every device without compiling.
+        Set parameters of a population for all further runs, on every device without compiling.
+
+        A constant of the equations, such as a time constant, can be set before the first run. It then becomes a parameter of
+        the layer, or of each neuron if several values are given, and can be changed later as well. Until then it is a number
+        in the program, which is fastest.
 
         Parameters
         ----------
@@ -181,10 +143,16 @@ class SpikingNetwork(NetworkView):
         UnknownNameError
             If the population has no such parameter.
         ValueError
-            If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused.
+            If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused. If a constant is
+            set after the first run, or is one of neurons that this layer only reads, such as a junction.
         """
         name = self.populations.name_of(layer)
-        self._set_parameters(name, checked_parameters(self._assembly, name, values, self._read))
+        for variable, value in make_settable(self._assembly, name, values, self.network.is_prepared).items():
+            self._write(name, variable, value)
+        arrays = checked_parameters(self._assembly, name, values, self._read)
+        self._set_parameters(name, arrays)
+        note_values(self._assembly, name, arrays)
+        self._forget_descriptions()
 
     def _set_parameters(self, name, arrays):
         for variable, array in arrays.items():
@@ -371,9 +339,8 @@ class SpikingNetwork(NetworkView):
             raise DeviceLimitError(
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
-        warn_of_saturation(
-            result, self._n_recorded, self._saturation_fixes, stacklevel=4
-        )  # the caller of this guarded method
+        # of the caller of this guarded method
+        warn_of_saturation(result, self._n_recorded, self._saturation_fixes, stacklevel=4)
         return result
 
     def _run(self, trials, processes, progress, settings):
@@ -398,8 +365,3 @@ class SpikingNetwork(NetworkView):
         raise TypeError(
             "A SpikingNetwork cannot be pickled or copied. Call convert in each process; see brainsnn.once."
         )
-
-    def __repr__(self):
-        neurons = sum(len(group) for group in self._assembly.groups.values())
-        what = f"{len(self.populations)} populations, {neurons} neurons, {self.neuron.name}"
-        return f"<SpikingNetwork: {what}, {self._backend.name}>"

@@ -33,6 +33,8 @@ def why_not_linear(model):
     name, equation = model.receives, model.brian_equations[model.receives]
     if equation.type != DIFFERENTIAL_EQUATION:
         return f"{name!r} does not follow a differential equation"
+    if "unless refractory" in equation.flags:
+        return f"{model.definition(name)!r} holds while the neuron is refractory"
     constants = frozenset(
         n for n, value in model.constants.items() if isinstance(value, (int, float, np.number, Quantity))
     )

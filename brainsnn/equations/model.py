@@ -9,12 +9,14 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from brian2 import Equations, Quantity, get_dimensions, have_same_dimensions, in_best_unit
+import numpy as np
+from brian2 import Equations, Quantity, TimedArray, get_dimensions, have_same_dimensions, in_best_unit, second
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
+from brainsnn.equations.checks import check_model, parsed_equations
 from brainsnn.equations.statements import cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
@@ -35,14 +37,21 @@ def _clean_lines(text):
     return [" ".join(line.split()) for line in lines if line.strip()]
 
 
-def _shown(value):
-    return in_best_unit(value, 4) if get_dimensions(value) is not DIMENSIONLESS else f"{float(value):.5g}"
-
-
 @cache
-def _parsed(equations):
+def _parsed(name, equations):
     """Parse equations once: Brian2 needs milliseconds, and a network reads the same few models hundreds of times."""
-    return Equations(equations)
+    return parsed_equations(name, equations)
+
+
+def _shown(value):
+    """Return the text of a parameter's value: a number with its unit, or what kind of function it is."""
+    if isinstance(value, TimedArray):
+        return f"TimedArray of {len(value.values)} steps of {in_best_unit(value.dt * second)}"
+    if callable(value):
+        return f"function {getattr(getattr(value, 'pyfunc', value), '__name__', value)}"
+    if np.size(value) > 1:
+        return f"{_shown(np.min(value))} ... {_shown(np.max(value))}"
+    return in_best_unit(value, 4) if get_dimensions(value) is not DIMENSIONLESS else f"{float(value):.5g}"
 
 
 @dataclass(frozen=True)
@@ -60,10 +69,15 @@ class NeuronModel(NetworkVariants):
         Condition for a spike; None for neurons that do not spike.
     reset : str, optional
         Statements executed when a neuron spikes.
+    refractory : `~brian2.units.fundamentalunits.Quantity` or str, optional
+        How long a neuron does not spike again, and does not change variables whose equation is marked ``(unless refractory)``: a
+        time, an expression of one, or a condition under which it remains refractory. Equations and statements may read
+        ``not_refractory`` and ``lastspike``.
     update : str, optional
         Statements executed in every step before the threshold, for models defined as a discrete map.
     parameters : dict
-        Value of every parameter, with units. A name that ``equations`` declare (``m_f : 1``) is a per-neuron parameter, and
+        Value of every parameter, with units. A constant may also be a `~brian2.input.timedarray.TimedArray` or a function with
+        units. A name that ``equations`` declare (``m_f : 1``) is a per-neuron parameter, and
         its value is the initial one. All other names are constants of the equations.
     receives : str, optional
         Variable to which incoming spikes are added. Graded connections and the stimulus replace it (see `with_inputs`).
@@ -133,6 +147,7 @@ class NeuronModel(NetworkVariants):
     method: str | tuple[str, ...] = INTEGRATION_METHODS
     readout: "NeuronModel | None" = None
     output: str = "S"
+    refractory: Quantity | str | None = None
 
     def __post_init__(self) -> None:
         equations = "\n".join(_clean_lines(self.equations))
@@ -146,6 +161,11 @@ class NeuronModel(NetworkVariants):
         derived = {n: ((o,) if isinstance(o, str) else tuple(o), f) for n, (o, f) in self.derived.items()}
         object.__setattr__(self, "derived", derived)
         for name, (origins, function) in derived.items():
+            for origin in origins:
+                if origin not in parameters:
+                    raise ValueError(
+                        f"{self.name}.derived: {name!r} is computed from {origin!r}, which is no parameter. Give its value."
+                    )
             if name not in parameters:
                 parameters[name] = function(*(parameters[origin] for origin in origins))
         object.__setattr__(self, "parameters", MappingProxyType(parameters))
@@ -168,6 +188,11 @@ class NeuronModel(NetworkVariants):
                 raise ValueError(
                     f"{self.name}.initial: the equations do not define {name!r}; they define {', '.join(declared)}."
                 )
+        if self.membrane is not None and self.membrane not in declared:
+            raise ValueError(
+                f"{self.name}.membrane: the equations do not define {self.membrane!r}; they define {', '.join(declared)}."
+            )
+        check_model(self)
         for role in (self.spike_height, self.bias, self.threshold_parameter):
             if role is not None and role not in self.neuron_parameters:
                 raise ValueError(
@@ -195,7 +220,7 @@ class NeuronModel(NetworkVariants):
     @property
     def brian_equations(self) -> Equations:
         """The equations as a `~brian2.equations.equations.Equations` object."""
-        return _parsed(self.equations)
+        return _parsed(self.name, self.equations)
 
     @property
     def neuron_parameters(self) -> tuple[str, ...]:
@@ -211,8 +236,14 @@ class NeuronModel(NetworkVariants):
     def used_names(self) -> set[str]:
         """Names that equations and statements use; those of ``on_pre`` without ``_pre`` and ``_post`` (set of str)."""
         names = set(self.brian_equations).union(*(eq.identifiers for eq in self.brian_equations.values()))
-        names = names.union(*(get_identifiers(code) for code in (self.threshold, self.reset, self.update) if code))
+        names = names.union(*(get_identifiers(code) for code in self._codes if code))
         return names | {name.removesuffix("_pre").removesuffix("_post") for name in get_identifiers(self.on_pre or "")}
+
+    @property
+    def _codes(self):
+        """Conditions and statements of the neurons themselves."""
+        refractory = self.refractory if isinstance(self.refractory, str) else None
+        return self.threshold, refractory, self.reset, self.update
 
     def __str__(self) -> str:
         parts = [f"{self.name}", "  equations"]
@@ -220,8 +251,9 @@ class NeuronModel(NetworkVariants):
         for title, code in (
             ("every step", self.update),
             ("threshold", self.threshold),
+            ("refractory", None if self.refractory is None else str(self.refractory)),
             ("reset", self.reset),
-            ("spike arrives", self.on_pre if self.threshold is not None else None),
+            ("spike arrives", self.on_pre),
         ):
             if code:
                 parts.append(f"  {title}")
@@ -233,9 +265,10 @@ class NeuronModel(NetworkVariants):
             parts += ["  method", f"    {', '.join(methods)}" + (" (the first that can)" if len(methods) > 1 else "")]
         parts.append("  parameters")
         for name, value in self.parameters.items():
-            parts.append(
-                f"    {name} = {_shown(value)}" + ("   (per neuron)" if name in self.neuron_parameters else "")
-            )
+            shown = _shown(value)
+            equation = self.brian_equations.get(name)
+            scope = "" if equation is None else "   (shared)" if "shared" in equation.flags else "   (per neuron)"
+            parts.append(f"    {name} = {shown}{scope}")
         return "\n".join(parts)
 
     def _repr_latex_(self):

@@ -10,7 +10,7 @@ from brian2.utils.stringtools import get_identifiers, word_substitute
 from brainsnn.equations.linear_filter import why_not_linear
 from brainsnn.equations.statements import assigned, assignments
 
-__all__ = ["NetworkVariants", "counted_spikes", "graded_variables", "of_input_spikes", "stimulus_equations"]
+__all__ = ["NetworkVariants", "counted_spikes", "graded_variables", "spikes_between", "stimulus_equations"]
 
 #: Names that the builder adds to a user's equations, and graded_2, graded_3, ...
 RESERVED = ("stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased", "input_unit")
@@ -45,6 +45,7 @@ class NetworkVariants:
         new = {name: f"{name}_of_neuron" for name in taken}
         new |= {f"{name}{end}": f"{other}{end}" for name, other in new.items() for end in ("_pre", "_post")}
         code = {name: getattr(self, name) for name in ("threshold", "reset", "update", "on_pre")}
+        code |= {"refractory": self.refractory} if isinstance(self.refractory, str) else {}
         return with_fields(
             self, equations="\n".join(_substitute_right(line, new) for line in self.equations.splitlines()), readout=readout,
             parameters={new.get(name, name): value for name, value in self.parameters.items()},
@@ -105,6 +106,7 @@ class NetworkVariants:
             self, equations=equations, receives=self.receives if spikes else terms[0],
             update=word_substitute(self.update, total) if self.update and not spikes else self.update,
             threshold=self.threshold and word_substitute(self.threshold, total),
+            refractory=word_substitute(self.refractory, total) if isinstance(self.refractory, str) else self.refractory,
             reset=self.reset and self._reset_with(total, spikes), initial=_declared(self.initial, equations),
         )  # fmt: skip
 
@@ -141,7 +143,7 @@ class NetworkVariants:
             )
         return with_fields(
             self, name=f"{self.name} junction", equations=self.definition(self.receives), threshold=None, reset=None,
-            update=None, readout=None, membrane=None, spike_height=None, bias=None, threshold_parameter=None,
+            refractory=None, update=None, readout=None, membrane=None, spike_height=None, bias=None, threshold_parameter=None,
             derived={}, attention={}, parameters=self.constants, initial={},
         )  # fmt: skip
 
@@ -169,7 +171,7 @@ class NetworkVariants:
         other = set(equations) - needed
         update = [f"{name} {operator} {code}" for name, operator, code in assignments(self.update) if name not in other]
         return with_fields(
-            self, name=f"{self.name} membrane", equations=lines, threshold=None, reset=None, readout=None,
+            self, name=f"{self.name} membrane", equations=lines, threshold=None, reset=None, refractory=None, readout=None,
             update="\n".join(update) or None, spike_height=None, threshold_parameter=None, derived={}, parameters=parameters,
             initial=_declared(self.initial, lines),
             attention={k: v for k, v in self.attention.items() if v in needed},
@@ -199,6 +201,13 @@ class NetworkVariants:
         initial = {name: value for name, value in self.initial.items() if name not in (self.membrane, self.receives)}
         return with_fields(self, equations="\n".join(lines), receives="pooled", initial=initial)
 
+    def _is_held(self, name):
+        """Whether a variable changes otherwise, or not at all, while a neuron is refractory."""
+        equation = self.brian_equations[name]
+        return "unless refractory" in equation.flags or not {"lastspike", "not_refractory"}.isdisjoint(
+            equation.identifiers
+        )
+
     def _membrane_variables(self):
         """Return the variables on which the membrane depends. Refuse a model without a membrane, or whose spikes change it."""
         if self.membrane is None:
@@ -211,6 +220,12 @@ class NetworkVariants:
             name = frontier.pop()
             needed.add(name)
             frontier |= (self.brian_equations[name].identifiers & set(self.brian_equations)) - needed
+        held = [name for name in needed if self._is_held(name)]
+        if held:
+            raise ValueError(
+                f"{self.name}.refractory: {self.definition(held[0])!r} depends on the neuron's own spikes. Maximum pooling and "
+                "membrane pooling read membranes of neurons that do not spike. Use average pooling with average_pooling='spikes'."
+            )
         changed = needed & assigned(self.reset)
         if changed:
             what = (
@@ -265,29 +280,32 @@ def stimulus_equations(unit):
     ]
 
 
-def of_input_spikes(on_pre, constants, neuron):
+def spikes_between(on_pre, constants, source, target):
     """
-    Return what a spike of an input neuron does to a model's neurons.
+    Return what a spike of one model's neurons does to another model's neurons.
 
-    The height of such a spike is its sign, and 1 stands for the model's ``input_unit``.
+    The height of the spike is the source's. The ``input_unit`` of the source becomes that of the target.
 
     Parameters
     ----------
     on_pre : str
-        What a spike of these neurons does.
+        What a spike does to the target.
     constants : dict
         Constants that it uses.
-    neuron : `~brainsnn.equations.model.NeuronModel`
+    source, target : `~brainsnn.equations.model.NeuronModel`
 
     Returns
     -------
     on_pre : str
     constants : dict
     """
-    if _has_plain_height(neuron):
-        return on_pre, constants
-    on_pre = word_substitute(on_pre, {f"{_height(neuron)}_pre": "(h_pre*input_unit)"})
-    return on_pre, {**constants, "input_unit": neuron.input_unit}
+    height, ratio = f"{_height(source)}_pre", target.input_unit / source.input_unit
+    if have_same_dimensions(ratio, 1) and float(ratio) == 1:
+        if _height(source) == _height(target):
+            return on_pre, constants
+    else:
+        height, constants = f"({height}*input_unit)", {**constants, "input_unit": ratio}
+    return word_substitute(on_pre, {f"{_height(target)}_pre": height}), constants
 
 
 def counted_spikes(on_pre, neuron):
@@ -316,7 +334,9 @@ def _has_plain_height(neuron):
 
 def _height(neuron):
     """Name of the height of a spike in ``on_pre``; a switchable model also has the two values between which it switches."""
-    return "h" if neuron.spike_height is None or "h" in neuron.brian_equations else neuron.spike_height
+    height = neuron.spike_height or "h"
+    switched = height.removesuffix("_rest")
+    return switched if switched in neuron.brian_equations else height
 
 
 def _declared(values, equations):

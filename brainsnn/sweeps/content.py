@@ -255,6 +255,10 @@ def _parts(value):
         return [value.name]
     if isinstance(value, collections.deque):
         return [list(value), value.maxlen]
+    if type(value).__module__ == "brian2.input.timedarray":
+        return [value.values, repr(value.dim), value.dt]
+    if type(value).__module__ == "brian2.core.functions":  # a function with units
+        return [value.pyfunc, repr(value._arg_units), repr(value._return_unit)]
     if isinstance(value, array.array):
         return [value.typecode, value.tobytes()]
     if type(value).__module__.startswith("scipy.sparse"):

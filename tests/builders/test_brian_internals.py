@@ -22,6 +22,7 @@ from brainsnn.builders.network.connections import EventDrivenProjection
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.operators import dense
+from brainsnn.builders.run_guard import RunGuard
 
 # The name `brian2.devices.device` is the active device itself.
 brian_devices = import_module("brian2.devices.device")
@@ -121,7 +122,9 @@ def test_a_network_that_was_prepared_runs_again_without_code_generation(monkeypa
     )
     backend = RuntimeBackend()
     own = backend.own_objects(group.clock)
-    network = TrialNetwork(group, own, backend=backend, dtype=np.dtype(float), name="network_prepared_once")
+    network = TrialNetwork(
+        group, own, backend=backend, guard=RunGuard(), dtype=np.dtype(float), name="network_prepared_once"
+    )
     network.run(2 * ms, namespace={})
     monkeypatch.setattr(
         network, "_prepare_object", lambda *_: pytest.fail(changed(where, "objects are prepared again"))

@@ -80,7 +80,7 @@ def test_training_layer_has_the_time_constants_of_the_neuron(tmp_path):
     "change, message",
     [
         (lambda: ASN.edit(tau_fi=50 * ms), "named 'tau_fi'. Did you mean 'tau_phi'"),
-        (lambda: ASN.edit(refractory=5 * ms), "named 'refractory'.*No equation"),
+        (lambda: ASN.edit(tau_ref=5 * ms), "named 'tau_ref'.*No equation"),
         (lambda: LIF.replace("S = v + bias : 1", "S = v + bias : 1", drive=1), "named 'drive'.*No equation"),
         (
             lambda: ASN.edit(S_dyn=0.5),

@@ -2,11 +2,21 @@
 
 import numpy as np
 from brian2 import ms, prefs
-from fuzz_networks import BLOCKS, Builder, Choices, average_pooling, dense, max_pooling, max_pooling_first, plain, residual
+from fuzz_networks import (
+    BLOCKS,
+    Builder,
+    Choices,
+    average_pooling,
+    dense,
+    max_pooling,
+    max_pooling_first,
+    plain,
+    residual,
+)
 from fuzz_runs import UNOPTIMISED
 from hypothesis import strategies as st
 from keras import Model, layers
-from plain_network import PlainNetwork
+from printed_network import PlainNetwork
 from random_edits import draw_neuron
 
 import brainsnn as bs
@@ -88,7 +98,7 @@ def given_parameters(choose, snn):
         parameter = choose(names)
         value = model.parameters[parameter] * rng.uniform(0.8, 1.2, snn.graph.populations[name].size)
         snn.set_parameters(name, **{parameter: value})
-        given[name] = {p: np.array(getattr(snn.populations[name], f"{p}_")[:]) for p in names}
+        given[name] = {p: getattr(snn.populations[name], p)[:] for p in names}
     return given
 
 
@@ -125,7 +135,10 @@ def case(draw, check):
     sets = choose([False, True])
 
     def compare_all():
-        record = {n: ["spikes"] * (m.threshold is not None) + variables(m) for n, m in bs.convert(model, **options).models.items()}
+        record = {
+            n: ["spikes"] * (m.threshold is not None) + variables(m)
+            for n, m in bs.convert(model, **options).models.items()
+        }
         snn = bs.convert(model, record=record, **options)
         given = given_parameters(choose, snn) if sets else {}
         drawn = draw_run(choose, model, options["encoder"])
@@ -139,7 +152,9 @@ def case(draw, check):
         target, prefs.codegen.target = prefs.codegen.target, "numpy"
         try:
             network = PlainNetwork(snn, given)
-            spikes, states = network.run(N_STEPS, {n: [v for v in r if v != "spikes"] for n, r in record.items()}, **plain_run)
+            spikes, states = network.run(
+                N_STEPS, {n: [v for v in r if v != "spikes"] for n, r in record.items()}, **plain_run
+            )
         finally:
             prefs.codegen.target = target
         compare(snn, result, spikes, states)

@@ -39,7 +39,10 @@ KINDS: dict[str, Kind] = {
         shrinks=False,
     ),
     "edits": Kind(
-        "fuzz_edits:case", "edited neuron models in random networks, against plain Brian2 of what is printed", 2, shrinks=False
+        "fuzz_edits:case",
+        "edited neuron models in random networks, against plain Brian2 of what is printed",
+        2,
+        shrinks=False,
     ),
     "analyses": Kind(
         "fuzz_analyses:case", "random input of the analyses, with NaN, ties, constants and wrong shapes", 100

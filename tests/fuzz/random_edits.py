@@ -49,7 +49,11 @@ def adex():
     equations = f"dv/dt = ({inward})/C : volt\ndu/dt = (a*(v - E_L) - u)/tau_u : amp\ndI/dt = -I/tau_s : amp\nh : amp\nbias : amp"
     slow = "dI/dt = -I/tau_s : amp\ndI_slow/dt = (I - I_slow)/tau_r : amp\nS = (I_slow + bias)/I_1 : 1\nbias : amp"
     last = bs.NeuronModel(
-        "AdEx readout", slow, parameters={"tau_s": 20 * ms, "tau_r": 10 * ms, "I_1": 2 * nA}, input_unit=2 * nA, spike_height=None
+        "AdEx readout",
+        slow,
+        parameters={"tau_s": 20 * ms, "tau_r": 10 * ms, "I_1": 2 * nA},
+        input_unit=2 * nA,
+        spike_height=None,
     )
     parameters = {
         "C": 50 * pF, "g_L": 30 * nS, "E_L": -70.6 * mV, "V_T": -50.4 * mV, "Delta_T": 2 * mV, "tau_u": 144 * ms, "a": 4 * nS,
@@ -87,7 +91,10 @@ EDITS = {
             edited(threshold="S - S_hat > theta/2 and S > 0.1"),
             edited(reset="S_hat = S_hat + theta"),
             edited(reset="S_hat += theta; theta_dyn += 0.5*m_f*theta; theta_dyn = clip(theta_dyn, 0, 1)"),
-            edited(on_pre="I_post += w*h_pre; S_hat_post *= 0.99", readout=bs.ASN().readout.edit(on_pre="I_post += w*h_pre")),
+            edited(
+                on_pre="I_post += w*h_pre; S_hat_post *= 0.99",
+                readout=bs.ASN().readout.edit(on_pre="I_post += w*h_pre"),
+            ),
             edited(initial={"S_dyn": 0.3}),
             edited(initial={"theta_dyn": 0.4, "I": 0.1}),
             replaced("(gain*I - S_dyn)", "(gain*I - S_dyn - 0.2*S_dyn**3)"),

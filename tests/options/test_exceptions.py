@@ -62,6 +62,18 @@ def other_graph():
     return bs.read_keras(keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()]))
 
 
+def branches():
+    inputs = keras.Input((4, 4, 1))
+    layers = [keras.layers.Conv2D(1, 3, activation="relu", name=name)(inputs) for name in "ab"]
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Add()(layers))))
+
+
+def set_after_run(small, **values):
+    snn = small.network()
+    snn.run(**small.run_base)
+    snn.set_parameters("conv", **values)
+
+
 def attend(small, *arguments, neuron=None, **options):
     snn = small.network() if neuron is None else convert(small, neuron=neuron, thresholds=None)
     try:
@@ -81,6 +93,15 @@ REFUSED = {
     "the model names no membrane variable": lambda s, _: convert(s, neuron=bs.IF(), average_pooling="membrane"),
     "has no threshold parameter": lambda s, _: convert(s, neuron=bs.ASN()),
     "is a readout and has no threshold": lambda s, _: convert(s, thresholds={"readout": 1.0}),
+    "want different encoders": lambda s, _: convert(
+        s, model=branches(), neuron={"a": bs.IF(), ...: bs.LIF()}, thresholds=None, encoder=None
+    ),
+    "names no model for": lambda s, _: convert(s, neuron={"conv": bs.LIF()}, thresholds=None),
+    "convert: neuron: 'conv'": lambda s, _: convert(
+        s, neuron={"conv": bs.LIF(), "conv_linear": bs.LIF(), ...: bs.LIF()}
+    ),
+    "is a constant of the program that has been compiled": lambda s, _: set_after_run(s, tau_phi=5 * bs.ms),
+    "neurons without a threshold do not spike": lambda s, _: bs.LIF().edit(threshold=None, refractory=5 * bs.ms),
     "feedback gates input neurons that spike": lambda s, _: convert(s, feedback=GATE, encoder="current"),
     "two of the layers in record are": lambda s, _: convert(s, record={"conv": ["S"], "conv_linear": {"S": [0]}}),
     "has one thread": lambda s, _: convert(s, threads=2),

@@ -1,6 +1,6 @@
 """A network as plain data: populations, operators between them, and the fate of every Keras layer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -266,15 +266,19 @@ class LayerGraph:
             activation[name] = population.transfer(potential[name])
         return activation
 
-    def expand_junctions(self) -> "LayerGraph":
+    def expand_junctions(self, readers: Iterable[str] | None = None) -> "LayerGraph":
         """
         Return the same network without junctions: sources project to their readers directly.
+
+        Parameters
+        ----------
+        readers : iterable of str, optional
+            Populations that shall read no junction; all by default. Junctions that others read remain.
 
         Returns
         -------
         LayerGraph
-            Without projections of mode ``"current"``. Operators that do not compose into a convolution become a
-            `SparseOperator`.
+            Operators that do not compose into a convolution become a `SparseOperator`.
 
         Raises
         ------
@@ -282,7 +286,8 @@ class LayerGraph:
             If an operator at a junction is not linear.
         """
         arriving: dict[str, list[Projection]] = {}
-        direct: list[Projection] = []
+        kept: list[Projection] = []
+        apart = set(self.populations if readers is None else readers)
         for name, population in self.populations.items():
             expanded = []
             for projection in self.incoming(name):
@@ -292,23 +297,24 @@ class LayerGraph:
                         expanded.append(Projection(first.source, name, operator, first.mode))
                 else:
                     expanded.append(projection)
-            merged = merge_projections(expanded)
             if population.kind == "junction":
-                arriving[name] = merged
-            else:
-                direct += merged
-        populations = {}
-        for name, population in self.populations.items():
-            if population.kind != "junction":
-                layers = (*self._upstream_layers(name), *population.layers)
-                populations[name] = replace(population, layers=tuple(dict.fromkeys(layers)))
-        return LayerGraph(populations, direct, self.rows, self.name)
+                arriving[name] = merge_projections(expanded)
+            kept += merge_projections(expanded) if name in apart else self.incoming(name)
+        populations = dict(self.populations)
+        for name, population in reversed(self.populations.items()):
+            if population.kind == "junction" and not any(p.source == name for p in kept):
+                del populations[name]
+                kept = [p for p in kept if p.target != name]
+        for name in apart & populations.keys():
+            layers = (*self._upstream_layers(name, populations), *populations[name].layers)
+            populations[name] = replace(populations[name], layers=tuple(dict.fromkeys(layers)))
+        return LayerGraph(populations, kept, self.rows, self.name)
 
-    def _upstream_layers(self, name: str) -> Iterator[str]:
-        """Yield the Keras layers folded into the junctions that a population reads."""
+    def _upstream_layers(self, name: str, kept: Iterable[str]) -> Iterator[str]:
+        """Yield the Keras layers folded into the junctions that a population reads, except those that are kept."""
         for projection in self.incoming(name):
-            if projection.mode == "current":
-                yield from self._upstream_layers(projection.source)
+            if projection.mode == "current" and projection.source not in kept:
+                yield from self._upstream_layers(projection.source, kept)
                 yield from self.populations[projection.source].layers
 
     def __repr__(self) -> str:

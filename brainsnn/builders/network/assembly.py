@@ -1,4 +1,4 @@
-"""Brian2 objects from a LayerGraph and a neuron model, each in its place in the schedule."""
+"""Brian2 objects from a LayerGraph and its neuron models, each in its place in the schedule."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,13 +16,14 @@ from brainsnn.builders.network.connections import (
 from brainsnn.builders.network.feedback import add_feedback
 from brainsnn.builders.network.groups import brian_name, make_group, model_for, parameter_names, state_variables
 from brainsnn.builders.network.inputs import Inputs, inputs_of
+from brainsnn.builders.network.neurons import Neurons
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import OperatorChain
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.statements import assigned, with_suffixes
-from brainsnn.equations.variants import graded_variables, of_input_spikes
+from brainsnn.equations.variants import graded_variables, spikes_between
 from brainsnn.feedback.gate import PredictiveGate
 
 __all__ = ["CONNECTIVITIES", "Assembly", "assemble"]
@@ -38,7 +39,7 @@ class Assembly:
     Attributes
     ----------
     graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
-    neuron : `~brainsnn.equations.model.NeuronModel`
+    neurons : `~brainsnn.builders.network.neurons.Neurons`
     connectivity : {"event_driven", "synapses"}
     schedule : {"pipelined", "synchronous"}
     encoder : {"current", "poisson"}
@@ -58,7 +59,7 @@ class Assembly:
     """
 
     graph: LayerGraph
-    neuron: NeuronModel
+    neurons: Neurons
     connectivity: str
     schedule: str
     encoder: str
@@ -71,6 +72,10 @@ class Assembly:
     connections: list = field(default_factory=list)
     replays: dict = field(default_factory=dict)
     written: dict = field(default_factory=dict)
+
+    def neuron_of(self, name):
+        """Return the neuron model that a population's equations were made from."""
+        return self.neurons.of(self.graph, name)
 
     @property
     def objects(self):
@@ -99,14 +104,14 @@ class Assembly:
         return {group.name: state_variables(group, self.parameters[name]) for name, group in self.groups.items()}
 
 
-def assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback=None):
+def assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback=None):
     """
     Build all groups and connections of a network.
 
     Parameters
     ----------
     graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
-    neuron : `~brainsnn.equations.model.NeuronModel`
+    neurons : `~brainsnn.builders.network.neurons.Neurons`
     connectivity : {"event_driven", "synapses"}
     schedule : {"pipelined", "synchronous"}
     encoder : {"current", "poisson"}
@@ -117,8 +122,8 @@ def assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback=Non
     -------
     assembly : `Assembly`
     """
-    neuron, inputs = neuron.with_free_names(), inputs_of(graph, encoder)
-    assembly = Assembly(graph, neuron, connectivity, schedule, encoder, feedback, clock, float(clock.dt), inputs)
+    neurons, inputs = neurons.changed(NeuronModel.with_free_names), inputs_of(graph, encoder)
+    assembly = Assembly(graph, neurons, connectivity, schedule, encoder, feedback, clock, float(clock.dt), inputs)
     schedule = SCHEDULES[schedule]()
     for depth, (name, population) in enumerate(graph.populations.items()):
         if population.kind == "input":
@@ -128,21 +133,21 @@ def assemble(graph, neuron, connectivity, schedule, encoder, clock, feedback=Non
             continue
         model = feedback.model if feedback is not None and population.kind == "input" else None
         learning = feedback.learning if feedback is not None and name == feedback.output else None
-        _add_population(assembly, population, neuron, connectivity, schedule, depth, model, learning)
+        _add_population(assembly, population, connectivity, schedule, depth, model, learning)
         if population.kind != "input":
-            _add_connections(assembly, name, graph, neuron, connectivity, schedule, depth, learning)
+            _add_connections(assembly, name, graph, connectivity, schedule, depth, learning)
     if feedback is not None:
         add_feedback(assembly, graph, feedback, connectivity, schedule)
     return assembly
 
 
-def _add_population(assembly, population, neuron, connectivity, schedule, depth, model=None, learning=None):
+def _add_population(assembly, population, connectivity, schedule, depth, model=None, learning=None):
     name = population.name
     inputs = assembly.inputs.get(name, Inputs([], [], []))
     n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
     if population.kind == "junction" and not inputs.has_spikes:
         n_graded = max(n_graded, 1)
-    model = model or model_for(population, inputs, neuron, n_graded)
+    model = model or model_for(population, inputs, assembly.neuron_of(name), n_graded)
     model = model if learning is None else learning.target_model(model)
     n_neurons = population.shape[0] * population.shape[1] * population.shape[2]
     group = make_group(model, n_neurons, brian_name(name), assembly.clock)
@@ -155,16 +160,15 @@ def _add_population(assembly, population, neuron, connectivity, schedule, depth,
         assembly.replays[replay.name] = replay
 
 
-def _add_connections(assembly, name, graph, neuron, connectivity, schedule, depth, learning=None):
-    inputs, target = assembly.inputs[name], assembly.groups[name]
+def _add_connections(assembly, name, graph, connectivity, schedule, depth, learning=None):
+    inputs, target, neuron = assembly.inputs[name], assembly.groups[name], assembly.neuron_of(name)
     model = assembly.models[name] if graph.populations[name].kind == "readout" else neuron
     on_pre, constants = _statement(model, neuron, learning)
     on_pre = with_suffixes(on_pre, target.variables)
     for projection in inputs.spikes:
         source = assembly.groups[projection.source]
         title = _unique_name(assembly, source, target)
-        is_input = graph.populations[projection.source].kind == "input"
-        statement = of_input_spikes(on_pre, constants, neuron) if is_input else (on_pre, constants)
+        statement = spikes_between(on_pre, constants, assembly.models[projection.source], neuron)
         connection = _spike_projection(source, target, projection.operator, *statement, connectivity, title, learning)
         for variable in assigned(on_pre):
             written = {"_post": name, "_pre": projection.source}.get(variable[variable.rfind("_") :])
@@ -196,8 +200,7 @@ def _statement(model, neuron, learning):
     """Return what a spike does to neurons of a model, and the constants that it uses."""
     if learning is not None:
         return learning.on_pre, {**neuron.constants, **learning.parameters}
-    statement = neuron if model.on_pre is None else model  # a readout may have its own
-    return statement.on_pre, statement.constants
+    return model.on_pre, model.constants
 
 
 def _spike_projection(source, target, operator, on_pre, constants, connectivity, name, learning=None):
@@ -228,7 +231,7 @@ def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
     """Connect membranes to the population that pools them, through groups that hold intermediate values if necessary."""
     source = assembly.groups[projection.source]
     read = assembly.models[projection.source].membrane
-    unit = assembly.models[target.name].unit_of("pooled")
+    unit = _pooled_unit(assembly, projection)
     operators = (
         projection.operator.operators if isinstance(projection.operator, OperatorChain) else [projection.operator]
     )
@@ -251,6 +254,17 @@ def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
         schedule.pooling(connection, depth, step=k)
         assembly.connections.append(connection)
         source, read = group, "pooled"
+
+
+def _pooled_unit(assembly, projection):
+    """Return the unit of pooled membranes; refuse membranes of another unit than that of the neurons that pool them."""
+    source, target = assembly.models[projection.source], assembly.models[projection.target]
+    if source.brian_equations[source.membrane].dim is not target.brian_equations["pooled"].dim:
+        raise ValueError(
+            f"convert: {projection.target!r} ({target.name}) pools {source.definition(source.membrane)!r} of "
+            f"{projection.source!r}, which needs the unit {target.unit_of('pooled')}. Give both one neuron model."
+        )
+    return target.unit_of("pooled")
 
 
 def _unique_name(assembly, source, target):

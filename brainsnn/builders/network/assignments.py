@@ -14,7 +14,7 @@ __all__ = ["watch"]
 # Written for Brian2 2.5.4 to 2.11: assignments are methods that a device may override, and the runtime device is active
 # whenever users assign, but for objects of a compiled network before its first run. `brian2.devices.device` is the device.
 _runtime_device = import_module("brian2.devices.device").runtime_device
-_watchers = WeakKeyDictionary()
+_watchers: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def watch(variable, watcher):

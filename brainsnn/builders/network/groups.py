@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 from brian2.equations.equations import PARAMETER
 from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.network.statement_checks import check_neuron_statements
 from brainsnn.builders.network.time_constants import check_time_constants
+from brainsnn.equations.checks import check_equations, innermost_reason
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.statements import assigned
@@ -51,7 +53,7 @@ def model_for(population, inputs, neuron, n_graded):
             return replace(model, equations="\n".join([model.equations, *extra]))
         return replace(model, equations="\n".join(extra), receives="graded", parameters={})
     if population.kind == "readout":
-        model = neuron.readout
+        model = _with_statement(neuron.readout, neuron)
     elif population.kind == "membrane":
         model = neuron.membrane_only()
     else:
@@ -74,6 +76,15 @@ def model_for(population, inputs, neuron, n_graded):
             membrane="biased",
         )
     return model
+
+
+def _with_statement(readout, neuron):
+    """Return a readout with what a spike does to it: what it does to the neurons, unless the readout says so itself."""
+    if readout.on_pre is not None:
+        return readout
+    used = get_identifiers(neuron.on_pre or "")
+    constants = {name: value for name, value in neuron.constants.items() if name in used}
+    return replace(readout, on_pre=neuron.on_pre, parameters={**constants, **readout.parameters})
 
 
 def brian_name(name):
@@ -110,6 +121,18 @@ def _integration_method(model):
     )
 
 
+def _check_integration(group, model):
+    """Refuse a method that cannot integrate the equations, which Brian2 would do only at the first run."""
+    try:
+        group.state_updater.update_abstract_code(run_namespace={})
+    except UnsupportedEquationsException as error:
+        raise ValueError(
+            f"convert: {model.name}.method={model.method!r} cannot integrate the equations of {group.name!r}: "
+            f"{innermost_reason(error)}. These are\n{model.equations}\nName another method, or several to be tried in turn, with "
+            "model.edit(method=...)."
+        ) from None
+
+
 def make_group(model, n_neurons, name, clock):
     """
     Make a NeuronGroup with the equations of a model.
@@ -132,8 +155,10 @@ def make_group(model, n_neurons, name, clock):
     ValueError
         If a statement or a time constant is not valid, or if no method can integrate the equations.
     """
-    # The times of a stimulus are compared with t, which is float64 whatever the type of the state.
-    times = {eq.varname: np.float64 for eq in model.brian_equations.values() if eq.varname in ("t_on", "t_off")}
+    # These times are compared with t, which is float64 whatever the type of the state.
+    names = {*model.brian_equations, *(["lastspike"] if model.refractory is not None else [])}
+    times = dict.fromkeys(names & {"t_on", "t_off", "lastspike"}, np.float64)
+    check_equations(model)
     method = _integration_method(model)
     check_time_constants(model, method, float(clock.dt))
     group = SpikingGroup(
@@ -141,6 +166,7 @@ def make_group(model, n_neurons, name, clock):
         model.equations,
         threshold=model.threshold,
         reset=model.reset if model.threshold is not None else None,
+        refractory=False if model.refractory is None else model.refractory,
         method=method,
         namespace=model.constants,
         name=name,
@@ -148,6 +174,8 @@ def make_group(model, n_neurons, name, clock):
         dtype=times or None,
     )
     check_neuron_statements(group, model)
+    if isinstance(model.method, str):
+        _check_integration(group, model)
     if model.update:
         update = group.run_regularly(model.update, when="groups", order=1, name=f"{name}_update", clock=clock)
         group.updates.append(update)

@@ -1,14 +1,17 @@
 """Values of per-neuron parameters: the initial ones, and those that a user sets, checked before they are written."""
 
+from dataclasses import replace
+
 import numpy as np
 from brian2 import Quantity, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
+from brainsnn.builders.network.constants import settable_constants
 from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
 from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
 
-__all__ = ["checked_parameters", "initial_parameters", "initial_values"]
+__all__ = ["checked_parameters", "initial_parameters", "initial_values", "note_values"]
 
 
 def initial_parameters(assembly, thresholds):
@@ -33,7 +36,7 @@ def initial_parameters(assembly, thresholds):
     ValueError
         If the neurons of a layer have no threshold, or if two names of ``thresholds`` mean the same population.
     """
-    graph, neuron, values = assembly.graph, assembly.neuron, {}
+    graph, values = assembly.graph, {}
     for name, model in assembly.models.items():
         values[name] = {
             variable: model.parameters[variable]
@@ -43,18 +46,26 @@ def initial_parameters(assembly, thresholds):
         population = graph.populations.get(name)
         if population is not None and model.bias is not None:
             bias = np.broadcast_to(population.bias, population.shape).ravel()
-            values[name][model.bias] = bias * neuron.input_unit
-    parameter = neuron.threshold_parameter
-    if thresholds and parameter is None:
-        raise ValueError(f"thresholds: the neuron model {neuron.name!r} has no threshold parameter.")
+            values[name][model.bias] = bias * assembly.neuron_of(name).input_unit
+        elif population is not None and population.kind not in ("input", "junction") and np.any(population.bias):
+            raise ValueError(
+                f"convert: {name!r} has biases, and its neuron model {model.name!r} names no parameter for them. Declare one, "
+                "as in 'bias : 1', and name it with bias='bias'."
+            )
     layers = {}
     for layer, value in thresholds.items():
-        name = graph.population(layer).name
+        population = graph.population(layer)
+        name, kind = population.name, population.kind
         if name in layers:
             raise ValueError(f"thresholds: {layers[name]!r} and {layer!r} are both {name!r}; give one of them.")
         layers[name] = layer
+        parameter = assembly.neuron_of(name).threshold_parameter if kind == "spiking" else None
+        if kind == "spiking" and parameter is None:
+            raise ValueError(
+                f"thresholds: the neuron model {assembly.models[name].name!r} of {name!r} has no threshold parameter."
+            )
         if parameter not in assembly.parameters.get(name, ()):
-            raise ValueError(f"thresholds: {name!r} is a {graph.populations[name].kind} and has no threshold.")
+            raise ValueError(f"thresholds: {name!r} is a {kind} and has no threshold.")
         values[name][parameter] = value
     return values
 
@@ -111,9 +122,10 @@ def checked_parameters(assembly, name, values, read):
         or one from which another parameter is computed.
     """
     model = assembly.models[name]
+    known = [*assembly.parameters[name], *settable_constants(model)]
     for variable in values:
         if variable not in assembly.parameters[name]:
-            raise UnknownNameError(variable, assembly.parameters[name], f"parameter of {name!r}")
+            raise UnknownNameError(variable, known, f"parameter of {name!r}")
     arrays = {variable: _parameter_array(assembly, name, variable, value) for variable, value in values.items()}
     for derived, (origins, function) in model.derived.items():
         given = [origin for origin in origins if origin in values]
@@ -133,6 +145,23 @@ def checked_parameters(assembly, name, values, read):
     return arrays
 
 
+def note_values(assembly, name, arrays):
+    """
+    Note values that a user has set in the model of a population, so that it prints what is simulated.
+
+    Parameters
+    ----------
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+    name : str
+    arrays : dict of str to (1,) or (n_neurons,) ndarray
+        As from `checked_parameters`.
+    """
+    model = assembly.models[name]
+    dims = {variable: model.brian_equations[variable].dim for variable in arrays}
+    values = {variable: Quantity(a[0] if a.size == 1 else a, dim=dims[variable]) for variable, a in arrays.items()}
+    assembly.models[name] = replace(model, parameters={**model.parameters, **values})
+
+
 def _parameter_array(assembly, name, variable, value):
     target, about = assembly.groups[name].variables[variable], f"{name}.{variable}"
     if target.dim is not DIMENSIONLESS and Quantity(value).dim is not target.dim:
@@ -140,10 +169,9 @@ def _parameter_array(assembly, name, variable, value):
     array = plain_array(value, about, float, target.dim)
     with np.errstate(over="ignore", under="ignore"):
         stored = array.astype(target.dtype)  # a value may be finite only in double precision
-    default = np.asarray(assembly.models[name].parameters.get(variable, 0.0), dtype=float)
     is_tau = is_time_constant(variable, target.dim)
-    # Times at which something ends may be infinite.
-    may_be_inf = np.isinf(default).any() or (target.dim is second.dim and not is_tau)
+    # Times at which something ends may be infinite, and so may a parameter that starts so.
+    may_be_inf = np.isinf(_value_of_neuron(assembly, name, variable)) or (target.dim is second.dim and not is_tau)
     if not (np.isfinite(stored) | (may_be_inf & (stored == np.inf))).all():
         raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {target.dtype}).")
     if is_tau:
@@ -151,6 +179,11 @@ def _parameter_array(assembly, name, variable, value):
     shape = (1,) if target.scalar else assembly.shapes.get(name, (target.size,))
     if array.shape == (target.size,):
         return array
+    if target.scalar and target.constant and array.size > 1:
+        raise ValueError(
+            f"{about}: {array.size} values for a parameter that all neurons share; give one. To have one for each neuron, call "
+            "convert again and set it to an array first."
+        )
     try:
         full = np.broadcast_to(array, shape)
     except ValueError:
@@ -159,3 +192,12 @@ def _parameter_array(assembly, name, variable, value):
             f"({target.size},) values in flat order, or an array that broadcasts to {shape}."
         ) from None
     return array.ravel() if array.size == 1 else full.ravel()
+
+
+def _value_of_neuron(assembly, name, variable):
+    """Return the value that the neuron model of a population has for a parameter, before anything was set."""
+    feedback = assembly.feedback
+    own = feedback.model if feedback and name == assembly.graph.input.name else None
+    known = name in assembly.graph.populations
+    model = own or (assembly.neuron_of(name) if known else assembly.models[name])
+    return float(np.max(np.asarray(model.parameters.get(variable, 0.0), dtype=float)))

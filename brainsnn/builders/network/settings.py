@@ -6,6 +6,7 @@ from zlib import crc32
 import numpy as np
 from brian2 import Quantity, TimedArray
 from brian2.core.variables import Subexpression
+from brian2.groups.group import CodeRunner
 from brian2.synapses.synapses import SynapticPathway
 from brian2.utils.stringtools import get_identifiers
 
@@ -80,7 +81,8 @@ def names_used(obj):
     -------
     names : set of str
     """
-    codes = [getattr(obj, attribute, None) for attribute in ("code", "abstract_code")]
+    # Brian2 writes the code of other objects itself, from what is listed here.
+    codes = [getattr(obj, "code", None), obj.abstract_code if type(obj) is CodeRunner else None]
     codes += [*getattr(obj, "events", {}).values(), *getattr(obj, "event_codes", {}).values()]
     codes += [v.expr for v in getattr(obj, "variables", {}).values() if isinstance(v, Subexpression)]
     names = {name for code in codes if isinstance(code, str) for name in get_identifiers(code)}

@@ -3,10 +3,12 @@
 from brian2.codegen.translation import get_identifiers_recursively
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.equations.unitcheck import check_units_statements
-from brian2.parsing.expressions import parse_expression_dimensions
-from brian2.units.fundamentalunits import DimensionMismatchError
+from brian2.parsing.expressions import is_boolean_expression, parse_expression_dimensions
+from brian2.units.allunits import second
+from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError
 from brian2.utils.stringtools import get_identifiers
 
+from brainsnn.equations.checks import innermost_reason
 from brainsnn.equations.statements import assigned, assignments
 
 __all__ = ["check_neuron_statements", "check_on_pre"]
@@ -29,6 +31,7 @@ def check_neuron_statements(group, model):
     equations = model.brian_equations
     statements = {
         "threshold": model.threshold,
+        "refractory": model.refractory if isinstance(model.refractory, str) else None,
         "reset": model.reset if model.threshold else None,
         "update": model.update,
     }
@@ -47,9 +50,25 @@ def check_neuron_statements(group, model):
                     "equation or a parameter with model.edit(...)."
                 ) from None
         try:
-            _check_units(group, code, is_condition=what == "threshold")
+            _check_units(group, code, is_condition=what in ("threshold", "refractory"))
         except DimensionMismatchError as error:
             raise ValueError(f"{about} does not fit the units of the equations: {error}") from None
+        except (SyntaxError, TypeError, ValueError) as error:
+            raise ValueError(f"{about}: {innermost_reason(error)}.") from None
+    if statements["refractory"]:
+        _check_refractory(group, model)
+
+
+def _check_refractory(group, model):
+    """Refuse a refractory period that is neither a time nor a condition."""
+    code = model.refractory
+    variables = group.resolve_all(get_identifiers(code), run_namespace={}, user_identifiers=set())
+    dim = parse_expression_dimensions(code, variables)
+    if dim is not second.dim and not (dim is DIMENSIONLESS and is_boolean_expression(code, variables)):
+        raise ValueError(
+            f"convert: the refractory {code!r} of {model.name!r} is neither a time, such as '5*ms', nor a condition, such as "
+            "'v > 0'."
+        )
 
 
 def _check_units(group, code, is_condition):

@@ -36,7 +36,7 @@ def check_time_constants(model, method, dt):
     used = {name for equation in equations.values() if equation.expr is not None
             for name in get_identifiers(equation.expr.code)}  # fmt: skip
     for name, value in model.constants.items():
-        if is_time_constant(name, get_dimensions(value)):
+        if not callable(value) and is_time_constant(name, get_dimensions(value)):
             is_integrated = name in used and bool(equations.diff_eq_names)
             check_time_constant(f"convert: {model.name}.{name}", value, method if is_integrated else None, dt)
 

@@ -27,14 +27,16 @@ class TrialNetwork(Network):
     *objects : `~brian2.core.base.BrianObject`
     backend : `~brainsnn.builders.devices.backend.Backend`
         Says which objects can be added, and what happens before and while the user runs the network by hand.
+    guard : `~brainsnn.builders.run_guard.RunGuard`
+        Entered while the user runs the network by hand.
     dtype : numpy.dtype
         Type of the arrays and constants of ``objects``.
     name : str
     """
 
-    def __init__(self, *objects, backend, dtype, name):
-        self._backend, self._dtype, self._own = backend, dtype, None
-        self._prepared_for, self._is_prepared = None, False
+    def __init__(self, *objects, backend, guard, dtype, name):
+        self._backend, self._guard, self._dtype, self._own = backend, guard, dtype, None
+        self._prepared_for, self._in_trials = None, False
         #: Names of the user's scope, which added objects may use.
         self.scope = {}
         super().__init__(*objects, name=name)
@@ -47,6 +49,11 @@ class TrialNetwork(Network):
     def added(self):
         """Names of the objects that were added since the network was made (set of str)."""
         return {obj.name for obj in self.sorted_objects} - self._own
+
+    @property
+    def is_prepared(self):
+        """Whether code has been generated for its objects (bool)."""
+        return self._prepared_for is not None
 
     def take_scope(self, namespace):
         """Keep what added objects use of the names of the user's scope, as Brian2's ``run`` does."""
@@ -64,18 +71,18 @@ class TrialNetwork(Network):
 
     def run(self, duration, *arguments, level=0, **options):
         """Run the network by hand, from the state that the last run has left (see `~brian2.core.network.Network.run`)."""
-        with self._backend.by_hand("run"), np.errstate(over="ignore"):
+        with self._guard, self._backend.by_hand("run"), np.errstate(over="ignore"):
             super().run(duration, *arguments, level=level + 1, **options)
 
     def store(self, *arguments, **options):
         """Store the state, and what trials start from (see `~brian2.core.network.Network.store`)."""
-        with self._backend.by_hand("store"):
+        with self._guard, self._backend.by_hand("store"):
             self._backend.before_preparing()
             super().store(*arguments, **options)
 
     def restore(self, *arguments, **options):
         """Restore the state, and what trials start from (see `~brian2.core.network.Network.restore`)."""
-        with self._backend.by_hand("restore"):
+        with self._guard, self._backend.by_hand("restore"):
             super().restore(*arguments, **options)
 
     # In trials
@@ -84,11 +91,11 @@ class TrialNetwork(Network):
     def trials(self):
         """Prepare the objects once for all runs within this context."""
         self._prepare(self.scope)
-        self._is_prepared = True
+        self._in_trials = True
         try:
             yield
         finally:
-            self._is_prepared = False
+            self._in_trials = False
 
     def run_trial(self, duration):
         """Run for a duration, from the state in which the arrays are."""
@@ -126,7 +133,7 @@ class TrialNetwork(Network):
     def before_run(self, run_namespace):
         """Prepare the objects if something changed since the last run."""
         # Written for Brian2 2.5.4 to 2.11: Network.run calls this method, and starts from `_stopped` and `_globally_stopped`.
-        if not self._is_prepared:
+        if not self._in_trials:
             self._prepare(run_namespace)
         self._stopped = False
         Network._globally_stopped = False

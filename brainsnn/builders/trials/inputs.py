@@ -58,7 +58,7 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
     for name, drive in drives_of(assembly.graph, assembly.inputs, assembly.groups, assembly.encoder).items():
         # Input neurons spike with probability |pixel|; a current has the unit of the model.
         is_input = assembly.graph.populations[name].kind == "input"
-        group, unit = assembly.groups[name].name, 1.0 if is_input else float(assembly.neuron.input_unit)
+        group, unit = assembly.groups[name].name, 1.0 if is_input else float(assembly.neuron_of(name).input_unit)
         trials.shared[name, "background"] = drive(background) * unit
         if images is not None:
             trials.per_trial[name, "image"] = lambda k, drive=drive, unit=unit: drive(images[k]) * unit

@@ -21,6 +21,7 @@ from brainsnn.builders.operators.layers import (
     max_pool,
     upsample,
 )
+from brainsnn.builders.run_guard import RunGuard
 from brainsnn.builders.trials.trials import Trials
 
 SHAPE = (7, 6, 3)  # odd and even, so that strides leave a rest on one axis
@@ -70,7 +71,14 @@ def run_connections(backend, kinds, all_operators, dtype="float64"):
             objects.append(SynapticProjection(source, target, operator, f"synapses_{k}", on_pre="I_post += w*h_pre"))
         if "graded" in kinds:
             objects.append(GradedProjection(source, target, operator, "S", "graded", f"graded_{k}"))
-    network = TrialNetwork(objects, name="network_of_connections")
+    network = TrialNetwork(
+        objects,
+        backend.own_objects(clock),
+        backend=backend,
+        guard=RunGuard(),
+        dtype=np.dtype(float),
+        name="network_of_connections",
+    )
     for name, values in (("on", spiking), ("h", height), ("S", S)):
         backend.set_values(source, name, values.astype(float))
     trials = Trials(1, 1, float(1 * ms / second))

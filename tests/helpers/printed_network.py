@@ -8,9 +8,9 @@ import re
 
 import brian2
 import numpy as np
-from brian2 import Clock, Network, NetworkOperation, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, second
+from brian2 import Clock, Network, NetworkOperation, NeuronGroup, SpikeMonitor, StateMonitor, Synapses, prefs, second
 
-__all__ = ["PlainNetwork", "sections"]
+__all__ = ["PlainNetwork", "printed_network", "sections"]
 
 TITLES = (
     "equations", "every step", "threshold", "refractory", "reset", "spike arrives", "at the start", "method", "parameters",
@@ -29,9 +29,12 @@ def sections(model):
 
 
 def printed_values(lines):
-    """Return what lines ``name = value   (remark)`` say (dict of str to Quantity), None for ranges of values."""
+    """Return what lines ``name = value   (remark)`` say (dict of str to Quantity), None for functions and ranges of values."""
     pairs = (line.split("   (")[0].split(" = ") for line in lines)
-    return {name: None if "..." in value else eval(_product(value), vars(brian2).copy()) for name, value in pairs}
+    return {
+        name: None if re.match("TimedArray|function|.*[.]{3}", value) else eval(_product(value), vars(brian2).copy())
+        for name, value in pairs
+    }
 
 
 def _product(value):
@@ -48,13 +51,13 @@ class PlainNetwork:
     ----------
     snn : brainsnn.builders.spiking_network.SpikingNetwork
     given : dict of str to dict
-        Population -> parameter -> values in SI units, beside those that the models print.
+        Population -> parameter -> values beside those that the models print.
     """
 
     def __init__(self, snn, given):
         self.snn, self.given, self.graph = snn, given, snn.graph
         self.printed = {name: sections(model) for name, model in snn.models.items()}
-        self.unit = snn.neuron.input_unit
+        self.units = {name: neuron.input_unit for name, neuron in snn.neurons.items()}
         self.clock = Clock(snn.dt * second, name="plain_clock")
         self.depths = {name: depth for depth, name in enumerate(self.graph.populations)}
         self.groups, self.objects = {}, []
@@ -78,20 +81,22 @@ class PlainNetwork:
             if value is not None:
                 np.testing.assert_allclose(np.asarray(value), np.asarray(model.parameters[key]), rtol=1e-3, err_msg=key)
         exact = dict(model.parameters)
+        reset = (lines["reset"] or "") if lines["threshold"] else None
+        options = {"refractory": model.refractory} if printed["refractory"] else {}
         group = NeuronGroup(
-            size, "\n".join(printed["equations"]), threshold=lines["threshold"], reset=(lines["reset"] or "") if lines["threshold"] else None, clock=self.clock,
-            method=_method(printed), namespace={k: v for k, v in exact.items() if k not in declared}, name=f"plain_{name}",
+            size, "\n".join(printed["equations"]), threshold=lines["threshold"], reset=reset, method=_method(printed),
+            namespace={k: v for k, v in exact.items() if k not in declared}, clock=self.clock, name=f"plain_{name}", **options,
         )  # fmt: skip
         for key, value in exact.items():
             if key in declared:
                 setattr(group, key, value)
         for key, value in printed_values(printed["at the start"]).items():
             setattr(group, key, value)
-        if model.bias is not None:
+        if model.bias is not None and name in self.units:
             bias = np.broadcast_to(self.graph.populations[name].bias, self.graph.populations[name].shape)
-            setattr(group, model.bias, bias.ravel() * self.unit)
+            setattr(group, model.bias, bias.ravel() * self.units[name])
         for key, value in self.given.get(name, {}).items():
-            setattr(group, f"{key}_", value)
+            setattr(group, key, value)
         self.groups[name] = group
         update = []
         if lines["every step"]:
@@ -140,13 +145,13 @@ class PlainNetwork:
     def _add_synapses(self, projection):
         i, j, w = projection.operator.to_coo()
         order = np.argsort(i, kind="stable")
-        target = self.snn.models[projection.target]
-        # A readout without statements of its own has those of the neuron.
-        model = target if self.printed[projection.target]["spike arrives"] else self.snn.neuron
-        on_pre = "\n".join(sections(model)["spike arrives"])
+        model, on_pre = self.snn.models[projection.target], "\n".join(self.printed[projection.target]["spike arrives"])
         constants = {k: v for k, v in model.parameters.items() if k not in model.brian_equations}
         if projection.source == self.graph.input.name:  # the sign of a pixel stands for the unit of the input
-            on_pre, constants = on_pre.replace("h_pre", "(h_pre*input_unit)"), {**constants, "input_unit": self.unit}
+            on_pre, constants = (
+                on_pre.replace("h_pre", "(h_pre*input_unit)"),
+                {**constants, "input_unit": self.units[projection.target]},
+            )
         synapses = Synapses(
             self.groups[projection.source], self.groups[projection.target], "w : 1", on_pre=on_pre, namespace=constants,
             clock=self.clock, name=f"plain_{projection.source}_to_{projection.target}",
@@ -162,7 +167,7 @@ class PlainNetwork:
     def _value(self, junction):
         """What a junction holds: its own current and what it reads from junctions upstream."""
         own = [p for p in self.graph.incoming(junction) if p.mode == "spikes" and p.source in self.groups]
-        total = np.array(getattr(self.groups[junction], f"{self.snn.neuron.receives}_")[:]) if own else 0.0
+        total = np.array(getattr(self.groups[junction], f"{self.snn.models[junction].receives}_")[:]) if own else 0.0
         for p in self.graph.incoming(junction):
             if p.mode == "current" and p.source in self.groups:
                 total = total + self._applied(p, self._value(p.source))
@@ -183,9 +188,7 @@ class PlainNetwork:
 
     def _pool(self, name, projection):
         read = self.snn.models[projection.source].membrane
-        self.groups[name].pooled_ = self._applied(
-            projection, getattr(self.groups[projection.source], f"{read}_")[:]
-        )
+        self.groups[name].pooled_ = self._applied(projection, getattr(self.groups[projection.source], f"{read}_")[:])
 
     def _stimulus(self, name, image):
         """The linear image of the stimulus in a population, through junctions."""
@@ -202,7 +205,7 @@ class PlainNetwork:
         for name, group in self.groups.items():
             if "stimulus" in "".join(self.printed[name]["equations"]) and signs is None:
                 full = np.broadcast_to(background, image.shape)
-                group.image, group.background = (self._stimulus(name, x) * self.unit for x in (image, full))
+                group.image, group.background = (self._stimulus(name, x) * self.units[name] for x in (image, full))
                 group.t_on, group.t_off = onset * second, offset * second
         objects = list(self.objects)
         if signs is not None:
@@ -233,3 +236,20 @@ class PlainNetwork:
 def _method(printed):
     methods = printed["method"][0].split(" (")[0].split(", ") if printed["method"] else ["euler"]
     return methods[0] if len(methods) == 1 else tuple(methods)
+
+
+def printed_network(snn, image, duration, given=None):
+    """
+    Return spikes (indices, steps) of each spiking layer and the output (steps, neurons) of each readout for one image.
+
+    ``given`` has values of parameters, layer -> parameter -> value, beside those of the models.
+    """
+    target, prefs.codegen.target = prefs.codegen.target, "numpy"
+    try:
+        record = {p.name: [snn.models[p.name].output] for p in snn.graph.readouts}
+        steps = round(float(duration) / snn.dt)
+        spikes, states = PlainNetwork(snn, given or {}).run(steps, record, image.reshape(image.shape[-3:]))
+    finally:
+        prefs.codegen.target = target
+    trains = {name: np.nonzero(raster)[::-1] for name, raster in spikes.items()}
+    return trains, {name: values for name, variables in states.items() for values in variables.values()}

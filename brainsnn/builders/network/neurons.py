@@ -1,0 +1,241 @@
+"""Which neuron model each population has: one for all, one for each layer, or what a function of the layer returns."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from brian2 import get_dimensions
+from brian2.utils.stringtools import get_identifiers
+
+from brainsnn.equations.linear_filter import why_not_linear
+from brainsnn.equations.model import NeuronModel
+
+__all__ = ["Neurons", "choose_neurons", "encoder_of", "with_shared_filters"]
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """
+    The neuron model of each population.
+
+    Attributes
+    ----------
+    default : `~brainsnn.equations.model.NeuronModel`
+        That of all layers that were not named; that of the first readout if all of them were.
+    chosen : dict of str to `~brainsnn.equations.model.NeuronModel`
+        By population: spiking ones, readouts, whose model has the readout as a field, and membranes that were named.
+    """
+
+    default: NeuronModel
+    chosen: Mapping[str, NeuronModel]
+
+    def of(self, graph, name):
+        """
+        Return the model of a population; a junction or a membrane has that of the populations that read it.
+
+        Parameters
+        ----------
+        graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+        name : str
+
+        Returns
+        -------
+        model : `~brainsnn.equations.model.NeuronModel`
+        """
+        return self.chosen[name] if name in self.chosen else self.chosen[_readers(graph, self.chosen, name)[0]]
+
+    def changed(self, change):
+        """
+        Return the models that a function makes of these; it is called once for each of them.
+
+        Parameters
+        ----------
+        change : callable
+
+        Returns
+        -------
+        neurons : `Neurons`
+        """
+        models = {id(model): model for model in (self.default, *self.chosen.values())}
+        made = {key: change(model) for key, model in models.items()}
+        return Neurons(made[id(self.default)], {name: made[id(model)] for name, model in self.chosen.items()})
+
+
+def choose_neurons(graph, neuron):
+    """
+    Return the neuron model of each spiking population and of each readout.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    neuron : `Neurons`, `~brainsnn.equations.model.NeuronModel`, dict or callable
+        As of `~brainsnn.convert`.
+
+    Returns
+    -------
+    neurons : `Neurons`
+
+    Raises
+    ------
+    UnknownNameError
+        If a layer does not exist.
+    ValueError
+        If a layer has no model, two, or one that it cannot have.
+    """
+    if isinstance(neuron, Neurons):
+        return neuron
+    layers = [name for name, population in graph.populations.items() if population.kind in ("spiking", "readout")]
+    if isinstance(neuron, NeuronModel):
+        default, chosen = neuron, {}
+    elif isinstance(neuron, Mapping):
+        default, chosen = neuron.get(...), _by_population(graph, neuron)
+        missing = [name for name in layers if name not in chosen]
+        if default is None and missing:
+            raise ValueError(
+                f"convert: neuron names no model for {', '.join(map(repr, missing))}. Add the key ... (Ellipsis) for all other "
+                "layers, as in neuron={'conv1': model, ...: default}."
+            )
+    elif callable(neuron):
+        default, chosen = None, {name: neuron(graph.populations[name]) for name in layers}
+    else:
+        raise ValueError(
+            f"convert: neuron={neuron!r}; give a NeuronModel such as ASN(), a dict of layer name to NeuronModel, or a function "
+            "of a layer that returns one."
+        )
+    for name, model in [(..., default), *chosen.items()]:
+        if not isinstance(model, NeuronModel) and (name in chosen or model is not None):
+            raise ValueError(f"convert: neuron: the model of {name!r} is {model!r}; give a NeuronModel such as ASN().")
+    chosen = {**dict.fromkeys(layers, default), **chosen}
+    chosen = {name: _fitting(graph.populations[name], model, default) for name, model in chosen.items()}
+    readouts = [name for name in layers if graph.populations[name].kind == "readout"]
+    return Neurons(default or chosen[(readouts or layers)[0]], chosen)
+
+
+def _by_population(graph, neuron):
+    """Return the models of named layers by the names of their populations."""
+    chosen, named = {}, {}
+    for layer in (key for key in neuron if key is not ...):
+        population = graph.population(layer)
+        name = population.name
+        if name in named:
+            raise ValueError(f"convert: neuron: {named[name]!r} and {layer!r} are both {name!r}; give one of them.")
+        if population.kind in ("input", "junction"):
+            what = {
+                "input": "the input, whose neurons encoder and feedback choose",
+                "junction": "a junction, which has the synaptic filter of the layers that read it",
+            }[population.kind]
+            raise ValueError(f"convert: neuron: {layer!r} is {what}. Name spiking layers and readouts.")
+        chosen[name], named[name] = neuron[layer], layer
+    return chosen
+
+
+def _fitting(population, model, default):
+    """Return the model that a population gets, with a readout if it is one; refuse one that it cannot have."""
+    if population.kind == "readout":
+        if model.readout is None and model.threshold is None and default is not None and default is not model:
+            return replace(default, readout=model)
+        if model.readout is None:
+            raise ValueError(
+                f"convert: the neuron model {model.name!r} has no readout, which {population.name!r} needs. Give it one with "
+                "readout=NeuronModel(...)."
+            )
+    elif population.kind == "spiking" and model.threshold is None:
+        raise ValueError(
+            f"convert: the neuron model {model.name!r} of {population.name!r} does not spike. Give it a threshold, "
+            "or use it as a readout."
+        )
+    received = model.brian_equations[model.receives].dim
+    if get_dimensions(model.input_unit) is not received:
+        raise ValueError(
+            f"convert: {model.name}.input_unit: {model.input_unit!r} is no value of {model.receives!r}, whose unit is "
+            f"{model.unit_of(model.receives)}. Set input_unit to the value that corresponds to 1 in the artificial network."
+        )
+    return model
+
+
+def _readers(graph, chosen, name):
+    """Return the populations with a model of their own that read a junction or a membrane, directly or not (list of str)."""
+    found = []
+    for projection in graph.outgoing(name):
+        target = projection.target
+        found += [target] if target in chosen else _readers(graph, chosen, target)
+    return list(dict.fromkeys(found))
+
+
+def encoder_of(graph, neurons):
+    """
+    Return how images enter the network: as the models of the neurons that they reach say.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    neurons : `Neurons`
+
+    Returns
+    -------
+    encoder : {"current", "poisson"}
+
+    Raises
+    ------
+    ValueError
+        If these models differ.
+    """
+    encoders = {name: neurons.chosen[name].encoder for name in _readers(graph, neurons.chosen, graph.input.name)}
+    if len(set(encoders.values())) > 1:
+        said = ", ".join(f"{encoder!r} ({name})" for name, encoder in encoders.items())
+        raise ValueError(
+            f"convert: the neuron models of the first layers want different encoders: {said}. Give encoder=..."
+        )
+    return next(iter(encoders.values()), neurons.default.encoder)
+
+
+def with_shared_filters(graph, neurons):
+    """
+    Return the graph in which all populations that read a junction have one linear synaptic filter, that of the junction.
+
+    Populations with another filter get the spikes of the stream directly, which is exact.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    neurons : `Neurons`
+
+    Returns
+    -------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    """
+    junctions = [name for name, population in graph.populations.items() if population.kind == "junction"]
+    readers = {p.target for name in junctions for p in graph.outgoing(name)} - set(junctions)
+    filters = {name: _filter(graph, neurons, name) for name in graph.populations if name in readers}
+    shared = Counter(one for one in filters.values() if one is not None).most_common(1)
+    apart = [name for name, one in filters.items() if not shared or one != shared[0][0]]
+    return graph.expand_junctions(apart) if apart else graph
+
+
+def _filter(graph, neurons, name):
+    """Return what tells one linear filter from another, or None if a population's filter is not linear."""
+    neuron = neurons.of(graph, name)
+    if why_not_linear(neuron) is not None:
+        return None
+    found = (*_filter_equation(neuron), neuron.on_pre, _values(neuron, neuron.on_pre), neuron.spike_height)
+    if graph.populations[name].kind == "readout":
+        readout = neuron.readout
+        statement = readout.on_pre and readout.on_pre != neuron.on_pre
+        if statement or _filter_equation(readout) != found[:2] or np.any(readout.initial.get(readout.receives, 0)):
+            return None
+    return found
+
+
+def _filter_equation(model):
+    line = model.definition(model.receives) if model.receives in model.brian_equations else ""
+    return f"{model.receives} in {line}", _values(model, line)
+
+
+def _values(model, code):
+    """Return the values of the constants that code uses (tuple)."""
+    return tuple(
+        (name, float(value), str(get_dimensions(value)))
+        for name, value in model.constants.items()
+        if name in get_identifiers(code or "")
+    )
