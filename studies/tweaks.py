@@ -60,8 +60,7 @@ def depression(asn):
 
 def refractory(asn):
     """Allow no spike for some time after the last one."""
-    return asn.edit(equations=f"{asn.equations}\nready : second", threshold=f"{asn.threshold} and t >= ready",
-                    reset=f"{asn.reset}\nready = t + tau_ref", tau_ref=4 * ms)  # fmt: skip
+    return asn.edit(refractory=4 * ms)
 
 
 #: What is edited -> (unedited neuron, edit).
