@@ -70,6 +70,8 @@ EVERYWHERE = [
     edited(on_pre="I += w*h_pre*(1 + kappa)", kappa=0.3),
     edited(on_pre="arriving = w*h_pre\nI_post = I_post + arriving"),
     readout(edited(on_pre="I_post += 1.5*w*h_pre")),
+    edited(refractory=3 * ms),
+    edited(refractory="tau_ref", tau_ref=2 * ms),
     edited(method="euler"),
     edited(method="rk2"),
     extended("seen : 1", update="seen += dt/ms"),
@@ -164,10 +166,14 @@ EDITS = {
 
 
 def draw_neuron(choose, names=tuple(EDITS)):
-    """Draw (name of the model, model with up to four edits); each edit is drawn once and acts on what the last one returned."""
+    """
+    Draw (name of the model, model without edits, model with one to four edits).
+
+    Each edit is drawn once and acts on what the last one returned.
+    """
     name = choose(names)
     make, edits = EDITS[name]
     neuron, edits, twice = make(), [*edits, *EVERYWHERE], len(edits)
     for _ in range(choose([2, 1, 3, 4])):
         neuron = edits.pop(choose([*range(len(edits)), *range(min(twice, len(edits)))]))(neuron)
-    return name, neuron
+    return name, make(), neuron

@@ -7,7 +7,9 @@ from locations import ROOT
 
 __all__ = ["Mistake", "mistakes", "preparation"]
 
-BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n\n```text\n(?P<message>.*?)```\n\n(?P<advice>\S.*?)\n(?:\n|$)", re.DOTALL)
+BLOCK = re.compile(
+    r"```python\n(?P<code>.*?)```\n\n```text\n(?P<message>.*?)```\n\n(?P<advice>\S.*?)\n(?:\n|$)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ def mistakes():
     for section in _sections()[1:]:
         match = BLOCK.search(section)
         assert match, f"a section without code, message and advice: {section.splitlines()[0]!r}"
-        found.append(Mistake(section.splitlines()[0], match["code"], " ".join(match["message"].split()), match["advice"]))
+        found.append(
+            Mistake(section.splitlines()[0], match["code"], " ".join(match["message"].split()), match["advice"])
+        )
     return found
 
 
