@@ -41,7 +41,7 @@ KINDS: dict[str, Kind] = {
     "edits": Kind(
         "fuzz_edits:case",
         "edited neuron models in random networks, against plain Brian2 of what is printed",
-        2,
+        1,
         shrinks=False,
     ),
     "analyses": Kind(
