@@ -258,6 +258,11 @@ class NeuronModel(NetworkVariants):
             if code:
                 parts.append(f"  {title}")
                 parts += [f"    {line.strip()}" for line in code.replace(";", "\n").splitlines() if line.strip()]
+        if self.initial:
+            parts += ["  at the start", *(f"    {name} = {_shown(value)}" for name, value in self.initial.items())]
+        if self.brian_equations.diff_eq_names:
+            methods = [self.method] if isinstance(self.method, str) else self.method
+            parts += ["  method", f"    {', '.join(methods)}" + (" (the first that can)" if len(methods) > 1 else "")]
         parts.append("  parameters")
         for name, value in self.parameters.items():
             shown = _shown(value)

@@ -168,9 +168,11 @@ class NetworkVariants:
         # It acts once, behind the pooling (see `pooled`); a switchable gain has two values.
         gains = [f"{gain}{end}" for end in ("", "_rest", "_attended")]
         parameters |= {name: 1.0 for name in gains if name in needed and name in self.neuron_parameters}
+        other = set(equations) - needed
+        update = [f"{name} {operator} {code}" for name, operator, code in assignments(self.update) if name not in other]
         return with_fields(
             self, name=f"{self.name} membrane", equations=lines, threshold=None, reset=None, refractory=None, readout=None,
-            spike_height=None, threshold_parameter=None, derived={}, parameters=parameters,
+            update="\n".join(update) or None, spike_height=None, threshold_parameter=None, derived={}, parameters=parameters,
             initial=_declared(self.initial, lines),
             attention={k: v for k, v in self.attention.items() if v in needed},
         )  # fmt: skip

@@ -148,6 +148,18 @@ def test_pooled_membranes_that_spikes_change_are_refused(model):
     assert switchable.parameters["gain_rest"] == switchable.parameters["gain_attended"] == 1.0
 
 
+def test_membranes_that_are_pooled_have_only_the_statements_of_their_own_variables():
+    counting = ASN.edit(equations=f"{ASN.equations}\nseen : 1", update="seen += 1; S_dyn *= 0.9")
+    assert counting.membrane_only().update == "S_dyn *= 0.9"
+    assert ASN.edit(equations=f"{ASN.equations}\nseen : 1", update="seen += 1").membrane_only().update is None
+
+
+def test_a_printed_model_shows_start_values_and_methods():
+    printed = str(LIF.edit(initial={"v": -0.5}, method="euler"))
+    assert "  at the start\n    v = -0.5\n  method\n    euler\n  parameters" in printed
+    assert "at the start" not in str(LIF) and "exponential_euler, " in str(LIF)
+
+
 def test_noise_of_one_name_is_shared():
     start_scope()
     saved, prefs.codegen.target = prefs.codegen.target, "numpy"

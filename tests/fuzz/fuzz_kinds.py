@@ -38,6 +38,12 @@ KINDS: dict[str, Kind] = {
         20,
         shrinks=False,
     ),
+    "edits": Kind(
+        "fuzz_edits:case",
+        "edited neuron models in random networks, against plain Brian2 of what is printed",
+        1,
+        shrinks=False,
+    ),
     "analyses": Kind(
         "fuzz_analyses:case", "random input of the analyses, with NaN, ties, constants and wrong shapes", 100
     ),

@@ -362,3 +362,21 @@ def test_custom_neuron(tmp_path):
     )
     assert record["headline"]["adex_accuracy"] >= 2 / 3
     assert record["headline"]["noisy_accuracy_sigma=0.01"] >= 2 / 3
+
+
+@pytest.mark.slow
+def test_tweaks(tmp_path):
+    import tweaks
+
+    tweaks.main(["--out", str(tmp_path), "--n-images", "20", "--duration-ms", "150"])
+    columns = {"neuron", "unedited", "h", "n_images", "accuracy", "spikes_per_neuron"}
+    check_outputs(tmp_path, ["tweaks"], {"table": columns})
+    found = {row["neuron"]: row for row in read_csv(tmp_path / "table.csv")}
+    spikes, accuracy, h = ({name: float(row[key]) for name, row in found.items()}
+                           for key in ("spikes_per_neuron", "accuracy", "h"))  # fmt: skip
+    assert set(found) == {"ASN", "LIF", *tweaks.TWEAKS}
+    assert accuracy["ASN"] >= 0.9 and accuracy["LIF"] >= 0.8
+    assert spikes["faster synapse"] > spikes["ASN"] and h["faster synapse"] == pytest.approx(2.5 * h["ASN"], rel=1e-4)
+    assert all(spikes[name] < spikes["ASN"] for name in ("adaptation", "refractory", "depression"))
+    assert spikes["hard reset"] < spikes["LIF"] and accuracy["hard reset"] < accuracy["LIF"]
+    assert accuracy["depression"] < accuracy["noisy membrane"] <= accuracy["ASN"]
