@@ -43,7 +43,7 @@ def copy_network(
     for name, variables in snn.parameters.items():
         constants = {v: snn._read(name, v) for v in variables if v not in copy.parameters[name]}
         make_settable(copy._assembly, name, constants, is_compiled=False)
-    copy.models.update(snn.models)  # the same equations, with the values that were set
+    copy._assembly.models.update(snn._assembly.models)  # the same equations, with the values that were set
     unattended = snn._attended.unattended()
     for name, variables in copy.parameters.items():
         for variable in variables:

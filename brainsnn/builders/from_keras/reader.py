@@ -181,9 +181,10 @@ class _Reader:
 
     def _label(self, name, prefix):
         """Return a unique name for a call: the layer's, after the model's name and with a number where it is taken."""
-        label = name if name not in self.used and not (prefix and name in self.names) else prefix + name
+        taken = self.used | (self.names if prefix else self.names - {name})  # other layers keep their names
+        label = name if name not in taken else prefix + name
         number = 2
-        while label in self.used:
+        while label in taken:
             label = f"{prefix}{name}_call{number}"
             number += 1
         self.used.add(label)

@@ -108,6 +108,19 @@ def test_nested_models_and_layers_called_twice():
     assert "relu" in graph.populations and "branch_call2/relu" in graph.populations
 
 
+def test_the_second_call_of_a_layer_takes_no_name_of_another_one():
+    inputs = keras.Input((1, 1, 3))
+    twice = L.ReLU(name="a")
+    x = twice(L.Conv2D(3, 1, name="first")(inputs))
+    x = twice(L.Conv2D(2, 1, name="second")(x))
+    x = L.ReLU(name="a_call2")(L.Conv2D(4, 1, name="third")(x))
+    model = randomise(keras.Model(inputs, L.Dense(2, name="out")(L.Flatten()(x))))
+    graph, image = read_keras(model), images(model, 1)
+    expected = keras.Model(inputs, model.get_layer("a_call2").output)(image)
+    np.testing.assert_allclose(graph.activations(image)["a_call2"].ravel(), np.ravel(expected), rtol=1e-5, atol=1e-6)
+    assert "a_call3" in graph.populations
+
+
 def test_separable_depthwise_grouped_and_permuted():
     model = sequential(
         L.Rescaling(2.0, offset=-1.0),
