@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from model_values import calls, is_model
+from model_values import calls, is_model, run_node
 from random_layers import keras
 
 __all__ = ["Unclear", "membrane_outputs"]
@@ -39,23 +39,18 @@ def _walk(model, inputs):
             found = _walk(node.operation, given)
         elif len(given) > 1:
             values = {id(t): each.value for t, each in zip(node.input_tensors, given, strict=True)}
-            found = [_Value(_run(node, values))]
+            found = [_Value(run_node(node, values))]
         else:
             found = [_call(node, given[0])]
         known.update((id(tensor), each) for tensor, each in zip(node.outputs, found, strict=True))
     return [known[id(tensor)] for tensor in graph.outputs]
 
 
-def _run(node, values):
-    arguments, options = node.arguments.fill_in(values)
-    return node.operation(*arguments, **options)
-
-
 def _call(node, x):
     """Return the value of a call with one input."""
 
     def run(value):
-        return _run(node, {id(node.input_tensors[0]): value})
+        return run_node(node, {id(node.input_tensors[0]): value})
 
     layer, spikes = node.operation, x.nonlinearity is not None
     name = type(layer).__name__

@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 
-__all__ = ["calls", "close", "is_model", "layer_values", "same_values"]
+__all__ = ["calls", "close", "is_model", "layer_values", "run_node", "same_values"]
 
 #: Of values that are computed in another order, relative to the largest one. A graph is evaluated in double precision.
 TOLERANCE = 1e-4
@@ -46,6 +46,22 @@ def layer_values(model, images):
     return [np.asarray(value) for value in outputs], dict(values)
 
 
+def run_node(node, known):
+    """
+    Run one call of a layer, outside of its model.
+
+    Parameters
+    ----------
+    node : keras Node
+    known : dict of int to tensor
+        Values of its input tensors, by their ids.
+    """
+    arguments, options = node.arguments.fill_in(known)
+    if "training" in inspect.signature(node.operation.call).parameters:
+        options = {**options, "training": False}  # as the model passes it on; augmentation layers augment by default
+    return node.operation(*arguments, **options)
+
+
 def _walk(model, inputs, path, values):
     graph, nodes = calls(model)
     known = {id(tensor): value for tensor, value in zip(graph.inputs, inputs, strict=True)}
@@ -56,10 +72,7 @@ def _walk(model, inputs, path, values):
         if is_model(layer):
             found = _walk(layer, [known[id(t)] for t in node.input_tensors], (*path, layer.name), values)
         else:
-            arguments, options = node.arguments.fill_in(known)
-            if "training" in inspect.signature(layer.call).parameters:
-                options = {**options, "training": False}  # as the model passes it on
-            found = _outputs(layer(*arguments, **options))
+            found = _outputs(run_node(node, known))
         for tensor, value in zip(node.outputs, found, strict=True):
             known[id(tensor)] = value
             values[*path, layer.name].append(np.asarray(value))
