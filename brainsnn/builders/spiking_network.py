@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from brian2 import Quantity
-from brian2.core.namespace import get_local_namespace
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
@@ -247,7 +246,7 @@ class SpikingNetwork(NetworkView):
         RuntimeError
             If the compiler fails, if objects were added to the network after it was compiled, or as for `run`.
         """
-        self.network.take_scope(get_local_namespace(2))
+        self.network.take_scope(2)
         with self._preferences():
             return self._backend.build(self._objects)
 
@@ -316,7 +315,7 @@ class SpikingNetwork(NetworkView):
         SaturationWarning
             If at least 1% of the neurons of a layer, as far as is known, spike in nearly every step of the second half.
         """
-        self.network.take_scope(get_local_namespace(2))  # of the caller of the guarded method
+        self.network.take_scope(2)  # of the caller of the guarded method
         learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         if processes != 1 and learning:
             raise ValueError(

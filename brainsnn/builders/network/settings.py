@@ -71,7 +71,7 @@ def differences(before, now):
 
 def names_used(obj):
     """
-    Return the names that equations and statements of an object use.
+    Return the names that equations and statements of an object use, except those of its variables, which hide others.
 
     Parameters
     ----------
@@ -86,7 +86,8 @@ def names_used(obj):
     codes += [*getattr(obj, "events", {}).values(), *getattr(obj, "event_codes", {}).values()]
     codes += [v.expr for v in getattr(obj, "variables", {}).values() if isinstance(v, Subexpression)]
     names = {name for code in codes if isinstance(code, str) for name in get_identifiers(code)}
-    return names | set(getattr(getattr(obj, "equations", None), "identifiers", ()))
+    names |= set(getattr(getattr(obj, "equations", None), "identifiers", ()))
+    return names - set(getattr(obj, "variables", ())) - set(getattr(getattr(obj, "group", None), "variables", ()))
 
 
 def _content(value):

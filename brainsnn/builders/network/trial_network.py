@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from brian2 import BrianObject, Network, prefs
+from brian2.core.namespace import get_local_namespace
 from brian2.core.network import _check_multiple_summed_updaters
 
 from brainsnn.builders.network.arrays import own_arrays
@@ -54,9 +55,11 @@ class TrialNetwork(Network):
         """Whether code has been generated for its objects (bool)."""
         return self._prepared_for is not None
 
-    def take_scope(self, namespace):
-        """Keep what added objects use of the names of the user's scope, as Brian2's ``run`` does."""
+    def take_scope(self, level):
+        """Keep what added objects use of the names of the user's scope, which is so many frames up, as Brian2's ``run`` does."""
         used = {name for obj in self.sorted_objects if obj.name in self.added for name in names_used(obj)}
+        # Only if it is needed: Python keeps all that a frame refers to once its names have been read.
+        namespace = get_local_namespace(level + 1) if used else {}
         self.scope = {name: namespace[name] for name in used if name in namespace}
 
     def add(self, *objs):
@@ -179,7 +182,7 @@ class TrialNetwork(Network):
             obj._network = self.id
 
     def _prepare_object(self, obj, namespace):
-        known = getattr(obj, "variables", None) or getattr(getattr(obj, "group", None), "variables", {})
+        known = {*getattr(obj, "variables", ()), *getattr(getattr(obj, "group", None), "variables", ())}
         try:
             # A variable hides a name of the user's scope; Brian2 would warn of both.
             obj.before_run({name: value for name, value in namespace.items() if name not in known})
