@@ -231,7 +231,8 @@ def make_neuron(name, m_f, leak):
 def make_gate(name, epsilon):
     learning = bs.LocalLearning(learning_rate=0.02, w_max=2.0) if name == "learning" else None
     mode = {"contrast": "sticky", "learning": "dynamic"}.get(name, name)
-    return bs.PredictiveGate(mode=mode, epsilon=epsilon, contrast=name == "contrast", learning=learning)
+    options = {} if mode == "none" else {"epsilon": epsilon}
+    return bs.PredictiveGate(mode=mode, **options, contrast=name == "contrast", learning=learning)
 
 
 def draw_network(choose):
