@@ -86,7 +86,7 @@ def run_network(graph, neuron, images, labels, study):
     n_neurons = sum(len(snn.populations[layer]) for layer in result.spike_counts)
     return {
         "accuracy": float(result.accuracy(labels)[-1]), "spikes_per_neuron": spikes / n_neurons / len(images),
-        "signal": result.states[LAYER]["S"][0, :, 0], "spikes": result.times[result.raster(LAYER)[0].any(axis=(1, 2, 3))],
+        "times": result.times, "signal": result.states[LAYER]["S"][0, :, 0], "spikes": result.times[result.raster(LAYER)[0].any(axis=(1, 2, 3))],
     }  # fmt: skip
 
 
@@ -99,8 +99,7 @@ def plot_tweaks(found):
         for ax, (name, (base, _)) in zip(axes.flat, TWEAKS.items()):
             for k, (key, colour) in enumerate(((base, "0.6"), (name, PALETTE[1]))):
                 values = found[key]
-                times = np.arange(1, len(values["signal"]) + 1)
-                ax.plot(times, values["signal"], color=colour, label=f"{key}: {100 * values['accuracy']:.0f}%")
+                ax.plot(values["times"], values["signal"], color=colour, label=f"{key}: {100 * values['accuracy']:.0f}%")
                 ax.vlines(values["spikes"], 0.09 - 0.09 * k, 0.16 - 0.09 * k, color=colour, lw=1,
                           transform=ax.get_xaxis_transform())  # fmt: skip
             ratio = found[name]["spikes_per_neuron"] / found[base]["spikes_per_neuron"]

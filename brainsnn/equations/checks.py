@@ -16,7 +16,7 @@ from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.statements import assignments
 
-__all__ = ["check_equations", "check_model", "innermost_reason", "known_names", "parsed_equations"]
+__all__ = ["check_equations", "check_model", "innermost", "innermost_reason", "known_names", "parsed_equations"]
 
 #: Flags that Brian2 knows for other equations, and what to do instead.
 OTHER_FLAGS = {
@@ -36,6 +36,23 @@ ALWAYS = {"t": second, "dt": second, "i": 1, "N": 1}
 REFRACTORY = {"lastspike": second, "not_refractory": 1}
 
 
+def innermost(error):
+    """
+    Return the error that was raised in the first place.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    cause : Exception
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def innermost_reason(error):
     """
     Return what went wrong in the first place, in one line, without Brian2's references to what is printed above.
@@ -48,8 +65,7 @@ def innermost_reason(error):
     -------
     reason : str
     """
-    while error.__cause__ is not None:
-        error = error.__cause__
+    error = innermost(error)
     text = f"unknown operator {error.args[0]}" if isinstance(error, KeyError) else str(error)
     text = re.sub(r"\(See above.*?\)|\(<\w+>, line \d+\)", "", text)
     return " ".join(text.split()).rstrip(".")
@@ -130,7 +146,7 @@ def _check_method(model):
             nearest = get_close_matches(str(method), known, n=1)
             hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
             raise ValueError(
-                f"{model.name}.method: there is no integration method {method!r}.{hint} Known: {', '.join(sorted(known))}."
+                f"{model.name}.method: {method!r} is not an integration method.{hint} Known: {', '.join(sorted(known))}."
             )
 
 
@@ -154,14 +170,14 @@ def _check_values(model):
 
 
 def _check_syntax(about, code, is_condition):
-    """Refuse statements, or a condition, that are no Python."""
+    """Refuse statements, or a condition, that are not valid Python."""
     if not isinstance(code, str):
         return
     lines = [code] if is_condition else [line.strip() for line in code.replace(";", "\n").splitlines()]
     for line in filter(None, lines):
         parts = assignments(line)
         if not is_condition and not parts:
-            raise ValueError(f"{about}: {line!r} is no assignment, such as 'v = 0' or 'v -= 1'.")
+            raise ValueError(f"{about}: {line!r} is not an assignment, such as 'v = 0' or 'v -= 1'.")
         expression = line if is_condition else parts[0][2]
         try:
             str_to_sympy(expression)
@@ -184,7 +200,7 @@ def _check_functions(model):
             nearest = get_close_matches(function, DEFAULT_FUNCTIONS, n=1)
             hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
             raise ValueError(
-                f"{model.name}: {shown!r} calls {function!r}, which is no function of Brian2.{hint} A function or a "
+                f"{model.name}: {shown!r} calls {function!r}, which is not a function of Brian2.{hint} A function or a "
                 f"TimedArray of yours is a parameter: {function}=... beside the equation."
             )
 

@@ -164,7 +164,7 @@ class NeuronModel(NetworkVariants):
             for origin in origins:
                 if origin not in parameters:
                     raise ValueError(
-                        f"{self.name}.derived: {name!r} is computed from {origin!r}, which is no parameter. Give its value."
+                        f"{self.name}.derived: {name!r} is computed from {origin!r}, which is not a parameter. Give its value."
                     )
             if name not in parameters:
                 parameters[name] = function(*(parameters[origin] for origin in origins))

@@ -303,3 +303,17 @@ def test_an_object_that_cannot_be_prepared_is_named_with_its_place(device):
     ) as error:
         snn.run(np.ones((1, 1, 1, 3)), duration=3 * ms)
     assert "See above" not in str(error.value)
+
+
+def test_what_a_removed_object_has_changed_goes_back():
+    snn = bs.convert(sequential(pytest.importorskip("keras").layers.Dense(2, name="out"), shape=(1, 1, 3)))
+    readout = snn["out"]
+    source = SpikeGeneratorGroup(1, [0], [1] * ms, clock=readout.clock)
+    synapses = Synapses(source, readout, on_pre="bias_post += 1", clock=readout.clock)
+    synapses.connect()
+    image = np.ones((1, 1, 1, 3))
+    expected = snn.run(image, duration=5 * ms).output
+    snn.network.add(source, synapses)
+    assert not np.array_equal(snn.run(image, duration=5 * ms).output, expected)
+    snn.network.remove(source, synapses)
+    np.testing.assert_array_equal(snn.run(image, duration=5 * ms).output, expected)

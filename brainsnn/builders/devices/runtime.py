@@ -62,7 +62,7 @@ class RuntimeBackend(Backend):
 
     @contextmanager
     def by_hand(self, what):
-        """Let the user run, store or restore the network; what a run assigns is no declaration."""
+        """Let the user run, store or restore the network, which changes nothing of what trials start from."""
         with active(runtime_device), self._declared.run():
             yield
 
@@ -76,7 +76,8 @@ class RuntimeBackend(Backend):
                 _clear_monitor(obj)
         with _random_state_restored(), self._declared.run(), objects.network.trials():
             state = [variable for variables in objects.state.values() for variable in variables.values()]
-            start = {variable: self._declared[variable] for variable in state}
+            # Also what objects have changed that were removed since, such as parameters of populations.
+            start = {variable: self._declared[variable] for variable in {*self._declared, *state} - objects.persistent}
             start |= {_variable(objects, key): values for key, values in trials.shared.items()}
             for variable, values in start.items():
                 variable.get_value()[:] = values

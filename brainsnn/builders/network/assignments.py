@@ -9,11 +9,11 @@ from brian2 import Synapses
 from brian2.codegen.codeobject import create_runner_codeobj
 from brian2.core.variables import DynamicArrayVariable, Variables, VariableView
 
-__all__ = ["watch"]
+__all__ = ["runtime_device", "watch"]
 
 # Written for Brian2 2.5.4 to 2.11: assignments are methods that a device may override, and the runtime device is active
 # whenever users assign, but for objects of a compiled network before its first run. `brian2.devices.device` is the device.
-_runtime_device = import_module("brian2.devices.device").runtime_device
+runtime_device = import_module("brian2.devices.device").runtime_device
 _watchers: WeakKeyDictionary = WeakKeyDictionary()
 
 
@@ -47,13 +47,13 @@ def _assign(view, elements, execute):
 @contextmanager
 def _foreign_vectors(group):
     """Let Brian2 evaluate expressions of synapses that belong to a compiled network: it looks for their vectors here."""
-    vectors = {v for v in group.variables.values() if isinstance(v, DynamicArrayVariable)} - set(_runtime_device.arrays)
-    _runtime_device.arrays.update(dict.fromkeys(vectors))
+    vectors = {v for v in group.variables.values() if isinstance(v, DynamicArrayVariable)} - set(runtime_device.arrays)
+    runtime_device.arrays.update(dict.fromkeys(vectors))
     try:
         yield
     finally:
         for vector in vectors:
-            del _runtime_device.arrays[vector]
+            del runtime_device.arrays[vector]
 
 
 def _is_all(view, item):
@@ -97,19 +97,19 @@ def _where(group, condition, run_namespace):
     variables.add_auxiliary_variable("_cond", dtype=bool)
     codeobj = create_runner_codeobj(
         group, f"_cond = {condition}", "group_get_indices", run_namespace=run_namespace, additional_variables=variables,
-        codeobj_class=_runtime_device.code_object_class(fallback_pref="codegen.string_expression_target"),
+        codeobj_class=runtime_device.code_object_class(fallback_pref="codegen.string_expression_target"),
     )  # fmt: skip
     return np.asarray(codeobj(), dtype=np.int32)
 
 
 def _connect(synapses, *arguments, level=0, **options):
     device = synapses.variables["_synaptic_pre"].device
-    if device is not _runtime_device:
+    if device is not runtime_device:
         device.refuse_connections(synapses)
     return Synapses.connect.original_function(synapses, *arguments, level=level + 1, **options)
 
 
-_runtime_device.variableview_set_with_index_array = _set_with_index_array
-_runtime_device.variableview_set_with_expression = _set_with_expression
-_runtime_device.variableview_set_with_expression_conditional = _set_with_expression_conditional
-_runtime_device.synapses_connect = _connect
+runtime_device.variableview_set_with_index_array = _set_with_index_array
+runtime_device.variableview_set_with_expression = _set_with_expression
+runtime_device.variableview_set_with_expression_conditional = _set_with_expression_conditional
+runtime_device.synapses_connect = _connect

@@ -44,6 +44,9 @@ class DeclaredState(BrianObject):
             elif len(values) > len(known):  # synapses that were connected since
                 self._values[variable] = np.concatenate([known, values[len(known) :]])
 
+    def __iter__(self):
+        return iter(self._values)
+
     def __contains__(self, variable):
         return variable in self._values
 
@@ -58,7 +61,7 @@ class DeclaredState(BrianObject):
 
     @contextmanager
     def run(self):
-        """While something runs, what it assigns is no declaration."""
+        """Within this context, assignments change arrays, but not what trials start from."""
         before, self._runs = self._runs, True
         try:
             yield

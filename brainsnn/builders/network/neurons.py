@@ -148,7 +148,7 @@ def _fitting(population, model, default):
     received = model.brian_equations[model.receives].dim
     if get_dimensions(model.input_unit) is not received:
         raise ValueError(
-            f"convert: {model.name}.input_unit: {model.input_unit!r} is no value of {model.receives!r}, whose unit is "
+            f"convert: {model.name}.input_unit: {model.input_unit!r} is not a value of {model.receives!r}, whose unit is "
             f"{model.unit_of(model.receives)}. Set input_unit to the value that corresponds to 1 in the artificial network."
         )
     return model

@@ -74,13 +74,8 @@ class NetworkObjects:
             return dict(self.own_state)
         objects = [obj for obj in self.network.sorted_objects
                    if not isinstance(obj, (*MONITORS, SynapticPathway)) and obj.name not in self.replays]  # fmt: skip
-        persistent = {(obj.name, name) for obj, name in self.learned}
-        persistent |= {(obj.name, "w") for obj in objects if getattr(obj, "plastic", False)}
-        persistent |= {(v.owner.name, v.name) for v in self.delays}
-        state = {
-            obj.name: {name: v for name, v in changeable(obj).items() if (obj.name, name) not in persistent}
-            for obj in objects
-        }
+        persistent = self.persistent
+        state = {obj.name: {name: v for name, v in changeable(obj).items() if v not in persistent} for obj in objects}
         return {name: variables for name, variables in state.items() if variables}
 
     @property
@@ -102,6 +97,12 @@ class NetworkObjects:
             (obj, name) for obj in added if isinstance(obj, Synapses)
             for name in assignable_arrays(obj) if name in written and name not in dynamic_names(obj)
         ]  # fmt: skip
+
+    @property
+    def persistent(self):
+        """Arrays that trials do not reset: what is learned, and delays (set of `~brian2.core.variables.ArrayVariable`)."""
+        plastic = [(obj, "w") for obj in self.network.sorted_objects if getattr(obj, "plastic", False)]
+        return self.delays | {obj.variables[name] for obj, name in (*plastic, *self.learned)}
 
     @property
     def checked(self):

@@ -1,6 +1,5 @@
 """What a run reads from attributes of Brian2 objects, to notice what was changed since the network was prepared."""
 
-from importlib import import_module
 from zlib import crc32
 
 import numpy as np
@@ -10,12 +9,10 @@ from brian2.groups.group import CodeRunner
 from brian2.synapses.synapses import SynapticPathway
 from brian2.utils.stringtools import get_identifiers
 
+from brainsnn.builders.network.assignments import runtime_device
 from brainsnn.builders.network.fused_group import SpikingGroup
 
 __all__ = ["differences", "names_used", "settings_of"]
-
-# Written for Brian2 2.5.4 to 2.11: `brian2.devices.device` is the active device.
-runtime_device = import_module("brian2.devices.device").runtime_device
 
 
 def settings_of(network, scope, added):
@@ -94,6 +91,6 @@ def _content(value):
     """Something that is equal for equal values of a name."""
     if isinstance(value, TimedArray):
         return "TimedArray", value.values.tobytes(), float(value.dt)
-    if isinstance(value, (Quantity, np.ndarray, np.generic, int, float, bool)):
-        return np.asarray(value, dtype=float).tobytes(), str(getattr(value, "dim", None))
+    if isinstance(value, (Quantity, np.ndarray, np.generic, int, float)) and np.asarray(value).dtype.kind in "biufc":
+        return np.asarray(value).dtype.str, np.asarray(value).tobytes(), str(getattr(value, "dim", None))
     return value if isinstance(value, str) else id(value)

@@ -11,6 +11,7 @@ from brian2.core.network import _check_multiple_summed_updaters
 from brainsnn.builders.network.arrays import own_arrays
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.network.settings import differences, names_used, settings_of
+from brainsnn.equations.checks import innermost
 
 __all__ = ["TrialNetwork"]
 
@@ -187,12 +188,10 @@ class TrialNetwork(Network):
             # A variable hides a name of the user's scope; Brian2 would warn of both.
             obj.before_run({name: value for name, value in namespace.items() if name not in known})
         except Exception as error:
-            cause = error
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
+            cause = innermost(error)
             reason = cause.args[0] if cause.args else cause  # the text of a KeyError without its quotes
             if isinstance(cause, KeyError) and str(reason).isidentifier():
-                reason = f"it uses {reason!r}, which is no variable, parameter or constant that it can see."
+                reason = f"it uses {reason!r}, which is not a variable, a parameter or a constant that it can see."
             place = f" It was made here:\n{obj._creation_stack}" if obj.name in self.added else ""
             raise ValueError(f"network: Brian2 cannot prepare {obj.name!r}: {reason}{place}") from error
 
