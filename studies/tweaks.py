@@ -1,7 +1,7 @@
 """What changes if I edit a neuron? Six edits of a neuron's equations, each next to the unedited neuron.
 
 Each function returns an edited model. The digit network runs with it; nothing is trained again. The figure shows one neuron of
-the second convolution for the first digit, and the table accuracy and spikes per neuron. What one sees:
+the second convolution for the first digit, and the table accuracy, with its 95% interval, and spikes per neuron. What one sees:
 
 - *time constant*: spikes of a shorter synapse are higher (``h`` follows from ``tau_beta``), and the signal is rougher;
 - *noise*: the membrane fluctuates, and spikes come at other times;
@@ -9,6 +9,8 @@ the second convolution for the first digit, and the table accuracy and spikes pe
 - *hard reset*: ``S = 0`` forgets by how much the threshold was exceeded, so that the neuron spikes less than its input asks for;
 - *depression*: each spike uses up a part of the synapse's resources, so that only the first spikes act in full;
 - *refractory*: a neuron is silent for 4 ms after a spike, which limits its rate.
+
+The strengths were chosen on these test digits, so that each effect can be seen: they are examples, not findings.
 
 A neuron of your own, with physical units, is in custom_neuron.py.
 """
@@ -18,7 +20,7 @@ from brian2 import ms
 from common import Study, digits_model
 
 import brainsnn as bs
-from brainsnn.analysis import PALETTE, style
+from brainsnn.analysis import PALETTE, accuracy_interval, style
 from brainsnn.stimuli import load_digits
 
 QUICK = {"m_f": 0.1, "n_images": 50, "duration_ms": 200}
@@ -85,9 +87,12 @@ def run_network(graph, neuron, images, labels, study):
     spikes = sum(counts.sum() for counts in result.spike_counts.values())
     n_neurons = sum(len(snn.populations[layer]) for layer in result.spike_counts)
     return {
-        "accuracy": float(result.accuracy(labels)[-1]), "spikes_per_neuron": spikes / n_neurons / len(images),
-        "times": result.times, "signal": result.states[LAYER]["S"][0, :, 0], "spikes": result.times[result.raster(LAYER)[0].any(axis=(1, 2, 3))],
-    }  # fmt: skip
+        "accuracy": float(result.accuracy(labels)[-1]),
+        "spikes_per_neuron": spikes / n_neurons / len(images),
+        "times": result.times,
+        "signal": result.states[LAYER]["S"][0, :, 0],
+        "spikes": result.times[result.raster(LAYER)[0].any(axis=(1, 2, 3))],
+    }
 
 
 def plot_tweaks(found):
@@ -99,7 +104,9 @@ def plot_tweaks(found):
         for ax, (name, (base, _)) in zip(axes.flat, TWEAKS.items()):
             for k, (key, colour) in enumerate(((base, "0.6"), (name, PALETTE[1]))):
                 values = found[key]
-                ax.plot(values["times"], values["signal"], color=colour, label=f"{key}: {100 * values['accuracy']:.0f}%")
+                ax.plot(
+                    values["times"], values["signal"], color=colour, label=f"{key}: {100 * values['accuracy']:.0f}%"
+                )
                 ax.vlines(values["spikes"], 0.09 - 0.09 * k, 0.16 - 0.09 * k, color=colour, lw=1,
                           transform=ax.get_xaxis_transform())  # fmt: skip
             ratio = found[name]["spikes_per_neuron"] / found[base]["spikes_per_neuron"]
@@ -124,18 +131,17 @@ def main(argv=None):
         for name in study.progress(models, unit="neuron"):
             found[name] = run_network(graph, models[name], images, labels, study)
             base = TWEAKS[name][0] if name in TWEAKS else name
-            height = float(models[name].parameters["h"])
-            row = {"neuron": name, "unedited": base, "h": height, "n_images": len(images), "accuracy": found[name]["accuracy"],
-                   "spikes_per_neuron": found[name]["spikes_per_neuron"]}  # fmt: skip
+            height, accuracy = float(models[name].parameters["h"]), found[name]["accuracy"]
+            low, high = accuracy_interval(round(accuracy * len(images)), len(images))
+            row = {"neuron": name, "unedited": base, "h": height, "n_images": len(images), "accuracy": accuracy, "low": low,
+                   "high": high, "spikes_per_neuron": found[name]["spikes_per_neuron"]}  # fmt: skip
             rows.append(row)
         study.figure(plot_tweaks(found), "tweaks")
         study.table(rows)
         for row in rows:
-            study.report(
-                f"accuracy_{row['neuron'].replace(' ', '_')}", row["accuracy"],
-                f"{row['neuron']:15s} {100 * row['accuracy']:5.1f}%   {row['spikes_per_neuron']:5.2f} spikes per neuron and image"
-                f"   h = {row['h']:.3f}",
-            )  # fmt: skip
+            share = f"{100 * row['accuracy']:5.1f}% ({100 * row['low']:.0f} to {100 * row['high']:.0f}%)"
+            text = f"{row['neuron']:15s} {share:20s} {row['spikes_per_neuron']:5.2f} spikes per neuron and image"
+            study.report(f"accuracy_{row['neuron'].replace(' ', '_')}", row["accuracy"], f"{text}   h = {row['h']:.3f}")
 
 
 if __name__ == "__main__":
