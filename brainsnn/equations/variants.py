@@ -190,12 +190,19 @@ class NetworkVariants:
         Raises
         ------
         ValueError
-            If the model has no membrane variable, or its reset changes it or a variable on which it depends.
+            If the model has no membrane variable, its reset changes it or a variable on which it depends, or another equation
+            reads the synaptic current.
         """
         self._membrane_variables()
         replaced = {self.definition(self.membrane), self.definition(self.receives)}
         unit, gain = self.unit_of(self.membrane), self.attention.get("input_gain")
         lines = [line for line in self.equations.splitlines() if line not in replaced]
+        for code in (*lines, *filter(None, self._codes)):
+            if self.receives in get_identifiers(code):
+                raise ValueError(
+                    f"{self.name}: {code!r} reads {self.receives!r}, which neurons behind a pooling do not have. Let it "
+                    f"depend on {self.membrane!r}, or use average pooling with average_pooling='spikes'."
+                )
         lines += [f"{self.membrane} = {gain}*pooled : {unit}" if gain else f"{self.membrane} = pooled : {unit}"]
         lines += [f"pooled : {unit}"]
         initial = {name: value for name, value in self.initial.items() if name not in (self.membrane, self.receives)}

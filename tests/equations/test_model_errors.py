@@ -73,7 +73,7 @@ def test_equations_are_checked_when_a_model_is_made(equations, line, reason):
     "changes, message",
     [
         ({"method": "rk5"}, "'rk5' is not an integration method. Did you mean 'rk4'?"),
-        ({"method": ("euler", "heunn")}, "no integration method 'heunn'. Did you mean 'heun'?"),
+        ({"method": ("euler", "heunn")}, "'heunn' is not an integration method. Did you mean 'heun'?"),
         ({"initial": {"v": "rand()"}}, "LIF.initial: v = 'rand()'; give a number"),
         ({"tau_m": "20*ms"}, "LIF.parameters: tau_m = '20*ms'; give a number, with its unit"),
         ({"v_th": TimedArray([1, 2], dt=1 * ms)}, "LIF.parameters: v_th = a function; give a number"),
