@@ -63,7 +63,7 @@ class RuntimeBackend(Backend):
     @contextmanager
     def by_hand(self, what):
         """Let the user run, store or restore the network, which changes nothing of what trials start from."""
-        with active(runtime_device), self._declared.run():
+        with active(runtime_device), self._declared.running():
             yield
 
     # Running
@@ -74,7 +74,7 @@ class RuntimeBackend(Backend):
         for obj in objects.added:
             if obj.name in objects.added_monitors:  # they hold one run, as in a compiled program
                 _clear_monitor(obj)
-        with _random_state_restored(), self._declared.run(), objects.network.trials():
+        with _random_state_restored(), self._declared.running(), objects.network.trials():
             state = [variable for variables in objects.state.values() for variable in variables.values()]
             # Also what objects have changed that were removed since, such as parameters of populations.
             start = {variable: self._declared[variable] for variable in {*self._declared, *state} - objects.persistent}

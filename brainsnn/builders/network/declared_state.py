@@ -60,7 +60,7 @@ class DeclaredState(BrianObject):
         self.note_assigned(variable, slice(None))
 
     @contextmanager
-    def run(self):
+    def running(self):
         """Within this context, assignments change arrays, but not what trials start from."""
         before, self._runs = self._runs, True
         try:
