@@ -217,6 +217,11 @@ def test_what_a_device_cannot_run_is_refused_when_it_is_added():
         snn.network.add(early)
     with pytest.raises(RuntimeError, match="network.add: .* was made while another device was active"):
         bs.convert(snn.graph).network.add(NeuronGroup(1, "z : 1", name="of_the_first"), early, snn.populations)
+    snn.populations["dense"].run_regularly(
+        "S_dyn += 0.1", dt=1 * ms
+    )  # its clock belongs to the second network's device
+    with pytest.raises(RuntimeError, match="dense_run_regularly' was made while another device was active"):
+        snn.build()
 
 
 def test_monitors_outlive_their_network():

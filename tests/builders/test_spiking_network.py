@@ -12,10 +12,12 @@ from brian2 import get_device, ms, mV
 from brian2.devices.device import RuntimeDevice
 from chosen_device import DEVICE
 from example_models import current_based_lif, example_images, example_models, spiking_names
+from locations import WEIGHTS
 
 import brainsnn as bs
 from brainsnn.builders.devices import program_cache
 from brainsnn.builders.network.connections import SynapticProjection
+from brainsnn.feedback import read_settings
 from brainsnn.training.asn_transfer import ASNTransfer
 
 
@@ -361,6 +363,47 @@ def test_a_network_is_built_ahead_of_its_first_run(model, images, monkeypatch):
     monkeypatch.setattr(program_cache, "compile_project", None)
     assert len(snn.run(images, duration=5 * ms).output) == len(images)
     assert bs.convert(model).build() is None
+
+
+ASSIGNMENTS = {
+    "some": lambda group: group.S_dyn.set_item(slice(3, 40), 0.5),
+    "all": lambda group: setattr(group, "theta_dyn", 0.2),
+    "an expression": lambda group: setattr(group, "m_f", "0.1/(1 + i % 2)"),
+    "a condition": lambda group: group.S_dyn.set_item("i < 50", "0.6"),
+    "nothing": lambda group: None,
+}
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_assignments_count_whatever_was_built_or_converted_before(model, images, assignment):
+    counts, convert = {}, lambda: bs.convert(model, device="cpp_standalone")
+    for moment in ("converted", "built", "another was converted", "another was built"):
+        snn = convert()
+        if moment.startswith("another"):
+            other = convert()
+        if moment.endswith("built"):
+            (other if moment.startswith("another") else snn).build()
+        group = snn.populations[spiking_names(model)[0]]
+        assert not np.any(group.S_dyn)  # can be read
+        ASSIGNMENTS[assignment](group)
+        result = snn.run(images, duration=20 * ms)
+        counts[moment] = {name: found.tolist() for name, found in result.spike_counts.items()}
+        counts[moment]["settings"] = result.settings["parameters"]
+    assert all(found == counts["converted"] for found in counts.values()), counts
+    plain = convert().run(images, duration=20 * ms).spike_counts[spiking_names(model)[0]].tolist()
+    assert (counts["converted"][spiking_names(model)[0]] == plain) == (assignment == "nothing")
+
+
+def test_a_network_with_a_gate_is_built_ahead_of_its_first_run():
+    path, runs = WEIGHTS / "digits_feedback_if.keras", []
+    options = {"thresholds": read_settings(path)["thresholds"], "feedback": bs.PredictiveGate()}
+    for is_built in (False, True):
+        snn = bs.convert(bs.load_model(path), bs.IF(), device="cpp_standalone", **options)
+        if is_built:
+            snn.build()
+        runs.append(snn.run(np.full((1, 28, 28, 1), 0.5), duration=20 * ms, seed=1).spike_counts)
+    for name, counts in runs[0].items():
+        np.testing.assert_array_equal(runs[1][name], counts, err_msg=name)
 
 
 def test_broken_code_shows_the_compilers_words(tmp_path, monkeypatch):

@@ -24,6 +24,17 @@ def emulate(monkeypatch):
     monkeypatch.setattr(toolchain, "compile_project", _compile)
 
 
+def gpu_or_emulated(monkeypatch):
+    """Let the CUDA device use the GPU where there is one with a CUDA compiler, and emulate it elsewhere."""
+    try:
+        toolchain.find_toolchain()
+        found = toolchain.compute_capability() is not None
+    except (ImportError, RuntimeError):
+        found = False
+    if not found:
+        emulate(monkeypatch)
+
+
 def _compile(project, _):
     sources = toolchain.merge_sources(project, 1)
     for path in project.rglob("*.cu"):

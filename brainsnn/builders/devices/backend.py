@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from brian2 import Clock
+from brian2.core.variables import ArrayVariable
 
 from brainsnn.builders.network.arrays import own_arrays
 from brainsnn.errors import DeviceLimitError
@@ -260,11 +261,27 @@ class Backend(ABC):
         DeviceLimitError
             If the device cannot run it.
         """
-        parts = [] if obj is None else [obj, *obj.contained_objects]
-        arrays = [v for part in parts for v in own_arrays(part).values()]
-        if any(variable.device is not self.device for variable in arrays):
+        for part in [] if obj is None else [obj, *obj.contained_objects]:
+            self.check_device(part, f"network.add: {obj.name!r}")
+
+    def check_device(self, obj, what):
+        """
+        Refuse an object whose arrays, or those of whose clock, belong to another device.
+
+        Parameters
+        ----------
+        obj : `~brian2.core.base.BrianObject`
+        what : str
+            The object, for the message.
+
+        Raises
+        ------
+        RuntimeError
+        """
+        clock = [variable for variable in obj.clock.variables.values() if isinstance(variable, ArrayVariable)]
+        if any(variable.device is not self.device for variable in [*own_arrays(obj).values(), *clock]):
             raise RuntimeError(
-                f"network.add: {obj.name!r} was made while another device was active. Make it after this network's convert(...), "
+                f"{what} was made while another device was active. Make it after this network's convert(...), "
                 "before another network is converted and before the first run."
             )
 

@@ -174,7 +174,11 @@ class CompiledBackend(Backend):
                 "Generating the code of this network failed or was interrupted before. What is left of that attempt would run "
                 "twice: call convert() again."
             )
+        for obj in objects.network.sorted_objects:
+            self.check_device(obj, repr(obj.name))  # such as a run_regularly(..., dt=...)
         self.activate()
+        # Written for Brian2 2.5.4 to 2.11: while it generates code, Brian2 forgets what the code changes.
+        known = {variable: values.copy() for variable, values in self.device.array_cache.items() if values is not None}
         try:
             self._write(objects)
         finally:
@@ -185,7 +189,7 @@ class CompiledBackend(Backend):
         arrays = [v for obj in objects.network.sorted_objects for v in assignable_arrays(obj).values()]
         arrays += objects.delays
         changed = [variable for variables in objects.state.values() for variable in variables.values()]
-        self.device.close(arrays, changed)
+        self.device.close(arrays, changed, known)
         for variable in arrays:
             watch(variable, self)
 

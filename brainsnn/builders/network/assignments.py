@@ -12,7 +12,8 @@ from brian2.core.variables import DynamicArrayVariable, Variables, VariableView
 __all__ = ["runtime_device", "watch"]
 
 # Written for Brian2 2.5.4 to 2.11: assignments are methods that a device may override, and the runtime device is active
-# whenever users assign, but for objects of a compiled network before its first run. `brian2.devices.device` is the device.
+# whenever users assign, but for the network that was converted last, before its first run if it is compiled.
+# `brian2.devices.device` is the device.
 runtime_device = import_module("brian2.devices.device").runtime_device
 _watchers: WeakKeyDictionary = WeakKeyDictionary()
 
@@ -31,8 +32,19 @@ def watch(variable, watcher):
     _watchers[variable] = ref(watcher)
 
 
-def _assign(view, elements, execute):
-    """Execute an assignment, between the two calls of the variable's watcher."""
+def _assign(view, method, arguments, elements):
+    """
+    Execute an assignment, between the two calls of the variable's watcher.
+
+    One to a compiled network that has not been built yet becomes a statement of its program, by its device.
+    """
+    device = view.variable.device
+    if device is not runtime_device and getattr(device, "assignable", ()) is None:
+        return getattr(device, f"variableview_{method}")(view, *arguments)
+
+    def execute():
+        return getattr(VariableView, method).original_function(view, *arguments)
+
     reference = _watchers.get(view.variable)
     watcher = None if reference is None else reference()
     if watcher is None:
@@ -61,19 +73,15 @@ def _is_all(view, item):
 
 
 def _set_with_index_array(view, item, value, check_units):
-    _assign(
-        view,
-        lambda: slice(None) if _is_all(view, item) else view.indexing(item, view.index_var),
-        lambda: VariableView.set_with_index_array.original_function(view, item, value, check_units),
-    )
+    def elements():
+        return slice(None) if _is_all(view, item) else view.indexing(item, view.index_var)
+
+    _assign(view, "set_with_index_array", (item, value, check_units), elements)
 
 
 def _set_with_expression(view, item, code, run_namespace, check_units=True):
-    _assign(
-        view,
-        lambda: view.indexing(item, view.index_var),
-        lambda: VariableView.set_with_expression.original_function(view, item, code, run_namespace, check_units),
-    )
+    arguments = item, code, run_namespace, check_units
+    _assign(view, "set_with_expression", arguments, lambda: view.indexing(item, view.index_var))
 
 
 def _set_with_expression_conditional(view, cond, code, run_namespace, check_units=True):
@@ -81,13 +89,7 @@ def _set_with_expression_conditional(view, cond, code, run_namespace, check_unit
         found = slice(None) if cond == "True" else _where(view.group, cond, run_namespace)
         return found if _is_all(view, found) else view.indexing(found, view.index_var)
 
-    _assign(
-        view,
-        elements,
-        lambda: VariableView.set_with_expression_conditional.original_function(
-            view, cond, code, run_namespace, check_units
-        ),
-    )
+    _assign(view, "set_with_expression_conditional", (cond, code, run_namespace, check_units), elements)
 
 
 def _where(group, condition, run_namespace):

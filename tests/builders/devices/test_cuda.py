@@ -1,4 +1,4 @@
-"""CUDA through brian2cuda: the generated program, run thread by thread on the processor, against C++ standalone."""
+"""CUDA through brian2cuda against C++ standalone: on a GPU, or without one thread by thread on the processor."""
 
 import importlib.util
 import os
@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from brian2 import StateMonitor, Synapses
-from cuda_emulator import emulate
+from cuda_emulator import emulate, gpu_or_emulated
 from example_models import example_images, example_models
 from locations import WEIGHTS
 
@@ -50,6 +50,11 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def emulated(monkeypatch):
     emulate(monkeypatch)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    gpu_or_emulated(monkeypatch)
 
 
 def spiking(graph):
@@ -213,14 +218,14 @@ def test_synapses_of_the_user_with_a_state_take_one_image(
         snn.run(np.zeros((1, *graph.input.shape)), duration=5 * bs.ms)
 
 
-# The generated program, on the processor
+# The generated program
 
 
 @needs_brian2cuda
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["pipelined", "synchronous"])
 @pytest.mark.parametrize("name", ["resnet", "max_pooling", "depthwise", "generator", "average_pooling"])
-def test_generated_program_spikes_as_cpp_standalone(name, schedule, emulated):
+def test_generated_program_spikes_as_cpp_standalone(name, schedule, gpu):
     model = example_models(ASNTransfer, [name])[name]
     images, graph = example_images(model, 2), bs.read_keras(model)
     results = [
@@ -251,7 +256,7 @@ def test_order_of_threads_does_not_matter(digits, emulated, monkeypatch):
 
 
 @needs_brian2cuda
-def test_attention_parameters_and_states_without_compiling(digits, emulated, monkeypatch):
+def test_attention_parameters_and_states_without_compiling(digits, gpu, monkeypatch):
     graph, images = digits
     record = spiking(graph) | {"conv2_asn": {"spikes": True, "S": [3, 0, 7]}}
     networks = [
@@ -295,7 +300,7 @@ def feedback_images():
 
 @needs_brian2cuda
 @pytest.mark.slow
-def test_contrast_of_drawn_spikes_follows_from_the_seed(emulated):
+def test_contrast_of_drawn_spikes_follows_from_the_seed(gpu):
     images = feedback_images()
     snn = feedback_network("cuda_standalone", contrast=True)
     first, again, other = (snn.run(images, duration=N_STEPS * bs.ms, seed=seed) for seed in (1, 1, 2))
@@ -308,7 +313,7 @@ def test_contrast_of_drawn_spikes_follows_from_the_seed(emulated):
 
 
 @needs_brian2cuda
-def test_monitor_of_the_user_records_one_image(digits, emulated):
+def test_monitor_of_the_user_records_one_image(digits, gpu):
     graph, images = digits
     snn = convert(graph, "cuda_standalone", {"dense1_asn": ["S"]}, neuron=bs.ASN(m_f=0.1))
     snn._backend.activate()
@@ -321,7 +326,7 @@ def test_monitor_of_the_user_records_one_image(digits, emulated):
 
 @needs_brian2cuda
 @pytest.mark.slow
-def test_assignments_reach_the_program(emulated):
+def test_assignments_reach_the_program(gpu):
     model = example_models(ASNTransfer, ["average_pooling"])["average_pooling"]
     graph, images = bs.read_keras(model), example_images(model, 2)
     layer = next(iter(spiking(graph)))
@@ -341,7 +346,7 @@ def test_assignments_reach_the_program(emulated):
 
 
 @needs_brian2cuda
-def test_statement_of_the_user_stands_in_the_kernel(digits, emulated):
+def test_statement_of_the_user_stands_in_the_kernel(digits, gpu):
     graph, images = digits
     statement = "I_post += 0.25*w*h_pre + 0.0078125*int(w > 0)"
     results = [

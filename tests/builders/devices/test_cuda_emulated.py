@@ -1,9 +1,9 @@
-"""The tests of test_devices.py with the CUDA device, whose program runs thread by thread on the processor."""
+"""The tests of test_devices.py with the CUDA device: on a GPU, or without one thread by thread on the processor."""
 
 import importlib.util
 
 import pytest
-from cuda_emulator import emulate
+from cuda_emulator import gpu_or_emulated
 from test_devices import (  # noqa: F401  (collected here, with this file's device)
     feedback,
     models,
@@ -26,7 +26,7 @@ def device(tmp_path_factory):
     if importlib.util.find_spec("brian2cuda") is None:
         pytest.skip("needs brian2cuda, see make test-cuda")
     patch = pytest.MonkeyPatch()
-    emulate(patch)
+    gpu_or_emulated(patch)
     # Emulated programs stay out of the user's cache.
     patch.setenv("BRAINSNN_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield "cuda_standalone"

@@ -1,6 +1,7 @@
 """GeNN: what brian2genn generates, and what is refused before anything is built."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,17 @@ def test_genn_is_looked_for_first(models, monkeypatch, tmp_path):
         monkeypatch.setenv("GENN_PATH", str(tmp_path))
         with pytest.raises(RuntimeError, match=message):
             snn.run(images, duration=5 * bs.ms)
+
+
+def test_a_version_of_cuda_that_genn_cannot_use_is_named(monkeypatch, tmp_path):
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.parent.mkdir()
+    monkeypatch.setenv("CUDA_PATH", str(tmp_path))
+    for release, reason in (("13.0", "does not compile with CUDA 13.*CUDA 12"), ("12.4", None)):
+        nvcc.write_text(f"#!/bin/sh\necho 'Cuda compilation tools, release {release}, V{release}.88'\n")
+        nvcc.chmod(0o755)
+        found = genn_build.missing_cuda()
+        assert re.search(reason, found) if reason else found is None or "graphics card" in found
 
 
 def test_preferences_of_the_process_stay(models):

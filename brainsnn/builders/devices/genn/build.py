@@ -3,6 +3,8 @@
 import fcntl
 import hashlib
 import os
+import re
+import subprocess
 from pathlib import Path
 
 from brian2 import prefs
@@ -55,6 +57,13 @@ def missing_cuda():
     path = Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"))
     if not (path / "bin" / "nvcc").exists():
         return f"no CUDA compiler at {path / 'bin' / 'nvcc'}; set CUDA_PATH to the folder of CUDA."
+    # GeNN 4.9.0 calls cuCtxCreate with the arguments that it had until CUDA 12
+    text = subprocess.run([path / "bin" / "nvcc", "--version"], capture_output=True, text=True, check=False).stdout
+    if (release := re.search(r"release (\d+)", text)) and int(release[1]) >= 13:
+        return (
+            f"GeNN 4.9's CUDA backend does not compile with CUDA {release[1]}, the version in {path}; set CUDA_PATH to the "
+            "folder of CUDA 12 or older, or use device='cuda_standalone'."
+        )
     if not list(Path("/dev").glob("nvidia[0-9]*")):
         return "there is no graphics card for CUDA; use device='genn', GeNN on the processor."
     return None

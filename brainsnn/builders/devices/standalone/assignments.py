@@ -34,7 +34,7 @@ class AssignableArrays:
         self._values = {}
         self._is_running = False
 
-    def close(self, assignable, changed):
+    def close(self, assignable, changed, known):
         """
         Make assignments count from the next run on, because the program has been written.
 
@@ -43,8 +43,11 @@ class AssignableArrays:
         assignable : iterable of `~brian2.core.variables.ArrayVariable`
         changed : iterable of `~brian2.core.variables.ArrayVariable`
             Arrays that a run changes; reading them gives the values at its end.
+        known : dict of `~brian2.core.variables.ArrayVariable` to ndarray
+            What the arrays hold until the first run, as far as Brian2 can say without the program.
         """
         self.assignable = set(assignable)
+        self._values = {variable: values for variable, values in known.items() if variable in self.assignable}
         for variable in changed:
             self.input_arrays.pop(variable, None)
 
@@ -91,14 +94,18 @@ class AssignableArrays:
         self._check_open(var)
         super().resize(var, new_size)
 
+    # The network's assignments call these while the runtime device is active, too: after another network was built.
+
     def variableview_set_with_index_array(self, variableview, item, value, check_units):
         """Execute ``group.x[item] = value``, for a group of any device while this one is active."""
         owner = _responsible_device(variableview)
-        if owner is self:
-            super().variableview_set_with_index_array(variableview, item, value, check_units)
-        else:
-            with active(owner):
-                variableview.set_with_index_array(item, value, check_units)
+        with active(owner):
+            if owner is self:
+                super().variableview_set_with_index_array(variableview, item, value, check_units)
+            elif owner is runtime_device:
+                VariableView.set_with_index_array.original_function(variableview, item, value, check_units)
+            else:
+                owner.variableview_set_with_index_array(variableview, item, value, check_units)
 
     def variableview_set_with_expression(self, variableview, *arguments, **kwds):
         """Execute ``group.x[item] = "expression"``."""
