@@ -152,7 +152,7 @@ def dense_operations(graph):
     -------
     operations : float
     """
-    from dense_tensorflow import pooled_factor
+    from _dense import pooled_factor
 
     total = 0
     for projection in graph.projections:

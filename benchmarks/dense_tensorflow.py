@@ -12,18 +12,15 @@ Float32, one call per batch. In the "synchronous" schedule a spike of layer k ac
 
 import numpy as np
 import tensorflow as tf
+from _dense import TAU_BETA, TAU_ETA, TAU_GAMMA, TAU_PHI, TAU_READOUT, decay, plain_convolution, pooling_pads
 
 from brainsnn.builders.network.inputs import inputs_of
 from brainsnn.builders.operators import ConvOperator
-from brainsnn.builders.operators.linear import dense_channels
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.builders.trials.inputs import drives_of
 from brainsnn.equations.transfer import spike_height
 
 __all__ = ["DenseNetwork", "use_threads"]
-
-#: Time constants of the neuron in ms; the time step is 1 ms.
-TAU_PHI, TAU_BETA, TAU_ETA, TAU_GAMMA, TAU_READOUT = 2.5, 50.0, 50.0, 15.0, 50.0
 
 
 def use_threads(n):
@@ -32,40 +29,7 @@ def use_threads(n):
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def decay(tau):
-    """Return the decay factor of one 1 ms step for a time constant tau in ms."""
-    return np.float32(np.exp(-1.0 / tau))
-
-
 # Linear operators
-
-
-def pooled_factor(operator):
-    """Return the largest p for which the kernel equals a smaller kernel after p x p average pooling; 1 if there is none."""
-    (H, W, _), (KH, KW) = operator.input_shape, operator.kernel.shape[:2]
-    for p in range(min(KH, KW), 1, -1):
-        steps = [s % p == 0 or n == 1 for s, n in zip(operator.stride, operator.output_shape)]
-        fits = [n % p == 0 for n in (H, W, KH, KW, operator.row_taps[0], operator.col_taps[0])]
-        if all(steps) and all(fits):
-            blocks = operator.kernel.reshape(KH // p, p, KW // p, p, *operator.kernel.shape[2:])
-            if np.allclose(blocks, blocks[:, :1, :, :1], rtol=1e-6, atol=0):
-                return p
-    return 1
-
-
-def _check_taps(operator):
-    regular = all(
-        np.array_equal(np.diff(taps), np.ones(len(taps) - 1)) for taps in (operator.row_taps, operator.col_taps)
-    )
-    if operator.input_dilation != (1, 1) or not regular:
-        raise NotImplementedError(
-            f"DenseNetwork: {operator} is transposed, dilated or reordered; only plain convolutions are supported."
-        )
-
-
-def _padding(n_in, n_out, taps, stride):
-    """Return the zeros to add before and after an axis; negative numbers crop."""
-    return -int(taps[0]), (n_out - 1) * stride + int(taps[-1]) - (n_in - 1)
 
 
 def _convolution(operator):
@@ -75,35 +39,21 @@ def _convolution(operator):
     if operator.is_scale:
         factor = tf.constant(operator.kernel.reshape(-1), tf.float32)
         return lambda x: x * factor
-    _check_taps(operator)
-    p = pooled_factor(operator)
-    kernel = operator.kernel[::p, ::p] * p**2
-    if operator.kernel.shape[3] != operator.output_shape[2]:
-        kernel = dense_channels(kernel, operator.channel_start, operator.output_shape[2])
-    stride = [max(1, s // p) for s in operator.stride]
-    pads = [
-        _padding(operator.input_shape[k] // p, operator.output_shape[k], taps[::p] // p, stride[k])
-        for k, taps in enumerate((operator.row_taps, operator.col_taps))
-    ]
-    constant = tf.constant(kernel, tf.float32)
-    explicit = [[0, 0], *([max(0, n) for n in pad] for pad in pads), [0, 0]]
-    # The windows of a strided convolution may not reach the last rows and columns.
-    rows, cols = (slice(max(0, -before), after if after < 0 else None) for before, after in pads)
+    plain = plain_convolution(operator)
+    constant = tf.constant(plain.kernel, tf.float32)
+    explicit = [[0, 0], *plain.pads, [0, 0]]
 
     def apply(x):
-        if p > 1:
-            x = tf.nn.avg_pool2d(x, p, p, "VALID")
-        return tf.nn.conv2d(x[:, rows, cols], constant, stride, explicit)
+        if plain.pool > 1:
+            x = tf.nn.avg_pool2d(x, plain.pool, plain.pool, "VALID")
+        return tf.nn.conv2d(x[:, plain.rows, plain.columns], constant, plain.stride, explicit)
 
     return apply
 
 
 def _maximum(operator):
     """Return the function of (n, H, W, C) maps for a MaxPool."""
-    pads = []
-    for k in range(2):
-        after = (operator.output_shape[k] - 1) * operator.stride[k] + operator.pool[k] - operator.input_shape[k]
-        pads.append([operator.pad_before[k], max(0, after - operator.pad_before[k])])
+    pads = pooling_pads(operator)
 
     def apply(x):
         if max(max(pad) for pad in pads):

@@ -38,7 +38,7 @@ def export(graph, images, m_f, folder):
     NotImplementedError
         If the graph is not a chain of spiking populations that ends in a readout.
     """
-    from dense_tensorflow import pooled_factor
+    from _dense import pooled_factor
 
     from brainsnn.equations.transfer import spike_height
 
