@@ -208,7 +208,9 @@ def test_a_stopped_network_gives_no_result():
 
 def test_what_a_device_cannot_run_is_refused_when_it_is_added():
     early = NeuronGroup(1, "z : 1")
-    snn = bs.convert(sequential(pytest.importorskip("keras").layers.Dense(2), shape=(1, 1, 3)), device="cpp_standalone")
+    snn = bs.convert(
+        sequential(pytest.importorskip("keras").layers.Dense(2, name="dense"), shape=(1, 1, 3)), device="cpp_standalone"
+    )
     with pytest.raises(DeviceLimitError, match="calls a Python function.*run_regularly.*device='runtime'"):
         snn.network.add(NetworkOperation(lambda: None, name="python"))
     with pytest.raises(
@@ -222,6 +224,19 @@ def test_what_a_device_cannot_run_is_refused_when_it_is_added():
     )  # its clock belongs to the second network's device
     with pytest.raises(RuntimeError, match="dense_run_regularly' was made while another device was active"):
         snn.build()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_array_that_does_not_fit_is_named_with_its_variable(device):
+    group = bs.convert(
+        sequential(pytest.importorskip("keras").layers.Dense(2, name="dense"), shape=(1, 1, 3)), device=device
+    )["dense"]
+    with pytest.raises(
+        ValueError, match=r"dense.S_dyn: an array of shape \(7,\) does not fit 2 elements.*one for each"
+    ):
+        group.S_dyn = np.ones(7)
+    with pytest.raises(ValueError, match=r"dense.S_dyn: an array of shape \(3,\) does not fit 1 elements"):
+        group.S_dyn[1:] = np.ones(3)
 
 
 def test_monitors_outlive_their_network():

@@ -120,6 +120,9 @@ def draw_trial(choose, network):
     trial["offset"] = None if trial["offset"] is None else trial["offset"] * dt
     background = [0.0, 0.5, rng.random(images.shape[1:]), rng.random(images.shape[-1])]
     trial["background"] = choose(background)
+    if trial["offset"] is None and not np.all(trial["onset"]):
+        # Refused for an image alone that is always on, and zero times a background rounds a sum differently.
+        trial["background"] = 0.0
     if network.draws_input and choose([False, False, True]):
         trial["spikes"] = rng.choice([-1, 0, 1], p=[0.1, 0.5, 0.4], size=(n, n_steps, *images.shape[1:]))
         if network.gate is not None:

@@ -9,7 +9,7 @@ from brian2 import Synapses
 from brian2.codegen.codeobject import create_runner_codeobj
 from brian2.core.variables import DynamicArrayVariable, Variables, VariableView
 
-__all__ = ["runtime_device", "watch"]
+__all__ = ["named_shapes", "runtime_device", "watch"]
 
 # Written for Brian2 2.5.4 to 2.11: assignments are methods that a device may override, and the runtime device is active
 # whenever users assign, but for the network that was converted last, before its first run if it is compiled.
@@ -76,7 +76,35 @@ def _set_with_index_array(view, item, value, check_units):
     def elements():
         return slice(None) if _is_all(view, item) else view.indexing(item, view.index_var)
 
-    _assign(view, "set_with_index_array", (item, value, check_units), elements)
+    with named_shapes(view, item, value):
+        _assign(view, "set_with_index_array", (item, value, check_units), elements)
+
+
+@contextmanager
+def named_shapes(view, item, value):
+    """
+    Name the variable and both sizes in the error of an assignment of an array that does not fit.
+
+    Parameters
+    ----------
+    view : `~brian2.core.variables.VariableView`
+    item, value : object
+        ``view[item] = value``.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "broadcast" not in str(error) and "size of the indices" not in str(error):
+            raise
+        n = np.size(view.indexing(item, view.index_var))
+        raise ValueError(
+            f"{view.group.name}.{view.name}: an array of shape {np.shape(value)} does not fit {n} elements. Assign one value, or "
+            "one for each of them."
+        ) from error
 
 
 def _set_with_expression(view, item, code, run_namespace, check_units=True):

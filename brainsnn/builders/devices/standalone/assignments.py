@@ -7,6 +7,7 @@ from brian2 import Clock
 from brian2.core.variables import VariableView
 
 from brainsnn.builders.devices.active_device import active, runtime_device
+from brainsnn.builders.network.assignments import named_shapes
 
 __all__ = ["AssignableArrays"]
 
@@ -99,7 +100,7 @@ class AssignableArrays:
     def variableview_set_with_index_array(self, variableview, item, value, check_units):
         """Execute ``group.x[item] = value``, for a group of any device while this one is active."""
         owner = _responsible_device(variableview)
-        with active(owner):
+        with active(owner), named_shapes(variableview, item, value):
             if owner is self:
                 super().variableview_set_with_index_array(variableview, item, value, check_units)
             elif owner is runtime_device:
