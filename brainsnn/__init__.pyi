@@ -11,9 +11,9 @@ from brainsnn.attention import GaussianField as GaussianField
 from brainsnn.attention import SpatialAttention as SpatialAttention
 from brainsnn.attention import switchable as switchable
 from brainsnn.builders.conversion import convert as convert
-from brainsnn.builders.devices.program_cache import cache_directory as cache_directory
-from brainsnn.builders.devices.program_cache import cached_programs as cached_programs
-from brainsnn.builders.devices.program_cache import clear_cache as clear_cache
+from brainsnn.builders.devices.cache import cache_directory as cache_directory
+from brainsnn.builders.devices.cache import cached_programs as cached_programs
+from brainsnn.builders.devices.cache import clear_cache as clear_cache
 from brainsnn.builders.from_keras import read_keras as read_keras
 from brainsnn.builders.from_keras import register_layer as register_layer
 from brainsnn.builders.graph import LayerGraph as LayerGraph

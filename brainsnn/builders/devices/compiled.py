@@ -47,7 +47,7 @@ class CompiledBackend(Backend):
         self._values, self._initial = {}, {}
         self._persistent = []
         self._settable = {}
-        self._program = None
+        self._program = self._program_state = None
         self._is_begun = False
         self._written = False
         self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
@@ -151,9 +151,10 @@ class CompiledBackend(Backend):
                 f"The network is already compiled, and {', '.join(names)} was changed since. Change a network before its first "
                 "run: undo the change, or call convert() again."
             )
-        # Compiled again if that was interrupted, or if the cache has been cleared.
-        if self._program is None or not self._program.exists():
+        # Compiled again if that was interrupted, if the cache has been cleared, or if the program has changed.
+        if self._program is None or _state(self._program) != self._program_state:
             self._program = self._compiled()
+            self._program_state = _state(self._program)
         return self._program
 
     def write(self, objects):
@@ -285,6 +286,15 @@ def _refuse_divergence(objects, folders):
         if note.exists():
             trial, group, variable = note.read_text().split()
             raise divergence_error(objects.population_of(group), variable, int(trial))
+
+
+def _state(program):
+    """What changes with the content of a file; None if it does not exist."""
+    try:
+        status = program.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _remove_folder(directory, process):

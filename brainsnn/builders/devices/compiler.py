@@ -7,8 +7,9 @@ import shlex
 import subprocess
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from brainsnn.files import atomic_path, write_atomically
+from brainsnn.builders.devices.cache import is_intact, keep
 
 __all__ = ["compile_project", "makefile_variables", "merged_source", "run_compiler"]
 
@@ -115,15 +116,16 @@ def _precompiled_headers(command, cache):
     command = [part for part in command if not part.startswith("-I")]
     version = subprocess.run([command[0], "--version"], capture_output=True, text=True, check=False).stdout
     key = hashlib.sha256("\0".join([HEADERS, version, *command]).encode()).hexdigest()[:32]
-    header = cache / f"headers_{key}" / "headers.h"
-    compiled = header.with_name("headers.h.gch")
+    folder = cache / f"headers_{key}"
+    header = folder / "headers.h"
     try:
-        if not compiled.exists():
-            with write_atomically(header) as file:
-                file.write(HEADERS.encode())
-            with atomic_path(compiled) as part:
-                run_compiler([*command, "-x", "c++-header", str(header), "-o", str(part)], cache)
-        compiled.touch()  # records the last use
+        if not is_intact(folder):
+            with TemporaryDirectory(prefix="brainsnn_") as made:
+                source, compiled = Path(made) / "headers.h", Path(made) / "headers.h.gch"
+                source.write_text(HEADERS)
+                run_compiler([*command, "-x", "c++-header", str(source), "-o", str(compiled)], made)
+                keep(folder, {path.name: path for path in (source, compiled)})
+        header.touch()  # records the last use
     except (OSError, RuntimeError):
         return []
     return ["-include", str(header)]

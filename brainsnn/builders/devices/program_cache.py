@@ -5,79 +5,14 @@ import os
 import platform
 import re
 import subprocess
-import time
 from pathlib import Path
-from shutil import copyfile, rmtree
 
 import brian2
-import platformdirs
 
+from brainsnn.builders.devices.cache import cache_directory, is_intact, keep, make_private
 from brainsnn.builders.devices.compiler import compile_project
-from brainsnn.files import atomic_path
 
-__all__ = [
-    "cache_directory",
-    "cached_programs",
-    "clear_cache",
-    "compiled_program",
-]
-
-
-def cache_directory() -> Path:
-    """
-    Return the folder in which compiled programs are kept.
-
-    Returns
-    -------
-    directory : `~pathlib.Path`
-        ``$BRAINSNN_CACHE``, or ``brainsnn`` in the user's cache directory.
-    """
-    return Path(os.environ.get("BRAINSNN_CACHE") or platformdirs.user_cache_dir("brainsnn", appauthor=False))
-
-
-def cached_programs() -> list[tuple[Path, int, float]]:
-    """
-    Return the compiled programs in the cache, and the C++ headers that are compiled once for all of them.
-
-    Returns
-    -------
-    programs : list of (`~pathlib.Path`, int, float)
-        Folder, size in bytes, and time of the last use in seconds since the epoch, the oldest first.
-    """
-    found = []
-    for folder in cache_directory().glob("*"):
-        files = [path.stat() for path in folder.iterdir()] if folder.is_dir() else []
-        if files:
-            found.append((folder, sum(file.st_size for file in files), max(file.st_mtime for file in files)))
-    return sorted(found, key=lambda program: program[2])
-
-
-def clear_cache(days: float = 0.0) -> int:
-    """
-    Remove compiled programs; a network that needs one compiles it again.
-
-    Parameters
-    ----------
-    days : float
-        Only programs that have not been used for this many days.
-
-    Returns
-    -------
-    n_bytes : int
-        Disk space that was freed.
-
-    Raises
-    ------
-    ValueError
-        If ``days`` is negative.
-    """
-    if not days >= 0:
-        raise ValueError(f"clear_cache: days={days!r} must be 0 or more.")
-    limit = time.time() - days * 86400
-    old = [(folder, size) for folder, size, used in cached_programs() if used <= limit]
-    for folder, _ in old:
-        rmtree(folder, ignore_errors=True)
-    return sum(size for _, size in old)
+__all__ = ["compiled_program"]
 
 
 def _machine():
@@ -155,18 +90,18 @@ def compiled_program(project, build=None, products=("main",), extra_key=""):
     ------
     RuntimeError
         If the compiler fails; the message holds the end of its output.
+    PermissionError
+        If other users can write to the cache.
     """
+    make_private(cache_directory())
     folder = cache_directory() / _content_key(project, extra_key)
-    program = folder / "main"
-    if program.exists():
+    program = folder / Path(products[0]).name
+    if is_intact(folder):
         program.touch()  # records the last use
         return program
     if build is None:
         compile_project(project, cache_directory())
     else:
         build()
-    for product in reversed(products):  # the program last: if it exists, the others do
-        with atomic_path(folder / Path(product).name) as part:
-            copyfile(project / product, part)
-            part.chmod(0o755)
+    keep(folder, {Path(product).name: project / product for product in products})
     return program

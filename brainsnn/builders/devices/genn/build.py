@@ -9,8 +9,9 @@ from pathlib import Path
 
 from brian2 import prefs
 
+from brainsnn.builders.devices.cache import cache_directory
 from brainsnn.builders.devices.compiler import run_compiler
-from brainsnn.builders.devices.program_cache import cache_directory, compiled_program
+from brainsnn.builders.devices.program_cache import compiled_program
 
 __all__ = ["LIBRARY_FOLDER", "find_genn", "missing_cuda", "compiled_genn"]
 
