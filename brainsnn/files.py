@@ -1,11 +1,48 @@
-"""Write files atomically: a file is either complete or does not exist."""
+"""Files of users: written atomically, so that they are complete or do not exist; opened only if they are files."""
 
 import os
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-__all__ = ["atomic_path", "write_atomically"]
+__all__ = ["atomic_path", "check_file", "write_atomically"]
+
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}  # fmt: skip
+
+
+def check_file(path, what, error=ValueError):
+    """
+    Refuse what is no ordinary file: opening a named pipe would wait for ever, and reading a device may never end.
+
+    Parameters
+    ----------
+    path : str or path-like
+    what : str
+        Who wants to read it, for the message.
+    error : type, optional
+        Class of the error.
+
+    Raises
+    ------
+    ValueError
+        Or ``error``.
+    FileNotFoundError
+        If there is nothing at this path.
+
+    Examples
+    --------
+    >>> check_file("/", "Result.load")
+    Traceback (most recent call last):
+        ...
+    ValueError: Result.load: '/' is a folder, not a file.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        raise error(f"{what}: {str(path)!r} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file.")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from brainsnn.files import check_file
 from brainsnn.shipped import shipped_path
 
 __all__ = ["read_settings"]
@@ -45,6 +46,7 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
             f"read_settings: {str(file)!r} does not exist. python -m brainsnn.training.train_predictive writes it with each "
             "checkpoint; copy it together with the checkpoint."
         )
+    check_file(file, "read_settings")
     settings = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(settings, dict) or "thresholds" not in settings:
         raise ValueError(

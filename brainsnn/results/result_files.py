@@ -7,7 +7,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from brainsnn.files import write_atomically
+from brainsnn.files import check_file, write_atomically
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.description import description_of, use_description
 
@@ -120,12 +120,13 @@ def read_result(cls, path):
     result : cls
     """
     groups = {}
+    check_file(path, "Result.load")
     try:
         with np.load(path, allow_pickle=False) as data:
             for key in data.files:
                 kind, _, name = key.partition("/")
                 groups.setdefault(kind, {})[name] = data[key]
-    except (AttributeError, EOFError, IsADirectoryError, ValueError, BadZipFile, zlib.error) as error:
+    except (AttributeError, EOFError, ValueError, BadZipFile, zlib.error) as error:
         raise ValueError(
             f"Result.load: {str(path)!r} is not a result, or is damaged ({error}). Give a file that Result.save wrote."
         ) from error

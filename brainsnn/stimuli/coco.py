@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.files import check_file
 from brainsnn.plain_arrays import whole_number
 from brainsnn.stimuli.search import SearchScenes, draw_invalid_cue
 
@@ -163,12 +164,14 @@ def _read_photographs(paths, size):
             raise FileNotFoundError(
                 f"load_coco_scenes: {path} does not exist; the argument images must be the folder of the photographs."
             )
+        check_file(path, "load_coco_scenes")
         with Image.open(path) as opened:
             picture[:] = np.asarray(opened.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)) / 255
     return pictures
 
 
 def _read(path):
+    check_file(path, "read_coco_targets")
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

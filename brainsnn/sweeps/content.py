@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.files import check_file
 from brainsnn.sweeps.code_content import CodeContent, is_incidental
 from brainsnn.sweeps.module_origin import origin_of
 
@@ -200,6 +201,7 @@ class Content:
         if value.is_dir():
             self.write("folder", value)
             return
+        check_file(value, where)
         with open(value, "rb") as file:
             self.write("file", hashlib.file_digest(file, "sha256").digest())
 

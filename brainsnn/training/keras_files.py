@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from brainsnn.files import check_file
 from brainsnn.optional import optional_packages
 from brainsnn.shipped import shipped_path
 from brainsnn.training.keras_config import ModelFileError, build_model
@@ -99,7 +100,9 @@ def _identify(path, argument):
             f"load_model: {str(path)!r} is {what}, not a file. In the Keras that wrote it: "
             "model.save('model.h5') or model.save('model.keras')."
         )
-    if not path.is_file():
+    if path.exists():
+        check_file(path, "load_model", ModelFileError)
+    else:
         siblings = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, siblings, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

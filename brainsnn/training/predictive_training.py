@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from brainsnn.files import write_atomically
+from brainsnn.files import check_file, write_atomically
 from brainsnn.training.surrogate import (
     SpikingUnroll,
     balance_thresholds,
@@ -172,6 +172,7 @@ class Trainer:
         path = self.folder / "checkpoint.npz"
         if not path.exists():
             return
+        check_file(path, "Training")
         with np.load(path, allow_pickle=False) as data:
             state = json.loads(str(data["state"]))
             if state["recipe"] != asdict(self.recipe):
