@@ -164,7 +164,7 @@ class SpikingNetwork(NetworkView):
         Direct attention in all further runs, without compiling; replaces earlier attention.
 
         Attention only writes parameter arrays (``gain``, ``m_f``, ``h``) of populations. They can be read back, and changed with
-        `set_parameters`; a parameter that is changed while attention is on keeps that value.
+        `set_parameters`, or by assignment; elements that are changed while attention is on keep their values.
 
         Parameters
         ----------

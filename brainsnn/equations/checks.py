@@ -153,6 +153,11 @@ def _check_method(model):
 def _check_values(model):
     for field in ("parameters", "initial"):
         for name, value in getattr(model, field).items():
+            if name not in model.brian_equations and (taken := _of_brian2(name)):
+                raise ValueError(
+                    f"{model.name}.{field}: {name!r} is {taken} in Brian2, which would be used instead of this value. Use "
+                    f"another name, such as {name}_0, in the equations and here."
+                )
             function = isinstance(value, Function) or hasattr(value, "_arg_units")
             if callable(value) and not function:
                 raise ValueError(
@@ -167,6 +172,15 @@ def _check_values(model):
                 raise ValueError(
                     f"{model.name}.{field}: {name} = {what}; give a number, with its unit if it has one. {fix}"
                 )
+
+
+def _of_brian2(name):
+    """Say what a name stands for in every expression of Brian2; None for a free one."""
+    kinds = {
+        "a constant": DEFAULT_CONSTANTS, "a unit": DEFAULT_UNITS, "a function": DEFAULT_FUNCTIONS,
+        "a variable of all neurons": {*ALWAYS, *REFRACTORY, "j"}, "noise": {"xi"},
+    }  # fmt: skip
+    return next((kind for kind, names in kinds.items() if name in names), "noise" if name.startswith("xi_") else None)
 
 
 def _check_syntax(about, code, is_condition):
