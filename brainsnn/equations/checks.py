@@ -2,6 +2,7 @@
 
 import ast
 import re
+from dataclasses import fields
 from difflib import get_close_matches
 
 import numpy as np
@@ -14,7 +15,7 @@ from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
 from brian2.utils.stringtools import get_identifiers
 
-from brainsnn.equations.statements import assignments
+from brainsnn.equations.statements import assigned, assignments
 
 __all__ = ["check_equations", "check_model", "innermost", "innermost_reason", "known_names", "parsed_equations"]
 
@@ -123,6 +124,7 @@ def check_model(model):
     for what in ("threshold", "refractory", "reset", "update", "on_pre"):
         _check_syntax(f"{model.name}.{what}", getattr(model, what), what in ("threshold", "refractory"))
     _check_functions(model)
+    _check_targets(model)
     _check_refractory(model)
     check_equations(model, complete=False)
 
@@ -166,11 +168,33 @@ def _check_values(model):
                 )
             if function and field == "parameters" and name not in model.brian_equations:
                 continue
+            equation = model.brian_equations.get(name)
+            nearest = get_close_matches(name, [f.name for f in fields(model)], n=1) if equation is None else []
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
             if function or isinstance(value, str) or np.asarray(value).dtype.kind not in "biuf":
                 what = "a function" if function else repr(value)
                 fix = "Assign values to snn.populations[layer] for those that differ between neurons."
                 raise ValueError(
-                    f"{model.name}.{field}: {name} = {what}; give a number, with its unit if it has one. {fix}"
+                    f"{model.name}.{field}: {name} = {what}; give a number, with its unit if it has one. {fix}{hint}"
+                )
+            if np.size(value) != 1 and (field == "initial" or equation is None):
+                set_it = (
+                    f"set_parameters(layer, {name}=...)"
+                    if field == "parameters"
+                    else f"populations[layer].{name} = ..."
+                )
+                raise ValueError(
+                    f"{model.name}.{field}: {name} has {np.size(value)} values; give one. Values for each neuron of a layer: "
+                    f"snn.{set_it} after convert."
+                )
+            if field == "initial" and (equation is None or equation.type == SUBEXPRESSION):
+                what = "no variable of the equations" if equation is None else f"computed: {str(equation)!r}"
+                raise ValueError(
+                    f"{model.name}.initial: {name!r} is {what}. Give the value of a variable that is integrated."
+                )
+            if field == "initial" and name in model.parameters:
+                raise ValueError(
+                    f"{model.name}.initial: {name!r} is a parameter with a value of its own; set that, as in edit({name}=...)."
                 )
 
 
@@ -196,7 +220,11 @@ def _check_syntax(about, code, is_condition):
         try:
             str_to_sympy(expression)
         except Exception as error:
-            raise ValueError(f"{about}: {line!r}: {innermost_reason(error)}.") from None
+            reason = innermost_reason(error)
+            if (
+                "Invalid comparison of non-real" not in reason
+            ):  # sympy takes int(condition) for complex; Brian2 does not
+                raise ValueError(f"{about}: {line!r}: {reason}.") from None
 
 
 def _check_functions(model):
@@ -216,6 +244,16 @@ def _check_functions(model):
             raise ValueError(
                 f"{model.name}: {shown!r} calls {function!r}, which is not a function of Brian2.{hint} A function or a "
                 f"TimedArray of yours is a parameter: {function}=... beside the equation."
+            )
+
+
+def _check_targets(model):
+    """Refuse a spike that writes to a variable of the target which an equation computes."""
+    for name in assigned(model.on_pre):
+        equation = model.brian_equations.get(name.removesuffix("_post"))
+        if equation is not None and equation.type == SUBEXPRESSION:
+            raise ValueError(
+                f"{model.name}.on_pre: {model.on_pre!r} writes {name!r}, which follows from the equation {str(equation)!r}."
             )
 
 

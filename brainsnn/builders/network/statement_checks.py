@@ -57,6 +57,12 @@ def check_neuron_statements(group, model):
             raise ValueError(f"{about}: {innermost_reason(error)}.") from None
     if statements["refractory"]:
         _check_refractory(group, model)
+    if model.threshold:
+        variables = group.resolve_all(get_identifiers(model.threshold), run_namespace={}, user_identifiers=set())
+        if not is_boolean_expression(model.threshold, variables):
+            raise ValueError(
+                f"convert: the threshold {model.threshold!r} of {model.name!r} is no condition, such as 'v > 1'."
+            )
 
 
 def _check_refractory(group, model):
