@@ -15,10 +15,13 @@ LIF = bs.LIF(threshold=0.2)
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(2)
-    return sequential(
+    model = sequential(
         L.Conv2D(2, 3, activation="relu", name="conv"), L.Flatten(), L.Dense(3, activation="relu", name="hidden"), L.Dense(2),
         shape=(4, 4, 1),
     )  # fmt: skip
+    kernel, bias = model.get_layer("conv").get_weights()
+    model.get_layer("conv").set_weights([np.abs(kernel), bias])  # positive images drive all neurons
+    return model
 
 
 IMAGES = np.random.default_rng(0).random((1, 4, 4, 1)) * 3
@@ -75,7 +78,7 @@ def test_options_of_the_wrong_kind_are_refused(reason, model):
 def test_a_threshold_may_depend_on_a_condition(model, device):
     """Until 10 ms as with the lower threshold, afterwards no spike at all."""
     changing, constant = (
-        bs.convert(model, bs.LIF(threshold=0.02).edit(threshold=code), device=device, record={"conv": ["spikes"]}).run(
+        bs.convert(model, LIF.edit(threshold=code), device=device, record={"conv": ["spikes"]}).run(
             IMAGES, duration=30 * ms
         )
         for code in ("S > v_th*(1 + 1e9*int(t >= 10*ms))", "S > v_th")
