@@ -60,6 +60,19 @@ def test_a_threshold_that_is_no_condition_is_refused_by_convert(model):
         bs.convert(model, LIF.edit(threshold="S + 1"))
 
 
+def test_a_spike_that_writes_to_its_source_needs_synapses(model):
+    neuron = bs.LIF(threshold=0.02).edit(on_pre="I_post += w*h_pre; v_pre -= 0.01")
+    with pytest.raises(ValueError, match=r"writes 'v_pre', a variable of the source. Only connectivity='synapses' can"):
+        bs.convert(model, neuron)
+    counts = [
+        bs.convert(model, n, device="cpp_standalone", connectivity="synapses")
+        .run(IMAGES, duration=20 * ms)
+        .spike_counts["conv"]
+        for n in (neuron, bs.LIF(threshold=0.02))
+    ]
+    assert counts[0] < counts[1]
+
+
 WRONG_OPTIONS = {
     "neuron=ASN is what makes a model; call it": {"neuron": bs.ASN},
     "neuron=LIF is what makes a model; call it": {"neuron": bs.LIF},

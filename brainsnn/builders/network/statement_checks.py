@@ -108,6 +108,12 @@ def check_on_pre(projection, on_pre, refused=()):
     """
     about = f"convert: on_pre {on_pre!r} of {projection.name!r}"
     local = {name for name, operator, _ in assignments(on_pre) if operator == "=" and name not in projection.variables}
+    for name in sorted(assigned(on_pre)):
+        if refused and name.endswith("_pre") and name in projection.variables:
+            raise ValueError(
+                f"{about} writes {name!r}, a variable of the source. Only connectivity='synapses' can; what a spike changes in "
+                "its own neuron belongs to the reset."
+            )
     for name in sorted(get_identifiers(on_pre) - local):
         if name in refused:
             raise ValueError(
