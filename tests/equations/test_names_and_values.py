@@ -61,7 +61,7 @@ def test_a_threshold_that_is_no_condition_is_refused_by_convert(model):
 
 
 def test_a_spike_that_writes_to_its_source_needs_synapses(model):
-    neuron = bs.LIF(threshold=0.02).edit(on_pre="I_post += w*h_pre; v_pre -= 0.01")
+    neuron = bs.LIF(threshold=0.02).edit(on_pre="I_post += w*h_pre; v_pre -= 1")
     with pytest.raises(ValueError, match=r"writes 'v_pre', a variable of the source. Only connectivity='synapses' can"):
         bs.convert(model, neuron)
     counts = [
