@@ -103,8 +103,8 @@ class AttendedParameters:
         Returns
         -------
         per_trial : dict of (str, str) to callable
-            (population, variable) -> function of the image index that computes the array. A parameter that the user has assigned
-            to since attention was set keeps its value and is not among them.
+            (population, variable) -> function of the image index that computes the array. Elements that the user has assigned
+            since attention was set keep their values; a parameter that was assigned as a whole is not among them.
 
         Raises
         ------
@@ -125,31 +125,40 @@ class AttendedParameters:
                     last[k] = self._changes(attention, name, self._before, k)
                 return last[k]
 
-            def array(k, key, arrays=arrays):
+            def array(k, key, assigned, values, arrays=arrays):
                 self._last[key] = arrays(k)[key[1]]
-                return self._last[key]
+                return np.where(assigned, values, self._last[key]) if assigned.any() else self._last[key]
 
             for key in self._before:
-                if key[0] == name and not self._is_assigned(key):
-                    functions[key] = partial(array, key=key)
+                if key[0] == name and not (found := self._assigned(key))[0].all():
+                    functions[key] = partial(array, key=key, assigned=found[0], values=found[1])
         return functions
 
-    def _is_assigned(self, key):
-        """Return whether the user has assigned another value to a parameter since attention was written."""
+    def _assigned(self, key):
+        """Return which elements of a parameter the user has assigned since attention was written, and its values."""
         value = self._read(*key)
         known = [self._written[key], *([self._last[key]] if key in self._last else [])]
-        return not any(np.array_equal(value, np.broadcast_to(k, value.shape).astype(value.dtype)) for k in known)
+        assigned = min(
+            (value != np.broadcast_to(k, value.shape).astype(value.dtype) for k in known), key=np.count_nonzero
+        )
+        # One value for all was assigned to all, also to those that attention had given this value.
+        return (np.ones_like(assigned) if assigned.any() and np.ptp(value) == 0 else assigned), value
 
     def unattended(self):
         """
-        Return the values from before attention, except those of parameters that the user has changed since.
+        Return the values from before attention; elements that the user has assigned since have those values.
 
         Returns
         -------
         values : dict of (str, str) to ndarray
-            (population, variable) -> values.
+            (population, variable) -> values, without parameters that were assigned as a whole.
         """
-        return {key: values for key, values in self._before.items() if not self._is_assigned(key)}
+        found = {key: (before, *self._assigned(key)) for key, before in self._before.items()}
+        return {
+            key: np.where(assigned, value, before)
+            for key, (before, assigned, value) in found.items()
+            if not assigned.all()
+        }
 
     def _changes(self, attention, name, before, image=0):
         """Return variable -> array for one population and one image."""

@@ -105,6 +105,7 @@ def convert(
     """
     neuron = ASN() if neuron is None else neuron
     _check_options(connectivity, schedule, average_pooling, dtype, encoder, feedback, dt)
+    _check_mappings(record, thresholds)
     if isinstance(model, LayerGraph):
         _check_pooling(model, average_pooling)
         graph = model
@@ -121,6 +122,22 @@ def convert(
         graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
         dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
     )  # fmt: skip
+
+
+def _check_mappings(record, thresholds):
+    """Refuse what is no dict of layers, or has an entry that names nothing."""
+    examples = {
+        "record": (record, "{'conv1': ['spikes', 'S']}"), "thresholds": (thresholds, "{'conv1': 0.5}"),
+    }  # fmt: skip
+    for what, (given, example) in examples.items():
+        if given is not None and not isinstance(given, Mapping):
+            raise ValueError(f"convert: {what}={given!r} is not a dict of layers; give one such as {example}.")
+    for layer, wanted in (record or {}).items():
+        if not isinstance(wanted, (str, Mapping, list, tuple, set, frozenset)):
+            raise ValueError(
+                f"convert: record: {layer!r} has {wanted!r}; name variables, as in {{{layer!r}: ['spikes']}}, or neurons of "
+                f"them, as in {{{layer!r}: {{'spikes': True}}}}."
+            )
 
 
 def _check_pooling(graph, average_pooling):

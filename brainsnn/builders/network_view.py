@@ -9,7 +9,9 @@ from brian2 import NeuronGroup
 from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.network.assembly import Assembly
+from brainsnn.builders.network.constants import note_namespaces
 from brainsnn.builders.network.monitors import Monitors
+from brainsnn.builders.network.parameters import SET_BY_RUN
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.run_description import model_descriptions, saturation_fixes
 from brainsnn.equations import NeuronModel
@@ -47,12 +49,16 @@ class NetworkView:
     @property
     def models(self) -> dict[str, NeuronModel]:
         """The equations that each population got, with the values of `set_parameters` (dict of str to `NeuronModel`)."""
+        self._note_namespaces()
         return self._by_layer(self._assembly.models, "population")
 
     @property
     def parameters(self) -> dict[str, list[str]]:
         """Names of the per-neuron parameters of each population, for `set_parameters` (dict of str to list of str)."""
-        return self._by_layer(self._assembly.parameters, "population")
+        found = {
+            name: [v for v in variables if v not in SET_BY_RUN] for name, variables in self._assembly.parameters.items()
+        }
+        return self._by_layer(found, "population")
 
     @property
     def recorded(self) -> dict[str, dict[str, np.ndarray]]:
@@ -105,6 +111,10 @@ class NetworkView:
     @cached_property
     def _saturation_fixes(self):
         return saturation_fixes(self.populations.spiking, self._assembly.models)
+
+    def _note_namespaces(self):
+        if note_namespaces(self._assembly):
+            self._forget_descriptions()
 
     def _forget_descriptions(self):
         """Describe the models again when it is asked for."""

@@ -20,7 +20,13 @@ from brainsnn.builders.network.constants import make_settable
 from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.neurons import Neurons, choose_neurons
 from brainsnn.builders.network.objects import NetworkObjects
-from brainsnn.builders.network.parameters import checked_parameters, initial_parameters, initial_values, note_values
+from brainsnn.builders.network.parameters import (
+    check_values,
+    checked_parameters,
+    initial_parameters,
+    initial_values,
+    note_values,
+)
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.network_view import NetworkView
@@ -146,6 +152,7 @@ class SpikingNetwork(NetworkView):
             set after the first run, or is one of neurons that this layer only reads, such as a junction.
         """
         name = self.populations.name_of(layer)
+        check_values(self._assembly, name, values)
         for variable, value in make_settable(self._assembly, name, values, self.network.is_prepared).items():
             self._write(name, variable, value)
         arrays = checked_parameters(self._assembly, name, values, self._read)
@@ -164,7 +171,7 @@ class SpikingNetwork(NetworkView):
         Direct attention in all further runs, without compiling; replaces earlier attention.
 
         Attention only writes parameter arrays (``gain``, ``m_f``, ``h``) of populations. They can be read back, and changed with
-        `set_parameters`; a parameter that is changed while attention is on keeps that value.
+        `set_parameters`, or by assignment; elements that are changed while attention is on keep their values.
 
         Parameters
         ----------
@@ -187,6 +194,8 @@ class SpikingNetwork(NetworkView):
         """
         if attention is None and layers is not None:
             raise ValueError("attend: None removes attention from all layers; leave layers out.")
+        if not isinstance(attention, Attention | None):
+            raise ValueError(f"attend: {attention!r} is no attention; give one such as SpatialAttention(...), or None.")
         name_of = self.populations.name_of
         layers = [layers] if isinstance(layers, str) else self.populations.spiking if layers is None else layers
         names = [name_of(layer) for layer in layers]
@@ -326,6 +335,7 @@ class SpikingNetwork(NetworkView):
             self._assembly, images, duration, seed, spikes, onset, offset, background,
             per_trial=self._attended.per_trial,
         )  # fmt: skip
+        self._note_namespaces()
         settings = run_settings(self, trials, seed, onset, offset, background)
         if stream_to is None:
             self._monitors.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from dataclasses import fields
 from difflib import get_close_matches
 
 import numpy as np
@@ -14,7 +15,7 @@ from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
 from brian2.utils.stringtools import get_identifiers
 
-from brainsnn.equations.statements import assignments
+from brainsnn.equations.statements import assigned, assignments
 
 __all__ = ["check_equations", "check_model", "innermost", "innermost_reason", "known_names", "parsed_equations"]
 
@@ -123,6 +124,7 @@ def check_model(model):
     for what in ("threshold", "refractory", "reset", "update", "on_pre"):
         _check_syntax(f"{model.name}.{what}", getattr(model, what), what in ("threshold", "refractory"))
     _check_functions(model)
+    _check_targets(model)
     _check_refractory(model)
     check_equations(model, complete=False)
 
@@ -153,6 +155,11 @@ def _check_method(model):
 def _check_values(model):
     for field in ("parameters", "initial"):
         for name, value in getattr(model, field).items():
+            if name not in model.brian_equations and (taken := _of_brian2(name)):
+                raise ValueError(
+                    f"{model.name}.{field}: {name!r} is {taken} in Brian2, which would be used instead of this value. Use "
+                    f"another name, such as {name}_0, in the equations and here."
+                )
             function = isinstance(value, Function) or hasattr(value, "_arg_units")
             if callable(value) and not function:
                 raise ValueError(
@@ -161,12 +168,43 @@ def _check_values(model):
                 )
             if function and field == "parameters" and name not in model.brian_equations:
                 continue
+            equation = model.brian_equations.get(name)
+            nearest = get_close_matches(name, [f.name for f in fields(model)], n=1) if equation is None else []
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
             if function or isinstance(value, str) or np.asarray(value).dtype.kind not in "biuf":
                 what = "a function" if function else repr(value)
                 fix = "Assign values to snn.populations[layer] for those that differ between neurons."
                 raise ValueError(
-                    f"{model.name}.{field}: {name} = {what}; give a number, with its unit if it has one. {fix}"
+                    f"{model.name}.{field}: {name} = {what}; give a number, with its unit if it has one. {fix}{hint}"
                 )
+            if np.size(value) != 1 and (field == "initial" or equation is None):
+                set_it = (
+                    f"set_parameters(layer, {name}=...)"
+                    if field == "parameters"
+                    else f"populations[layer].{name} = ..."
+                )
+                raise ValueError(
+                    f"{model.name}.{field}: {name} has {np.size(value)} values; give one. Values for each neuron of a layer: "
+                    f"snn.{set_it} after convert."
+                )
+            if field == "initial" and (equation is None or equation.type == SUBEXPRESSION):
+                what = "no variable of the equations" if equation is None else f"computed: {str(equation)!r}"
+                raise ValueError(
+                    f"{model.name}.initial: {name!r} is {what}. Give the value of a variable that is integrated."
+                )
+            if field == "initial" and name in model.parameters:
+                raise ValueError(
+                    f"{model.name}.initial: {name!r} is a parameter with a value of its own; set that, as in edit({name}=...)."
+                )
+
+
+def _of_brian2(name):
+    """Say what a name stands for in every expression of Brian2; None for a free one."""
+    kinds = {
+        "a constant": DEFAULT_CONSTANTS, "a unit": DEFAULT_UNITS, "a function": DEFAULT_FUNCTIONS,
+        "a variable of all neurons": {*ALWAYS, *REFRACTORY, "j"}, "noise": {"xi"},
+    }  # fmt: skip
+    return next((kind for kind, names in kinds.items() if name in names), "noise" if name.startswith("xi_") else None)
 
 
 def _check_syntax(about, code, is_condition):
@@ -182,7 +220,11 @@ def _check_syntax(about, code, is_condition):
         try:
             str_to_sympy(expression)
         except Exception as error:
-            raise ValueError(f"{about}: {line!r}: {innermost_reason(error)}.") from None
+            reason = innermost_reason(error)
+            if (
+                "Invalid comparison of non-real" not in reason
+            ):  # sympy takes int(condition) for complex; Brian2 does not
+                raise ValueError(f"{about}: {line!r}: {reason}.") from None
 
 
 def _check_functions(model):
@@ -202,6 +244,30 @@ def _check_functions(model):
             raise ValueError(
                 f"{model.name}: {shown!r} calls {function!r}, which is not a function of Brian2.{hint} A function or a "
                 f"TimedArray of yours is a parameter: {function}=... beside the equation."
+            )
+
+
+def _check_targets(model):
+    """Refuse statements without an effect, and a spike that writes to a variable of the target which an equation computes."""
+    for field in ("reset", "update"):
+        code = getattr(model, field)
+        statements = assignments(code)
+        for k, (name, _, _) in enumerate(statements):
+            read_later = {n for _, _, expression in statements[k + 1 :] for n in get_identifiers(expression)}
+            if name in model.brian_equations or name in read_later:
+                continue
+            by_case = {known.lower(): known for known in model.brian_equations}
+            nearest = get_close_matches(name.lower(), by_case, n=1)
+            fix = f"Did you mean {by_case[nearest[0]]!r}?" if nearest else f"Declare it to keep it: '{name} : 1'."
+            what = "a constant, which statements cannot set," if name in model.parameters else "no variable"
+            raise ValueError(
+                f"{model.name}.{field}: {code!r} assigns {name!r}, which is {what} and is not read afterwards. {fix}"
+            )
+    for name in assigned(model.on_pre):
+        equation = model.brian_equations.get(name.removesuffix("_post"))
+        if equation is not None and equation.type == SUBEXPRESSION:
+            raise ValueError(
+                f"{model.name}.on_pre: {model.on_pre!r} writes {name!r}, which follows from the equation {str(equation)!r}."
             )
 
 

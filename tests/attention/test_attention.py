@@ -301,6 +301,46 @@ def test_arrays_can_be_read_back_and_changed(networks):
     snn.set_parameters("asn_2", gain=1.0)
 
 
+@pytest.mark.parametrize("device", ["cpp_standalone", "runtime"])
+def test_elements_that_are_assigned_keep_their_values_and_the_others_follow_attention(models, device):
+    """An array that is written by hand for each image is the reference."""
+    model, cues = models["plain_cnn"], [(0.2, 0.3), (0.7, 0.5)]
+    snn, plain = (bs.convert(model, bs.ASN(m_f=M_F), device=device) for _ in range(2))
+    group, images = snn.populations["asn_2"], example_images(model, 2)
+    n = len(group)
+
+    def gains(cue, base):
+        snn.attend(SpatialAttention(cue, input_gain=0.5), layers=["asn_2"])
+        found = group.gain[:].copy()
+        snn.attend(None)
+        assert_array_equal(group.gain[:], base)
+        return found / base
+
+    factors = [gains(cue, np.ones(n)) for cue in cues]
+    snn.attend(SpatialAttention(cues, input_gain=0.5), layers=["asn_2"])
+    group.gain[3:6] = 3.0
+    result = snn.run(images, duration=30 * bs.ms)
+    for k, factor in enumerate(factors):
+        plain.populations["asn_2"].gain = np.where((np.arange(n) >= 3) & (np.arange(n) < 6), 3.0, factor)
+        assert_array_equal(plain.run(images[k : k + 1], duration=30 * bs.ms).output[0], result.output[k])
+    expected = np.ones(n)
+    expected[3:6] = 3.0
+    snn.attend(None)
+    assert_array_equal(group.gain[:], expected)  # not the values of the cue
+    for cue, factor in zip(cues, factors):  # on top of what was assigned
+        assert_allclose(gains(cue, expected), factor, rtol=1e-6)
+
+
+def test_a_value_for_all_is_kept_where_attention_had_given_the_same(networks):
+    snn = networks["plain_cnn"]
+    snn.attend(SpatialAttention((0.5, 0.1), 0.3, input_gain=0.5), layers=["asn_2"])
+    value = snn.populations["asn_2"].gain[7]
+    snn.populations["asn_2"].gain = value
+    snn.attend(None)
+    assert_array_equal(snn.populations["asn_2"].gain[:], value)
+    snn.set_parameters("asn_2", gain=1.0)
+
+
 def test_strengths_per_layer(networks):
     snn = networks["plain_cnn"]
     snn.attend(SpatialAttention((0.5, 0.1), 0.3, output_gain={"asn_1": 0.4, "asn_3": -0.2}))

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from brian2 import Equations, Quantity, get_dimensions
+from brian2 import DimensionMismatchError, Equations, Quantity, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
-__all__ = ["make_settable", "settable_constants"]
+__all__ = ["make_settable", "note_namespaces", "settable_constants"]
 
 #: Base units of Brian2's equations, in the order of the exponents of a dimension.
 BASE_UNITS = ("metre", "kilogram", "second", "amp", "kelvin", "mole", "candela")
@@ -56,6 +56,37 @@ def make_settable(assembly, name, values, is_compiled):
         assembly.models[name] = replace(assembly.models[name], equations=f"{assembly.models[name].equations}\n{line}")
         assembly.parameters[name].append(variable)
     return {variable: float(model.constants[variable]) for variable in constants}
+
+
+def note_namespaces(assembly):
+    """
+    Note constants that a user has changed in ``group.namespace`` in the models, so that they print what is simulated.
+
+    Parameters
+    ----------
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+
+    Returns
+    -------
+    is_changed : bool
+    """
+    changed = {}
+    for name, group in assembly.groups.items():
+        constants = assembly.models[name].constants
+        values = {n: group.namespace[n] for n in constants if n in group.namespace}
+        if found := {
+            n: value for n, value in values.items() if value is not constants[n] and not _equal(value, constants[n])
+        }:
+            changed[name] = replace(assembly.models[name], parameters={**assembly.models[name].parameters, **found})
+    assembly.models.update(changed)
+    return bool(changed)
+
+
+def _equal(value, other):
+    try:
+        return bool(np.all(value == other))
+    except (DimensionMismatchError, ValueError):
+        return False
 
 
 def _add_variable(group, variable, line, shared):

@@ -96,6 +96,11 @@ def choose_neurons(graph, neuron):
                 f"convert: neuron names no model for {', '.join(map(repr, missing))}. Add the key ... (Ellipsis) for all other "
                 "layers, as in neuron={'conv1': model, ...: default}."
             )
+    elif getattr(neuron, "__module__", "").startswith("brainsnn.equations"):
+        raise ValueError(
+            f"convert: neuron={neuron.__name__} is what makes a model; call it, as in neuron={neuron.__name__}(), or give a "
+            f"function of a layer: neuron=lambda layer: {neuron.__name__}()."
+        )
     elif callable(neuron):
         default, chosen = None, {name: neuron(graph.populations[name]) for name in layers}
     else:

@@ -1,9 +1,10 @@
 """Values of per-neuron parameters: the initial ones, and those that a user sets, checked before they are written."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
-from brian2 import Quantity, get_unit, second
+from brian2 import Quantity, get_dimensions, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brainsnn.builders.network.constants import settable_constants
@@ -11,7 +12,11 @@ from brainsnn.builders.network.time_constants import check_time_constant, is_tim
 from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
 
-__all__ = ["checked_parameters", "initial_parameters", "initial_values", "note_values"]
+__all__ = ["SET_BY_RUN", "check_values", "checked_parameters", "initial_parameters", "initial_values", "note_values"]
+
+
+#: Variables of the input that each run writes.
+SET_BY_RUN = ("image", "background", "t_on", "t_off", "replayed", "is_replayed")
 
 
 def initial_parameters(assembly, thresholds):
@@ -122,10 +127,6 @@ def checked_parameters(assembly, name, values, read):
         or one from which another parameter is computed.
     """
     model = assembly.models[name]
-    known = [*assembly.parameters[name], *settable_constants(model)]
-    for variable in values:
-        if variable not in assembly.parameters[name]:
-            raise UnknownNameError(variable, known, f"parameter of {name!r}")
     arrays = {variable: _parameter_array(assembly, name, variable, value) for variable, value in values.items()}
     for derived, (origins, function) in model.derived.items():
         given = [origin for origin in origins if origin in values]
@@ -162,8 +163,39 @@ def note_values(assembly, name, arrays):
     assembly.models[name] = replace(model, parameters={**model.parameters, **values})
 
 
-def _parameter_array(assembly, name, variable, value):
-    target, about = assembly.groups[name].variables[variable], f"{name}.{variable}"
+def check_values(assembly, name, values):
+    """
+    Check parameter values of a population, also those of constants, before any constant becomes a parameter.
+
+    Parameters
+    ----------
+    assembly, name, values
+        As of `checked_parameters`.
+
+    Raises
+    ------
+    UnknownNameError, ValueError
+        As `checked_parameters`.
+    """
+    constants = settable_constants(assembly.models[name])
+    known = [v for v in (*assembly.parameters[name], *constants) if v not in SET_BY_RUN]
+    for variable, value in values.items():
+        if variable in SET_BY_RUN:
+            raise ValueError(
+                f"set_parameters: {variable!r} of {name!r} is set by each run. Pass the images, onset=..., offset=..., "
+                "background=... or spikes=... to run."
+            )
+        if variable not in known:
+            raise UnknownNameError(variable, known, f"parameter of {name!r}")
+        target = assembly.groups[name].variables.get(variable)
+        if variable not in assembly.parameters[name]:
+            dim, n = get_dimensions(assembly.models[name].constants[variable]), len(assembly.groups[name])
+            target = SimpleNamespace(dim=dim, dtype=np.dtype(float), size=n, scalar=np.size(value) == 1, constant=True)
+        _parameter_array(assembly, name, variable, value, target)
+
+
+def _parameter_array(assembly, name, variable, value, target=None):
+    about, target = f"{name}.{variable}", target or assembly.groups[name].variables[variable]
     if target.dim is not DIMENSIONLESS and Quantity(value).dim is not target.dim:
         raise ValueError(f"{about}: the value needs the unit {get_unit(target.dim)}, got {value!r}.")
     array = plain_array(value, about, float, target.dim)
@@ -173,7 +205,7 @@ def _parameter_array(assembly, name, variable, value):
     # Times at which something ends may be infinite, and so may a parameter that starts so.
     may_be_inf = np.isinf(_value_of_neuron(assembly, name, variable)) or (target.dim is second.dim and not is_tau)
     if not (np.isfinite(stored) | (may_be_inf & (stored == np.inf))).all():
-        raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {target.dtype}).")
+        raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {np.dtype(target.dtype)}).")
     if is_tau:
         check_time_constant(about, array, assembly.groups[name].method_choice, assembly.dt)
     shape = (1,) if target.scalar else assembly.shapes.get(name, (target.size,))

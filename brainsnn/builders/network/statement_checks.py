@@ -57,6 +57,12 @@ def check_neuron_statements(group, model):
             raise ValueError(f"{about}: {innermost_reason(error)}.") from None
     if statements["refractory"]:
         _check_refractory(group, model)
+    if model.threshold:
+        variables = group.resolve_all(get_identifiers(model.threshold), run_namespace={}, user_identifiers=set())
+        if not is_boolean_expression(model.threshold, variables):
+            raise ValueError(
+                f"convert: the threshold {model.threshold!r} of {model.name!r} is no condition, such as 'v > 1'."
+            )
 
 
 def _check_refractory(group, model):
@@ -102,6 +108,12 @@ def check_on_pre(projection, on_pre, refused=()):
     """
     about = f"convert: on_pre {on_pre!r} of {projection.name!r}"
     local = {name for name, operator, _ in assignments(on_pre) if operator == "=" and name not in projection.variables}
+    for name in sorted(assigned(on_pre)):
+        if refused and name.endswith("_pre") and name in projection.variables:
+            raise ValueError(
+                f"{about} writes {name!r}, a variable of the source. Only connectivity='synapses' can; what a spike changes in "
+                "its own neuron belongs to the reset."
+            )
     for name in sorted(get_identifiers(on_pre) - local):
         if name in refused:
             raise ValueError(

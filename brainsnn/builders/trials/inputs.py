@@ -34,6 +34,7 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
     """
     if images is None and spikes is None:
         raise ValueError("run: give images or spikes.")
+    _check_clock(assembly)
     images = None if images is None else image_range_check(assembly.graph, images, assembly.encoder)
     if spikes is not None:
         spikes = _check_spikes(assembly, spikes, images)
@@ -69,6 +70,16 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
             if spikes is not None:
                 trials.trains[f"{group}_replay"] = lambda k: spikes[k].reshape(len(spikes[k]), -1)[:n_steps]
     return trials
+
+
+def _check_clock(assembly):
+    """Refuse a time step that was changed: what was computed for the other one remains, such as delays and buffers."""
+    found = {float(group.clock.dt) for group in assembly.groups.values()} - {assembly.dt}
+    if any(not np.isclose(dt, assembly.dt, rtol=1e-9) for dt in found):
+        raise ValueError(
+            f"run: the time step was changed to {found.pop() * 1e3:g} ms, and the network was made for {assembly.dt * 1e3:g} ms. "
+            "Give the time step to convert(..., dt=...)."
+        )
 
 
 def _check_spikes(assembly, spikes, images):

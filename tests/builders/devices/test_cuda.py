@@ -2,13 +2,15 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from brian2 import StateMonitor, Synapses
 from cuda_emulator import emulate, gpu_or_emulated
 from example_models import example_images, example_models
-from locations import WEIGHTS
+from locations import HELPERS, WEIGHTS
 
 import brainsnn as bs
 from brainsnn.builders.codegen.gather_tables import check_statement, gathered_projection
@@ -354,6 +356,39 @@ def test_statement_of_the_user_stands_in_the_kernel(digits, gpu):
         for device in ("cuda_standalone", "cpp_standalone")
     ]
     assert_same_spikes(*results)
+
+
+SAME_NETWORK = """
+import sys
+sys.path[:0] = {tests!r}
+import pytest
+from cuda_emulator import emulate
+from locations import HELPERS, WEIGHTS
+import brainsnn as bs
+from brainsnn.builders.devices.program_cache import _content_key
+
+emulate(pytest.MonkeyPatch())
+graph = bs.read_keras(bs.load_model(WEIGHTS / "digits.keras"))
+record = dict.fromkeys((p.name for p in graph.populations.values() if p.kind == "spiking"), ["spikes"])
+snn = bs.convert(graph, bs.ASN(), device="cuda_standalone", record=record)
+with snn._preferences():
+    snn._backend.write(snn._objects)
+print(_content_key(snn._backend.project))
+"""
+
+
+@needs_brian2cuda
+def test_the_same_network_gives_the_same_program_in_another_process():
+    """brian2cuda writes what a monitor records in the order of a set, which differs between processes."""
+    code = SAME_NETWORK.format(tests=[str(HELPERS)])
+    keys = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": str(seed)}, capture_output=True, text=True,
+            check=True,
+        ).stdout.split()[-1]
+        for seed in (97, 98)
+    }  # fmt: skip
+    assert len(keys) == 1
 
 
 # nvcc and GPU

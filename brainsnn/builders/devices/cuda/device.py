@@ -55,6 +55,10 @@ class NetworkCudaDevice(AssignableArrays, CUDAStandaloneDevice):
                 **kwds["template_kwds"],
                 "tables": [*kwds["template_kwds"]["tables"], "_spikespace"],
             }
+        if recorded := (kwds.get("template_kwds") or {}).get("record_variables"):
+            # Written for Brian2 2.10: the order of a set, which differs between processes, and with it the program's key.
+            ordered = {key: recorded[key] for key in sorted(recorded)}
+            kwds["template_kwds"] = {**kwds["template_kwds"], "record_variables": ordered}
         return super().code_object(owner, name, abstract_code, variables, template_name, variable_indices, **kwds)
 
     def replace_run(self, network, code):
