@@ -6,19 +6,22 @@ import time
 import pytest
 
 from brainsnn.__main__ import main
+from brainsnn.builders.devices.cache import keep, make_private
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """Create two programs: one of 1 MB that was just used, and one of 2 MB that was used ten days ago."""
-    monkeypatch.setenv("BRAINSNN_CACHE", str(tmp_path))
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("BRAINSNN_CACHE", str(folder))
+    make_private(folder)
     for name, megabytes, days in (("new", 1, 0), ("old", 2, 10)):
-        program = tmp_path / name / "main"
-        program.parent.mkdir()
-        program.write_bytes(bytes(10**6 * megabytes))
+        (tmp_path / "main").write_bytes(bytes(10**6 * megabytes))
+        keep(folder / name, {"main": tmp_path / "main"})
         used = time.time() - days * 86400
-        os.utime(program, (used, used))
-    return tmp_path
+        for path in (folder / name).iterdir():
+            os.utime(path, (used, used))
+    return folder
 
 
 def test_cache_is_shown_and_cleared(cache, capsys):
