@@ -16,7 +16,7 @@ _KINDS = {
 
 def check_file(path, what, error=ValueError):
     """
-    Refuse what is no ordinary file: opening a named pipe would wait for ever, and reading a device may never end.
+    Refuse what is not an ordinary file: opening a named pipe would wait for ever, and reading a device may never end.
 
     Parameters
     ----------

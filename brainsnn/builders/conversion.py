@@ -125,7 +125,7 @@ def convert(
 
 
 def _check_mappings(record, thresholds):
-    """Refuse what is no dict of layers, or has an entry that names nothing."""
+    """Refuse options that are not a dict of layers, and entries that name nothing."""
     examples = {
         "record": (record, "{'conv1': ['spikes', 'S']}"), "thresholds": (thresholds, "{'conv1': 0.5}"),
     }  # fmt: skip

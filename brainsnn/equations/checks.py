@@ -221,9 +221,8 @@ def _check_syntax(about, code, is_condition):
             str_to_sympy(expression)
         except Exception as error:
             reason = innermost_reason(error)
-            if (
-                "Invalid comparison of non-real" not in reason
-            ):  # sympy takes int(condition) for complex; Brian2 does not
+            # sympy takes int(condition) for complex; Brian2 does not
+            if "Invalid comparison of non-real" not in reason:
                 raise ValueError(f"{about}: {line!r}: {reason}.") from None
 
 

@@ -107,7 +107,7 @@ def _checksums(folder):
     """Return the checksums that a folder of the cache notes (dict of str to str), or None: it is not ours."""
     try:
         noted = json.loads((folder / MARKER).read_bytes())["files"]
-        return noted if all(name == Path(name).name for name in noted) and isinstance(noted, dict) else None
+        return noted if isinstance(noted, dict) and all(name == Path(name).name for name in noted) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

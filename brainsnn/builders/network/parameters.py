@@ -120,8 +120,6 @@ def checked_parameters(assembly, name, values, read):
 
     Raises
     ------
-    UnknownNameError
-        If the population has no such parameter.
     ValueError
         If the values have a wrong shape or unit, are not finite, or if a parameter must be positive and is not: a time constant,
         or one from which another parameter is computed.
@@ -174,8 +172,10 @@ def check_values(assembly, name, values):
 
     Raises
     ------
-    UnknownNameError, ValueError
-        As `checked_parameters`.
+    UnknownNameError
+        If the population has no such parameter or constant.
+    ValueError
+        As `checked_parameters`, and if each run sets the variable.
     """
     constants = settable_constants(assembly.models[name])
     known = [v for v in (*assembly.parameters[name], *constants) if v not in SET_BY_RUN]
