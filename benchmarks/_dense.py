@@ -26,6 +26,21 @@ def pooled_factor(operator):
     return 1
 
 
+def is_used(projection, inputs):
+    """Return whether spikes use a projection; the stimulus is instead a constant drive, computed once per image."""
+    found = inputs.get(projection.target)
+    return found is not None and any(
+        projection is p for group in (found.spikes, found.current, found.membrane) for p in group
+    )
+
+
+def state_variables(population, found):
+    """Return the names of the variables that a population integrates, given its inputs (list of str)."""
+    names = {"spiking": ("S_dyn", "S_hat", "theta_dyn", "spikes"), "membrane": ("S_dyn",), "readout": ("S_dyn",)}
+    variables = [name for name in names.get(population.kind, ()) if name != "S_dyn" or not found.membrane]
+    return [*variables, "I"] if found.spikes else variables
+
+
 class PlainConvolution(NamedTuple):
     """
     A convolution as dense libraries call it: average pooling, cropping (slices), zeros around, kernel, stride.

@@ -12,7 +12,18 @@ Float32, one call per batch. In the "synchronous" schedule a spike of layer k ac
 
 import numpy as np
 import tensorflow as tf
-from _dense import TAU_BETA, TAU_ETA, TAU_GAMMA, TAU_PHI, TAU_READOUT, decay, plain_convolution, pooling_pads
+from _dense import (
+    TAU_BETA,
+    TAU_ETA,
+    TAU_GAMMA,
+    TAU_PHI,
+    TAU_READOUT,
+    decay,
+    is_used,
+    plain_convolution,
+    pooling_pads,
+    state_variables,
+)
 
 from brainsnn.builders.network.inputs import inputs_of
 from brainsnn.builders.operators import ConvOperator
@@ -119,17 +130,10 @@ class DenseNetwork:
         self.h = np.float32(spike_height(m_f))
         self.inputs = inputs_of(graph, "current")
         self._drives = drives_of(graph, self.inputs, self.inputs, "current")
-        self._functions = {id(p): linear_function(p.operator) for p in graph.projections if self._is_used(p)}
+        self._functions = {id(p): linear_function(p.operator) for p in graph.projections if is_used(p, self.inputs)}
         self._bias = {name: tf.constant(p.bias, tf.float32) for name, p in graph.populations.items()}
         self.spiking = [name for name, p in graph.populations.items() if p.kind == "spiking"]
         self._loop = tf.function(self._run, jit_compile=xla)
-
-    def _is_used(self, projection):
-        """Return whether spikes use a projection; the stimulus is instead a constant drive, computed once per image."""
-        found = self.inputs.get(projection.target)
-        return found is not None and any(
-            projection is p for group in (found.spikes, found.current, found.membrane) for p in group
-        )
 
     def encode(self, images):
         """
@@ -175,18 +179,12 @@ class DenseNetwork:
         return S, {name: value.numpy() for name, value in counts.items()}, spikes
 
     def _initial_state(self, n):
-        names = {"spiking": ("S_dyn", "S_hat", "theta_dyn", "spikes"), "membrane": ("S_dyn",), "readout": ("S_dyn",)}
         state = {}
         for name, population in self.graph.populations.items():
             found = self.inputs.get(name)
             if found is None:
                 continue
-            variables = list(names.get(population.kind, ()))
-            if found.membrane:
-                variables.remove("S_dyn")
-            if found.spikes:
-                variables.append("I")
-            state[name] = {v: tf.zeros((n, *population.shape)) for v in variables}
+            state[name] = {v: tf.zeros((n, *population.shape)) for v in state_variables(population, found)}
         return state
 
     def _run(self, drives, n_steps, record):

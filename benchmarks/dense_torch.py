@@ -10,7 +10,18 @@ dense_tensorflow.py.
 import numpy as np
 import torch
 import torch.nn.functional as F
-from _dense import TAU_BETA, TAU_ETA, TAU_GAMMA, TAU_PHI, TAU_READOUT, decay, plain_convolution, pooling_pads
+from _dense import (
+    TAU_BETA,
+    TAU_ETA,
+    TAU_GAMMA,
+    TAU_PHI,
+    TAU_READOUT,
+    decay,
+    is_used,
+    plain_convolution,
+    pooling_pads,
+    state_variables,
+)
 
 from brainsnn.builders.network.inputs import inputs_of
 from brainsnn.builders.operators import ConvOperator
@@ -93,13 +104,9 @@ class DenseNetwork:
         self.graph, self.m_f, self.device = graph, float(m_f), device
         self.h = float(spike_height(m_f))
         self.inputs = inputs_of(graph, "current")
-        used = [
-            p
-            for p in graph.projections
-            if (found := self.inputs.get(p.target)) is not None
-            and any(p is q for group in (found.spikes, found.current, found.membrane) for q in group)
-        ]
-        self.functions = {id(p): linear_function(p.operator, device) for p in used}
+        self.functions = {
+            id(p): linear_function(p.operator, device) for p in graph.projections if is_used(p, self.inputs)
+        }
         self.bias = {name: self._maps(np.asarray(p.bias, "f4")[None], p) for name, p in graph.populations.items()}
         drives = drives_of(graph, self.inputs, self.inputs, "current")
         self.drives = {
@@ -112,10 +119,9 @@ class DenseNetwork:
             found = self.inputs.get(name)
             if found is None:
                 continue
-            wanted = {"spiking": ["S_dyn", "S_hat", "theta_dyn", "spikes", "count"], "membrane": ["S_dyn"]}
-            variables = wanted.get(population.kind, ["S_dyn"] if population.kind == "readout" else [])
             height, width, channels = population.shape
-            for variable in [*variables, "I"] if found.spikes else variables:
+            counted = ["count"] if population.kind == "spiking" else []
+            for variable in (*state_variables(population, found), *counted):
                 self.state[name, variable] = torch.zeros((n, channels, height, width), device=device)
         self.output = torch.zeros((n, graph.readouts[0].shape[-1]), device=device)
         self._captured = self._capture() if device == "cuda" else None

@@ -120,12 +120,14 @@ class AttendedParameters:
             last = {}  # all variables of an image are read before those of the next one
 
             def arrays(k, name=name, attention=attention, last=last):
+                """Arrays of all variables of image k."""
                 if k not in last:
                     last.clear()
                     last[k] = self._changes(attention, name, self._before, k)
                 return last[k]
 
             def array(k, key, assigned, values, arrays=arrays):
+                """Array of one variable of image k, with the elements that the user has assigned."""
                 self._last[key] = arrays(k)[key[1]]
                 return np.where(assigned, values, self._last[key]) if assigned.any() else self._last[key]
 

@@ -43,6 +43,7 @@ def _assign(view, method, arguments, elements):
         return getattr(device, f"variableview_{method}")(view, *arguments)
 
     def execute():
+        """Assign as Brian2 does in runtime mode."""
         return getattr(VariableView, method).original_function(view, *arguments)
 
     reference = _watchers.get(view.variable)
@@ -74,6 +75,7 @@ def _is_all(view, item):
 
 def _set_with_index_array(view, item, value, check_units):
     def elements():
+        """Indices of what is assigned, all of it as a slice."""
         return slice(None) if _is_all(view, item) else view.indexing(item, view.index_var)
 
     with named_shapes(view, item, value):
@@ -114,6 +116,7 @@ def _set_with_expression(view, item, code, run_namespace, check_units=True):
 
 def _set_with_expression_conditional(view, cond, code, run_namespace, check_units=True):
     def elements():
+        """Indices of the elements for which the condition is true before the assignment."""
         found = slice(None) if cond == "True" else _where(view.group, cond, run_namespace)
         return found if _is_all(view, found) else view.indexing(found, view.index_var)
 
