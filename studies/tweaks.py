@@ -104,18 +104,16 @@ def plot_tweaks(found):
         for ax, (name, (base, _)) in zip(axes.flat, TWEAKS.items()):
             for k, (key, colour) in enumerate(((base, "0.6"), (name, PALETTE[1]))):
                 values = found[key]
-                ax.plot(
-                    values["times"], values["signal"], color=colour, label=f"{key}: {100 * values['accuracy']:.0f}%"
-                )
+                label = f"{key}: {100 * values['accuracy']:.0f}% correct"
+                ax.plot(values["times"], values["signal"], color=colour, label=label)
                 ax.vlines(values["spikes"], 0.09 - 0.09 * k, 0.16 - 0.09 * k, color=colour, lw=1,
                           transform=ax.get_xaxis_transform())  # fmt: skip
             ratio = found[name]["spikes_per_neuron"] / found[base]["spikes_per_neuron"]
             ax.set_title(f"{name}: {100 * ratio:.0f}% of the spikes")
             low, high = ax.get_ylim()
-            ax.set(
-                ylabel="signal S", ylim=(low - 0.25 * (high - low), high + 0.35 * (high - low))
-            )  # room for spikes and legend
-            ax.legend(loc="upper left", ncols=2, handlelength=1, columnspacing=1)
+            # room for spikes and legend
+            ax.set(ylabel="signal S", ylim=(low - 0.25 * (high - low), high + 0.5 * (high - low)))
+            ax.legend(loc="upper left", handlelength=1)
         for ax in axes[1]:
             ax.set_xlabel("time (ms)")
     return figure
