@@ -4,16 +4,10 @@ import pytest
 from mistakes_page import mistakes, preparation
 
 
-@pytest.fixture(scope="module")
-def names():
-    """Names that the code of the page defines, from one section to the next."""
-    found = {}
-    exec(preparation(), found)
-    return found
-
-
 @pytest.mark.parametrize("mistake", mistakes(), ids=lambda mistake: mistake.title)
-def test_messages_are_those_of_the_page(names, mistake):
+def test_messages_are_those_of_the_page(mistake):
+    names = {}
+    exec(preparation(), names)
     with pytest.raises(Exception) as error:
         exec(mistake.code, names)
     assert f"{error.type.__name__}: {' '.join(str(error.value).split())}" == mistake.message

@@ -120,6 +120,11 @@ def read_result(cls, path):
     result : cls
     """
     groups = {}
+    if Path(path).is_dir():
+        raise ValueError(
+            f"Result.load: {str(path)!r} is not a result, but a folder without the description that run(..., stream_to=...) "
+            "writes."
+        )
     check_file(path, "Result.load")
     try:
         with np.load(path, allow_pickle=False) as data:
