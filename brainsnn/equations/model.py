@@ -17,6 +17,7 @@ from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
 from brainsnn.equations.checks import check_model, parsed_equations
+from brainsnn.equations.expression_limits import check_expression_limits
 from brainsnn.equations.statements import cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
@@ -156,6 +157,9 @@ class NeuronModel(NetworkVariants):
             object.__setattr__(self, "on_pre", ON_PRE)
         for name in ("threshold", "reset", "update", "on_pre"):
             object.__setattr__(self, name, cleaned(getattr(self, name)))
+        codes = {"threshold": self.threshold, "reset": self.reset, "update": self.update, "on_pre": self.on_pre}
+        codes["refractory"] = self.refractory if isinstance(self.refractory, str) else None
+        check_expression_limits(self.name, equations, {what: code for what, code in codes.items() if code})
         declared = self.brian_equations
         parameters = dict(self.parameters)
         derived = {n: ((o,) if isinstance(o, str) else tuple(o), f) for n, (o, f) in self.derived.items()}

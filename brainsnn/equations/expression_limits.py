@@ -1,0 +1,151 @@
+"""Bounds on expressions, since sympy and Python compute what an expression asks for, however long it takes."""
+
+import ast
+import math
+
+__all__ = ["check_expression_limits"]
+
+#: Characters of an expression; brackets, or terms of a sum, within each other.
+MAX_LENGTH, MAX_DEPTH = 10_000, 200
+#: Terms of the expression when all products and powers are multiplied out, which solvers do, and names are replaced.
+MAX_TERMS = 2_000
+LARGEST = 1e300
+#: More terms than allowed; they are not counted further.
+MANY = 10**9
+
+
+def check_expression_limits(name, equations, codes):
+    """
+    Refuse expressions that would take for ever, before anything computes with them.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    equations : str
+        One equation per line.
+    codes : dict of str to str
+        Conditions and statements, by what they are.
+
+    Raises
+    ------
+    ValueError
+        With the expression, if it is longer or deeper than any that a person writes, if a number in it is too large for a
+        computer (``9**9**9``), or if multiplying it out gives too many terms (``(a + b + c)**100``).
+    """
+    places = []
+    for line in equations.replace("\\\n", " ").splitlines():
+        left, _, rest = line.partition("=")
+        expression, _, unit = (rest or left).rpartition(":")
+        places.append((f"{name}.equations: {line!r}", "" if "/" in left else left.strip(), expression if rest else ""))
+        places.append((f"{name}.equations: {line!r}", "", unit.partition("(")[0]))
+    for what, code in codes.items():
+        for line in code.replace(";", "\n").splitlines():
+            places.append((f"{name}.{what}: {line!r}", "", line))
+    trees = [(place, variable, _parsed(place, text)) for place, variable, text in places]
+    size = _Size({variable: tree for _, variable, tree in trees if variable and tree is not None})
+    for place, _, tree in trees:
+        if tree is not None:
+            _check_depth(place, tree)
+    for place, _, tree in trees:
+        try:
+            number, terms = (None, 0) if tree is None else size.of(tree)
+        except _TooLarge:
+            _refuse(place, "has a number that is too large to be computed")
+        except RecursionError:
+            _refuse(place, f"has more than {MAX_DEPTH} names that stand for other expressions")
+        if terms > MAX_TERMS:
+            _refuse(place, f"has more than {MAX_TERMS:,} terms when it is multiplied out")
+
+
+def _parsed(place, text):
+    """Return the expressions in a piece of code; None for what is not Python, of which Brian2 says what is wrong."""
+    text = text.strip()
+    if len(text) > MAX_LENGTH:
+        _refuse(place, f"has {len(text):,} characters, more than {MAX_LENGTH:,}")
+    try:
+        return ast.parse(text)
+    except (MemoryError, RecursionError):
+        return _refuse(place, f"has more than {MAX_DEPTH} brackets or operators within each other")
+    except (SyntaxError, ValueError) as error:
+        if "too many nested" in str(error):
+            _refuse(place, f"has more than {MAX_DEPTH} brackets or operators within each other")
+        return None
+
+
+def _refuse(place, reason):
+    shown = place if len(place) < 300 else f"{place[:200]} ... {place[-60:]}"
+    raise ValueError(f"{shown} {reason}. Divide it into several equations, or use values that a person can check.")
+
+
+def _check_depth(place, tree):
+    pending = [(tree, 0)]
+    while pending:
+        node, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            _refuse(place, f"has more than {MAX_DEPTH} brackets or operators within each other")
+        pending += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Size:
+    """What an expression of numbers alone is, without its sign, and how many terms any other has when it is multiplied out."""
+
+    def __init__(self, subexpressions):
+        self.subexpressions, self.known = subexpressions, {}
+
+    def of(self, node):
+        """Return (number or None, terms) of a node."""
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            return self._checked(abs(node.value)), 1
+        if isinstance(node, ast.Name):
+            return None, self._of_name(node.id)
+        children = [self.of(child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr | ast.stmt)]
+        if isinstance(node, ast.UnaryOp | ast.Expr) and len(children) == 1:
+            return children[0]
+        if isinstance(node, ast.BinOp):
+            return self._of_operation(node.op, *children)
+        return None, sum(terms for _, terms in children)
+
+    def _of_name(self, name):
+        if name not in self.known:
+            self.known[name] = 1  # a circle, which Brian2 refuses
+            tree = self.subexpressions.get(name)
+            self.known[name] = 1 if tree is None else self.of(tree)[1]
+        return self.known[name]
+
+    def _of_operation(self, operator, left, right):
+        (a, terms), (b, other_terms) = left, right
+        if isinstance(operator, ast.Pow):
+            if a is None:
+                return None, _terms_of_power(terms, b)
+            return (None if b is None else self._checked(self._power(a, b))), 1
+        if isinstance(operator, ast.Mult | ast.Div):
+            number = None if a is None or b is None else self._checked(a * b if isinstance(operator, ast.Mult) else a)
+            return number, 1 if number is not None else min(terms * other_terms, MANY)
+        return (None if a is None or b is None else self._checked(a + b)), terms + other_terms
+
+    @staticmethod
+    def _power(base, exponent):
+        try:
+            return float(base) ** float(exponent)
+        except OverflowError:
+            return math.inf
+
+    @staticmethod
+    def _checked(number):
+        if number > LARGEST:
+            raise _TooLarge
+        return float(number)
+
+
+def _terms_of_power(terms, exponent):
+    """Return the terms of a sum to some power, which is multiplied out for whole exponents only."""
+    if terms == 1 or exponent is None or exponent != int(exponent):
+        return terms
+    if max(terms, exponent) > MAX_TERMS:
+        return MANY
+    return min(math.comb(terms + int(exponent) - 1, int(exponent)), MANY)
