@@ -132,7 +132,7 @@ def main(options, path=None):
     except Refused as error:
         _send(output, {"refused": str(error)})
     except Exception as error:  # the library raises many types
-        _send(output, {"damaged": reader.place, "because": f"{type(error).__name__}: {error}"})
+        _send(output, {"damaged": reader.place or "/", "because": f"{type(error).__name__}: {error}"})
 
 
 if __name__ == "__main__":

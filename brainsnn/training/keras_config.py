@@ -6,6 +6,7 @@ from brainsnn.builders.from_keras.classes import trains_by_default
 from brainsnn.training.keras_layers import (
     ModelFileError,
     batch_shape,
+    check_name,
     first_line,
     guarded,
     is_of_keras,
@@ -74,6 +75,7 @@ def _build_any_model(entry):
 
 def _make(entry):
     """Return the layer or the nested model of an entry."""
+    check_name(entry)
     return _build_any_model(entry) if _is_model(entry) else make_layer(entry)
 
 

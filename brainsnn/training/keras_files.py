@@ -196,11 +196,10 @@ def _load_keras3(path, limit):
 def _member(archive, name, limit):
     """Return a file of an archive. Other methods of compression cannot be read in pieces, whatever size they declare."""
     entries = [info for info in archive.infolist() if info.filename == name]
-    if len(entries) > 1 or entries[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ModelFileError(
-            f"the archive holds {name!r} {len(entries)} times, or compressed in a way that Keras does not use. Save the model "
-            "again."
-        )
+    if len(entries) > 1:
+        raise ModelFileError(f"the archive holds {name!r} {len(entries)} times. Save the model again.")
+    if entries[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelFileError(f"{name!r} is compressed in a way that Keras does not use. Save the model again.")
     check_size(entries[0].file_size, limit, name, ModelFileError)
     with archive.open(entries[0]) as file:
         return file.read(

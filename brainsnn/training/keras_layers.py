@@ -8,7 +8,17 @@ import warnings
 from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS
 from brainsnn.builders.from_keras.registry import registered_class
 
-__all__ = ["ModelFileError", "first_line", "guarded", "is_of_keras", "make_layer", "name_of", "plain", "batch_shape"]
+__all__ = [
+    "ModelFileError",
+    "check_name",
+    "first_line",
+    "guarded",
+    "is_of_keras",
+    "make_layer",
+    "name_of",
+    "plain",
+    "batch_shape",
+]
 
 #: Classes of Keras that a model file may name, besides `ASNTransfer`, registered classes and nested models.
 LAYER_CLASSES = AUGMENTATIONS | frozenset(
@@ -55,6 +65,15 @@ def name_of(entry):
     """Return the name of a layer, for messages too."""
     config = entry.get("config")
     return entry.get("name") or (config.get("name") if isinstance(config, dict) else None) or "(no name)"
+
+
+def check_name(entry):
+    """Refuse a layer or nested model whose name is no text; weights are found by it."""
+    if not isinstance(name_of(entry), str):
+        raise ModelFileError(
+            f"A layer of class {entry['class_name']!r} has the name {str(name_of(entry))[:80]}, which is no text: the "
+            "configuration is damaged. Save the model again."
+        )
 
 
 def is_of_keras(entry):

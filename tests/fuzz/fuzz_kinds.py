@@ -47,6 +47,9 @@ KINDS: dict[str, Kind] = {
     "analyses": Kind(
         "fuzz_analyses:case", "random input of the analyses, with NaN, ties, constants and wrong shapes", 100
     ),
+    "files": Kind("fuzz_files:case", "damaged model files, against what they held and what Keras reads in them", 25),
+    "results": Kind("fuzz_results:case", "damaged results in files and folders, against what they held", 25),
+    "expressions": Kind("fuzz_expressions:case", "equations with mistakes, huge numbers and code in them", 15),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import brainsnn
 
-__all__ = ["OUTCOMES", "Check", "Counting", "Raising", "outcome_of"]
+__all__ = ["OUTCOMES", "Check", "Counting", "Raising", "Refusal", "outcome_of"]
 
 #: equal: the same as the independent computation. refused: an error that the package raises on purpose. wrong: other values.
 #: raw: any other error.
@@ -22,12 +22,18 @@ REFUSALS = (ValueError, TypeError, KeyError, IndexError, RuntimeError, OSError, 
 Check = Callable[[str, Callable[[], None]], str]
 
 
+class Refusal(Exception):
+    """What a process that a case ran in was refused with."""
+
+
 def outcome_of(error: BaseException | None) -> str:
     """Return what an error (None if there was none) says about the case."""
     if error is None:
         return "equal"
     if isinstance(error, AssertionError):
         return "wrong"
+    if isinstance(error, Refusal):
+        return "refused"
     last = traceback.extract_tb(error.__traceback__)[-1]
     raised = linecache.getline(last.filename, last.lineno or 0).strip().startswith("raise ")
     on_purpose = (
@@ -73,5 +79,5 @@ class Counting:
         if outcome == "refused":
             self.refusals[kind][f"{type(error).__name__}: {str(error)[:220]}"] += 1
         elif error is not None:
-            self.failures.append((kind, outcome, self.case, "".join(traceback.format_exception(error)[-4:])))
+            self.failures.append((kind, outcome, self.case, "".join(traceback.format_exception(error)[-2:])))
         return outcome

@@ -63,7 +63,7 @@ class Files:
             change(file)
         return path
 
-    def archive(self, change=None, **parts):
+    def archive(self, change=None, method=zipfile.ZIP_STORED, **parts):
         """Load the saved .keras archive after a change of its weights, or with other parts."""
         with zipfile.ZipFile(self.saved / "m.keras") as archive:
             found = {name: archive.read(name) for name in archive.namelist()} | parts
@@ -72,7 +72,7 @@ class Files:
             with h5py.File(buffer, "a") as file:
                 change(file)
             found["model.weights.h5"] = buffer.getvalue()
-        with zipfile.ZipFile(self.folder / "m.keras", "w") as archive:
+        with zipfile.ZipFile(self.folder / "m.keras", "w", method) as archive:
             for name, data in found.items():
                 if data is not None:
                     archive.writestr(name, data)
@@ -230,6 +230,7 @@ REFUSALS = {
         Files.archive,
     ),
     "the archive holds {name!r}": (twice_in_archive, Files.archive),
+    "is compressed in a way": (lambda f: f.archive(method=zipfile.ZIP_BZIP2), Files.archive),
     "and the file holds {shown_bytes": (much_larger_than_its_weights, lambda f: f.pair(_dense())),
     "The file has no {path!r}": (lambda f: f.legacy_file(put(BIAS, None)), OLD),
     "is not {what}: the file": (
