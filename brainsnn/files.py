@@ -1,10 +1,13 @@
 """Files of users: written atomically, so that they are complete or do not exist; opened only if they are files."""
 
+import functools
 import os
 import stat
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+from brainsnn.leftovers import process_mark, remove_leftovers
 
 __all__ = ["atomic_path", "check_file", "write_atomically"]
 
@@ -45,12 +48,19 @@ def check_file(path, what, error=ValueError):
         raise error(f"{what}: {str(path)!r} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file.")
 
 
+@functools.lru_cache(maxsize=256)
+def _clean_once(folder, _process):
+    """Remove what killed processes have left; once in each process, since a folder may hold very many files."""
+    remove_leftovers(folder)
+
+
 @contextmanager
 def atomic_path(path, suffix=".part", sync=False):
     """
     Yield a temporary path that is renamed at the end: ``with atomic_path(path) as part: model.save(part)``.
 
-    Several processes may write the same file at once. The file of the last one to finish remains.
+    Several processes may write the same file at once. The file of the last one to finish remains. What killed processes have
+    left in the folder is removed.
 
     Parameters
     ----------
@@ -69,7 +79,8 @@ def atomic_path(path, suffix=".part", sync=False):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex}{suffix}")
+    _clean_once(path.parent.absolute(), os.getpid())
+    part = path.with_name(f".{path.name}.{process_mark()}.{uuid4().hex[:12]}{suffix}")
     try:
         yield part
         if sync:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from brainsnn.leftovers import remove_leftovers
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import whole_number
 from brainsnn.sweeps.content import content_key
@@ -119,6 +120,8 @@ def _open_or_compute(grid, layout, job, workers, cluster, progress):
     attributes = {"function": grid.function, "content": content}
     if (existing := _open_existing(path, attributes)) is not None:
         return existing
+    for place in (path.parent, store.folder):
+        remove_leftovers(place)
     results = Results(grid, store, layout)
     _compute_all(grid, job, store, results, workers, cluster, progress)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from brainsnn.files import atomic_path, write_atomically
+from brainsnn.leftovers import remove_leftovers
 
 __all__ = ["cache_directory", "cached_programs", "clear_cache", "is_intact", "keep", "make_private"]
 
@@ -92,6 +93,8 @@ def keep(folder, files):
         Name in the folder -> file to copy.
     """
     make_private(folder)
+    for sibling in folder.parent.iterdir():  # another network may not be compiled again
+        remove_leftovers(sibling)
     checksums = {}
     for name, source in files.items():
         content = source.read_bytes()
