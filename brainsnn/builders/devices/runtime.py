@@ -11,6 +11,7 @@ from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.network.declared_state import DeclaredState
 from brainsnn.builders.trials.divergence import all_finite, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
+from brainsnn.disk_space import is_full
 
 __all__ = ["RuntimeBackend"]
 
@@ -85,7 +86,13 @@ class RuntimeBackend(Backend):
             with _kept_on_divergence([variable for _, _, variable in checked if variable not in start]):
                 for trial in range(trials.n_trials):
                     self._start_trial(objects, trials, trial, {variable: start[variable] for variable in state})
-                    self._run_trial(objects, trials, trial, on_record)
+                    try:
+                        self._run_trial(objects, trials, trial, on_record)
+                    except OSError as error:
+                        if not is_full(error) or trials.stream is None:
+                            raise
+                        trials.stream.stop(error, range(trial))
+                        return {}
                     for group, name, variable in checked:
                         if not all_finite(variable.get_value()):
                             raise divergence_error(objects.population_of(group), name, trial)
