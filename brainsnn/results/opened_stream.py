@@ -119,21 +119,18 @@ def open_stream(cls, path, max_bytes=None):
         result.outputs[name] = _output(path, f"outputs/{file_name(name)}.npy", found, refuse)
     for name, firsts in about["spikes"].items():
         result.spikes[name] = _trains(path, name, firsts, groups, result, found, refuse)
+    states = [(name, variable) for name, variables in about["states"].items() for variable in variables]
     n_missing = 0
-    for name, variables in about["states"].items():
-        for variable in variables:
-            folder, indices = (
-                f"states/{file_name(name, variable)}.zarr",
-                groups.get("index", {}).get(f"{name}\t{variable}"),
-            )
-            if indices is None:
-                refuse("'arrays.npz'", f"has no neurons of {variable!r} of {name!r}")
-            n_missing += check_zarr(path, folder, found, result.n_steps, len(indices), refuse)
-            array = zarr.open_array(path / folder, mode="r", zarr_format=3)
-            result.states.setdefault(name, {})[variable] = array
-            result.recorded.setdefault(name, {})[variable] = indices
+    for name, variable in states:
+        if (indices := groups.get("index", {}).get(f"{name}\t{variable}")) is None:
+            refuse("'arrays.npz'", f"has no neurons of {variable!r} of {name!r}")
+        n_missing += check_zarr(path, _zarr_folder(name, variable), found, result.n_steps, len(indices), refuse)
+        result.recorded.setdefault(name, {})[variable] = indices
     # zarr leaves chunks of zeros out
     check_declared(n_missing, f"Result.load: {str(path)!r} lacks chunks of states; what it", max_bytes)
+    for name, variable in states:
+        array = zarr.open_array(path / _zarr_folder(name, variable), mode="r", zarr_format=3)
+        result.states.setdefault(name, {})[variable] = array
     check_result(result, refuse)
     if "about" in about:  # not in folders of brainsnn 0.1
         use_description(result, about["about"], result.n_images, refuse)
@@ -157,6 +154,10 @@ def _check_description(about, refuse):
     for entry, name in names:
         if not _is_text(name) or name not in about["shapes"]:
             refuse(f"the entry {entry!r} of {DESCRIPTION!r}", f"names {name!r:.100}, which is no population")
+
+
+def _zarr_folder(name, variable):
+    return f"states/{file_name(name, variable)}.zarr"
 
 
 def _is_text(name):

@@ -75,7 +75,7 @@ def write_result(result, path, labels=None):
     path = _with_suffix(path)
     check_result(result, _refuse_to_write)
     result.labels = None if labels is None else _checked_labels(labels, result.n_images)
-    arrays = {"dt": result.dt, "n_steps": result.n_steps, "about": json.dumps(description_of(result))}
+    arrays = {"dt": result.dt, "n_steps": result.n_steps}
     arrays["aliases"] = np.array(["\t".join(pair) for pair in result.aliases.items()], dtype=str)
     for name, shape in result.shapes.items():
         arrays[f"shape/{name}"] = shape
@@ -91,8 +91,10 @@ def write_result(result, path, labels=None):
         for variable, values in variables.items():
             arrays[f"state/{name}\t{variable}"] = values
             arrays[f"index/{name}\t{variable}"] = result.recorded[name][variable]
+    # First, and with the names of the others: a damaged list of entries can hide those that follow one.
+    about = json.dumps({**description_of(result), "arrays": ["about", *arrays]})
     with write_atomically(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, about=about, **arrays)
     return path
 
 
@@ -132,7 +134,8 @@ def read_result(cls, path, max_bytes=None):
         )
     check_file(path, "Result.load")
     groups, refuse = {}, refusal(path)
-    for key, array in arrays_of(path, path, max_bytes).items():
+    arrays = arrays_of(path, path, max_bytes)
+    for key, array in arrays.items():
         kind, _, name = key.partition("/")
         groups.setdefault(kind, {})[name] = array
     if not {"shape", "aliases", "dt", "n_steps"} <= set(groups):
@@ -146,7 +149,7 @@ def read_result(cls, path, max_bytes=None):
     result = plain_result(cls, groups["shape"], dt, n_steps, dict(pairs), refuse)
     result.outputs.update(groups.get("output", {}))
     result.spike_counts.update(groups.get("count", {}))
-    for name in groups.get("spikes_n", {}):
+    for name in {name: None for kind in ("spikes_n", "spikes_i", "spikes_t") for name in groups.get(kind, {})}:
         result.spikes[name] = _spikes(groups, name, refuse)
     for kind, store in (("state", result.states), ("index", result.recorded)):
         for key, values in groups.get(kind, {}).items():
@@ -158,6 +161,8 @@ def read_result(cls, path, max_bytes=None):
     if "about" in groups:  # not in files of brainsnn 0.1
         texts = _texts(groups, "about", refuse)
         about = read_json("".join(texts), "the array 'about'", refuse)
+        if lost := [name for name in _names(about.pop("arrays", []), refuse) if name not in arrays]:
+            refuse(f"the array {lost[0]!r}", "is missing")
         use_description(result, about, result.n_images, refuse)
     return result
 
@@ -203,6 +208,12 @@ def _texts(groups, key, refuse):
         return array.ravel().tolist()
     except ValueError as error:  # a number that stands for no character
         refuse(f"the array {key!r}", f"holds no texts ({error})")
+
+
+def _names(names, refuse):
+    if not isinstance(names, list):
+        refuse("the entry 'arrays' of the description", f"is {names!r:.100}, not a list of names")
+    return names
 
 
 def _spikes(groups, name, refuse):
