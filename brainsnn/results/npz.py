@@ -1,5 +1,6 @@
 """Read the arrays of a ``.npz`` file that somebody else may have made: sizes are checked before anything is allocated."""
 
+import errno
 import math
 import zipfile
 
@@ -118,7 +119,8 @@ def read_arrays(source, what, max_bytes=None):
     except (TooLargeError, DamagedArraysError):
         raise
     except Exception as error:  # damaged bytes of a compressed file can raise almost any error
-        if isinstance(error, (MemoryError, ImportError)) or getattr(error, "errno", None):
+        # a damaged place in the file is an invalid argument of seek
+        if isinstance(error, (MemoryError, ImportError)) or getattr(error, "errno", None) not in (None, errno.EINVAL):
             raise
         raise DamagedArraysError(f"{part} cannot be read ({error or type(error).__name__})") from error
 
