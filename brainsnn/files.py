@@ -3,18 +3,43 @@
 import functools
 import os
 import stat
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from brainsnn.leftovers import process_mark, remove_leftovers
 
-__all__ = ["atomic_path", "check_file", "write_atomically"]
+__all__ = ["atomic_path", "check_file", "check_writable", "write_atomically"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }  # fmt: skip
+
+
+def check_writable(folder, what, fix):
+    """
+    Refuse a folder that cannot be written to, before anything is computed for it; it is made if it does not exist.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    what : str
+        Who wants to write, for the message.
+    fix : str
+
+    Raises
+    ------
+    OSError
+        The message names the folder, the reason and the fix.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, f"{what}: {str(folder)!r} cannot be written to ({error.strerror}). {fix}") from None
 
 
 def check_file(path, what, error=ValueError):

@@ -11,6 +11,7 @@ from shutil import disk_usage, rmtree
 import numpy as np
 
 from brainsnn.disk_space import disk_full_error, is_full, reserve
+from brainsnn.files import check_writable
 from brainsnn.leftovers import process_mark, remove_leftovers
 from brainsnn.results.description import description_of
 from brainsnn.results.opened_stream import DESCRIPTION, file_name, files_in, open_stream, zarr_package
@@ -65,7 +66,7 @@ class StreamFolder:
         self.path = Path(path).expanduser().absolute()
         if os.path.lexists(self.path):
             raise FileExistsError(f"run: stream_to={str(path)!r} exists. Remove it or choose another folder.")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(self.path.parent, "run: stream_to", "Choose another folder.")
         remove_leftovers(self.path.parent)
         needed, free = n_trials * n_steps * state_bytes, disk_usage(self.path.parent).free
         if needed > free:

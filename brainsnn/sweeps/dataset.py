@@ -188,12 +188,16 @@ def check_coordinates(path, dataset, layout):
         if not same:
             raise DamagedDatasetError(f"{str(path)!r} has changed: its coordinate {name!r} is not that of the sweep")
     axes = tuple(layout.sizes)
-    results = {name: v.dims for name, v in dataset.data_vars.items() if set(axes) <= set(v.dims)}  # others are the user's
+    results = {
+        name: v.dims for name, v in dataset.data_vars.items() if set(axes) <= set(v.dims)
+    }  # others are the user's
     if not results:
         raise DamagedDatasetError(f"{str(path)!r} has changed: it holds no results")
     for name, dims in results.items():
         if dims[: len(axes)] != axes:
-            raise DamagedDatasetError(f"{str(path)!r} has changed: {name!r} has the dimensions {dims}, not {axes} first")
+            raise DamagedDatasetError(
+                f"{str(path)!r} has changed: {name!r} has the dimensions {dims}, not {axes} first"
+            )
 
 
 def assemble(path, grid, results, read, layout, attributes):

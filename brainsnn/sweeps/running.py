@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from brainsnn.files import check_writable
 from brainsnn.leftovers import remove_leftovers
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import whole_number
@@ -120,6 +121,7 @@ def _open_or_compute(grid, layout, job, workers, cluster, progress):
     attributes = {"function": grid.function, "content": content}
     if (existing := _open_existing(path, attributes, layout)) is not None:
         return existing
+    check_writable(store.folder, "sweep: folder", "Choose another one; nothing was computed.")
     for place in (path.parent, store.folder):
         remove_leftovers(place)
     results = Results(grid, store, layout)

@@ -61,11 +61,19 @@ def make_private(folder):
 
     Raises
     ------
+    OSError
+        If it cannot be made.
     PermissionError
         If it exists and belongs to another user, or others can write to it: they could replace programs that brainsnn runs.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"The cache folder {str(folder)!r} cannot be made ({error.strerror}). Set BRAINSNN_CACHE to a folder "
+            "that you can write to."
+        ) from None  # fmt: skip
     if os.name != "posix":
         return
     status = folder.stat()
@@ -191,7 +199,7 @@ def clear_cache(days: float = 0.0) -> int:
         raise ValueError(f"clear_cache: days={days!r} must be 0 or more.")
     limit, freed = time.time() - days * 86400, 0
     for folder, _, used in cached_programs():
-        if used <= limit:
+        if days == 0 or used <= limit:  # the clock may have been ahead at the last use
             for name in [*_checksums(folder), MARKER]:
                 path = folder / name
                 freed += path.stat().st_size if path.exists() else 0
