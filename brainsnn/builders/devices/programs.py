@@ -44,7 +44,7 @@ def run_programs(command, folders, on_trial_done):
                 status = program.returncode
                 reason = errors.strip() or (signal.strsignal(-status) if status < 0 else None) or "no message"
                 if status == DISK_FULL:
-                    raise disk_full_error(f"run: {reason}")
+                    raise disk_full_error(reason)
                 raise RuntimeError(f"The compiled network stopped with exit status {status}: {reason}")
     finally:
         for program in running:
