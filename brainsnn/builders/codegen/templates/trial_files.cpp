@@ -23,7 +23,7 @@
     // End with the process that started this one, or with its thread, which waits. Declared by hand, because no header can be
     // included inside of a function.
     int ask_kernel(int, unsigned long, unsigned long, unsigned long, unsigned long) __asm__("prctl");
-    int parent_process() __asm__("getppid");
+    int parent_process(void) __asm__("getppid");
     const char* parent = getenv("BRAINSNN_PARENT");
     if (parent != NULL)
     {
