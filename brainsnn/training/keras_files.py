@@ -1,17 +1,22 @@
 """Load trained Keras models from files of any age, executing nothing in them."""
 
 import difflib
-import io
 import json
 import zipfile
+import zlib
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brainsnn.files import check_file
+from brainsnn.memory import check_size, size_limit
 from brainsnn.optional import optional_packages
 from brainsnn.shipped import shipped_path
+from brainsnn.training.hdf5_files import read_hdf5
 from brainsnn.training.keras_config import ModelFileError, build_model
+from brainsnn.training.keras_weights import assign_keras3_weights, assign_legacy_weights, is_legacy_weights
+from brainsnn.training.weight_limit import weight_limit
 
 if TYPE_CHECKING:
     import keras
@@ -20,11 +25,15 @@ __all__ = ["ModelFileError", "load_model"]
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
+#: Python objects take up to so many times the bytes of their JSON text.
+JSON_FACTOR = 20
 _KINDS = {".keras": "keras", ".h5": "hdf5", ".hdf5": "hdf5", ".json": "json"}
 _KNOWN = "A model is a .keras file, a whole-model .h5 or .hdf5 file, or a .json file with weights='....h5'."
 
 
-def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = None) -> "keras.Model":
+def load_model(
+    path: str | PathLike[str], weights: str | PathLike[str] | None = None, *, max_bytes: float | None = None
+) -> "keras.Model":
     """
     Load a trained Keras model.
 
@@ -35,6 +44,9 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
         Keras 2.2 and later), or the name of a network that ships with brainsnn, such as ``"digits"``.
     weights : str or path-like, optional
         HDF5 file of weights (``model.save_weights``), for a ``.json`` model only. A whole-model HDF5 file works too.
+    max_bytes : float, optional
+        How many bytes the configuration, the weights in the file and the weights of the model may each take in memory; half
+        of what is available by default. What a file declares is summed up before anything is allocated.
 
     Returns
     -------
@@ -48,7 +60,8 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
     ModelFileError
         If the file does not exist, is empty, truncated, not a model, or of another format than its name says; if it
         names a Lambda layer or a custom layer that is not registered; if weights are missing, do not fit the shape of
-        their layer, or are not finite. The message names the layer and the fix. It is a `ValueError`.
+        their layer, or are not finite; if it needs more than ``max_bytes``. The message names the layer and the fix. It is a
+        `ValueError`.
     UnknownNameError
         If ``path`` is a bare name that no shipped network has.
     ModuleNotFoundError
@@ -67,23 +80,30 @@ def load_model(path: str | PathLike[str], weights: str | PathLike[str] | None = 
     (None, 28, 28, 1)
     >>> model = bs.load_model("model.json", weights="weights.h5")      # doctest: +SKIP
     """
+    limit = size_limit(max_bytes, "load_model")
     file, kind, head = _identify(shipped_path(path), "path")
     if kind != "json" and weights is not None:
         raise ModelFileError(
             f"load_model: {file.name!r} holds its own weights; weights={str(weights)!r} goes with a .json model only."
         )
     _check_head(file, kind, head)
+    with _named(file), optional_packages("load_model"):
+        if kind == "keras":
+            return _load_keras3(file, limit)
+        if kind == "hdf5":
+            return _load_hdf5(file, limit)
+        return _load_json(file, weights, limit)
+
+
+@contextmanager
+def _named(path):
+    """Name a file in the errors of what is read from it."""
     try:
-        with optional_packages("load_model"):
-            if kind == "keras":
-                return _load_keras3(file)
-            if kind == "hdf5":
-                return _load_hdf5(file)
-            return _load_json(file, weights)
+        yield
     except ModelFileError as error:
         if str(error).startswith("load_model:"):
             raise
-        raise ModelFileError(f"load_model: {str(file)!r}: {error}") from error
+        raise ModelFileError(f"load_model: {str(path)!r}: {error}") from error
 
 
 def _identify(path, argument):
@@ -145,8 +165,9 @@ def _check_head(path, kind, head):
     )
 
 
-def _parse_json(text, what):
+def _parse_json(text, what, limit):
     """Return JSON text or bytes as a dictionary."""
+    check_size(JSON_FACTOR * len(text), limit, what, ModelFileError)
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -158,41 +179,52 @@ def _parse_json(text, what):
     return config
 
 
-def _load_keras3(path):
+def _load_keras3(path, limit):
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             missing = [name for name in ("config.json", "model.weights.h5") if name not in names]
             if missing:
                 raise ModelFileError(f"the archive has no {' and no '.join(missing)}: it is not a Keras 3 model.")
-            config, weights = archive.read("config.json"), archive.read("model.weights.h5")
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            config, weights = (_member(archive, name, limit) for name in ("config.json", "model.weights.h5"))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ModelFileError(f"the archive is truncated or damaged ({error}). Save or download it again.") from error
-    config = _parse_json(config, "config.json")
-    model = build_model(config)
-    with _open_hdf5(io.BytesIO(weights)) as file:
-        _assign(model, file, config)
-    return model
+    config, weights = _parse_json(config, "config.json", limit), read_hdf5(weights, limit)
+    return _assigned(_build(config, weights, limit), weights, config)
 
 
-def _load_hdf5(path):
-    with _open_hdf5(path) as file:
-        text = file.attrs.get("model_config")
-        if text is None:
-            if "model_weights" in file or "layers" in file or "layer_names" in file.attrs:
-                raise ModelFileError(
-                    "it holds weights but no model. Pass the model too: load_model('model.json', weights='weights.h5')."
-                )
-            raise ModelFileError("it is an HDF5 file, but holds no Keras model (no attribute 'model_config').")
-        config = _parse_json(text, "its model_config")
-        if "model_weights" not in file:
-            raise ModelFileError("it holds a model but no weights (no group 'model_weights'). Save it with model.save.")
-        model = build_model(config)
-        _assign(model, file["model_weights"], config)
-    return model
+def _member(archive, name, limit):
+    """Return a file of an archive. Other methods of compression cannot be read in pieces, whatever size they declare."""
+    entries = [info for info in archive.infolist() if info.filename == name]
+    if len(entries) > 1 or entries[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelFileError(
+            f"the archive holds {name!r} {len(entries)} times, or compressed in a way that Keras does not use. Save the model "
+            "again."
+        )
+    check_size(entries[0].file_size, limit, name, ModelFileError)
+    with archive.open(entries[0]) as file:
+        return file.read(
+            entries[0].file_size
+        )  # with its checksum; without a size, it would not stop at the declared one
 
 
-def _load_json(path, weights):
+def _load_hdf5(path, limit):
+    root = read_hdf5(path, limit)
+    text = root.attributes.get("model_config")
+    if text is None:
+        if "model_weights" in root.members or "layers" in root.members or "layer_names" in root.attributes:
+            raise ModelFileError(
+                "it holds weights but no model. Pass the model too: load_model('model.json', weights='weights.h5')."
+            )
+        raise ModelFileError("it is an HDF5 file, but holds no Keras model (no attribute 'model_config').")
+    config = _parse_json(text, "its model_config", limit)
+    if "model_weights" not in root.members:
+        raise ModelFileError("it holds a model but no weights (no group 'model_weights'). Save it with model.save.")
+    weights = root.members["model_weights"]
+    return _assigned(_build(config, weights, limit), weights, config)
+
+
+def _load_json(path, weights, limit):
     if weights is None:
         raise ModelFileError(
             "a .json file holds no weights. Pass them too: load_model('model.json', weights='weights.h5')."
@@ -204,53 +236,31 @@ def _load_json(path, weights):
             "model.save_weights writes it."
         )
     _check_head(weights_path, kind, head)
+    check_size(JSON_FACTOR * path.stat().st_size, limit, "the file", ModelFileError)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ModelFileError(f"it is not text in UTF-8 ({error}). Save model.to_json() again.") from error
-    config = _parse_json(text, "the file")
-    model = build_model(config)
-    with _open_hdf5(weights_path) as file:
-        try:
-            _assign(model, file["model_weights"] if "model_weights" in file else file, config)
-        except ModelFileError as error:
-            raise ModelFileError(f"load_model: {str(weights_path)!r}: {error}") from error
-    return model
+    config = _parse_json(text, "the file", limit)
+    with _named(weights_path):
+        root = read_hdf5(weights_path, limit)
+    weights = root.members.get("model_weights", root)
+    model = _build(config, weights, limit)
+    with _named(weights_path):
+        return _assigned(model, weights, config)
 
 
-def _assign(model, group, config):
-    """Assign weights of either layout to the model."""
-    from brainsnn.training.keras_weights import assign_keras3_weights, assign_legacy_weights, is_legacy_weights
+def _build(config, weights, limit):
+    """Return the model of a configuration, if it is not far larger than its weights in the file."""
+    with weight_limit(limit, weights.n_bytes):
+        return build_model(config)
 
-    try:
-        if is_legacy_weights(group):
-            assign_legacy_weights(model, group, config)
-        else:
-            assign_keras3_weights(model, group, config)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ModelFileError(
-            f"its weights cannot be read ({error}): it is truncated or damaged. Save the model again."
-        ) from error
+
+def _assigned(model, weights, config):
+    """Return the model with weights in either layout."""
+    assign = assign_legacy_weights if is_legacy_weights(weights) else assign_keras3_weights
+    assign(model, weights, config)
     for layer in model._flatten_layers():
         if hasattr(layer, "finalize_state"):  # Normalization keeps what it computes with apart from its weights
             layer.finalize_state()
-
-
-def _open_hdf5(source):
-    """Open an HDF5 file, or bytes of one, for reading."""
-    import h5py
-
-    from brainsnn.training.keras_weights import refuse_references
-
-    try:
-        file = h5py.File(source, "r")
-    except OSError as error:
-        raise ModelFileError(
-            f"it cannot be opened as HDF5 ({error}): it is truncated or damaged. Save or download it again."
-        ) from error
-    try:
-        refuse_references(file)
-    except BaseException:
-        file.close()
-        raise
-    return file
+    return model

@@ -2,12 +2,12 @@
 
 import warnings
 
-import h5py
 import numpy as np
 
+from brainsnn.training.hdf5_files import Array, Group
 from brainsnn.training.keras_config import ModelFileError, snake_case
 
-__all__ = ["refuse_references", "assign_legacy_weights", "assign_keras3_weights", "is_legacy_weights", "check_finite"]
+__all__ = ["assign_legacy_weights", "assign_keras3_weights", "is_legacy_weights", "check_finite"]
 
 
 def is_legacy_weights(group):
@@ -16,13 +16,13 @@ def is_legacy_weights(group):
 
     Parameters
     ----------
-    group : h5py.Group
+    group : Group
 
     Returns
     -------
     is_legacy : bool
     """
-    return "layer_names" in group.attrs or "layer_names0" in group.attrs
+    return "layer_names" in group.attributes or "layer_names0" in group.attributes
 
 
 def assign_legacy_weights(model, group, config):
@@ -35,7 +35,7 @@ def assign_legacy_weights(model, group, config):
     ----------
     model : keras.Model
         Built model; changed in place.
-    group : h5py.Group
+    group : Group
         Group with the attribute ``layer_names`` and a group for each layer.
     config : dict
         ``{"class_name": ..., "config": ...}`` of the model, whose layers are in the order of the file.
@@ -46,15 +46,14 @@ def assign_legacy_weights(model, group, config):
         If a layer's weights are missing, too many, of the wrong shape, or not finite; or if the layers have the same
         names in another order.
     """
-    backend = _text(group.attrs.get("backend", "tensorflow"))
-    if backend == "theano":
+    if group.attributes.get("backend") == "theano":
         raise ModelFileError(
             "The weights were saved with Keras's Theano backend, whose convolution kernels are flipped. Save them with the "
             "TensorFlow backend."
         )
     stored = {}
     for name in _text_list(group, "layer_names"):
-        layer_group = _descend(group, name)
+        layer_group = _group(group, name)
         names = _text_list(layer_group, "weight_names")
         if any("/lora_" in weight for weight in names):
             raise ModelFileError(
@@ -86,7 +85,7 @@ def assign_keras3_weights(model, group, config):
     ----------
     model : keras.Model
         Built model; changed in place.
-    group : h5py.Group
+    group : Group
         Root of ``model.weights.h5``.
     config : dict
         ``{"class_name": ..., "config": ...}`` of the model. The file numbers the layers of each class in the order of
@@ -97,7 +96,7 @@ def assign_keras3_weights(model, group, config):
     ModelFileError
         If a layer's weights are missing, of the wrong shape, or not finite.
     """
-    if "layers" not in group:
+    if "layers" not in group.members:
         raise ModelFileError(
             "The weights file has no group 'layers': it is not from Keras 3. Load the model in the Keras that wrote it and "
             "save it again."
@@ -108,22 +107,28 @@ def assign_keras3_weights(model, group, config):
         count = counts[base] = counts.get(base, -1) + 1
         entry_name = entry.get("name") or entry["config"].get("name")
         groups[entry_name] = (entry, f"{base}_{count}" if count else base)
-    _check_groups(model, group["layers"], {name: path for name, (_, path) in groups.items()})
+    layers = _group(group, "layers")
+    _check_groups(model, layers, {name: path for name, (_, path) in groups.items()})
     for layer in model.layers:
         if not layer.weights:
             continue
         entry, path = groups[layer.name]
-        if path not in group["layers"]:
+        if path not in layers.members:
             raise ModelFileError(
                 f"Layer {layer.name!r}: the file has no weights for it (no group 'layers/{path}'). A .keras file keeps the "
                 "weights of a layer that two models share in one of them only: save such a model as .h5."
             )
-        layer_group = _descend(group, f"layers/{path}")
+        layer_group = _group(layers, path)
         if hasattr(layer, "layers"):
             assign_keras3_weights(layer, layer_group, entry)
             continue
-        values = _descend(layer_group, "vars")
-        names = sorted(values, key=int)
+        values = _group(layer_group, "vars")
+        if not all(key.isdecimal() for key in values.members):
+            raise ModelFileError(
+                f"The file's {values.path!r} must hold arrays with numbers as names, got {sorted(values.members)}: the file is "
+                "damaged. Save the model again."
+            )
+        names = sorted(values.members, key=int)
         variables = _variables(layer)
         _check_number(layer.name, len(variables), len(names))
         _assign_layer(
@@ -135,17 +140,24 @@ def _check_groups(model, layers, paths):
     """Check the groups of a Keras 3 weights file, given the one of each layer: their names, and that none is left over."""
     names = {}
     for layer in model.layers:
-        values = layers.get(f"{paths[layer.name]}/vars") if layer.weights and layer.name in paths else None
-        if isinstance(values, h5py.Group) and "name" in values.attrs:
-            names[layer.name] = _text(values.attrs["name"])
+        values = _values_of(layers, paths[layer.name]) if layer.weights and layer.name in paths else None
+        if values is not None and isinstance(values.attributes.get("name"), str):
+            names[layer.name] = values.attributes["name"]
     _check_names(list(names), list(names.values()))
-    extra = set(layers) - set(paths.values())
-    extra = sorted(key for key in extra if isinstance(layers[key], h5py.Group) and layers[key].get("vars"))
+    extra = set(layers.members) - set(paths.values())
+    extra = sorted(key for key in extra if (values := _values_of(layers, key)) is not None and values.members)
     if extra:
         raise ModelFileError(
             f"The weights file does not fit the model: it has weights for {extra}, which the model does not have. Use the "
             "weights that were saved with this model."
         )
+
+
+def _values_of(layers, path):
+    """Return the group with the values of a layer, or None."""
+    layer = layers.members.get(path)
+    values = layer.members.get("vars") if isinstance(layer, Group) else None
+    return values if isinstance(values, Group) else None
 
 
 def _check_names(wanted, stored):
@@ -228,90 +240,64 @@ def _check_number(layer_name, expected, found):
 def _assign_layer(layer_name, pairs):
     """Check all weights of a layer, then assign them."""
     values = []
-    for variable, dataset in pairs:
-        if tuple(dataset.shape) != tuple(variable.shape):
+    for variable, array in pairs:
+        value = _values(layer_name, variable, array)
+        if value.shape != tuple(variable.shape):
             raise ModelFileError(
-                f"Layer {layer_name!r}: weight {variable.name!r} has the shape {tuple(dataset.shape)} in "
-                "the file and "
+                f"Layer {layer_name!r}: weight {variable.name!r} has the shape {value.shape} in the file and "
                 f"{tuple(variable.shape)} in the model. Use the weights that were saved with this model."
             )
-        values.append(_values(layer_name, variable, dataset))
-        check_finite(layer_name, variable.name, values[-1])
+        values.append(value)
+        check_finite(layer_name, variable.name, value)
     for (variable, _), value in zip(pairs, values, strict=True):
         variable.assign(value)
 
 
-def _values(layer_name, variable, dataset):
+def _values(layer_name, variable, array):
     """Return the values of a weight. HDF5 has no type for bfloat16, the first half of float32: it holds two bytes."""
-    value = dataset[()]
-    if dataset.dtype == "V2" and variable.dtype == "bfloat16":
-        return (np.frombuffer(value.tobytes(), "uint16").astype("uint32") << 16).view("float32").reshape(value.shape)
+    value = array.values
+    if value is not None and value.dtype == "V2" and variable.dtype == "bfloat16":
+        return (value.view("uint16").astype("uint32") << 16).view("float32").reshape(value.shape)
     whole = "int" in variable.dtype  # such as the number of images seen by Normalization
-    if dataset.dtype.kind not in ("fiu" if whole else "f"):
+    if value is None or value.dtype.kind not in ("fiu" if whole else "f"):
         raise ModelFileError(
-            f"Layer {layer_name!r}: weight {variable.name!r} is stored as {dataset.dtype}, not as floating point of the "
+            f"Layer {layer_name!r}: weight {variable.name!r} is stored as {array.dtype}, not as floating point of the "
             f"type {variable.dtype}. Save the model again from the Keras that trained it."
         )
     return value
 
 
-def refuse_references(file):
-    """
-    Refuse an HDF5 file that refers to other places or other files, anywhere in it.
-
-    Parameters
-    ----------
-    file : h5py.File
-
-    Raises
-    ------
-    ModelFileError
-        If it holds a soft or external link, or an array whose values are kept elsewhere.
-    """
-
-    links = []
-    file.visititems_links(lambda path, link: links.append((path, link)))
-    for path, link in links:
-        if not isinstance(link, h5py.HardLink):
-            raise ModelFileError(
-                f"The file's {path!r} is a link to another place, which is not followed. Save the model again."
-            )
-        found = file[path]
-        if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
-            raise ModelFileError(
-                f"The file's {path!r} keeps its values in another file, which is not read. Save the model again."
-            )
-
-
 def _descend(group, path):
     """Return the object at a path."""
     for part in path.split("/"):
-        if not isinstance(group, h5py.Group) or part not in group:
+        if not isinstance(group, Group) or part not in group.members:
             raise ModelFileError(
                 f"The file has no {path!r}: it is damaged, or from an unknown version of Keras. Save the model again."
             )
-        group = group[part]
+        group = group.members[part]
     return group
 
 
 def _dataset(group, path):
-    found = _descend(group, path)
-    if not isinstance(found, h5py.Dataset):
-        raise ModelFileError(f"The file's {path!r} is not an array: the file is damaged. Save the model again.")
+    return _of_kind(_descend(group, path), Array, "an array")
+
+
+def _group(group, path):
+    return _of_kind(_descend(group, path), Group, "a group")
+
+
+def _of_kind(found, kind, what):
+    if not isinstance(found, kind):
+        raise ModelFileError(f"The file's {found.path!r} is not {what}: the file is damaged. Save the model again.")
     return found
-
-
-def _text(value):
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 def _text_list(group, name):
     """Return the list of strings in an attribute. Keras splits long ones into name0, name1, ..."""
-    if name in group.attrs:
-        return [_text(item) for item in group.attrs[name]]
-    found = []
-    while f"{name}{len(found)}" in group.attrs:
-        found.append([_text(item) for item in group.attrs[f"{name}{len(found)}"]])
-    if not found:
-        raise ModelFileError(f"The file's group {group.name!r} has no {name!r}: it is damaged. Save the model again.")
-    return [item for chunk in found for item in chunk]
+    keys = [name] if name in group.attributes else []
+    while not keys[:1] == [name] and f"{name}{len(keys)}" in group.attributes:
+        keys.append(f"{name}{len(keys)}")
+    found = [group.attributes[key] for key in keys]
+    if not found or not all(isinstance(items, list) for items in found):
+        raise ModelFileError(f"The file's group {group.path!r} has no {name!r}: it is damaged. Save the model again.")
+    return [item for items in found for item in items]

@@ -3,8 +3,10 @@
 import io
 import os
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -14,11 +16,11 @@ from refusals import check_refusal, check_table
 
 import brainsnn as bs
 from brainsnn.builders.from_keras import registry
-from brainsnn.training import ModelFileError, load_model
+from brainsnn.training import ModelFileError, hdf5_files, load_model
 
 keras = pytest.importorskip("keras")
 L = keras.layers
-MODULES = ("training/keras_files.py", "training/keras_weights.py")
+MODULES = ("training/keras_files.py", "training/keras_weights.py", "training/hdf5_files.py", "training/weight_limit.py")
 
 
 def _dense(names=("a", "b"), nested=True):
@@ -106,13 +108,6 @@ def put(path, value):
     return change
 
 
-def kept_elsewhere(group):
-    del group["dense_1/dense_1/bias:0"]
-    raw = Path(group.file.filename).with_name("raw")
-    raw.write_bytes(b"\0" * 12)
-    group["dense_1/dense_1"].create_dataset("bias:0", (3,), "float32", external=[(str(raw), 0, 12)])
-
-
 def broken_checksum(files):
     path = write_legacy_model(files.folder / "old.h5")
     with h5py.File(path, "a") as file:
@@ -122,6 +117,23 @@ def broken_checksum(files):
     data = bytearray(path.read_bytes())
     data[place.byte_offset] ^= 1
     return files.load("old.h5", bytes(data))
+
+
+def without_time(files):
+    with mock.patch.object(hdf5_files, "SECONDS", 0):
+        return whole(".h5")(files)
+
+
+def twice_in_archive(files):
+    with zipfile.ZipFile(files.saved / "m.keras") as archive, zipfile.ZipFile(files.folder / "m.keras", "w") as copy:
+        for name in ("config.json", "model.weights.h5", "config.json"):
+            with warnings.catch_warnings(action="ignore"):
+                copy.writestr(name, archive.read(name))
+    return load_model(files.folder / "m.keras")
+
+
+def much_larger_than_its_weights(files):
+    return files.pair(keras.Sequential([keras.Input((3,)), L.Dense(2, name="a"), L.Dense(50_000_000, name="b")]))
 
 
 def with_lora(suffix):
@@ -165,7 +177,7 @@ VALUES = "layers/dense/vars/1"
 #: Words of the statement that refuses -> (an input that it refuses, its advice followed).
 REFUSALS = {
     "holds its own weights": (lambda f: f.load("m.h5", f.saved / "m.h5", f.saved / "m.weights.h5"), both),
-    "{str(file)!r}: {error}": (lambda f: f.archive(put(VALUES, None)), whole(".keras")),
+    "{str(path)!r}: {error}": (lambda f: f.archive(put(VALUES, None)), whole(".keras")),
     "must be the path of a file": (lambda f: load_model(3), whole(".keras")),
     "not a file. In the Keras": (lambda f: load_model(f.folder), whole(".h5")),
     "there is no file": (lambda f: load_model(f.saved / "n.h5"), lambda f: load_model(f.saved / "m.h5")),
@@ -192,8 +204,7 @@ REFUSALS = {
     "a .json file holds no weights": (lambda f: load_model(f.saved / "m.json"), both),
     "must be an HDF5 file": (lambda f: load_model(f.saved / "m.json", f.saved / "m.keras"), both),
     "it is not text in UTF-8": (lambda f: f.load("m.json", b'{"\xff', f.saved / "m.h5"), both),
-    "{str(weights_path)!r}: {error}": (lambda f: f.pair(_dense(nested=False)), both),
-    "its weights cannot be read": (broken_checksum, OLD),
+    "cannot be read ({header['because']})": (broken_checksum, OLD),
     "it cannot be opened as HDF5": (lambda f: f.load("m.h5", (f.saved / "m.h5").read_bytes()[:3000]), whole(".h5")),
     "Theano backend": (
         lambda f: f.legacy_file(lambda group: group.attrs.update(backend=b"theano")),
@@ -210,12 +221,18 @@ REFUSALS = {
     "has the layers in the order": (lambda f: f.pair(_dense("ba"), "m.h5"), lambda f: f.pair(_dense("ab"), "m.h5")),
     "values that are NaN or infinite": (weights_of_a_layer(bias=np.array([0, np.nan, np.inf], "f4")), OLD),
     "weights, the file has": (lambda f: f.archive(put(VALUES, None)), Files.archive),
-    "has the shape {tuple": (lambda f: f.archive(put(VALUES, np.ones(7, "f4"))), Files.archive),
+    "has the shape {value.shape}": (lambda f: f.archive(put(VALUES, np.ones(7, "f4"))), Files.archive),
     "is stored as": (weights_of_a_layer(bias=np.zeros(3, int)), OLD),
-    "is a link to another": (lambda f: f.legacy_file(put(BIAS, h5py.ExternalLink("other.h5", "x"))), OLD),
-    "keeps its values in another": (lambda f: f.legacy_file(kept_elsewhere), OLD),
+    "{header['refused']}": (lambda f: f.legacy_file(put(BIAS, h5py.ExternalLink("other.h5", "x"))), OLD),
+    "did not get through it": (without_time, whole(".h5")),
+    "must hold arrays with numbers as names": (
+        lambda f: f.archive(lambda file: file["layers/dense/vars"].move("1", "bias")),
+        Files.archive,
+    ),
+    "the archive holds {name!r}": (twice_in_archive, Files.archive),
+    "and the file holds {shown_bytes": (much_larger_than_its_weights, lambda f: f.pair(_dense())),
     "The file has no {path!r}": (lambda f: f.legacy_file(put(BIAS, None)), OLD),
-    "is not an array": (
+    "is not {what}: the file": (
         lambda f: f.legacy_file(lambda group: [put(BIAS, None)(group), group.create_group(BIAS)]),
         OLD,
     ),

@@ -1,0 +1,125 @@
+"""How much memory there is, and errors that refuse what needs more."""
+
+from numbers import Real
+from pathlib import Path
+
+import psutil
+
+__all__ = ["available_memory", "check_size", "shown_bytes", "size_limit"]
+
+#: Where Linux keeps the limit of a container and what it uses of it.
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_memory() -> int:
+    """
+    Return the bytes of memory that this process can still use.
+
+    Returns
+    -------
+    available : int
+        What the machine has free, or what is left of a container's limit if that is less.
+
+    Examples
+    --------
+    >>> available_memory() > 0
+    True
+    """
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # not a container, or one without a limit ("max")
+        return free
+    return min(free, max(limit - used, 0))
+
+
+def size_limit(max_bytes: float | None, what: str) -> int:
+    """
+    Return how large the content of a file may be.
+
+    Parameters
+    ----------
+    max_bytes : float or None
+        As a user gives it. None: half of the memory that is available.
+    what : str
+        Who has this argument, for the message.
+
+    Returns
+    -------
+    limit : int
+        Bytes.
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive number.
+
+    Examples
+    --------
+    >>> size_limit(2e9, "load_model")
+    2000000000
+    >>> size_limit(-1, "load_model")
+    Traceback (most recent call last):
+        ...
+    ValueError: load_model: max_bytes must be a positive number of bytes, such as 2e9, got -1.
+    """
+    if max_bytes is None:
+        return available_memory() // 2
+    if isinstance(max_bytes, bool) or not isinstance(max_bytes, Real) or not 0 < max_bytes < float("inf"):
+        raise ValueError(f"{what}: max_bytes must be a positive number of bytes, such as 2e9, got {max_bytes!r}.")
+    return int(max_bytes)
+
+
+def check_size(needed: int, limit: int, what: str, error: type[Exception] = ValueError) -> None:
+    """
+    Refuse what is larger than a limit, before it is allocated.
+
+    Parameters
+    ----------
+    needed, limit : int
+        Bytes.
+    what : str
+        What needs them, the start of the message.
+    error : type, optional
+        Class of the error.
+
+    Raises
+    ------
+    ValueError
+        Or ``error``.
+
+    Examples
+    --------
+    >>> check_size(3 * 10**9, 10**9, "The kernel")
+    Traceback (most recent call last):
+        ...
+    ValueError: The kernel takes 3.0 GB in memory, above the limit of 1.0 GB. If you trust the file, give a higher max_bytes.
+    """
+    if needed > limit:
+        raise error(
+            f"{what} takes {shown_bytes(needed)} in memory, above the limit of {shown_bytes(limit)}. If you trust the file, "
+            "give a higher max_bytes."
+        )
+
+
+def shown_bytes(n_bytes: int) -> str:
+    """
+    Return a number of bytes in the unit that a person would choose.
+
+    Parameters
+    ----------
+    n_bytes : int
+
+    Returns
+    -------
+    text : str
+
+    Examples
+    --------
+    >>> shown_bytes(3_400_000_000), shown_bytes(36)
+    ('3.4 GB', '36 bytes')
+    """
+    for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
+        if n_bytes >= 10**power:
+            return f"{n_bytes / 10**power:.1f} {unit}"
+    return f"{n_bytes} bytes"

@@ -1,0 +1,181 @@
+"""Read HDF5 files that somebody else made: another process opens them, this one gets plain arrays and texts."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Timer
+
+import numpy as np
+
+from brainsnn.memory import check_size
+from brainsnn.training.keras_layers import ModelFileError
+
+__all__ = ["Array", "Group", "read_hdf5"]
+
+_CHILD = Path(__file__).with_name("hdf5_child.py")
+#: The process may take so many seconds, and one more for so many bytes.
+SECONDS, BYTES_PER_SECOND = 10, 10 * 2**20
+
+
+@dataclass
+class Array:
+    """
+    An array of an HDF5 file.
+
+    Attributes
+    ----------
+    path : str
+    dtype : str
+        As NumPy writes it, or a description of a type that no weight has.
+    values : ndarray or None
+        None for a type that no weight has.
+    """
+
+    path: str
+    dtype: str
+    values: np.ndarray | None = None
+
+
+@dataclass
+class Group:
+    """
+    A group of an HDF5 file.
+
+    Attributes
+    ----------
+    path : str
+    attributes : dict of str to (str, list of str or None)
+        None for an attribute that is no text.
+    members : dict of str to (Group or Array)
+        In the order of the file.
+    """
+
+    path: str
+    attributes: dict = field(default_factory=dict)
+    members: dict = field(default_factory=dict)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all arrays below this group (int)."""
+        total, pending = 0, [self]
+        while pending:
+            for found in pending.pop().members.values():
+                if isinstance(found, Group):
+                    pending.append(found)
+                elif found.values is not None:
+                    total += found.values.nbytes
+        return total
+
+
+def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
+    """
+    Read the texts and arrays of an HDF5 file, but for the state of optimizers.
+
+    Parameters
+    ----------
+    source : `~pathlib.Path` or bytes
+        A file, or the content of one.
+    max_bytes : int
+        How much the arrays may take in memory.
+
+    Returns
+    -------
+    root : Group
+
+    Raises
+    ------
+    ModelFileError
+        If the file is truncated or damaged, refers to other files or other places in it, uses filters that Keras does
+        not use, or holds more than ``max_bytes``.
+
+    Notes
+    -----
+    The HDF5 library does not withstand every damaged file: of the flips of one bit in a model, 22 of 60,000 made it
+    crash or loop. It therefore runs in a process of its own, with a time limit that grows with the file.
+    """
+    import h5py  # noqa: F401  the process needs it; here its absence is an error that names the extra
+
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    seconds = SECONDS + size // BYTES_PER_SECOND
+    options = json.dumps({"max_bytes": max_bytes, "seconds": seconds})
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(_CHILD), options, *([] if isinstance(source, bytes) else [str(source)])],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    timer = Timer(6 * seconds, process.kill)  # the process may wait for the disk, besides its own limit
+    timer.start()
+    try:
+        with process:
+            _write(process.stdin, source if isinstance(source, bytes) else b"")
+            return _read_tree(process, max_bytes)
+    finally:
+        timer.cancel()
+
+
+def _end_of(code):
+    """Return in words how the process ended."""
+    if -code in (9, 24):
+        return "took too long"
+    return f"ended with the signal {-code}" if code < 0 else f"ended with the status {code}"
+
+
+def _write(stream, data):
+    try:
+        stream.write(data)
+        stream.close()
+    except BrokenPipeError:  # what the process wrote before it ended says more
+        pass
+
+
+def _read(process, n):
+    """Return the next bytes that the process writes."""
+    data = process.stdout.read(n)
+    if len(data) < n:
+        raise ModelFileError(
+            f"the HDF5 library did not get through it (it {_end_of(process.wait())}): it is damaged. Save or download it again."
+        )
+    return data
+
+
+def _header(process):
+    """Return the next header, or raise the error that it holds."""
+    header = json.loads(_read(process, int.from_bytes(_read(process, 8), "big")))
+    if "unreadable" in header:
+        raise ModelFileError(
+            f"it cannot be opened as HDF5 ({header['unreadable']}): it is truncated or damaged. Save or download it again."
+        )
+    if "refused" in header:
+        raise ModelFileError(f"{header['refused']} Save the model again.")
+    if "damaged" in header:
+        raise ModelFileError(
+            f"its part {header['damaged']!r} cannot be read ({header['because']}): it is truncated or damaged. Save the model "
+            "again."
+        )
+    return header
+
+
+def _read_tree(process, max_bytes):
+    """Return the group that the process describes, with the values of its arrays."""
+    header = _header(process)
+    check_size(header.get("too_large", 0), max_bytes, "what its arrays declare", ModelFileError)
+    objects, arrays = {}, []
+    for entry in header["found"]:
+        path = entry["path"]
+        if "dtype" in entry:
+            found = Array(path, entry["dtype"])
+            if entry["n_bytes"] is not None:
+                arrays.append((found, entry))
+        else:
+            found = Group(path, entry["attributes"])
+        objects[path] = found
+        if path:
+            parent, _, name = path.rpartition("/")
+            objects[parent].members[name] = found
+    for array, entry in arrays:
+        _header(process)
+        array.values = np.frombuffer(_read(process, entry["n_bytes"]), entry["dtype"]).reshape(entry["shape"])
+    return objects[""]
