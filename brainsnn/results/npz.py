@@ -5,11 +5,10 @@ import math
 import zipfile
 
 import numpy as np
-import psutil
 
-from brainsnn.plain_arrays import whole_number
+from brainsnn.memory import check_size, size_limit
 
-__all__ = ["DamagedArraysError", "TooLargeError", "check_declared", "read_arrays", "read_header"]
+__all__ = ["DamagedArraysError", "TooLargeError", "read_arrays", "read_header"]
 
 
 class DamagedArraysError(ValueError):
@@ -21,33 +20,6 @@ class TooLargeError(ValueError):
 
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-
-
-def check_declared(needed, what, max_bytes=None):
-    """
-    Refuse to read what declares to be larger than the memory that it may take.
-
-    Parameters
-    ----------
-    needed : int
-        Bytes that the file declares, all of them together.
-    what : str
-        What would be read, and who reads it, for the message.
-    max_bytes : int, optional
-        Half of the memory that is free now by default.
-
-    Raises
-    ------
-    TooLargeError
-        A `ValueError`.
-    """
-    free = psutil.virtual_memory().available
-    limit = free // 2 if max_bytes is None else whole_number(max_bytes, "Result.load: max_bytes", 0)
-    if needed > limit:
-        raise TooLargeError(
-            f"{what} declares {needed / 2**20:.1f} MiB, more than max_bytes={limit}"
-            f"{' (half of the free memory)' if max_bytes is None else ''}. If you trust it, give max_bytes={needed} or more."
-        )
 
 
 def read_header(file):
@@ -90,8 +62,9 @@ def read_arrays(source, what, max_bytes=None):
     ----------
     source : binary file
     what : str
-        As for `check_declared`.
-    max_bytes : int, optional
+        What is read, for the message.
+    max_bytes : float, optional
+        As for `~brainsnn.memory.size_limit`.
 
     Returns
     -------
@@ -108,7 +81,9 @@ def read_arrays(source, what, max_bytes=None):
     try:
         with zipfile.ZipFile(source) as archive:
             entries = archive.infolist()
-            check_declared(sum(entry.file_size for entry in entries), what, max_bytes)
+            check_size(
+                sum(entry.file_size for entry in entries), size_limit(max_bytes, "Result.load"), what, TooLargeError
+            )
             arrays = {}
             for entry in entries:
                 part = f"the array {entry.filename.removesuffix('.npy')!r}"

@@ -9,10 +9,11 @@ from urllib.parse import quote
 import numpy as np
 
 from brainsnn.leftovers import COMPLETE as DESCRIPTION
+from brainsnn.memory import check_size, size_limit
 from brainsnn.optional import optional_packages
 from brainsnn.results.checks import check_indices, check_result, plain_result, read_json, refusal
 from brainsnn.results.description import use_description
-from brainsnn.results.npz import check_declared, read_header
+from brainsnn.results.npz import read_header
 from brainsnn.results.result_files import arrays_of
 from brainsnn.results.spike_trains import SpikeTrains
 
@@ -83,7 +84,7 @@ def open_stream(cls, path, max_bytes=None):
     cls : type
         `~brainsnn.results.result.Result`.
     path : str or `~pathlib.Path`
-    max_bytes : int, optional
+    max_bytes : float, optional
 
     Returns
     -------
@@ -127,7 +128,8 @@ def open_stream(cls, path, max_bytes=None):
         n_missing += check_zarr(path, _zarr_folder(name, variable), found, result.n_steps, len(indices), refuse)
         result.recorded.setdefault(name, {})[variable] = indices
     # zarr leaves chunks of zeros out
-    check_declared(n_missing, f"Result.load: {str(path)!r} lacks chunks of states; what it", max_bytes)
+    what = f"Result.load: {str(path)!r} lacks chunks of its states, and what is not there"
+    check_size(n_missing, size_limit(max_bytes, "Result.load"), what)
     for name, variable in states:
         array = zarr.open_array(path / _zarr_folder(name, variable), mode="r", zarr_format=3)
         result.states.setdefault(name, {})[variable] = array

@@ -374,7 +374,7 @@ class Result:
         return write_result(self, path, self.labels if labels is None else labels)
 
     @classmethod
-    def load(cls, path: str | PathLike[str], *, max_bytes: int | None = None) -> "Result":
+    def load(cls, path: str | PathLike[str], *, max_bytes: float | None = None) -> "Result":
         """
         Read a result that `save` wrote, or open a folder to which a run was streamed.
 
@@ -382,7 +382,7 @@ class Result:
         ----------
         path : str or `~pathlib.Path`
             The suffix ``.npz`` can be left out.
-        max_bytes : int, optional
+        max_bytes : float, optional
             Memory that the arrays may take together, half of what is free by default.
 
         Returns

@@ -121,7 +121,7 @@ def read_result(cls, path, max_bytes=None):
     cls : type
         `~brainsnn.results.result.Result`, or a subclass.
     path : str or `~pathlib.Path`
-    max_bytes : int, optional
+    max_bytes : float, optional
 
     Returns
     -------
@@ -177,7 +177,7 @@ def arrays_of(path, file, max_bytes):
         The result, for messages.
     file : `~pathlib.Path`
         The result itself, or a file in its folder.
-    max_bytes : int or None
+    max_bytes : float or None
 
     Returns
     -------
