@@ -98,7 +98,7 @@ def check_result_files(project):
     """
     # Written for Brian2 2.5.4 to 2.11: objects.cpp, or objects.cu, writes all arrays at the end.
     n_files = 0
-    for path in project.rglob("objects.c*"):
+    for path in [*project.rglob("objects.cpp"), *project.rglob("objects.cu")]:
         text, n_closed = re.subn(r"\b(outfile_\w+)\.close\(\);", r"close_results(\1);", path.read_text())
         text, n_opened = re.subn(r'std::cout << "Error writing [^;]*;', "results_not_written();", text)
         if n_closed:
