@@ -95,7 +95,8 @@ def open_stream(cls, path, max_bytes=None):
     ValueError
         If files of the result are missing, have the wrong size, or hold what brainsnn does not write.
     """
-    path, zarr = Path(path), zarr_package()
+    path = Path(path)
+    zarr_package()  # the first error is that it is missing
     refuse = refusal(path, "Copy the folder again, or run again.")
     found = files_in(path)
     for name, size in found.items():
@@ -120,23 +121,27 @@ def open_stream(cls, path, max_bytes=None):
         result.outputs[name] = _output(path, f"outputs/{file_name(name)}.npy", found, refuse)
     for name, firsts in about["spikes"].items():
         result.spikes[name] = _trains(path, name, firsts, groups, result, found, refuse)
-    states = [(name, variable) for name, variables in about["states"].items() for variable in variables]
+    _add_states(result, path, about["states"], groups.get("index", {}), found, max_bytes, refuse)
+    check_result(result, refuse)
+    if "about" in about:  # not in folders of brainsnn 0.1
+        use_description(result, about["about"], result.n_images, refuse)
+    return result
+
+
+def _add_states(result, path, states, recorded, found, max_bytes, refuse):
+    pairs = [(name, variable) for name, variables in states.items() for variable in variables]
     n_missing = 0
-    for name, variable in states:
-        if (indices := groups.get("index", {}).get(f"{name}\t{variable}")) is None:
+    for name, variable in pairs:
+        if (indices := recorded.get(f"{name}\t{variable}")) is None:
             refuse("'arrays.npz'", f"has no neurons of {variable!r} of {name!r}")
         n_missing += check_zarr(path, _zarr_folder(name, variable), found, result.n_steps, len(indices), refuse)
         result.recorded.setdefault(name, {})[variable] = indices
     # zarr leaves chunks of zeros out
     what = f"Result.load: {str(path)!r} lacks chunks of its states, and what is not there"
     check_size(n_missing, size_limit(max_bytes, "Result.load"), what)
-    for name, variable in states:
-        array = zarr.open_array(path / _zarr_folder(name, variable), mode="r", zarr_format=3)
+    for name, variable in pairs:
+        array = zarr_package().open_array(path / _zarr_folder(name, variable), mode="r", zarr_format=3)
         result.states.setdefault(name, {})[variable] = array
-    check_result(result, refuse)
-    if "about" in about:  # not in folders of brainsnn 0.1
-        use_description(result, about["about"], result.n_images, refuse)
-    return result
 
 
 def _check_description(about, refuse):
