@@ -1,17 +1,45 @@
 """Files of users: written atomically, so that they are complete or do not exist; opened only if they are files."""
 
+import functools
 import os
 import stat
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-__all__ = ["atomic_path", "check_file", "write_atomically"]
+from brainsnn.leftovers import process_mark, remove_leftovers
+
+__all__ = ["atomic_path", "check_file", "check_writable", "write_atomically"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }  # fmt: skip
+
+
+def check_writable(folder, what, fix):
+    """
+    Refuse a folder that cannot be written to, before anything is computed for it; it is made if it does not exist.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    what : str
+        Who wants to write, for the message.
+    fix : str
+
+    Raises
+    ------
+    OSError
+        The message names the folder, the reason and the fix.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, f"{what}: {str(folder)!r} cannot be written to ({error.strerror}). {fix}") from None
 
 
 def check_file(path, what, error=ValueError):
@@ -45,12 +73,19 @@ def check_file(path, what, error=ValueError):
         raise error(f"{what}: {str(path)!r} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file.")
 
 
+@functools.lru_cache(maxsize=256)
+def _clean_once(folder, _process):
+    """Remove what killed processes have left; once in each process, since a folder may hold very many files."""
+    remove_leftovers(folder)
+
+
 @contextmanager
 def atomic_path(path, suffix=".part", sync=False):
     """
     Yield a temporary path that is renamed at the end: ``with atomic_path(path) as part: model.save(part)``.
 
-    Several processes may write the same file at once. The file of the last one to finish remains.
+    Several processes may write the same file at once. The file of the last one to finish remains. What killed processes have
+    left in the folder is removed.
 
     Parameters
     ----------
@@ -69,7 +104,8 @@ def atomic_path(path, suffix=".part", sync=False):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex}{suffix}")
+    _clean_once(path.parent.absolute(), os.getpid())
+    part = path.with_name(f".{path.name}.{process_mark()}.{uuid4().hex[:12]}{suffix}")
     try:
         yield part
         if sync:

@@ -1,10 +1,12 @@
 """Settings of a trained network other than its weights: thresholds, leak and squashing function."""
 
 import json
+import math
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from brainsnn.feedback.gate import SQUASHES
 from brainsnn.files import check_file
 from brainsnn.shipped import shipped_path
 
@@ -31,7 +33,7 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     FileNotFoundError
         If the JSON file does not exist.
     ValueError
-        If it contains no thresholds.
+        If it is damaged, or contains no thresholds.
 
     Examples
     --------
@@ -47,9 +49,37 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
             "checkpoint; copy it together with the checkpoint."
         )
     check_file(file, "read_settings")
-    settings = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        settings = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"read_settings: {str(file)!r} is damaged or not JSON ({error}). Give the file that train_predictive wrote."
+        ) from None
     if not isinstance(settings, dict) or "thresholds" not in settings:
         raise ValueError(
             f"read_settings: {str(file)!r} has no entry 'thresholds'; give the file that train_predictive wrote."
         )
+    _check(settings, file)
     return settings
+
+
+def _check(settings, file):
+    """Refuse settings that networks cannot use."""
+
+    def refuse(name, value, expected):
+        raise ValueError(f"read_settings: {str(file)!r} is damaged: {name} is {value!r:.100}, not {expected}.")
+
+    if not isinstance(settings["thresholds"], dict):
+        refuse("'thresholds'", settings["thresholds"], "a dict of layer to threshold")
+    for layer, value in settings["thresholds"].items():
+        if not _is_number(value) or value <= 0:
+            refuse(f"the threshold of {layer!r}", value, "a number greater than 0")
+    for name in ("leak", "steps", "squash_step", "epsilon"):
+        if name in settings and not _is_number(settings[name]):
+            refuse(repr(name), settings[name], "a number")
+    if settings.get("squash", "clip") not in list(SQUASHES):
+        refuse("'squash'", settings["squash"], f"one of {', '.join(map(repr, SQUASHES))}")
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.accuracy import accuracy_over_time
 from brainsnn.results.names import LayerDict
+from brainsnn.results.opened_stream import is_stream, open_stream
 from brainsnn.results.rates import dense_raster, firing_rates, mean_firing_rate
 from brainsnn.results.result_files import path_to_read, read_result, write_result
 from brainsnn.results.selection import chosen_images, flat_index
-from brainsnn.results.streaming import SpikeTrains, is_stream, open_stream
+from brainsnn.results.spike_trains import SpikeTrains
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -373,7 +374,7 @@ class Result:
         return write_result(self, path, self.labels if labels is None else labels)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> "Result":
+    def load(cls, path: str | PathLike[str], *, max_bytes: float | None = None) -> "Result":
         """
         Read a result that `save` wrote, or open a folder to which a run was streamed.
 
@@ -381,6 +382,8 @@ class Result:
         ----------
         path : str or `~pathlib.Path`
             The suffix ``.npz`` can be left out.
+        max_bytes : float, optional
+            Memory that the arrays may take together, half of what is free by default.
 
         Returns
         -------
@@ -389,10 +392,9 @@ class Result:
 
         Raises
         ------
-        FileNotFoundError
-            If the path does not exist. The message lists what is in its folder.
-        ValueError
-            If it is not a result, or an incomplete one; or if there is such a file with the suffix and one without it.
+        FileNotFoundError, ValueError
+            If the path does not exist, is not a result, is damaged or too large, or there is a file with the suffix and one
+            without it.
         """
         path = path_to_read(path)
-        return open_stream(cls, path) if is_stream(path) else read_result(cls, path)
+        return (open_stream if is_stream(path) else read_result)(cls, path, max_bytes)

@@ -1,17 +1,17 @@
 """Write results to ``.npz`` files and read them."""
 
 import json
-import zlib
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from brainsnn.files import check_file, write_atomically
 from brainsnn.plain_arrays import plain_array
+from brainsnn.results.checks import check_result, plain_result, read_json, refusal
 from brainsnn.results.description import description_of, use_description
+from brainsnn.results.npz import DamagedArraysError, read_arrays
 
-__all__ = ["path_to_read", "read_result", "write_result"]
+__all__ = ["arrays_of", "path_to_read", "read_result", "write_result"]
 
 SUFFIX = ".npz"
 
@@ -73,8 +73,9 @@ def write_result(result, path, labels=None):
     path : `~pathlib.Path`
     """
     path = _with_suffix(path)
+    check_result(result, _refuse_to_write)
     result.labels = None if labels is None else _checked_labels(labels, result.n_images)
-    arrays = {"dt": result.dt, "n_steps": result.n_steps, "about": json.dumps(description_of(result))}
+    arrays = {"dt": result.dt, "n_steps": result.n_steps}
     arrays["aliases"] = np.array(["\t".join(pair) for pair in result.aliases.items()], dtype=str)
     for name, shape in result.shapes.items():
         arrays[f"shape/{name}"] = shape
@@ -90,9 +91,15 @@ def write_result(result, path, labels=None):
         for variable, values in variables.items():
             arrays[f"state/{name}\t{variable}"] = values
             arrays[f"index/{name}\t{variable}"] = result.recorded[name][variable]
+    # First, and with the names of the others: a damaged list of entries can hide those that follow one.
+    about = json.dumps({**description_of(result), "arrays": ["about", *arrays]})
     with write_atomically(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, about=about, **arrays)
     return path
+
+
+def _refuse_to_write(part, problem):
+    raise ValueError(f"Result.save: {part} {problem}, so the file could not be loaded. Correct it, then save.")
 
 
 def _checked_labels(labels, n_images):
@@ -105,7 +112,7 @@ def _checked_labels(labels, n_images):
     return labels
 
 
-def read_result(cls, path):
+def read_result(cls, path, max_bytes=None):
     """
     Read a result from a file; see `~brainsnn.results.result.Result.load`.
 
@@ -114,44 +121,114 @@ def read_result(cls, path):
     cls : type
         `~brainsnn.results.result.Result`, or a subclass.
     path : str or `~pathlib.Path`
+    max_bytes : float, optional
 
     Returns
     -------
     result : cls
     """
-    groups = {}
     if Path(path).is_dir():
         raise ValueError(
             f"Result.load: {str(path)!r} is not a result, but a folder without the description that run(..., stream_to=...) "
             "writes."
         )
     check_file(path, "Result.load")
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            for key in data.files:
-                kind, _, name = key.partition("/")
-                groups.setdefault(kind, {})[name] = data[key]
-    except (AttributeError, EOFError, ValueError, BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"Result.load: {str(path)!r} is not a result, or is damaged ({error}). Give a file that Result.save wrote."
-        ) from error
+    groups, refuse = {}, refusal(path)
+    arrays = arrays_of(path, path, max_bytes)
+    for key, array in arrays.items():
+        kind, _, name = key.partition("/")
+        groups.setdefault(kind, {})[name] = array
     if not {"shape", "aliases", "dt", "n_steps"} <= set(groups):
         raise ValueError(
             f"Result.load: {str(path)!r} is not a result; it contains {sorted(groups)}. Give a file that Result.save wrote."
         )
-    shapes = {name: tuple(int(n) for n in shape) for name, shape in groups["shape"].items()}
-    aliases = dict(str(pair).split("\t") for pair in groups["aliases"][""])
-    result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]), aliases)
+    dt, n_steps = (_value(groups, key, refuse) for key in ("dt", "n_steps"))
+    pairs = [tuple(pair.split("\t")) for pair in _texts(groups, "aliases", refuse)]
+    if wrong := [pair for pair in pairs if len(pair) != 2]:
+        refuse("the array 'aliases'", f"holds {wrong[0]!r:.100}, not two names")
+    result = plain_result(cls, groups["shape"], dt, n_steps, dict(pairs), refuse)
     result.outputs.update(groups.get("output", {}))
     result.spike_counts.update(groups.get("count", {}))
-    for name, lengths in groups.get("spikes_n", {}).items():
-        cuts = np.cumsum(lengths)[:-1]
-        neurons, steps = (np.split(groups[kind][name], cuts) for kind in ("spikes_i", "spikes_t"))
-        result.spikes[name] = list(zip(neurons, steps))[: len(lengths)]
+    for name in {name: None for kind in ("spikes_n", "spikes_i", "spikes_t") for name in groups.get(kind, {})}:
+        result.spikes[name] = _spikes(groups, name, refuse)
     for kind, store in (("state", result.states), ("index", result.recorded)):
         for key, values in groups.get(kind, {}).items():
-            name, variable = key.split("\t")
+            name, tab, variable = key.partition("\t")
+            if not tab:
+                refuse(f"the array {f'{kind}/{key}'!r}", "names no variable")
             store.setdefault(name, {})[variable] = values
+    check_result(result, refuse)
     if "about" in groups:  # not in files of brainsnn 0.1
-        use_description(result, json.loads(str(groups["about"][""])))
+        texts = _texts(groups, "about", refuse)
+        about = read_json("".join(texts), "the array 'about'", refuse)
+        if lost := [name for name in _names(about.pop("arrays", []), refuse) if name not in arrays]:
+            refuse(f"the array {lost[0]!r}", "is missing")
+        use_description(result, about, result.n_images, refuse)
     return result
+
+
+def arrays_of(path, file, max_bytes):
+    """
+    Return the arrays of a ``.npz`` file of a result.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The result, for messages.
+    file : `~pathlib.Path`
+        The result itself, or a file in its folder.
+    max_bytes : float or None
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+    """
+    with open(file, "rb") as source:
+        try:
+            return read_arrays(source, f"Result.load: {str(file)!r}", max_bytes)
+        except DamagedArraysError as error:
+            raise ValueError(
+                f"Result.load: {str(path)!r} is not a result, or is damaged: "
+                f"{'' if file == path else f'in {Path(file).name!r}, '}{error}. Give a file that Result.save wrote."
+            ) from error
+
+
+def _value(groups, key, refuse):
+    array = groups[key].get("")
+    if array is None or array.shape != () or array.dtype.kind not in "iuf":
+        refuse(f"the array {key!r}", f"is {array!r:.100}, not one number")
+    return array.item()
+
+
+def _texts(groups, key, refuse):
+    array = groups[key].get("")
+    if array is None or array.dtype.kind != "U":
+        refuse(f"the array {key!r}", f"is {array!r:.100}, not texts")
+    try:
+        return array.ravel().tolist()
+    except ValueError as error:  # a number that stands for no character
+        refuse(f"the array {key!r}", f"holds no texts ({error})")
+
+
+def _names(names, refuse):
+    if not isinstance(names, list):
+        refuse("the entry 'arrays' of the description", f"is {names!r:.100}, not a list of names")
+    return names
+
+
+def _spikes(groups, name, refuse):
+    lengths, *columns = (groups.get(kind, {}).get(name) for kind in ("spikes_n", "spikes_i", "spikes_t"))
+    for kind, values in zip(("spikes_n", "spikes_i", "spikes_t"), (lengths, *columns)):
+        if values is None:
+            refuse(f"the array '{kind}/{name}'", "is missing")
+        if values.ndim != 1 or len(values) and values.dtype.kind not in "iu":
+            refuse(f"the array '{kind}/{name}'", f"has the shape {values.shape} and the type {values.dtype}")
+    n_spikes = sum(map(int, lengths))
+    if len(lengths) and min(map(int, lengths)) < 0:
+        refuse(f"the array 'spikes_n/{name}'", "holds negative numbers")
+    for kind, values in zip(("spikes_i", "spikes_t"), columns):
+        if len(values) != n_spikes:
+            refuse(f"the array '{kind}/{name}'", f"holds {len(values)} spikes, not {n_spikes}")
+    cuts = np.cumsum(lengths)[:-1].astype(int)
+    neurons, steps = (np.split(values, cuts) for values in columns)
+    return list(zip(neurons, steps))[: len(lengths)]

@@ -1,36 +1,33 @@
-"""Stream recordings to a folder while a network runs, and open the folder lazily."""
+"""Stream recordings to a folder while a network runs."""
 
 import errno
 import json
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import disk_usage, rmtree
-from urllib.parse import quote
 
 import numpy as np
 
-from brainsnn.optional import optional_packages
-from brainsnn.results.description import description_of, use_description
+from brainsnn.disk_space import disk_full_error, is_full, reserve
+from brainsnn.files import check_writable
+from brainsnn.leftovers import process_mark, remove_leftovers
+from brainsnn.results.description import description_of
+from brainsnn.results.opened_stream import DESCRIPTION, file_name, files_in, open_stream, zarr_package
+from brainsnn.results.output_file import OutputFile
+from brainsnn.results.spike_trains import SpikeTrains
 
-__all__ = ["SpikeTrains", "StreamFolder", "is_stream", "open_stream"]
+__all__ = ["StreamFolder"]
 
 #: Bytes of states that a running network buffers before it writes a chunk, and of spikes if every neuron spiked in every
 #: step.
 CHUNK_BYTES = 32 * 2**20
 SPIKE_CHUNK_BYTES = 256 * 2**20
-DESCRIPTION = "result.json"
-
-
-def _zarr():
-    with optional_packages("A recording that streams to disk"):
-        import zarr
-    return zarr
-
-
-def _file_name(*parts):
-    """Return a valid file name that is unique for these names of layers and variables."""
-    return ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
+#: Bytes that a file takes at least, and that its entry in the description takes.
+FILE_BYTES = 4096
+ENTRY_BYTES = 200
+RESERVE = "reserve"
 
 
 class StreamFolder:
@@ -38,7 +35,8 @@ class StreamFolder:
     The folder of a result that is being written.
 
     Files are written to a hidden folder next to the final one. It is renamed when the recording is complete, so a folder
-    with the final name is always complete.
+    with the final name is always complete. If the disk becomes full, the trials that are complete by then go to a folder
+    with another name.
 
     Parameters
     ----------
@@ -64,11 +62,12 @@ class StreamFolder:
     """
 
     def __init__(self, path, n_trials, n_steps, state_bytes, spike_bytes=0):
-        self._zarr = _zarr()
+        self._zarr = zarr_package()
         self.path = Path(path).expanduser().absolute()
         if os.path.lexists(self.path):
             raise FileExistsError(f"run: stream_to={str(path)!r} exists. Remove it or choose another folder.")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(self.path.parent, "run: stream_to", "Choose another folder.")
+        remove_leftovers(self.path.parent)
         needed, free = n_trials * n_steps * state_bytes, disk_usage(self.path.parent).free
         if needed > free:
             raise OSError(
@@ -76,14 +75,13 @@ class StreamFolder:
                 f"run: the recorded states need {needed / 2**30:.1f} GiB, but {str(self.path.parent)!r} has room for "
                 f"{free / 2**30:.1f} GiB. Record fewer neurons or choose another disk.",
             )
-        self.n_trials, self.n_steps = n_trials, n_steps
+        self.n_trials, self.n_steps, self._needed = n_trials, n_steps, needed
         chunk_steps = min(CHUNK_BYTES // max(state_bytes, 1), SPIKE_CHUNK_BYTES // max(spike_bytes, 1))
         self.chunk_steps = int(np.clip(chunk_steps, 1, n_steps))
-        self.folder = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".part"))
-        os.chmod(self.folder, 0o755)
-        for name in ("states", "spikes", "outputs"):
-            (self.folder / name).mkdir()
         self.states, self.trains, self._is_complete = {}, {}, False
+        self._stopped, self._reserved = None, 0
+        self.folder = Path(tempfile.mkdtemp(".part", f".{self.path.name}.{process_mark()}.", self.path.parent))
+        os.chmod(self.folder, 0o755)
 
     def __enter__(self):
         return self
@@ -91,6 +89,29 @@ class StreamFolder:
     def __exit__(self, kind, error, traceback):
         if kind is not None and not self._is_complete:
             rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def _making(self, folder, n_bytes):
+        """Make a folder for files, and keep space on the disk for what `finish` writes about them."""
+        try:
+            self._reserved += n_bytes
+            reserve(self.folder / RESERVE, self._reserved + 4 * FILE_BYTES)
+            (self.folder / folder).mkdir(exist_ok=True)
+            yield self.folder / folder
+        except OSError as error:
+            raise self._full(0, "The run was not begun.") if is_full(error) else error from None
+
+    def stop(self, error, complete):
+        """
+        Note that the disk has become full.
+
+        Parameters
+        ----------
+        error : OSError
+        complete : list of int
+            Trials that are complete; `finish` keeps them.
+        """
+        self._stopped = error, list(complete)
 
     def state_array(self, monitor, layer, variable, width, dtype):
         """
@@ -108,18 +129,20 @@ class StreamFolder:
         array : zarr.Array
             (n_trials, n_steps, width), uncompressed, in chunks of one trial or less, so that any program can write a chunk.
         """
-        path = self.folder / "states" / f"{_file_name(layer, variable)}.zarr"
-        self.states[monitor, variable] = path
-        return self._zarr.create_array(
-            store=path, shape=(self.n_trials, self.n_steps, width), chunks=(1, self.chunk_steps, width), dtype=dtype,
-            compressors=None, filters=None, fill_value=0, chunk_key_encoding={"name": "default", "separator": "."},
-            dimension_names=("image", "step", "neuron"),
-        )  # fmt: skip
+        name = f"{file_name(layer, variable)}.zarr"
+        n_chunks = self.n_trials * -(-self.n_steps // self.chunk_steps)
+        with self._making("states", FILE_BYTES + 8 * width + n_chunks * (ENTRY_BYTES + len(name))) as folder:
+            self.states[monitor, variable] = folder / name
+            return self._zarr.create_array(
+                store=folder / name, shape=(self.n_trials, self.n_steps, width), chunks=(1, self.chunk_steps, width),
+                dtype=dtype, compressors=None, filters=None, fill_value=0, dimension_names=("image", "step", "neuron"),
+                chunk_key_encoding={"name": "default", "separator": "."},
+            )  # fmt: skip
 
     def output_array(self, layer, width, dtype):
-        """Create the memory-mapped array of a readout's activation, (n_trials, n_steps, width)."""
-        path = self.folder / "outputs" / f"{_file_name(layer)}.npy"
-        return np.lib.format.open_memmap(path, "w+", dtype, (self.n_trials, self.n_steps, width))
+        """Create the file of a readout's activation, (n_trials, n_steps, width) (`OutputFile`)."""
+        with self._making("outputs", FILE_BYTES) as folder:
+            return OutputFile(folder / f"{file_name(layer)}.npy", (self.n_trials, self.n_steps, width), dtype)
 
     def spike_trains(self, monitor, layer, wanted=None):
         """
@@ -135,9 +158,11 @@ class StreamFolder:
         -------
         trains : `SpikeTrains`
         """
-        trains = SpikeTrains(self.folder / "spikes" / _file_name(layer), np.zeros(self.n_trials, np.int64), [0], wanted)
-        self.trains[monitor] = trains
-        return trains
+        with self._making("spikes", FILE_BYTES + 16 * self.n_trials + 8 * np.size(wanted)) as folder:
+            self.trains[monitor] = SpikeTrains(
+                folder / file_name(layer), np.zeros(self.n_trials, np.int64), [0], wanted
+            )
+        return self.trains[monitor]
 
     def finish(self, result):
         """
@@ -155,8 +180,23 @@ class StreamFolder:
         Raises
         ------
         OSError
-            If another file or folder has that name by now. The message gives the name of the folder with the recording.
+            If the disk became full, or another file or folder has that name by now. The message gives the name of the folder
+            with the recording.
         """
+        (self.folder / RESERVE).unlink()
+        if self._stopped is not None:
+            self._finish_short(result)
+        self._describe(result)
+        try:
+            os.rename(self.folder, self.path)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"run: the recording is complete, but could not be renamed to {str(self.path)!r} "
+                f"({error.strerror}). It is in {str(self._rename_freely('complete'))!r}; rename this folder to any free name."
+            ) from None  # fmt: skip
+        return open_stream(type(result), self.path)
+
+    def _describe(self, result):
         arrays, spikes = {}, {}
         for name, counts in result.spike_counts.items():
             arrays[f"count/{name}"] = counts
@@ -169,140 +209,69 @@ class StreamFolder:
             for variable, indices in variables.items():
                 arrays[f"index/{name}\t{variable}"] = indices
         np.savez(self.folder / "arrays.npz", **arrays)
-        for output in result.outputs.values():
-            output.flush()
         description = {
             "dt": result.dt, "n_steps": result.n_steps, "shapes": result.shapes, "aliases": result.aliases,
             "outputs": list(result.outputs), "spikes": spikes, "about": description_of(result),
             "states": {name: list(variables) for name, variables in result.states.items()},
-            "files": {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in _files(self.folder)},
+            "files": files_in(self.folder),
         }  # fmt: skip
         (self.folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
         self._is_complete = True
-        try:
-            os.rename(self.folder, self.path)
-        except OSError as error:
-            raise OSError(
-                error.errno, f"run: the recording is complete, but could not be renamed to {str(self.path)!r} "
-                f"({error.strerror}). It is in {str(self.folder)!r}; rename this folder to any free name."
-            ) from None  # fmt: skip
-        return open_stream(type(result), self.path)
 
+    def _rename_freely(self, word):
+        """Rename the folder to a name that nothing has, without the mark of temporary ones, and return the new path."""
+        for ending in (word, *(f"{word}-{k}" for k in range(2, 1000))):
+            free = self.path.with_name(f"{self.path.name}.{ending}")
+            if not os.path.lexists(free):
+                os.rename(self.folder, free)
+                self.folder = free
+                break
+        return self.folder
 
-def _files(folder):
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    # A full disk
 
-
-class SpikeTrains:
-    """
-    Spikes on disk: ``trains[k]`` is (neurons, steps) of image k, memory-mapped when it is read.
-
-    Parameters
-    ----------
-    path : `~pathlib.Path`
-        Common start of the file names. Each program that runs a part of the trials writes its own files.
-    counts : (n_trials,) ndarray of int
-        Number of spikes in the files.
-    firsts : list of int
-        First image of each program.
-    wanted : (n,) ndarray of int, optional
-        Neurons whose spikes are returned, all by default.
-    """
-
-    def __init__(self, path, counts, firsts, wanted=None):
-        self.path, self.counts, self.firsts, self.wanted = Path(path), counts, firsts, wanted
-
-    def file(self, part, what):
-        """Return the path of a program's file of ``"neurons"`` or ``"steps"`` (`~pathlib.Path`)."""
-        return self.path.with_name(f"{self.path.name}.{part}.{what}")
-
-    def append(self, trial: int, neurons: np.ndarray, steps: np.ndarray) -> None:
-        """Append spikes of the latest trial."""
-        for what, values in (("neurons", neurons), ("steps", steps)):
-            with open(self.file(0, what), "ab") as file:
-                np.asarray(values, dtype=np.int32).tofile(file)
-        self.counts[trial] += len(neurons)
-
-    def __len__(self) -> int:
-        return len(self.counts)
-
-    def __getitem__(self, trial: int) -> tuple[np.ndarray, np.ndarray]:
-        trial = range(len(self))[trial]
-        part = int(np.searchsorted(self.firsts, trial, side="right")) - 1
-        before, n = int(self.counts[self.firsts[part] : trial].sum()), int(self.counts[trial])
-        if n == 0:
-            return np.zeros(0, np.int32), np.zeros(0, np.int32)
-        neurons: np.ndarray
-        steps: np.ndarray
-        neurons, steps = (
-            np.memmap(self.file(part, what), np.int32, "r", offset=4 * before, shape=n) for what in ("neurons", "steps")
+    def _full(self, n_complete, what):
+        spikes = sum(file.stat().st_size for file in self.folder.glob("spikes/*"))
+        needed = self._needed + spikes * (self.n_trials / n_complete if n_complete else 1)
+        return disk_full_error(
+            f"run: the disk of {str(self.path.parent)!r} is full after {n_complete} of {self.n_trials} images, which need "
+            f"{'about' if n_complete else 'at least'} {needed / 2**20:.1f} MiB together. {what} Free some space, record less, "
+            "or choose another disk."
         )
-        if self.wanted is not None:
-            is_wanted = np.isin(neurons, self.wanted)
-            neurons, steps = neurons[is_wanted], steps[is_wanted]
-        return neurons, steps
+
+    def _finish_short(self, result):
+        """Finish the folder with the complete trials only, and raise the error that says where they are."""
+        error, complete = self._stopped
+        if not complete:
+            raise self._full(0, "No image was complete.") from error
+        for path in self.states.values():
+            _keep_chunks(path, complete)
+        for trains in self.trains.values():
+            trains.keep(complete)
+        for output in result.outputs.values():
+            output.keep(complete)
+        result.spike_counts = {name: counts[complete] for name, counts in result.spike_counts.items()}
+        result.settings = {**result.settings, "images": complete}
+        self._describe(result)
+        folder = self._rename_freely("incomplete")
+        images = "images" if complete == list(range(len(complete))) else f"images {complete}"
+        raise self._full(
+            len(complete), f"The complete {images} are in {str(folder)!r}; open it with Result.load."
+        ) from error
 
 
-def is_stream(path):
-    """
-    Return whether a path is a folder to which a run was streamed.
-
-    Parameters
-    ----------
-    path : str or `~pathlib.Path`
-
-    Returns
-    -------
-    is_stream : bool
-    """
-    return (Path(path) / DESCRIPTION).is_file()
-
-
-def open_stream(cls, path):
-    """
-    Open the folder of a streamed result without reading the recordings.
-
-    Parameters
-    ----------
-    cls : type
-        `~brainsnn.results.result.Result`.
-    path : str or `~pathlib.Path`
-
-    Returns
-    -------
-    result : `~brainsnn.results.result.Result`
-
-    Raises
-    ------
-    ValueError
-        If files of the result are missing or have the wrong size.
-    """
-    path, zarr = Path(path), _zarr()
-    about = json.loads((path / DESCRIPTION).read_text())
-    found = {file.relative_to(path).as_posix(): file.stat().st_size for file in _files(path)}
-    if damaged := [name for name, size in about["files"].items() if found.get(name) != size]:
-        raise ValueError(
-            f"Result.load: {str(path)!r} is incomplete; {len(damaged)} of its {len(about['files'])} files are missing or have "
-            f"the wrong size, such as {damaged[0]!r}. Copy the folder again."
-        )
-    shapes = {name: tuple(shape) for name, shape in about["shapes"].items()}
-    result = cls(shapes, about["dt"], about["n_steps"], about["aliases"])
-    groups = {}
-    with np.load(path / "arrays.npz", allow_pickle=False) as data:
-        for key in data.files:
-            kind, _, name = key.partition("/")
-            groups.setdefault(kind, {})[name] = data[key]
-    result.spike_counts.update(groups.get("count", {}))
-    for name in about["outputs"]:
-        result.outputs[name] = np.load(path / "outputs" / f"{_file_name(name)}.npy", mmap_mode="r")
-    for name, firsts in about["spikes"].items():
-        wanted = groups.get("wanted", {}).get(name)
-        result.spikes[name] = SpikeTrains(path / "spikes" / _file_name(name), groups["spikes_n"][name], firsts, wanted)
-    for name, variables in about["states"].items():
-        for variable in variables:
-            array = zarr.open_array(path / "states" / f"{_file_name(name, variable)}.zarr", mode="r")
-            result.states.setdefault(name, {})[variable] = array
-            result.recorded.setdefault(name, {})[variable] = groups["index"][f"{name}\t{variable}"]
-    if "about" in about:  # not in folders of brainsnn 0.1
-        use_description(result, about["about"])
-    return result
+def _keep_chunks(path, trials):
+    """Keep the chunks of some trials of an array, in their order, and make the array as long as that."""
+    numbers = {str(trial): k for k, trial in enumerate(trials)}
+    chunks = {file: file.name.split(".") for file in path.iterdir() if file.name != "zarr.json"}
+    for file, parts in chunks.items():
+        if parts[0] != "c" or parts[1] not in numbers:
+            file.unlink()
+    for file, (_, trial, *rest) in sorted(
+        chunks.items(), key=lambda chunk: int(chunk[1][1]) if chunk[1][0] == "c" else -1
+    ):
+        if file.exists():
+            file.rename(path / ".".join(["c", str(numbers[trial]), *rest]))
+    about = json.loads((path / "zarr.json").read_text())
+    about["shape"][0] = len(trials)
+    (path / "zarr.json").write_text(json.dumps(about))

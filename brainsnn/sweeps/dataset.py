@@ -1,5 +1,7 @@
 """Write and open the data set of a sweep: one NetCDF file, which is complete or does not exist."""
 
+from tempfile import TemporaryDirectory
+
 import h5netcdf
 import h5py
 import numpy as np
@@ -7,10 +9,11 @@ import xarray as xr
 
 from brainsnn import __version__
 from brainsnn.files import atomic_path
+from brainsnn.leftovers import process_mark
 from brainsnn.sweeps.coordinates import check_name, coordinate, user_coordinate
 from brainsnn.sweeps.quantities import unit_text
 
-__all__ = ["DamagedDatasetError", "Layout", "assemble", "open_dataset"]
+__all__ = ["DamagedDatasetError", "Layout", "assemble", "check_coordinates", "open_dataset"]
 
 
 class DamagedDatasetError(ValueError):
@@ -156,6 +159,45 @@ def open_dataset(path):
         return xr.open_dataset(path, engine="h5netcdf")
     except Exception as error:  # the libraries raise errors of all kinds for damaged files
         raise DamagedDatasetError(f"{str(path)!r} is damaged or not a NetCDF file: {error}") from error
+
+
+def check_coordinates(path, dataset, layout):
+    """
+    Refuse a data set with other dimensions or coordinates than those of the sweep that it names.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+    dataset : `xarray.Dataset`
+    layout : `Layout`
+
+    Raises
+    ------
+    DamagedDatasetError
+        The message names the coordinate.
+    """
+    with TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as folder:  # as a file holds them
+        layout.coords.to_netcdf(f"{folder}/coords.nc", engine="h5netcdf")
+        with xr.open_dataset(f"{folder}/coords.nc", engine="h5netcdf") as written:
+            expected = written.load()
+    for name in (*layout.sizes, *expected.coords):
+        try:
+            same = name in dataset.coords and dataset.coords[name].variable.equals(expected[name].variable)
+        except Exception as error:  # the libraries raise errors of all kinds for damaged values
+            raise DamagedDatasetError(f"{str(path)!r} is damaged: {name!r} cannot be read: {error}") from error
+        if not same:
+            raise DamagedDatasetError(f"{str(path)!r} has changed: its coordinate {name!r} is not that of the sweep")
+    axes = tuple(layout.sizes)
+    results = {
+        name: v.dims for name, v in dataset.data_vars.items() if set(axes) <= set(v.dims)
+    }  # others are the user's
+    if not results:
+        raise DamagedDatasetError(f"{str(path)!r} has changed: it holds no results")
+    for name, dims in results.items():
+        if dims[: len(axes)] != axes:
+            raise DamagedDatasetError(
+                f"{str(path)!r} has changed: {name!r} has the dimensions {dims}, not {axes} first"
+            )
 
 
 def assemble(path, grid, results, read, layout, attributes):

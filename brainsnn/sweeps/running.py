@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from brainsnn.files import check_writable
+from brainsnn.leftovers import remove_leftovers
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import whole_number
 from brainsnn.sweeps.content import content_key
@@ -117,8 +119,11 @@ def _open_or_compute(grid, layout, job, workers, cluster, progress):
     path, store = Path(job.folder) / DATASET, UnitStore(job.folder)
     content = content_key(grid.function, [key for key, _, _ in grid.parts], layout.content())
     attributes = {"function": grid.function, "content": content}
-    if (existing := _open_existing(path, attributes)) is not None:
+    if (existing := _open_existing(path, attributes, layout)) is not None:
         return existing
+    check_writable(store.folder, "sweep: folder", "Choose another one; nothing was computed.")
+    for place in (path.parent, store.folder):
+        remove_leftovers(place)
     results = Results(grid, store, layout)
     _compute_all(grid, job, store, results, workers, cluster, progress)
 
@@ -140,9 +145,9 @@ def _checked_folder(folder):
     return folder
 
 
-def _open_existing(path, attributes):
+def _open_existing(path, attributes, layout):
     """Return the data set if it is up to date, or None if it must be written. Another data set is an error."""
-    from brainsnn.sweeps.dataset import DamagedDatasetError, open_dataset
+    from brainsnn.sweeps.dataset import DamagedDatasetError, check_coordinates, open_dataset
 
     try:
         existing = open_dataset(path)
@@ -150,7 +155,14 @@ def _open_existing(path, attributes):
         if next((path.parent / "units").glob("*.npz"), None) is None:
             raise ValueError(f"sweep: {error}. There are no units of a sweep beside it, so move it away.") from None
         return None  # it is written again from the units
-    if existing is None or existing.attrs.get("content") == attributes["content"]:
+    if existing is None:
+        return None
+    if existing.attrs.get("content") == attributes["content"]:
+        try:
+            check_coordinates(path, existing, layout)
+        except DamagedDatasetError as error:  # somebody's work may be in it
+            existing.close()
+            raise ValueError(f"sweep: {error}. Move it away; the same call then writes it again.") from None
         return existing
     existing.close()
     other, function = existing.attrs.get("function"), attributes["function"]

@@ -5,12 +5,14 @@ import fcntl
 import io
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
 from brainsnn.files import write_atomically
+from brainsnn.results.npz import read_arrays
 from brainsnn.sweeps.quantities import as_array, exponents_of, with_unit
 
 __all__ = ["UnfitResultError", "UnitStore"]
@@ -185,9 +187,9 @@ def _is_still(path, descriptor):
 
 
 def _unpacked(data):
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:  # checks the checksum of each entry
-        names = json.loads(file[_CONTENTS].item())
-        return {name: with_unit(file[str(k)], exponents) for k, (name, exponents) in enumerate(names)}
+    arrays = read_arrays(io.BytesIO(data), "sweep: a unit", max_bytes=sys.maxsize)  # checks the checksum of each entry
+    names = json.loads(arrays[_CONTENTS].item())
+    return {name: with_unit(arrays[str(k)], exponents) for k, (name, exponents) in enumerate(names)}
 
 
 def _checked(values):

@@ -144,10 +144,9 @@ def test_templates_are_found_beside_those_of_brian2():
     )
 
 
-def test_the_makefile_names_its_flags(tmp_path):
-    """compiler.py reads flags from the makefile that Brian2 writes."""
-    from brainsnn.builders.devices.compiler import makefile_variables
-
+@pytest.fixture
+def project(tmp_path):
+    """The code that Brian2 writes for a group."""
     device = CPPStandaloneDevice()
     make_active(device, build_on_run=False)
     try:
@@ -156,10 +155,26 @@ def test_the_makefile_names_its_flags(tmp_path):
         device.build(directory=str(tmp_path / "project"), compile=False, run=False)
     finally:
         make_active(brian_devices.runtime_device)
-    found = makefile_variables(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def test_the_makefile_names_its_flags(project):
+    """compiler.py reads flags from the makefile that Brian2 writes."""
+    from brainsnn.builders.devices.compiler import makefile_variables
+
+    found = makefile_variables(project)
     missing = {"CXXFLAGS", "OPTIMISATIONS"} - set(found)
     assert not missing, changed("builders/devices/compiler.py", f"the makefile defines no {missing}")
-    assert (tmp_path / "project" / "main.cpp").exists()
+    assert (project / "main.cpp").exists()
+
+
+def test_every_result_file_is_checked(project):
+    """brian_versions.py makes a program fail that cannot write its results, by regular expressions."""
+    opened = (project / "objects.cpp").read_text().count(".open(results_dir")
+    checked = versions.check_result_files(project)
+    text = (project / "objects.cpp").read_text()
+    message = changed("builders/devices/brian_versions.py", f"{checked} of {opened} result files are checked")
+    assert checked == opened > 2 and "Error writing" not in text, message
 
 
 def test_generated_statements_index_arrays_by_their_pointer(tmp_path):

@@ -1,5 +1,6 @@
 """Tests of predictive feedback: spikes equal those of a dense simulator, options of the gate, and errors."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -228,3 +229,38 @@ def test_errors(model, data, tmp_path):
         snn.run(spikes=spikes, images=images[:1])
     with pytest.raises(FileNotFoundError, match="train_predictive"):
         read_settings(tmp_path / "none.keras")
+
+
+SETTINGS = {
+    "thresholds": {"conv1": 0.5},
+    "leak": 1.0,
+    "steps": 50,
+    "squash": "clip",
+    "squash_step": 0.1,
+    "epsilon": 0.1,
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\x00", "is damaged or not JSON"),
+        (b"{", "is damaged or not JSON"),
+        (b"[" * 10**5, "is damaged or not JSON"),
+        (b"[]", "has no entry 'thresholds'"),
+        ({"thresholds": [0.5]}, r"damaged: 'thresholds' is \[0.5\], not a dict"),
+        ({"thresholds": {"conv1": "0.5"}}, "damaged: the threshold of 'conv1' is '0.5', not a number greater than 0"),
+        ({"thresholds": {"conv1": -1}}, "damaged: the threshold of 'conv1' is -1"),
+        ({"thresholds": {"conv1": float("nan")}}, "damaged: the threshold of 'conv1' is nan"),
+        ({"leak": None}, "damaged: 'leak' is None, not a number"),
+        ({"epsilon": "x"}, "damaged: 'epsilon' is 'x', not a number"),
+        ({"squash": ["clip"]}, r"damaged: 'squash' is \['clip'\], not one of"),
+    ],
+)
+def test_damaged_settings_name_the_file_and_the_part(tmp_path, content, words):
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(SETTINGS))
+    assert read_settings(path) == SETTINGS
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(SETTINGS | content).encode())
+    with pytest.raises(ValueError, match=f"read_settings: '{path}' .*{words}"):
+        read_settings(path)

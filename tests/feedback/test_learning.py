@@ -1,11 +1,14 @@
 """Tests of local learning: equal to a dense simulator, persistent across images and runs, and frozen."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from chosen_device import DEVICE
 from dense_feedback_reference import balanced_thresholds, simulate_learning
 
 import brainsnn as bs
+from brainsnn.results import streaming
 
 keras = pytest.importorskip("keras")
 SHAPE, N_STEPS = (8, 8, 1), 40
@@ -202,3 +205,18 @@ def test_errors(case):
     with pytest.raises(ValueError, match="masked array"):
         snn.set_learned_weights({PROJECTION: np.ma.masked_greater(np.arange(784.0), 5)})
     np.testing.assert_array_equal(snn.learned_weights[PROJECTION], before)
+
+
+@pytest.mark.parametrize("device", [pytest.param("runtime", marks=pytest.mark.slow), "cpp_standalone"])
+def test_a_run_that_fills_the_disk_teaches_nothing(case, device, small_disk, monkeypatch):
+    """Which of its images is complete depends on the disk; the weights are those from before the run."""
+    pytest.importorskip("zarr", reason="streaming needs zarr")
+    monkeypatch.setattr(streaming, "disk_usage", lambda path: SimpleNamespace(free=10**12))
+    _, images, spikes, _ = case
+    snn = _network(case, device=device)
+    before = snn.learned_weights[PROJECTION]
+    with pytest.raises(OSError, match="is full after 1 of 3 images"):
+        snn.run(images, duration=1200 * bs.ms, spikes=spikes, stream_to=small_disk / "run")
+    np.testing.assert_array_equal(snn.learned_weights[PROJECTION], before)
+    snn.run(images, spikes=spikes)
+    assert (snn.learned_weights[PROJECTION] != before).any()

@@ -184,7 +184,7 @@ def test_a_folder_that_appears_during_the_run_does_not_lose_the_recording(compil
     with pytest.raises(OSError, match="the recording is complete.*rename") as error:
         compiled.run(images, duration=STEPS * ms, stream_to=tmp_path / "run")
     assert (tmp_path / "run").read_text() == "somebody else's"
-    kept = next(path for path in tmp_path.iterdir() if path.suffix == ".part")
+    kept = tmp_path / "run.complete"  # not hidden: the next run removes hidden folders of processes that have ended
     assert str(kept) in str(error.value)
     monkeypatch.undo()
     assert_equal_results(bs.Result.load(kept), compiled.run(images, duration=STEPS * ms))
@@ -206,7 +206,9 @@ def test_a_full_disk_is_reported(compiled, images, small_disk, monkeypatch):
     monkeypatch.setattr(
         streaming, "disk_usage", lambda path: SimpleNamespace(free=10**12)
     )  # as if others filled the disk during the run
-    with pytest.raises((RuntimeError, OSError), match="disk full|No space left"):
+    with pytest.raises(
+        OSError, match="is full after 0 of 5 images, which need at least .* MiB together. No image was complete"
+    ):
         compiled.run(images, duration=2000 * ms, stream_to=small_disk / "run")
     assert not list(small_disk.iterdir())
 

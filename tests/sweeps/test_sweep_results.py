@@ -158,6 +158,62 @@ def test_a_damaged_data_set_is_made_again_from_its_units(tmp_path, run, damage):
     assert (tmp_path / "log").read_text() == "xx"
 
 
+def _edited(path, change):
+    """Change a data set and keep its attributes, which say which sweep made it."""
+    import xarray as xr
+
+    with xr.open_dataset(path, engine="h5netcdf") as data:
+        changed = change(data.load())
+    changed.to_netcdf(path, engine="h5netcdf")
+
+
+EDITS = {
+    "another coordinate": lambda data: data.assign_coords(image=data.image + 1),
+    "no coordinate": lambda data: data.drop_vars("image"),
+    "fewer images": lambda data: data.isel(image=slice(2)),
+    "another axis first": lambda data: data.assign(y=data.y.expand_dims("z")),
+    "another label": lambda data: data.assign_coords(label=data.label[::-1].variable),
+    "no results": lambda data: data.drop_vars("y"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_data_set_that_has_been_changed_is_refused_and_kept(tmp_path, run, edit):
+    """It names the sweep, but somebody has changed it, or a part of it was lost."""
+    seconds = ("image", np.arange(len(IMAGES)) / 2, {"units": "seconds"})  # xarray reads it as time
+    run = partial(run, coords={"label": ("image", [f"n{k}" for k in range(len(IMAGES))]), "onset": seconds})
+    with run() as data:
+        expected = data.load()
+    path = tmp_path / "sweep" / "dataset.nc"
+    before = path.stat()
+    run().close()
+    assert path.stat().st_ino == before.st_ino  # accepted as it is
+    _edited(path, EDITS[edit])
+    changed = path.read_bytes()
+    with pytest.raises(ValueError, match=f"sweep: '{path}' has changed: .*Move it away"):
+        run()
+    assert path.read_bytes() == changed
+    path.unlink()
+    with run() as again:
+        assert again.load().identical(expected)
+    assert (tmp_path / "log").read_text() == "xx"  # from the units
+
+
+def test_a_data_set_of_another_program_or_sweep_is_not_taken_for_this_one(tmp_path, run):
+    with run() as data:
+        expected = data.load()
+    path = tmp_path / "sweep" / "dataset.nc"
+    _edited(path, lambda data: data.assign_attrs(content="that of another sweep of the same function") * 0)
+    _edited(path, lambda data: data.assign_attrs(expected.attrs, content="that of another sweep of the same function"))
+    with run() as again:
+        assert again.load().identical(expected)
+    _edited(path, lambda data: data.assign_attrs(function="other.function", content="x"))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="holds the data set of 'other.function'"):
+        run()
+    assert path.read_bytes() == before
+
+
 def test_a_file_that_is_no_sweep_is_left_alone(tmp_path, run):
     import xarray as xr
 

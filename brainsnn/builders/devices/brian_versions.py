@@ -1,11 +1,21 @@
 """What differs between Brian2 versions, and what is read from or changed in Brian2's standalone device."""
 
 import os
+import re
 
 from brian2.devices.cpp_standalone.codeobject import generate_rand_code
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
-__all__ = ["HAS_STANDARD_GENERATORS", "drop_repeated_clock_settings", "results_file", "use_results"]
+from brainsnn.builders.codegen.codeobjects import render
+from brainsnn.builders.devices.programs import DISK_FULL
+
+__all__ = [
+    "HAS_STANDARD_GENERATORS",
+    "check_result_files",
+    "drop_repeated_clock_settings",
+    "results_file",
+    "use_results",
+]
 
 #: Whether standalone programs draw from C++'s standard library; older ones draw from NumPy's C library.
 HAS_STANDARD_GENERATORS = "_random_generators" in generate_rand_code("rand", None)["support_code"]
@@ -70,3 +80,28 @@ def drop_repeated_clock_settings(device):
             last = entry
         kept.append(entry)
     device.main_queue = kept
+
+
+def check_result_files(project):
+    """
+    Make a program fail if it cannot write its results; Brian2's code would end as if all were well.
+
+    Parameters
+    ----------
+    project : `~pathlib.Path`
+        Folder of the generated code.
+
+    Returns
+    -------
+    n_files : int
+        Number of result files that are checked.
+    """
+    # Written for Brian2 2.5.4 to 2.11: objects.cpp, or objects.cu, writes all arrays at the end.
+    n_files = 0
+    for path in [*project.rglob("objects.cpp"), *project.rglob("objects.cu")]:
+        text, n_closed = re.subn(r"\b(outfile_\w+)\.close\(\);", r"close_results(\1);", path.read_text())
+        text, n_opened = re.subn(r'std::cout << "Error writing [^;]*;', "results_not_written();", text)
+        if n_closed:
+            path.write_text(f"{render('result_files.cpp', disk_full=DISK_FULL)}\n{text}")
+        n_files += min(n_closed, n_opened)
+    return n_files

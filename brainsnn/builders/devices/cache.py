@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from brainsnn.files import atomic_path, write_atomically
+from brainsnn.leftovers import remove_leftovers
 
 __all__ = ["cache_directory", "cached_programs", "clear_cache", "is_intact", "keep", "make_private"]
 
@@ -60,11 +61,19 @@ def make_private(folder):
 
     Raises
     ------
+    OSError
+        If it cannot be made.
     PermissionError
         If it exists and belongs to another user, or others can write to it: they could replace programs that brainsnn runs.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"The cache folder {str(folder)!r} cannot be made ({error.strerror}). Set BRAINSNN_CACHE to a folder "
+            "that you can write to."
+        ) from None  # fmt: skip
     if os.name != "posix":
         return
     status = folder.stat()
@@ -92,6 +101,8 @@ def keep(folder, files):
         Name in the folder -> file to copy.
     """
     make_private(folder)
+    for sibling in folder.parent.iterdir():  # another network may not be compiled again
+        remove_leftovers(sibling)
     checksums = {}
     for name, source in files.items():
         content = source.read_bytes()
@@ -188,7 +199,7 @@ def clear_cache(days: float = 0.0) -> int:
         raise ValueError(f"clear_cache: days={days!r} must be 0 or more.")
     limit, freed = time.time() - days * 86400, 0
     for folder, _, used in cached_programs():
-        if used <= limit:
+        if days == 0 or used <= limit:  # the clock may have been ahead at the last use
             for name in [*_checksums(folder), MARKER]:
                 path = folder / name
                 freed += path.stat().st_size if path.exists() else 0

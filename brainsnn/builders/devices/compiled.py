@@ -4,23 +4,26 @@ import os
 import tempfile
 import weakref
 from abc import abstractmethod
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 
 import numpy as np
-from brian2 import NetworkOperation, get_device
+from brian2 import NetworkOperation, SpikeMonitor, get_device
 from brian2.core.variables import DynamicArrayVariable
 
 from brainsnn.builders.devices.active_device import make_active, runtime_device
 from brainsnn.builders.devices.backend import Backend
-from brainsnn.builders.devices.brian_versions import results_file, use_results
+from brainsnn.builders.devices.brian_versions import check_result_files, results_file, use_results
 from brainsnn.builders.devices.programs import run_programs
 from brainsnn.builders.devices.trial_folder import write_trial_folder
 from brainsnn.builders.network.arrays import assignable_arrays
 from brainsnn.builders.network.assignments import watch
 from brainsnn.builders.trials.divergence import divergence_error
+from brainsnn.disk_space import disk_full_error, is_full
 from brainsnn.errors import DeviceLimitError
+from brainsnn.leftovers import process_mark, remove_leftovers
 
 __all__ = ["CompiledBackend"]
 
@@ -50,7 +53,8 @@ class CompiledBackend(Backend):
         self._program = self._program_state = None
         self._is_begun = False
         self._written = False
-        self.directory = Path(tempfile.mkdtemp(prefix="brainsnn_"))
+        remove_leftovers(tempfile.gettempdir())
+        self.directory = Path(tempfile.mkdtemp(prefix=f"brainsnn_{process_mark()}_"))
         # The device lives as long as any of its objects: a monitor can be read after the network is gone.
         weakref.finalize(self.device, _remove_folder, self.directory, os.getpid())
 
@@ -182,6 +186,7 @@ class CompiledBackend(Backend):
         known = {variable: values.copy() for variable, values in self.device.array_cache.items() if values is not None}
         try:
             self._write(objects)
+            check_result_files(self.project)
         finally:
             # Brian2 objects that the user makes from now on do not belong to this network.
             make_active(runtime_device)
@@ -208,14 +213,22 @@ class CompiledBackend(Backend):
         trials = self._with_values(trials, objects.groups)
         bounds = np.linspace(0, trials.n_trials, n_processes + 1).astype(int)
         parts = [(self.directory / f"run_{k}", range(*bounds[k : k + 2])) for k in range(n_processes)]
-        recordings = self._recordings(objects.monitors, trials)
-        with self.device.running():
+        with self.device.running(), self._room_for(objects.monitors, trials):
+            recordings = self._recordings(objects.monitors, trials)
             for part, (folder, indices) in enumerate(parts):
                 self._write_trials(folder, trials, indices)
                 if not self._initial:
                     (folder / "keep_initial").touch()
                 recordings.link(folder, part, indices.start)
-            run_programs(self._command(), [folder for folder, _ in parts], on_trial_done)
+            try:
+                run_programs(self._command(), [folder for folder, _ in parts], on_trial_done)
+            except OSError as error:
+                if not is_full(error) or trials.stream is None:
+                    raise
+                parts = [(folder, recordings.complete(folder, indices)) for folder, indices in parts]
+                trials.stream.stop(error, [trial for _, indices in parts for trial in indices])
+                _refuse_divergence(objects, [folder for folder, _ in parts])
+                return self._recorded(recordings, parts, on_record)
         if not self._initial:
             self._initial = {
                 path.name.removeprefix("initial_"): path.read_bytes() for path in parts[0][0].glob("initial_*")
@@ -223,9 +236,32 @@ class CompiledBackend(Backend):
         self._use_results([folder for folder, _ in parts])
         _refuse_divergence(objects, [folder for folder, _ in parts])
         self._keep_persistent([folder for folder, _ in parts])
+        return self._recorded(recordings, parts, on_record)
+
+    def _recorded(self, recordings, parts, on_record):
         for trial, record in recordings.records(parts):
             on_record(trial, record)
         return recordings.take_states()
+
+    @contextmanager
+    def _room_for(self, monitors, trials):
+        """Say what a run needed if the disk with this network's files becomes full."""
+        try:
+            yield
+        except OSError as error:
+            if not is_full(error):
+                raise
+            needed = trials.n_trials * trials.n_steps * sum(
+                monitor.n_indices * np.dtype(monitor.variables[name].dtype).itemsize
+                for monitor in monitors if not isinstance(monitor, SpikeMonitor)
+                for name in monitor.record_variables
+            )  # fmt: skip
+            spikes = sum(file.stat().st_size for file in self.directory.glob("run_*/results/*"))
+            raise disk_full_error(
+                f"run: no space is left on the disk of {str(self.directory)!r} ({error.strerror}). The states of all images "
+                f"need {needed / 2**20:.1f} MiB, and spikes had taken {spikes / 2**20:.1f} MiB by then. Free some space, record "
+                "less, or set TMPDIR to a folder on a larger disk."
+            ) from error
 
     def _with_values(self, trials, groups):
         """

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from brainsnn.builders.devices.cache import is_intact, keep
+from brainsnn.leftovers import process_mark
 
 __all__ = ["compile_project", "makefile_variables", "merged_source", "run_compiler"]
 
@@ -120,7 +121,7 @@ def _precompiled_headers(command, cache):
     header = folder / "headers.h"
     try:
         if not is_intact(folder):
-            with TemporaryDirectory(prefix="brainsnn_") as made:
+            with TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as made:
                 source, compiled = Path(made) / "headers.h", Path(made) / "headers.h.gch"
                 source.write_text(HEADERS)
                 run_compiler([*command, "-x", "c++-header", str(source), "-o", str(compiled)], made)

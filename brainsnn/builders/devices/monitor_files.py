@@ -4,6 +4,7 @@ import numpy as np
 from brian2 import SpikeMonitor
 
 from brainsnn.builders.trials.trials import TrialRecord
+from brainsnn.disk_space import disk_full_error
 
 __all__ = ["MonitorFiles"]
 
@@ -52,9 +53,14 @@ class MonitorFiles:
         """
         for folder, trials in parts:
             shape = (len(trials), len(self._monitors))
-            ends = np.fromfile(folder / "results" / "trial_ends", dtype=np.int64).reshape(shape)
+            ends = np.fromfile(folder / "results" / "trial_ends", dtype=np.int64)
+            _check_lengths("trials", {"ends": ends}, shape[0] * shape[1], folder)
+            ends = ends.reshape(shape)
             starts = np.vstack([np.zeros((1, len(self._monitors)), dtype=np.int64), ends[:-1]])
             arrays = {monitor.name: self._arrays(folder, monitor) for monitor in self._monitors}
+            for m, monitor in enumerate(self._monitors):
+                width = 1 if isinstance(monitor, SpikeMonitor) else monitor.n_indices
+                _check_lengths(monitor.name, arrays[monitor.name], int(ends[-1, m]) * width, folder)
             for k, trial in enumerate(trials):
                 record = TrialRecord({}, {}, {})
                 for m, monitor in enumerate(self._monitors):
@@ -80,3 +86,13 @@ class MonitorFiles:
                 order = np.lexsort((neurons, steps))
                 neurons, steps = neurons[order], steps[order]
             record.spikes[monitor.name] = (neurons, steps)
+
+
+def _check_lengths(monitor, arrays, n, folder):
+    """Refuse files that are shorter than what was recorded: the program could not write all of it."""
+    for name, values in arrays.items():
+        if values.size != n:
+            raise disk_full_error(
+                f"run: the program wrote {values.size} of {n} values of {name!r} of {monitor!r} to {str(folder)!r}. Is the disk "
+                "full? Free some space, record less, or set TMPDIR to a folder on a larger disk."
+            )

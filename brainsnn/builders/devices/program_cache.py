@@ -1,5 +1,6 @@
 """Keep compiled programs, by the content of their source."""
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -11,6 +12,7 @@ import brian2
 
 from brainsnn.builders.devices.cache import cache_directory, is_intact, keep, make_private
 from brainsnn.builders.devices.compiler import compile_project
+from brainsnn.files import check_writable
 
 __all__ = ["compiled_program"]
 
@@ -97,8 +99,10 @@ def compiled_program(project, build=None, products=("main",), extra_key=""):
     folder = cache_directory() / _content_key(project, extra_key)
     program = folder / Path(products[0]).name
     if is_intact(folder):
-        program.touch()  # records the last use
+        with contextlib.suppress(OSError):  # a cache that can only be read
+            program.touch()  # records the last use
         return program
+    check_writable(cache_directory(), "compile", "Set BRAINSNN_CACHE to a folder of your own.")
     if build is None:
         compile_project(project, cache_directory())
     else:

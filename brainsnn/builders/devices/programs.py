@@ -5,7 +5,12 @@ import signal
 import subprocess
 from threading import Thread
 
-__all__ = ["run_programs"]
+from brainsnn.disk_space import disk_full_error
+
+__all__ = ["DISK_FULL", "run_programs"]
+
+#: Exit status of a program that could not write its recordings because the disk is full.
+DISK_FULL = 28
 
 
 def run_programs(command, folders, on_trial_done):
@@ -24,6 +29,8 @@ def run_programs(command, folders, on_trial_done):
     ------
     RuntimeError
         If a program fails; the others are stopped.
+    OSError
+        If it failed because the disk is full.
     """
     running = [_start(command, folder) for folder in folders]
     listeners = [Thread(target=_listen, args=(program, on_trial_done), daemon=True) for program in running]
@@ -36,6 +43,8 @@ def run_programs(command, folders, on_trial_done):
             if program.wait() != 0:
                 status = program.returncode
                 reason = errors.strip() or (signal.strsignal(-status) if status < 0 else None) or "no message"
+                if status == DISK_FULL:
+                    raise disk_full_error(reason)
                 raise RuntimeError(f"The compiled network stopped with exit status {status}: {reason}")
     finally:
         for program in running:
@@ -46,6 +55,7 @@ def run_programs(command, folders, on_trial_done):
 
 def _start(command, folder):
     environment = {**os.environ, "BRAINSNN_TRIALS": str(folder), "LD_BIND_NOW": "1"}
+    environment["BRAINSNN_PARENT"] = str(os.getpid())  # the program ends with this process
     return subprocess.Popen(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -11,6 +11,7 @@ from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.network.declared_state import DeclaredState
 from brainsnn.builders.trials.divergence import all_finite, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
+from brainsnn.disk_space import is_full
 
 __all__ = ["RuntimeBackend"]
 
@@ -82,10 +83,18 @@ class RuntimeBackend(Backend):
             for variable, values in start.items():
                 variable.get_value()[:] = values
             checked = [entry for entry in objects.checked if all_finite(entry[2].get_value())]
-            with _kept_on_divergence([variable for _, _, variable in checked if variable not in start]):
+            kept = [variable for _, _, variable in checked if variable not in start]
+            with _kept_on_divergence(kept) as restore:
                 for trial in range(trials.n_trials):
                     self._start_trial(objects, trials, trial, {variable: start[variable] for variable in state})
-                    self._run_trial(objects, trials, trial, on_record)
+                    try:
+                        self._run_trial(objects, trials, trial, on_record)
+                    except OSError as error:
+                        if not is_full(error) or trials.stream is None:
+                            raise
+                        trials.stream.stop(error, range(trial))
+                        restore()
+                        return {}
                     for group, name, variable in checked:
                         if not all_finite(variable.get_value()):
                             raise divergence_error(objects.population_of(group), name, trial)
@@ -141,11 +150,15 @@ def _random_state_restored():
 def _kept_on_divergence(variables):
     """Restore arrays that persist, such as weights, if a run diverges: what it learned is of no use."""
     before = {variable: variable.get_value().copy() for variable in variables}
-    try:
-        yield
-    except FloatingPointError:
+
+    def restore():
         for variable, values in before.items():
             variable.get_value()[:] = values
+
+    try:
+        yield restore
+    except FloatingPointError:
+        restore()
         raise
 
 

@@ -30,17 +30,23 @@ def write_trial_folder(folder, trials, indices, fill):
     lines = [f"{counts} {trials.dt!r} {len(shared)} {len(per_trial)}"]
     for k, ((group, variable), array) in enumerate(shared.items()):
         lines.append(f"{group}.{variable} shared_{k}")
-        fill(group, variable, array).tofile(folder / f"shared_{k}")
+        with open(folder / f"shared_{k}", "wb") as file:
+            _write(file, fill(group, variable, array))
     for k, ((group, variable), of_trial) in enumerate(per_trial.items()):
         lines.append(f"{group}.{variable} trial_{k}")
         with open(folder / f"trial_{k}", "wb") as file:
             for trial in indices:
-                fill(group, variable, of_trial(trial)).tofile(file)
+                _write(file, fill(group, variable, of_trial(trial)))
     for name, train in trials.trains.items():
         with open(folder / f"{name}.train", "wb") as file:
             for trial in indices:
                 signs = np.asarray(train(trial), dtype=np.int8)
                 # No spikes after the end of the train.
-                np.pad(signs, [(0, trials.n_steps - len(signs)), (0, 0)]).tofile(file)
+                _write(file, np.pad(signs, [(0, trials.n_steps - len(signs)), (0, 0)]))
     (folder / "manifest.txt").write_text("\n".join(lines) + "\n")
     (folder / "seeds.txt").write_text("\n".join(str(trials.seed_of(trial)) for trial in indices) + "\n")
+
+
+def _write(file, array):
+    """Write an array; unlike ``array.tofile(file)``, which does not say why it failed."""
+    file.write(np.ascontiguousarray(array).tobytes())

@@ -2,12 +2,15 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from locations import ROOT
 
 import brainsnn as bs
+from brainsnn.builders.devices import cache as cache_module
 from brainsnn.builders.devices import program_cache
 
 MAKEFILE = "OPTIMISATIONS = -O0\nCXXFLAGS = -c $(OPTIMISATIONS)\nLFLAGS =\n"
@@ -128,3 +131,41 @@ def test_the_cache_is_private(cache, program, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(PermissionError, match="belongs to another user.*BRAINSNN_CACHE"):
         program(1)
+
+
+def test_a_clock_that_was_ahead_does_not_keep_programs(program):
+    compiled = program(6)
+    for path in compiled.parent.iterdir():
+        os.utime(path, (2**32, 2**32))  # in the year 2106
+    assert bs.clear_cache(days=1) == 0 and compiled.exists()
+    assert bs.clear_cache() > 0 and not compiled.exists()
+
+
+TWO = """
+import sys, time
+from pathlib import Path
+from brainsnn.builders.devices.program_cache import compiled_program
+Path(f"ready{sys.argv[1]}").touch()
+while not Path("ready0").exists() or not Path("ready1").exists():
+    time.sleep(0.001)
+print(compiled_program(Path(f"project{sys.argv[1]}")))
+"""
+
+
+@pytest.mark.slow  # precompiled headers, twice
+def test_two_processes_compile_one_program_at_once(cache, tmp_path):
+    for number in "01":
+        (tmp_path / f"project{number}").mkdir()
+        (tmp_path / f"project{number}" / "makefile").write_text(MAKEFILE)
+        (tmp_path / f"project{number}" / "main.cpp").write_text("int main() { return 7; }")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen([sys.executable, "-c", TWO, number], cwd=tmp_path, env=environment, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for number in "01"
+    ]  # fmt: skip
+    answers = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answers
+    (path,) = {answer.strip() for answer, _ in answers}
+    assert exit_status(path) == 7 and cache_module.is_intact(Path(path).parent)
+    assert not [part for part in cache.rglob("*") if part.suffix == ".part"]

@@ -51,10 +51,14 @@
         void check()
         {
             if (file.fail())
-            {
-                std::cerr << "Cannot write recordings to '" << target << "'; is the disk full?" << std::endl;
-                exit(1);
-            }
+                cannot_write(target);
+        }
+        static void cannot_write(const std::string& target)
+        {
+            const std::error_code error(errno, std::generic_category());
+            std::cerr << "Cannot write recordings to '" << target << "': " << error.message() << std::endl;
+            // At once: destructors would try to write again.
+            _Exit(error.value() == ENOSPC || error.value() == EDQUOT ? {{disk_full}} : 1);
         }
     };
     std::vector<Stream> streams({{n_streams}});
@@ -120,5 +124,8 @@
             {% endfor %}
         }
         note_not_finite(trial, "results/not_finite");
+        // From here on the trial counts as complete.
         counts_file.write((const char*)counts.data(), counts.size()*sizeof(int64_t));
+        if (!counts_file.flush())
+            Stream::cannot_write("results/trial_counts");
 {% endblock %}

@@ -11,6 +11,7 @@ from brainsnn.builders.devices.active_device import preferences
 from brainsnn.builders.devices.brian_versions import HAS_STANDARD_GENERATORS, drop_repeated_clock_settings
 from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.program_cache import compiled_program
+from brainsnn.builders.devices.programs import DISK_FULL
 from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 from brainsnn.builders.devices.standalone.recordings import RecordingFiles, recorded_arrays
 from brainsnn.builders.network.fused_group import SpikingGroup
@@ -123,6 +124,7 @@ class StandaloneBackend(CompiledBackend):
             pathways=[pathway.name for pathway in objects.pathways],
             clocks=sorted(clock.name for clock in objects.network._clocks),
             network=objects.network.name,
+            disk_full=DISK_FULL,
             has_standard_generators=HAS_STANDARD_GENERATORS,
             **recorded_arrays(self.device, objects.monitors),
         )

@@ -4,6 +4,7 @@ import numpy as np
 from brian2 import SpikeMonitor
 
 from brainsnn.builders.trials.trials import TrialRecord
+from brainsnn.disk_space import reserve
 
 __all__ = ["RecordingFiles", "recorded_arrays"]
 
@@ -81,8 +82,7 @@ class RecordingFiles:
                 path = directory / f"states_{k}"
                 path.unlink(missing_ok=True)  # an array of an earlier run may still be mapped from this file
                 self._shared[monitor.name, variable] = path
-                with open(path, "wb") as file:
-                    file.truncate(trials.n_trials * self._trial_bytes(monitor, variable))
+                reserve(path, trials.n_trials * self._trial_bytes(monitor, variable))
 
     @staticmethod
     def _is_state(monitor):
@@ -130,6 +130,24 @@ class RecordingFiles:
             return folder / "results" / f"{monitor.name}_{variable}"
         return stream.trains[monitor.name].file(part, variable)
 
+    def complete(self, folder, trials):
+        """
+        Return the trials that a program has recorded to their ends, whether it ended or was stopped.
+
+        Parameters
+        ----------
+        folder : `~pathlib.Path`
+        trials : range
+            Those that it was to run.
+
+        Returns
+        -------
+        complete : range
+        """
+        counts = folder / "results" / "trial_counts"
+        n_bytes = counts.stat().st_size if counts.exists() else 0
+        return trials[: n_bytes // (8 * len(self._monitors))]
+
     def records(self, parts):
         """
         Read counts and spikes; the files of states need no reading.
@@ -146,9 +164,9 @@ class RecordingFiles:
         """
         stream = self._trials.stream
         for part, (folder, trials) in enumerate(parts):
-            counts = np.fromfile(folder / "results" / "trial_counts", np.int64).reshape(
-                len(trials), len(self._monitors)
-            )
+            n_counts = len(trials) * len(self._monitors)
+            counts = np.fromfile(folder / "results" / "trial_counts", np.int64, n_counts)
+            counts = counts.reshape(len(trials), len(self._monitors))
             ends = counts.cumsum(axis=0)
             if stream is not None:
                 for m, monitor in enumerate(self._monitors):

@@ -1,0 +1,220 @@
+"""Check that the parts of a result fit together, when it is read and before it is written."""
+
+import json
+import math
+
+import numpy as np
+
+__all__ = ["check_indices", "check_result", "check_spikes", "plain_result", "read_json", "refusal"]
+
+#: Kinds of dtype of whole numbers, and of all real numbers.
+WHOLE, REAL = "iu", "fiub"
+
+
+def refusal(path, fix="Restore it from a copy, or run again."):
+    """
+    Return a function that raises the error for a damaged part of a file.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+    fix : str, optional
+
+    Returns
+    -------
+    refuse : callable
+        ``refuse(part, problem)`` raises a `ValueError`.
+    """
+
+    def refuse(part, problem):
+        raise ValueError(f"Result.load: {str(path)!r} is damaged: {part} {problem}. {fix}")
+
+    return refuse
+
+
+def read_json(text, part, refuse):
+    """
+    Return the content of a JSON text.
+
+    Parameters
+    ----------
+    text : str or bytes
+    part : str
+        What it is, for the error.
+    refuse : callable
+        As `refusal` returns.
+
+    Returns
+    -------
+    content : dict
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        refuse(part, f"is not JSON ({error})")
+    if not isinstance(content, dict):
+        refuse(part, f"holds {content!r:.100}, not a dict")
+    return content
+
+
+def plain_result(cls, shapes, dt, n_steps, aliases, refuse):
+    """
+    Return an empty result, after checking what it is made from.
+
+    Parameters
+    ----------
+    cls : type
+        `~brainsnn.results.result.Result`, or a subclass.
+    shapes : dict of str to sequence of int
+    dt : float
+    n_steps : int
+    aliases : dict of str to str
+    refuse : callable
+        As `refusal` returns.
+
+    Returns
+    -------
+    result : cls
+    """
+    if not _is_number(dt) or not 0 < dt < math.inf:
+        refuse("'dt'", f"is {dt!r:.100}, not a time step in seconds")
+    if not _is_whole(n_steps) or n_steps < 0:
+        refuse("'n_steps'", f"is {n_steps!r:.100}, not a number of steps")
+    for what, names in (("'shapes'", shapes), ("'aliases'", aliases)):
+        if not isinstance(names, dict):
+            refuse(what, f"is {names!r:.100}, not a dict")
+    for name, shape in shapes.items():
+        is_list = isinstance(shape, (list, tuple, np.ndarray)) and np.ndim(shape) == 1
+        if not is_list or not all(_is_whole(n) and n > 0 for n in shape):
+            refuse(f"the shape of {name!r}", f"is {shape!r:.100}")
+    for alias, name in aliases.items():
+        if not isinstance(name, str) or name not in shapes:
+            refuse(f"the alias {alias!r}", f"stands for {name!r:.100}, which is no population")
+    return cls({name: tuple(map(int, shape)) for name, shape in shapes.items()}, dt, n_steps, aliases)
+
+
+def _is_whole(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_number(value):
+    return isinstance(value, (float, np.floating)) or _is_whole(value)
+
+
+def check_result(result, refuse):
+    """
+    Refuse a result whose parts do not fit together.
+
+    Parameters
+    ----------
+    result : `~brainsnn.results.result.Result`
+    refuse : callable
+        Called with the name of a part, and what is wrong with it. Raises an error.
+    """
+    stores = {"outputs": result.outputs, "spike_counts": result.spike_counts, "spikes": result.spikes,
+              "states": result.states, "recorded": result.recorded}  # fmt: skip
+    for store, values in stores.items():
+        for name in values:
+            if name not in result.shapes:
+                refuse(f"{store}[{name!r}]", f"is of no population; there are {list(result.shapes)}")
+    n = {f"outputs[{name!r}]": _length(values) for name, values in result.outputs.items()}
+    n |= {f"spike_counts[{name!r}]": _length(values) for name, values in result.spike_counts.items()}
+    n |= {f"spikes[{name!r}]": len(trains) for name, trains in result.spikes.items()}
+    n |= {
+        f"states[{name!r}][{variable!r}]": _length(values)
+        for name, variables in result.states.items()
+        for variable, values in variables.items()
+    }
+    first = next(iter(n), None)
+    for part, length in n.items():
+        if length != n[first]:
+            refuse(part, f"is of {length} images, and {first} of {n[first]}")
+    n_images = n[first] if n else 0
+    for name, values in result.outputs.items():
+        _check_array(f"outputs[{name!r}]", values, (n_images, result.n_steps, _size(result, name)), REAL, refuse)
+    for name, values in result.spike_counts.items():
+        _check_array(f"spike_counts[{name!r}]", values, (n_images,), WHOLE, refuse)
+        if (np.asarray(values) < 0).any():
+            refuse(f"spike_counts[{name!r}]", "holds negative numbers")
+    for name, trains in result.spikes.items():
+        if isinstance(trains, list):
+            for image, (neurons, steps) in enumerate(trains):
+                problem = check_spikes(neurons, steps, _size(result, name), result.n_steps)
+                if problem:
+                    refuse(f"spikes[{name!r}][{image}]", problem)
+    _check_states(result, n_images, refuse)
+
+
+def _check_states(result, n_images, refuse):
+    recorded, states = (
+        {(name, variable) for name, variables in store.items() for variable in variables}
+        for store in (result.recorded, result.states)
+    )
+    for name, variable in sorted(recorded ^ states):
+        there, lacks = ("recorded", "states") if (name, variable) in recorded else ("states", "recorded")
+        refuse(f"{lacks}[{name!r}][{variable!r}]", f"is missing, and {there} has it")
+    for name, variable in sorted(states):
+        indices, values = result.recorded[name][variable], result.states[name][variable]
+        part = f"recorded[{name!r}][{variable!r}]"
+        check_indices(part, indices, _size(result, name), refuse)
+        shape = (n_images, result.n_steps, len(indices))
+        _check_array(f"states[{name!r}][{variable!r}]", values, shape, REAL, refuse)
+
+
+def check_indices(part, indices, n, refuse):
+    """
+    Refuse what is not a list of different neurons.
+
+    Parameters
+    ----------
+    part : str
+    indices : ndarray
+    n : int
+        Number of neurons.
+    refuse : callable
+    """
+    if np.ndim(indices) != 1 or np.asarray(indices).dtype.kind not in WHOLE:
+        refuse(
+            part, f"has the shape {np.shape(indices)} and the type {np.asarray(indices).dtype}, not a list of neurons"
+        )
+    if len(indices) and (np.min(indices) < 0 or np.max(indices) >= n):
+        refuse(part, f"holds the neurons {np.min(indices)} ... {np.max(indices)} of a population of {n}")
+    if len(np.unique(indices)) < len(indices):
+        refuse(part, "holds a neuron twice")
+
+
+def check_spikes(neurons, steps, n_neurons, n_steps):
+    """
+    Say what is wrong with the spikes of a trial.
+
+    Parameters
+    ----------
+    neurons, steps : ndarray
+    n_neurons, n_steps : int
+
+    Returns
+    -------
+    problem : str or None
+    """
+    for what, values, limit in (("neurons", neurons, n_neurons), ("steps", steps, n_steps)):
+        if np.ndim(values) != 1 or len(values) and np.asarray(values).dtype.kind not in WHOLE:
+            return f"has {what} of shape {np.shape(values)} and type {np.asarray(values).dtype}, not whole numbers"
+        if len(values) and (np.min(values) < 0 or np.max(values) >= limit):
+            return f"has spikes at the {what} {np.min(values)} ... {np.max(values)}, and there are {limit}"
+    return None if len(neurons) == len(steps) else f"has {len(neurons)} neurons and {len(steps)} steps"
+
+
+def _length(values):
+    return np.shape(values)[0] if np.ndim(values) else -1
+
+
+def _size(result, name):
+    return math.prod(result.shapes[name])
+
+
+def _check_array(part, values, shape, kinds, refuse):
+    if np.shape(values) != shape:
+        refuse(part, f"has the shape {np.shape(values)}, not {shape}")
+    dtype = values.dtype if hasattr(values, "dtype") else np.asarray(values).dtype
+    if dtype.kind not in kinds:
+        refuse(part, f"holds values of type {dtype}")

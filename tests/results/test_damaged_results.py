@@ -1,0 +1,434 @@
+"""Damaged and hostile results: each is refused with an error that names the file and the part, and nothing is executed."""
+
+import io
+import json
+import os
+import re
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+import brainsnn as bs
+from brainsnn import memory
+from brainsnn.results import Result
+from brainsnn.results.description import PopulationModel
+
+N, STEPS = 3, 6
+SHAPES = {"conv": (2, 2, 1), "readout": (1, 1, 2)}
+
+
+def example():
+    """Return a result with every kind of part."""
+    random = np.random.default_rng(0)
+    result = Result(SHAPES, 1e-3, STEPS, {"relu": "conv"})
+    result.outputs["readout"] = random.random((N, STEPS, 2)).astype("f4")
+    result.spike_counts["conv"] = np.array([2, 0, 3])
+    result.spikes["conv"] = [(np.array([0, 3]), np.array([1, 5])), (np.zeros(0, int),) * 2, (np.array([1, 1, 2]),) * 2]
+    result.states["conv"] = {"S": random.random((N, STEPS, 2)).astype("f4")}
+    result.recorded["conv"] = {"S": np.array([0, 3])}
+    result.models["conv"] = PopulationModel("dv/dt = 0 : 1", "v > 1", {"tau": 0.1}, {"v": "1"})
+    result.settings, result.labels = {"device": "runtime"}, np.array([0, 1, 1])
+    return result
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A function that saves the example with some arrays replaced, or None for removed."""
+
+    def saved(**changes):
+        path = example().save(tmp_path / "result")
+        with np.load(path) as data:
+            arrays = dict(data)
+        arrays |= changes
+        if "about" not in changes:  # an older file, with which parts may be missing that nothing misses
+            description = json.loads(str(arrays["about"]))
+            arrays["about"] = json.dumps({**description, "arrays": []})
+        np.savez_compressed(path, **{name: values for name, values in arrays.items() if values is not None})
+        return path
+
+    return saved
+
+
+def about(**changes):
+    description = {"settings": {}, "models": {}, "labels": None} | changes
+    return json.dumps({name: value for name, value in description.items() if value is not ...})
+
+
+#: What is wrong: array, value, and the words of the error. None stands for a missing array.
+WRONG = [
+    ("dt", None, "is not a result; it contains"),
+    ("n_steps", None, "is not a result; it contains"),
+    ("aliases", None, "is not a result; it contains"),
+    ("dt", "x", "array 'dt' .* not one number"),
+    ("dt", [1e-3], "array 'dt' .* not one number"),
+    ("dt", -1e-3, "'dt' is -0.001, not a time step"),
+    ("dt", np.nan, "'dt' is nan, not a time step"),
+    ("n_steps", 1.5, "'n_steps' is 1.5, not a number of steps"),
+    ("n_steps", -6, "'n_steps' is -6"),
+    ("n_steps", STEPS + 1, r"outputs\['readout'\] has the shape"),
+    ("aliases", ["conv"], "array 'aliases' holds .*'conv'"),
+    ("aliases", [1, 2], "array 'aliases' is .* not texts"),
+    ("aliases", ["relu\tother"], "alias 'relu' stands for 'other', which is no population"),
+    ("shape/conv", [2.0, 2, 1], "shape of 'conv'"),
+    ("shape/conv", [2, -2, 1], "shape of 'conv'"),
+    ("shape/conv", 4, "shape of 'conv'"),
+    ("output/readout", np.zeros((N, STEPS, 3)), r"outputs\['readout'\] has the shape \(3, 6, 3\), not \(3, 6, 2\)"),
+    ("output/readout", np.zeros(N), r"outputs\['readout'\] has the shape"),
+    ("output/readout", 1.0, r"outputs\['readout'\]"),
+    ("output/readout", np.full((N, STEPS, 2), "x"), r"outputs\['readout'\] holds values of type <U1"),
+    ("output/readout", np.zeros((N, STEPS, 2), complex), r"outputs\['readout'\] holds values of type complex128"),
+    ("output/other", np.zeros((N, STEPS, 2)), r"outputs\['other'\] is of no population"),
+    ("count/conv", [1, -1, 0], r"spike_counts\['conv'\] holds negative numbers"),
+    ("count/conv", [1.5, 1, 0], r"spike_counts\['conv'\] holds values of type float64"),
+    ("count/conv", [1, 0], r"spike_counts\['conv'\] is of 2 images"),
+    ("spikes_n/conv", None, "'spikes_n/conv' is missing"),
+    ("spikes_n/conv", [3, -1, 3], "'spikes_n/conv' holds negative numbers"),
+    ("spikes_n/conv", [2, 1, 3], "'spikes_i/conv' holds 5 spikes, not 6"),
+    ("spikes_n/conv", [2.0, 0, 3], "'spikes_n/conv' has the shape .* float64"),
+    ("spikes_n/conv", [2, 3], r"spikes\['conv'\] is of 2 images"),
+    ("spikes_i/conv", None, "'spikes_i/conv' is missing"),
+    ("spikes_i/conv", [0, 4, 1, 1, 2], r"spikes\['conv'\]\[0\] has spikes at the neurons 0 ... 4, and there are 4"),
+    ("spikes_i/conv", [0, 3, 1, 1, -2], r"spikes\['conv'\]\[2\] has spikes at the neurons -2"),
+    ("spikes_t/conv", [0, STEPS, 1, 1, 2], r"spikes\['conv'\]\[0\] has spikes at the steps 0 ... 6"),
+    ("spikes_t/conv", [0, 1, 1, 1, 2.5], "'spikes_t/conv' has the shape"),
+    ("spikes_t/conv", [0, 1, 1], "'spikes_t/conv' holds 3 spikes, not 5"),
+    ("state/conv", np.zeros((N, STEPS, 2)), "'state/conv' names no variable"),
+    ("state/conv\tS", None, r"states\['conv'\]\['S'\] is missing"),
+    ("state/conv\tS", np.zeros((N, STEPS, 3)), r"states\['conv'\]\['S'\] has the shape"),
+    ("index/conv\tS", None, r"recorded\['conv'\]\['S'\] is missing"),
+    ("index/conv\tS", [0, 4], r"recorded\['conv'\]\['S'\] holds the neurons 0 ... 4 of a population of 4"),
+    ("index/conv\tS", [-1, 3], r"recorded\['conv'\]\['S'\] holds the neurons -1"),
+    ("index/conv\tS", [3, 3], r"recorded\['conv'\]\['S'\] holds a neuron twice"),
+    ("index/conv\tS", [0.0, 3.0], r"recorded\['conv'\]\['S'\] has the shape"),
+    ("about", "{", "array 'about' is not JSON"),
+    ("about", "[" * 100000, "array 'about' is not JSON"),
+    ("about", "[]", "array 'about' holds .*, not a dict"),
+    ("about", 3, "array 'about' is .* not texts"),
+    ("about", about(labels=...), "the description is .* not a dict of settings, models and labels"),
+    ("about", about(settings=[]), "'settings' of the description is .*, not a dict"),
+    ("about", about(models={"conv": {"text": ""}}), "model of 'conv' in the description"),
+    ("about", about(models={"conv": 3}), "model of 'conv' in the description"),
+    ("about", about(labels=[0, 1]), "'labels' of the description has 2 labels for 3 images"),
+    ("about", about(labels=["a", "b", "c"]), "'labels' of the description is .* whole numbers"),
+    ("about", about(labels=[0, 1, 2**70]), "'labels' of the description is .* whole numbers"),
+]
+
+
+@pytest.mark.parametrize(
+    ("array", "value", "words"), WRONG, ids=[f"{array}-{k}" for k, (array, *_) in enumerate(WRONG)]
+)
+def test_a_wrong_part_is_named(array, value, words, saved):
+    value = None if value is None else np.asarray(value)
+    path = saved(**{array: value})
+    with pytest.raises(ValueError, match=rf"Result\.load: '{path}' .*{words}"):
+        bs.Result.load(path)
+
+
+def test_the_example_itself_loads(saved):
+    loaded, expected = bs.Result.load(saved()), example()
+    np.testing.assert_array_equal(loaded.raster("relu"), expected.raster("conv"))
+    np.testing.assert_array_equal(loaded.states["conv"]["S"], expected.states["conv"]["S"])
+    np.testing.assert_array_equal(loaded.output, expected.output)
+    assert loaded.models == expected.models and list(loaded.labels) == [0, 1, 1]
+
+
+def test_an_array_that_was_taken_out_is_missed(tmp_path):
+    path = example().save(tmp_path / "result")
+    with np.load(path) as data:
+        np.savez(path, **{name: data[name] for name in data.files if not name.startswith("spikes")})
+    with pytest.raises(ValueError, match=f"'{path}' is damaged: the array 'spikes_n/conv' is missing"):
+        bs.Result.load(path)
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path):
+    path, result = example().save(tmp_path / "result"), example()
+    before = path.read_bytes()
+    result.states["conv"]["S"] = result.states["conv"]["S"][:, ::2]
+    with pytest.raises(ValueError, match=r"Result\.save: states\['conv'\]\['S'\] has the shape .* could not be loaded"):
+        result.save(path)
+    assert path.read_bytes() == before
+
+
+def assert_named_or_equal(path, expected, name):
+    """A damaged file is refused by its name, or loads as before: not every byte of a file has a meaning."""
+    try:
+        loaded = bs.Result.load(path)
+        np.testing.assert_array_equal(loaded.output, expected.output)
+        np.testing.assert_array_equal(loaded.raster("conv"), expected.raster("conv"))
+        np.testing.assert_array_equal(loaded.states["conv"]["S"][:], expected.states["conv"]["S"])
+    except ValueError as error:
+        assert str(error).startswith("Result") and repr(str(path))[1:-1] in str(error), (name, error)
+        return 1
+    return 0
+
+
+def test_a_damaged_byte_anywhere_is_reported_or_harmless(tmp_path):
+    """Every twentieth byte, and the last 600, with the list of the arrays. Compressed arrays have checksums."""
+    expected = example()
+    path = expected.save(tmp_path / "result")
+    whole = path.read_bytes()
+    places = [*range(0, len(whole) - 600, 20), *range(len(whole) - 600, len(whole))]
+    n_refused = 0
+    for k in places:
+        for flip in (1, 255):
+            path.write_bytes(whole[:k] + bytes([whole[k] ^ flip]) + whole[k + 1 :])
+            n_refused += assert_named_or_equal(path, expected, k)
+    for k in (0, 1, 40, len(whole) // 2, len(whole) - 30, len(whole) - 1):
+        path.write_bytes(whole[:k])
+        with pytest.raises(ValueError, match=rf"{path}' is not a result, or is damaged"):
+            bs.Result.load(path)
+    assert n_refused > len(places) / 2
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compressions_are_refused(method, saved):
+    path = saved()
+    with zipfile.ZipFile(path) as data:
+        entries = {name: data.read(name) for name in data.namelist()}
+    with zipfile.ZipFile(path, "w", method) as file:
+        for name, content in entries.items():
+            file.writestr(name, content)
+    with pytest.raises(ValueError, match=r"the array '\S+' cannot be read \(compressed by method \d+"):
+        bs.Result.load(path)
+
+
+def test_a_pickle_is_not_opened(saved, tmp_path):
+    path = saved(**{"output/readout": np.array([Mark(tmp_path / "executed")], dtype=object)})
+    with pytest.raises(ValueError, match="the array 'output/readout' cannot be read .values of type object"):
+        bs.Result.load(path)
+    assert not (tmp_path / "executed").exists()
+
+
+class Mark:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_declared_sizes_are_summed_before_anything_is_allocated(saved, monkeypatch):
+    path = saved(**{f"output/x{k}": np.zeros((N, STEPS, 20000)) for k in range(3)})  # 2.9 MB each
+    with pytest.raises(ValueError, match=r"takes 8\.\d MB in memory, above the limit of 4\.0 MB"):
+        bs.Result.load(path, max_bytes=4_000_000)
+    with pytest.raises(ValueError, match="is of no population"):  # read, and refused for another reason
+        bs.Result.load(path, max_bytes=10_000_000)
+    with pytest.raises(ValueError, match="max_bytes"):
+        bs.Result.load(path, max_bytes=-1)
+    monkeypatch.setattr(memory, "available_memory", lambda: 8_000_000)
+    with pytest.raises(ValueError, match=r"above the limit of 4\.0 MB"):
+        bs.Result.load(path)
+
+
+def header_only(shape, descr="<f8"):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [header_only((2**40,)), header_only((), f"<U{2**28}"), header_only((2**62, 2**62))])
+def test_a_header_for_more_than_there_is_allocates_nothing(content, saved):
+    path = saved()
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("output/conv.npy", content)
+    with pytest.raises(ValueError, match="the array 'output/conv' cannot be read .its header is of"):
+        bs.Result.load(path)
+
+
+def test_two_arrays_of_one_name_are_refused(saved):
+    path = saved()
+    with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr("dt.npy", header_only((0,)))
+    with pytest.raises(ValueError, match="two of its arrays have one name"):
+        bs.Result.load(path)
+
+
+# Streamed folders
+
+
+@pytest.fixture(scope="module")
+def streamed(tmp_path_factory):
+    """A folder to which a network has streamed, once."""
+    pytest.importorskip("zarr", reason="streaming needs zarr")
+    record = {"conv1": {"spikes": True, "S": True}}
+    snn = bs.convert(bs.load_model("digits"), device="cpp_standalone", record=record)
+    folder = tmp_path_factory.mktemp("streamed") / "run"
+    snn.run(np.full((2, 28, 28, 1), 0.5), duration=8 * bs.ms, stream_to=folder)
+    return folder
+
+
+@pytest.fixture
+def copied(streamed, tmp_path):
+    return shutil.copytree(streamed, tmp_path / "run")
+
+
+def change_json(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def relist(folder):
+    """Note the sizes of all files as they are, as somebody does who wants to deceive."""
+    sizes = {p.relative_to(folder).as_posix(): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
+    sizes.pop("result.json", None)
+    change_json(folder / "result.json", lambda about: about.update(files=sizes))
+
+
+ARRAY = "states/conv1_asn.S.zarr"
+PICKLE = [{"id": "pickle"}]
+ZARR = {
+    "a pickle filter": lambda about: about.update(codecs=[{"name": "numcodecs.pickle", "configuration": {}}]),
+    "filters of zarr 2": lambda about: about.update(filters=PICKLE),
+    "another codec": lambda about: about["codecs"].append({"name": "gzip", "configuration": {"level": 1}}),
+    "a storage transformer": lambda about: about.update(storage_transformers=[{"name": "x"}]),
+    "zarr 2": lambda about: about.update(zarr_format=2),
+    "a group": lambda about: about.update(node_type="group"),
+    "another fill value": lambda about: about.update(fill_value=1),
+    "more images": lambda about: about["shape"].__setitem__(0, 10**9),
+    "more steps": lambda about: about["shape"].__setitem__(1, 10**9),
+    "huge chunks": lambda about: about["chunk_grid"]["configuration"]["chunk_shape"].__setitem__(1, 10**9),
+    "objects": lambda about: about.update(data_type="object"),
+    "texts": lambda about: about.update(data_type="string"),
+    "attributes": lambda about: about.update(attributes={"x": 1}),
+    "folders of chunks": lambda about: about["chunk_key_encoding"]["configuration"].update(separator="/"),
+    "no codecs": lambda about: about.pop("codecs"),
+    "no shape": lambda about: about.pop("shape"),
+    "no chunks": lambda about: about.pop("chunk_grid"),
+}
+
+
+@pytest.mark.parametrize("what", ZARR)
+def test_only_the_zarr_that_we_write_is_opened(what, copied, monkeypatch):
+    import zarr
+
+    monkeypatch.setattr(zarr, "open_array", None)  # must not be reached
+    change_json(copied / ARRAY / "zarr.json", ZARR[what])
+    relist(copied)
+    with pytest.raises(ValueError, match=rf"'{copied}' (is damaged: .*zarr.json|lacks chunks of its states)"):
+        bs.Result.load(copied)
+
+
+def test_a_pickle_filter_of_zarr_2_is_not_run(copied, tmp_path):
+    """The attack itself: numcodecs would unpickle the chunk of this array."""
+    import pickle
+
+    folder = copied / ARRAY
+    (folder / "zarr.json").unlink()
+    about = {"zarr_format": 2, "shape": [2, 8, 2], "chunks": [1, 8, 2], "dtype": "|O", "compressor": None, "order": "C"}
+    (folder / ".zarray").write_text(json.dumps(about | {"fill_value": None, "filters": PICKLE}))
+    (folder / "0.0.0").write_bytes(pickle.dumps(Mark(tmp_path / "executed")))
+    relist(copied)
+    with pytest.raises(ValueError, match=rf"'{ARRAY}/zarr.json' is missing"):
+        bs.Result.load(copied)
+    shutil.copy(copied / ARRAY / ".zarray", copied / ".zarray")
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("name", [".zarray", ".zattrs", "c.9.0.0", "c.0.0.1", "c.00.0.0", "0.0.0"])
+def test_no_other_file_may_be_in_an_array(name, copied):
+    (copied / ARRAY / name).write_bytes(b"{}")
+    relist(copied)
+    with pytest.raises(ValueError, match=rf"'{ARRAY}/{re.escape(name)}' is a file that brainsnn does not write"):
+        bs.Result.load(copied)
+
+
+@pytest.mark.parametrize(
+    "name", ["arrays.npz", "result.json", f"{ARRAY}/c.0.0.0", "spikes/conv1_asn.0.steps", "outputs"]
+)
+def test_links_are_refused(name, copied, tmp_path):
+    (copied / name).rename(tmp_path / "elsewhere")
+    (copied / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=rf"'{name}' is not a file: links and other special files are not followed"):
+        bs.Result.load(copied)
+
+
+def test_a_named_pipe_in_a_folder_is_refused_at_once(copied):
+    (copied / "arrays.npz").unlink()
+    os.mkfifo(copied / "arrays.npz")
+    with pytest.raises(ValueError, match="'arrays.npz' is not a file"):
+        bs.Result.load(copied)
+
+
+def test_names_do_not_leave_the_folder(copied, tmp_path):
+    name = f"../../{tmp_path.name}/secret"
+    np.save(tmp_path / "secret.npy", np.zeros((2, 8, 10), "f4"))
+
+    def change(about):
+        about["shapes"][name] = [1, 1, 10]
+        about["outputs"] = [name]
+
+    change_json(copied / "result.json", change)
+    with pytest.raises(ValueError, match=r"damaged: 'outputs/%2E%2E%2F.*secret.npy' is missing"):
+        bs.Result.load(copied)
+
+
+STREAM = {
+    "not JSON": (lambda about: about.clear(), "the entry 'shapes' of 'result.json' is None"),
+    "no steps": (lambda about: about.pop("n_steps"), "the entry 'n_steps' of 'result.json' is missing"),
+    "states of no population": (lambda about: about["states"].update(x=["S"]), "names 'x', which is no population"),
+    "a variable that is no name": (lambda about: about["states"].update(conv1_asn=[3]), "not a list of names"),
+    "a lone surrogate": (lambda about: about["outputs"].append("\ud800"), "'outputs' of 'result.json' names"),
+    "outputs that are no names": (lambda about: about["outputs"].append(3), "names 3, which is no population"),
+    "spikes from nowhere": (
+        lambda about: about["spikes"].update(conv1_asn=[1]),
+        r"begins in 'result.json' at the images",
+    ),
+    "spikes of too many": (
+        lambda about: about["spikes"].update(conv1_asn=[0, 3]),
+        r"begins in 'result.json' at the images",
+    ),
+    "a wrong model": (lambda about: about["about"]["models"].update(conv1_asn={}), "the model of 'conv1_asn'"),
+    "far too many steps": (lambda about: about.update(n_steps=10**12), r"zarr.json.* has |outputs\["),
+}
+
+
+@pytest.mark.parametrize("what", STREAM)
+def test_a_wrong_description_is_named(what, copied):
+    change, words = STREAM[what]
+    change_json(copied / "result.json", change)
+    with pytest.raises(ValueError, match=rf"Result.load: '{copied}' is damaged: .*{words}"):
+        bs.Result.load(copied)
+
+
+def test_missing_chunks_are_zeros_within_the_limit(copied):
+    """zarr leaves out chunks of zeros; their number must not ask for more than the memory."""
+    for chunk in (copied / ARRAY).glob("c.*"):
+        chunk.unlink()
+    relist(copied)
+    assert not bs.Result.load(copied).states["conv1"]["S"][:].any()
+    with pytest.raises(ValueError, match="lacks chunks of its states, and what is not there takes"):
+        bs.Result.load(copied, max_bytes=(copied / "arrays.npz").stat().st_size)
+
+
+def test_streamed_spikes_outside_of_the_population_are_refused_when_they_are_read(copied):
+    file = copied / "spikes" / "conv1_asn.0.neurons"
+    values = np.fromfile(file, np.int32)
+    values[0] = 10**6
+    values.tofile(file)
+    result = bs.Result.load(copied)
+    with pytest.raises(ValueError, match=rf"{file}' is damaged: image 0 has spikes at the neurons 0 ... 1000000"):
+        result.raster("conv1")
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "result.json", f"{ARRAY}/zarr.json", "outputs/readout.npy"])
+def test_a_damaged_byte_in_a_folder_is_reported_or_harmless(name, copied):
+    path = next(copied.glob("outputs/*")) if name.startswith("outputs") else copied / name
+    whole, n_refused = path.read_bytes(), 0
+    places = (
+        range(0, min(len(whole), 128), 3)
+        if name.startswith("outputs")
+        else range(0, len(whole), max(len(whole) // 60, 1))
+    )
+    for k in places:
+        path.write_bytes(whole[:k] + bytes([whole[k] ^ 255]) + whole[k + 1 :])
+        try:
+            bs.Result.load(copied)
+        except ValueError as error:
+            assert str(error).startswith("Result.load: ") and str(copied) in str(error), error
+            n_refused += 1
+    assert n_refused > len(places) / 2
