@@ -1,10 +1,11 @@
 """Arrays that a user gives: refuse those whose mask, unit or meaning would be lost."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["plain_array", "truth_values", "whole_number", "whole_numbers"]
+__all__ = ["is_number", "plain_array", "truth_values", "whole_number", "whole_numbers"]
 
 
 def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> np.ndarray:
@@ -43,9 +44,44 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
                 "example by dividing by the unit."
             )
     try:
+        found = np.asarray(values).dtype
+        if dtype is not None and found.kind in "mMSUV":  # "5" and dates would be converted
+            raise ValueError(f"they are of the type {found}")
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{about}: {values!r} is not an array of numbers ({error}); give numbers.") from None
+
+
+def is_number(value: Any, holds: Callable[[float], bool] = np.isfinite) -> bool:
+    """
+    Return whether a value is one real number without a unit for which a condition holds.
+
+    Parameters
+    ----------
+    value : object
+        Anything: text, lists and truth values are no numbers.
+    holds : callable, optional
+        Condition; finite by default.
+
+    Returns
+    -------
+    is_number : bool
+
+    Examples
+    --------
+    >>> is_number(0.5, lambda x: 0 < x <= 1), is_number("0.5"), is_number(True)
+    (True, False, False)
+    """
+    dim: Any = getattr(value, "dim", None)
+    if hasattr(dim, "is_dimensionless") and not dim.is_dimensionless:
+        return False
+    if not isinstance(value, int | float | np.ndarray | np.generic) or isinstance(value, bool | np.ma.MaskedArray):
+        return False
+    array = np.asarray(value)
+    try:
+        return array.ndim == 0 and array.dtype.kind in "iuf" and bool(holds(float(array)))
+    except OverflowError:  # an int beyond the range of floats
+        return False
 
 
 def whole_number(value: Any, about: str, low: int, high: int | None = None) -> int:
@@ -70,7 +106,7 @@ def whole_number(value: Any, about: str, low: int, high: int | None = None) -> i
         If it is not a whole number, or out of range.
     """
     try:
-        if np.ndim(value) == 0 and int(value) == value and low <= value <= (value if high is None else high):
+        if is_number(value) and int(value) == value and low <= value <= (value if high is None else high):
             return int(value)
     except (TypeError, ValueError, OverflowError):
         pass

@@ -16,7 +16,9 @@ from brainsnn.builders.copying import copy_network
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.builders.trials.inputs import image_range_check
+from brainsnn.equations.times import check_time
 from brainsnn.errors import SaturationWarning, UnknownNameError
+from brainsnn.plain_arrays import whole_number
 from brainsnn.results.names import LayerDict
 from brainsnn.results.saturation import SATURATED
 
@@ -132,6 +134,13 @@ def compare_activations(
     ----------
     Bohte (2012), NIPS 25. Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
     """
+    if not isinstance(snn, SpikingNetwork):
+        raise ValueError(f"compare_activations: snn must be what convert returns, got {snn!r}.")
+    if not hasattr(model, "layers") and not isinstance(model, LayerGraph):
+        raise ValueError(f"compare_activations: model must be the model or graph that was converted, got {model!r}.")
+    for name, time in (("duration", duration), ("window", window)):
+        check_time(time, f"compare_activations: {name}")
+    seed = whole_number(seed, "compare_activations: seed", 0)
     n_window = int(np.rint(float(window) / snn.dt))
     if not 1 <= n_window <= np.rint(float(duration) / snn.dt):
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from brainsnn.plain_arrays import plain_array
+from brainsnn.plain_arrays import is_number, plain_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -198,7 +198,7 @@ class GaussianField(Field):
         self, center: ArrayLike, width: Width = 0.25, shape: str = "oval", peak: float = 2.0, base: float = 1.0,
         exponent: float = 1.0,
     ) -> None:  # fmt: skip
-        if shape not in SHAPES:
+        if not isinstance(shape, str) or shape not in SHAPES:
             raise ValueError(f"GaussianField.shape: must be one of {', '.join(map(repr, SHAPES))}, got {shape!r}.")
         self.center = plain_array(center, "GaussianField.center", float).copy()  # None becomes NaN
         if self.center.ndim not in (1, 2) or self.center.shape[-1] != 2 or self.center.size == 0:
@@ -215,12 +215,12 @@ class GaussianField(Field):
                 "by more than half of its size. For pixel k of n, give (k + 0.5)/n."
             )
         self.n_images = len(self.center) if self.center.ndim == 2 else None
-        widths: Any = (width, width) if width is None or np.ndim(width) == 0 else width  # type: ignore[arg-type]
-        if len(widths) != 2 or not all(w is None or (np.isfinite(w) and w > 0) for w in widths):
+        widths: Any = width if isinstance(width, tuple | list | np.ndarray) and np.size(width) != 1 else (width, width)
+        if len(widths) != 2 or not all(w is None or is_number(w, lambda x: 0 < x < np.inf) for w in widths):
             raise ValueError(f"GaussianField.width: must be a positive number, or one for each axis, got {width!r}.")
-        if not (0 <= base < peak < np.inf):
+        if not (is_number(base) and is_number(peak) and 0 <= base < peak):
             raise ValueError(f"GaussianField: must have 0 <= base < peak, got base={base!r}, peak={peak!r}.")
-        if not (0 < exponent < np.inf):
+        if not is_number(exponent, lambda x: 0 < x < np.inf):
             raise ValueError(f"GaussianField.exponent: must be a positive number, got {exponent!r}.")
         self.width, self.shape, self.peak, self.base, self.exponent = tuple(widths), shape, peak, base, exponent
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from brainsnn.attention.fields import Field, GaussianField, Shape, Width
 from brainsnn.attention.layer_names import by_population
 from brainsnn.equations.model import NeuronModel
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["Attention", "SpatialAttention", "MECHANISMS"]
 
@@ -84,10 +85,12 @@ class Attention:
         self.strengths = {"input_gain": input_gain, "output_gain": output_gain, "precision": precision}
         for mechanism, strength in self.strengths.items():
             values = strength.values() if isinstance(strength, Mapping) else [strength]
-            if not all(np.ndim(a) == 0 and np.isfinite(a) for a in values):
+            if not all(is_number(a) for a in values):
                 raise ValueError(f"Attention.{mechanism}: strength must be a finite number, got {strength!r}.")
-        if not floor > 0:
+        if not is_number(floor, lambda x: 0 < x < np.inf):
             raise ValueError(f"Attention.floor: must be > 0, since m_f = 0 has no finite spike height, got {floor!r}.")
+        if not isinstance(conserve_sum, bool | np.bool_):
+            raise ValueError(f"Attention.conserve_sum: must be True or False, got {conserve_sum!r}.")
         for name, is_given in (("conserve_sum", conserve_sum), ("floor", floor != FLOOR)):
             if is_given and not (any(precision.values()) if isinstance(precision, Mapping) else precision):
                 raise ValueError(f"Attention.{name}: has no effect without precision; give precision=... as well.")

@@ -15,6 +15,7 @@ from brainsnn.builders.network.neurons import choose_neurons, encoder_of, with_s
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.equations import ASN, NeuronModel
+from brainsnn.equations.times import is_time
 from brainsnn.feedback import PredictiveGate
 
 if TYPE_CHECKING:
@@ -163,10 +164,12 @@ def _check_options(connectivity, schedule, average_pooling, dtype, encoder, feed
         ("dtype", dtype, ("float32", "float64")),
         ("encoder", encoder, ("current", "poisson", None)),
     ):
-        if value not in choices:
+        if not isinstance(value, str | None) or value not in choices:
             allowed = ", ".join(repr(choice) for choice in choices if choice is not None)
             raise ValueError(f"convert: {name}={value!r}; choose one of {allowed}.")
+    if not isinstance(feedback, PredictiveGate | None):
+        raise ValueError(f"convert: feedback={feedback!r} is no gate; give one such as PredictiveGate().")
     if feedback is not None and encoder == "current":
         raise ValueError(f"convert: feedback gates input neurons that spike; encoder={encoder!r} has none.")
-    if not isinstance(dt, Quantity) or dt.dim is not ms.dim or not 0 < dt < float("inf") * ms:
+    if not is_time(dt, lambda t: 0 < t < float("inf")):
         raise ValueError(f"convert: dt={dt!r} must be a time greater than 0, such as 1*ms.")

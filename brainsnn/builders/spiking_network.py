@@ -198,7 +198,11 @@ class SpikingNetwork(NetworkView):
             raise ValueError(f"attend: {attention!r} is no attention; give one such as SpatialAttention(...), or None.")
         name_of = self.populations.name_of
         layers = [layers] if isinstance(layers, str) else self.populations.spiking if layers is None else layers
-        names = [name_of(layer) for layer in layers]
+        try:
+            wanted = list(layers)
+        except TypeError:
+            raise ValueError(f"attend: layers must be names of layers, got {layers!r}.") from None
+        names = [name_of(layer) for layer in wanted]
         self._attended.set(None if attention is None else attention.for_layers(name_of), names)
 
     @property
@@ -326,11 +330,13 @@ class SpikingNetwork(NetworkView):
         """
         self.network.take_scope(2)  # of the caller of the guarded method
         learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
+        processes = self._backend.check_processes(processes)
+        if not isinstance(progress, bool | np.bool_):
+            raise ValueError(f"run: progress must be True or False, got {progress!r}.")
         if processes != 1 and learning:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."
             )
-        processes = self._backend.check_processes(processes)
         trials = make_trials(
             self._assembly, images, duration, seed, spikes, onset, offset, background,
             per_trial=self._attended.per_trial,

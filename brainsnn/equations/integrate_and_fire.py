@@ -1,8 +1,11 @@
 """Integrate-and-fire neurons with a soft reset: a discrete map (IF) and differential equations (LIF)."""
 
+import numpy as np
 from brian2 import Quantity, ms
 
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.times import check_time
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["IF", "LIF"]
 
@@ -70,9 +73,9 @@ def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
     ----------
     Rathi, Srinivasan, Panda, Roy (2020), ICLR.
     """
-    if not 0 < leak <= 1:
+    if not is_number(leak, lambda x: 0 < x <= 1):
         raise ValueError(f"IF.leak: must lie in (0, 1], got {leak!r}. Use 1 for a neuron without leak.")
-    if not threshold > 0:
+    if not is_number(threshold, lambda x: 0 < x < np.inf):
         raise ValueError(f"IF.threshold: must be positive, got {threshold!r}.")
     readout = NeuronModel(
         name="IF readout",
@@ -122,7 +125,9 @@ def LIF(
     ----------
     Gerstner, Kistler, Naud, Paninski (2014), Neuronal Dynamics, chapter 1.
     """
-    if not threshold > 0:
+    for name, value in (("tau_m", tau_m), ("tau_s", tau_s), ("tau_readout", tau_readout)):
+        check_time(value, f"LIF.{name}")
+    if not is_number(threshold, lambda x: 0 < x < np.inf):
         raise ValueError(f"LIF.threshold: must be positive, got {threshold!r}.")
     readout = NeuronModel(
         name="LIF readout",

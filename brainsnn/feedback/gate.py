@@ -3,9 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
 from brainsnn.feedback.learning import LocalLearning
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["PredictiveGate", "GATE_MODES", "SQUASHES"]
 
@@ -185,9 +188,19 @@ class PredictiveGate:
     model: NeuronModel = None  # type: ignore[assignment]  # made in __post_init__
 
     def __post_init__(self) -> None:
-        if self.mode not in GATE_MODES:
+        if not isinstance(self.output, str):
+            raise ValueError(f"PredictiveGate.output: must be the name of a layer, got {self.output!r}.")
+        for name in ("contrast", "record"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"PredictiveGate.{name}: must be True or False, got {getattr(self, name)!r}.")
+        for name, kind in (("learning", LocalLearning), ("model", NeuronModel)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise ValueError(
+                    f"PredictiveGate.{name}: must be a {kind.__name__} or None, got {getattr(self, name)!r}."
+                )
+        if not isinstance(self.mode, str) or self.mode not in GATE_MODES:
             raise ValueError(f"PredictiveGate.mode={self.mode!r}; choose one of {', '.join(map(repr, GATE_MODES))}.")
-        if self.squash not in SQUASHES:
+        if not isinstance(self.squash, str) or self.squash not in SQUASHES:
             raise ValueError(f"PredictiveGate.squash={self.squash!r}; choose one of {', '.join(map(repr, SQUASHES))}.")
         if self.max_contrast is not None and not self.contrast:
             raise ValueError(
@@ -198,13 +211,13 @@ class PredictiveGate:
                 f"PredictiveGate.epsilon={self.epsilon!r} has no effect with mode='none', which blocks no pixel. Leave it out."
             )
         self._resolve()
-        if self.epsilon is not None and not self.epsilon >= 0:
+        if self.epsilon is not None and not is_number(self.epsilon, lambda x: x >= 0):
             raise ValueError(
                 f"PredictiveGate.epsilon: must be 0 or more, got {self.epsilon!r}. Use mode='none' to block no pixel."
             )
-        if self.squash_step is not None and not self.squash_step > 0:
+        if self.squash_step is not None and not is_number(self.squash_step, lambda x: 0 < x < np.inf):
             raise ValueError(f"PredictiveGate.squash_step: must be positive, got {self.squash_step!r}.")
-        if self.max_contrast is not None and self.max_contrast < 1:
+        if self.max_contrast is not None and not is_number(self.max_contrast, lambda x: 1 <= x < np.inf):
             raise ValueError(f"PredictiveGate.max_contrast: must be 1 or more, got {self.max_contrast!r}.")
         if self.model is None:
             model = gated_input(

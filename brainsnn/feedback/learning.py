@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.statements import assignments
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["LocalLearning"]
 
@@ -78,17 +80,21 @@ class LocalLearning:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.learning_rate >= 0:
+        if not is_number(self.learning_rate, lambda x: 0 <= x < np.inf):
             raise ValueError(f"LocalLearning.learning_rate: must be 0 or more, got {self.learning_rate!r}.")
-        if not self.w_max > 0:
+        if not is_number(self.w_max, lambda x: x > 0):
             raise ValueError(f"LocalLearning.w_max: must be positive, got {self.w_max!r}.")
+        if not isinstance(self.on_pre, str):
+            raise ValueError(f"LocalLearning.on_pre: must be statements, got {self.on_pre!r}.")
+        if not isinstance(self.parameters, Mapping):
+            raise ValueError(f"LocalLearning.parameters: must be a dict of values, got {self.parameters!r}.")
         used = get_identifiers(self.on_pre)
         idle = [name for name in self.parameters if name not in used]
         idle += [n for n in ("learning_rate", "w_max") if f"{n}_post" not in used and getattr(self, n) != _default(n)]
         if idle:
             raise ValueError(
-                f"LocalLearning: {', '.join(idle)} has no effect, since on_pre={self.on_pre!r} does not use it. Use it (fields "
-                "as learning_rate_post and w_max_post), or leave it out."
+                f"LocalLearning: {', '.join(map(str, idle))} has no effect, since on_pre={self.on_pre!r} does not use it. Use "
+                "it (fields as learning_rate_post and w_max_post), or leave it out."
             )
 
     def __str__(self) -> str:

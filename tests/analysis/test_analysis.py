@@ -338,10 +338,9 @@ def test_compare_activations_needs_images():
 
 
 def test_compare_activations_refuses_a_window_longer_than_the_run():
-    from types import SimpleNamespace
-
+    snn = bs.convert(small_graph(), neuron=bs.ASN())
     with pytest.raises(ValueError, match="at most duration"):
-        analysis.compare_activations(None, SimpleNamespace(dt=1e-3), None, duration=100 * bs.ms)
+        analysis.compare_activations(snn.graph, snn, np.zeros((1, 6, 6, 1)), duration=100 * bs.ms)
 
 
 def test_synaptic_decay():

@@ -7,9 +7,11 @@ import zipfile
 import h5py
 import numpy as np
 
-__all__ = ["damaged_bytes", "damaged_hdf5", "damaged_json", "damaged_values", "damaged_zip", "hostile_value"]
+__all__ = ["NOTES", "damaged_bytes", "damaged_hdf5", "damaged_json", "damaged_values", "damaged_zip", "hostile_value"]
 
 LONG = "x" * 5000
+#: What the latest damage to values was, for messages.
+NOTES: list[str] = []
 
 
 def hostile_value(dice):
@@ -48,12 +50,9 @@ def _places(tree, path=()):
 
 
 def damaged_values(tree, dice):
-    """Return parsed JSON with one to three values removed, doubled, changed, moved or replaced by hostile ones."""
+    """Return parsed JSON with a value removed, doubled, changed, replaced by another one of it, or by a hostile one."""
     tree = json.loads(json.dumps(tree))
-    for _ in range(dice.pick(1, 1, 1, 2, 3)):
-        places = _places(tree)
-        if not places:
-            return tree
+    if places := _places(tree):
         *parents, key = places[dice.whole(0, len(places) - 1)]
         home = tree
         for part in parents:
@@ -77,6 +76,7 @@ def damaged_values(tree, dice):
             )
         else:
             home[key] = hostile_value(dice)
+        NOTES[:] = [f"{[*parents, key]} {action}: {str(old)[:200]} -> {json.dumps(home)[:400]}"]
     return tree
 
 
@@ -215,7 +215,7 @@ def _damage_place(file, name, names, dice):
             file.move(name, "elsewhere")
         return
     if action == "loop":
-        if isinstance(file[name], h5py.Group):
+        if isinstance(file[name], h5py.Group) and "loop" not in file[name]:
             file[name]["loop"] = file["/"]
         return
     del file[name]

@@ -22,70 +22,22 @@ PARTS = {
     "refractory": "2*ms",
 }  # fmt: skip
 NUMBERS = (
-    "0",
-    "1",
-    "-1",
-    "9**9**9",
-    "1e999",
-    "1e-999",
-    "10**400",
-    "1/0",
-    "0.1",
-    "2**0.5",
-    "(-8)**(1/3)",
-    "0x10",
-    "1_000",
-    "1j",
-)
+    '0', '1', '-1', '9**9**9', '1e999', '1e-999', '10**400', '1/0', '0.1', '2**0.5', '(-8)**(1/3)', '0x10', '1_000', '1j',
+)  # fmt: skip
 NAMES = (
-    "v",
-    "u",
-    "I",
-    "tau",
-    "theta",
-    "w",
-    "t",
-    "dt",
-    "i",
-    "N",
-    "rand()",
-    "xi",
-    "lastspike",
-    "mV",
-    "ms",
-    "pi",
-    "nothing",
-    "v_post",
-    "__class__",
-)
+    'v', 'u', 'I', 'tau', 'theta', 'w', 't', 'dt', 'i', 'N', 'rand()', 'xi', 'lastspike', 'mV', 'ms', 'pi', 'nothing',
+    'v_post', '__class__',
+)  # fmt: skip
 CODE = (
-    "__import__('os').system('touch /tmp/fuzz_executed')", "exec('1')", "v.__class__", "[].append(1)", "(lambda: 1)()", "v[0]", "f'{v}'",
-    "open('/etc/passwd')", "int(v > 0)", "v if v > 0 else u", "*/ system(\"x\"); /*", "v; return", "'text'", "v == u", "not v", "print(1)",
-    "\\\n", "#", "\0", "{v}", "%s", "{{v}}", "é", "v\u200b", "sizeof(int)", "std::exit(1)", "exp(v)", "clip(v, 0, 1)", "sin(u)*cos(v)",
+    "__import__('os').system('touch /tmp/fuzz_executed')", "exec('1')", 'v.__class__', '[].append(1)', '(lambda: 1)()',
+    'v[0]', "f'{v}'", "open('/etc/passwd')", 'int(v > 0)', 'v if v > 0 else u', '*/ system("x"); /*', 'v; return',
+    "'text'", 'v == u', 'not v', 'print(1)', '\\\n', '#', '\x00', '{v}', '%s', '{{v}}', 'é', 'v\u200b', 'sizeof(int)',
+    'std::exit(1)', 'exp(v)', 'clip(v, 0, 1)', 'sin(u)*cos(v)',
 )  # fmt: skip
 OPERATORS = (
-    " + ",
-    " - ",
-    " * ",
-    "/",
-    "**",
-    "//",
-    " % ",
-    " << ",
-    " & ",
-    " and ",
-    " < ",
-    " = ",
-    " : ",
-    "",
-    " ",
-    "(",
-    ")",
-    "\n",
-    ";",
-    "-",
-    "~",
-)
+    ' + ', ' - ', ' * ', '/', '**', '//', ' % ', ' << ', ' & ', ' and ', ' < ', ' = ', ' : ', '', ' ', '(', ')', '\n',
+    ';', '-', '~',
+)  # fmt: skip
 
 
 def readout(bs):
@@ -133,7 +85,8 @@ def _changed(text, dice):
     names = [name for name in ("v", "u", "I", "theta", "tau", "1", "0.1", "2") if name in text] or [""]
     name = dice.pick(*names)
     other = {
-        "replace": piece.strip() or "v", "power": f"({name} + 1)**{dice.pick(2, 5, 30, 1000, 10**9)}", "long": "+".join([name] * dice.pick(20, 5000)),
+        "replace": piece.strip() or "v", "power": f"({name} + 1)**{dice.pick(2, 5, 30, 1000, 10**9)}",
+        "long": "+".join([name] * dice.pick(20, 5000)),
         "deep": "(" * 400 + name + ")" * 400, "number": f"({name}{dice.pick(*OPERATORS[:8])}{dice.pick(*NUMBERS)})",
         "swap": dice.pick("v", "u", "I", "tau", "theta_0", "b", "a", "0"),
     }[action]  # fmt: skip
@@ -162,11 +115,12 @@ def simulate(folder, parts):
     L = keras.layers
     chain = keras.Sequential([keras.Input((2, 2, 1)), L.Flatten(), L.ReLU(name="first"), L.Dense(1, use_bias=False)])
     record = {"first": ["v", "u"]}
-    snn = bs.convert(chain, neuron=model, device="runtime", record=record, encoder="current", dtype="float64")
+    options = {"device": "runtime", "connectivity": "synapses", "encoder": "current", "dtype": "float64"}
     image = np.linspace(0, 1, 4).reshape(2, 2, 1)
-    with preferences({"codegen.target": "numpy"}):
+    with preferences({"codegen.target": "numpy"}):  # nothing is compiled
+        snn = bs.convert(chain, neuron=model, record=record, **options)
         result = snn.run(image[None], 5 * b2.ms)
-        spikes, states = PlainNetwork(snn, {}).run(5, {"first": ["v", "u"]}, image=image)
+        _, states = PlainNetwork(snn, {}).run(5, record, image=image)
     ours = [np.asarray(result.states["first"][name][0]) for name in ("v", "u")]
     theirs = [np.asarray(states["first"][name]) for name in ("v", "u")]
     return [_rounded(values) for values in ours], [_rounded(values) for values in theirs]

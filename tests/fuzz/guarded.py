@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import traceback
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,6 +23,8 @@ WRITES = {
     "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.symlink", "os.link", "shutil.rmtree",
     "shutil.move", "shutil.copyfile",
 }  # fmt: skip
+#: Where Brian2 keeps its extensions and logs.
+OF_BRIAN = (os.path.expanduser("~/.cython"), os.path.join(tempfile.gettempdir(), "brian_"))
 RUNS = {"os.system", "os.exec", "os.posix_spawn", "socket.connect", "pickle.find_class"}
 
 
@@ -131,7 +134,11 @@ class _Watch:
 
     def _is_allowed(self, path):
         path = os.path.realpath(os.fsdecode(path))
-        return path.startswith((self.folder + os.sep, "/dev/")) or path == self.folder or "__pycache__" in path
+        return (
+            path.startswith((self.folder + os.sep, "/dev/", *OF_BRIAN))
+            or path in (self.folder, tempfile.gettempdir())
+            or "__pycache__" in path
+        )
 
 
 def serve(function, descriptor):

@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-from brian2 import Quantity, get_dimensions, get_unit, second
+from brian2 import DimensionMismatchError, Quantity, get_dimensions, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brainsnn.builders.network.constants import settable_constants
@@ -196,7 +196,7 @@ def check_values(assembly, name, values):
 
 def _parameter_array(assembly, name, variable, value, target=None):
     about, target = f"{name}.{variable}", target or assembly.groups[name].variables[variable]
-    if target.dim is not DIMENSIONLESS and Quantity(value).dim is not target.dim:
+    if target.dim is not DIMENSIONLESS and _dimension(value) is not target.dim:
         raise ValueError(f"{about}: the value needs the unit {get_unit(target.dim)}, got {value!r}.")
     array = plain_array(value, about, float, target.dim)
     with np.errstate(over="ignore", under="ignore"):
@@ -224,6 +224,14 @@ def _parameter_array(assembly, name, variable, value, target=None):
             f"({target.size},) values in flat order, or an array that broadcasts to {shape}."
         ) from None
     return array.ravel() if array.size == 1 else full.ravel()
+
+
+def _dimension(value):
+    """Return the dimension of a value or of all values in a list; None for anything else."""
+    try:
+        return Quantity(value).dim
+    except (TypeError, ValueError, DimensionMismatchError):
+        return None
 
 
 def _value_of_neuron(assembly, name, variable):

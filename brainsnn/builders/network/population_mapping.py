@@ -36,6 +36,8 @@ class Populations(dict):
         -------
         name : str
         """
+        if not isinstance(layer, str):
+            raise UnknownNameError(layer, self, "population")
         name = layer if layer in self._groups else self._graph.population(layer).name
         if name not in self._groups:
             raise UnknownNameError(layer, self, "population of the spiking network")
