@@ -134,6 +134,8 @@ def _add_states(result, path, states, recorded, found, max_bytes, refuse):
     for name, variable in pairs:
         if (indices := recorded.get(f"{name}\t{variable}")) is None:
             refuse("'arrays.npz'", f"has no neurons of {variable!r} of {name!r}")
+        if indices.ndim != 1:
+            refuse("'arrays.npz'", f"has neurons of {variable!r} of {name!r} of the shape {indices.shape}")
         n_missing += check_zarr(path, _zarr_folder(name, variable), found, result.n_steps, len(indices), refuse)
         result.recorded.setdefault(name, {})[variable] = indices
     # zarr leaves chunks of zeros out

@@ -211,7 +211,7 @@ def _texts(groups, key, refuse):
 
 
 def _names(names, refuse):
-    if not isinstance(names, list):
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         refuse("the entry 'arrays' of the description", f"is {names!r:.100}, not a list of names")
     return names
 

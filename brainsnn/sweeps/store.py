@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from brainsnn.files import write_atomically
+from brainsnn.files import check_file, write_atomically
 from brainsnn.results.npz import read_arrays
 from brainsnn.sweeps.quantities import as_array, exponents_of, with_unit
 
 __all__ = ["UnfitResultError", "UnitStore"]
 
-#: Entry of a file with the names and physical units of the other entries, which are numbered.
+#: Entry of a file with the key of its unit, and the names and physical units of the other entries, which are numbered.
 _CONTENTS = "contents"
 
 
@@ -59,7 +59,7 @@ class UnitStore:
         Returns
         -------
         values : dict of str to ndarray, or None
-            None if the unit is missing. A damaged file is removed and counts as missing.
+            None if the unit is missing. A damaged file, or one of another unit, is removed and counts as missing.
 
         Raises
         ------
@@ -67,11 +67,12 @@ class UnitStore:
             If the file exists and cannot be read at all.
         """
         try:
+            check_file(self.path(key), "sweep", OSError)
             data = self.path(key).read_bytes()
         except FileNotFoundError:
             return None
         try:
-            return _unpacked(data)
+            return _unpacked(data, key)
         except (ImportError, MemoryError):
             raise
         except Exception:  # damaged bytes of a compressed file can raise almost any error
@@ -94,7 +95,8 @@ class UnitStore:
             If the values are something else; a `TypeError`.
         """
         arrays = _checked(values)
-        contents = json.dumps([[name, exponents_of(array)] for name, array in arrays.items()])
+        names = [[name, exponents_of(array)] for name, array in arrays.items()]
+        contents = json.dumps({"key": key, "names": names})
         entries = {str(k): np.asarray(array) for k, array in enumerate(arrays.values())}
         with write_atomically(self.path(key), sync=True) as file:
             np.savez_compressed(file, **{_CONTENTS: np.array(contents)}, **entries)
@@ -186,10 +188,12 @@ def _is_still(path, descriptor):
         return False
 
 
-def _unpacked(data):
+def _unpacked(data, key):
     arrays = read_arrays(io.BytesIO(data), "sweep: a unit", max_bytes=sys.maxsize)  # checks the checksum of each entry
-    names = json.loads(arrays[_CONTENTS].item())
-    return {name: with_unit(arrays[str(k)], exponents) for k, (name, exponents) in enumerate(names)}
+    contents = json.loads(arrays[_CONTENTS].item())
+    if contents["key"] != key:
+        raise ValueError(f"the file of unit {contents['key']!r} under the name of {key!r}")
+    return {name: with_unit(arrays[str(k)], exponents) for k, (name, exponents) in enumerate(contents["names"])}
 
 
 def _checked(values):

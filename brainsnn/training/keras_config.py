@@ -110,6 +110,7 @@ def _build_functional(config):
 
     made, tensors, pending = {}, {}, []
     for entry in config["layers"]:
+        check_name(entry)
         name = name_of(entry)
         if name in made:
             raise ModelFileError(

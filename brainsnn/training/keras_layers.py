@@ -286,7 +286,7 @@ def _activation(entry, value):
         inner = value.get("config")
         if value.get("class_name") == "ReLU" and isinstance(inner, dict):
             return _relu_activation(entry, value.get("module", "keras"), inner)
-        value = inner if isinstance(inner, str) else value.get("class_name")
+        value = inner if isinstance(inner, str) else value.get("class_name") or str(value)  # None would be linear
     if value is None:
         return "linear"
     if not isinstance(value, str) or value not in ACTIVATIONS:

@@ -17,7 +17,8 @@ caller = Guard("fuzz_arguments:call")
 #: Functions; their arguments are those of their signatures, but for paths of what is written.
 CALLED = {
     "run": bs.SpikingNetwork.run, "convert": bs.convert, "attend": bs.SpikingNetwork.attend,
-    "ASN": bs.ASN, "IF": bs.IF, "LIF": bs.LIF, "SpatialAttention": bs.SpatialAttention, "PredictiveGate": bs.PredictiveGate, "LocalLearning": bs.LocalLearning,
+    "ASN": bs.ASN, "IF": bs.IF, "LIF": bs.LIF, "SpatialAttention": bs.SpatialAttention,
+    "PredictiveGate": bs.PredictiveGate, "LocalLearning": bs.LocalLearning,
     "load_model": bs.load_model, "compare_activations": bs.compare_activations, "GaussianField": bs.GaussianField,
 }  # fmt: skip
 ARGUMENTS = {

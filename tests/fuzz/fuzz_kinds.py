@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
     ),
     "files": Kind("fuzz_files:case", "damaged model files, against what they held and what Keras reads in them", 25),
     "results": Kind("fuzz_results:case", "damaged results in files and folders, against what they held", 25),
+    "sweeps": Kind("fuzz_sweeps:case", "damaged folders of sweeps, against the undamaged sweep", 10),
     "expressions": Kind("fuzz_expressions:case", "equations with mistakes, huge numbers and code in them", 15),
     "arguments": Kind("fuzz_arguments:case", "values that nobody expects as arguments of public functions", 15),
 }

@@ -177,7 +177,7 @@ def originals():
     pixels = keras.Input((4, 4, 1), name="pixels")
     x = L.ReLU(name="conv")(L.Conv2D(2, 3, padding="same")(pixels))
     model = keras.Model(pixels, [L.Dense(2, name="one")(L.Flatten()(x)), L.Dense(3, name="two")(L.Flatten()(x))])
-    record = {"conv": ["S", "spikes"], "pixels": ["spikes"]}
+    record = {"conv": ["S", "spikes"]}
     images = np.random.default_rng(0).uniform(0, 1, (3, 4, 4, 1))
     snn = bs.convert(model, record=record, device="runtime")
     snn.run(images, 8 * bs.ms).save(folder / "result.npz", labels=[0, 1, 1])

@@ -24,7 +24,10 @@ WRITES = {
     "shutil.move", "shutil.copyfile",
 }  # fmt: skip
 #: Where Brian2 keeps its extensions and logs.
-OF_BRIAN = (os.path.expanduser("~/.cython"), os.path.join(tempfile.gettempdir(), "brian_"))
+OF_BRIAN = (
+    os.path.expanduser("~/.cython"),
+    *(os.path.join(tempfile.gettempdir(), f"{name}_") for name in ("brian", "brainsnn")),
+)
 RUNS = {"os.system", "os.exec", "os.posix_spawn", "socket.connect", "pickle.find_class"}
 
 
@@ -57,12 +60,14 @@ class Guard:
     ----------
     function : str
         ``module:function``; it gets a folder that it may write to, and what a call gives it.
+    pickles : bool, optional
+        Whether it may load pickles of its own.
     """
 
     _all: "list[Guard]" = []
 
-    def __init__(self, function):
-        self.function, self.process, self.calls = function, None, 0
+    def __init__(self, function, pickles=False):
+        self.function, self.pickles, self.process, self.calls = function, pickles, None, 0
         Guard._all.append(self)
 
     def __call__(self, folder, **arguments):
@@ -85,7 +90,7 @@ class Guard:
 
     def _start(self):
         self.pipe, theirs = multiprocessing.Pipe()
-        code = f"import guarded; guarded.serve({self.function!r}, {theirs.fileno()})"
+        code = f"import guarded; guarded.serve({self.function!r}, {theirs.fileno()}, {self.pickles})"
         # multiprocessing's own processes may not start others where they are daemons. The pipe's end ends it.
         self.process, self.calls = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()]), 0
         theirs.close()
@@ -111,18 +116,20 @@ atexit.register(Guard.stop_all)
 class _Watch:
     """Records what the process does outside of the folder of a call."""
 
-    def __init__(self):
-        self.folder, self.seen = None, []
+    def __init__(self, runs):
+        self.runs, self.folder, self.seen = runs, None, []
         sys.addaudithook(self._hear)
 
     def _hear(self, event, arguments):
         if self.folder is None:
             return
-        if event in RUNS:
+        if event in self.runs:
             self.seen.append(f"{event} {arguments[:2]!r}"[:200])
+        elif event in WRITES and any(isinstance(a, int) and a >= 0 for a in arguments[1:3]):
+            return  # within a folder that was opened before, such as those that a tree of files is removed from
         elif event in WRITES or (event == "open" and self._writes(arguments)):
             for path in arguments[: 1 if event == "open" else 2]:
-                if isinstance(path, str | bytes | os.PathLike) and not self._is_allowed(path):
+                if isinstance(path, str | bytes | os.PathLike) and not self._is_allowed(path, event == "open"):
                     self.seen.append(f"{event} {path!r}")
 
     @staticmethod
@@ -132,8 +139,9 @@ class _Watch:
             isinstance(mode, str) and not mode.startswith("r")
         )
 
-    def _is_allowed(self, path):
-        path = os.path.realpath(os.fsdecode(path))
+    def _is_allowed(self, path, follows):
+        folder, name = os.path.split(os.fsdecode(path))
+        path = os.path.realpath(path) if follows else os.path.join(os.path.realpath(folder), name)
         return (
             path.startswith((self.folder + os.sep, "/dev/", *OF_BRIAN))
             or path in (self.folder, tempfile.gettempdir())
@@ -141,7 +149,7 @@ class _Watch:
         )
 
 
-def serve(function, descriptor):
+def serve(function, descriptor, pickles=False):
     """Answer calls until the pipe ends."""
     from multiprocessing.connection import Connection
 
@@ -158,7 +166,7 @@ def serve(function, descriptor):
             used = int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    watch = _Watch()
+    watch = _Watch(RUNS - {"pickle.find_class"} if pickles else RUNS)
     pipe.send("ready")
     while True:
         try:

@@ -107,6 +107,7 @@ WRONG = [
     ("about", "[]", "array 'about' holds .*, not a dict"),
     ("about", 3, "array 'about' is .* not texts"),
     ("about", about(labels=...), "the description is .* not a dict of settings, models and labels"),
+    ("about", about(arrays=[["x"]]), "'arrays' of the description is .*, not a list of names"),
     ("about", about(settings=[]), "'settings' of the description is .*, not a dict"),
     ("about", about(models={"conv": {"text": ""}}), "model of 'conv' in the description"),
     ("about", about(models={"conv": 3}), "model of 'conv' in the description"),
@@ -432,3 +433,12 @@ def test_a_damaged_byte_in_a_folder_is_reported_or_harmless(name, copied):
             assert str(error).startswith("Result.load: ") and str(copied) in str(error), error
             n_refused += 1
     assert n_refused > len(places) / 2
+
+
+def test_indices_of_a_folder_that_are_no_list(copied):
+    with np.load(copied / "arrays.npz") as data:
+        arrays = {name: np.float64(3) if name.startswith("index/") else data[name] for name in data.files}
+    np.savez(copied / "arrays.npz", **arrays)
+    relist(copied)
+    with pytest.raises(ValueError, match="'arrays.npz' has neurons of .* of the shape"):
+        bs.Result.load(copied)

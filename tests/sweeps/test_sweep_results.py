@@ -81,8 +81,19 @@ def test_a_unit_with_a_damaged_byte_is_computed_again(tmp_path):
 def test_a_unit_that_cannot_be_read_is_not_removed(tmp_path):
     store = UnitStore(tmp_path)
     store.path("key").mkdir(parents=True)
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(OSError, match=f"sweep: '{store.path('key')}' is a folder, not a file"):
         store.read("key")
+
+
+def test_files_of_units_under_the_names_of_others_are_not_taken_for_them(tmp_path):
+    store = UnitStore(tmp_path)
+    store.write("a", {"x": 1})
+    store.write("b", {"x": 2})
+    store.path("a").rename(tmp_path / "a")
+    store.path("b").rename(store.path("a"))
+    (tmp_path / "a").rename(store.path("b"))
+    assert store.read("a") is None and store.read("b") is None
+    assert [store.get(key, lambda key=key: {"x": key})["x"] for key in "ab"] == ["a", "b"]
 
 
 # What becomes of damage in a sweep

@@ -310,3 +310,11 @@ def test_pooled_tensors_can_be_neither_added_nor_concatenated():
 def test_the_settings_of_an_activation_layer_count():
     with pytest.raises(ConversionError, match="max_value=6"):
         read_keras(_of(L.Dense(2, activation=L.ReLU(6))))
+
+
+@pytest.mark.parametrize(
+    "activation", [{}, {"class_name": None}, {"config": {}}, {"config": None, "module": "keras"}, 0, "", []]
+)
+def test_a_damaged_activation_is_not_taken_for_none(activation):
+    with pytest.raises(ModelFileError, match="its activation .* is not one of those that can be read"):
+        plainly(L.Dense(2), activation=activation)()
