@@ -2,10 +2,17 @@
 
 import os
 
+from brian2.codegen import cpp_prefs
 from brian2.devices.cpp_standalone.codeobject import generate_rand_code
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
-__all__ = ["HAS_STANDARD_GENERATORS", "drop_repeated_clock_settings", "results_file", "use_results"]
+__all__ = [
+    "HAS_STANDARD_GENERATORS",
+    "drop_repeated_clock_settings",
+    "forget_refused_flags",
+    "results_file",
+    "use_results",
+]
 
 #: Whether standalone programs draw from C++'s standard library; older ones draw from NumPy's C library.
 HAS_STANDARD_GENERATORS = "_random_generators" in generate_rand_code("rand", None)["support_code"]
@@ -70,3 +77,16 @@ def drop_repeated_clock_settings(device):
             last = entry
         kept.append(entry)
     device.main_queue = kept
+
+
+def forget_refused_flags():
+    """
+    Let Brian2 try again the flags that a compiler has refused in this process.
+
+    It notes them whatever the reason and the compiler, and drops them in silence from then on: after a compiler that was
+    missing, programs would be compiled without any flag.
+    """
+    # Written for Brian2 2.5.4 to 2.11: (compiler, flag) -> whether it can be used.
+    known = cpp_prefs._compiler_flag_compatibility
+    for key in [key for key, is_known in known.items() if not is_known]:
+        del known[key]
