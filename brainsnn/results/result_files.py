@@ -75,7 +75,7 @@ def write_result(result, path, labels=None):
     path = _with_suffix(path)
     result.labels = None if labels is None else _checked_labels(labels, result.n_images)
     arrays = {"dt": result.dt, "n_steps": result.n_steps, "about": json.dumps(description_of(result))}
-    arrays["aliases"] = np.array(["\t".join(pair) for pair in result.aliases.items()], dtype=str)
+    arrays["aliases"] = np.array([*result.aliases.items()], dtype=str).reshape(-1, 2)
     for name, shape in result.shapes.items():
         arrays[f"shape/{name}"] = shape
     for name, values in result.outputs.items():
@@ -140,7 +140,9 @@ def read_result(cls, path):
             f"Result.load: {str(path)!r} is not a result; it contains {sorted(groups)}. Give a file that Result.save wrote."
         )
     shapes = {name: tuple(int(n) for n in shape) for name, shape in groups["shape"].items()}
-    aliases = dict(str(pair).split("\t") for pair in groups["aliases"][""])
+    aliases = groups["aliases"][""]
+    # Older files have one text for each pair.
+    aliases = dict(aliases.tolist() if aliases.ndim == 2 else (str(pair).split("\t") for pair in aliases))
     result = cls(shapes, float(groups["dt"][""]), int(groups["n_steps"][""]), aliases)
     result.outputs.update(groups.get("output", {}))
     result.spike_counts.update(groups.get("count", {}))
@@ -150,7 +152,7 @@ def read_result(cls, path):
         result.spikes[name] = list(zip(neurons, steps))[: len(lengths)]
     for kind, store in (("state", result.states), ("index", result.recorded)):
         for key, values in groups.get(kind, {}).items():
-            name, variable = key.split("\t")
+            name, _, variable = key.rpartition("\t")
             store.setdefault(name, {})[variable] = values
     if "about" in groups:  # not in files of brainsnn 0.1
         use_description(result, json.loads(str(groups["about"][""])))

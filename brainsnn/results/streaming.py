@@ -1,6 +1,7 @@
 """Stream recordings to a folder while a network runs, and open the folder lazily."""
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
@@ -30,7 +31,9 @@ def _zarr():
 
 def _file_name(*parts):
     """Return a valid file name that is unique for these names of layers and variables."""
-    return ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
+    name = ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
+    # A file system allows 255 bytes, with what is appended.
+    return name if len(name) <= 200 else f"{name[:120]}.{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 class StreamFolder:
