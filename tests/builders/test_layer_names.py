@@ -15,9 +15,10 @@ from brainsnn.builders.operators import dense
 LONG = "x" * 500
 #: Each pair would be one name in Brian2, or in a file; the last are what we or Brian2 call a part of another.
 NAMES = [
-    "a.b", "a_b", "a b", "a\tb", "größe", "gr__e", "層", "層層", "\U0001f9e0", f"{LONG}1", f"{LONG}2", "1st", "layer_1st", "__",
-    "int", "a_b_spikes", "a_b_S_states", "a_b_update", "a_b_stateupdater", "a_b_spike_thresholder", "a_b_to_gr__e",
-    "brainsnn_clock", "brainsnn_network", "brainsnn_declared_state", "a_b_stateupdater_2", "A_B", "spikes/count", "%2E", "..", "image_replay",
+    "a.b", "a_b", "a b", "a\tb", "größe", "gr__e", "層", "層層", "\U0001f9e0", f"{LONG}1", f"{LONG}2", "1st", "layer_1st",
+    "__", "int", "a_b_spikes", "a_b_S_states", "a_b_update", "a_b_stateupdater", "a_b_spike_thresholder", "a_b_to_gr__e",
+    "brainsnn_clock", "brainsnn_network", "brainsnn_declared_state", "a_b_stateupdater_2", "A_B", "spikes/count", "%2E",
+    "..", "image_replay",
 ]  # fmt: skip
 #: Runtime mode compiles each object on its own.
 RUN = {"runtime": ["a.b", "a_b"], "cpp_standalone": NAMES}
