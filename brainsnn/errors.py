@@ -65,7 +65,9 @@ class UnknownNameError(KeyError):
         names = [str(k) for k in known]
         nearest = difflib.get_close_matches(str(name), [*names, *also], n=1, cutoff=0.5)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        shown = ", ".join(k if len(k) <= 80 else f"{k[:80]}..." for k in names[:20]) + (
+            ", ..." if len(names) > 20 else ""
+        )
         note = f" {note}" if note else ""
         self.message = f"There is no {kind} named {name!r}.{hint}{note} Known: {shown or 'none'}."
         super().__init__(self.message)

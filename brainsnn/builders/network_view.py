@@ -178,7 +178,8 @@ class NetworkView:
 
     def __repr__(self):
         neurons = sum(len(group) for group in self._assembly.groups.values())
-        names = dict.fromkeys(self.neurons[name].name for name in self.populations.spiking) or [self.neuron.name]
+        spiking = (self._assembly.neuron_of(name).name for name in self.populations.spiking)
+        names = dict.fromkeys(spiking) or [self.neuron.name]
         what = f"{len(self.populations)} populations, {neurons} neurons, {' and '.join(names)}"
         return f"<SpikingNetwork: {what}, {self._backend.name}>"
 

@@ -1,5 +1,6 @@
 """Open the folder of a streamed result, after checking that its files are those that brainsnn writes."""
 
+import hashlib
 import math
 import os
 import stat
@@ -33,7 +34,9 @@ def zarr_package():
 
 def file_name(*parts):
     """Return a valid file name that is unique for these names of layers and variables."""
-    return ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
+    name = ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
+    # A file system allows 255 bytes, with what is appended.
+    return name if len(name) <= 200 else f"{name[:120]}.{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def is_stream(path):

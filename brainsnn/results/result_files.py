@@ -76,7 +76,7 @@ def write_result(result, path, labels=None):
     check_result(result, _refuse_to_write)
     result.labels = None if labels is None else _checked_labels(labels, result.n_images)
     arrays = {"dt": result.dt, "n_steps": result.n_steps}
-    arrays["aliases"] = np.array(["\t".join(pair) for pair in result.aliases.items()], dtype=str)
+    arrays["aliases"] = np.array([*result.aliases.items()], dtype=str).reshape(-1, 2)
     for name, shape in result.shapes.items():
         arrays[f"shape/{name}"] = shape
     for name, values in result.outputs.items():
@@ -143,17 +143,14 @@ def read_result(cls, path, max_bytes=None):
             f"Result.load: {str(path)!r} is not a result; it contains {sorted(groups)}. Give a file that Result.save wrote."
         )
     dt, n_steps = (_value(groups, key, refuse) for key in ("dt", "n_steps"))
-    pairs = [tuple(pair.split("\t")) for pair in _texts(groups, "aliases", refuse)]
-    if wrong := [pair for pair in pairs if len(pair) != 2]:
-        refuse("the array 'aliases'", f"holds {wrong[0]!r:.100}, not two names")
-    result = plain_result(cls, groups["shape"], dt, n_steps, dict(pairs), refuse)
+    result = plain_result(cls, groups["shape"], dt, n_steps, _aliases(groups, refuse), refuse)
     result.outputs.update(groups.get("output", {}))
     result.spike_counts.update(groups.get("count", {}))
     for name in {name: None for kind in ("spikes_n", "spikes_i", "spikes_t") for name in groups.get(kind, {})}:
         result.spikes[name] = _spikes(groups, name, refuse)
     for kind, store in (("state", result.states), ("index", result.recorded)):
         for key, values in groups.get(kind, {}).items():
-            name, tab, variable = key.partition("\t")
+            name, tab, variable = key.rpartition("\t")
             if not tab:
                 refuse(f"the array {f'{kind}/{key}'!r}", "names no variable")
             store.setdefault(name, {})[variable] = values
@@ -208,6 +205,16 @@ def _texts(groups, key, refuse):
         return array.ravel().tolist()
     except ValueError as error:  # a number that stands for no character
         refuse(f"the array {key!r}", f"holds no texts ({error})")
+
+
+def _aliases(groups, refuse):
+    """Return {layer: population} from (n, 2) names; older files have one text for each pair."""
+    texts = _texts(groups, "aliases", refuse)
+    is_table = groups["aliases"][""].ndim == 2
+    pairs = list(zip(texts[::2], texts[1::2])) if is_table else [tuple(text.split("\t")) for text in texts]
+    if wrong := [pair for pair in pairs if len(pair) != 2]:
+        refuse("the array 'aliases'", f"holds {wrong[0]!r:.100}, not two names")
+    return dict(pairs)
 
 
 def _names(names, refuse):

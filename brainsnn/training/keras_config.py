@@ -1,6 +1,8 @@
 """Build a Keras 3 model from the JSON of a model file of any age, executing nothing in it."""
 
 import re
+import sys
+from contextlib import contextmanager
 
 from brainsnn.builders.from_keras.classes import trains_by_default
 from brainsnn.training.keras_layers import (
@@ -88,7 +90,7 @@ def _build_sequential(config):
     entries = config["layers"]
     if not entries:
         raise ModelFileError("The sequential model has no layers.")
-    model = keras.Sequential(name=config.get("name"))
+    layers = [_make(entry) for entry in entries]
     if entries[0]["class_name"] != "InputLayer":
         shape = batch_shape(entries[0]["config"]) if isinstance(entries[0]["config"], dict) else None
         shape = shape or config.get("build_input_shape")
@@ -98,10 +100,38 @@ def _build_sequential(config):
                 "Build it with model.build(...) before you save it."
             )
         if shape is not None:
-            model.add(keras.Input(batch_shape=(None, *plain(shape)[1:])))
-    for entry in entries:
-        guarded(entry, model.add, _make(entry))
-    return model
+            entries = [{"class_name": "InputLayer", "config": {"name": None}}, *entries]
+            layers = [keras.layers.InputLayer(batch_shape=(None, *plain(shape)[1:])), *layers]
+    try:
+        with _room_for(len(layers)):  # all at once: with add, Keras builds the model again for each layer
+            return keras.Sequential(layers, name=config.get("name"))
+    except Exception:
+        _name_fault(entries, layers)
+        raise
+
+
+def _name_fault(entries, layers):
+    """Raise an error that names the layer which cannot follow those before it in a sequential model."""
+    import keras
+
+    model, tensor = keras.Sequential(), None
+    for entry, layer in zip(entries, layers, strict=True):
+        guarded(entry, model.add, layer, False)
+        if tensor is None:
+            tensor = keras.KerasTensor(layer.input_shape if _is_model(entry) else layer.batch_shape)
+        if not isinstance(layer, keras.layers.InputLayer):
+            tensor = guarded(entry, layer, tensor)
+
+
+@contextmanager
+def _room_for(n_layers):
+    """Let Keras recurse through so many layers, as it does when it makes a model of them."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + n_layers)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _build_functional(config):
@@ -125,27 +155,40 @@ def _build_functional(config):
                 for call in enumerate(_read_node(entry, made[name], n) for n in entry["inbound_nodes"])
             ]
     pending, output_references = _count_from_zero(config["layers"], pending, _references(config["output_layers"]))
-    while pending:
-        waiting = []
-        for item in pending:
-            entry, name, index, (references, is_list) = item
-            inputs = [_find(tensors, reference) for reference in references]
-            if any(tensor is None for tensor in inputs):
-                waiting.append(item)
-                continue
-            as_list = is_list or entry["class_name"] in MERGE_CLASSES
-            output = guarded(entry, made[name], inputs if as_list else inputs[0])
-            tensors[name, index] = list(output) if isinstance(output, (list, tuple)) else [output]
-        if len(waiting) == len(pending):
-            raise ModelFileError(
-                f"Layer {waiting[0][1]!r}: it takes its input from a layer that is not in the model, or from itself."
-            )
-        pending = waiting
+    _call_in_order(pending, made, tensors)
     inputs = [_find(tensors, reference) for reference in _references(config["input_layers"])]
     outputs = [_find(tensors, reference) for reference in output_references]
     if not inputs or not outputs or any(tensor is None for tensor in inputs + outputs):
         raise ModelFileError("The model's inputs or outputs are not among its layers: the configuration is damaged.")
-    return keras.Model(_single(inputs), _single(outputs), name=config.get("name"))
+    with _room_for(len(pending)):
+        return keras.Model(_single(inputs), _single(outputs), name=config.get("name"))
+
+
+def _call_in_order(calls, made, tensors):
+    """Make the calls (entry, name, index, (references, is_list)), each as soon as its inputs are among the tensors."""
+    blocked = {}
+    for first in calls:
+        stack = [(first, iter(first[3][0]))]
+        while stack:
+            call, references = stack.pop()
+            entry, name, index, (found, is_list) = call
+            missing = next((reference[:2] for reference in references if reference[:2] not in tensors), None)
+            if missing is not None:
+                blocked.setdefault(missing, []).append((call, references))
+                continue
+            inputs = [_find(tensors, reference) for reference in found]
+            if any(tensor is None for tensor in inputs):
+                blocked[None] = [(call, references)]
+                continue
+            as_list = is_list or entry["class_name"] in MERGE_CLASSES
+            output = guarded(entry, made[name], inputs if as_list else inputs[0])
+            tensors[name, index] = list(output) if isinstance(output, (list, tuple)) else [output]
+            stack += reversed(blocked.pop((name, index), []))
+    if blocked:
+        name = next(call[1] for call in calls if call[1:3] not in tensors)
+        raise ModelFileError(
+            f"Layer {name!r}: it takes its input from a layer that is not in the model, or from itself."
+        )
 
 
 def _count_from_zero(entries, calls, outputs):

@@ -6,6 +6,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, get_device, ms
+from brian2.codegen import cpp_prefs
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
 from brian2.codegen.templates import Templater
 from brian2.core.variables import VariableView
@@ -142,6 +143,21 @@ def test_templates_are_found_beside_those_of_brian2():
     assert "env_globals" in inspect.signature(Templater.derive).parameters, changed(
         where, "Templater.derive takes other arguments"
     )
+
+
+def test_flags_that_a_compiler_refuses_are_noted():
+    """brian_versions.py makes Brian2 forget them."""
+    message = changed("builders/devices/brian_versions.py", "cpp_prefs does not note which flags a compiler refuses")
+    _, before = cpp_prefs.get_compiler_and_args()
+    known = dict(cpp_prefs._compiler_flag_compatibility)
+    assert before and set(before) <= {flag for _, flag in known}, message
+    try:
+        cpp_prefs._compiler_flag_compatibility.update(dict.fromkeys(known, False))
+        assert cpp_prefs.get_compiler_and_args()[1] == [], message
+        versions.forget_refused_flags()
+        assert cpp_prefs.get_compiler_and_args()[1] == before
+    finally:
+        cpp_prefs._compiler_flag_compatibility.update(known)
 
 
 @pytest.fixture

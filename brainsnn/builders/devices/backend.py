@@ -297,6 +297,31 @@ class Backend(ABC):
     def before_preparing(self):  # noqa: B027  (only what runs in this process can change before the first run)
         """Note what trials start from, before anything can change it."""
 
+    def before_compiling(self):  # noqa: B027  (a device that compiles a program checks its compiler when it builds)
+        """
+        Refuse a compiler that does not work, before Brian2 prepares objects.
+
+        Raises
+        ------
+        RuntimeError
+            The message holds the command, its output and the fix.
+        """
+
+    def compiler_error(self, error):
+        """
+        Return the error of a compiler that failed while Brian2 prepared an object.
+
+        Parameters
+        ----------
+        error : Exception
+
+        Returns
+        -------
+        error : RuntimeError or None
+            None if it is not the compiler's.
+        """
+        return None
+
     def by_hand(self, what):
         """
         Return the context in which the user runs, stores or restores the network by hand.

@@ -3,6 +3,7 @@
 import os
 import re
 
+from brian2.codegen import cpp_prefs
 from brian2.devices.cpp_standalone.codeobject import generate_rand_code
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
@@ -13,6 +14,7 @@ __all__ = [
     "HAS_STANDARD_GENERATORS",
     "check_result_files",
     "drop_repeated_clock_settings",
+    "forget_refused_flags",
     "results_file",
     "use_results",
 ]
@@ -105,3 +107,16 @@ def check_result_files(project):
             path.write_text(f"{render('result_files.cpp', disk_full=DISK_FULL)}\n{text}")
         n_files += min(n_closed, n_opened)
     return n_files
+
+
+def forget_refused_flags():
+    """
+    Let Brian2 try again the flags that a compiler has refused in this process.
+
+    It notes them whatever the reason and the compiler, and drops them in silence from then on: after a compiler that was
+    missing, programs would be compiled without any flag.
+    """
+    # Written for Brian2 2.5.4 to 2.11: (compiler, flag) -> whether it can be used.
+    known = cpp_prefs._compiler_flag_compatibility
+    for key in [key for key, is_known in known.items() if not is_known]:
+        del known[key]

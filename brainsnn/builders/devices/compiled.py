@@ -16,6 +16,8 @@ from brian2.core.variables import DynamicArrayVariable
 from brainsnn.builders.devices.active_device import make_active, runtime_device
 from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.devices.brian_versions import check_result_files, results_file, use_results
+from brainsnn.builders.devices.compiler_command import check_compiler, cpp_compiler
+from brainsnn.builders.devices.cython_compiler import check_brian_compiler
 from brainsnn.builders.devices.programs import run_programs
 from brainsnn.builders.devices.trial_folder import write_trial_folder
 from brainsnn.builders.network.arrays import assignable_arrays
@@ -147,6 +149,8 @@ class CompiledBackend(Backend):
     def build(self, objects):
         """Generate and compile the program; see `~brainsnn.builders.devices.backend.Backend.build`."""
         if not self._written:
+            check_brian_compiler()
+            check_compiler(tuple(cpp_compiler()))
             self.write(objects)
         elif changes := self._compiled_in(objects.network, objects.network.changes()):
             replaced = {name for name, what in changes if what == "object"}

@@ -4,15 +4,15 @@ import hashlib
 import os
 import re
 import shlex
-import subprocess
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from brainsnn.builders.devices.cache import is_intact, keep
+from brainsnn.builders.devices.compiler_command import CPP, cpp_compiler, output_of, run_compiler
 from brainsnn.leftovers import process_mark
 
-__all__ = ["compile_project", "makefile_variables", "merged_source", "run_compiler"]
+__all__ = ["compile_project", "makefile_variables", "merged_source"]
 
 #: What all files of Brian2's programs include. Reading it takes longer than compiling most of them.
 _NAMES = "algorithm climits cmath csignal cstdint cstdlib ctime fstream iostream map random string tuple vector"
@@ -60,31 +60,6 @@ def makefile_variables(project):
     return dict(re.findall(r"^(\w+) *= *(.*)$", (project / "makefile").read_text(), flags=re.MULTILINE))
 
 
-def run_compiler(command, project, **environment):
-    """
-    Run a compiler, or a build tool, in the folder of a project.
-
-    Parameters
-    ----------
-    command : list of str
-    project : `~pathlib.Path`
-    **environment : str
-        Variables to be set for it.
-
-    Raises
-    ------
-    RuntimeError
-        If it fails; the message holds the end of its output.
-    """
-    environment = {**os.environ, **environment}
-    result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise RuntimeError(
-            f"Compiling the network in {project} failed; {Path(command[0]).name} said:\n"
-            f"{(result.stdout + result.stderr)[-3000:]}"
-        )
-
-
 def _merge_code_objects(project, n_files):
     """
     Merge the source files of all code objects into a few.
@@ -108,14 +83,14 @@ def _merge_code_objects(project, n_files):
     return others, merged
 
 
-def _precompiled_headers(command, cache):
+def _precompiled_headers(compiler, flags, cache):
     """
     Return the options that include precompiled headers, compiled first if they are not in the cache.
 
     They are an optimisation, so a compiler that cannot precompile headers gets no options.
     """
-    command = [part for part in command if not part.startswith("-I")]
-    version = subprocess.run([command[0], "--version"], capture_output=True, text=True, check=False).stdout
+    command = [*compiler, *(flag for flag in flags if not flag.startswith("-I"))]
+    version = output_of([*compiler, "--version"], CPP)
     key = hashlib.sha256("\0".join([HEADERS, version, *command]).encode()).hexdigest()[:32]
     folder = cache / f"headers_{key}"
     header = folder / "headers.h"
@@ -152,7 +127,7 @@ def compile_project(project, cache):
     flags = shlex.split(makefile["CXXFLAGS"].replace("$(OPTIMISATIONS)", makefile["OPTIMISATIONS"]))
     # At link time this makes the program treat denormal numbers as 0, as the compiled code may assume.
     fast_math = [flag for flag in flags if flag == "-ffast-math"]
-    compiler = os.environ.get("CXX", "c++")
+    compiler = cpp_compiler()
     jobs = os.cpu_count() or 1
     others, merged = _merge_code_objects(project, jobs)
     if "objects.cpp" in others:
@@ -162,15 +137,15 @@ def compile_project(project, cache):
 
     def compile_file(source):
         """Compile one file; without the precompiled headers if the compiler fails, so that its words are about this file."""
-        command, end = commands[source in merged], [source, "-o", f"{source}.o"]
+        command, end = [*compiler, *options[source in merged]], [source, "-o", f"{source}.o"]
         try:
             run_compiler([*command, *headers[source in merged], *end], project)
         except RuntimeError:
             run_compiler([*command, *end], project)
 
     with ThreadPool(jobs) as pool:
-        commands = [compiler, *flags, "-O1"], [compiler, *flags]
-        headers = pool.starmap(_precompiled_headers, [(command, cache) for command in commands])
+        options = [*flags, "-O1"], flags
+        headers = pool.starmap(_precompiled_headers, [(compiler, each, cache) for each in options])
         pool.map(compile_file, [*sorted(others, key=lambda s: s != "objects.cpp"), *merged], chunksize=1)
     objects = [f"{source}.o" for source in (*others, *merged)]
-    run_compiler([compiler, *objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))], project)
+    run_compiler([*compiler, *objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))], project)

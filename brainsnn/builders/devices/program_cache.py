@@ -2,16 +2,15 @@
 
 import contextlib
 import hashlib
-import os
 import platform
 import re
-import subprocess
 from pathlib import Path
 
 import brian2
 
 from brainsnn.builders.devices.cache import cache_directory, is_intact, keep, make_private
 from brainsnn.builders.devices.compiler import compile_project
+from brainsnn.builders.devices.compiler_command import CPP, cpp_compiler, output_of
 from brainsnn.files import check_writable
 
 __all__ = ["compiled_program"]
@@ -27,8 +26,7 @@ def _machine():
 
 
 def _content_key(project, extra_key=""):
-    compiler = os.environ.get("CXX", "c++")
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    version = output_of([*cpp_compiler(), "--version"], CPP)
     digest = hashlib.sha256(f"{brian2.__version__}\n{version}\n{_machine()}\n{extra_key}".encode())
     rename = _canonical_names()
     # brian2genn writes its counts of synapses in a different order in each process; they follow from the other files.

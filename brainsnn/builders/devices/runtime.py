@@ -8,6 +8,7 @@ from brian2.devices.device import RuntimeDevice, get_device
 
 from brainsnn.builders.devices.active_device import active, make_active, runtime_device
 from brainsnn.builders.devices.backend import Backend
+from brainsnn.builders.devices.cython_compiler import check_cython, compiler_error
 from brainsnn.builders.network.declared_state import DeclaredState
 from brainsnn.builders.trials.divergence import all_finite, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
@@ -60,6 +61,14 @@ class RuntimeBackend(Backend):
         """Note what trials start from, before anything can change it."""
         if self._objects is not None:
             self._declared.note(v for variables in self._objects.state.values() for v in variables.values())
+
+    def before_compiling(self):
+        """Refuse a compiler that does not work; see `~brainsnn.builders.devices.backend.Backend.before_compiling`."""
+        check_cython()
+
+    def compiler_error(self, error):
+        """Explain an error of Cython; see `~brainsnn.builders.devices.backend.Backend.compiler_error`."""
+        return compiler_error(error)
 
     @contextmanager
     def by_hand(self, what):

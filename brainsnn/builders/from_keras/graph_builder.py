@@ -245,9 +245,12 @@ class GraphBuilder:
                 self._only_pooled(source, pooled)
             else:
                 self._with_twin(source, pooled)
+        graph = LayerGraph(self.populations, self.projections, rows, name)
+        incoming, outgoing = graph.by_target(), graph.by_source()
         for projection in self.projections:
-            self._scale_before_maximum(projection)
-        return LayerGraph(self.populations, self.projections, rows, name)
+            if len(outgoing[projection.source]) == 1:
+                self._scale_before_maximum(projection, incoming[projection.source])
+        return graph
 
     def _only_pooled(self, source, pooled):
         """Turn a nonlinearity into a membrane; a single population that pools it takes its name."""
@@ -288,17 +291,15 @@ class GraphBuilder:
             projection.source = names.get(projection.source, projection.source)
             projection.target = names.get(projection.target, projection.target)
 
-    def _scale_before_maximum(self, projection):
-        """Move a positive scale from the output of a maximum to its input, where it composes with the projections."""
+    def _scale_before_maximum(self, projection, incoming):
+        """Move a positive scale from the output of a maximum to its input, where it composes with these projections."""
         parts = getattr(projection.operator, "operators", ())
         membrane = self.populations[projection.source]
-        alone = len([p for p in self.projections if p.source == projection.source]) == 1
-        if len(parts) != 2 or not isinstance(parts[0], MaxPool) or not parts[1].is_scale or not alone:
+        if len(parts) != 2 or not isinstance(parts[0], MaxPool) or not parts[1].is_scale:
             return
         if parts[1].input_shape != parts[0].output_shape:  # after Flatten each pooled value has a factor of its own
             return
         factor = parts[1].kernel[0, 0, :, 0]
-        incoming = [p for p in self.projections if p.target == membrane.name]
         if membrane.kind != "membrane" or np.any(factor <= 0) or any(p.mode == "membrane" for p in incoming):
             return
         scaled = [compose(scale(factor, membrane.shape), p.operator) for p in incoming]

@@ -125,7 +125,7 @@ class _Reader:
         self.builder = builder
         self.names = names  # of the layers that are not nested: model.get_layer finds these
         self.rows = []
-        self.used = set()
+        self.used, self.calls = set(), {}
 
     def walk(self, graph, inputs, prefix):
         """
@@ -181,12 +181,14 @@ class _Reader:
 
     def _label(self, name, prefix):
         """Return a unique name for a call: the layer's, after the model's name and with a number where it is taken."""
-        taken = self.used | (self.names if prefix else self.names - {name})  # other layers keep their names
-        label = name if name not in taken else prefix + name
-        number = 2
-        while label in taken:
+
+        def is_taken(label):  # other layers keep their names
+            return label in self.used or (label in self.names and (prefix or label != name))
+
+        label = prefix + name if is_taken(name) else name
+        while is_taken(label):
+            number = self.calls[prefix, name] = self.calls.get((prefix, name), 1) + 1
             label = f"{prefix}{name}_call{number}"
-            number += 1
         self.used.add(label)
         return label
 

@@ -1,6 +1,7 @@
 """A network as plain data: populations, operators between them, and the fate of every Keras layer."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -193,6 +194,20 @@ class LayerGraph:
         """Return the projections from a population."""
         return [p for p in self.projections if p.source == name]
 
+    def by_target(self) -> dict[str, list[Projection]]:
+        """Return the projections onto each population, found in one pass."""
+        found: dict[str, list[Projection]] = {name: [] for name in self.populations}
+        for projection in self.projections:
+            found.setdefault(projection.target, []).append(projection)
+        return found
+
+    def by_source(self) -> dict[str, list[Projection]]:
+        """Return the projections from each population, found in one pass."""
+        found: dict[str, list[Projection]] = {name: [] for name in self.populations}
+        for projection in self.projections:
+            found.setdefault(projection.source, []).append(projection)
+        return found
+
     def population(self, name: str) -> Population:
         """
         Return a population by its name, or by the name of a Keras layer folded into it.
@@ -253,13 +268,13 @@ class LayerGraph:
                 f"{self.input.name!r} of shape {self.input.shape}; expected (n, H, W, C)."
             )
         images = images.astype(float, copy=False).reshape(len(images), *self.input.shape)
-        potential, activation = {}, {}
+        potential, activation, incoming = {}, {}, self.by_target()
         for name, population in self.populations.items():
             if population.kind == "input":
                 potential[name] = activation[name] = images
                 continue
             total = np.zeros((len(images), *population.shape))
-            for projection in self.incoming(name):
+            for projection in incoming[name]:
                 values = (potential if projection.mode == "membrane" else activation)[projection.source]
                 total += projection.operator.apply(values.reshape(len(images), -1)).reshape(total.shape)
             potential[name] = total + population.bias
@@ -286,11 +301,11 @@ class LayerGraph:
             If an operator at a junction is not linear.
         """
         arriving: dict[str, list[Projection]] = {}
-        kept: list[Projection] = []
-        apart = set(self.populations if readers is None else readers)
+        arrived: dict[str, list[Projection]] = {}
+        incoming, apart = self.by_target(), set(self.populations if readers is None else readers)
         for name, population in self.populations.items():
             expanded = []
-            for projection in self.incoming(name):
+            for projection in incoming[name]:
                 if projection.mode == "current":
                     for first in arriving[projection.source]:
                         operator = _composed(projection, first)
@@ -299,23 +314,31 @@ class LayerGraph:
                     expanded.append(projection)
             if population.kind == "junction":
                 arriving[name] = merge_projections(expanded)
-            kept += merge_projections(expanded) if name in apart else self.incoming(name)
-        populations = dict(self.populations)
+            arrived[name] = merge_projections(expanded) if name in apart else incoming[name]
+        n_readers = Counter(p.source for onto in arrived.values() for p in onto)
         for name, population in reversed(self.populations.items()):
-            if population.kind == "junction" and not any(p.source == name for p in kept):
-                del populations[name]
-                kept = [p for p in kept if p.target != name]
-        for name in apart & populations.keys():
-            layers = (*self._upstream_layers(name, populations), *populations[name].layers)
-            populations[name] = replace(populations[name], layers=tuple(dict.fromkeys(layers)))
+            if population.kind == "junction" and not n_readers[name]:
+                n_readers.subtract(p.source for p in arrived.pop(name))
+        populations = self._with_layers_of_junctions(incoming, arrived.keys(), apart)
+        kept = [projection for name in populations for projection in arrived[name]]
         return LayerGraph(populations, kept, self.rows, self.name)
 
-    def _upstream_layers(self, name: str, kept: Iterable[str]) -> Iterator[str]:
-        """Yield the Keras layers folded into the junctions that a population reads, except those that are kept."""
-        for projection in self.incoming(name):
-            if projection.mode == "current" and projection.source not in kept:
-                yield from self._upstream_layers(projection.source, kept)
-                yield from self.populations[projection.source].layers
+    def _with_layers_of_junctions(
+        self, incoming: dict[str, list[Projection]], kept: Container[str], apart: Container[str]
+    ) -> dict[str, Population]:
+        """Return the populations that are kept; those set apart have the layers of the junctions that are not."""
+        populations: dict[str, Population] = {}
+        upstream: dict[str, tuple[str, ...]] = {}
+        for name, population in self.populations.items():
+            # In order of evaluation, so that all that a junction reads is known.
+            sources = [p.source for p in incoming[name] if p.mode == "current" and p.source not in kept]
+            layers = dict.fromkeys(layer for source in sources for layer in upstream[source])
+            layers |= dict.fromkeys(population.layers)
+            if name not in kept:
+                upstream[name] = tuple(layers)
+            else:
+                populations[name] = replace(population, layers=tuple(layers)) if name in apart else population
+        return populations
 
     def __repr__(self) -> str:
         return f"<LayerGraph '{self.name}': {', '.join(self.populations)}>"
@@ -352,14 +375,15 @@ def merge_projections(projections: list[Projection]) -> list[Projection]:
     list of Projection
     """
     merged: list[Projection] = []
+    places: dict[tuple[str, str], list[int]] = {}
     for projection in projections:
-        for k, other in enumerate(merged):
-            same = (other.source, other.mode) == (projection.source, projection.mode)
-            if same and projection.mode != "membrane":
-                total = add_operators(other.operator, projection.operator)
-                if total is not None:
-                    merged[k] = replace(other, operator=total)
-                    break
+        same = places.setdefault((projection.source, projection.mode), [])
+        for k in same if projection.mode != "membrane" else ():
+            total = add_operators(merged[k].operator, projection.operator)
+            if total is not None:
+                merged[k] = replace(merged[k], operator=total)
+                break
         else:
+            same.append(len(merged))
             merged.append(projection)
     return merged

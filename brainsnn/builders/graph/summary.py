@@ -20,9 +20,13 @@ def layer_table(graph):
     -------
     str
     """
-    layers = [("layer", "class", "output", "became")]
+    layers, incoming, owners = [("layer", "class", "output", "became")], graph.by_target(), {}
+    for population in graph.populations.values():
+        for layer in population.layers:
+            owners.setdefault(layer, []).append(population)
     for row in graph.rows:
-        layers.append((row.name, row.class_name, _by(row.shape), _fate(graph, row)))
+        fate = _fate(graph, row, owners.get(row.name), incoming)
+        layers.append((row.name, row.class_name, _by(row.shape), fate))
     projections = [("projection", "mode", "operator", "kernel", "stride", "fan-in", "connections", "weights")]
     for p in graph.projections:
         kind, kernel, stride = describe_operator(p.operator)
@@ -87,18 +91,17 @@ def _conv_kind(operator):
     return "grouped"
 
 
-def _fate(graph, row):
-    """Return what became of a layer, as text."""
+def _fate(graph, row, owners, incoming):
+    """Return what became of a layer, as text, given the populations into which it was folded."""
     if row.note:
         return row.note
     if row.name in graph.populations:
         return f"population {row.name} ({graph.populations[row.name].kind})"
-    owners = [p for p in graph.populations.values() if row.name in p.layers]
     if not owners:
         return "folded"
     routes = []
     for owner in owners[:2]:
-        sources = list(dict.fromkeys(p.source for p in graph.incoming(owner.name)))
+        sources = list(dict.fromkeys(p.source for p in incoming[owner.name]))
         more = f" and {len(sources) - 2} more" if len(sources) > 2 else ""
         routes.append(f"{', '.join(sources[:2])}{more} -> {owner.name}")
     return "folded into " + "; ".join(routes) + (f"; {len(owners) - 2} more" if len(owners) > 2 else "")

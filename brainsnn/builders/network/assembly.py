@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count
 
 from brian2 import Clock
 
 from brainsnn.builders.graph.layer_graph import LayerGraph
+from brainsnn.builders.network.brian_names import GROUP_PARTS, BrianNames
 from brainsnn.builders.network.connections import (
     EventDrivenProjection,
     GradedProjection,
@@ -14,7 +14,7 @@ from brainsnn.builders.network.connections import (
     SynapticProjection,
 )
 from brainsnn.builders.network.feedback import add_feedback
-from brainsnn.builders.network.groups import brian_name, make_group, model_for, parameter_names, state_variables
+from brainsnn.builders.network.groups import make_group, model_for, parameter_names, state_variables
 from brainsnn.builders.network.inputs import Inputs, inputs_of
 from brainsnn.builders.network.neurons import Neurons
 from brainsnn.builders.network.schedule import SCHEDULES
@@ -29,6 +29,9 @@ from brainsnn.feedback.gate import PredictiveGate
 __all__ = ["CONNECTIVITIES", "Assembly", "assemble"]
 
 CONNECTIVITIES = ("event_driven", "synapses")
+
+#: Of the objects that every network has.
+OWN_NAMES = ("brainsnn_network", "brainsnn_clock", "brainsnn_declared_state")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class Assembly:
     replays : dict of str to `~brainsnn.builders.network.connections.SpikeReplay`
     written : dict of str to set of str
         Variables of each group that connections write.
+    names : `~brainsnn.builders.network.brian_names.BrianNames`
+        Of its Brian2 objects.
+    group_names : dict of str to str
+        Name of the group of each population, in Brian2.
     """
 
     graph: LayerGraph
@@ -72,10 +79,43 @@ class Assembly:
     connections: list = field(default_factory=list)
     replays: dict = field(default_factory=dict)
     written: dict = field(default_factory=dict)
+    names: BrianNames = field(default_factory=lambda: BrianNames(*OWN_NAMES))
+    group_names: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        # All of them before anything else, so that a layer keeps its name whatever we call our own objects.
+        self.group_names.update((name, self.names.free(name, *GROUP_PARTS)) for name in self.graph.populations)
+
+    def add_group(self, name, model, n_neurons):
+        """
+        Add a group that represents no population of the LayerGraph.
+
+        Parameters
+        ----------
+        name : str
+            What it shall be called. Another name is chosen if a population has this one.
+        model : `~brainsnn.equations.model.NeuronModel`
+        n_neurons : int
+
+        Returns
+        -------
+        key : str
+            Its name in `groups`, `models` and `written`.
+        """
+        key, number = name, 2
+        while key in self.graph.populations or key in self.groups:
+            key, number = f"{name}_{number}", number + 1
+        self.groups[key] = make_group(model, n_neurons, self.names.free(name, *GROUP_PARTS), self.clock)
+        self.models[key], self.written[key] = model, set()
+        return key
 
     def neuron_of(self, name):
         """Return the neuron model that a population's equations were made from."""
-        return self.neurons.of(self.graph, name)
+        return self._neuron_models[name]
+
+    @cached_property
+    def _neuron_models(self):
+        return self.neurons.of_each(self.graph)
 
     @property
     def objects(self):
@@ -150,12 +190,12 @@ def _add_population(assembly, population, connectivity, schedule, depth, model=N
     model = model or model_for(population, inputs, assembly.neuron_of(name), n_graded)
     model = model if learning is None else learning.target_model(model)
     n_neurons = population.shape[0] * population.shape[1] * population.shape[2]
-    group = make_group(model, n_neurons, brian_name(name), assembly.clock)
+    group = make_group(model, n_neurons, assembly.group_names[name], assembly.clock)
     assembly.groups[name], assembly.models[name] = group, model
     assembly.written[name] = set()
     schedule.group(group, depth, is_junction=population.kind == "junction")
     if population.kind == "input":
-        replay = SpikeReplay(group, name=f"{group.name}_replay")
+        replay = SpikeReplay(group, name=assembly.names.free(f"{group.name}_replay"))
         schedule.replay(replay, depth)
         assembly.replays[replay.name] = replay
 
@@ -167,7 +207,7 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
     on_pre = with_suffixes(on_pre, target.variables)
     for projection in inputs.spikes:
         source = assembly.groups[projection.source]
-        title = _unique_name(assembly, source, target)
+        title = assembly.names.free(f"{source.name}_to_{target.name}", "_pre")
         statement = spikes_between(on_pre, constants, assembly.models[projection.source], neuron)
         connection = _spike_projection(source, target, projection.operator, *statement, connectivity, title, learning)
         for variable in assigned(on_pre):
@@ -189,9 +229,8 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
         if connectivity == "event_driven":
             # Readers of this junction need one array: the sum of its own current and of the junction upstream.
             shape = graph.populations[name].shape
-            total = GradedProjection(
-                target, target, identity(shape), neuron.receives, "graded", f"{target.name}_total", overwrite=False
-            )
+            title = assembly.names.free(f"{target.name}_total")
+            total = GradedProjection(target, target, identity(shape), neuron.receives, "graded", title, overwrite=False)
             schedule.graded(total, depth, step=1)
             assembly.connections.append(total)
 
@@ -217,7 +256,7 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
     """Connect a junction to a population that reads it; the junction's value is the sum of its variables."""
     source = assembly.groups[projection.source]
     inputs, model = assembly.inputs[projection.source], assembly.models[projection.source]
-    name = _unique_name(assembly, source, target)
+    name = assembly.names.free(f"{source.name}_to_{target.name}", f"_summed_variable_{variable}")
     if connectivity == "event_driven":
         read = "graded" if inputs.current else model.receives
         return GradedProjection(source, target, projection.operator, read, variable, name, overwrite=first)
@@ -239,13 +278,13 @@ def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
         last = k == len(operators) - 1
         group = target
         if not last:
-            holder = f"{target.name}_pool_{k + 1}"
             model = NeuronModel(
                 name="pooled", equations=f"pooled : {unit}", receives="pooled", spike_height=None, bias=None
             )
-            group = make_group(model, operator.size_out, holder, assembly.clock)
-            assembly.groups[holder], assembly.models[holder], assembly.written[holder] = group, model, {"pooled"}
-        name = _unique_name(assembly, source, group)
+            holder = assembly.add_group(f"{target.name}_pool_{k + 1}", model, operator.size_out)
+            group = assembly.groups[holder]
+            assembly.written[holder].add("pooled")
+        name = assembly.names.free(f"{source.name}_to_{group.name}", "_summed_variable_pooled")
         if connectivity == "synapses" and isinstance(operator, ConvOperator):
             equations = f"pooled_post = w*{read}_pre : {unit} (summed)"
             connection = SynapticProjection(source, group, operator, name, equations=equations)
@@ -265,11 +304,3 @@ def _pooled_unit(assembly, projection):
             f"{projection.source!r}, which needs the unit {target.unit_of('pooled')}. Give both one neuron model."
         )
     return target.unit_of("pooled")
-
-
-def _unique_name(assembly, source, target):
-    name = f"{source.name}_to_{target.name}"
-    taken = {connection.name for connection in assembly.connections}
-    if name not in taken:
-        return name
-    return next(f"{name}_{k}" for k in count(2) if f"{name}_{k}" not in taken)

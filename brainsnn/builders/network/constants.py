@@ -136,14 +136,16 @@ def _uses(model, variable):
 
 def _upstream_with(assembly, name, variable):
     """Return the junctions and membranes that a population reads, and whose equations use a constant (list of str)."""
-    found = []
-    for projection in assembly.graph.incoming(name):
-        source = projection.source
-        if source in assembly.models and assembly.graph.populations[source].kind in ("junction", "membrane"):
-            found += (
-                [source] if _uses(assembly.models[source], variable) else _upstream_with(assembly, source, variable)
-            )
-    return found
+    found, incoming, names = {}, assembly.graph.by_target(), [name]
+    while names:
+        for projection in incoming.pop(names.pop(), ()):
+            source = projection.source
+            if source in assembly.models and assembly.graph.populations[source].kind in ("junction", "membrane"):
+                if _uses(assembly.models[source], variable):
+                    found[source] = None
+                else:
+                    names.append(source)
+    return list(found)
 
 
 def _unit_of(value):

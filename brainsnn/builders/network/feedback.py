@@ -5,7 +5,6 @@ from scipy import sparse
 
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.network.connections import EventDrivenProjection, GradedProjection, SynapticProjection
-from brainsnn.builders.network.groups import make_group
 from brainsnn.builders.operators import SparseOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import MaxPool
@@ -51,10 +50,11 @@ def without_prediction_readout(graph, feedback):
         raise ConversionError(
             f"PredictiveGate.output: {feedback.output!r} is {population.shape}, the input that it predicts {graph.input.shape}."
         )
+    incoming = graph.by_target()
     superfluous = {
         p.name for p in graph.readouts
-        if len(graph.incoming(p.name)) == 1 and graph.incoming(p.name)[0].source == feedback.output
-        and graph.incoming(p.name)[0].operator.is_identity
+        if [projection.source for projection in incoming[p.name]] == [feedback.output]
+        and incoming[p.name][0].operator.is_identity
     }  # fmt: skip
     if len(superfluous) == len(graph.readouts):
         superfluous = set()  # a network that only predicts keeps its output
@@ -107,7 +107,7 @@ def add_feedback(assembly, graph, feedback, connectivity, schedule):
     """
     name = graph.input.name
     source, target = assembly.groups[feedback.output], assembly.groups[name]
-    operator, title = identity(graph.input.shape), f"{source.name}_to_{target.name}"
+    operator, title = identity(graph.input.shape), assembly.names.free(f"{source.name}_to_{target.name}", "_pre")
     on_pre, constants = counted_spikes(ON_PRE, assembly.models[feedback.output])
     make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
     assembly.connections.append(make(source, target, operator, name=title, on_pre=on_pre, namespace=constants))
@@ -120,7 +120,7 @@ def add_feedback(assembly, graph, feedback, connectivity, schedule):
 
 def _add_error(assembly, feedback, predictors, pixels, operator, connectivity, schedule):
     """Send each predicting neuron the error of its pixel, before the spikes of this step reach it."""
-    title = f"{pixels.name}_to_{predictors.name}_error"
+    title = assembly.names.free(f"{pixels.name}_to_{predictors.name}_error", "_summed_variable_prediction_error")
     if connectivity == "event_driven":
         error = GradedProjection(pixels, predictors, operator, "prediction_error", "prediction_error", title)
     else:
@@ -134,10 +134,10 @@ def _add_error(assembly, feedback, predictors, pixels, operator, connectivity, s
 def _add_contrast(assembly, population, target):
     """Add a group with the largest value that is still open, for each colour, and its connections to all input neurons."""
     n_rows, n_columns, n_channels = population.shape
-    name = f"{population.name}_contrast"
     model = NeuronModel(name="contrast", equations="largest : 1", receives="largest", spike_height=None, bias=None)
-    group = make_group(model, n_channels, f"{target.name}_contrast", assembly.clock)
-    assembly.groups[name], assembly.models[name], assembly.written[name] = group, model, {"largest"}
+    name = assembly.add_group(f"{population.name}_contrast", model, n_channels)
+    group = assembly.groups[name]
+    assembly.written[name].add("largest")
     window = (n_rows, n_columns)
     maximum = MaxPool(population.shape, (1, 1, n_channels), pool=window, stride=window)
     everywhere = SparseOperator(
@@ -149,7 +149,7 @@ def _add_contrast(assembly, population, target):
     for k, (source, to, operator, read) in enumerate(
         ((target, group, maximum, "shown"), (group, target, everywhere, "largest"))
     ):
-        title = f"{source.name}_to_{to.name}"
+        title = assembly.names.free(f"{source.name}_to_{to.name}")
         assembly.connections.append(
             GradedProjection(source, to, operator, read, "largest", title, when="synapses", order=10**6 + k)
         )

@@ -1,6 +1,5 @@
 """NeuronGroups from the populations of a LayerGraph: which equations each of them gets."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +17,7 @@ from brainsnn.equations.statements import assigned
 from brainsnn.equations.variants import graded_variables
 from brainsnn.errors import ConversionError
 
-__all__ = ["brian_name", "make_group", "model_for", "parameter_names", "state_variables"]
+__all__ = ["make_group", "model_for", "parameter_names", "state_variables"]
 
 
 def model_for(population, inputs, neuron, n_graded):
@@ -85,23 +84,6 @@ def _with_statement(readout, neuron):
     used = get_identifiers(neuron.on_pre or "")
     constants = {name: value for name, value in neuron.constants.items() if name in used}
     return replace(readout, on_pre=neuron.on_pre, parameters={**constants, **readout.parameters})
-
-
-def brian_name(name):
-    """
-    Return a valid name of a Brian2 object from a Keras layer's name.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    name : str
-        With everything but letters, digits and underscores replaced by an underscore.
-    """
-    name = re.sub(r"\W", "_", name)
-    return name if name[0].isalpha() else f"layer_{name}"
 
 
 def _integration_method(model):

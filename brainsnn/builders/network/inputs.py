@@ -37,14 +37,12 @@ def inputs_of(graph, encoder):
     inputs : dict of str to `Inputs`
         Junctions that hold only the stimulus are left out.
     """
-    inputs = {}
+    inputs, incoming = {}, graph.by_target()
     for name, population in graph.populations.items():
         if population.kind == "input":
             continue
         found = Inputs([], [], [])
-        for projection in graph.projections:
-            if projection.target != name:
-                continue
+        for projection in incoming[name]:
             source = graph.populations[projection.source]
             if source.kind == "input" and encoder == "current":
                 found.stimulus = True

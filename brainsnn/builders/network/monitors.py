@@ -35,7 +35,7 @@ class Monitors:
     """
 
     def __init__(self, record, assembly):
-        graph, groups = assembly.graph, assembly.groups
+        graph, groups, free = assembly.graph, assembly.groups, assembly.names.free
         self.neurons = {}
         for layer, wanted in (record or {}).items():
             population = graph.population(layer)
@@ -58,16 +58,18 @@ class Monitors:
         for name, group in groups.items():
             wanted = self.neurons.get(name, {})
             if group.thresholder:
-                self.spike_monitors[name] = SpikeMonitor(group, record="spikes" in wanted, name=f"{group.name}_spikes")
+                self.spike_monitors[name] = SpikeMonitor(
+                    group, record="spikes" in wanted, name=free(f"{group.name}_spikes")
+                )
             for variable, neurons in wanted.items():
                 if variable != "spikes":
                     self.state_monitors[name, variable] = StateMonitor(
-                        group, variable, record=neurons, when="end", name=f"{group.name}_{variable}_states"
+                        group, variable, record=neurons, when="end", name=free(f"{group.name}_{variable}_states")
                     )
         for population in graph.readouts:
             group, output = groups[population.name], assembly.models[population.name].output
             self.readout_monitors[population.name] = StateMonitor(
-                group, output, record=True, when="end", name=f"{group.name}_output"
+                group, output, record=True, when="end", name=free(f"{group.name}_output")
             )
 
     def _add(self, population, group, variable, neurons):

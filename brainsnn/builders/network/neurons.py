@@ -30,20 +30,25 @@ class Neurons:
     default: NeuronModel
     chosen: Mapping[str, NeuronModel]
 
-    def of(self, graph, name):
+    def of_each(self, graph):
         """
-        Return the model of a population; a junction or a membrane has that of the populations that read it.
+        Return the model of each population; a junction or a membrane has that of the first population that reads it.
 
         Parameters
         ----------
         graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
-        name : str
 
         Returns
         -------
-        model : `~brainsnn.equations.model.NeuronModel`
+        models : dict of str to `~brainsnn.equations.model.NeuronModel`
+            Without populations that nothing with a model reads.
         """
-        return self.chosen[name] if name in self.chosen else self.chosen[_readers(graph, self.chosen, name)[0]]
+        models, outgoing = dict(self.chosen), graph.by_source()
+        for name in reversed(graph.populations):  # readers come later
+            read = (models[p.target] for p in outgoing[name] if p.target in models)
+            if name not in models and (model := next(read, None)) is not None:
+                models[name] = model
+        return models
 
     def changed(self, change):
         """
@@ -159,15 +164,6 @@ def _fitting(population, model, default):
     return model
 
 
-def _readers(graph, chosen, name):
-    """Return the populations with a model of their own that read a junction or a membrane, directly or not (list of str)."""
-    found = []
-    for projection in graph.outgoing(name):
-        target = projection.target
-        found += [target] if target in chosen else _readers(graph, chosen, target)
-    return list(dict.fromkeys(found))
-
-
 def encoder_of(graph, neurons):
     """
     Return how images enter the network: as the models of the neurons that they reach say.
@@ -186,7 +182,11 @@ def encoder_of(graph, neurons):
     ValueError
         If these models differ.
     """
-    encoders = {name: neurons.chosen[name].encoder for name in _readers(graph, neurons.chosen, graph.input.name)}
+    encoders, outgoing, names = {}, graph.by_source(), [graph.input.name]
+    while names:  # through junctions and membranes, which have no model of their own
+        targets = [projection.target for projection in outgoing.pop(names.pop(), ())]
+        encoders |= {name: neurons.chosen[name].encoder for name in targets if name in neurons.chosen}
+        names += [name for name in targets if name not in neurons.chosen]
     if len(set(encoders.values())) > 1:
         said = ", ".join(f"{encoder!r} ({name})" for name, encoder in encoders.items())
         raise ValueError(
@@ -211,16 +211,16 @@ def with_shared_filters(graph, neurons):
     graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
     """
     junctions = [name for name, population in graph.populations.items() if population.kind == "junction"]
-    readers = {p.target for name in junctions for p in graph.outgoing(name)} - set(junctions)
-    filters = {name: _filter(graph, neurons, name) for name in graph.populations if name in readers}
+    outgoing, models = graph.by_source(), neurons.of_each(graph)
+    readers = {p.target for name in junctions for p in outgoing[name]} - set(junctions)
+    filters = {name: _filter(graph, models[name], name) for name in graph.populations if name in readers}
     shared = Counter(one for one in filters.values() if one is not None).most_common(1)
     apart = [name for name, one in filters.items() if not shared or one != shared[0][0]]
     return graph.expand_junctions(apart) if apart else graph
 
 
-def _filter(graph, neurons, name):
+def _filter(graph, neuron, name):
     """Return what tells one linear filter from another, or None if a population's filter is not linear."""
-    neuron = neurons.of(graph, name)
     if why_not_linear(neuron) is not None:
         return None
     found = (*_filter_equation(neuron), neuron.on_pre, _values(neuron, neuron.on_pre), neuron.spike_height)

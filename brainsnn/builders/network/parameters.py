@@ -208,7 +208,8 @@ def _parameter_array(assembly, name, variable, value, target=None):
         raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {np.dtype(target.dtype)}).")
     if is_tau:
         check_time_constant(about, array, assembly.groups[name].method_choice, assembly.dt)
-    shape = (1,) if target.scalar else assembly.shapes.get(name, (target.size,))
+    population = assembly.graph.populations.get(name)
+    shape = (1,) if target.scalar else population.shape if population else (target.size,)
     if array.shape == (target.size,):
         return array
     if target.scalar and target.constant and array.size > 1:

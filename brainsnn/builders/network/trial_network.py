@@ -151,6 +151,7 @@ class TrialNetwork(Network):
         # Synapses may have new delays, generators new spikes, ...: only Brian2 knows what added objects prepare.
         objects = [obj for obj in self.sorted_objects if changed or obj.name in added]
         if objects:
+            self._backend.before_compiling()
             self._prepare_objects(objects, namespace)
             self._prepared_for = settings
 
@@ -188,6 +189,8 @@ class TrialNetwork(Network):
             # A variable hides a name of the user's scope; Brian2 would warn of both.
             obj.before_run({name: value for name, value in namespace.items() if name not in known})
         except Exception as error:
+            if (fault := self._backend.compiler_error(error)) is not None:
+                raise fault from error
             cause = innermost(error)
             reason = cause.args[0] if cause.args else cause  # the text of a KeyError without its quotes
             if isinstance(cause, KeyError) and str(reason).isidentifier():

@@ -1,5 +1,6 @@
 """Trials from the images, spikes and times that a user gives: checks, and the constant currents that an image drives."""
 
+from functools import lru_cache
 from numbers import Integral
 
 import numpy as np
@@ -56,19 +57,22 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
     off = np.full(n_trials, np.inf) if offset is None else _times(assembly, "offset", offset, n_trials)
     _check_times(on, off, n_steps * assembly.dt)
     background = _check_background(assembly, background, is_off=onset is not None or offset is not None)
-    for name, drive in drives_of(assembly.graph, assembly.inputs, assembly.groups, assembly.encoder).items():
+    names, drive = drives_of(assembly.graph, assembly.inputs, assembly.groups, assembly.encoder)
+    resting, driven = drive(background), lru_cache(maxsize=1)(lambda k: drive(images[k]))
+    for name in names:
         # Input neurons spike with probability |pixel|; a current has the unit of the model.
         is_input = assembly.graph.populations[name].kind == "input"
-        group, unit = assembly.groups[name].name, 1.0 if is_input else float(assembly.neuron_of(name).input_unit)
-        trials.shared[name, "background"] = drive(background) * unit
+        unit = 1.0 if is_input else float(assembly.neuron_of(name).input_unit)
+        trials.shared[name, "background"] = resting[name] * unit
         if images is not None:
-            trials.per_trial[name, "image"] = lambda k, drive=drive, unit=unit: drive(images[k]) * unit
+            trials.per_trial[name, "image"] = lambda k, name=name, unit=unit: driven(k)[name] * unit
         trials.per_trial[name, "t_on"] = lambda k: on[k]
         trials.per_trial[name, "t_off"] = lambda k: off[k]
         if is_input:
             trials.shared[name, "is_replayed"] = np.array([float(spikes is not None)])
             if spikes is not None:
-                trials.trains[f"{group}_replay"] = lambda k: spikes[k].reshape(len(spikes[k]), -1)[:n_steps]
+                (replay,) = assembly.replays
+                trials.trains[replay] = lambda k: spikes[k].reshape(len(spikes[k]), -1)[:n_steps]
     return trials
 
 
@@ -228,7 +232,7 @@ def image_range_check(graph, images, encoder, what="images"):
 
 def drives_of(graph, inputs, groups, encoder):
     """
-    Return how an image becomes the constant current of each population that it reaches linearly.
+    Return which populations an image reaches linearly, and how it becomes the constant current of each.
 
     Parameters
     ----------
@@ -240,30 +244,34 @@ def drives_of(graph, inputs, groups, encoder):
 
     Returns
     -------
-    drives : dict of str to callable
-        Population -> function of an (H, W, C) image that gives the (n_neurons,) current.
+    names : list of str
+    drive : callable
+        Function of an (H, W, C) image that returns the (n_neurons,) current of each of them, by name.
     """
     if encoder == "poisson":
-        return {graph.input.name: np.ravel}
+        return [graph.input.name], lambda image: {graph.input.name: np.ravel(image)}
+    incoming = graph.by_target()
 
-    def drive(name):
-        def current(image):
-            total = np.zeros(graph.populations[name].size)
-            for projection in graph.incoming(name):
-                source = graph.populations[projection.source]
-                if source.kind == "input":
-                    total += projection.operator.apply(image[None]).ravel()
-                elif projection.mode == "current":
-                    total += projection.operator.apply(drive(projection.source)(image)[None]).ravel()
-            return total
+    def drive(image):
+        currents = {}
+        for name, population in graph.populations.items():
+            values = [
+                projection.operator.apply(source[None]).ravel()
+                for projection in incoming[name]
+                if (source := _linear(graph, projection, image, currents)) is not None
+            ]
+            currents[name] = sum(values, np.zeros(population.size)) if values else None
+        return currents
 
-        return current
+    names = [name for name, found in inputs.items() if found.stimulus and name in groups and _has_own(graph, name)]
+    return names, drive
 
-    return {
-        name: drive(name)
-        for name, found in inputs.items()
-        if found.stimulus and name in groups and _has_own(graph, name)
-    }
+
+def _linear(graph, projection, image, currents):
+    """Return what a projection carries of the image without a spike: the image itself, or the current of a junction."""
+    if graph.populations[projection.source].kind == "input":
+        return image
+    return currents.get(projection.source) if projection.mode == "current" else None
 
 
 def _has_own(graph, name):

@@ -11,7 +11,8 @@ from functools import cache
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
-from brainsnn.builders.devices.compiler import makefile_variables, merged_source, run_compiler
+from brainsnn.builders.devices.compiler import makefile_variables, merged_source
+from brainsnn.builders.devices.compiler_command import output_of, run_compiler
 
 __all__ = [
     "Toolchain",
@@ -24,6 +25,7 @@ __all__ = [
     "compile_project",
 ]
 
+NVCC = "Install the CUDA toolkit and g++ (Debian and Ubuntu: apt install g++), or set CUDA_PATH to another toolkit."
 INSTEAD = "device='cpp_standalone' runs the same network on the processor."
 #: Compute capability for which programs are compiled on a machine without a GPU.
 WITHOUT_GPU = "9.0"
@@ -119,7 +121,7 @@ def compute_capability():
     command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader", "--id=0"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
+    except OSError:
         return None
     found = re.match(r"\d+\.\d+", result.stdout.strip())
     return found[0] if result.returncode == 0 and found else None
@@ -153,7 +155,7 @@ def version(toolchain):
     -------
     version : str
     """
-    return subprocess.run([str(toolchain.nvcc), "--version"], capture_output=True, text=True, check=True).stdout
+    return output_of([str(toolchain.nvcc), "--version"], NVCC)
 
 
 def release(toolchain):
@@ -168,8 +170,16 @@ def release(toolchain):
     -------
     release : float
         Such as 13.0.
+
+    Raises
+    ------
+    RuntimeError
+        If nvcc does not name one.
     """
-    return float(re.search(r"release (\d+\.\d+)", version(toolchain))[1])
+    found = re.search(r"release (\d+\.\d+)", version(toolchain))
+    if found is None:
+        raise RuntimeError(f"{toolchain.nvcc} --version names no release of CUDA: {version(toolchain)[:200]!r}. {NVCC}")
+    return float(found[1])
 
 
 def merge_sources(project, n_files):
@@ -228,7 +238,7 @@ def compile_project(project, toolchain):
     Raises
     ------
     RuntimeError
-        If nvcc fails; the message holds the end of its output.
+        If nvcc fails; the message holds the command and the end of its output.
     """
     flags = [flag for flag in shlex.split(makefile_variables(project)["NVCCFLAGS"]) if flag != "-std=c++11"]
     architecture = [flag for flag in flags if flag.startswith("-arch")]
@@ -237,7 +247,7 @@ def compile_project(project, toolchain):
     sources = merge_sources(project, max(1, jobs - 1))
 
     def run(arguments):
-        run_compiler([str(toolchain.nvcc), *arguments], project)
+        run_compiler([str(toolchain.nvcc), *arguments], project, NVCC)
 
     with ThreadPool(jobs) as pool:
         pool.map(lambda source: run([*flags, *include, "-dc", source, "-o", f"{source}.o"]), sources, chunksize=1)

@@ -4,17 +4,18 @@ import fcntl
 import hashlib
 import os
 import re
-import subprocess
 from pathlib import Path
 
 from brian2 import prefs
 
 from brainsnn.builders.devices.cache import cache_directory
-from brainsnn.builders.devices.compiler import run_compiler
+from brainsnn.builders.devices.compiler_command import output_of, run_compiler
 from brainsnn.builders.devices.program_cache import compiled_program
 
 __all__ = ["LIBRARY_FOLDER", "find_genn", "missing_cuda", "compiled_genn"]
 
+#: What to do if GeNN's generator or the compiler fails.
+TOOLS = "Install a C++ compiler and make (Debian and Ubuntu: apt install g++ make), and GeNN 4.9 (docs/devices.md)."
 #: The program looks for the network's library in a folder of this name in its working directory.
 LIBRARY_FOLDER = "magicnetwork_model_CODE"
 
@@ -59,7 +60,10 @@ def missing_cuda():
     if not (path / "bin" / "nvcc").exists():
         return f"no CUDA compiler at {path / 'bin' / 'nvcc'}; set CUDA_PATH to the folder of CUDA."
     # GeNN 4.9.0 calls cuCtxCreate with the arguments that it had until CUDA 12
-    text = subprocess.run([path / "bin" / "nvcc", "--version"], capture_output=True, text=True, check=False).stdout
+    try:
+        text = output_of([path / "bin" / "nvcc", "--version"], "Set CUDA_PATH to the folder of CUDA.")
+    except RuntimeError as error:
+        return str(error)
     if (release := re.search(r"release (\d+)", text)) and int(release[1]) >= 13:
         return (
             f"GeNN 4.9's CUDA backend does not compile with CUDA {release[1]}, the version in {path}; set CUDA_PATH to the "
@@ -104,7 +108,7 @@ def compiled_genn(project, use_gpu):
 
 def _build(project, genn, use_gpu):
     def run(*command):
-        run_compiler(command, project, GENN_PATH=str(genn))
+        run_compiler(command, project, TOOLS, GENN_PATH=str(genn))
 
     include = f"{project}:{project / 'brianlib' / 'randomkit'}"
     # The generator compiles GeNN itself when it runs for the first time.

@@ -1,5 +1,6 @@
 """Make assignments to variables of a compiled network take effect, as in runtime mode."""
 
+from collections.abc import ValuesView
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,6 +11,33 @@ from brainsnn.builders.devices.active_device import active, runtime_device
 from brainsnn.builders.network.assignments import named_shapes
 
 __all__ = ["AssignableArrays"]
+
+
+class _Names(ValuesView):
+    """The values of `_NamedArrays`; whether there is one is told by a set."""
+
+    def __contains__(self, name):
+        return name in self._mapping.names
+
+
+class _NamedArrays(dict):
+    """
+    A dict of variables to the names of their arrays in a program.
+
+    Brian2 asks ``name in arrays.values()`` for each new array. With a thousand layers, that would take longer than all else.
+    """
+
+    def __init__(self, arrays):
+        super().__init__(arrays)
+        self.names = set(arrays.values())
+
+    def __setitem__(self, variable, name):
+        super().__setitem__(variable, name)
+        self.names.add(name)
+
+    def values(self):
+        """Return the names."""
+        return _Names(self)
 
 
 class AssignableArrays:
@@ -31,6 +59,8 @@ class AssignableArrays:
 
     def __init__(self):
         super().__init__()
+        for kind in ("arrays", "dynamic_arrays", "dynamic_arrays_2d"):  # as in Brian2 2.5.4 to 2.11
+            setattr(self, kind, _NamedArrays(getattr(self, kind)))
         self.input_arrays, self.assignable = {}, None
         self._values = {}
         self._is_running = False

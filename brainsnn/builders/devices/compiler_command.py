@@ -1,0 +1,132 @@
+"""Run compilers: which command it is, and an error with command, output and fix if it cannot run or fails."""
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+__all__ = ["CPP", "check_compiler", "cpp_compiler", "output_of", "run_compiler"]
+
+#: What to do about a C++ compiler that cannot be run or fails.
+CPP = "Install a C++ compiler (Debian and Ubuntu: apt install g++; macOS: xcode-select --install), or set CXX to one."
+
+#: Lines of the compiler's output that a message shows, and how long they and the command may be.
+N_LINES, LENGTH, COMMAND_LENGTH = 30, 3000, 300
+
+
+def cpp_compiler():
+    """
+    Return the C++ compiler: ``$CXX``, which may have arguments, or ``c++``.
+
+    Returns
+    -------
+    command : list of str
+
+    Raises
+    ------
+    RuntimeError
+        If ``$CXX`` has a quotation mark too many.
+    """
+    given = os.environ.get("CXX", "")
+    try:
+        return shlex.split(given) or ["c++"]
+    except ValueError as error:
+        raise RuntimeError(
+            f"The environment variable CXX={given!r} is not a command: {error}. Set it to a C++ compiler, such as CXX=g++."
+        ) from None
+
+
+def output_of(command, fix, folder=None, **environment):
+    """
+    Run a compiler, or a build tool, and return what it prints.
+
+    Parameters
+    ----------
+    command : list of str
+    fix : str
+        What the user can do if it fails.
+    folder : `~pathlib.Path`, optional
+        Where it runs.
+    **environment : str
+        Variables to be set for it.
+
+    Returns
+    -------
+    output : str
+
+    Raises
+    ------
+    RuntimeError
+        If it cannot be run, or fails. The message holds the command, the end of its output and the fix.
+    """
+    try:
+        result = subprocess.run(
+            command, cwd=folder, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
+        )  # fmt: skip
+    except OSError as error:
+        raise RuntimeError(f"{_shown(command)}\ncannot be run: {error.strerror}. {fix}") from None
+    if result.returncode == 0:
+        return result.stdout
+    status = result.returncode
+    how = f"exit status {status}" if status > 0 else f"signal {-status} ({signal.strsignal(-status)})"
+    lines = "\n".join(result.stdout.strip().splitlines()[-N_LINES:])[-LENGTH:]
+    said = f"The end of its output:\n{lines}\n" if lines else "It printed nothing.\n"
+    raise RuntimeError(f"{_shown(command)}\nended with {how}. {said}If the compiler itself is at fault: {fix}")
+
+
+def _shown(command):
+    text = shlex.join(map(str, command))
+    half = COMMAND_LENGTH // 2
+    return text if len(text) <= COMMAND_LENGTH else f"{text[:half]} ... {text[-half:]}"
+
+
+def run_compiler(command, project, fix=CPP, **environment):
+    """
+    Run a compiler, or a build tool, in the folder of a project.
+
+    Parameters
+    ----------
+    command : list of str
+    project : `~pathlib.Path`
+    fix : str, optional
+        What the user can do if it fails.
+    **environment : str
+        Variables to be set for it.
+
+    Raises
+    ------
+    RuntimeError
+        If it cannot be run, or fails; see `output_of`.
+    """
+    try:
+        output_of(command, fix, project, **environment)
+    except RuntimeError as error:
+        raise RuntimeError(f"Compiling the network in {project} failed:\n{error}") from None
+
+
+@cache  # of those that work
+def check_compiler(command, fix=CPP):
+    """
+    Refuse a C++ compiler that cannot be run, or that cannot compile an empty program.
+
+    Parameters
+    ----------
+    command : tuple of str
+    fix : str, optional
+        What the user can do.
+
+    Raises
+    ------
+    RuntimeError
+        As from `output_of`.
+    """
+    with tempfile.TemporaryDirectory(prefix="brainsnn_") as folder:
+        (Path(folder) / "empty.cpp").write_text("int main() { return 0; }\n")
+        try:
+            output_of([*command, "-fsyntax-only", "empty.cpp"], fix, folder)
+        except RuntimeError as error:
+            raise RuntimeError(f"Compiling is not possible; the compiler fails on an empty program:\n{error}") from None

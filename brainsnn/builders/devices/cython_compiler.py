@@ -1,0 +1,109 @@
+"""The compiler that Brian2 finds for Cython, and tries its flags with: an error that says what is wrong with it."""
+
+import os
+import sys
+import sysconfig
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+from brian2.codegen.runtime.cython_rt import CythonCodeObject
+from brian2.utils.logger import catch_logs
+
+from brainsnn.builders.devices.brian_versions import forget_refused_flags
+from brainsnn.builders.devices.compiler_command import check_compiler
+
+__all__ = ["check_brian_compiler", "check_cython", "compiler_error"]
+
+#: What to do if Cython's compiler cannot be run or fails.
+CYTHON = (
+    "Install a C++ compiler and Python's headers (Debian and Ubuntu: apt install g++ python3-dev; macOS: xcode-select "
+    "--install), or set CC and CXX to such a compiler."
+)
+
+
+def check_brian_compiler():
+    """
+    Refuse a compiler with which Brian2 could not find out which flags can be used: it would use none, in silence.
+
+    Raises
+    ------
+    RuntimeError
+        The message holds the command, its output and the fix.
+    """
+    forget_refused_flags()
+    if os.name != "posix":
+        return
+    from distutils.ccompiler import new_compiler
+    from distutils.sysconfig import customize_compiler
+
+    compiler = new_compiler()
+    try:
+        customize_compiler(compiler)
+    except ValueError as error:
+        given = ", ".join(f"{name}={os.environ[name]!r}" for name in ("CC", "CXX", "CFLAGS") if name in os.environ)
+        raise RuntimeError(f"The environment variables {given} are not commands: {error}. {CYTHON}") from None
+    # The first compiles; newer versions of setuptools have another one for C++. The last links.
+    found = compiler.compiler_so, getattr(compiler, "compiler_so_cxx", compiler.compiler_so), compiler.compiler_cxx
+    for command in dict.fromkeys(map(tuple, found)):
+        check_compiler(command, CYTHON)
+
+
+def check_cython():
+    """
+    Refuse to compile with Cython if its compiler fails, unless Brian2 has everything in its cache.
+
+    Without this, Brian2 would warn of each flag, fall back to NumPy and fail at the first of our own objects.
+
+    Raises
+    ------
+    RuntimeError
+        The message holds the command, its output and the fix.
+    """
+    try:
+        _check_everything()
+    except RuntimeError:
+        with catch_logs(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            is_available = CythonCodeObject.is_available()
+        forget_refused_flags()
+        if not is_available:
+            raise
+
+
+def _check_everything():
+    check_brian_compiler()
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if os.name == "posix" and not header.is_file():
+        raise RuntimeError(f"There is no {header}, one of the headers of Python {sys.version.split()[0]}. {CYTHON}")
+
+
+def compiler_error(error):
+    """
+    Return the error of a compiler that failed while Brian2 prepared an object.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    error : RuntimeError or None
+        None if it was raised somewhere else.
+    """
+    # Written for Brian2 2.5.4 to 2.11: this module calls Cython and the compiler.
+    frames = [frame for cause in _causes(error) for frame in traceback.extract_tb(cause.__traceback__)]
+    if not any(Path(frame.filename).name == "extension_manager.py" for frame in frames):
+        return None
+    try:
+        check_compiler.cache_clear()
+        _check_everything()
+    except RuntimeError as found:
+        return found
+    return RuntimeError(f"Compiling with Cython failed: {list(_causes(error))[-1]}. {CYTHON}")
+
+
+def _causes(error):
+    while error is not None:
+        yield error
+        error = error.__cause__
