@@ -1,5 +1,6 @@
 """A NeuronGroup whose state update and threshold run in one pass over the neurons."""
 
+import numpy as np
 from brian2 import NeuronGroup
 from brian2.groups.neurongroup import Thresholder
 from brian2.parsing.expressions import parse_expression_dimensions
@@ -73,6 +74,10 @@ class SpikingGroup(NeuronGroup):
     def fused_parts(self):
         """Objects whose code the thresholder executes, and that have none of their own (list)."""
         return [self.state_updater, *self.updates] if self._is_fused else []
+
+    def _check_for_invalid_values(self, k, v):
+        # Written for Brian2 2.5.4 to 2.11, which compares with 1e50 after each run: more than float32 can hold.
+        super()._check_for_invalid_values(k, np.asarray(v, dtype=float))
 
     def fuse(self, fused):
         """

@@ -74,7 +74,7 @@ class TrialNetwork(Network):
 
     def run(self, duration, *arguments, level=0, **options):
         """Run the network by hand, from the state that the last run has left (see `~brian2.core.network.Network.run`)."""
-        with self._guard, self._backend.by_hand("run"), np.errstate(over="ignore"):
+        with self._guard, self._backend.by_hand("run"):
             super().run(duration, *arguments, level=level + 1, **options)
 
     def store(self, *arguments, **options):
@@ -102,8 +102,7 @@ class TrialNetwork(Network):
 
     def run_trial(self, duration):
         """Run for a duration, from the state in which the arrays are."""
-        with np.errstate(over="ignore"):  # Brian2 compares states of type float32 with 1e50
-            super().run(duration, namespace=self.scope)
+        super().run(duration, namespace=self.scope)
 
     @property
     def is_stopped(self):
