@@ -211,12 +211,12 @@ def image_range_check(graph, images, encoder, what="images"):
     expected = f"(n, {', '.join(map(str, shape))})"
     if images.ndim != 4 or images.shape[1:] != shape:
         fix = " Add the axis of the images with images[None]." if images.shape == shape else ""
-        raise ValueError(f"run: images of shape {images.shape}; the network takes {expected}.{fix}")
+        raise ValueError(f"run: {what} of shape {images.shape}; the network takes {expected}.{fix}")
     if len(images) == 0:
         raise ValueError("run: the batch holds no image.")
     if not np.issubdtype(images.dtype, np.floating):
         raise ValueError(
-            f"run: images of type {images.dtype}; give them as floats in the range on which the network was trained, for 8-bit "
+            f"run: {what} of type {images.dtype}; give them as floats in the range on which the network was trained, for 8-bit "
             "images usually images/255."
         )
     if not np.isfinite(images).all():
@@ -224,9 +224,10 @@ def image_range_check(graph, images, encoder, what="images"):
     largest = np.abs(images).max()
     rescales = any(row.class_name == "Rescaling" for row in graph.rows)
     if encoder == "poisson" and largest > 1:
-        raise ValueError(f"run: a pixel of {largest:g} is not a probability to spike; scale the images to -1 ... 1.")
+        raise ValueError(f"run: {what}: a pixel of {largest:g} is not a probability to spike; scale to -1 ... 1.")
     if largest > 2 and not rescales and np.array_equal(images, np.rint(images)):
-        raise ValueError(f"run: images look like 8-bit values (up to {largest:g}); networks take images/255.")
+        looks = f"look{'s' if what == 'background' else ''} like 8-bit values (up to {largest:g})"
+        raise ValueError(f"run: {what} {looks}; networks take {what}/255.")
     return images
 
 
