@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from damage import NOTES, damaged_bytes, damaged_hdf5, damaged_json, damaged_zip
-from guarded import Guard
+from guarded import Guard, own_folder
 from random_layers import Dice
 
 __all__ = ["case", "load_values", "load_values_by_keras"]
@@ -136,16 +136,12 @@ def original(number, name):
     """Return the files of a model in one format, images, and the outputs of the model."""
     from model_formats import save
 
-    folder = Path(tempfile.mkdtemp(prefix="fuzz_files_"))
-    ours_to_remove.append(folder)
+    folder = own_folder(f"model {number} {name}")
     model, images = models()[number]
     path, weights, _ = save(model, name, folder)
     outputs = model(images if len(images) > 1 else images[0], training=False)
     outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
     return [path] if weights is None else [path, weights], images, [np.asarray(value).tolist() for value in outputs]
-
-
-ours_to_remove: list[Path] = []
 
 
 @cache

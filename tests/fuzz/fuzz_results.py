@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from damage import damaged_bytes, damaged_json, damaged_zip
 from fuzzing import Refusal
-from guarded import Guard
+from guarded import Guard, own_folder
 from random_layers import Dice
 
 __all__ = ["case", "read"]
@@ -171,7 +171,7 @@ def originals():
 
     import brainsnn as bs
 
-    folder = Path(tempfile.mkdtemp(prefix="fuzz_results_"))
+    folder = own_folder("results")
     L = keras.layers
     keras.utils.set_random_seed(0)
     pixels = keras.Input((4, 4, 1), name="pixels")

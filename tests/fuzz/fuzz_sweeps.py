@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from damage import damaged_bytes, damaged_json
 from fuzzing import Refusal
-from guarded import Guard
+from guarded import Guard, own_folder
 from random_layers import Dice
 
 __all__ = ["case", "measure", "sweep_again"]
@@ -82,7 +82,7 @@ def damage(path, dice):
 @cache
 def original():
     """Return the folder of a finished sweep, and its data."""
-    folder = Path(tempfile.mkdtemp(prefix="fuzz_sweeps_")) / "sweep"
+    folder = own_folder("sweep")
     return folder, sweep_again(folder, str(folder))
 
 

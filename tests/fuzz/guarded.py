@@ -10,9 +10,11 @@ import sys
 import tempfile
 import traceback
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 
-__all__ = ["Guard", "Outcome", "serve"]
+__all__ = ["Guard", "Outcome", "own_folder", "serve"]
 
 #: Seconds that a call may take, and bytes of memory beyond those of a process that has imported everything.
 SECONDS, MEMORY = 60, 3 * 2**30
@@ -111,6 +113,18 @@ class Guard:
 
 
 atexit.register(Guard.stop_all)
+
+
+@cache
+def _folder_of_process():
+    return tempfile.TemporaryDirectory(prefix="fuzz_")
+
+
+def own_folder(name):
+    """Return a new folder that is removed when this process ends (Path)."""
+    folder = Path(_folder_of_process().name) / name
+    folder.mkdir()
+    return folder
 
 
 class _Watch:
