@@ -118,7 +118,7 @@ def check_model(model):
     ValueError
         With the equation, statement or field that is at fault.
     """
-    _check_flags(model)
+    _check_names_and_flags(model)
     _check_method(model)
     _check_values(model)
     for what in ("threshold", "refractory", "reset", "update", "on_pre"):
@@ -129,9 +129,14 @@ def check_model(model):
     check_equations(model, complete=False)
 
 
-def _check_flags(model):
-    for equation in model.brian_equations.values():
-        line = model.definition(equation.varname)
+def _check_names_and_flags(model):
+    for name, equation in model.brian_equations.items():
+        line = model.definition(name)
+        if name.endswith(("_pre", "_post")):
+            raise ValueError(
+                f"{model.name}.equations: {line!r}: in on_pre the endings _pre and _post mean variables of the source and of the "
+                f"target. Rename it, for example to '{name}_'."
+            )
         for flag in equation.flags:
             if flag in FLAGS[equation.type]:
                 continue

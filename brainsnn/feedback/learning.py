@@ -124,7 +124,13 @@ class LocalLearning:
         Returns
         -------
         model : `~brainsnn.equations.model.NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If the neurons have a variable with the name of one of them.
         """
-        lines = [model.equations, "prediction_error : 1", "learning_rate : 1 (shared)", "w_max : 1 (shared)"]
         own = {"learning_rate": self.learning_rate, "w_max": self.w_max}
+        model = model.with_free_names(("prediction_error", *own))
+        lines = [model.equations, "prediction_error : 1", "learning_rate : 1 (shared)", "w_max : 1 (shared)"]
         return replace(model, equations="\n".join(lines), parameters={**model.parameters, **own})
