@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-__all__ = ["atomic_path", "check_file", "write_atomically"]
+__all__ = ["atomic_path", "check_file", "checked_path", "write_atomically"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
@@ -43,6 +43,34 @@ def check_file(path, what, error=ValueError):
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         raise error(f"{what}: {str(path)!r} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file.")
+
+
+def checked_path(path, what):
+    """
+    Return a path that a user gives, with ``~`` expanded.
+
+    Parameters
+    ----------
+    path : str or path-like
+    what : str
+        Function and name of the argument, for the message.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+
+    Raises
+    ------
+    ValueError
+        If it is neither text nor a path, such as a number.
+    """
+    try:
+        found = Path(path).expanduser()
+    except (TypeError, RuntimeError):
+        found = Path("\0")
+    if "\0" in str(found):
+        raise ValueError(f"{what}={path!r} is not a path. Give a text, such as 'folder/name', or a pathlib.Path.")
+    return found
 
 
 @contextmanager

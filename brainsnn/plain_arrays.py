@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plain_array", "truth_values", "whole_number", "whole_numbers"]
+__all__ = ["is_number", "plain_array", "truth_values", "whole_number", "whole_numbers"]
 
 
 def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> np.ndarray:
@@ -45,7 +45,35 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
     try:
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{about}: {values!r} is not an array of numbers ({error}); give numbers.") from None
+        shown = " ".join(repr(values).split())
+        shown = shown if len(shown) <= 200 else f"{shown[:200]} ..."
+        raise ValueError(f"{about}: {shown} is not an array of numbers ({error}); give numbers.") from None
+
+
+def is_number(value: Any, low: float = -np.inf, high: float = np.inf, above: float = -np.inf) -> bool:
+    """
+    Return whether a value is one finite number without a unit, in a range.
+
+    Parameters
+    ----------
+    value : object
+        Whatever a user gives: NaN, texts, lists, complex numbers and quantities are none.
+    low, high : float, optional
+        Smallest and largest value.
+    above : float, optional
+        A value that it must exceed.
+
+    Returns
+    -------
+    is_number : bool
+    """
+    own: Any = getattr(value, "dim", None)
+    if isinstance(value, (str, bytes, np.ma.MaskedArray)) or (hasattr(own, "is_dimensionless") and not own.is_dimensionless):
+        return False
+    try:
+        return np.ndim(value) == 0 and bool(np.isfinite(float(value)) and low <= value <= high and value > above)
+    except (TypeError, ValueError):
+        return False
 
 
 def whole_number(value: Any, about: str, low: int, high: int | None = None) -> int:
@@ -70,7 +98,7 @@ def whole_number(value: Any, about: str, low: int, high: int | None = None) -> i
         If it is not a whole number, or out of range.
     """
     try:
-        if np.ndim(value) == 0 and int(value) == value and low <= value <= (value if high is None else high):
+        if is_number(value) and int(value) == value and low <= value <= (value if high is None else high):
             return int(value)
     except (TypeError, ValueError, OverflowError):
         pass

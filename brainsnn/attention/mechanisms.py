@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from brainsnn.attention.fields import Field, GaussianField, Shape, Width
 from brainsnn.attention.layer_names import by_population
 from brainsnn.equations.model import NeuronModel
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["Attention", "SpatialAttention", "MECHANISMS"]
 
@@ -84,9 +85,9 @@ class Attention:
         self.strengths = {"input_gain": input_gain, "output_gain": output_gain, "precision": precision}
         for mechanism, strength in self.strengths.items():
             values = strength.values() if isinstance(strength, Mapping) else [strength]
-            if not all(np.ndim(a) == 0 and np.isfinite(a) for a in values):
+            if not all(is_number(a) for a in values):
                 raise ValueError(f"Attention.{mechanism}: strength must be a finite number, got {strength!r}.")
-        if not floor > 0:
+        if not is_number(floor, above=0):
             raise ValueError(f"Attention.floor: must be > 0, since m_f = 0 has no finite spike height, got {floor!r}.")
         for name, is_given in (("conserve_sum", conserve_sum), ("floor", floor != FLOOR)):
             if is_given and not (any(precision.values()) if isinstance(precision, Mapping) else precision):
@@ -356,6 +357,9 @@ def _time(name: str, value: Quantity | None) -> np.ndarray | None:
     if not isinstance(value, Quantity) or not value.dim == second.dim:
         raise ValueError(f"Attention.{name}: must have a unit of time, such as {name}=100*ms, got {value!r}.")
     times = np.asarray(value / second, dtype=float)
-    if times.ndim > 1 or not np.all(times >= 0):
-        raise ValueError(f"Attention.{name}: must be one time or one per image, none negative, got {value / ms} ms.")
+    if times.ndim > 1 or not np.all((times >= 0) & np.isfinite(times)):
+        raise ValueError(
+            f"Attention.{name}: must be one time or one per image, all finite and none negative, got {value / ms} ms. Leave it "
+            "out for attention that lasts the whole trial."
+        )
     return times

@@ -36,7 +36,7 @@ from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
 from brainsnn.errors import DeviceLimitError, UnknownNameError
 from brainsnn.feedback import PredictiveGate
-from brainsnn.plain_arrays import plain_array
+from brainsnn.plain_arrays import plain_array, whole_number
 from brainsnn.results.result import Result
 from brainsnn.results.saturation import warn_of_saturation
 from brainsnn.results.streaming import StreamFolder
@@ -326,7 +326,7 @@ class SpikingNetwork(NetworkView):
         """
         self.network.take_scope(2)  # of the caller of the guarded method
         learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
-        if processes != 1 and learning:
+        if learning and whole_number(processes, "run: processes", 1) != 1:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."
             )

@@ -2,7 +2,9 @@
 
 from brian2 import Quantity, ms
 
+from brainsnn.equations.checks import check_time_constants
 from brainsnn.equations.model import NeuronModel
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["IF", "LIF"]
 
@@ -70,9 +72,9 @@ def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
     ----------
     Rathi, Srinivasan, Panda, Roy (2020), ICLR.
     """
-    if not 0 < leak <= 1:
+    if not is_number(leak, above=0, high=1):
         raise ValueError(f"IF.leak: must lie in (0, 1], got {leak!r}. Use 1 for a neuron without leak.")
-    if not threshold > 0:
+    if not is_number(threshold, above=0):
         raise ValueError(f"IF.threshold: must be positive, got {threshold!r}.")
     readout = NeuronModel(
         name="IF readout",
@@ -116,14 +118,15 @@ def LIF(
     Raises
     ------
     ValueError
-        If ``threshold`` is not positive.
+        If ``threshold`` or a time constant is not positive.
 
     References
     ----------
     Gerstner, Kistler, Naud, Paninski (2014), Neuronal Dynamics, chapter 1.
     """
-    if not threshold > 0:
+    if not is_number(threshold, above=0):
         raise ValueError(f"LIF.threshold: must be positive, got {threshold!r}.")
+    check_time_constants("LIF", tau_m=tau_m, tau_s=tau_s, tau_readout=tau_readout)
     readout = NeuronModel(
         name="LIF readout",
         equations=LIF_READOUT,

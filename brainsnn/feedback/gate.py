@@ -6,6 +6,7 @@ from typing import Any
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
 from brainsnn.feedback.learning import LocalLearning
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["PredictiveGate", "GATE_MODES", "SQUASHES"]
 
@@ -198,13 +199,13 @@ class PredictiveGate:
                 f"PredictiveGate.epsilon={self.epsilon!r} has no effect with mode='none', which blocks no pixel. Leave it out."
             )
         self._resolve()
-        if self.epsilon is not None and not self.epsilon >= 0:
+        if self.epsilon is not None and not is_number(self.epsilon, low=0):
             raise ValueError(
                 f"PredictiveGate.epsilon: must be 0 or more, got {self.epsilon!r}. Use mode='none' to block no pixel."
             )
-        if self.squash_step is not None and not self.squash_step > 0:
+        if self.squash_step is not None and not is_number(self.squash_step, above=0):
             raise ValueError(f"PredictiveGate.squash_step: must be positive, got {self.squash_step!r}.")
-        if self.max_contrast is not None and self.max_contrast < 1:
+        if self.max_contrast is not None and not is_number(self.max_contrast, low=1):
             raise ValueError(f"PredictiveGate.max_contrast: must be 1 or more, got {self.max_contrast!r}.")
         if self.model is None:
             model = gated_input(

@@ -8,6 +8,7 @@ from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.statements import assignments
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["LocalLearning"]
 
@@ -78,9 +79,9 @@ class LocalLearning:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.learning_rate >= 0:
+        if not is_number(self.learning_rate, low=0):
             raise ValueError(f"LocalLearning.learning_rate: must be 0 or more, got {self.learning_rate!r}.")
-        if not self.w_max > 0:
+        if not is_number(self.w_max, above=0):
             raise ValueError(f"LocalLearning.w_max: must be positive, got {self.w_max!r}.")
         used = get_identifiers(self.on_pre)
         idle = [name for name in self.parameters if name not in used]

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from brainsnn.files import checked_path
 from brainsnn.optional import optional_packages
 from brainsnn.results.description import description_of, use_description
 
@@ -68,7 +69,7 @@ class StreamFolder:
 
     def __init__(self, path, n_trials, n_steps, state_bytes, spike_bytes=0):
         self._zarr = _zarr()
-        self.path = Path(path).expanduser().absolute()
+        self.path = checked_path(path, "run: stream_to").absolute()
         if os.path.lexists(self.path):
             raise FileExistsError(f"run: stream_to={str(path)!r} exists. Remove it or choose another folder.")
         self.path.parent.mkdir(parents=True, exist_ok=True)

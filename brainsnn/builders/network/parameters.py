@@ -64,6 +64,8 @@ def initial_parameters(assembly, thresholds):
         if name in layers:
             raise ValueError(f"thresholds: {layers[name]!r} and {layer!r} are both {name!r}; give one of them.")
         layers[name] = layer
+        if not np.all(plain_array(value, f"thresholds: {layer!r}", float) > 0):
+            raise ValueError(f"thresholds: {layer!r} has {value!r}; a threshold must be greater than 0.")
         parameter = assembly.neuron_of(name).threshold_parameter if kind == "spiking" else None
         if kind == "spiking" and parameter is None:
             raise ValueError(
@@ -190,13 +192,19 @@ def check_values(assembly, name, values):
         target = assembly.groups[name].variables.get(variable)
         if variable not in assembly.parameters[name]:
             dim, n = get_dimensions(assembly.models[name].constants[variable]), len(assembly.groups[name])
-            target = SimpleNamespace(dim=dim, dtype=np.dtype(float), size=n, scalar=np.size(value) == 1, constant=True)
+            target = SimpleNamespace(
+                dim=dim,
+                dtype=np.dtype(float),
+                size=n,
+                scalar=_dimension(value) is not None and np.size(value) == 1,
+                constant=True,
+            )
         _parameter_array(assembly, name, variable, value, target)
 
 
 def _parameter_array(assembly, name, variable, value, target=None):
     about, target = f"{name}.{variable}", target or assembly.groups[name].variables[variable]
-    if target.dim is not DIMENSIONLESS and Quantity(value).dim is not target.dim:
+    if target.dim is not DIMENSIONLESS and _dimension(value) is not target.dim:
         raise ValueError(f"{about}: the value needs the unit {get_unit(target.dim)}, got {value!r}.")
     array = plain_array(value, about, float, target.dim)
     with np.errstate(over="ignore", under="ignore"):
@@ -225,6 +233,14 @@ def _parameter_array(assembly, name, variable, value, target=None):
             f"({target.size},) values in flat order, or an array that broadcasts to {shape}."
         ) from None
     return array.ravel() if array.size == 1 else full.ravel()
+
+
+def _dimension(value):
+    """Return the dimension of a value, None if it is no quantity."""
+    try:
+        return Quantity(value).dim
+    except (TypeError, ValueError):  # such as a text, or lists of different lengths
+        return None
 
 
 def _value_of_neuron(assembly, name, variable):
