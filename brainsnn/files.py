@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from brainsnn.leftovers import process_mark, remove_leftovers
 
-__all__ = ["atomic_path", "check_file", "check_writable", "write_atomically"]
+__all__ = ["atomic_path", "check_file", "check_writable", "checked_path", "write_atomically"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
@@ -77,6 +77,34 @@ def check_file(path, what, error=ValueError):
 def _clean_once(folder, _process):
     """Remove what killed processes have left; once in each process, since a folder may hold very many files."""
     remove_leftovers(folder)
+
+
+def checked_path(path, what):
+    """
+    Return a path that a user gives, with ``~`` expanded.
+
+    Parameters
+    ----------
+    path : str or path-like
+    what : str
+        Function and name of the argument, for the message.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+
+    Raises
+    ------
+    ValueError
+        If it is neither text nor a path, such as a number.
+    """
+    try:
+        found = Path(path).expanduser()
+    except (TypeError, RuntimeError):
+        found = Path("\0")
+    if "\0" in str(found):
+        raise ValueError(f"{what}={path!r} is not a path. Give a text, such as 'folder/name', or a pathlib.Path.")
+    return found
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Arrays that a user gives: refuse those whose mask, unit or meaning would be lost."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,19 +48,23 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
             raise ValueError(f"they are of the type {found}")
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{about}: {values!r} is not an array of numbers ({error}); give numbers.") from None
+        shown = " ".join(repr(values).split())
+        shown = shown if len(shown) <= 200 else f"{shown[:200]} ..."
+        raise ValueError(f"{about}: {shown} is not an array of numbers ({error}); give numbers.") from None
 
 
-def is_number(value: Any, holds: Callable[[float], bool] = np.isfinite) -> bool:
+def is_number(value: Any, low: float = -np.inf, high: float = np.inf, above: float = -np.inf) -> bool:
     """
-    Return whether a value is one real number without a unit for which a condition holds.
+    Return whether a value is one finite real number without a unit, in a range.
 
     Parameters
     ----------
     value : object
-        Anything: text, lists and truth values are no numbers.
-    holds : callable, optional
-        Condition; finite by default.
+        Whatever a user gives: NaN, texts, truth values, lists, complex numbers and quantities are none.
+    low, high : float, optional
+        Smallest and largest value.
+    above : float, optional
+        A value that it must exceed.
 
     Returns
     -------
@@ -69,19 +72,18 @@ def is_number(value: Any, holds: Callable[[float], bool] = np.isfinite) -> bool:
 
     Examples
     --------
-    >>> is_number(0.5, lambda x: 0 < x <= 1), is_number("0.5"), is_number(True)
+    >>> is_number(0.5, above=0, high=1), is_number("0.5"), is_number(True)
     (True, False, False)
     """
-    dim: Any = getattr(value, "dim", None)
-    if hasattr(dim, "is_dimensionless") and not dim.is_dimensionless:
+    own: Any = getattr(value, "dim", None)
+    if hasattr(own, "is_dimensionless") and not own.is_dimensionless:
         return False
     if not isinstance(value, int | float | np.ndarray | np.generic) or isinstance(value, bool | np.ma.MaskedArray):
         return False
     array = np.asarray(value)
-    try:
-        return array.ndim == 0 and array.dtype.kind in "iuf" and bool(holds(float(array)))
-    except OverflowError:  # an int beyond the range of floats
+    if array.ndim or array.dtype.kind not in "iuf":  # a whole number beyond those of NumPy is an object
         return False
+    return bool(np.isfinite(array) and low <= array <= high and array > above)
 
 
 def whole_number(value: Any, about: str, low: int, high: int | None = None) -> int:

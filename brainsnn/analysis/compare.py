@@ -16,7 +16,7 @@ from brainsnn.builders.copying import copy_network
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.builders.trials.inputs import image_range_check
-from brainsnn.equations.times import check_time
+from brainsnn.equations.checks import is_time
 from brainsnn.errors import SaturationWarning, UnknownNameError
 from brainsnn.plain_arrays import whole_number
 from brainsnn.results.names import LayerDict
@@ -139,7 +139,8 @@ def compare_activations(
     if not hasattr(model, "layers") and not isinstance(model, LayerGraph):
         raise ValueError(f"compare_activations: model must be the model or graph that was converted, got {model!r}.")
     for name, time in (("duration", duration), ("window", window)):
-        check_time(time, f"compare_activations: {name}")
+        if not is_time(time):
+            raise ValueError(f"compare_activations: {name} must be a time, such as 500*ms, got {time!r}.")
     seed = whole_number(seed, "compare_activations: seed", 0)
     n_window = int(np.rint(float(window) / snn.dt))
     if not 1 <= n_window <= np.rint(float(duration) / snn.dt):

@@ -215,12 +215,13 @@ class GaussianField(Field):
                 "by more than half of its size. For pixel k of n, give (k + 0.5)/n."
             )
         self.n_images = len(self.center) if self.center.ndim == 2 else None
-        widths: Any = width if isinstance(width, tuple | list | np.ndarray) and np.size(width) != 1 else (width, width)
-        if len(widths) != 2 or not all(w is None or is_number(w, lambda x: 0 < x < np.inf) for w in widths):
+        is_pair = isinstance(width, list | tuple) or (isinstance(width, np.ndarray) and width.ndim > 0)
+        widths: Any = width if is_pair else (width, width)
+        if len(widths) != 2 or not all(w is None or is_number(w, above=0) for w in widths):
             raise ValueError(f"GaussianField.width: must be a positive number, or one for each axis, got {width!r}.")
-        if not (is_number(base) and is_number(peak) and 0 <= base < peak):
+        if not (is_number(base, low=0) and is_number(peak, above=base)):
             raise ValueError(f"GaussianField: must have 0 <= base < peak, got base={base!r}, peak={peak!r}.")
-        if not is_number(exponent, lambda x: 0 < x < np.inf):
+        if not is_number(exponent, above=0):
             raise ValueError(f"GaussianField.exponent: must be a positive number, got {exponent!r}.")
         self.width, self.shape, self.peak, self.base, self.exponent = tuple(widths), shape, peak, base, exponent
 

@@ -87,7 +87,7 @@ class Attention:
             values = strength.values() if isinstance(strength, Mapping) else [strength]
             if not all(is_number(a) for a in values):
                 raise ValueError(f"Attention.{mechanism}: strength must be a finite number, got {strength!r}.")
-        if not is_number(floor, lambda x: 0 < x < np.inf):
+        if not is_number(floor, above=0):
             raise ValueError(f"Attention.floor: must be > 0, since m_f = 0 has no finite spike height, got {floor!r}.")
         if not isinstance(conserve_sum, bool | np.bool_):
             raise ValueError(f"Attention.conserve_sum: must be True or False, got {conserve_sum!r}.")
@@ -359,6 +359,9 @@ def _time(name: str, value: Quantity | None) -> np.ndarray | None:
     if not isinstance(value, Quantity) or not value.dim == second.dim:
         raise ValueError(f"Attention.{name}: must have a unit of time, such as {name}=100*ms, got {value!r}.")
     times = np.asarray(value / second, dtype=float)
-    if times.ndim > 1 or not np.all(times >= 0):
-        raise ValueError(f"Attention.{name}: must be one time or one per image, none negative, got {value / ms} ms.")
+    if times.ndim > 1 or not np.all((times >= 0) & np.isfinite(times)):
+        raise ValueError(
+            f"Attention.{name}: must be one time or one per image, all finite and none negative, got {value / ms} ms. Leave it "
+            "out for attention that lasts the whole trial."
+        )
     return times

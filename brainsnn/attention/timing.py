@@ -38,7 +38,7 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
     Raises
     ------
     ValueError
-        If the model has no parameter that attention can change.
+        If the model has no parameter that attention can change, or uses a name that is added.
 
     Notes
     -----
@@ -60,6 +60,13 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
             f"switchable: {neuron.name!r} names no parameter for attention; set NeuronModel(attention=...)."
         )
     switched = [name for name in neuron.neuron_parameters if name in names]
+    added = [name + ending for name in switched for ending in (REST, ATTENDED)]
+    added += ["is_attended", "t_attend_on", "t_attend_off"]
+    if taken := sorted(neuron.used_names.intersection(added)):
+        raise ValueError(
+            f"switchable: {neuron.name!r} uses {', '.join(map(repr, taken))}, which the switchable model adds. Rename it, for "
+            f"example to 'my_{taken[0]}'. Reserved: {', '.join(added)}."
+        )
     parameters = {name: value for name, value in neuron.parameters.items() if name not in switched}
     for name in (name for name in switched if name in neuron.parameters):
         parameters[name + REST] = parameters[name + ATTENDED] = neuron.parameters[name]

@@ -15,7 +15,7 @@ from brainsnn.builders.network.neurons import choose_neurons, encoder_of, with_s
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.equations import ASN, NeuronModel
-from brainsnn.equations.times import is_time
+from brainsnn.equations.checks import is_time
 from brainsnn.feedback import PredictiveGate
 
 if TYPE_CHECKING:
@@ -171,5 +171,5 @@ def _check_options(connectivity, schedule, average_pooling, dtype, encoder, feed
         raise ValueError(f"convert: feedback={feedback!r} is no gate; give one such as PredictiveGate().")
     if feedback is not None and encoder == "current":
         raise ValueError(f"convert: feedback gates input neurons that spike; encoder={encoder!r} has none.")
-    if not is_time(dt, lambda t: 0 < t < float("inf")):
+    if not is_time(dt):
         raise ValueError(f"convert: dt={dt!r} must be a time greater than 0, such as 1*ms.")

@@ -1,10 +1,9 @@
 """The adaptive spiking neuron (ASN) with a multiplicative adaptive threshold."""
 
-import numpy as np
 from brian2 import Quantity, ms
 
+from brainsnn.equations.checks import check_time_constants
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.times import check_time
 from brainsnn.equations.transfer import spike_height
 from brainsnn.plain_arrays import is_number
 
@@ -81,14 +80,10 @@ def ASN(
     >>> round(ASN(m_f=0.1).parameters["h"], 5)
     0.12443
     """
-    if not is_number(m_f, lambda x: 0 < x < np.inf):
+    if not is_number(m_f, above=0):
         raise ValueError(f"ASN.m_f: must be a positive number, got {m_f!r}. The published networks use 0.03 to 0.5.")
     time_constants = {"tau_phi": tau_phi, "tau_beta": tau_beta, "tau_eta": tau_eta, "tau_gamma": tau_gamma}
-    for name, value in time_constants.items():
-        check_time(value, f"ASN.{name}")
-        if not value > 0 * ms:
-            raise ValueError(f"ASN.{name}: a time constant must be greater than 0, got {value}.")
-    check_time(tau_readout, "ASN.tau_readout")
+    check_time_constants("ASN", **time_constants, tau_readout=tau_readout)
     readout = NeuronModel(
         "ASN readout",
         READOUT,

@@ -17,7 +17,16 @@ from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.statements import assigned, assignments
 
-__all__ = ["check_equations", "check_model", "innermost", "innermost_reason", "known_names", "parsed_equations"]
+__all__ = [
+    "check_equations",
+    "check_model",
+    "check_time_constants",
+    "innermost",
+    "innermost_reason",
+    "is_time",
+    "known_names",
+    "parsed_equations",
+]
 
 #: Flags that Brian2 knows for other equations, and what to do instead.
 OTHER_FLAGS = {
@@ -35,6 +44,35 @@ FORMS = "an equation is 'dx/dt = expression : unit', 'x = expression : unit' or,
 #: Variables that every group of neurons has, and those that a refractory period adds.
 ALWAYS = {"t": second, "dt": second, "i": 1, "N": 1}
 REFRACTORY = {"lastspike": second, "not_refractory": 1}
+
+
+def is_time(value):
+    """Return whether a value is one time, greater than 0 and finite (bool)."""
+    is_quantity = isinstance(value, Quantity) and np.ndim(value) == 0
+    return is_quantity and value.dim is second.dim and 0 < float(value) < np.inf
+
+
+def check_time_constants(name, **values):
+    """
+    Refuse time constants of a model that are not a time greater than 0.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+    **values : object
+        By their names.
+
+    Raises
+    ------
+    ValueError
+    """
+    for constant, value in values.items():
+        if not is_time(value):
+            shown = value if isinstance(value, Quantity) else repr(value)
+            raise ValueError(
+                f"{name}.{constant}: a time constant must be a time greater than 0, such as 20*ms, got {shown}."
+            )
 
 
 def innermost(error):
@@ -118,7 +156,7 @@ def check_model(model):
     ValueError
         With the equation, statement or field that is at fault.
     """
-    _check_flags(model)
+    _check_names_and_flags(model)
     _check_method(model)
     _check_values(model)
     for what in ("threshold", "refractory", "reset", "update", "on_pre"):
@@ -129,9 +167,14 @@ def check_model(model):
     check_equations(model, complete=False)
 
 
-def _check_flags(model):
-    for equation in model.brian_equations.values():
-        line = model.definition(equation.varname)
+def _check_names_and_flags(model):
+    for name, equation in model.brian_equations.items():
+        line = model.definition(name)
+        if name.endswith(("_pre", "_post")):
+            raise ValueError(
+                f"{model.name}.equations: {line!r}: in on_pre the endings _pre and _post mean variables of the source and of the "
+                f"target. Rename it, for example to '{name}_'."
+            )
         for flag in equation.flags:
             if flag in FLAGS[equation.type]:
                 continue

@@ -1,10 +1,9 @@
 """Integrate-and-fire neurons with a soft reset: a discrete map (IF) and differential equations (LIF)."""
 
-import numpy as np
 from brian2 import Quantity, ms
 
+from brainsnn.equations.checks import check_time_constants
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.times import check_time
 from brainsnn.plain_arrays import is_number
 
 __all__ = ["IF", "LIF"]
@@ -73,9 +72,9 @@ def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
     ----------
     Rathi, Srinivasan, Panda, Roy (2020), ICLR.
     """
-    if not is_number(leak, lambda x: 0 < x <= 1):
+    if not is_number(leak, above=0, high=1):
         raise ValueError(f"IF.leak: must lie in (0, 1], got {leak!r}. Use 1 for a neuron without leak.")
-    if not is_number(threshold, lambda x: 0 < x < np.inf):
+    if not is_number(threshold, above=0):
         raise ValueError(f"IF.threshold: must be positive, got {threshold!r}.")
     readout = NeuronModel(
         name="IF readout",
@@ -119,16 +118,15 @@ def LIF(
     Raises
     ------
     ValueError
-        If ``threshold`` is not positive.
+        If ``threshold`` or a time constant is not positive.
 
     References
     ----------
     Gerstner, Kistler, Naud, Paninski (2014), Neuronal Dynamics, chapter 1.
     """
-    for name, value in (("tau_m", tau_m), ("tau_s", tau_s), ("tau_readout", tau_readout)):
-        check_time(value, f"LIF.{name}")
-    if not is_number(threshold, lambda x: 0 < x < np.inf):
+    if not is_number(threshold, above=0):
         raise ValueError(f"LIF.threshold: must be positive, got {threshold!r}.")
+    check_time_constants("LIF", tau_m=tau_m, tau_s=tau_s, tau_readout=tau_readout)
     readout = NeuronModel(
         name="LIF readout",
         equations=LIF_READOUT,

@@ -238,10 +238,11 @@ class NeuronModel(NetworkVariants):
 
     @property
     def used_names(self) -> set[str]:
-        """Names that equations and statements use; those of ``on_pre`` without ``_pre`` and ``_post`` (set of str)."""
+        """Names that equations and statements use; those of ``on_pre`` without the weight and without endings (set of str)."""
         names = set(self.brian_equations).union(*(eq.identifiers for eq in self.brian_equations.values()))
         names = names.union(*(get_identifiers(code) for code in self._codes if code))
-        return names | {name.removesuffix("_pre").removesuffix("_post") for name in get_identifiers(self.on_pre or "")}
+        on_pre = get_identifiers(self.on_pre or "") - {"w"}
+        return names | {name.removesuffix("_pre").removesuffix("_post") for name in on_pre}
 
     @property
     def _codes(self):

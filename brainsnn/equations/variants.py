@@ -19,9 +19,14 @@ RESERVED = ("stimulus", "image", "background", "is_on", "t_on", "t_off", "graded
 class NetworkVariants:
     """Mixin of `~brainsnn.equations.model.NeuronModel` with the variants that the network builder derives."""
 
-    def with_free_names(self):
+    def with_free_names(self, added=None):
         """
         Return the model with constants renamed that have a name which the builder adds to the equations.
+
+        Parameters
+        ----------
+        added : tuple of str, optional
+            These names, those of inputs by default.
 
         Returns
         -------
@@ -32,14 +37,16 @@ class NetworkVariants:
         ValueError
             If the equations themselves define such a name.
         """
-        taken = [name for name in sorted(self.used_names) if name in RESERVED or re.fullmatch(r"graded_\d+", name)]
+        reserved = f"{', '.join(RESERVED)}, graded_2, ..." if added is None else ", ".join(added)
+        pattern = re.compile("|".join([*RESERVED, r"graded_\d+"] if added is None else added))
+        taken = [name for name in sorted(self.used_names) if pattern.fullmatch(name)]
         for name in taken:
             if name in self.brian_equations:
                 raise ValueError(
-                    f"{self.name}: {self.definition(name)!r} uses a name that the network needs for its inputs. Rename it, for "
-                    f"example to 'my_{name}'. Reserved: {', '.join(RESERVED)}, graded_2, ..."
+                    f"{self.name}: {self.definition(name)!r} uses a name that the network needs. Rename it, for example to "
+                    f"'my_{name}'. Reserved: {reserved}."
                 )
-        readout = self.readout and self.readout.with_free_names()
+        readout = self.readout and self.readout.with_free_names(added)
         if not taken:
             return self if readout is self.readout else with_fields(self, readout=readout)
         new = {name: f"{name}_of_neuron" for name in taken}

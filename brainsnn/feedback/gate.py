@@ -211,13 +211,13 @@ class PredictiveGate:
                 f"PredictiveGate.epsilon={self.epsilon!r} has no effect with mode='none', which blocks no pixel. Leave it out."
             )
         self._resolve()
-        if self.epsilon is not None and not is_number(self.epsilon, lambda x: x >= 0):
+        if self.epsilon is not None and not is_number(self.epsilon, low=0):
             raise ValueError(
                 f"PredictiveGate.epsilon: must be 0 or more, got {self.epsilon!r}. Use mode='none' to block no pixel."
             )
-        if self.squash_step is not None and not is_number(self.squash_step, lambda x: 0 < x < np.inf):
+        if self.squash_step is not None and not is_number(self.squash_step, above=0):
             raise ValueError(f"PredictiveGate.squash_step: must be positive, got {self.squash_step!r}.")
-        if self.max_contrast is not None and not is_number(self.max_contrast, lambda x: 1 <= x < np.inf):
+        if self.max_contrast is not None and not is_number(self.max_contrast, low=1):
             raise ValueError(f"PredictiveGate.max_contrast: must be 1 or more, got {self.max_contrast!r}.")
         if self.model is None:
             model = gated_input(

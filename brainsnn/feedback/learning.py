@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.model import NeuronModel
@@ -80,9 +79,9 @@ class LocalLearning:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not is_number(self.learning_rate, lambda x: 0 <= x < np.inf):
+        if not is_number(self.learning_rate, low=0):
             raise ValueError(f"LocalLearning.learning_rate: must be 0 or more, got {self.learning_rate!r}.")
-        if not is_number(self.w_max, lambda x: x > 0):
+        if not is_number(self.w_max, above=0):
             raise ValueError(f"LocalLearning.w_max: must be positive, got {self.w_max!r}.")
         if not isinstance(self.on_pre, str):
             raise ValueError(f"LocalLearning.on_pre: must be statements, got {self.on_pre!r}.")
@@ -130,7 +129,13 @@ class LocalLearning:
         Returns
         -------
         model : `~brainsnn.equations.model.NeuronModel`
+
+        Raises
+        ------
+        ValueError
+            If the neurons have a variable with the name of one of them.
         """
-        lines = [model.equations, "prediction_error : 1", "learning_rate : 1 (shared)", "w_max : 1 (shared)"]
         own = {"learning_rate": self.learning_rate, "w_max": self.w_max}
+        model = model.with_free_names(("prediction_error", *own))
+        lines = [model.equations, "prediction_error : 1", "learning_rate : 1 (shared)", "w_max : 1 (shared)"]
         return replace(model, equations="\n".join(lines), parameters={**model.parameters, **own})

@@ -3,11 +3,10 @@
 import json
 import math
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from brainsnn.feedback.gate import SQUASHES
-from brainsnn.files import check_file
+from brainsnn.files import check_file, checked_path
 from brainsnn.shipped import shipped_path
 
 __all__ = ["read_settings"]
@@ -42,7 +41,7 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     >>> settings, model = read_settings("digits_plain_if"), bs.load_model("digits_plain_if")
     >>> snn = bs.convert(model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"])
     """
-    file = Path(shipped_path(path)).with_suffix(".json")
+    file = checked_path(shipped_path(path), "read_settings: path").with_suffix(".json")
     if not file.exists():
         raise FileNotFoundError(
             f"read_settings: {str(file)!r} does not exist. python -m brainsnn.training.train_predictive writes it with each "

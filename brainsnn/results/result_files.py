@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brainsnn.files import check_file, write_atomically
+from brainsnn.files import check_file, checked_path, write_atomically
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.checks import check_result, plain_result, read_json, refusal
 from brainsnn.results.description import description_of, use_description
@@ -17,7 +17,7 @@ SUFFIX = ".npz"
 
 
 def _with_suffix(path):
-    path = Path(path).expanduser()
+    path = checked_path(path, "Result.save: path")
     return path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
 
 
@@ -40,7 +40,8 @@ def path_to_read(path):
     ValueError
         If there is a file of this name and one with the suffix.
     """
-    given, complete = Path(path).expanduser(), _with_suffix(path)
+    given = checked_path(path, "Result.load: path")
+    complete = _with_suffix(given)
     if given.is_file() and given != complete and complete.is_file():
         raise ValueError(
             f"Result.load: there are two files, {str(given)!r} and {complete.name!r}. Give the suffix {SUFFIX!r}, or rename the "

@@ -11,7 +11,7 @@ from shutil import disk_usage, rmtree
 import numpy as np
 
 from brainsnn.disk_space import disk_full_error, is_full, reserve
-from brainsnn.files import check_writable
+from brainsnn.files import check_writable, checked_path
 from brainsnn.leftovers import process_mark, remove_leftovers
 from brainsnn.results.description import description_of
 from brainsnn.results.opened_stream import DESCRIPTION, file_name, files_in, open_stream, zarr_package
@@ -63,7 +63,7 @@ class StreamFolder:
 
     def __init__(self, path, n_trials, n_steps, state_bytes, spike_bytes=0):
         self._zarr = zarr_package()
-        self.path = Path(path).expanduser().absolute()
+        self.path = checked_path(path, "run: stream_to").absolute()
         if os.path.lexists(self.path):
             raise FileExistsError(f"run: stream_to={str(path)!r} exists. Remove it or choose another folder.")
         check_writable(self.path.parent, "run: stream_to", "Choose another folder.")

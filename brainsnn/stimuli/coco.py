@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from brainsnn.files import check_file
+from brainsnn.files import check_file, checked_path
 from brainsnn.plain_arrays import whole_number
 from brainsnn.stimuli.search import SearchScenes, draw_invalid_cue
 
@@ -137,7 +136,7 @@ def load_coco_scenes(
     """
     if n_scenes is not None:
         n_scenes = whole_number(n_scenes, "load_coco_scenes: n_scenes", 1)
-    random = np.random.default_rng(seed)
+    random, images = np.random.default_rng(seed), checked_path(images, "load_coco_scenes: images")
     targets = _drawn(read_coco_targets(annotations, categories, min_area, max_area), n_scenes, random)
     if not targets:
         raise ValueError(
@@ -148,7 +147,7 @@ def load_coco_scenes(
     labels = np.eye(len(categories), dtype=np.float32)[classes[:, 0]]
     positions = np.array([[target.center] for target in targets])
     invalid = np.array([draw_invalid_cue(random, place) for place in positions[:, 0]])
-    pictures = _read_photographs([Path(images) / target.file_name for target in targets], size)
+    pictures = _read_photographs([images / target.file_name for target in targets], size)
     return SearchScenes(pictures, labels, classes[:, 0].copy(), classes, positions, invalid)
 
 
@@ -171,9 +170,10 @@ def _read_photographs(paths, size):
 
 
 def _read(path):
+    path = checked_path(path, "read_coco_targets: annotations")
     check_file(path, "read_coco_targets")
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"read_coco_targets: {path} is not a JSON file: {error}.") from error
     parts = ("images", "annotations", "categories")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from brainsnn.files import check_writable
+from brainsnn.files import check_writable, checked_path
 from brainsnn.leftovers import remove_leftovers
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import whole_number
@@ -134,7 +134,7 @@ def _open_or_compute(grid, layout, job, workers, cluster, progress):
 
 
 def _checked_folder(folder):
-    folder = Path(folder).expanduser().absolute()
+    folder = checked_path(folder, "sweep: folder").absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
         raise NotADirectoryError(

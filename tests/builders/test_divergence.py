@@ -125,10 +125,15 @@ def test_readout(graph, images):
 @pytest.mark.parametrize(
     ("neuron", "dt", "message"),
     [
-        (bs.LIF(tau_m=-20 * ms), 1 * ms, r"LIF.tau_m: a time constant must be greater than 0, got -20. ms"),
-        (lambda: bs.ASN(tau_gamma=0 * ms), 1 * ms, "ASN.tau_gamma: a time constant must be greater than 0"),
-        (lambda: bs.ASN(tau_eta=np.nan * ms), 1 * ms, "ASN.tau_eta: a time constant must be greater than 0"),
-        (bs.ASN(tau_readout=-1 * ms), 1 * ms, "ASN readout.tau_phi: a time constant must be greater than 0"),
+        (bs.LIF().edit(tau_m=-20 * ms), 1 * ms, r"LIF.tau_m: a time constant must be greater than 0, got -20. ms"),
+        (
+            lambda: bs.LIF(tau_m=-20 * ms),
+            1 * ms,
+            r"LIF.tau_m: a time constant must be a time greater than 0.*got -20. ms",
+        ),
+        (lambda: bs.ASN(tau_gamma=0 * ms), 1 * ms, "ASN.tau_gamma: a time constant must be a time greater"),
+        (lambda: bs.ASN(tau_eta=np.nan * ms), 1 * ms, "ASN.tau_eta: a time constant must be a time greater"),
+        (lambda: bs.ASN(tau_readout=-1 * ms), 1 * ms, "ASN.tau_readout: a time constant must be a time greater"),
         (
             bs.LIF(tau_s=0.5 * ms).edit(method="euler"),
             1 * ms,

@@ -56,7 +56,7 @@ def trains(images):
         (lambda x: {"offset": np.nan * ms}, "offset=.* must be finite"),
         (lambda x: {"offset": np.inf * ms}, "offset=.* must be finite"),
         (lambda x: {"offset": [5, 6] * ms}, "2 values of offset for 3 images; give one time, or one for each"),
-        (lambda x: {"offset": 5}, "offset needs a unit of time"),
+        (lambda x: {"offset": 5}, "offset=5 needs a unit of time"),
         (lambda x: {"duration": np.nan * ms}, "duration=.* must be finite"),
         (lambda x: {"duration": [10, 10, 10] * ms}, "duration=.* holds 3 values; give one"),
     ],

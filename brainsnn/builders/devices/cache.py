@@ -12,6 +12,7 @@ import platformdirs
 
 from brainsnn.files import atomic_path, write_atomically
 from brainsnn.leftovers import remove_leftovers
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["cache_directory", "cached_programs", "clear_cache", "is_intact", "keep", "make_private"]
 
@@ -195,7 +196,7 @@ def clear_cache(days: float = 0.0) -> int:
     ValueError
         If ``days`` is negative.
     """
-    if not days >= 0:
+    if not is_number(days, low=0):
         raise ValueError(f"clear_cache: days={days!r} must be 0 or more.")
     limit, freed = time.time() - days * 86400, 0
     for folder, _, used in cached_programs():

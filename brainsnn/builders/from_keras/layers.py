@@ -9,6 +9,7 @@ import brainsnn.builders.operators as ops
 from brainsnn.builders.from_keras.classes import keras_name
 from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS, PREPROCESSING_HANDLERS, resized
 from brainsnn.errors import ConversionError
+from brainsnn.plain_arrays import is_number
 
 __all__ = [
     "AFTER_OUTPUT", "HANDLERS", "IDENTITIES", "OUTPUT_ONLY", "SUPPORTED", "activate", "add_parts", "check_open",
@@ -223,7 +224,15 @@ def _check_axis(layer, node):
 
 def _batch_normalization(layer, node, inputs, builder, label):
     _check_axis(layer, node)
-    factor = 1 / np.sqrt(_weight(layer, "moving_variance") + layer.epsilon)
+    variance = _weight(layer, "moving_variance")
+    if not is_number(layer.epsilon) or (variance + layer.epsilon).min() <= 0:
+        raise ConversionError(
+            f"it divides by the root of a variance, the smallest of which is {variance.min():g}, plus epsilon={layer.epsilon!r}. "
+            "This sum must be finite and greater than 0.",
+            layer,
+            "Set layer.epsilon, 0.001 by default, to the value with which the model was trained.",
+        )
+    factor = 1 / np.sqrt(variance + layer.epsilon)
     if layer.scale:
         factor = factor * _weight(layer, "gamma")
     bias = -_weight(layer, "moving_mean") * factor

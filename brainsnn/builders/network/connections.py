@@ -4,6 +4,7 @@ import numpy as np
 from brian2 import Synapses, prefs
 from brian2.core.variables import Variables
 from brian2.groups.group import CodeRunner, Group
+from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.codegen.codeobjects import connection_codeobject_class
 from brainsnn.builders.codegen.gather_tables import (
@@ -203,18 +204,33 @@ class SynapticProjection(Synapses):
         _check_sizes(name, source, target, operator)
         if plastic:  # in the same order as there
             operator = _unshared(operator)
+        if "w" in source.variables:
+            raise ValueError(
+                f"convert: {source.name!r} has a variable 'w', and connectivity='synapses' has one of this name, the weight. "
+                "Rename the variable, or use connectivity='event_driven', where w is the weight and w_pre the variable."
+            )
         model = f"w : 1\n{equations}"
         super().__init__(source, target, model, on_pre=on_pre, name=name, clock=source.clock, namespace=namespace or {})
         self.add_attribute("operator")
         self.add_attribute("plastic")
         self.operator, self.plastic = operator, plastic
         if on_pre:
+            self._check_constants(on_pre)
             check_on_pre(self, on_pre)
         i, j, w = _by_source(operator)
         self.active = len(i) > 0  # Brian2 cannot run an empty set of synapses
         if self.active:
             self.connect(i=i, j=j)
             self.w = w
+
+    def _check_constants(self, on_pre):
+        """Refuse constants with the name of a variable of synapses, which Brian2 would use instead, such as the delay."""
+        own = {name for part in (self, *self._pathways) for name in part.variables} - {"w"}
+        if taken := sorted(own & self.namespace.keys() & get_identifiers(on_pre)):
+            raise ValueError(
+                f"convert: on_pre {on_pre!r} uses the constant {taken[0]!r}, the name of a variable of Brian2's synapses. Use "
+                f"another name, such as {taken[0]}_0, or connectivity='event_driven'."
+            )
 
     def to_coo(self):
         """

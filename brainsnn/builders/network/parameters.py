@@ -190,7 +190,13 @@ def check_values(assembly, name, values):
         target = assembly.groups[name].variables.get(variable)
         if variable not in assembly.parameters[name]:
             dim, n = get_dimensions(assembly.models[name].constants[variable]), len(assembly.groups[name])
-            target = SimpleNamespace(dim=dim, dtype=np.dtype(float), size=n, scalar=np.size(value) == 1, constant=True)
+            target = SimpleNamespace(
+                dim=dim,
+                dtype=np.dtype(float),
+                size=n,
+                scalar=_dimension(value) is not None and np.size(value) == 1,
+                constant=True,
+            )
         _parameter_array(assembly, name, variable, value, target)
 
 

@@ -7,9 +7,12 @@ import numpy as np
 from brian2 import Quantity, second
 
 from brainsnn.builders.trials.trials import Trials
-from brainsnn.plain_arrays import plain_array
+from brainsnn.plain_arrays import is_number, plain_array
 
 __all__ = ["drives_of", "image_range_check", "make_trials"]
+
+#: Programs count the steps of a trial with 32 bits.
+MAX_STEPS = 2**31 - 1
 
 
 def make_trials(assembly, images, duration, seed, spikes, onset, offset, background, per_trial):
@@ -153,10 +156,16 @@ def _check_times(on, off, duration):
 
 def _steps(assembly, what, time):
     if not isinstance(time, Quantity) or not time.dim == second.dim:
-        raise ValueError(f"run: {what} needs a unit of time, such as {time}*ms.")
+        example = f"{time}*ms" if is_number(time, above=0) else "50*ms"
+        raise ValueError(f"run: {what}={time!r} needs a unit of time, such as {example}.")
     steps = np.asarray(time) / assembly.dt
     if not np.isfinite(steps).all() or np.any(steps < 0):
         raise ValueError(f"run: {what}={time} must be finite and not negative.")
+    if np.any(steps > MAX_STEPS):
+        raise ValueError(
+            f"run: {what}={time} is {steps.max():.3g} time steps of {assembly.dt * 1e3:g} ms, and a trial has {MAX_STEPS:,} at "
+            "most. Give a shorter time."
+        )
     if np.any(np.abs(steps - np.rint(steps)) > 1e-6):
         nearest = np.rint(steps).max() * assembly.dt * 1e3
         raise ValueError(

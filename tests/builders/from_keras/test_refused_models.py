@@ -203,6 +203,10 @@ REFUSALS = {
         graph(lambda x: L.BatchNormalization()(x, training=True)),
         graph(lambda x: L.BatchNormalization()(x)),
     ),
+    "it divides by the root of a variance": (
+        graph(lambda x: L.BatchNormalization(epsilon=float("nan"))(x)),
+        graph(lambda x: L.BatchNormalization(epsilon=0.001)(x)),
+    ),
     "its output was read as": (
         returns("identity", Top),
         returns(lambda layer, shape: ops.crop(shape, ((1, 0), (0, 0))), Top),
