@@ -20,7 +20,7 @@ _KINDS = {
 
 def check_writable(folder, what, fix):
     """
-    Refuse a folder that cannot be written to, before anything is computed for it; it is made if it does not exist.
+    Refuse a folder that cannot be written to, or made, before anything is computed for it.
 
     Parameters
     ----------
@@ -34,9 +34,10 @@ def check_writable(folder, what, fix):
     OSError
         The message names the folder, the reason and the fix.
     """
+    folder = Path(folder)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise OSError(error.errno, f"{what}: {str(folder)!r} cannot be written to ({error.strerror}). {fix}") from None

@@ -67,6 +67,7 @@ class StreamFolder:
         if os.path.lexists(self.path):
             raise FileExistsError(f"run: stream_to={str(path)!r} exists. Remove it or choose another folder.")
         check_writable(self.path.parent, "run: stream_to", "Choose another folder.")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.path.parent)
         needed, free = n_trials * n_steps * state_bytes, disk_usage(self.path.parent).free
         if needed > free:
