@@ -68,7 +68,9 @@ def is_number(value: Any, low: float = -np.inf, high: float = np.inf, above: flo
     is_number : bool
     """
     own: Any = getattr(value, "dim", None)
-    if isinstance(value, (str, bytes, np.ma.MaskedArray)) or (hasattr(own, "is_dimensionless") and not own.is_dimensionless):
+    if isinstance(value, (str, bytes, np.ma.MaskedArray)) or (
+        hasattr(own, "is_dimensionless") and not own.is_dimensionless
+    ):
         return False
     try:
         return np.ndim(value) == 0 and bool(np.isfinite(float(value)) and low <= value <= high and value > above)
