@@ -58,7 +58,12 @@ def build_model(config):
         return _build_any_model(config)
     except ModelFileError:
         raise
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ModelFileError(
+            "Its models are nested in each other so deeply that Python cannot open them. Rebuild it with fewer levels, or from "
+            "the layers themselves, and save it again."
+        ) from error
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise ModelFileError(
             f"The model configuration is damaged or of an unknown form ({type(error).__name__}: "
             f"{first_line(error)}). Save the model again."

@@ -86,7 +86,7 @@ def guarded(entry, function, *arguments):
     """Call Keras and turn its errors into one that names the layer and its class."""
     try:
         return function(*arguments)
-    except ModelFileError:
+    except (ModelFileError, RecursionError):
         raise
     except Exception as error:  # Keras raises many types, all because the configuration cannot be built
         raise ModelFileError(

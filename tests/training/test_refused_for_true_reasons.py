@@ -135,6 +135,15 @@ def quantized(mode=None):
     return model
 
 
+def nested(depth):
+    """Sequential models of one layer each, in each other."""
+    entry = {"class_name": "InputLayer", "config": {"name": "x", "batch_shape": [None, 4]}}
+    for k in range(depth):
+        layers = [{"class_name": "InputLayer", "config": {"name": f"x{k}", "batch_shape": [None, 4]}}, entry]
+        entry = {"class_name": "Sequential", "config": {"name": f"m{k}", "layers": layers if k else layers[:1]}}
+    return entry
+
+
 def sequential_of(*layers):
     return lambda: build_model({"class_name": "Sequential", "config": {"layers": json.loads(json.dumps(list(layers)))}})
 
@@ -147,6 +156,7 @@ REFUSALS = {
     "The model configuration has no 'class_name'": (lambda: build_model([1]), RELU),
     "only functional and sequential": (lambda: build_model(json.loads(own().to_json())), RELU),
     "is damaged or of an unknown form": (parsed(_of(L.ReLU()), lambda config: config.pop("output_layers")), RELU),
+    "nested in each other so deeply": (lambda: build_model(nested(400)), lambda: build_model(nested(20))),
     "The sequential model has no layers": (sequential_of(), RELU),
     "does not say its input shape": (
         sequential_of(DENSE),

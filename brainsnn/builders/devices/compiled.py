@@ -149,8 +149,12 @@ class CompiledBackend(Backend):
     def build(self, objects):
         """Generate and compile the program; see `~brainsnn.builders.devices.backend.Backend.build`."""
         if not self._written:
-            check_brian_compiler()
-            check_compiler(tuple(cpp_compiler()))
+            try:
+                check_brian_compiler()
+                check_compiler(tuple(cpp_compiler()))
+            except RuntimeError:
+                make_active(runtime_device)  # as after each error
+                raise
             self.write(objects)
         elif changes := self._compiled_in(objects.network, objects.network.changes()):
             replaced = {name for name, what in changes if what == "object"}

@@ -5,8 +5,9 @@ import shlex
 
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import get_device, ms
 from brian2.codegen import cpp_prefs
+from brian2.devices.device import RuntimeDevice
 from one_layer import SHAPE, one_layer_graph
 
 import brainsnn as bs
@@ -53,6 +54,7 @@ def test_one_error_names_command_output_and_package(command, device, empty_cache
     broken(monkeypatch, command.format(folder=tmp_path))
     with pytest.raises(RuntimeError, match=f"(?s){COMPILERS[command]}.*apt install g\\+\\+"):
         snn.run(IMAGES, duration=2 * ms)
+    assert isinstance(get_device(), RuntimeDevice)
     # Brian2 would warn of each flag, and print what the compiler has said
     assert capfd.readouterr() == ("", "")
 
