@@ -93,8 +93,12 @@ class Guard:
     def _start(self):
         self.pipe, theirs = multiprocessing.Pipe()
         code = f"import guarded; guarded.serve({self.function!r}, {theirs.fileno()}, {self.pickles})"
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         # multiprocessing's own processes may not start others where they are daemons. The pipe's end ends it.
-        self.process, self.calls = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()]), 0
+        self.process, self.calls = (
+            subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=environment),
+            0,
+        )
         theirs.close()
         self.pipe.recv()  # it has imported everything
 
