@@ -34,6 +34,15 @@ def is_used(projection, inputs):
     )
 
 
+def image_currents(graph, inputs, images):
+    """Return the constant current of images into each population that they reach linearly (dict of str to (n, H, W, C))."""
+    from brainsnn.builders.trials.inputs import drives_of
+
+    names, drive = drives_of(graph, inputs, inputs, "current")
+    found = [drive(image) for image in images]
+    return {name: np.stack([each[name].reshape(graph.populations[name].shape) for each in found]) for name in names}
+
+
 def state_variables(population, found):
     """Return the names of the variables that a population integrates, given its inputs (list of str)."""
     names = {"spiking": ("S_dyn", "S_hat", "theta_dyn", "spikes"), "membrane": ("S_dyn",), "readout": ("S_dyn",)}

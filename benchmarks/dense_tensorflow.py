@@ -19,6 +19,7 @@ from _dense import (
     TAU_PHI,
     TAU_READOUT,
     decay,
+    image_currents,
     is_used,
     plain_convolution,
     pooling_pads,
@@ -28,7 +29,6 @@ from _dense import (
 from brainsnn.builders.network.inputs import inputs_of
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
-from brainsnn.builders.trials.inputs import drives_of
 from brainsnn.equations.transfer import spike_height
 
 __all__ = ["DenseNetwork", "use_threads"]
@@ -129,7 +129,6 @@ class DenseNetwork:
         self.graph, self.m_f, self.schedule = graph, np.float32(m_f), schedule
         self.h = np.float32(spike_height(m_f))
         self.inputs = inputs_of(graph, "current")
-        self._drives = drives_of(graph, self.inputs, self.inputs, "current")
         self._functions = {id(p): linear_function(p.operator) for p in graph.projections if is_used(p, self.inputs)}
         self._bias = {name: tf.constant(p.bias, tf.float32) for name, p in graph.populations.items()}
         self.spiking = [name for name, p in graph.populations.items() if p.kind == "spiking"]
@@ -147,11 +146,8 @@ class DenseNetwork:
         -------
         drives : dict of str to (n, H, W, C) tensor
         """
-        shapes = {name: p.shape for name, p in self.graph.populations.items()}
-        return {
-            name: tf.constant(np.stack([drive(x).reshape(shapes[name]) for x in images]), tf.float32)
-            for name, drive in self._drives.items()
-        }
+        found = image_currents(self.graph, self.inputs, images)
+        return {name: tf.constant(values, tf.float32) for name, values in found.items()}
 
     def run(self, images, n_steps, record=False):
         """

@@ -17,6 +17,7 @@ from _dense import (
     TAU_PHI,
     TAU_READOUT,
     decay,
+    image_currents,
     is_used,
     plain_convolution,
     pooling_pads,
@@ -26,7 +27,6 @@ from _dense import (
 from brainsnn.builders.network.inputs import inputs_of
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
-from brainsnn.builders.trials.inputs import drives_of
 from brainsnn.equations.transfer import spike_height
 
 __all__ = ["DenseNetwork"]
@@ -108,11 +108,8 @@ class DenseNetwork:
             id(p): linear_function(p.operator, device) for p in graph.projections if is_used(p, self.inputs)
         }
         self.bias = {name: self._maps(np.asarray(p.bias, "f4")[None], p) for name, p in graph.populations.items()}
-        drives = drives_of(graph, self.inputs, self.inputs, "current")
-        self.drives = {
-            name: self._maps(np.stack([drive(x).reshape(graph.populations[name].shape) for x in images]))
-            for name, drive in drives.items()
-        }
+        currents = image_currents(graph, self.inputs, images)
+        self.drives = {name: self._maps(values) for name, values in currents.items()}
         self.spiking = [name for name, p in graph.populations.items() if p.kind == "spiking" and name in self.inputs]
         self.state, n = {}, len(images)
         for name, population in graph.populations.items():
