@@ -1,9 +1,10 @@
 """How much memory there is, and errors that refuse what needs more."""
 
-from numbers import Real
 from pathlib import Path
 
 import psutil
+
+from brainsnn.plain_arrays import is_number
 
 __all__ = ["available_memory", "check_size", "shown_bytes", "size_limit"]
 
@@ -28,8 +29,10 @@ def available_memory() -> int:
     free = psutil.virtual_memory().available
     try:
         limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        statistics = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
     except (OSError, ValueError):  # not a container, or one without a limit ("max")
         return free
+    used -= int(statistics.get("inactive_file", 0))  # copies of files, which the kernel gives up when memory is needed
     return min(free, max(limit - used, 0))
 
 
@@ -65,7 +68,7 @@ def size_limit(max_bytes: float | None, what: str) -> int:
     """
     if max_bytes is None:
         return available_memory() // 2
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, Real) or not 0 < max_bytes < float("inf"):
+    if not is_number(max_bytes, above=0):
         raise ValueError(f"{what}: max_bytes must be a positive number of bytes, such as 2e9, got {max_bytes!r}.")
     return int(max_bytes)
 

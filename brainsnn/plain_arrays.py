@@ -1,5 +1,6 @@
 """Arrays that a user gives: refuse those whose mask, unit or meaning would be lost."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -78,12 +79,14 @@ def is_number(value: Any, low: float = -np.inf, high: float = np.inf, above: flo
     own: Any = getattr(value, "dim", None)
     if hasattr(own, "is_dimensionless") and not own.is_dimensionless:
         return False
-    if not isinstance(value, int | float | np.ndarray | np.generic) or isinstance(value, bool | np.ma.MaskedArray):
+    if isinstance(value, np.ndarray) and value.ndim == 0 and not isinstance(value, np.ma.MaskedArray):
+        value = np.asarray(value)[()]
+    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
         return False
-    array = np.asarray(value)
-    if array.ndim or array.dtype.kind not in "iuf":  # a whole number beyond those of NumPy is an object
+    try:
+        return bool(math.isfinite(value) and low <= value <= high and value > above)
+    except OverflowError:  # a whole number beyond the range of floats
         return False
-    return bool(np.isfinite(array) and low <= array <= high and array > above)
 
 
 def whole_number(value: Any, about: str, low: int, high: int | None = None) -> int:

@@ -186,4 +186,5 @@ def test_a_batch_normalization_that_divides_by_nothing(epsilon):
 def test_what_is_a_number():
     assert all(is_number(value) for value in (0, 1.5, np.float32(2), np.array(3)))
     assert not any(is_number(value) for value in [*NO_NUMBERS, True])
+    assert is_number(2**70) and not is_number(2**2000)
     assert is_number(1, above=0, high=1) and not is_number(0, above=0) and not is_number(0, low=1)

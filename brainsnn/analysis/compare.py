@@ -134,6 +134,18 @@ def compare_activations(
     ----------
     Bohte (2012), NIPS 25. Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
     """
+    seed = whole_number(seed, "compare_activations: seed", 0)
+    n_window = _checked_window(model, snn, duration, window)
+    checked = image_range_check(snn.graph, images, snn.encoder)
+    measured = _MeasuredActivations(_measurable(snn), len(checked), n_window)
+    ann = _graph_of(model, measured).activations(checked)
+    from_keras = _keras_outputs(model, measured.populations, checked)
+    measured.run(checked, duration, seed, processes)
+    return _comparison(measured, ann, from_keras, duration, window)
+
+
+def _checked_window(model, snn, duration, window):
+    """Return the number of steps of the window, after checking what `compare_activations` was given."""
     if not isinstance(snn, SpikingNetwork):
         raise ValueError(f"compare_activations: snn must be what convert returns, got {snn!r}.")
     if not hasattr(model, "layers") and not isinstance(model, LayerGraph):
@@ -141,18 +153,12 @@ def compare_activations(
     for name, time in (("duration", duration), ("window", window)):
         if not is_time(time):
             raise ValueError(f"compare_activations: {name} must be a time, such as 500*ms, got {time!r}.")
-    seed = whole_number(seed, "compare_activations: seed", 0)
     n_window = int(np.rint(float(window) / snn.dt))
     if not 1 <= n_window <= np.rint(float(duration) / snn.dt):
         raise ValueError(
             f"compare_activations: window={window} must be at least one time step and at most duration={duration}."
         )
-    checked = image_range_check(snn.graph, images, snn.encoder)
-    measured = _MeasuredActivations(_measurable(snn), len(checked), n_window)
-    ann = _graph_of(model, measured).activations(checked)
-    from_keras = _keras_outputs(model, measured.populations, checked)
-    measured.run(checked, duration, seed, processes)
-    return _comparison(measured, ann, from_keras, duration, window)
+    return n_window
 
 
 class _MeasuredActivations:

@@ -260,6 +260,7 @@ class Attention:
         """
 
         def of(times: np.ndarray | None, default: float) -> float:
+            """Return the time of this image, or that of all images, in seconds."""
             return default if times is None else float(times if times.ndim == 0 else times[image])
 
         return of(self.onset, 0.0), of(self.offset, np.inf)

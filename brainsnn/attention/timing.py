@@ -60,13 +60,7 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
             f"switchable: {neuron.name!r} names no parameter for attention; set NeuronModel(attention=...)."
         )
     switched = [name for name in neuron.neuron_parameters if name in names]
-    added = [name + ending for name in switched for ending in (REST, ATTENDED)]
-    added += ["is_attended", "t_attend_on", "t_attend_off"]
-    if taken := sorted(neuron.used_names.intersection(added)):
-        raise ValueError(
-            f"switchable: {neuron.name!r} uses {', '.join(map(repr, taken))}, which the switchable model adds. Rename it, for "
-            f"example to 'my_{taken[0]}'. Reserved: {', '.join(added)}."
-        )
+    _check_free_names(neuron, switched)
     parameters = {name: value for name, value in neuron.parameters.items() if name not in switched}
     for name in (name for name in switched if name in neuron.parameters):
         parameters[name + REST] = parameters[name + ATTENDED] = neuron.parameters[name]
@@ -81,6 +75,17 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
         name=f"switchable {neuron.name}", equations=_switched_equations(neuron, switched), parameters=parameters,
         derived=derived, spike_height=height,
     )  # fmt: skip
+
+
+def _check_free_names(neuron, switched):
+    """Refuse a model that uses a name which the switchable one adds."""
+    added = [name + ending for name in switched for ending in (REST, ATTENDED)]
+    added += ["is_attended", "t_attend_on", "t_attend_off"]
+    if taken := sorted(neuron.used_names.intersection(added)):
+        raise ValueError(
+            f"switchable: {neuron.name!r} uses {', '.join(map(repr, taken))}, which the switchable model adds. Rename it, for "
+            f"example to 'my_{taken[0]}'. Reserved: {', '.join(added)}."
+        )
 
 
 def _switched_equations(neuron, names):

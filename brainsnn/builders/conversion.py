@@ -168,7 +168,7 @@ def _check_options(connectivity, schedule, average_pooling, dtype, encoder, feed
             allowed = ", ".join(repr(choice) for choice in choices if choice is not None)
             raise ValueError(f"convert: {name}={value!r}; choose one of {allowed}.")
     if not isinstance(feedback, PredictiveGate | None):
-        raise ValueError(f"convert: feedback={feedback!r} is no gate; give one such as PredictiveGate().")
+        raise ValueError(f"convert: feedback={feedback!r} is not a gate; give one such as PredictiveGate().")
     if feedback is not None and encoder == "current":
         raise ValueError(f"convert: feedback gates input neurons that spike; encoder={encoder!r} has none.")
     if not is_time(dt):

@@ -9,23 +9,21 @@ __all__ = ["check_expression_limits"]
 MAX_LENGTH, MAX_DEPTH = 10_000, 200
 #: Terms of the expression when all products and powers are multiplied out, which solvers do, and names are replaced.
 MAX_TERMS = 2_000
+#: Largest number that is written in an expression, or follows from numbers in it; double precision ends at 1.8e308.
 LARGEST = 1e300
+DIVIDE = "Divide it into several equations."
 #: More terms than allowed; they are not counted further.
 MANY = 10**9
 
 
-def check_expression_limits(name, equations, codes):
+def check_expression_limits(model):
     """
     Refuse expressions that would take for ever, before anything computes with them.
 
     Parameters
     ----------
-    name : str
-        Name of the model.
-    equations : str
-        One equation per line.
-    codes : dict of str to str
-        Conditions and statements, by what they are.
+    model : `~brainsnn.equations.model.NeuronModel`
+        Its equations need not be valid.
 
     Raises
     ------
@@ -33,49 +31,59 @@ def check_expression_limits(name, equations, codes):
         With the expression, if it is longer or deeper than any that a person writes, if a number in it is too large for a
         computer (``9**9**9``), or if multiplying it out gives too many terms (``(a + b + c)**100``).
     """
-    places = []
-    for line in equations.replace("\\\n", " ").splitlines():
-        left, _, rest = line.partition("=")
-        expression, _, unit = (rest or left).rpartition(":")
-        places.append((f"{name}.equations: {line!r}", "" if "/" in left else left.strip(), expression if rest else ""))
-        places.append((f"{name}.equations: {line!r}", "", unit.partition("(")[0]))
-    for what, code in codes.items():
-        for line in code.replace(";", "\n").splitlines():
-            places.append((f"{name}.{what}: {line!r}", "", line))
-    trees = [(place, variable, _parsed(place, text)) for place, variable, text in places]
-    size = _Size({variable: tree for _, variable, tree in trees if variable and tree is not None})
+    parsed = [(place, variable, _parsed(place, text)) for place, variable, text in _expressions(model)]
+    trees = [found for found in parsed if found[2] is not None]
+    size = _Size({variable: tree for _, variable, tree in trees if variable})
     for place, _, tree in trees:
-        if tree is not None:
-            _check_depth(place, tree)
+        _check_depth(place, tree)
     for place, _, tree in trees:
         try:
-            number, terms = (None, 0) if tree is None else size.of(tree)
+            _, terms = size.of(tree)
         except _TooLarge:
-            _refuse(place, "has a number that is too large to be computed")
+            _refuse(place, "has a number that is too large to be computed", f"Use numbers up to {LARGEST:g}.")
         except RecursionError:
-            _refuse(place, f"has more than {MAX_DEPTH} names that stand for other expressions")
+            _refuse(
+                place, f"has more than {MAX_DEPTH} names that stand for other expressions", "Write out some of them."
+            )
         if terms > MAX_TERMS:
-            _refuse(place, f"has more than {MAX_TERMS:,} terms when it is multiplied out")
+            reason = f"has more than {MAX_TERMS:,} terms when it is multiplied out"
+            _refuse(place, reason, "Use lower powers, or fewer sums in a product.")
+
+
+def _expressions(model):
+    """Yield (place for messages, name of the subexpression or "", text) of all that a model computes."""
+    for line in model.equations.replace("\\\n", " ").splitlines():
+        left, _, rest = line.partition("=")
+        expression, _, unit = (rest or left).rpartition(":")
+        place = f"{model.name}.equations: {line!r}"
+        yield place, "" if "/" in left else left.strip(), expression if rest else ""
+        yield place, "", unit.partition("(")[0]
+    for what in ("threshold", "reset", "update", "on_pre", "refractory"):
+        code = getattr(model, what)
+        for line in code.replace(";", "\n").splitlines() if isinstance(code, str) else ():
+            yield f"{model.name}.{what}: {line!r}", "", line
 
 
 def _parsed(place, text):
     """Return the expressions in a piece of code; None for what is not Python, of which Brian2 says what is wrong."""
     text = text.strip()
     if len(text) > MAX_LENGTH:
-        _refuse(place, f"has {len(text):,} characters, more than {MAX_LENGTH:,}")
+        _refuse(place, f"has {len(text):,} characters, more than {MAX_LENGTH:,}", DIVIDE)
     try:
         return ast.parse(text)
     except (MemoryError, RecursionError):
-        return _refuse(place, f"has more than {MAX_DEPTH} brackets or operators within each other")
+        return _refuse_depth(place)
     except (SyntaxError, ValueError) as error:
-        if "too many nested" in str(error):
-            _refuse(place, f"has more than {MAX_DEPTH} brackets or operators within each other")
-        return None
+        return _refuse_depth(place) if "too many nested" in str(error) else None
 
 
-def _refuse(place, reason):
+def _refuse(place, reason, fix):
     shown = place if len(place) < 300 else f"{place[:200]} ... {place[-60:]}"
-    raise ValueError(f"{shown} {reason}. Divide it into several equations, or use values that a person can check.")
+    raise ValueError(f"{shown} {reason}. {fix}")
+
+
+def _refuse_depth(place):
+    _refuse(place, f"has more than {MAX_DEPTH} brackets or operators within each other", DIVIDE)
 
 
 def _check_depth(place, tree):
@@ -83,12 +91,12 @@ def _check_depth(place, tree):
     while pending:
         node, depth = pending.pop()
         if depth > MAX_DEPTH:
-            _refuse(place, f"has more than {MAX_DEPTH} brackets or operators within each other")
+            _refuse_depth(place)
         pending += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
 
 
 class _TooLarge(Exception):
-    pass
+    """A number is too large."""
 
 
 class _Size:

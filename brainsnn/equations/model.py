@@ -10,14 +10,15 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from brian2 import Equations, Quantity, TimedArray, get_dimensions, have_same_dimensions, in_best_unit, second
+from brian2 import Equations, Quantity, TimedArray, get_dimensions, in_best_unit, second
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER
-from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
+from brian2.units.fundamentalunits import DIMENSIONLESS
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
 from brainsnn.equations.checks import check_model, parsed_equations
 from brainsnn.equations.expression_limits import check_expression_limits
+from brainsnn.equations.roles import check_roles
 from brainsnn.equations.statements import cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
@@ -157,9 +158,7 @@ class NeuronModel(NetworkVariants):
             object.__setattr__(self, "on_pre", ON_PRE)
         for name in ("threshold", "reset", "update", "on_pre"):
             object.__setattr__(self, name, cleaned(getattr(self, name)))
-        codes = {"threshold": self.threshold, "reset": self.reset, "update": self.update, "on_pre": self.on_pre}
-        codes["refractory"] = self.refractory if isinstance(self.refractory, str) else None
-        check_expression_limits(self.name, equations, {what: code for what, code in codes.items() if code})
+        check_expression_limits(self)
         declared = self.brian_equations
         parameters = dict(self.parameters)
         derived = {n: ((o,) if isinstance(o, str) else tuple(o), f) for n, (o, f) in self.derived.items()}
@@ -197,29 +196,7 @@ class NeuronModel(NetworkVariants):
                 f"{self.name}.membrane: the equations do not define {self.membrane!r}; they define {', '.join(declared)}."
             )
         check_model(self)
-        for role in (self.spike_height, self.bias, self.threshold_parameter):
-            if role is not None and role not in self.neuron_parameters:
-                raise ValueError(
-                    f"{self.name}: the equations do not declare the per-neuron parameter {role!r}. Declare it as "
-                    f"'{role} : 1', or set spike_height, bias or threshold_parameter to None."
-                )
-        for name in (*self.neuron_parameters, *self.initial):
-            value = self.initial.get(name, self.parameters.get(name))
-            if value is not None and not have_same_dimensions(value, Quantity(1, dim=declared[name].dim)):
-                raise ValueError(
-                    f"{self.name}.{name}: the value {value!r} does not have the unit "
-                    f"{get_unit_for_display(declared[name].dim)} that the equations declare."
-                )
-        if self.readout is not None and self.readout.output not in self.readout.brian_equations:
-            raise ValueError(
-                f"{self.name}.readout: the output {self.readout.output!r} is not a variable of the readout, which has "
-                f"{', '.join(self.readout.brian_equations)}. Name one of them with NeuronModel(output=...)."
-            )
-        if self.threshold is not None and self.readout is not None and self.readout.threshold is not None:
-            raise ValueError(
-                f"{self.name}.readout: readout neurons must not spike, got the threshold {self.readout.threshold!r}. "
-                "Use threshold=None."
-            )
+        check_roles(self)
 
     @property
     def brian_equations(self) -> Equations:

@@ -1,12 +1,12 @@
 """Settings of a trained network other than its weights: thresholds, leak and squashing function."""
 
 import json
-import math
 from os import PathLike
 from typing import Any
 
 from brainsnn.feedback.gate import SQUASHES
 from brainsnn.files import check_file, checked_path
+from brainsnn.plain_arrays import is_number
 from brainsnn.shipped import shipped_path
 
 __all__ = ["read_settings"]
@@ -66,19 +66,16 @@ def _check(settings, file):
     """Refuse settings that networks cannot use."""
 
     def refuse(name, value, expected):
+        """Raise the error for a wrong setting."""
         raise ValueError(f"read_settings: {str(file)!r} is damaged: {name} is {value!r:.100}, not {expected}.")
 
     if not isinstance(settings["thresholds"], dict):
         refuse("'thresholds'", settings["thresholds"], "a dict of layer to threshold")
     for layer, value in settings["thresholds"].items():
-        if not _is_number(value) or value <= 0:
+        if not is_number(value, above=0):
             refuse(f"the threshold of {layer!r}", value, "a number greater than 0")
     for name in ("leak", "steps", "squash_step", "epsilon"):
-        if name in settings and not _is_number(settings[name]):
+        if name in settings and not is_number(settings[name]):
             refuse(repr(name), settings[name], "a number")
     if settings.get("squash", "clip") not in list(SQUASHES):
         refuse("'squash'", settings["squash"], f"one of {', '.join(map(repr, SQUASHES))}")
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from brainsnn.plain_arrays import is_number
+
 __all__ = ["check_indices", "check_result", "check_spikes", "plain_result", "read_json", "refusal"]
 
 #: Kinds of dtype of whole numbers, and of all real numbers.
@@ -27,6 +29,7 @@ def refusal(path, fix="Restore it from a copy, or run again."):
     """
 
     def refuse(part, problem):
+        """Raise the error for a part of the file."""
         raise ValueError(f"Result.load: {str(path)!r} is damaged: {part} {problem}. {fix}")
 
     return refuse
@@ -76,7 +79,7 @@ def plain_result(cls, shapes, dt, n_steps, aliases, refuse):
     -------
     result : cls
     """
-    if not _is_number(dt) or not 0 < dt < math.inf:
+    if not is_number(dt, above=0):
         refuse("'dt'", f"is {dt!r:.100}, not a time step in seconds")
     if not _is_whole(n_steps) or n_steps < 0:
         refuse("'n_steps'", f"is {n_steps!r:.100}, not a number of steps")
@@ -89,16 +92,12 @@ def plain_result(cls, shapes, dt, n_steps, aliases, refuse):
             refuse(f"the shape of {name!r}", f"is {shape!r:.100}")
     for alias, name in aliases.items():
         if not isinstance(name, str) or name not in shapes:
-            refuse(f"the alias {alias!r}", f"stands for {name!r:.100}, which is no population")
+            refuse(f"the alias {alias!r}", f"stands for {name!r:.100}, which is not a population")
     return cls({name: tuple(map(int, shape)) for name, shape in shapes.items()}, dt, n_steps, aliases)
 
 
 def _is_whole(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _is_number(value):
-    return isinstance(value, (float, np.floating)) or _is_whole(value)
 
 
 def check_result(result, refuse):
@@ -116,7 +115,7 @@ def check_result(result, refuse):
     for store, values in stores.items():
         for name in values:
             if name not in result.shapes:
-                refuse(f"{store}[{name!r}]", f"is of no population; there are {list(result.shapes)}")
+                refuse(f"{store}[{name!r}]", f"belongs to no population; there are {list(result.shapes)}")
     n = {f"outputs[{name!r}]": _length(values) for name, values in result.outputs.items()}
     n |= {f"spike_counts[{name!r}]": _length(values) for name, values in result.spike_counts.items()}
     n |= {f"spikes[{name!r}]": len(trains) for name, trains in result.spikes.items()}

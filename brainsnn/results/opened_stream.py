@@ -165,7 +165,7 @@ def _check_description(about, refuse):
             )
     for entry, name in names:
         if not _is_text(name) or name not in about["shapes"]:
-            refuse(f"the entry {entry!r} of {DESCRIPTION!r}", f"names {name!r:.100}, which is no population")
+            refuse(f"the entry {entry!r} of {DESCRIPTION!r}", f"names {name!r:.100}, which is not a population")
 
 
 def _zarr_folder(name, variable):

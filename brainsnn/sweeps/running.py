@@ -128,6 +128,7 @@ def _open_or_compute(grid, layout, job, workers, cluster, progress):
     _compute_all(grid, job, store, results, workers, cluster, progress)
 
     def read(key):
+        """Return a unit; one that has vanished is computed again."""
         return store.get(key, job.call, grid.arguments(key))
 
     return assemble(path, grid, results, read, layout, attributes)

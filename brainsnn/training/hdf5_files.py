@@ -48,7 +48,7 @@ class Group:
     ----------
     path : str
     attributes : dict of str to (str, list of str or None)
-        None for an attribute that is no text.
+        None for an attribute that is not text.
     members : dict of str to (Group or Array)
         In the order of the file.
     """

@@ -68,10 +68,10 @@ def name_of(entry):
 
 
 def check_name(entry):
-    """Refuse a layer or nested model whose name is no text; weights are found by it."""
+    """Refuse a layer or nested model whose name is not text; weights are found by it."""
     if not isinstance(name_of(entry), str):
         raise ModelFileError(
-            f"A layer of class {entry['class_name']!r} has the name {str(name_of(entry))[:80]}, which is no text: the "
+            f"A layer of class {entry['class_name']!r} has the name {str(name_of(entry))[:80]}, which is not text: the "
             "configuration is damaged. Save the model again."
         )
 

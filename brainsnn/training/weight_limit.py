@@ -57,6 +57,7 @@ def weight_limit(limit: int, n_in_file: int) -> Iterator[None]:
     create = keras.layers.Layer.add_weight
 
     def add_weight(layer, shape=None, initializer=None, dtype=None, *arguments, **keywords):
+        """Count a weight, then create it as Keras does."""
         count = _ACTIVE.get()
         if count is not None and isinstance(shape, (tuple, list)) and all(isinstance(n, int) for n in shape):
             count.add(layer, shape, dtype)

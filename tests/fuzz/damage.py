@@ -7,7 +7,16 @@ import zipfile
 import h5py
 import numpy as np
 
-__all__ = ["NOTES", "damaged_bytes", "damaged_hdf5", "damaged_json", "damaged_values", "damaged_zip", "hostile_value"]
+__all__ = [
+    "NOTES",
+    "damaged_bytes",
+    "damaged_hdf5",
+    "damaged_json",
+    "damaged_values",
+    "damaged_zip",
+    "hostile_value",
+    "replaced_file",
+]
 
 LONG = "x" * 5000
 #: What the latest damage to values was, for messages.
@@ -148,6 +157,17 @@ def damaged_zip(path, dice, parts):
         warnings.simplefilter("ignore")
         for member, data in members:
             archive.writestr(member if isinstance(member, str) else member.filename, data, method)
+
+
+def replaced_file(path, action):
+    """Remove a file, and put something else into its place: nothing, no content, a folder, or a link."""
+    path.unlink()
+    if action == "empty":
+        path.touch()
+    elif action == "folder":
+        path.mkdir()
+    elif action == "link":
+        path.symlink_to("/nowhere")
 
 
 def damaged_hdf5(path, dice):

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from damage import damaged_bytes, damaged_json, damaged_zip
+from damage import damaged_bytes, damaged_json, damaged_zip, replaced_file
 from fuzzing import Refusal
 from guarded import Guard, own_folder
 from random_layers import Dice
@@ -138,14 +138,8 @@ def _damage_folder(path, level, dice):
     if action == "extra":
         (file.parent / ".zarray").write_text(json.dumps({"zarr_format": 2, "filters": [{"id": "pickle"}]}))
         return 0
-    file.unlink()
-    if action == "empty":
-        file.touch()
-    elif action == "folder":
-        file.mkdir()
-    elif action == "link":
-        file.symlink_to("/etc/hostname")
-    elif action == "other":
+    replaced_file(file, action)
+    if action == "other":
         shutil.copy(dice.pick(*[f for f in files if f.exists()]), file)
     return 0
 

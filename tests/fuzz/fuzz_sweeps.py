@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from damage import damaged_bytes, damaged_json
+from damage import damaged_bytes, damaged_json, replaced_file
 from fuzzing import Refusal
 from guarded import Guard, own_folder
 from random_layers import Dice
@@ -69,13 +69,7 @@ def damage(path, dice):
             if action == "read-only":
                 file.chmod(0o400)
                 continue
-            file.unlink()
-            if action == "empty":
-                file.touch()
-            elif action == "folder":
-                file.mkdir()
-            elif action == "link":
-                file.symlink_to("/nowhere")
+            replaced_file(file, action)
     return level
 
 

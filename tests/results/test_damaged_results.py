@@ -70,7 +70,7 @@ WRONG = [
     ("n_steps", STEPS + 1, r"outputs\['readout'\] has the shape"),
     ("aliases", ["conv"], "array 'aliases' holds .*'conv'"),
     ("aliases", [1, 2], "array 'aliases' is .* not texts"),
-    ("aliases", ["relu\tother"], "alias 'relu' stands for 'other', which is no population"),
+    ("aliases", ["relu\tother"], "alias 'relu' stands for 'other', which is not a population"),
     ("shape/conv", [2.0, 2, 1], "shape of 'conv'"),
     ("shape/conv", [2, -2, 1], "shape of 'conv'"),
     ("shape/conv", 4, "shape of 'conv'"),
@@ -79,7 +79,7 @@ WRONG = [
     ("output/readout", 1.0, r"outputs\['readout'\]"),
     ("output/readout", np.full((N, STEPS, 2), "x"), r"outputs\['readout'\] holds values of type <U1"),
     ("output/readout", np.zeros((N, STEPS, 2), complex), r"outputs\['readout'\] holds values of type complex128"),
-    ("output/other", np.zeros((N, STEPS, 2)), r"outputs\['other'\] is of no population"),
+    ("output/other", np.zeros((N, STEPS, 2)), r"outputs\['other'\] belongs to no population"),
     ("count/conv", [1, -1, 0], r"spike_counts\['conv'\] holds negative numbers"),
     ("count/conv", [1.5, 1, 0], r"spike_counts\['conv'\] holds values of type float64"),
     ("count/conv", [1, 0], r"spike_counts\['conv'\] is of 2 images"),
@@ -216,7 +216,7 @@ def test_declared_sizes_are_summed_before_anything_is_allocated(saved, monkeypat
     path = saved(**{f"output/x{k}": np.zeros((N, STEPS, 20000)) for k in range(3)})  # 2.9 MB each
     with pytest.raises(ValueError, match=r"takes 8\.\d MB in memory, above the limit of 4\.0 MB"):
         bs.Result.load(path, max_bytes=4_000_000)
-    with pytest.raises(ValueError, match="is of no population"):  # read, and refused for another reason
+    with pytest.raises(ValueError, match="belongs to no population"):  # read, and refused for another reason
         bs.Result.load(path, max_bytes=10_000_000)
     with pytest.raises(ValueError, match="max_bytes"):
         bs.Result.load(path, max_bytes=-1)
@@ -371,10 +371,10 @@ def test_names_do_not_leave_the_folder(copied, tmp_path):
 STREAM = {
     "not JSON": (lambda about: about.clear(), "the entry 'shapes' of 'result.json' is None"),
     "no steps": (lambda about: about.pop("n_steps"), "the entry 'n_steps' of 'result.json' is missing"),
-    "states of no population": (lambda about: about["states"].update(x=["S"]), "names 'x', which is no population"),
-    "a variable that is no name": (lambda about: about["states"].update(conv1_asn=[3]), "not a list of names"),
+    "states of no population": (lambda about: about["states"].update(x=["S"]), "names 'x', which is not a population"),
+    "a variable that is not a name": (lambda about: about["states"].update(conv1_asn=[3]), "not a list of names"),
     "a lone surrogate": (lambda about: about["outputs"].append("\ud800"), "'outputs' of 'result.json' names"),
-    "outputs that are no names": (lambda about: about["outputs"].append(3), "names 3, which is no population"),
+    "outputs that are not names": (lambda about: about["outputs"].append(3), "names 3, which is not a population"),
     "spikes from nowhere": (
         lambda about: about["spikes"].update(conv1_asn=[1]),
         r"begins in 'result.json' at the images",

@@ -166,7 +166,7 @@ REFUSALS = {
         parsed(_of(L.ReLU()), lambda config: config.update(output_layers=[["no", 0, 0]])),
         RELU,
     ),
-    "which is no text": (parsed(_of(L.ReLU()), lambda config: config["layers"][1].update(name=["r"])), RELU),
+    "which is not text": (parsed(_of(L.ReLU()), lambda config: config["layers"][1].update(name=["r"])), RELU),
     "two layers of that name": (
         parsed(_of(L.ReLU(name="r")), lambda config: config["layers"].append(config["layers"][1])),
         RELU,

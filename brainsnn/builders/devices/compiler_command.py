@@ -8,6 +8,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from brainsnn.leftovers import process_mark
+
 __all__ = ["CPP", "check_compiler", "cpp_compiler", "output_of", "run_compiler"]
 
 #: What to do about a C++ compiler that cannot be run or fails.
@@ -124,7 +126,7 @@ def check_compiler(command, fix=CPP):
     RuntimeError
         As from `output_of`.
     """
-    with tempfile.TemporaryDirectory(prefix="brainsnn_") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as folder:
         (Path(folder) / "empty.cpp").write_text("int main() { return 0; }\n")
         try:
             output_of([*command, "-fsyntax-only", "empty.cpp"], fix, folder)

@@ -54,6 +54,7 @@ def _canonical_names():
     names, counts = {}, {}
 
     def canonical(match):
+        """Return the name with a number that counts from 1 in each project."""
         if match[0] not in names:
             counts[match[1]] = counts.get(match[1], 0) + 1
             names[match[0]] = f"{match[1]}_{counts[match[1]]}"

@@ -161,6 +161,7 @@ def _kept_on_divergence(variables):
     before = {variable: variable.get_value().copy() for variable in variables}
 
     def restore():
+        """Put the values from before back."""
         for variable, values in before.items():
             variable.get_value()[:] = values
 

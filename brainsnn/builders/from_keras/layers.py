@@ -272,6 +272,7 @@ def _sum(factors):
     """Return the handler of a weighted sum; `factors` gives the weights for a number of inputs."""
 
     def handler(layer, node, inputs, builder, label):
+        """Combine the inputs of a merging layer."""
         shapes = {affine.shape for affine in inputs}
         if len(shapes) > 1 or len(inputs) < 2:
             raise ConversionError(

@@ -182,7 +182,8 @@ class _Reader:
     def _label(self, name, prefix):
         """Return a unique name for a call: the layer's, after the model's name and with a number where it is taken."""
 
-        def is_taken(label):  # other layers keep their names
+        def is_taken(label):
+            """Return whether a call has this name, or another layer keeps it."""
             return label in self.used or (label in self.names and (prefix or label != name))
 
         label = prefix + name if is_taken(name) else name

@@ -1,11 +1,11 @@
 """The monitors of a network: check what is to be recorded, and move recordings into a result."""
 
 import numpy as np
-import psutil
 from brian2 import SpikeMonitor, StateMonitor
 
 from brainsnn.builders.trials.divergence import all_finite, divergence_error, first_not_finite
 from brainsnn.errors import UnknownNameError
+from brainsnn.memory import available_memory
 
 __all__ = ["Monitors", "recorded_neurons"]
 
@@ -119,7 +119,7 @@ class Monitors:
         MemoryError
             The message says how much memory is needed and how much is available.
         """
-        needed, available = self.n_bytes(n_trials, n_steps, itemsize), psutil.virtual_memory().available
+        needed, available = self.n_bytes(n_trials, n_steps, itemsize), available_memory()
         if needed > available:
             largest = max(
                 self.state_monitors,

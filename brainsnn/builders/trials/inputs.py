@@ -263,6 +263,7 @@ def drives_of(graph, inputs, groups, encoder):
     incoming = graph.by_target()
 
     def drive(image):
+        """Return the current of each population, None where the image does not reach it."""
         currents = {}
         for name, population in graph.populations.items():
             values = [

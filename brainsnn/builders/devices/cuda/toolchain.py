@@ -247,6 +247,7 @@ def compile_project(project, toolchain):
     sources = merge_sources(project, max(1, jobs - 1))
 
     def run(arguments):
+        """Run nvcc in the folder of the project."""
         run_compiler([str(toolchain.nvcc), *arguments], project, NVCC)
 
     with ThreadPool(jobs) as pool:

@@ -108,6 +108,7 @@ def compiled_genn(project, use_gpu):
 
 def _build(project, genn, use_gpu):
     def run(*command):
+        """Run a command in the folder of the project."""
         run_compiler(command, project, TOOLS, GENN_PATH=str(genn))
 
     include = f"{project}:{project / 'brianlib' / 'randomkit'}"

@@ -1,12 +1,12 @@
 """Refuse what GeNN cannot do, before anything is built."""
 
-import psutil
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.network.groups import parameter_names
 from brainsnn.equations.statements import assignments
 from brainsnn.errors import DeviceLimitError
+from brainsnn.memory import available_memory
 
 __all__ = ["check_graph", "check_statements", "recorded_late"]
 
@@ -59,7 +59,7 @@ def check_graph(device, graph, schedule, encoder, feedback):
         )
     spiking = [p for p in graph.projections if encoder == "poisson" or graph.populations[p.source].kind != "input"]
     n_connections = sum(projection.operator.n_connections for projection in spiking)
-    needed, available = BYTES_PER_CONNECTION * n_connections, psutil.virtual_memory().available
+    needed, available = BYTES_PER_CONNECTION * n_connections, available_memory()
     if needed > available:
         raise MemoryError(
             f"convert: device={device!r} stores {n_connections:,} connections one by one, about {needed / 2**30:.0f} GiB, and "

@@ -38,6 +38,7 @@ def recorded_arrays(device, monitors):
     """
 
     def array(monitor, name, access_data=False):
+        """Return the name of an array in the program."""
         return device.get_array_name(monitor.variables[name], access_data=access_data)
 
     numbers = {(monitor.name, variable): k for k, (monitor, variable) in enumerate(_streams(monitors))}
