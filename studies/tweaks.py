@@ -112,7 +112,7 @@ def plot_tweaks(found):
             ax.set_title(f"{name}: {100 * ratio:.0f}% of the spikes")
             low, high = ax.get_ylim()
             # room for spikes and legend
-            ax.set(ylabel="signal S", ylim=(low - 0.25 * (high - low), high + 0.5 * (high - low)))
+            ax.set(ylabel="signal S (ANN units)", ylim=(low - 0.25 * (high - low), high + 0.5 * (high - low)))
             ax.legend(loc="upper left", handlelength=1)
         for ax in axes[1]:
             ax.set_xlabel("time (ms)")
