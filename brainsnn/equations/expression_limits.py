@@ -2,6 +2,7 @@
 
 import ast
 import math
+import operator
 
 __all__ = ["check_expression_limits"]
 
@@ -29,7 +30,8 @@ def check_expression_limits(model):
     ------
     ValueError
         With the expression, if it is longer or deeper than any that a person writes, if a number in it is too large for a
-        computer (``9**9**9``), or if multiplying it out gives too many terms (``(a + b + c)**100``).
+        computer (``9**9**9``), if multiplying it out gives too many terms (``(a + b + c)**100``), or if a number in it is
+        divided by 0.
     """
     parsed = [(place, variable, _parsed(place, text)) for place, variable, text in _expressions(model)]
     trees = [found for found in parsed if found[2] is not None]
@@ -45,6 +47,8 @@ def check_expression_limits(model):
             _refuse(
                 place, f"has more than {MAX_DEPTH} names that stand for other expressions", "Write out some of them."
             )
+        if _divides_by_zero(tree):
+            _refuse(place, "divides by 0", "Write a divisor that is not 0.")
         if terms > MAX_TERMS:
             reason = f"has more than {MAX_TERMS:,} terms when it is multiplied out"
             _refuse(place, reason, "Use lower powers, or fewer sums in a product.")
@@ -125,14 +129,14 @@ class _Size:
             self.known[name] = 1 if tree is None else self.of(tree)[1]
         return self.known[name]
 
-    def _of_operation(self, operator, left, right):
+    def _of_operation(self, kind, left, right):
         (a, terms), (b, other_terms) = left, right
-        if isinstance(operator, ast.Pow):
+        if isinstance(kind, ast.Pow):
             if a is None:
                 return None, _terms_of_power(terms, b)
             return (None if b is None else self._checked(self._power(a, b))), 1
-        if isinstance(operator, ast.Mult | ast.Div):
-            number = None if a is None or b is None else self._checked(a * b if isinstance(operator, ast.Mult) else a)
+        if isinstance(kind, ast.Mult | ast.Div):
+            number = None if a is None or b is None else self._checked(a * b if isinstance(kind, ast.Mult) else a)
             return number, 1 if number is not None else min(terms * other_terms, MANY)
         return (None if a is None or b is None else self._checked(a + b)), terms + other_terms
 
@@ -148,6 +152,37 @@ class _Size:
         if number > LARGEST:
             raise _TooLarge
         return float(number)
+
+
+OPERATIONS = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
+    ast.Mod: operator.mod, ast.FloorDiv: operator.floordiv,
+}  # fmt: skip
+
+
+def _divides_by_zero(tree):
+    """Return whether something in a tree is divided by numbers that make 0; solvers would go on with infinity."""
+    divisors = [
+        node.right for node in ast.walk(tree) if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Div | ast.Mod | ast.FloorDiv)
+    ]  # fmt: skip
+    return any(_number(divisor) == 0 for divisor in divisors)
+
+
+def _number(node):
+    """Return the value of an expression of numbers alone, or None."""
+    if isinstance(node, ast.Constant):
+        return node.value if type(node.value) in (int, float) else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        value = _number(node.operand)
+        return -value if value is not None and isinstance(node.op, ast.USub) else value
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATIONS:
+        left, right = _number(node.left), _number(node.right)
+        try:
+            return None if left is None or right is None else OPERATIONS[type(node.op)](left, right)
+        except ArithmeticError:
+            return None
+    return None
 
 
 def _terms_of_power(terms, exponent):

@@ -32,6 +32,8 @@ DEFECTS = {
     "product": ({"threshold": "v > 1e200*1e200"}, NUMBER),
     "power of a sum": ({"equations": "dv/dt = (I - (v + I + 1)**300)/(10*ms) : 1\nI : 1"}, TERMS),
     "power of a power": ({"equations": "dv/dt = (I - ((v + I)**50)**60)/(10*ms) : 1\nI : 1"}, TERMS),
+    "divisor": ({"threshold": "v > 1/0"}, "divides by 0"),
+    "remainder": ({"reset": "v = v % (2 - 1*2)"}, "divides by 0"),
     "product of sums": ({"equations": f"dv/dt = (I - {'*'.join(f'(v + {k})' for k in range(25))})/(10*ms) : 1\nI : 1"}, TERMS),
     "names that double": ({"equations": f"dv/dt = (I - a40)/(10*ms) : 1\nI : 1\na0 = I + v : 1\n{DOUBLED}"}, TERMS),
     "chain of names": ({"equations": f"dv/dt = (I - a500)/(10*ms) : 1\nI : 1\na0 = I + v : 1\n{CHAIN}"}, "stand for other"),

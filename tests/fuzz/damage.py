@@ -204,7 +204,7 @@ def _damage_attribute(attributes, dice):
 
 
 def _damage_array(file, name, found, dice):
-    value = found[()] if found.dtype.kind in "fiu" else np.zeros(3, "f4")
+    value = found[()] if found.dtype.kind in "fiu" and found.shape is not None else np.zeros(3, "f4")
     action = dice.pick("shape", "type", "values", "fill", "scalar", "empty", "compound")
     del file[name]
     if action == "shape":

@@ -25,9 +25,10 @@ WRITES = {
     "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.symlink", "os.link", "shutil.rmtree",
     "shutil.move", "shutil.copyfile",
 }  # fmt: skip
-#: Where Brian2 keeps its extensions and logs.
+#: Where Brian2 keeps its extensions and logs, and brainsnn its programs.
 OF_BRIAN = (
     os.path.expanduser("~/.cython"),
+    os.environ.get("BRAINSNN_CACHE", os.path.expanduser("~/.cache/brainsnn")),
     *(os.path.join(tempfile.gettempdir(), f"{name}_") for name in ("brian", "brainsnn")),
 )
 RUNS = {"os.system", "os.exec", "os.posix_spawn", "socket.connect", "pickle.find_class"}
