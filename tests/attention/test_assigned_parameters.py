@@ -15,7 +15,7 @@ def graph():
     return bs.read_keras(bs.load_model("digits"))
 
 
-@pytest.fixture(params=["cpp_standalone", pytest.param("runtime", marks=pytest.mark.slow)])  # Cython
+@pytest.fixture(params=["cpp_standalone", "runtime"])
 def snn(graph, request):
     return bs.convert(graph, device=request.param, record={ASSIGNED: ["gain"], OTHER: ["gain"]})
 

@@ -23,7 +23,7 @@ from brainsnn.training.asn_transfer import ASNTransfer
 DURATION = 5 * ms
 
 
-@pytest.fixture(params=["cpp_standalone", pytest.param("runtime", marks=pytest.mark.slow)])
+@pytest.fixture(params=["cpp_standalone", "runtime"])
 def device(request):
     return request.param
 

@@ -17,7 +17,7 @@ from brian2.groups.neurongroup import Thresholder
 import brainsnn.builders.devices.brian_versions as versions
 from brainsnn.builders.devices.active_device import active, make_active, preferences
 from brainsnn.builders.devices.program_cache import _canonical_names
-from brainsnn.builders.devices.runtime import RuntimeBackend
+from brainsnn.builders.devices.runtime.backend import RuntimeBackend
 from brainsnn.builders.devices.standalone.backend import NetworkDevice
 from brainsnn.builders.network.connections import EventDrivenProjection
 from brainsnn.builders.network.fused_group import SpikingGroup
@@ -102,7 +102,7 @@ def test_assignments_pass_through_methods_that_a_device_can_override():
 
 def test_queues_of_spikes_can_be_cleared():
     """runtime.py clears the spikes that are still in a queue before each trial."""
-    from brainsnn.builders.devices.runtime import _clear_queue
+    from brainsnn.builders.devices.runtime.backend import _clear_queue
 
     source = SpikeGeneratorGroup(1, [0], [0] * ms, dt=1 * ms)
     target = NeuronGroup(1, "n : 1", dt=1 * ms)

@@ -56,7 +56,6 @@ def test_a_network_can_run_again_after_a_divergence(growing, images):
     assert np.isfinite(growing.run(images[:2], duration=20 * ms).output).all()
 
 
-@pytest.mark.slow  # Cython
 def test_runtime(graph, images):
     snn = convert(graph, device="runtime")
     with pytest.raises(FloatingPointError, match=f"'v' of '{first(snn)}' became NaN or infinite; image 2 "):
@@ -64,7 +63,7 @@ def test_runtime(graph, images):
     assert np.isfinite(snn.run(images[:2], duration=20 * ms).output).all()
 
 
-@pytest.mark.parametrize("device", ["cpp_standalone", pytest.param("runtime", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("device", ["cpp_standalone", "runtime"])
 @pytest.mark.parametrize(
     ("on_pre", "message"),
     [("w *= 1e200", "'w' of 'learner'"), ("n_post = (n_post + 1)*1e200", "'n' of 'counter'")],

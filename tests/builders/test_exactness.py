@@ -75,14 +75,12 @@ def test_membrane_average_pooling(models, name, connectivity):
     assert_equal(*run_both(models[name], average_pooling="membrane", connectivity=connectivity))
 
 
-@pytest.mark.slow  # Cython compiles each code object for several seconds
 @pytest.mark.parametrize("connectivity", ["event_driven", "synapses"])
 def test_runtime(models, connectivity):
     # Junction-free and small, but with stimulus, spikes, a concatenation and a subtraction.
     assert_equal(*run_both(models["concatenate"], connectivity=connectivity, device="runtime"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["max_pooling_stem", "resnet"])
 def test_runtime_graded(models, name):
     assert_equal(*run_both(models[name], device="runtime"))

@@ -34,7 +34,6 @@ def test_indices_and_tuples(graph):
     np.testing.assert_array_equal(recorded(graph, [(1, 2, 0)]), [np.ravel_multi_index((1, 2, 0), shape)])
 
 
-@pytest.mark.slow  # Cython
 def test_masked_states_are_those_of_a_complete_recording(graph):
     mask = np.zeros(graph.populations[LAYER].shape, dtype=bool)
     mask[1:3, 4, 0] = True

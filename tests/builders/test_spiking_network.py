@@ -201,7 +201,6 @@ def test_threshold_and_reset_may_read_the_input(model, images):
     assert any((counts != results[2].spike_counts[name]).any() for name, counts in results[0].spike_counts.items())
 
 
-@pytest.mark.slow  # Cython
 def test_runtime_leaves_the_users_random_numbers_alone(model, images):
     snn = bs.convert(model, encoder="poisson")
     np.random.seed(3)  # noqa: NPY002, the generator that Brian2 draws from
@@ -216,7 +215,6 @@ def test_runtime_leaves_the_users_random_numbers_alone(model, images):
     np.testing.assert_array_equal(first, again)
 
 
-@pytest.mark.slow  # Cython
 def test_runtime_parameters_and_trials(model, images):
     snn = bs.convert(model, device="runtime", dtype="float64", record={spiking_names(model)[0]: ["spikes"]})
     compiled = bs.convert(model, device="cpp_standalone", dtype="float64", record={spiking_names(model)[0]: ["spikes"]})

@@ -207,7 +207,7 @@ def test_errors(case):
     np.testing.assert_array_equal(snn.learned_weights[PROJECTION], before)
 
 
-@pytest.mark.parametrize("device", [pytest.param("runtime", marks=pytest.mark.slow), "cpp_standalone"])
+@pytest.mark.parametrize("device", ["runtime", "cpp_standalone"])
 def test_a_run_that_fills_the_disk_teaches_nothing(case, device, small_disk, monkeypatch):
     """Which of its images is complete depends on the disk; the weights are those from before the run."""
     pytest.importorskip("zarr", reason="streaming needs zarr")

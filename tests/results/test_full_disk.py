@@ -38,7 +38,7 @@ def convert(variables, device="cpp_standalone"):
         ("cpp_standalone", ["S"], 1, 25, [0]),
         ("cpp_standalone", ["spikes"], 1, 60, [0, 1, 2]),
         ("cpp_standalone", ["S", "spikes"], 2, 12, [0, 4]),
-        pytest.param("runtime", ["S", "spikes"], 1, 12, [0, 1], marks=pytest.mark.slow),  # Cython
+        ("runtime", ["S", "spikes"], 1, 12, [0, 1]),
     ],
 )
 def test_complete_images_can_be_read(filling, images, device, variables, processes, steps, complete):

@@ -78,7 +78,6 @@ def test_standalone_streams_the_same_numbers(compiled, images, tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-@pytest.mark.slow  # Cython
 def test_runtime_streams_the_same_numbers(graph, images, tmp_path, monkeypatch):
     snn = convert(graph, "runtime")
     monkeypatch.setattr(streaming, "CHUNK_BYTES", 7 * snn._monitors.state_bytes())

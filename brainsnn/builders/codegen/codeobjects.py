@@ -5,9 +5,8 @@ import re
 import numpy as np
 from brian2 import prefs
 from brian2.codegen.generators.cpp_generator import c_data_type
-from brian2.codegen.generators.cython_generator import get_cpp_dtype
-from brian2.codegen.runtime.cython_rt import CythonCodeObject
 from brian2.codegen.targets import codegen_targets
+from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.core.variables import ArrayVariable
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import RuntimeDevice, get_device
@@ -16,8 +15,8 @@ __all__ = [
     "connection_codeobject_class",
     "render",
     "shifted_arrays",
-    "ConnectionCythonCodeObject",
     "ConnectionStandaloneCodeObject",
+    "LibraryCodeObject",
 ]
 
 
@@ -74,20 +73,6 @@ def _single_precision(code):
     return [re.sub(r"(?<![\w.])(\d+\.\d*(?:[eE][-+]?\d+)?)(?![\w.])", r"\1f", line) for line in lines]
 
 
-class ConnectionCythonCodeObject(CythonCodeObject):
-    """Runtime code object with brainsnn's templates."""
-
-    #: Type of replayed signs; Brian2's Cython templates cannot use int8.
-    sign_dtype = np.int32
-    threshold_template = "fused_threshold"
-    gathers = False  # spikes are visited one after the other, not targets at once
-
-    templater = CythonCodeObject.templater.derive(
-        "brainsnn.builders.codegen",
-        env_globals={"shifted_arrays": shifted_arrays(get_cpp_dtype), "data_type": get_cpp_dtype},
-    )
-
-
 class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object with brainsnn's templates."""
 
@@ -106,8 +91,52 @@ class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     )
 
 
-codegen_targets.add(ConnectionCythonCodeObject)
+class LibraryCodeObject(ConnectionStandaloneCodeObject):
+    """
+    Code object that is compiled into a library of its network, which works on the arrays of this process.
+
+    Attributes
+    ----------
+    library : `~brainsnn.builders.devices.runtime.library.Library`
+        Set before the first run.
+    """
+
+    templater = ConnectionStandaloneCodeObject.templater.derive(
+        "brainsnn.builders.codegen", env_globals={"user_headers": [], "profiled": False}
+    )
+    class_name = "brainsnn_library"
+    library = None
+
+    def has_block(self, block):
+        """
+        Return whether there is code for a block.
+
+        Parameters
+        ----------
+        block : {"before_run", "run", "after_run"}
+
+        Returns
+        -------
+        has_block : bool
+        """
+        # Written for Brian2 2.5.4 to 2.11: a template that leaves a block out holds this word.
+        return block == "run" or "EMPTY_CODE_BLOCK" not in getattr(self.code, f"{block}_cpp_file")
+
+    def run_block(self, block):
+        """Run a block in one step (see `~brian2.codegen.codeobject.CodeObject.run_block`)."""
+        if self.has_block(block):
+            self.library.call(self, block)
+
+
 codegen_targets.add(ConnectionStandaloneCodeObject)
+codegen_targets.add(LibraryCodeObject)
+
+for _name in ("rand", "randn"):
+    DEFAULT_FUNCTIONS[_name].implementations.add_implementation(
+        LibraryCodeObject,
+        code=f"inline double _{_name}(const int _vectorisation_idx) {{ return brian::_generator.{_name}(); }}",
+        name=f"_{_name}",
+    )
 
 
 def connection_codeobject_class():
@@ -119,7 +148,7 @@ def connection_codeobject_class():
     codeobject_class : type
     """
     if isinstance(get_device(), RuntimeDevice):
-        return ConnectionCythonCodeObject
+        return LibraryCodeObject
     return getattr(get_device(), "connection_codeobject_class", ConnectionStandaloneCodeObject)
 
 

@@ -322,6 +322,43 @@ class Backend(ABC):
         """
         return None
 
+    def prepare_object(self, obj, namespace):
+        """
+        Let Brian2 generate the code of an object.
+
+        Parameters
+        ----------
+        obj : `~brian2.core.base.BrianObject`
+        namespace : dict
+            Names that its equations may use.
+        """
+        obj.before_run(namespace)
+
+    def before_running(self, network):  # noqa: B027  (only what runs in this process can change before a run)
+        """
+        Get ready for a run of prepared objects.
+
+        Parameters
+        ----------
+        network : `~brainsnn.builders.network.trial_network.TrialNetwork`
+        """
+
+    def run_steps(self, network, duration):
+        """
+        Run a prepared network without Python between the steps, if that is possible.
+
+        Parameters
+        ----------
+        network : `~brainsnn.builders.network.trial_network.TrialNetwork`
+        duration : `~brian2.units.fundamentalunits.Quantity`
+
+        Returns
+        -------
+        has_run : bool
+            False if Brian2 has to run it, step by step.
+        """
+        return False
+
     def by_hand(self, what):
         """
         Return the context in which the user runs, stores or restores the network by hand.

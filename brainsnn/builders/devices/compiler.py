@@ -127,25 +127,51 @@ def compile_project(project, cache):
     flags = shlex.split(makefile["CXXFLAGS"].replace("$(OPTIMISATIONS)", makefile["OPTIMISATIONS"]))
     # At link time this makes the program treat denormal numbers as 0, as the compiled code may assume.
     fast_math = [flag for flag in flags if flag == "-ffast-math"]
-    compiler = cpp_compiler()
-    jobs = os.cpu_count() or 1
-    others, merged = _merge_code_objects(project, jobs)
+    others, merged = _merge_code_objects(project, os.cpu_count() or 1)
     if "objects.cpp" in others:
         # It runs once; optimising its thousands of assignments takes longer than that.
         path = project / "objects.cpp"
         path.write_text(f'#pragma GCC optimize ("O0")\n{path.read_text()}')
+    others.sort(key=lambda source: source != "objects.cpp")
+    sources = {**dict.fromkeys(others, (*flags, "-O1")), **dict.fromkeys(merged, tuple(flags))}
+    _compile(project, cache, sources, ["-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))])
+
+
+def compile_library(project, cache, flags):
+    """
+    Compile all files of a folder into a shared library, ``library.so``.
+
+    Parameters
+    ----------
+    project : `~pathlib.Path`
+    cache : `~pathlib.Path`
+        Folder that keeps precompiled headers.
+    flags : list of str
+
+    Raises
+    ------
+    RuntimeError
+        If the compiler fails; the message holds the end of its output.
+    """
+    # Not -ffast-math when linking: it would change how all of this process treats denormal numbers.
+    sources = {path.name: ("-c", *flags, "-I.") for path in sorted(project.glob("part_*.cpp"))}
+    _compile(project, cache, {**sources, "library.cpp": ("-c", *flags, "-I.", "-O1")}, ["-shared", "-o", "library.so"])
+
+
+def _compile(project, cache, sources, link):
+    """Compile files at once, each with its flags (dict of str to tuple of str), and link them."""
+    compiler, jobs = cpp_compiler(), os.cpu_count() or 1
 
     def compile_file(source):
         """Compile one file; without the precompiled headers if the compiler fails, so that its words are about this file."""
-        command, end = [*compiler, *options[source in merged]], [source, "-o", f"{source}.o"]
+        command, end = [*compiler, *sources[source]], [source, "-o", f"{source}.o"]
         try:
-            run_compiler([*command, *headers[source in merged], *end], project)
+            run_compiler([*command, *headers[sources[source]], *end], project)
         except RuntimeError:
             run_compiler([*command, *end], project)
 
     with ThreadPool(jobs) as pool:
-        options = [*flags, "-O1"], flags
-        headers = pool.starmap(_precompiled_headers, [(compiler, each, cache) for each in options])
-        pool.map(compile_file, [*sorted(others, key=lambda s: s != "objects.cpp"), *merged], chunksize=1)
-    objects = [f"{source}.o" for source in (*others, *merged)]
-    run_compiler([*compiler, *objects, "-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))], project)
+        options = list(dict.fromkeys(sources.values()))
+        headers = dict(zip(options, pool.starmap(_precompiled_headers, [(compiler, each, cache) for each in options])))
+        pool.map(compile_file, sources, chunksize=1)
+    run_compiler([*compiler, *(f"{source}.o" for source in sources), *link], project)

@@ -8,7 +8,7 @@ __all__ = ["DEVICES", "backend_class", "make_backend"]
 
 #: Device name -> module and class of its backend. A device's room is imported when the device is first used.
 DEVICES = {
-    "runtime": ("brainsnn.builders.devices.runtime", "RuntimeBackend"),
+    "runtime": ("brainsnn.builders.devices.runtime.backend", "RuntimeBackend"),
     "cpp_standalone": ("brainsnn.builders.devices.standalone.backend", "StandaloneBackend"),
     "genn": ("brainsnn.builders.devices.genn.backend", "GennBackend"),
     "genn_cuda": ("brainsnn.builders.devices.genn.backend", "GennCudaBackend"),

@@ -4,7 +4,7 @@ from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
-from brian2 import BrianObject, Network, prefs
+from brian2 import BrianObject, Network, get_dimensions, prefs, second
 from brian2.core.namespace import get_local_namespace
 from brian2.core.network import _check_multiple_summed_updaters
 
@@ -37,7 +37,7 @@ class TrialNetwork(Network):
 
     def __init__(self, *objects, backend, guard, dtype, name):
         self._backend, self._guard, self._dtype, self._own = backend, guard, dtype, None
-        self._prepared_for, self._in_trials = None, False
+        self._prepared_for, self._is_ready = None, False
         #: Names of the user's scope, which added objects may use.
         self.scope = {}
         super().__init__(*objects, name=name)
@@ -75,7 +75,18 @@ class TrialNetwork(Network):
     def run(self, duration, *arguments, level=0, **options):
         """Run the network by hand, from the state that the last run has left (see `~brian2.core.network.Network.run`)."""
         with self._guard, self._backend.by_hand("run"):
-            super().run(duration, *arguments, level=level + 1, **options)
+            if (
+                arguments
+                or options.keys() - {"namespace"}
+                or get_dimensions(duration) != second.dim
+                or duration < 0 * second
+            ):
+                super().run(duration, *arguments, level=level + 1, **options)
+                return
+            namespace = options.get("namespace")
+            namespace = get_local_namespace(level + 1) if namespace is None else namespace
+            with self._prepared(namespace):
+                self._run(duration, namespace)
 
     def store(self, *arguments, **options):
         """Store the state, and what trials start from (see `~brian2.core.network.Network.store`)."""
@@ -90,19 +101,26 @@ class TrialNetwork(Network):
 
     # In trials
 
-    @contextmanager
     def trials(self):
         """Prepare the objects once for all runs within this context."""
-        self._prepare(self.scope)
-        self._in_trials = True
+        return self._prepared(self.scope)
+
+    @contextmanager
+    def _prepared(self, namespace):
+        self._prepare(namespace)
+        self._is_ready = True
         try:
             yield
         finally:
-            self._in_trials = False
+            self._is_ready = False
 
     def run_trial(self, duration):
         """Run for a duration, from the state in which the arrays are."""
-        super().run(duration, namespace=self.scope)
+        self._run(duration, self.scope)
+
+    def _run(self, duration, namespace):
+        if not self._backend.run_steps(self, duration):
+            super().run(duration, namespace=namespace)
 
     @property
     def is_stopped(self):
@@ -135,8 +153,9 @@ class TrialNetwork(Network):
     def before_run(self, run_namespace):
         """Prepare the objects if something changed since the last run."""
         # Written for Brian2 2.5.4 to 2.11: Network.run calls this method, and starts from `_stopped` and `_globally_stopped`.
-        if not self._in_trials:
+        if not self._is_ready:
             self._prepare(run_namespace)
+        self._backend.before_running(self)
         self._stopped = False
         Network._globally_stopped = False
 
@@ -186,7 +205,7 @@ class TrialNetwork(Network):
         known = {*getattr(obj, "variables", ()), *getattr(getattr(obj, "group", None), "variables", ())}
         try:
             # A variable hides a name of the user's scope; Brian2 would warn of both.
-            obj.before_run({name: value for name, value in namespace.items() if name not in known})
+            self._backend.prepare_object(obj, {name: v for name, v in namespace.items() if name not in known})
         except Exception as error:
             if (fault := self._backend.compiler_error(error)) is not None:
                 raise fault from error

@@ -18,11 +18,7 @@ N_STEPS = 40
 REFERENCE = "cpp_standalone"
 
 
-#: Runtime mode compiles each object of a network by itself, for half a minute and longer.
-SLOW = {"runtime": pytest.mark.slow}
-
-
-@pytest.fixture(scope="module", params=[pytest.param(n, marks=SLOW.get(n, ())) for n in DEVICES if n != REFERENCE])
+@pytest.fixture(scope="module", params=[name for name in DEVICES if name != REFERENCE])
 def device(request):
     reason = backend_class(request.param).missing()
     if reason is not None:

@@ -7,7 +7,7 @@ import pytest
 from brian2 import Clock, NeuronGroup, ms, second
 
 from brainsnn.builders.codegen.scatter_tables import axis_pairs, contiguous_runs, share_columns, share_rows
-from brainsnn.builders.devices.runtime import RuntimeBackend
+from brainsnn.builders.devices.runtime.backend import RuntimeBackend
 from brainsnn.builders.devices.standalone.backend import StandaloneBackend
 from brainsnn.builders.network.connections import EventDrivenProjection, GradedProjection, SynapticProjection
 from brainsnn.builders.network.objects import NetworkObjects
@@ -110,7 +110,6 @@ def test_synapses_standalone():
     check(StandaloneBackend(), ("synapses",), operators(8, seed=2))
 
 
-@pytest.mark.slow  # Cython
 def test_event_driven_and_graded_runtime():
     check(
         RuntimeBackend(),

@@ -1,24 +1,39 @@
-"""Run the trials of a network in Brian2's runtime mode."""
+"""Run the trials of a network in this process, in Brian2's runtime mode."""
 
 from contextlib import contextmanager
 
 import numpy as np
-from brian2 import SpikeMonitor, second, seed
+from brian2 import BrianObject, SpikeMonitor, second, seed
 from brian2.devices.device import RuntimeDevice, get_device
+from brian2.synapses.synapses import SynapticPathway
 
-from brainsnn.builders.devices.active_device import active, make_active, runtime_device
+from brainsnn.builders.codegen.codeobjects import LibraryCodeObject
+from brainsnn.builders.devices.active_device import active, make_active, preferences, runtime_device
 from brainsnn.builders.devices.backend import Backend
-from brainsnn.builders.devices.cython_compiler import check_cython, compiler_error
+from brainsnn.builders.devices.compiler_command import check_compiler, cpp_compiler
+from brainsnn.builders.devices.cython_compiler import check_brian_compiler, check_cython, compiler_error
+from brainsnn.builders.devices.runtime.library import Library
 from brainsnn.builders.network.declared_state import DeclaredState
 from brainsnn.builders.trials.divergence import all_finite, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
 from brainsnn.disk_space import is_full
+from brainsnn.equations.checks import innermost
 
 __all__ = ["RuntimeBackend"]
 
 
+#: How the code of a library is generated: by Brian2's C++ target, for one thread.
+LIBRARY = {"codegen.target": LibraryCodeObject.class_name, "devices.cpp_standalone.openmp_threads": 0}
+
+
 class RuntimeBackend(Backend):
-    """Trials one after the other in this process, code objects compiled by Cython."""
+    """
+    Trials one after the other in this process.
+
+    All code is compiled into one `~brainsnn.builders.devices.runtime.library.Library`, which runs many steps in one call. Python
+    functions, synapses with one object for each connection, and objects with a clock of their own need Brian2 between the
+    steps; it then calls the library for each object. What only Brian2 can compile, it compiles with Cython.
+    """
 
     name = "runtime"
     can_stream = True
@@ -27,7 +42,8 @@ class RuntimeBackend(Backend):
     device = runtime_device
 
     def __init__(self, threads=1):
-        self._declared = self._objects = None
+        self._declared = self._objects = self._library = None
+        self._is_by_hand = False
 
     def activate(self):
         """Make Brian2's runtime device the active one."""
@@ -64,7 +80,52 @@ class RuntimeBackend(Backend):
 
     def before_compiling(self):
         """Refuse a compiler that does not work; see `~brainsnn.builders.devices.backend.Backend.before_compiling`."""
+        check_brian_compiler()
+        check_compiler(tuple(cpp_compiler()))
+
+    def prepare_object(self, obj, namespace):
+        """Generate code for the library, or leave the object to Brian2 and Cython if it cannot run in a library."""
+        if not isinstance(obj, SynapticPathway):  # its queue is Brian2's
+            try:
+                with preferences(LIBRARY):
+                    obj.before_run(namespace)
+                return
+            except Exception as error:
+                if not _lacks_implementation(error):
+                    raise
         check_cython()
+        obj.before_run(namespace)
+
+    def before_running(self, network):
+        """Compile the library if code is new, and attach the arrays of this network."""
+        codes = [code for obj in network.sorted_objects for code in _code_objects(obj)]
+        codes = [code for code in codes if isinstance(code, LibraryCodeObject)]
+        if self._library is None or self._library.code_objects != codes:
+            self._library = Library(codes)
+        self._library.begin()
+        if self._is_by_hand and self._library.draws:
+            self._library.seed(int(np.random.randint(2**32, dtype=np.uint32)))  # noqa: NPY002  (set by Brian2's seed)
+
+    def run_steps(self, network, duration):
+        """Run many steps in each call of the library; see `~brainsnn.builders.devices.backend.Backend.run_steps`."""
+        acting = [obj for obj in network.sorted_objects if obj.active]
+        codes = [code for obj in acting for code in _code_objects(obj)]
+        clocks = {obj.clock for obj in network.sorted_objects}
+        if (
+            len(clocks) > 1
+            or any(type(obj).run is not BrianObject.run for obj in acting)
+            or not all(isinstance(code, LibraryCodeObject) for code in codes)
+        ):
+            return False
+        (clock,) = clocks
+        end = network.t + duration
+        clock.set_interval(network.t, end)
+        network.before_run({})
+        n_steps = int(clock._i_end - clock.variables["timestep"].get_value()[0])  # Brian2 2.5.4 to 2.11
+        self._library.run(codes, n_steps, clock, lambda: network.is_stopped)
+        network.t_ = clock.t_ if network.is_stopped else float(end)
+        network.after_run()
+        return True
 
     def compiler_error(self, error):
         """Explain an error of Cython; see `~brainsnn.builders.devices.backend.Backend.compiler_error`."""
@@ -74,7 +135,11 @@ class RuntimeBackend(Backend):
     def by_hand(self, what):
         """Let the user run, store or restore the network, which changes nothing of what trials start from."""
         with active(runtime_device), self._declared.running():
-            yield
+            self._is_by_hand = True
+            try:
+                yield
+            finally:
+                self._is_by_hand = False
 
     # Running
 
@@ -85,6 +150,7 @@ class RuntimeBackend(Backend):
             if obj.name in objects.added_monitors:  # they hold one run, as in a compiled program
                 _clear_monitor(obj)
         with _random_state_restored(), self._declared.running(), objects.network.trials():
+            self.before_running(objects.network)
             state = [variable for variables in objects.state.values() for variable in variables.values()]
             # Also what objects have changed that were removed since, such as parameters of populations.
             start = {variable: self._declared[variable] for variable in {*self._declared, *state} - objects.persistent}
@@ -122,6 +188,7 @@ class RuntimeBackend(Backend):
             objects.replays[name].variables["train"].resize(len(signs))
             objects.replays[name].variables["train"].set_value(signs)
         seed(trials.seed_of(trial))
+        self._library.seed(trials.seed_of(trial))
 
     def _run_trial(self, objects, trials, trial, on_record):
         for first in range(0, trials.n_steps, trials.chunk_steps):
@@ -137,6 +204,18 @@ class RuntimeBackend(Backend):
                     "trials. Give a shorter duration, or run by hand: snn.network.run(...)."
                 )
             on_record(trial, _trial_record(objects.monitors, trials.dt, first))
+
+
+def _code_objects(obj):
+    """Return the code objects of a Brian2 object, which keeps weak proxies of them."""
+    return [code.run_block.__self__ for code in obj.code_objects]
+
+
+def _lacks_implementation(error):
+    """Return whether an object uses a function that has no C++ implementation."""
+    # Written for Brian2 2.5.4 to 2.11: the words of its error.
+    cause = innermost(error)
+    return isinstance(cause, KeyError) and "No implementation available" in str(cause)
 
 
 def _variable(objects, key):

@@ -1,0 +1,98 @@
+{# The functions that Python calls in a library: attach arrays, run steps, take what was recorded, seed. #}
+#include "library.h"
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
+
+{% for function in functions %}
+void {{function}}();
+{% endfor %}
+
+namespace brian
+{
+RandomGenerator _generator;
+{% for array in arrays %}
+{{array.type}}* {{array.name}};
+{% if array.varies %}
+size_t _size{{array.name}};
+{% endif %}
+{% endfor %}
+{% for record in records %}
+{{'Rows' if record.is_rows else 'std::vector'}}<{{record.type}}> {{record.name}};
+{% endfor %}
+}
+
+namespace
+{
+using namespace brian;
+
+void (*const functions[])() = { {% for function in functions %}{{function}}, {% endfor %} nullptr};
+
+// Numbers too small for the normal format count as 0 while steps run, as in a program that is linked with -ffast-math.
+struct NoDenormals
+{
+#if defined(__SSE__)
+    const unsigned before = _mm_getcsr();
+    NoDenormals() { _mm_setcsr(before | 0x8040); }
+    ~NoDenormals() { _mm_setcsr(before); }
+#elif defined(__aarch64__) && defined(__GNUC__)
+    uint64_t before;
+    NoDenormals()
+    {
+        asm volatile("mrs %0, fpcr" : "=r"(before));
+        asm volatile("msr fpcr, %0" : : "r"(before | (1 << 24)));
+    }
+    ~NoDenormals() { asm volatile("msr fpcr, %0" : : "r"(before)); }
+#endif
+};
+}
+
+extern "C"
+{
+void attach(void** data, const size_t* sizes)
+{
+    {% for array in arrays %}
+    {{array.name}} = ({{array.type}}*)data[{{loop.index0}}];
+    {% if array.varies %}
+    _size{{array.name}} = sizes[{{loop.index0}}];
+    {% endif %}
+    {% endfor %}
+}
+
+void seed(unsigned long value) { _generator.seed(value); }
+
+void call(int k)
+{
+    NoDenormals guard;
+    functions[k]();
+}
+
+void run(const int* order, int n_functions, long n_steps, int64_t* timestep, double* t, const double* dt)
+{
+    NoDenormals guard;
+    for (long step=0; step<n_steps; step++)
+    {
+        for (int k=0; k<n_functions; k++)
+            functions[order[k]]();
+        timestep[0]++;
+        t[0] = timestep[0]*dt[0];
+    }
+}
+
+// Recorded values: where they are and how many there are, until the next run.
+void recorded(const void** data, size_t* sizes)
+{
+    {% for record in records %}
+    {% set values = record.name + ('.values' if record.is_rows else '') %}
+    data[{{loop.index0}}] = {{values}}.data();
+    sizes[{{loop.index0}}] = {{values}}.size();
+    {% endfor %}
+}
+
+void forget()
+{
+    {% for record in records %}
+    {{record.name}}{{'.values' if record.is_rows else ''}}.clear();
+    {% endfor %}
+}
+}

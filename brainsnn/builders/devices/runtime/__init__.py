@@ -1,0 +1,1 @@
+"""The device runtime: trials in this process, whose steps run in a C++ library that works on the arrays of Python."""

@@ -1,0 +1,180 @@
+"""A network's code objects as a C++ library in this process: it works on the arrays of Python and runs many steps in one call."""
+
+import ctypes
+import os
+import shlex
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import brian2
+import numpy as np
+from brian2.codegen.cpp_prefs import get_compiler_and_args
+from brian2.core.functions import Function
+from brian2.core.variables import ArrayVariable, DynamicArrayVariable
+
+from brainsnn.builders.devices.cache import cache_directory
+from brainsnn.builders.devices.compiler import compile_library
+from brainsnn.builders.devices.program_cache import compiled_program
+from brainsnn.builders.devices.runtime.library_source import library_source
+from brainsnn.leftovers import process_mark
+
+__all__ = ["Library"]
+
+#: Seconds after which Python gets its turn again, to be interrupted.
+TURN = 0.05
+
+#: Headers of Brian2 that its templates include. Written for Brian2 2.5.4 to 2.11.
+HEADERS = ("devices/cpp_standalone/brianlib/common_math.h", "synapses/stdint_compat.h")
+
+
+class Library:
+    """
+    Code objects that are compiled into one library.
+
+    The library has pointers to the arrays of Brian2's runtime device, so that everything that Python sees or changes between
+    runs is what the steps work on. What monitors record grows in the library, and goes to their arrays when a run ends.
+
+    Parameters
+    ----------
+    code_objects : list of `~brainsnn.builders.codegen.codeobjects.LibraryCodeObject`
+
+    Raises
+    ------
+    RuntimeError
+        If the compiler fails; the message holds the end of its output.
+    """
+
+    #: The library whose arrays are attached, for each file: networks with equal code share it.
+    _attached = {}
+
+    def __init__(self, code_objects):
+        self.code_objects = list(code_objects)
+        files, self._functions, self._slots, self._records = library_source(self.code_objects, os.cpu_count() or 1)
+        path = _compiled(files)
+        self._path, self._c = str(path), ctypes.PyDLL(str(path))
+        self._data = (ctypes.c_void_p * max(1, len(self._slots)))()
+        self._sizes = (ctypes.c_size_t * max(1, len(self._slots)))()
+        self._record_data = (ctypes.c_void_p * max(1, len(self._records)))()
+        self._record_sizes = (ctypes.c_size_t * max(1, len(self._records)))()
+        self._varying = [k for k, slot in enumerate(self._slots) if slot.varies]
+        self._fill(range(len(self._slots)))
+        self._chunk = 16
+        self.draws = any(
+            isinstance(v, Function) and not v.stateless for each in self.code_objects for v in each.variables.values()
+        )
+        for code_object in self.code_objects:
+            code_object.library = self
+
+    def _fill(self, slots):
+        for k in slots:
+            array = self._slots[k].array
+            values = array.get_value() if isinstance(array, ArrayVariable) else array
+            self._data[k], self._sizes[k] = values.ctypes.data, values.size
+
+    def _attach(self):
+        self._fill(self._varying)
+        self._c.attach(self._data, self._sizes)
+        if Library._attached.get(self._path) is not self:
+            self._c.forget()
+            Library._attached[self._path] = self
+
+    def begin(self):
+        """Start a run: attach the arrays of this network, and forget what an interrupted run has recorded."""
+        Library._attached.pop(self._path, None)
+        self._attach()
+
+    def seed(self, seed):
+        """
+        Seed the random numbers.
+
+        Parameters
+        ----------
+        seed : int
+        """
+        self._c.seed(ctypes.c_ulong(seed))
+
+    def call(self, code_object, block):
+        """
+        Run a block of one code object, as Brian2 does in each step when Python functions act between them.
+
+        Parameters
+        ----------
+        code_object : `~brainsnn.builders.codegen.codeobjects.LibraryCodeObject`
+        block : {"run", "after_run"}
+        """
+        if self._varying or Library._attached.get(self._path) is not self:
+            self._attach()  # what acts in between can change lengths, or run another network
+        self._c.call(self._functions[code_object.name, block])
+        if self._records:
+            self._take_records()
+
+    def run(self, code_objects, n_steps, clock, is_stopped):
+        """
+        Run steps.
+
+        Parameters
+        ----------
+        code_objects : list of `~brainsnn.builders.codegen.codeobjects.LibraryCodeObject`
+            In the order in which they run in each step.
+        n_steps : int
+        clock : `~brian2.core.clocks.Clock`
+            Advanced in each step.
+        is_stopped : callable
+            Asked every 50 ms whether to stop before the end.
+        """
+        order = np.array([self._functions[each.name, "run"] for each in code_objects], dtype=np.int32)
+        time_arrays = [
+            clock.variables[name].get_value().ctypes.data_as(ctypes.c_void_p) for name in ("timestep", "t", "dt")
+        ]
+        arguments = order.ctypes.data_as(ctypes.c_void_p), ctypes.c_int(len(order))
+        while n_steps > 0 and not is_stopped():
+            now, started = min(self._chunk, n_steps), time.perf_counter()
+            self._c.run(*arguments, ctypes.c_long(now), *time_arrays)
+            if self._records:
+                self._take_records()
+            taken, n_steps = time.perf_counter() - started, n_steps - now
+            if now == self._chunk:
+                self._chunk = max(1, min(2 * now, int(now * TURN / max(taken, 1e-6))))
+
+    def _take_records(self):
+        """Append what the library has recorded to the arrays of the monitors."""
+        self._c.recorded(self._record_data, self._record_sizes)
+        lengths = {}
+        for k, record in enumerate(self._records):
+            n = self._record_sizes[k]
+            variable = record.variable
+            if n:
+                before = variable.get_value()
+                size = n * before.dtype.itemsize
+                values = np.frombuffer(ctypes.string_at(self._record_data[k], size), before.dtype)
+                if record.is_rows:
+                    values = values.reshape(-1, before.shape[1])
+                    variable.resize((len(before) + len(values), before.shape[1]))
+                else:
+                    variable.resize(len(before) + n)
+                variable.get_value()[len(before) :] = values
+            lengths[variable.owner.name] = variable.owner, len(variable.get_value())
+        self._c.forget()
+        for owner, length in lengths.values():
+            owner.variables["N"].set_value(length)
+
+
+def _compiled(files):
+    """Return the path of a library, compiled if it is not in the cache."""
+    _, flags = get_compiler_and_args()
+    flags = [*flags, "-fPIC"]
+    with TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as folder:
+        project = Path(folder)
+        (project / "brianlib").mkdir()
+        for header in HEADERS:
+            source = Path(brian2.__file__).parent / header
+            (project / "brianlib" / source.name).write_text(source.read_text())
+        for name, text in files.items():
+            (project / name).write_text(text)
+        return compiled_program(
+            project,
+            build=lambda: compile_library(project, cache_directory(), flags),
+            products=("library.so",),
+            extra_key=shlex.join(flags),
+        )

@@ -1,0 +1,233 @@
+"""The library of runtime mode: it computes what Brian2 computes step by step, and nothing of it leaks out."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from brian2 import (
+    NeuronGroup,
+    PopulationRateMonitor,
+    SpikeMonitor,
+    StateMonitor,
+    TimedArray,
+    check_units,
+    implementation,
+    ms,
+    network_operation,
+    seed,
+)
+from one_layer import LAYER, SHAPE, one_layer_graph
+
+import brainsnn as bs
+from brainsnn.builders.devices.runtime import backend as runtime_backend
+from brainsnn.builders.devices.runtime.library import Library
+
+IMAGES = np.random.default_rng(0).random((3, *SHAPE))
+DURATION, N_STEPS = 40 * ms, 40
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return one_layer_graph()
+
+
+def convert(graph, **options):
+    return bs.convert(graph, **{"record": {LAYER: ["S", "spikes"]}, "dtype": "float64", **options})
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    """Calls of the library: of many steps, and of single objects."""
+    counts = {"run": 0, "call": 0}
+    for name in counts:
+
+        def counted(self, *arguments, name=name, method=getattr(Library, name)):
+            counts[name] += 1
+            return method(self, *arguments)
+
+        monkeypatch.setattr(Library, name, counted)
+    return counts
+
+
+def assert_equal(one, other):
+    assert one.raster(LAYER).any()
+    np.testing.assert_array_equal(one.output, other.output)
+    np.testing.assert_array_equal(one.state(LAYER, "S"), other.state(LAYER, "S"))
+    np.testing.assert_array_equal(one.raster(LAYER), other.raster(LAYER))
+
+
+def add_operation(snn, function, when="end"):
+    """Let Python act in every step, after all else in its slot."""
+    snn.network.add(network_operation(clock=snn[LAYER].clock, when=when, order=100)(function))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_random_numbers_are_those_of_cpp_standalone(graph, dtype):
+    membrane = "dS_dyn/dt = (gain*I - S_dyn)/tau_phi"
+    noisy = bs.ASN().replace(f"{membrane} : 1", f"{membrane} + 0.1*xi/tau_phi**.5 : 1")
+    options = {"neuron": {LAYER: noisy, ...: bs.ASN()}, "encoder": "poisson", "dtype": dtype}
+    devices = [convert(graph, device=device, **options) for device in ("runtime", "cpp_standalone")]
+    ours, theirs = (snn.run(IMAGES, DURATION, seed=7) for snn in devices)
+    assert_equal(ours, theirs)
+    assert (ours.output != devices[0].run(IMAGES, DURATION, seed=8).output).any()
+
+
+def test_the_same_if_python_acts_between_the_steps(graph, counts):
+    snn = convert(graph)
+    expected = snn.run(IMAGES, DURATION)
+    assert counts["run"] >= len(IMAGES)
+    many, counts["run"] = counts["call"], 0
+    snn, seen = convert(graph), []
+    add_operation(snn, lambda: seen.append(snn[LAYER].S[:]))
+    found = snn.run(IMAGES, DURATION)
+    assert counts["run"] == 0 and counts["call"] > many + 3 * N_STEPS
+    assert_equal(found, expected)
+    np.testing.assert_array_equal(np.reshape(seen, (3, N_STEPS, -1)), found.states[LAYER]["S"].reshape(3, N_STEPS, -1))
+
+
+def test_what_python_changes_between_the_steps_counts(graph):
+    snn = convert(graph)
+
+    def clamp():
+        snn[LAYER].S_dyn = 0.25
+
+    add_operation(snn, clamp, when="start")
+    result = snn.run(IMAGES, DURATION)
+    assert len(np.unique(result.states[LAYER]["S"][0, 5:, 0])) == 1
+
+
+def test_a_python_function_sees_what_monitors_have_recorded_so_far(graph):
+    snn, lengths = convert(graph), []
+    spikes, states = SpikeMonitor(snn[LAYER]), StateMonitor(snn[LAYER], "S", record=[0, 3], clock=snn[LAYER].clock)
+    rates = PopulationRateMonitor(snn[LAYER])
+    snn.network.add(spikes, states, rates)
+    add_operation(snn, lambda: lengths.append((len(spikes.i), len(states.t), len(rates.rate), spikes.count[:].sum())))
+    result = snn.run(IMAGES[:1], DURATION)
+    expected = np.cumsum(result.raster(LAYER)[0].reshape(N_STEPS, -1).sum(axis=1))
+    steps = np.arange(1, N_STEPS + 1)
+    np.testing.assert_array_equal(lengths, np.transpose([expected, steps, steps, expected]))
+
+
+def test_monitors_go_on_in_runs_by_hand(graph):
+    snn = convert(graph)
+    states = StateMonitor(snn[LAYER], "S", record=True, clock=snn[LAYER].clock)
+    spikes = SpikeMonitor(snn[LAYER])
+    snn.network.add(states, spikes)
+    result = snn.run(IMAGES[:1], DURATION)
+    n = spikes.num_spikes
+    np.testing.assert_array_equal(
+        states.S.T[1:], result.states[LAYER]["S"][0].reshape(N_STEPS, -1)[:-1]
+    )  # at the start of a step
+    for k in range(2):
+        snn.network.run(10 * ms)
+        assert states.S.shape[1] == len(states.t) == N_STEPS + 10 * (k + 1)
+    np.testing.assert_allclose(states.t / ms, np.arange(N_STEPS + 20), atol=1e-9)
+    assert spikes.num_spikes == len(spikes.i) == spikes.count[:].sum() >= n
+
+
+def test_networks_with_the_same_library_do_not_mix(graph):
+    """Equal networks share a file, and with it what C++ keeps: pointers, recorded values, and random numbers."""
+    one, other = convert(graph), convert(graph)
+    expected = one.run(IMAGES, DURATION)
+    other.set_parameters(LAYER, gain=0.5)
+    assert (other.run(IMAGES, DURATION).output != expected.output).any()
+    assert one._backend._library._path == other._backend._library._path
+    inner = []
+
+    def run_other():
+        if not inner:
+            inner.append(other.run(IMAGES[:1], DURATION))
+
+    add_operation(one, run_other)
+    assert_equal(one.run(IMAGES, DURATION), expected)
+    other.set_parameters(LAYER, gain=1)
+    assert_equal(other.run(IMAGES, DURATION), expected)
+
+
+def test_an_interrupted_run_leaves_nothing_behind(graph, monkeypatch):
+    snn = convert(graph)
+    expected, take = snn.run(IMAGES, DURATION), Library._take_records
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Library, "_take_records", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        snn.run(IMAGES, DURATION)
+    monkeypatch.setattr(Library, "_take_records", take)
+    assert_equal(snn.run(IMAGES, DURATION), expected)
+
+
+def test_a_long_run_can_be_stopped(graph):
+    snn = convert(graph)
+    snn.run(IMAGES[:1], 1 * ms)
+    timer = threading.Timer(0.5, snn.network.stop)
+    timer.start()
+    started = time.monotonic()
+    snn.network.run(10**9 * ms)
+    assert time.monotonic() - started < 30 and 0 < snn.network.t / ms < 10**9
+    n_steps = snn[LAYER].clock.timestep[:]
+    assert snn.network.t == snn[LAYER].clock.t and float(snn.network.t / ms) == pytest.approx(n_steps)
+
+
+def test_runs_by_hand_follow_the_users_seed(graph):
+    snn = convert(graph, encoder="poisson")
+    monitor = SpikeMonitor(snn["pixels"])
+    snn.network.add(monitor)
+    snn.run(IMAGES[:1], 1 * ms)
+    snn.network.store()
+    trains = []
+    for number in (1, 1, 2):
+        snn.network.restore()
+        seed(number)
+        snn.network.run(DURATION)
+        snn.network.run(DURATION)
+        trains.append((monitor.i[:].tolist(), (monitor.t / ms).tolist()))
+    assert trains[0] == trains[1] != trains[2] and len(trains[0][0]) > 10
+
+
+def test_small_numbers_of_other_code_stay(graph):
+    """C++ counts denormal numbers as 0 while it runs; NumPy, in the same process, must not."""
+    tiny = np.full(8, 1e-40, np.float32)
+    snn = convert(graph, dtype="float32")
+    add_operation(snn, lambda: np.testing.assert_array_equal(tiny * np.float32(1) > 0, True))
+    snn.run(IMAGES[:1], 5 * ms)
+    assert (tiny * np.float32(1) > 0).all()
+
+
+def test_without_cython(graph, monkeypatch):
+    monkeypatch.setattr(runtime_backend, "check_cython", lambda: pytest.fail("Cython is used"))
+    snn = convert(graph, neuron=bs.LIF())
+    drive = TimedArray(np.linspace(0, 1, N_STEPS), dt=1 * ms)
+    neurons = NeuronGroup(2, "dv/dt = (drive(t) - v)/(5*ms) : 1", threshold="v > 0.5", reset="v = 0", clock=snn[LAYER].clock,
+                          method="euler", namespace={"drive": drive})  # fmt: skip
+    neurons.run_regularly("v *= 0.9", clock=snn[LAYER].clock)
+    snn.network.add(neurons, SpikeMonitor(neurons))
+    snn.run(IMAGES, DURATION)
+
+
+@implementation("cython", "cdef double halved(double x):\n    return x/2")
+@check_units(x=1, result=1)
+def halved(x):
+    return x / 2
+
+
+def test_what_only_cython_can_compile_runs_beside_the_library(graph):
+    snn = convert(graph)
+    neurons = NeuronGroup(1, "dv/dt = (halved(1) - v)/(5*ms) : 1", clock=snn[LAYER].clock, method="euler",
+                          namespace={"halved": halved})  # fmt: skip
+    snn.network.add(neurons)
+    expected = convert(graph).run(IMAGES, DURATION)
+    assert_equal(snn.run(IMAGES, DURATION), expected)
+    assert 0.49 < neurons.v[0] < 0.5
+
+
+def test_objects_of_another_clock(graph):
+    snn = convert(graph)
+    neurons = NeuronGroup(1, "n : 1", clock=snn[LAYER].clock)
+    neurons.run_regularly("n += 1", dt=0.25 * ms)
+    snn.network.add(neurons)
+    expected = convert(graph).run(IMAGES, DURATION)
+    assert_equal(snn.run(IMAGES, DURATION), expected)
+    assert neurons.n[0] == 4 * N_STEPS
