@@ -21,6 +21,7 @@ from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.neurons import Neurons, choose_neurons
 from brainsnn.builders.network.objects import NetworkObjects
 from brainsnn.builders.network.parameters import (
+    check_assigned,
     check_values,
     checked_parameters,
     initial_parameters,
@@ -313,7 +314,7 @@ class SpikingNetwork(NetworkView):
         Raises
         ------
         ValueError
-            If images, spikes or times are not valid.
+            If images, spikes or times are not valid, or a parameter was set to NaN.
         MemoryError
             If the recordings do not fit into memory.
         FileExistsError, OSError
@@ -325,6 +326,8 @@ class SpikingNetwork(NetworkView):
 
         Warns
         -----
+        UserWarning
+            If a variable that the run sets, such as the image, was assigned to directly.
         SaturationWarning
             If at least 1% of the neurons of a layer, as far as is known, spike in nearly every step of the second half.
         """
@@ -342,6 +345,7 @@ class SpikingNetwork(NetworkView):
             per_trial=self._attended.per_trial,
         )  # fmt: skip
         self._note_namespaces()
+        check_assigned(self._assembly, self._read, stacklevel=3)
         settings = run_settings(self, trials, seed, onset, offset, background)
         if stream_to is None:
             self._monitors.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)

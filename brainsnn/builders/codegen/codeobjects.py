@@ -76,7 +76,6 @@ def _single_precision(code):
 class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object with brainsnn's templates."""
 
-    sign_dtype = np.int8
     threshold_template = "fused_threshold"
     gathers = False
 

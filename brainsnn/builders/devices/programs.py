@@ -51,6 +51,10 @@ def run_programs(command, folders, on_trial_done):
             if program.poll() is None:
                 program.kill()
                 program.wait()
+        for program, listener in zip(running, listeners):
+            listener.join()
+            program.stdout.close()
+            program.stderr.close()
 
 
 def _start(command, folder):

@@ -2,20 +2,22 @@
 
 from contextlib import contextmanager
 from importlib import import_module
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import numpy as np
 from brian2 import Synapses
 from brian2.codegen.codeobject import create_runner_codeobj
 from brian2.core.variables import DynamicArrayVariable, Variables, VariableView
 
-__all__ = ["named_shapes", "runtime_device", "watch"]
+__all__ = ["ASSIGNED", "named_shapes", "runtime_device", "watch"]
 
 # Written for Brian2 2.5.4 to 2.11: assignments are methods that a device may override, and the runtime device is active
 # whenever users assign, but for the network that was converted last, before its first run if it is compiled.
 # `brian2.devices.device` is the device.
 runtime_device = import_module("brian2.devices.device").runtime_device
 _watchers: WeakKeyDictionary = WeakKeyDictionary()
+#: Variables that users have assigned to. Who has checked the values discards them.
+ASSIGNED: WeakSet = WeakSet()
 
 
 def watch(variable, watcher):
@@ -38,6 +40,7 @@ def _assign(view, method, arguments, elements):
 
     One to a compiled network that has not been built yet becomes a statement of its program, by its device.
     """
+    ASSIGNED.add(view.variable)
     device = view.variable.device
     if device is not runtime_device and getattr(device, "assignable", ()) is None:
         return getattr(device, f"variableview_{method}")(view, *arguments)

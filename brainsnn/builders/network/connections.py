@@ -162,6 +162,12 @@ class EventDrivenProjection(_Connection):
         self.variables.add_array("_table_spiked", size=sizes["n_words"], dtype=np.int32)
         return template, sizes
 
+    def __setattr__(self, name, value):
+        if name == "w" and not self.plastic:
+            raise AttributeError(f"{self.name}.w is a kernel that many connections share. Change the weights of the Keras "
+                                 "model and convert it again, or use connectivity='synapses'.")  # fmt: skip
+        super().__setattr__(name, value)
+
     def to_coo(self):
         """
         Return the connections one by one.
@@ -352,20 +358,14 @@ class SpikeReplay(_Connection):
 
     Notes
     -----
-    ``train`` is a dynamic array of int8 (int32 in runtime mode, as Brian2's Cython templates cannot use int8) that holds
-    (n_steps, n_neurons) signs, row by row.
+    ``train`` is a dynamic array of int8 that holds (n_steps, n_neurons) signs, row by row.
     """
 
     def __init__(self, target, name, when="start", order=0):
         self.target = target
         super().__init__(target, name, when, order)
         self.variables.add_dynamic_array(
-            "train",
-            size=1,
-            dtype=connection_codeobject_class().sign_dtype,
-            constant=False,
-            read_only=True,
-            needs_reference_update=True,
+            "train", size=1, dtype=np.int8, constant=False, read_only=True, needs_reference_update=True
         )
         self.variables.add_reference("replayed", target)
         self.variables.add_reference("timestep", target.clock)

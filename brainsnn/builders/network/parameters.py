@@ -1,5 +1,6 @@
 """Values of per-neuron parameters: the initial ones, and those that a user sets, checked before they are written."""
 
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,12 +8,21 @@ import numpy as np
 from brian2 import DimensionMismatchError, Quantity, get_dimensions, get_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
+from brainsnn.builders.network.assignments import ASSIGNED
 from brainsnn.builders.network.constants import settable_constants
 from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
 from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
 
-__all__ = ["SET_BY_RUN", "check_values", "checked_parameters", "initial_parameters", "initial_values", "note_values"]
+__all__ = [
+    "SET_BY_RUN",
+    "check_assigned",
+    "check_values",
+    "checked_parameters",
+    "initial_parameters",
+    "initial_values",
+    "note_values",
+]
 
 
 #: Variables of the input that each run writes.
@@ -198,6 +208,44 @@ def check_values(assembly, name, values):
                 constant=True,
             )
         _parameter_array(assembly, name, variable, value, target)
+
+
+def check_assigned(assembly, read, stacklevel):
+    """
+    Check the parameters to which a user has assigned directly, as in ``snn["conv1"].v_th = 2``, since the last run.
+
+    Parameters
+    ----------
+    assembly : `~brainsnn.builders.network.assembly.Assembly`
+    read : callable
+        Returns the values of (population, variable).
+    stacklevel : int
+        Of the warning.
+
+    Raises
+    ------
+    ValueError
+        If one is NaN.
+
+    Warns
+    -----
+    UserWarning
+        If the run sets it.
+    """
+    for name, variables in assembly.parameters.items():
+        for variable in variables:
+            target = assembly.groups[name].variables[variable]
+            if target not in ASSIGNED:
+                continue
+            if variable in SET_BY_RUN:
+                warnings.warn(
+                    f"run: {name}.{variable} was assigned to, and run sets it again. Pass images, onset=..., offset=..., "
+                    "background=... or spikes=... to run.",
+                    stacklevel=stacklevel + 1,
+                )
+            elif np.isnan(read(name, variable)).any():
+                raise ValueError(f"run: {name}.{variable} was set to NaN. Assign finite values.")
+            ASSIGNED.discard(target)
 
 
 def _parameter_array(assembly, name, variable, value, target=None):

@@ -41,8 +41,9 @@ def counts(monkeypatch):
     """Calls of the library: of many steps, and of single objects."""
     counts = {"run": 0, "call": 0}
     for name in counts:
+        original = getattr(Library, name)
 
-        def counted(self, *arguments, name=name, method=getattr(Library, name)):
+        def counted(self, *arguments, name=name, method=original):
             counts[name] += 1
             return method(self, *arguments)
 

@@ -11,7 +11,7 @@ import brian2
 import numpy as np
 from brian2.codegen.cpp_prefs import get_compiler_and_args
 from brian2.core.functions import Function
-from brian2.core.variables import ArrayVariable, DynamicArrayVariable
+from brian2.core.variables import ArrayVariable
 
 from brainsnn.builders.devices.cache import cache_directory
 from brainsnn.builders.devices.compiler import compile_library

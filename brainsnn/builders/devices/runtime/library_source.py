@@ -8,10 +8,10 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable, Constant, DynamicArrayVariable
 from brian2.devices.device import get_device
-from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.monitors.ratemonitor import PopulationRateMonitor
 from brian2.monitors.spikemonitor import EventMonitor
 from brian2.monitors.statemonitor import StateMonitor
+from brian2.parsing.rendering import CPPNodeRenderer
 
 from brainsnn.builders.codegen.codeobjects import LibraryCodeObject, render
 from brainsnn.builders.devices.compiler import merged_source
@@ -46,7 +46,7 @@ def library_source(code_objects, n_parts):
         Arrays to attach.
     records : list of Record
     """
-    slots, records, parts, functions = {}, {}, [], {}
+    slots, records, parts, functions, names = {}, {}, [], {}, []
     for k, code_object in enumerate(code_objects):
         constants = "\n".join(dict.fromkeys(_constants(code_object, slots, records)))
         for block in filter(code_object.has_block, ("run", "after_run")):
@@ -58,13 +58,8 @@ def library_source(code_objects, n_parts):
                 line for line in code.splitlines() if not re.match(r'\s*#include "(code_objects/|objects\.h)', line)
             ]
             parts.append(['#include "library.h"', *lines])
-            functions[code_object.name, block] = len(functions)
-    names = [
-        f"_{block}_code_{k}"
-        for k, each in enumerate(code_objects)
-        for block in ("run", "after_run")
-        if each.has_block(block)
-    ]
+            functions[code_object.name, block] = len(names)
+            names.append(f"_{block}_code_{k}")
     shared = {"arrays": list(slots.values()), "records": list(records.values())}
     files = {
         "library.h": render("library.h", **shared),
@@ -82,8 +77,8 @@ def _constants(code_object, slots, records):
             for key, values in _namespace(variable, code_object).items():
                 slots.setdefault(key, Slot(key, c_data_type(values.dtype), np.ascontiguousarray(values), False))
         elif isinstance(variable, Constant):
-            value = getattr(variable.value, "item", lambda: variable.value)()
-            yield f"const {c_data_type(variable.dtype)} {name} = {CPPNodeRenderer().render_expr(repr(value))};"
+            value = CPPNodeRenderer().render_expr(repr(np.asarray(variable.value).item()))
+            yield f"const {c_data_type(variable.dtype)} {name} = {value};"
         elif isinstance(variable, ArrayVariable):
             array, data_type = device.get_array_name(variable), c_data_type(variable.dtype)
             if not isinstance(variable, DynamicArrayVariable):
