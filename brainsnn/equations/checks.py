@@ -15,6 +15,7 @@ from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
 from brian2.utils.stringtools import get_identifiers
 
+from brainsnn.equations.reserved_names import ALWAYS, REFRACTORY, in_brian2, in_cpp
 from brainsnn.equations.statements import assigned, assignments
 
 __all__ = [
@@ -40,10 +41,6 @@ FLAGS = {
     SUBEXPRESSION: ("shared", "constant over dt"),
 }
 FORMS = "an equation is 'dx/dt = expression : unit', 'x = expression : unit' or, for a parameter, 'x : unit'"
-
-#: Variables that every group of neurons has, and those that a refractory period adds.
-ALWAYS = {"t": second, "dt": second, "i": 1, "N": 1}
-REFRACTORY = {"lastspike": second, "not_refractory": 1}
 
 
 def is_time(value):
@@ -168,6 +165,11 @@ def check_model(model):
 
 
 def _check_names_and_flags(model):
+    for name in (*model.brian_equations, *model.parameters):
+        if in_cpp(name) or name.startswith("_"):
+            own = "starts with an underscore, as Brian2's own names do"
+            means = own if name.startswith("_") else "means something in C++, into which equations are translated"
+            raise ValueError(f"{model.name}: {name!r} {means}. Use another name, such as {name.strip('_')}_0.")
     for name, equation in model.brian_equations.items():
         line = model.definition(name)
         if name.endswith(("_pre", "_post")):
@@ -198,7 +200,7 @@ def _check_method(model):
 def _check_values(model):
     for field in ("parameters", "initial"):
         for name, value in getattr(model, field).items():
-            if name not in model.brian_equations and (taken := _of_brian2(name)):
+            if name not in model.brian_equations and (taken := in_brian2(name)):
                 raise ValueError(
                     f"{model.name}.{field}: {name!r} is {taken} in Brian2, which would be used instead of this value. Use "
                     f"another name, such as {name}_0, in the equations and here."
@@ -239,15 +241,6 @@ def _check_values(model):
                 raise ValueError(
                     f"{model.name}.initial: {name!r} is a parameter with a value of its own; set that, as in edit({name}=...)."
                 )
-
-
-def _of_brian2(name):
-    """Say what a name stands for in every expression of Brian2; None for a free one."""
-    kinds = {
-        "a constant": DEFAULT_CONSTANTS, "a unit": DEFAULT_UNITS, "a function": DEFAULT_FUNCTIONS,
-        "a variable of all neurons": {*ALWAYS, *REFRACTORY, "j"}, "noise": {"xi"},
-    }  # fmt: skip
-    return next((kind for kind, names in kinds.items() if name in names), "noise" if name.startswith("xi_") else None)
 
 
 def _check_syntax(about, code, is_condition):

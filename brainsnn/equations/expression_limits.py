@@ -3,8 +3,9 @@
 import ast
 import math
 import operator
+from fractions import Fraction
 
-__all__ = ["check_expression_limits"]
+__all__ = ["check_code_limits", "check_expression_limits"]
 
 #: Characters of an expression; brackets, or terms of a sum, within each other.
 MAX_LENGTH, MAX_DEPTH = 10_000, 200
@@ -33,7 +34,12 @@ def check_expression_limits(model):
         computer (``9**9**9``), if multiplying it out gives too many terms (``(a + b + c)**100``), or if a number in it is
         divided by 0.
     """
-    parsed = [(place, variable, _parsed(place, text)) for place, variable, text in _expressions(model)]
+    _check(_expressions(model))
+
+
+def _check(expressions):
+    """Check (place, name of the subexpression or "", text) of all expressions that belong together."""
+    parsed = [(place, variable, _parsed(place, text)) for place, variable, text in expressions]
     trees = [found for found in parsed if found[2] is not None]
     size = _Size({variable: tree for _, variable, tree in trees if variable})
     for place, _, tree in trees:
@@ -42,21 +48,40 @@ def check_expression_limits(model):
         try:
             _, terms = size.of(tree)
         except _TooLarge:
-            _refuse(place, "has a number that is too large to be computed", f"Use numbers up to {LARGEST:g}.")
+            reason = "has a number that is too large, or too small, to be computed"
+            _refuse(place, reason, f"Use numbers between {1 / LARGEST:g} and {LARGEST:g}.")
+        except ZeroDivisionError:
+            _refuse(place, "divides by 0", "Write a divisor that is not 0.")
         except RecursionError:
             _refuse(
                 place, f"has more than {MAX_DEPTH} names that stand for other expressions", "Write out some of them."
             )
-        if _divides_by_zero(tree):
-            _refuse(place, "divides by 0", "Write a divisor that is not 0.")
         if terms > MAX_TERMS:
             reason = f"has more than {MAX_TERMS:,} terms when it is multiplied out"
             _refuse(place, reason, "Use lower powers, or fewer sums in a product.")
 
 
+def check_code_limits(place, code):
+    """
+    Refuse statements, or an expression, that would take for ever.
+
+    Parameters
+    ----------
+    place : str
+        Where it stands, for the message.
+    code : str
+
+    Raises
+    ------
+    ValueError
+        As of `check_expression_limits`.
+    """
+    _check([(f"{place}: {text!r}", "", text) for text in _statements(code)])
+
+
 def _expressions(model):
     """Yield (place for messages, name of the subexpression or "", text) of all that a model computes."""
-    for line in model.equations.replace("\\\n", " ").splitlines():
+    for line in _equations(model.equations):
         left, _, rest = line.partition("=")
         expression, _, unit = (rest or left).rpartition(":")
         place = f"{model.name}.equations: {line!r}"
@@ -64,8 +89,30 @@ def _expressions(model):
         yield place, "", unit.partition("(")[0]
     for what in ("threshold", "reset", "update", "on_pre", "refractory"):
         code = getattr(model, what)
-        for line in code.replace(";", "\n").splitlines() if isinstance(code, str) else ():
-            yield f"{model.name}.{what}: {line!r}", "", line
+        for text in _statements(code) if isinstance(code, str) else ():
+            yield f"{model.name}.{what}: {text!r}", "", text
+
+
+def _equations(text):
+    """Yield the equations; one may stand on several lines, and ends with its unit."""
+    equation = ""
+    for line in text.replace("\\\n", " ").splitlines():
+        equation = f"{equation} {line.partition('#')[0].strip()}".strip()
+        if ":" in equation and equation.count("(") <= equation.count(")"):
+            yield equation
+            equation = ""
+    if equation:
+        yield equation
+
+
+def _statements(code):
+    """Return the statements of a piece of code, each as a text; lines and parts of lines if it is not Python."""
+    lines = [line.strip() for line in code.replace(";", "\n").splitlines()]
+    try:
+        source = "\n".join(code.strip().splitlines())
+        return [ast.get_source_segment(source, statement) for statement in ast.parse(source).body]
+    except (MemoryError, RecursionError, SyntaxError, ValueError):
+        return lines
 
 
 def _parsed(place, text):
@@ -100,11 +147,24 @@ def _check_depth(place, tree):
 
 
 class _TooLarge(Exception):
-    """A number is too large."""
+    """A number is too large, or too close to 0."""
+
+
+#: Functions of numbers: those that sympy evaluates exactly, and others, whose values are numbers in double precision.
+EXACT = {
+    "abs": abs,
+    "ceil": lambda x: Fraction(math.ceil(x)),
+    "floor": lambda x: Fraction(math.floor(x)),
+    "int": lambda x: Fraction(int(x)),
+    "sign": lambda x: Fraction((x > 0) - (x < 0)),
+}
+ROUNDED = {name: getattr(math, name) for name in "cos cosh exp expm1 log log10 log1p sin sinh sqrt tan tanh".split()}
+OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+              ast.Mod: operator.mod, ast.FloorDiv: operator.floordiv}  # fmt: skip
 
 
 class _Size:
-    """What an expression of numbers alone is, without its sign, and how many terms any other has when it is multiplied out."""
+    """The value of an expression of numbers alone, and how many terms any other has when it is multiplied out."""
 
     def __init__(self, subexpressions):
         self.subexpressions, self.known = subexpressions, {}
@@ -112,77 +172,73 @@ class _Size:
     def of(self, node):
         """Return (number or None, terms) of a node."""
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return self._checked(abs(node.value)), 1
+            return _checked(Fraction(node.value) if isinstance(node.value, int) else node.value), 1
         if isinstance(node, ast.Name):
-            return None, self._of_name(node.id)
+            return self._of_name(node.id)
         children = [self.of(child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr | ast.stmt)]
-        if isinstance(node, ast.UnaryOp | ast.Expr) and len(children) == 1:
+        if isinstance(node, ast.Module | ast.Expr) and len(children) == 1:
             return children[0]
+        if isinstance(node, ast.UnaryOp):
+            number, terms = children[0]
+            if isinstance(node.op, ast.UAdd):
+                return number, terms
+            return (-number if number is not None and isinstance(node.op, ast.USub) else None), terms
         if isinstance(node, ast.BinOp):
             return self._of_operation(node.op, *children)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
+            number, terms = children[1]
+            return (None if number is None else _of_function(node.func.id, number)), terms
         return None, sum(terms for _, terms in children)
 
     def _of_name(self, name):
         if name not in self.known:
-            self.known[name] = 1  # a circle, which Brian2 refuses
+            self.known[name] = None, 1  # a circle, which Brian2 refuses
             tree = self.subexpressions.get(name)
-            self.known[name] = 1 if tree is None else self.of(tree)[1]
+            self.known[name] = (None, 1) if tree is None else self.of(tree)
         return self.known[name]
 
     def _of_operation(self, kind, left, right):
         (a, terms), (b, other_terms) = left, right
-        if isinstance(kind, ast.Pow):
-            if a is None:
-                return None, _terms_of_power(terms, b)
-            return (None if b is None else self._checked(self._power(a, b))), 1
-        if isinstance(kind, ast.Mult | ast.Div):
-            number = None if a is None or b is None else self._checked(a * b if isinstance(kind, ast.Mult) else a)
-            return number, 1 if number is not None else min(terms * other_terms, MANY)
-        return (None if a is None or b is None else self._checked(a + b)), terms + other_terms
+        if isinstance(kind, ast.Div | ast.Mod | ast.FloorDiv) and b == 0:
+            raise ZeroDivisionError
+        is_power, is_number = isinstance(kind, ast.Pow), a is not None and b is not None
+        if is_number and (is_power or type(kind) in OPERATIONS):
+            return _checked(_power(a, b) if is_power else OPERATIONS[type(kind)](a, b)), 1
+        if is_power:
+            return None, _terms_of_power(terms, b)
+        return None, min(terms * other_terms, MANY) if isinstance(kind, ast.Mult | ast.Div) else terms + other_terms
 
-    @staticmethod
-    def _power(base, exponent):
-        try:
-            return float(base) ** float(exponent)
-        except OverflowError:
-            return math.inf
 
-    @staticmethod
-    def _checked(number):
-        if number > LARGEST:
+def _power(base, exponent):
+    """Return a power, without computing numbers that are too large; sympy keeps fractions exact."""
+    if isinstance(base, Fraction) and isinstance(exponent, Fraction):
+        n_bits = max(base.numerator.bit_length(), base.denominator.bit_length()) if abs(base) != 1 else 0
+        if n_bits * abs(exponent) > 2 * math.log2(LARGEST):
             raise _TooLarge
-        return float(number)
+        if exponent.denominator == 1:
+            return base ** int(exponent)
+    try:
+        return abs(float(base) ** float(exponent))
+    except OverflowError:
+        raise _TooLarge from None
 
 
-OPERATIONS = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
-    ast.Mod: operator.mod, ast.FloorDiv: operator.floordiv,
-}  # fmt: skip
+def _of_function(name, number):
+    """Return the value of a function of a number, or None if sympy does not know the function."""
+    try:
+        return _checked(EXACT[name](number)) if name in EXACT else _checked(ROUNDED[name](number))
+    except OverflowError:
+        raise _TooLarge from None
+    except (KeyError, ValueError):
+        return None
 
 
-def _divides_by_zero(tree):
-    """Return whether something in a tree is divided by numbers that make 0; solvers would go on with infinity."""
-    divisors = [
-        node.right for node in ast.walk(tree) if isinstance(node, ast.BinOp)
-        and isinstance(node.op, ast.Div | ast.Mod | ast.FloorDiv)
-    ]  # fmt: skip
-    return any(_number(divisor) == 0 for divisor in divisors)
-
-
-def _number(node):
-    """Return the value of an expression of numbers alone, or None."""
-    if isinstance(node, ast.Constant):
-        return node.value if type(node.value) in (int, float) else None
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        value = _number(node.operand)
-        return -value if value is not None and isinstance(node.op, ast.USub) else value
-    if isinstance(node, ast.BinOp) and type(node.op) in OPERATIONS:
-        left, right = _number(node.left), _number(node.right)
-        try:
-            return None if left is None or right is None else OPERATIONS[type(node.op)](left, right)
-        except ArithmeticError:
-            return None
-    return None
+def _checked(number):
+    """Return a number, a fraction or a float; refuse one that is too large for a computer."""
+    parts = (number.numerator, number.denominator) if isinstance(number, Fraction) else (number,)
+    if any(abs(part) > LARGEST for part in parts):
+        raise _TooLarge
+    return number
 
 
 def _terms_of_power(terms, exponent):

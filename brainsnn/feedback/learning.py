@@ -6,6 +6,7 @@ from typing import Any
 
 from brian2.utils.stringtools import get_identifiers
 
+from brainsnn.equations.expression_limits import check_code_limits
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.statements import assignments
 from brainsnn.plain_arrays import is_number
@@ -85,6 +86,7 @@ class LocalLearning:
             raise ValueError(f"LocalLearning.w_max: must be positive, got {self.w_max!r}.")
         if not isinstance(self.on_pre, str):
             raise ValueError(f"LocalLearning.on_pre: must be statements, got {self.on_pre!r}.")
+        check_code_limits("LocalLearning.on_pre", self.on_pre)
         if not isinstance(self.parameters, Mapping):
             raise ValueError(f"LocalLearning.parameters: must be a dict of values, got {self.parameters!r}.")
         used = get_identifiers(self.on_pre)

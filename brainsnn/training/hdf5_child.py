@@ -7,6 +7,8 @@ import sys
 
 #: Filters that Keras and h5py write: deflate, shuffle, Fletcher32, LZF. Others may be code that HDF5 loads from a folder.
 FILTERS = {1, 2, 3, 32000}
+#: Bytes of memory for all else that the library does.
+MARGIN = 64 * 2**20
 OPTIMIZER = frozenset({"optimizer", "optimizer_weights"})
 
 
@@ -52,11 +54,10 @@ class Reader:
         if found.is_virtual or found.external:
             raise Refused(f"The file's {self.place!r} keeps its values in another file, which is not read.")
         layout = found.id.get_create_plist()
-        filters = {layout.get_filter(k)[0] for k in range(layout.get_nfilters())}
-        if filters - FILTERS:
-            raise Refused(
-                f"The file's {self.place!r} is compressed by the filters {sorted(filters - FILTERS)}, unlike in Keras."
-            )
+        filters = [layout.get_filter(k)[0] for k in range(layout.get_nfilters())]
+        # One that is used twice can make a few bytes gigabytes.
+        if unlike := sorted({number for number in filters if number not in FILTERS or filters.count(number) > 1}):
+            raise Refused(f"The file's {self.place!r} is compressed by the filters {unlike}, unlike in Keras.")
         if found.dtype.kind not in "biufV" or found.dtype.names or found.dtype.subdtype or found.shape is None:
             return  # no type of a weight: its values are not read
         entry |= {"dtype": found.dtype.str, "n_bytes": found.size * found.dtype.itemsize}
@@ -113,6 +114,14 @@ def _limit(options):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (options["seconds"], options["seconds"]))
+    try:
+        with open("/proc/self/statm") as file:  # Linux
+            n_bytes = int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return
+    # Beside an array, the library holds its chunks, and this process a copy.
+    n_bytes += 3 * int(options["max_bytes"]) + MARGIN
+    resource.setrlimit(resource.RLIMIT_AS, (n_bytes, n_bytes))
 
 
 def main(options, path=None):

@@ -254,7 +254,9 @@ def _assign_layer(layer_name, pairs):
                 f"{tuple(variable.shape)} in the model. Use the weights that were saved with this model."
             )
         values.append(value)
-        check_finite(layer_name, variable.name, value)
+        with np.errstate(over="ignore"):  # too large for the type of the variable: infinite
+            stored = value.astype("float32" if variable.dtype == "bfloat16" else variable.dtype)
+        check_finite(layer_name, variable.name, stored)
     for (variable, _), value in zip(pairs, values, strict=True):
         variable.assign(value)
 

@@ -136,3 +136,24 @@ def test_a_constant_that_is_changed_in_the_namespace_is_printed(model):
     assert "tau_m = 20. ms" in str(first.models["hidden"])
     for described in (snn.models["hidden"], second.models["hidden"]):
         assert "tau_m = 5. ms" in str(described)
+
+
+@pytest.mark.parametrize("name", ["double", "namespace", "this", "NULL", "M_PI", "INT_MAX"])
+@pytest.mark.parametrize("what", ["variable", "constant"])
+def test_names_that_cannot_be_compiled(name, what):
+    declared = f"\n{name} : 1" if what == "variable" else ""
+    with pytest.raises(ValueError, match=rf"{name!r} means something in C\+\+.* such as "):
+        bs.LIF().replace("dv/dt = (I - v)/tau_m : 1", f"dv/dt = (I - v + {name})/tau_m : 1{declared}", **{name: 2.0})
+
+
+def test_names_with_an_underscore():
+    for declared in ("\n_x : 1", ""):
+        with pytest.raises(ValueError, match="'_x'.* starts with an underscore"):
+            bs.LIF().replace("dv/dt = (I - v)/tau_m : 1", f"dv/dt = (I - v + _x)/tau_m : 1{declared}", _x=2.0)
+
+
+def test_names_that_look_like_those_of_cpp():
+    names = "sigma", "SIGMA", "I_MAX", "V_MIN", "M_x", "doubled", "standard", "FP_rate"
+    for name in names:
+        model = bs.LIF().replace("dv/dt = (I - v)/tau_m : 1", f"dv/dt = (I - v + {name})/tau_m : 1", **{name: 2.0})
+        assert model.constants[name] == 2

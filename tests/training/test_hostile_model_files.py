@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+import zlib
 
 import h5py
 import numpy as np
@@ -67,6 +68,21 @@ def with_filter(number):
     return change
 
 
+def deflated(data, n_filters):
+    """Write a chunk of numbers that was compressed from other data."""
+
+    def change(group):
+        layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        layout.set_chunk((10**5,))
+        for _ in range(n_filters):
+            layout.set_deflate(9)
+        space = h5py.h5s.create_simple((3,), (h5py.h5s.UNLIMITED,))
+        array = h5py.h5d.create(group.id, b"bias:0", h5py.h5t.IEEE_F32LE, space, layout)
+        array.write_direct_chunk((0,), data)
+
+    return change
+
+
 def loop(group):
     group["bias:0"] = np.zeros(3, "f4")
     group["more"] = group.file["model_weights"]
@@ -81,6 +97,7 @@ REFUSED_BY_THE_READER = {
     "loop of groups": (loop, "a link to another place"),
     "a type": (lambda group: group.update({"bias:0": np.dtype("f4")}), "neither a group nor an array"),
     "plugin": (with_filter(32001), r"compressed by the filters \[32001\]"),
+    "deflate twice": (deflated(b"x", 2), r"compressed by the filters \[1\]"),
     "szip": (with_filter(5), r"compressed by the filters \[5\]"),
 }  # fmt: skip
 
@@ -131,6 +148,21 @@ def test_declared_sizes_of_arrays(tmp_path):
         tmp_path / "c.h5", lambda group: group.create_dataset("bias:0", (3,), "f4", chunks=(10**8,), maxshape=(None,))
     )
     assert "what its arrays declare takes 400.0 MB" in confined(chunk)
+
+
+def test_a_chunk_that_inflates(tmp_path):
+    """The library makes as much room as a chunk inflates to, whatever the array declares."""
+    compressor = zlib.compressobj(9)
+    data = b"".join(compressor.compress(bytes(10**7)) for _ in range(150)) + compressor.flush()
+    path = h5(tmp_path / "m.h5", deflated(data, 1))
+    assert path.stat().st_size < 2 * 10**6
+    assert "'model_weights/dense_1/dense_1/bias:0'" in confined(path)
+
+
+def test_weights_beyond_the_range_of_their_type(tmp_path):
+    path = h5(tmp_path / "m.h5", lambda group: group.create_dataset("bias:0", data=[0, 1e300, 0]))
+    with pytest.raises(ModelFileError, match="'dense_1': weight 'bias' has 1 of 3 values that are NaN or infinite"):
+        load_model(path)
 
 
 def archive_of(folder, **parts):

@@ -102,10 +102,13 @@ def run_compiler(command, project, fix=CPP, **environment):
     Raises
     ------
     RuntimeError
-        If it cannot be run, or fails; see `output_of`.
+        If it cannot be run, fails (see `output_of`), or does not make the file that is named after ``-o``.
     """
     try:
         output_of(command, fix, project, **environment)
+        product = Path(project) / command[command.index("-o") + 1] if "-o" in command else None
+        if product is not None and not product.exists():
+            raise RuntimeError(f"{_shown(command)}\nended without an error, but has not made {product.name!r}. {fix}")
     except RuntimeError as error:
         raise RuntimeError(f"Compiling the network in {project} failed:\n{error}") from None
 

@@ -14,7 +14,7 @@ from brian2.utils.logger import catch_logs
 from brainsnn.builders.devices.brian_versions import forget_refused_flags
 from brainsnn.builders.devices.compiler_command import check_compiler
 
-__all__ = ["check_brian_compiler", "check_cython", "compiler_error"]
+__all__ = ["check_brian_compiler", "check_cython", "check_translated", "compiler_error"]
 
 #: What to do if Cython's compiler cannot be run or fails.
 CYTHON = (
@@ -76,6 +76,26 @@ def _check_everything():
     header = Path(sysconfig.get_path("include")) / "Python.h"
     if os.name == "posix" and not header.is_file():
         raise RuntimeError(f"There is no {header}, one of the headers of Python {sys.version.split()[0]}. {CYTHON}")
+
+
+def check_translated(code_objects):
+    """
+    Refuse code that Cython could not translate: Brian2 prints why, and skips it in each step.
+
+    Parameters
+    ----------
+    code_objects : list of `~brian2.codegen.codeobject.CodeObject`
+
+    Raises
+    ------
+    ValueError
+    """
+    # Written for Brian2 2.5.4 to 2.11: there is code, and nothing to be run.
+    if any(isinstance(code, CythonCodeObject) and code.compiled_code["run"] is None for code in code_objects):
+        raise ValueError(
+            "Cython cannot translate its code, and has printed why. Perhaps a name means something in Cython, such as 'range' or "
+            "'len': use another one."
+        )
 
 
 def compiler_error(error):

@@ -9,6 +9,8 @@ from brian2 import Synapses
 from brian2.codegen.codeobject import create_runner_codeobj
 from brian2.core.variables import DynamicArrayVariable, Variables, VariableView
 
+from brainsnn.equations.expression_limits import check_code_limits
+
 __all__ = ["ASSIGNED", "named_shapes", "runtime_device", "watch"]
 
 # Written for Brian2 2.5.4 to 2.11: assignments are methods that a device may override, and the runtime device is active
@@ -113,11 +115,15 @@ def named_shapes(view, item, value):
 
 
 def _set_with_expression(view, item, code, run_namespace, check_units=True):
+    check_code_limits(f"{view.group.name}.{view.name}", code)
     arguments = item, code, run_namespace, check_units
     _assign(view, "set_with_expression", arguments, lambda: view.indexing(item, view.index_var))
 
 
 def _set_with_expression_conditional(view, cond, code, run_namespace, check_units=True):
+    for text in (cond, code):
+        check_code_limits(f"{view.group.name}.{view.name}", text)
+
     def elements():
         """Indices of the elements for which the condition is true before the assignment."""
         found = slice(None) if cond == "True" else _where(view.group, cond, run_namespace)

@@ -12,6 +12,7 @@ from brainsnn.builders.network.arrays import own_arrays
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.network.settings import differences, names_used, settings_of
 from brainsnn.equations.checks import innermost
+from brainsnn.equations.expression_limits import check_code_limits
 
 __all__ = ["TrialNetwork"]
 
@@ -202,6 +203,7 @@ class TrialNetwork(Network):
             obj._network = self.id
 
     def _prepare_object(self, obj, namespace):
+        check_code_limits(f"network: {obj.name!r}", getattr(obj, "abstract_code", None) or "")
         known = {*getattr(obj, "variables", ()), *getattr(getattr(obj, "group", None), "variables", ())}
         try:
             # A variable hides a name of the user's scope; Brian2 would warn of both.

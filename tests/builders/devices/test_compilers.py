@@ -27,6 +27,7 @@ COMPILERS = {
         r"sh -c 'echo .*empty.cpp\nended with exit status 3. The end of its output:\nno space left\non the disk\n"
     ),
     "sh -c 'kill -9 $$'": r"ended with signal 9 \(Killed\). It printed nothing.",
+    "true": r"ended without an error, but has not made",
     "'g++": r"CC=.*CXX=.*are not commands: .*quot",
 }
 
@@ -91,7 +92,7 @@ def test_flags_survive_a_compiler_that_was_missing(empty_cache, monkeypatch):
 
 
 def test_missing_headers_of_python_are_named(empty_cache, tmp_path, monkeypatch, capfd):
-    snn = bs.convert(one_layer_graph(), neuron=bs.LIF())
+    snn = bs.convert(one_layer_graph(), neuron=bs.LIF(), connectivity="synapses")  # which Cython compiles
     monkeypatch.setattr(cython_compiler.sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr(cython_compiler.CythonCodeObject, "is_available", classmethod(lambda cls: False))
     with pytest.raises(RuntimeError, match=r"There is no .*Python.h.*python3-dev"):
@@ -101,7 +102,7 @@ def test_missing_headers_of_python_are_named(empty_cache, tmp_path, monkeypatch,
 
 def test_a_compiler_that_fails_later_is_explained(empty_cache, monkeypatch):
     """The compiler worked when it was checked, and fails at one of the objects."""
-    snn = bs.convert(one_layer_graph(), neuron=bs.LIF())
+    snn = bs.convert(one_layer_graph(), neuron=bs.LIF(), connectivity="synapses")
     monkeypatch.setattr(type(snn._backend), "before_compiling", lambda self: None)
     broken(monkeypatch, "sh -c 'echo no space left; exit 3'")
     with pytest.raises(RuntimeError, match=r"(?s)exit status 3. The end of its output:\nno space left\n.*apt install"):

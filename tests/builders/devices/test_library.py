@@ -232,3 +232,28 @@ def test_objects_of_another_clock(graph):
     expected = convert(graph).run(IMAGES, DURATION)
     assert_equal(snn.run(IMAGES, DURATION), expected)
     assert neurons.n[0] == 4 * N_STEPS
+
+
+def test_what_cython_cannot_translate_is_an_error(graph, capfd):
+    """Brian2 prints it and goes on without the code."""
+    snn = convert(graph)
+    neurons = NeuronGroup(1, "dv/dt = (halved(range) - v)/(5*ms) : 1", clock=snn[LAYER].clock, method="euler",
+                          namespace={"halved": halved, "range": 1.0})  # fmt: skip
+    snn.network.add(neurons)
+    with pytest.raises(ValueError, match="'neurongroup.*_stateupdater': Cython cannot translate its code"):
+        snn.run(IMAGES, DURATION)
+
+
+def test_statements_that_would_be_computed_for_ever(graph):
+    snn = convert(graph)
+    for assign in (
+        lambda: setattr(snn[LAYER], "S_hat", "9**9**9"),
+        lambda: snn[LAYER].S_hat.__setitem__("S > 9**9**9", 1),
+    ):
+        with pytest.raises(ValueError, match=f"{LAYER}.S_hat: .* has a number that is too large"):
+            assign()
+    snn[LAYER].run_regularly("S_hat = 9**9**9", dt=1 * ms)
+    with pytest.raises(ValueError, match="has a number that is too large"):
+        snn.run(IMAGES, DURATION)
+    with pytest.raises(ValueError, match="LocalLearning.on_pre: .* has a number that is too large"):
+        bs.LocalLearning(on_pre="I_post += w*h_pre\nw = 9**9**9")

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 import numpy as np
-from brian2 import BrianObject, SpikeMonitor, second, seed
+from brian2 import BrianObject, SpikeMonitor, prefs, second, seed
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.synapses.synapses import SynapticPathway
 
@@ -11,7 +11,12 @@ from brainsnn.builders.codegen.codeobjects import LibraryCodeObject
 from brainsnn.builders.devices.active_device import active, make_active, preferences, runtime_device
 from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.devices.compiler_command import check_compiler, cpp_compiler
-from brainsnn.builders.devices.cython_compiler import check_brian_compiler, check_cython, compiler_error
+from brainsnn.builders.devices.cython_compiler import (
+    check_brian_compiler,
+    check_cython,
+    check_translated,
+    compiler_error,
+)
 from brainsnn.builders.devices.runtime.library import Library
 from brainsnn.builders.network.declared_state import DeclaredState
 from brainsnn.builders.trials.divergence import all_finite, divergence_error
@@ -85,7 +90,8 @@ class RuntimeBackend(Backend):
 
     def prepare_object(self, obj, namespace):
         """Generate code for the library, or leave the object to Brian2 and Cython if it cannot run in a library."""
-        if not isinstance(obj, SynapticPathway):  # its queue is Brian2's
+        # The queue of a pathway is Brian2's. A target that the user has chosen, such as "numpy", is used.
+        if not isinstance(obj, SynapticPathway) and prefs.codegen.target == "auto":
             try:
                 with preferences(LIBRARY):
                     obj.before_run(namespace)
@@ -95,6 +101,7 @@ class RuntimeBackend(Backend):
                     raise
         check_cython()
         obj.before_run(namespace)
+        check_translated(_code_objects(obj))
 
     def before_running(self, network):
         """Compile the library if code is new, and attach the arrays of this network."""
