@@ -113,6 +113,8 @@ def compiler_error(error):
     """
     # Written for Brian2 2.5.4 to 2.11: this module calls Cython and the compiler.
     frames = [frame for cause in _causes(error) for frame in traceback.extract_tb(cause.__traceback__)]
+    if any(frame.name == check_cython.__name__ for frame in frames):
+        return error
     if not any(Path(frame.filename).name == "extension_manager.py" for frame in frames):
         return None
     try:

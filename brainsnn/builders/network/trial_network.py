@@ -210,7 +210,7 @@ class TrialNetwork(Network):
             self._backend.prepare_object(obj, {name: v for name, v in namespace.items() if name not in known})
         except Exception as error:
             if (fault := self._backend.compiler_error(error)) is not None:
-                raise fault from error
+                raise fault from (None if fault is error else error)
             cause = innermost(error)
             reason = cause.args[0] if cause.args else cause  # the text of a KeyError without its quotes
             if isinstance(cause, KeyError) and str(reason).isidentifier():
