@@ -16,6 +16,7 @@ du/dt = (a*v - u)/tau_u : 1
 I = g*I_in : 1
 I_in : 1
 g : 1
+nine = 9 : 1
 theta = theta_0 + u : 1"""
 PARTS = {
     "equations": EQUATIONS, "threshold": "v > theta", "reset": "v -= theta; u += 0.1", "on_pre": "I_in_post += w*g_pre",
@@ -23,10 +24,12 @@ PARTS = {
 }  # fmt: skip
 NUMBERS = (
     '0', '1', '-1', '9**9**9', '1e999', '1e-999', '10**400', '1/0', '0.1', '2**0.5', '(-8)**(1/3)', '0x10', '1_000', '1j',
+    'abs(9)**abs(9)**abs(9)', '(1/3)**(10**12)', 'sqrt(81)**ceil(8.5)**9', 'exp(1000)', 'cos(10**200)', '10**20', '9**9**\n9',
+    'nine**nine**nine', '(v + u)**(nine*1000)', '1/(2 - 2)', '(-2)**0.5',
 )  # fmt: skip
 NAMES = (
     'v', 'u', 'I', 'tau', 'theta', 'w', 't', 'dt', 'i', 'N', 'rand()', 'xi', 'lastspike', 'mV', 'ms', 'pi', 'nothing',
-    'v_post', '__class__',
+    'v_post', '__class__', 'double', 'range', 'M_PI', '_x', 'nine',
 )  # fmt: skip
 CODE = (
     "__import__('os').system('touch /tmp/fuzz_executed')", "exec('1')", 'v.__class__', '[].append(1)', '(lambda: 1)()',
@@ -115,11 +118,10 @@ def simulate(folder, parts):
     L = keras.layers
     chain = keras.Sequential([keras.Input((2, 2, 1)), L.Flatten(), L.ReLU(name="first"), L.Dense(1, use_bias=False)])
     record = {"first": ["v", "u"]}
-    options = {"device": "runtime", "connectivity": "synapses", "encoder": "current", "dtype": "float64"}
     image = np.linspace(0, 1, 4).reshape(2, 2, 1)
-    with preferences({"codegen.target": "numpy"}):  # nothing is compiled
-        snn = bs.convert(chain, neuron=model, record=record, **options)
-        result = snn.run(image[None], 5 * b2.ms)
+    snn = bs.convert(chain, neuron=model, record=record, encoder="current", dtype="float64")
+    result = snn.run(image[None], 5 * b2.ms)
+    with preferences({"codegen.target": "numpy"}):
         _, states = PlainNetwork(snn, {}).run(5, record, image=image)
     ours = [np.asarray(result.states["first"][name][0]) for name in ("v", "u")]
     theirs = [np.asarray(states["first"][name]) for name in ("v", "u")]
