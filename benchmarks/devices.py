@@ -24,8 +24,6 @@ import numpy as np
 from _report import ROOT, PeakMemory, elapsed, environment, megabytes, publish, table
 
 REFERENCE = "cpp_standalone"
-#: Images in runtime mode, which takes a second or more per image.
-N_RUNTIME = 5
 NETWORKS = ("plain", "attention", "feedback", "resnet")
 TITLES = {
     "plain": "digits (plain)",
@@ -83,8 +81,6 @@ def worker(name, device, n_images, n_steps, folder):
         print(json.dumps({"missing": reason}))
         return
     found, folder = {}, Path(folder)
-    if device == "runtime":
-        n_images = min(n_images, N_RUNTIME)
     brian2.prefs.codegen.runtime.cython.cache_dir = str(folder / "cython")
     for dtype in ("float64", "float32"):
         snn, run = build(name, device, dtype, n_images, n_steps)
@@ -183,7 +179,7 @@ def main():
         "measured with",
     )
     note = (
-        f"{n_images} images ({min(n_images, N_RUNTIME)} in runtime mode) of {n_steps} steps, the fastest of 3 runs. Equal: "
+        f"{n_images} images of {n_steps} steps, the fastest of 3 runs. Equal: "
         "share of spikes equal to those of C++ standalone in the same precision. In float32, devices round differently, and a "
         "spike that comes one step later changes the spikes after it."
     )

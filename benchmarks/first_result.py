@@ -20,11 +20,16 @@ import numpy as np
 from _report import environment, in_process, publish, table
 
 PARTS = ("python and import brainsnn", "model file to graph", "convert", "first run of one step")
-#: Network -> (goal of the cold start, goal of the warm start) in seconds, for all parts but the model file.
-GOALS = {"ResNet-18": (90, 2), "digits": (None, 1)}
+#: (network, device) -> goals of the cold and of the warm start in seconds, for all parts but the model file.
+GOALS = {
+    ("digits", "runtime"): (8, 2),
+    ("digits", "cpp_standalone"): (None, 1),
+    ("ResNet-18", "runtime"): (None, None),
+    ("ResNet-18", "cpp_standalone"): (6, 1.5),
+}
 
 
-def worker(model_file, image_file, m_f, started):
+def worker(model_file, image_file, m_f, device, started):
     """Print the seconds and processor time of each part as JSON."""
     times, cpu_times = [started], [0.0]
 
@@ -39,14 +44,14 @@ def worker(model_file, image_file, m_f, started):
     tick()
     graph = bs.read_keras(bs.load_model(model_file))
     tick()
-    snn = bs.convert(graph, bs.ASN(m_f=m_f), device="cpp_standalone")
+    snn = bs.convert(graph, bs.ASN(m_f=m_f), device=device)
     tick()
     snn.run(np.load(image_file), duration=1 * bs.ms)
     tick()
     print(json.dumps({"parts": np.diff(times).tolist(), "cpu": np.diff(cpu_times).tolist()}))
 
 
-def first_result(model_file, image_file, m_f, cache):
+def first_result(model_file, image_file, m_f, device, cache):
     """
     Start a new process that loads a model, converts it and runs one step.
 
@@ -55,6 +60,7 @@ def first_result(model_file, image_file, m_f, cache):
     model_file, image_file : Path
         A model, and a .npy file with one image (1, H, W, C).
     m_f : float
+    device : str
     cache : str
         Folder for compiled programs.
 
@@ -65,7 +71,9 @@ def first_result(model_file, image_file, m_f, cache):
     cpu : list of float
         Processor time of each part in seconds, including the compiler and the program.
     """
-    answer = in_process(__file__, [str(model_file), str(image_file), m_f, time.time()], BRAINSNN_CACHE=str(cache))
+    answer = in_process(
+        __file__, [str(model_file), str(image_file), m_f, device, time.time()], BRAINSNN_CACHE=str(cache)
+    )
     return answer["parts"], answer["cpu"]
 
 
@@ -85,10 +93,10 @@ def prepare(folder, size):
     }
 
 
-def row(network, start, parts, cpu, goal):
+def row(network, device, start, parts, cpu, goal):
     """Return one line of the table."""
     numbers = (*parts, sum(parts) - parts[1], sum(cpu) - cpu[1])
-    return (network, start, *(f"{value:.2f}" for value in numbers), "-" if goal is None else f"{goal}")
+    return (network, device, start, *(f"{value:.2f}" for value in numbers), "-" if goal is None else f"{goal}")
 
 
 def main():
@@ -103,14 +111,16 @@ def main():
     size, repeats = (64, 1) if args.quick else (224, args.repeats)
     setting, rows = environment(), []
     with tempfile.TemporaryDirectory(prefix="first_result_") as name:
-        for network, files in prepare(Path(name), size).items():
-            print(f"{network} ...", flush=True)
-            cache = Path(name) / f"cache_{network}"
-            rows.append(row(network, "cold", *first_result(*files, cache), GOALS[network][0]))
-            warm = [first_result(*files, cache) for _ in range(repeats)]
-            rows.append(row(network, "warm", *min(warm, key=lambda found: sum(found[0])), GOALS[network][1]))
+        files = prepare(Path(name), size)
+        for (network, device), goals in GOALS.items():
+            print(f"{network}, {device} ...", flush=True)
+            arguments = *files[network], device, Path(name) / f"cache_{network}_{device}"
+            rows.append(row(network, device, "cold", *first_result(*arguments), goals[0]))
+            warm = [first_result(*arguments) for _ in range(repeats)]
+            rows.append(row(network, device, "warm", *min(warm, key=lambda found: sum(found[0])), goals[1]))
     headers = (
         "network",
+        "device",
         "start",
         *(f"{part}, s" for part in PARTS),
         "all but the model file, s",
