@@ -7,7 +7,7 @@ import numpy as np
 
 from brainsnn.files import check_file, checked_path, write_atomically
 from brainsnn.plain_arrays import plain_array
-from brainsnn.results.checks import check_result, plain_result, read_json, refusal
+from brainsnn.results.checks import check_result, check_steps, plain_result, read_json, refusal
 from brainsnn.results.description import description_of, use_description
 from brainsnn.results.npz import DamagedArraysError, read_arrays
 
@@ -157,6 +157,7 @@ def read_result(cls, path, max_bytes=None):
                 refuse(f"the array {f'{kind}/{key}'!r}", "names no variable")
             store.setdefault(name, {})[variable] = values
     check_result(result, refuse)
+    check_steps(path, result.n_steps, max_bytes)
     if "about" in groups:  # not in files of brainsnn 0.1
         texts = _texts(groups, "about", refuse)
         about = read_json("".join(texts), "the array 'about'", refuse)

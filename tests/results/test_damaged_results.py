@@ -14,7 +14,6 @@ import brainsnn as bs
 from brainsnn import memory
 from brainsnn.results import Result
 from brainsnn.results.description import PopulationModel
-from brainsnn.results.plots import plot_raster
 
 N, STEPS = 3, 6
 SHAPES = {"conv": (2, 2, 1), "readout": (1, 1, 2)}
@@ -26,7 +25,11 @@ def example():
     result = Result(SHAPES, 1e-3, STEPS, {"relu": "conv"})
     result.outputs["readout"] = random.random((N, STEPS, 2)).astype("f4")
     result.spike_counts["conv"] = np.array([2, 0, 3])
-    result.spikes["conv"] = [(np.array([0, 3]), np.array([1, 5])), (np.zeros(0, int),) * 2, (np.array([1, 1, 2]),) * 2]
+    result.spikes["conv"] = [
+        (np.array([0, 3]), np.array([1, 5])),
+        (np.zeros(0, int),) * 2,
+        (np.array([1, 1, 2]), np.array([1, 2, 2])),
+    ]
     result.states["conv"] = {"S": random.random((N, STEPS, 2)).astype("f4")}
     result.recorded["conv"] = {"S": np.array([0, 3])}
     result.models["conv"] = PopulationModel("dv/dt = 0 : 1", "v > 1", {"tau": 0.1}, {"v": "1"})
@@ -84,6 +87,23 @@ WRONG = [
     ("count/conv", [1, -1, 0], r"spike_counts\['conv'\] holds negative numbers"),
     ("count/conv", [1.5, 1, 0], r"spike_counts\['conv'\] holds values of type float64"),
     ("count/conv", [1, 0], r"spike_counts\['conv'\] is of 2 images"),
+    (
+        "count/conv",
+        [2, 0, 2],
+        r"spike_counts\['conv'\]\[2\] is 2, and there are 3 recorded spikes and 0 neurons without",
+    ),
+    (
+        "count/conv",
+        [2, 1, 3],
+        r"spike_counts\['conv'\]\[1\] is 1, and there are 0 recorded spikes and 0 neurons without",
+    ),
+    (
+        "count/readout",
+        [0, 2 * STEPS + 1, 0],
+        r"spike_counts\['readout'\]\[1\] is 13, .* 2 neurons without any, in 6 steps",
+    ),
+    ("count/readout", np.array([2**63, 0, 0], "u8"), r"spike_counts\['readout'\]\[0\] is 9223372036854775808"),
+    ("spikes_t/conv", [0, 1, 1, 1, 2], r"spikes\['conv'\]\[2\] has a spike of one neuron in one step twice"),
     ("spikes_n/conv", None, "'spikes_n/conv' is missing"),
     ("spikes_n/conv", [3, -1, 3], "'spikes_n/conv' holds negative numbers"),
     ("spikes_n/conv", [2, 1, 3], "'spikes_i/conv' holds 5 spikes, not 6"),
@@ -136,30 +156,27 @@ def test_the_example_itself_loads(saved):
     assert loaded.models == expected.models and list(loaded.labels) == [0, 1, 1]
 
 
-@pytest.mark.parametrize("image", [True, np.True_, None, 1.5, "a", 1j, [0], N, -N - 1, slice(1)], ids=repr)
-def test_one_image_is_a_whole_number(image):
-    result = example()
-    for read in (
-        lambda: result.trace("conv", "S", 3, image),
-        lambda: result.plot_traces("conv", 3, image),
-        lambda: plot_raster(result, "conv", image),
+def test_spikes_in_any_order_and_of_some_neurons_only(saved):
+    path = saved(**{"spikes_i/conv": np.array([3, 0, 0, 3, 3]), "spikes_t/conv": np.array([5, 1, 2, 2, 1])})
+    assert len(bs.Result.load(path).spikes["conv"][2][0]) == 3
+    path = saved(**{"spikes_i/conv": np.array([3, 0, 0, 3, 3]), "spikes_t/conv": np.array([5, 1, 2, 2, 1]),
+                    "count/conv": np.array([2 + 2 * STEPS, 1, 3])})  # fmt: skip
+    assert list(bs.Result.load(path).spike_counts["conv"]) == [14, 1, 3]
+
+
+@pytest.mark.parametrize("n_steps", [10**12, 2**62])
+def test_more_steps_than_the_memory_holds(n_steps, tmp_path):
+    path = bs.Result({"a": (1, 1, 1)}, 1e-3, n_steps).save(tmp_path / "long")
+    with pytest.raises(
+        ValueError, match=rf"'{path}' is of {n_steps} steps, and the list of their times takes .* max_bytes"
     ):
-        with pytest.raises(IndexError, match=r"image=.* must be a whole number; the result has 3 images, numbered"):
-            read()
-    np.testing.assert_array_equal(result.trace("conv", "S", 3, np.int8(-1)), result.states["conv"]["S"][-1, :, 1])
-
-
-@pytest.mark.parametrize("images", [True, [[0, 1]], [[0], [0, 1]], 1.0, "a", slice("a"), N, [True]], ids=repr)
-def test_images_that_name_none_are_refused(images):
-    for read in (lambda: example().raster("conv", images), lambda: example().state("conv", "S", images)):
-        with pytest.raises(IndexError, match=r"images=.*; the result has 3 images, numbered from 0. Give a number"):
-            read()
-    assert example().raster("conv", [True, False, True]).shape == (2, STEPS, 2, 2, 1)
-
-
-def test_a_truth_value_is_no_neuron():
-    with pytest.raises(IndexError, match="Neuron True of 'conv' does not exist"):
-        example().trace("conv", "S", True)
+        bs.Result.load(path)
+    loaded = bs.Result.load(path, max_bytes=1e30)
+    loaded.spikes["a"] = [(np.array([0]), np.array([3]))] * 2
+    with pytest.raises(
+        MemoryError, match=rf"Result\.raster: 2 images, {n_steps} steps and 1 neurons take .*fewer images"
+    ):
+        loaded.raster("a")
 
 
 def test_an_array_that_was_taken_out_is_missed(tmp_path):
@@ -460,6 +477,28 @@ def test_a_damaged_byte_in_a_folder_is_reported_or_harmless(name, copied):
             assert str(error).startswith("Result.load: ") and str(copied) in str(error), error
             n_refused += 1
     assert n_refused > len(places) / 2
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_counts_of_a_folder_that_contradict_its_spikes(copied, change):
+    with np.load(copied / "arrays.npz") as data:
+        arrays = dict(data)
+    arrays["count/conv1_asn"][1] += change
+    np.savez(copied / "arrays.npz", **arrays)
+    relist(copied)
+    with pytest.raises(
+        ValueError, match=rf"'{copied}' is damaged: spike_counts\['conv1_asn'\]\[1\] is .* recorded spikes"
+    ):
+        bs.Result.load(copied)
+
+
+def test_a_spike_that_is_twice_in_a_folder_is_refused_when_it_is_read(copied):
+    for what in ("neurons", "steps"):
+        values = np.fromfile(copied / "spikes" / f"conv1_asn.0.{what}", np.int32)
+        values[1] = values[0]
+        values.tofile(copied / "spikes" / f"conv1_asn.0.{what}")
+    with pytest.raises(ValueError, match="is damaged: image 0 has a spike of one neuron in one step twice"):
+        bs.Result.load(copied).raster("conv1")
 
 
 def test_indices_of_a_folder_that_are_no_list(copied):
