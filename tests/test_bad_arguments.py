@@ -144,6 +144,12 @@ def test_processes(network):
             network.run(IMAGES, duration=5 * ms, processes=value)
 
 
+@pytest.mark.parametrize("neuron", [5, None, "ASN", bs.ASN], ids=repr)
+def test_only_neuron_models_are_switchable(neuron):
+    with pytest.raises(ValueError, match=r"switchable: neuron must be a NeuronModel, such as ASN\(\), got"):
+        bs.switchable(neuron)
+
+
 def unit(a, seed):
     return a
 
