@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from brainsnn.plain_arrays import is_number
+
 __all__ = ["main"]
 
 
@@ -25,7 +27,7 @@ def main(arguments=None):
     )
     cache.add_argument("--days", type=float, default=0.0, help="remove only those not used for this many days (0: all)")
     options = parser.parse_args(arguments)
-    if options.days < 0:
+    if not is_number(options.days, low=0):
         cache.error(f"argument --days: must be 0 or more, got {options.days:g}")
     import brainsnn as bs
 

@@ -1,5 +1,6 @@
 """Files of users: written atomically, so that they are complete or do not exist; opened only if they are files."""
 
+import errno
 import functools
 import os
 import stat
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from brainsnn.leftovers import process_mark, remove_leftovers
+from brainsnn.leftovers import remove_leftovers, temporary_start
 
 __all__ = ["atomic_path", "check_file", "check_writable", "checked_path", "write_atomically"]
 
@@ -80,7 +81,7 @@ def _clean_once(folder, _process):
     remove_leftovers(folder)
 
 
-def checked_path(path, what):
+def checked_path(path, what, is_file=False):
     """
     Return a path that a user gives, with ``~`` expanded.
 
@@ -89,6 +90,8 @@ def checked_path(path, what):
     path : str or path-like
     what : str
         Function and name of the argument, for the message.
+    is_file : bool, optional
+        Whether its last part must be the name of a file, which ``"."``, ``".."`` and ``"/"`` are not.
 
     Returns
     -------
@@ -97,7 +100,14 @@ def checked_path(path, what):
     Raises
     ------
     ValueError
-        If it is neither text nor a path, such as a number.
+        If it is neither text nor a path, such as a number; if it is empty or too long, or names no file.
+
+    Examples
+    --------
+    >>> checked_path("..", "Result.save: path", is_file=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: Result.save: path='..' is a folder. Give the name of a file, such as 'folder/name'.
     """
     try:
         found = Path(path).expanduser()
@@ -105,6 +115,15 @@ def checked_path(path, what):
         found = Path("\0")
     if "\0" in str(found):
         raise ValueError(f"{what}={path!r} is not a path. Give a text, such as 'folder/name', or a pathlib.Path.")
+    if not os.fspath(path):  # else the current folder
+        raise ValueError(f"{what}={path!r} is empty. Give a path, such as 'folder/name'.")
+    if is_file and found.name in ("", ".."):
+        raise ValueError(f"{what}={path!r} is a folder. Give the name of a file, such as 'folder/name'.")
+    try:
+        os.lstat(found)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ValueError(f"{what}={str(path)[:60]!r}... is too long for this file system. Shorten it.") from None
     return found
 
 
@@ -134,7 +153,7 @@ def atomic_path(path, suffix=".part", sync=False):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _clean_once(path.parent.absolute(), os.getpid())
-    part = path.with_name(f".{path.name}.{process_mark()}.{uuid4().hex[:12]}{suffix}")
+    part = path.with_name(f"{temporary_start(path.name)}{uuid4().hex[:12]}{suffix}")
     try:
         yield part
         if sync:

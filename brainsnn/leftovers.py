@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["COMPLETE", "process_mark", "remove_leftovers"]
+__all__ = ["COMPLETE", "process_mark", "remove_leftovers", "temporary_start"]
 
 #: File that is written last into a folder of recordings, which is kept from then on.
 COMPLETE = "result.json"
@@ -55,6 +55,22 @@ def process_mark():
     mark : str
     """
     return f"p{_machine()}-{os.getpid()}-{_status(os.getpid())[1]}"
+
+
+def temporary_start(name):
+    """
+    Return how the name of a temporary file or folder of this process starts, for what will have another name.
+
+    Parameters
+    ----------
+    name : str
+        The other name. Only its start is kept, since a file system allows 255 bytes.
+
+    Returns
+    -------
+    start : str
+    """
+    return f".{name[:25]}.{process_mark()}."
 
 
 def _is_gone(machine, process, start):

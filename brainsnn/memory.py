@@ -1,12 +1,14 @@
 """How much memory there is, and errors that refuse what needs more."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from brainsnn.plain_arrays import is_number
 
-__all__ = ["available_memory", "check_size", "shown_bytes", "size_limit"]
+__all__ = ["available_memory", "check_size", "named_memory_errors", "shown_bytes", "size_limit"]
 
 #: Where Linux keeps the limit of a container and what it uses of it.
 _CGROUP = Path("/sys/fs/cgroup")
@@ -103,6 +105,32 @@ def check_size(needed: int, limit: int, what: str, error: type[Exception] = Valu
             f"{what} takes {shown_bytes(needed)} in memory, above the limit of {shown_bytes(limit)}. If you trust the file, "
             "give a higher max_bytes."
         )
+
+
+@contextmanager
+def named_memory_errors(what: Callable[[], str], fix: str) -> Iterator[None]:
+    """
+    Let a `MemoryError` of NumPy's say what did not fit, and what to do: ``with named_memory_errors(...): ...``.
+
+    Parameters
+    ----------
+    what : callable
+        Returns who asked for the memory and for what; called only if there is an error.
+    fix : str
+        Sentences for the end of the message.
+
+    Raises
+    ------
+    MemoryError
+        In place of another one.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        asked = f" ({error})" if str(error) else ""
+        raise MemoryError(
+            f"{what()} does not fit into the memory{asked}; {shown_bytes(available_memory())} are available. {fix}"
+        ) from error
 
 
 def shown_bytes(n_bytes: int) -> str:

@@ -51,11 +51,11 @@ def shipped_path(name: str | PathLike[str]) -> str | PathLike[str]:
     UnknownNameError
         If no network of that name ships with brainsnn; the message lists those that do.
     """
-    if not isinstance(name, str) or name != Path(name).stem or not name:
+    if not isinstance(name, str) or name != Path(name).stem:
         return name
     known = shipped_names()
     if name in known:
         return _folder() / f"{name}.keras"
-    if Path(name).exists():
+    if name and Path(name).exists():
         return name
     raise UnknownNameError(name, known, "shipped network", "To load a file, give its suffix too, as in 'model.keras'.")

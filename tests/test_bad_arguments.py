@@ -144,6 +144,12 @@ def test_processes(network):
             network.run(IMAGES, duration=5 * ms, processes=value)
 
 
+@pytest.mark.parametrize("neuron", [5, None, "ASN", bs.ASN], ids=repr)
+def test_only_neuron_models_are_switchable(neuron):
+    with pytest.raises(ValueError, match=r"switchable: neuron must be a NeuronModel, such as ASN\(\), got"):
+        bs.switchable(neuron)
+
+
 def unit(a, seed):
     return a
 
@@ -165,6 +171,44 @@ def test_paths(what, network):
         with pytest.raises(ValueError, match=f"{what}=.* is not a path. Give a text") as error:
             PATHS[what](network, path)
         assert repr(path) in str(error.value)
+
+
+@pytest.mark.parametrize("what", PATHS)
+def test_paths_that_are_empty_or_too_long(what, network):
+    if what != "read_settings: path":  # a name, see below
+        with pytest.raises(ValueError, match=f"{what}='' is empty. Give a path"):
+            PATHS[what](network, "")
+    with pytest.raises(ValueError, match=rf"{what}='{'x' * 60}'\.\.\. is too long for this file system"):
+        PATHS[what](network, "x" * 300 + ".npz")
+
+
+@pytest.mark.parametrize("path", [".", "..", "/", "a/.."])
+@pytest.mark.parametrize("what", ["Result.save: path", "read_settings: path"])
+def test_paths_that_name_no_file(what, path, network):
+    with pytest.raises(ValueError, match=re.escape(f"{what}={path!r} is a folder. Give the name of a file")):
+        PATHS[what](network, path)
+
+
+@pytest.mark.parametrize("path", [".", "..", "/"])
+def test_folders_are_no_results(path):
+    with pytest.raises(ValueError, match=re.escape(f"Result.load: {path!r} is not a result, but a folder")):
+        bs.Result.load(path)
+
+
+@pytest.mark.parametrize("read", [bs.load_model, read_settings])
+def test_an_empty_name_of_a_network(read):
+    with pytest.raises(bs.UnknownNameError, match="no shipped network named ''.*give its suffix"):
+        read("")
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "字"])
+def test_the_longest_names_of_files(letter, tmp_path):
+    name = letter * (251 // len(letter.encode()))
+    path = bs.Result({"a": (1, 1, 1)}, 1e-3, 3).save(tmp_path / name)
+    assert path.name == f"{name}.npz" and bs.Result.load(tmp_path / name).n_steps == 3
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(ValueError, match=r"Result\.save: path=.* is too long"):
+        bs.Result({"a": (1, 1, 1)}, 1e-3, 3).save(tmp_path / (name + "xyz"))
 
 
 def test_a_path_in_the_home_folder_is_found(monkeypatch):

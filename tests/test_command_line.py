@@ -36,7 +36,8 @@ def test_cache_is_shown_and_cleared(cache, capsys):
     assert "0 compiled networks" in capsys.readouterr().out
 
 
-def test_bad_arguments(capsys):
+@pytest.mark.parametrize("days", ["-1", "nan", "inf"])
+def test_bad_arguments(days, capsys):
     with pytest.raises(SystemExit):
-        main(["cache", "--clear", "--days", "-1"])
-    assert "--days: must be 0 or more, got -1" in capsys.readouterr().err
+        main(["cache", "--clear", "--days", days])
+    assert f"--days: must be 0 or more, got {days}" in capsys.readouterr().err

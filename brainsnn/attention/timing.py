@@ -53,6 +53,8 @@ def switchable(neuron: NeuronModel) -> NeuronModel:
     >>> cue = bs.SpatialAttention((0.3, 0.7), 0.18, output_gain=0.3, onset=200*bs.ms, offset=300*bs.ms)
     >>> snn.attend(cue)
     """
+    if not isinstance(neuron, NeuronModel):
+        raise ValueError(f"switchable: neuron must be a NeuronModel, such as ASN(), got {neuron!r:.100}.")
     names = list(dict.fromkeys(neuron.attention.values()))
     names += [n for n, (origins, _) in neuron.derived.items() if n not in names and not set(names).isdisjoint(origins)]
     if not names:

@@ -1,5 +1,6 @@
 """From a trained Keras model to a spiking network: check the options, read the model, build the network."""
 
+import math
 from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,17 @@ from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.equations import ASN, NeuronModel
 from brainsnn.equations.checks import is_time
 from brainsnn.feedback import PredictiveGate
+from brainsnn.memory import named_memory_errors
 
 if TYPE_CHECKING:
     import keras
 
 __all__ = ["convert"]
+
+_SMALLER = (
+    "Make the layers or the images smaller, use connectivity='event_driven' and dtype='float32', which take the least, or a "
+    "machine with more memory."
+)
 
 
 def convert(
@@ -88,6 +95,8 @@ def convert(
     ------
     ValueError, ConversionError, UnknownNameError
         If an argument or the model is not valid. Nothing is built in that case.
+    MemoryError
+        If the network does not fit into the memory.
 
     Notes
     -----
@@ -116,13 +125,20 @@ def convert(
         graph = without_prediction_readout(graph, feedback)
         record = with_recorded_feedback(record, feedback, graph.input.name)
     neurons = choose_neurons(graph, neuron)
-    graph = with_shared_filters(graph, neurons)
-    if encoder is None:
-        encoder = encoder_of(graph, neurons) if feedback is None else "poisson"
-    return SpikingNetwork(
-        graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
-        dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
-    )  # fmt: skip
+    with named_memory_errors(lambda: f"convert: the network of {_size(graph)}", _SMALLER):
+        graph = with_shared_filters(graph, neurons)
+        if encoder is None:
+            encoder = encoder_of(graph, neurons) if feedback is None else "poisson"
+        return SpikingNetwork(
+            graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
+            dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
+        )  # fmt: skip
+
+
+def _size(graph):
+    largest = max(graph.populations.values(), key=lambda population: math.prod(population.shape))
+    n = sum(math.prod(population.shape) for population in graph.populations.values())
+    return f"{n:,} neurons, {math.prod(largest.shape):,} of them in {largest.name!r},"
 
 
 def _check_mappings(record, thresholds):

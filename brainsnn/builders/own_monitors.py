@@ -7,7 +7,7 @@ import numpy as np
 from brian2 import EventMonitor, PopulationRateMonitor, StateMonitor, get_device
 
 from brainsnn.builders.devices.active_device import make_active, nothing_left_on_error
-from brainsnn.builders.network.monitors import recorded_neurons
+from brainsnn.builders.network.monitors import recorded_neurons, variable_names
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.errors import UnknownNameError
 
@@ -41,7 +41,7 @@ def monitor(snn: SpikingNetwork, layer: str, variables: str | Iterable[str], neu
     UnknownNameError
         If the layer or a variable does not exist.
     IndexError, ValueError
-        If a neuron does not exist, or is given twice.
+        If a neuron does not exist, or is given twice; if there is no variable, or an argument is of another kind.
     DeviceLimitError
         If the device takes no objects of the user's.
     RuntimeError
@@ -59,9 +59,15 @@ def monitor(snn: SpikingNetwork, layer: str, variables: str | Iterable[str], neu
     >>> probe.when
     'end'
     """
+    if not isinstance(snn, SpikingNetwork):
+        raise ValueError(f"monitor: snn must be what convert returns, got {snn!r:.100}.")
     name = snn.populations.name_of(layer)
     group = snn.populations[name]
-    variables = [variables] if isinstance(variables, str) else list(variables)
+    variables = variable_names(variables, f"monitor: {name!r}")
+    if not variables:
+        raise ValueError(
+            f"monitor: {name!r}: there are no variables to record. Name some, such as [{next(iter(group.equations))!r}]."
+        )
     for variable in variables:
         if variable not in group.equations:
             note = "record={layer: ['spikes']} or a SpikeMonitor records spikes." if variable == "spikes" else None
@@ -98,12 +104,14 @@ def monitored_images(monitor: StateMonitor | PopulationRateMonitor) -> np.ndarra
     Raises
     ------
     ValueError
-        If it records events: an image without events leaves no row.
+        If it records events: an image without events leaves no row; or if it is no monitor.
     """
     if isinstance(monitor, EventMonitor):
         raise ValueError(
             f"monitored_images: {monitor.name} records events, and an image without events leaves no trace in it. Record spikes "
             "with convert(record={layer: ['spikes']}), which keeps images apart."
         )
+    if not isinstance(monitor, StateMonitor | PopulationRateMonitor):
+        raise ValueError(f"monitored_images: give a monitor, such as brainsnn.monitor returns, got {monitor!r:.100}.")
     times = np.asarray(monitor.t[:])
     return np.cumsum(np.diff(times, prepend=-1.0) <= 0)

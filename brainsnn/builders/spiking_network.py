@@ -233,8 +233,12 @@ class SpikingNetwork(NetworkView):
         UnknownNameError
             If no such projection learns.
         ValueError
-            If the weights have a wrong size or are not finite.
+            If the weights are not a dict, have a wrong size or are not finite.
         """
+        if not isinstance(weights, Mapping):
+            raise ValueError(
+                f"set_learned_weights: weights must be a dict, as learned_weights returns it, got {weights!r:.100}."
+            )
         for name, values in weights.items():
             if name not in self._plastic:
                 raise UnknownNameError(name, self._plastic, "projection that learns")

@@ -4,6 +4,7 @@ import ast
 import math
 import operator
 from fractions import Fraction
+from typing import Any
 
 __all__ = ["check_code_limits", "check_expression_limits"]
 
@@ -151,7 +152,7 @@ class _TooLarge(Exception):
 
 
 #: Functions of numbers: those that sympy evaluates exactly, and others, whose values are numbers in double precision.
-EXACT = {
+EXACT: dict[str, Any] = {
     "abs": abs,
     "ceil": lambda x: Fraction(math.ceil(x)),
     "floor": lambda x: Fraction(math.floor(x)),

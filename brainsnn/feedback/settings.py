@@ -41,7 +41,7 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     >>> settings, model = read_settings("digits_plain_if"), bs.load_model("digits_plain_if")
     >>> snn = bs.convert(model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"])
     """
-    file = checked_path(shipped_path(path), "read_settings: path").with_suffix(".json")
+    file = checked_path(shipped_path(path), "read_settings: path", is_file=True).with_suffix(".json")
     if not file.exists():
         raise FileNotFoundError(
             f"read_settings: {str(file)!r} does not exist. python -m brainsnn.training.train_predictive writes it with each "

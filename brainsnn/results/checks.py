@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 
+from brainsnn.memory import check_size, size_limit
 from brainsnn.plain_arrays import is_number
 
-__all__ = ["check_indices", "check_result", "check_spikes", "plain_result", "read_json", "refusal"]
+__all__ = ["check_indices", "check_result", "check_spikes", "check_steps", "plain_result", "read_json", "refusal"]
 
 #: Kinds of dtype of whole numbers, and of all real numbers.
 WHOLE, REAL = "iu", "fiub"
@@ -141,7 +142,49 @@ def check_result(result, refuse):
                 problem = check_spikes(neurons, steps, _size(result, name), result.n_steps)
                 if problem:
                     refuse(f"spikes[{name!r}][{image}]", problem)
+    for name in result.spike_counts:
+        _check_counts(result, name, refuse)
     _check_states(result, n_images, refuse)
+
+
+def check_steps(path, n_steps, max_bytes):
+    """
+    Refuse a number of steps whose times would not fit into the memory: nothing else in the file may have that length.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+    n_steps : int
+    max_bytes : float or None
+        As for `~brainsnn.memory.size_limit`.
+
+    Raises
+    ------
+    ValueError
+        If they would take more.
+    """
+    what = f"Result.load: {str(path)!r} is of {n_steps} steps, and the list of their times"
+    check_size(8 * n_steps, size_limit(max_bytes, "Result.load"), what)
+
+
+def _check_counts(result, name, refuse):
+    """Refuse numbers of spikes that contradict the recorded spikes. Those of some neurons may have been recorded only."""
+    counts, trains = [int(count) for count in result.spike_counts[name]], result.spikes.get(name)
+    n_silent = _size(result, name)  # neurons that may have spiked without a record
+    if trains is None:
+        recorded = [0] * len(counts)
+    elif isinstance(trains, list):
+        recorded = [len(neurons) for neurons, _ in trains]
+        n_silent -= len(np.unique(np.concatenate([neurons for neurons, _ in trains]))) if trains else 0
+    else:  # on the disk
+        recorded = [int(count) for count in trains.counts]
+        n_silent -= n_silent if trains.wanted is None else len(trains.wanted)
+    for image, (count, n) in enumerate(zip(counts, recorded)):
+        if not n <= count <= n + n_silent * result.n_steps:
+            refuse(
+                f"spike_counts[{name!r}][{image}]",
+                f"is {count}, and there are {n} recorded spikes and {n_silent} neurons without any, in {result.n_steps} steps",
+            )
 
 
 def _check_states(result, n_images, refuse):
@@ -200,7 +243,20 @@ def check_spikes(neurons, steps, n_neurons, n_steps):
             return f"has {what} of shape {np.shape(values)} and type {np.asarray(values).dtype}, not whole numbers"
         if len(values) and (np.min(values) < 0 or np.max(values) >= limit):
             return f"has spikes at the {what} {np.min(values)} ... {np.max(values)}, and there are {limit}"
-    return None if len(neurons) == len(steps) else f"has {len(neurons)} neurons and {len(steps)} steps"
+    if len(neurons) != len(steps):
+        return f"has {len(neurons)} neurons and {len(steps)} steps"
+    if not _is_in_order(neurons, steps):  # as most are written, and this is slower
+        order = np.lexsort((neurons, steps))
+        neurons, steps = np.asarray(neurons)[order], np.asarray(steps)[order]
+        if not _is_in_order(neurons, steps):
+            return "has a spike of one neuron in one step twice"
+    return None
+
+
+def _is_in_order(neurons, steps):
+    """Return whether spikes are in the order of the steps, and of the neurons within each, and all differ."""
+    neurons, steps = np.asarray(neurons), np.asarray(steps)
+    return bool(((steps[1:] > steps[:-1]) | ((steps[1:] == steps[:-1]) & (neurons[1:] > neurons[:-1]))).all())
 
 
 def _length(values):

@@ -12,7 +12,7 @@ import numpy as np
 from brainsnn.leftovers import COMPLETE as DESCRIPTION
 from brainsnn.memory import check_size, size_limit
 from brainsnn.optional import optional_packages
-from brainsnn.results.checks import check_indices, check_result, plain_result, read_json, refusal
+from brainsnn.results.checks import check_indices, check_result, check_steps, plain_result, read_json, refusal
 from brainsnn.results.description import use_description
 from brainsnn.results.npz import read_header
 from brainsnn.results.result_files import arrays_of
@@ -126,6 +126,7 @@ def open_stream(cls, path, max_bytes=None):
         result.spikes[name] = _trains(path, name, firsts, groups, result, found, refuse)
     _add_states(result, path, about["states"], groups.get("index", {}), found, max_bytes, refuse)
     check_result(result, refuse)
+    check_steps(path, result.n_steps, max_bytes)
     if "about" in about:  # not in folders of brainsnn 0.1
         use_description(result, about["about"], result.n_images, refuse)
     return result

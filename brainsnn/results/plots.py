@@ -6,6 +6,7 @@ from brian2 import Quantity, get_dimensions, get_unit
 
 from brainsnn.errors import UnknownNameError
 from brainsnn.plot_style import PALETTE, style
+from brainsnn.results.selection import chosen_image
 from brainsnn.results.threshold import ThresholdSides, threshold_sides
 
 __all__ = ["plot_raster", "plot_traces"]
@@ -13,11 +14,6 @@ __all__ = ["plot_raster", "plot_traces"]
 
 def _axes(ax, size):
     return ax if ax is not None else plt.subplots(figsize=size, layout="constrained")[1]
-
-
-def _check_image(result, image):
-    if not 0 <= image < result.n_images:
-        raise IndexError(f"image={image} does not exist; the result has {result.n_images} images, numbered from 0.")
 
 
 def _label_and_scale(variable, unit, own):
@@ -65,7 +61,7 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     """
     if layer not in result.states and layer not in result.spikes:
         result.states.name_of(layer)
-    _check_image(result, image)
+    image = chosen_image(image, result.n_images, "plot_traces")
     index, model = result.index_of(layer, neuron), result.models.get(layer)
     variables, rule = [variables] if isinstance(variables, str) else variables, threshold_sides(model)
     traces, sides = _traces(result, layer, index, image, variables, rule, threshold)
@@ -162,7 +158,7 @@ def plot_raster(result, layer, image=0, ax=None, max_neurons=400):
         If the spikes were not recorded, or the image does not exist.
     """
     trains = result.spikes[layer]
-    _check_image(result, image)
+    image = chosen_image(image, result.n_images, "plot_raster")
     n_neurons = int(np.prod(result.shapes[layer]))
     stride = max(1, round(n_neurons / max_neurons))
     # A stride that has no common divisor with the number of channels samples all channels.

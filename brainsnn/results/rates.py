@@ -1,7 +1,10 @@
 """The spikes of a result as firing rates, and as a dense array."""
 
+import math
+
 import numpy as np
 
+from brainsnn.memory import shown_bytes
 from brainsnn.results.names import LayerDict
 
 __all__ = ["dense_raster", "firing_rates", "mean_firing_rate"]
@@ -21,8 +24,21 @@ def dense_raster(trains, n_steps, shape):
     Returns
     -------
     raster : (n, n_steps, H, W, C) ndarray of bool
+
+    Raises
+    ------
+    MemoryError
+        If it does not fit. The message says what it takes.
     """
-    raster = np.zeros((len(trains), n_steps, int(np.prod(shape))), dtype=bool)
+    size = math.prod(shape)
+    try:
+        raster = np.zeros((len(trains), n_steps, size), dtype=bool)
+    except (MemoryError, ValueError):  # NumPy's error for more than can be addressed
+        raise MemoryError(
+            f"Result.raster: {len(trains)} images, {n_steps} steps and {size} neurons take "
+            f"{shown_bytes(len(trains) * n_steps * size)}, which cannot be allocated. Choose fewer images, or use "
+            "result.spikes, which holds neurons and steps only."
+        ) from None
     for k, (neurons, steps) in enumerate(trains):
         raster[k, steps, neurons] = True
     return raster.reshape(len(trains), n_steps, *shape)

@@ -14,7 +14,7 @@ from brainsnn.results.names import LayerDict
 from brainsnn.results.opened_stream import is_stream, open_stream
 from brainsnn.results.rates import dense_raster, firing_rates, mean_firing_rate
 from brainsnn.results.result_files import path_to_read, read_result, write_result
-from brainsnn.results.selection import chosen_images, flat_index
+from brainsnn.results.selection import chosen_image, chosen_images, flat_index
 from brainsnn.results.spike_trains import SpikeTrains
 
 if TYPE_CHECKING:
@@ -321,8 +321,7 @@ class Result:
         column = np.flatnonzero(recorded == self.index_of(layer, neuron))
         if len(column) == 0:
             raise IndexError(f"Neuron {neuron} of {layer!r} was not recorded; {variable!r} was of {len(recorded)}.")
-        chosen_images(image, values.shape[0], "Result.trace")
-        return values[image, :, column[0]]
+        return values[chosen_image(image, values.shape[0], "Result.trace"), :, column[0]]
 
     def state(self, layer: str, variable: str, images: int | slice | ArrayLike | None = None) -> "xr.DataArray":
         """

@@ -7,7 +7,7 @@ import numpy as np
 
 from brainsnn.files import check_file, checked_path, write_atomically
 from brainsnn.plain_arrays import plain_array
-from brainsnn.results.checks import check_result, plain_result, read_json, refusal
+from brainsnn.results.checks import check_result, check_steps, plain_result, read_json, refusal
 from brainsnn.results.description import description_of, use_description
 from brainsnn.results.npz import DamagedArraysError, read_arrays
 
@@ -16,9 +16,9 @@ __all__ = ["arrays_of", "path_to_read", "read_result", "write_result"]
 SUFFIX = ".npz"
 
 
-def _with_suffix(path):
-    path = checked_path(path, "Result.save: path")
-    return path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
+def _with_suffix(path, what):
+    path = checked_path(path, what, is_file=True)
+    return path if path.suffix.lower() == SUFFIX else checked_path(path.with_name(path.name + SUFFIX), what)
 
 
 def path_to_read(path):
@@ -41,7 +41,8 @@ def path_to_read(path):
         If there is a file of this name and one with the suffix.
     """
     given = checked_path(path, "Result.load: path")
-    complete = _with_suffix(given)
+    # "." may be the folder of a streamed result
+    complete = given if given.name in ("", "..") else _with_suffix(given, "Result.load: path")
     if given.is_file() and given != complete and complete.is_file():
         raise ValueError(
             f"Result.load: there are two files, {str(given)!r} and {complete.name!r}. Give the suffix {SUFFIX!r}, or rename the "
@@ -73,7 +74,7 @@ def write_result(result, path, labels=None):
     -------
     path : `~pathlib.Path`
     """
-    path = _with_suffix(path)
+    path = _with_suffix(path, "Result.save: path")
     check_result(result, _refuse_to_write)
     result.labels = None if labels is None else _checked_labels(labels, result.n_images)
     arrays = {"dt": result.dt, "n_steps": result.n_steps}
@@ -156,6 +157,7 @@ def read_result(cls, path, max_bytes=None):
                 refuse(f"the array {f'{kind}/{key}'!r}", "names no variable")
             store.setdefault(name, {})[variable] = values
     check_result(result, refuse)
+    check_steps(path, result.n_steps, max_bytes)
     if "about" in groups:  # not in files of brainsnn 0.1
         texts = _texts(groups, "about", refuse)
         about = read_json("".join(texts), "the array 'about'", refuse)

@@ -7,7 +7,7 @@ import numpy as np
 
 from brainsnn.plain_arrays import whole_number
 
-__all__ = ["PLACE", "checked_place", "chosen_images", "flat_index"]
+__all__ = ["PLACE", "checked_place", "chosen_image", "chosen_images", "flat_index"]
 
 #: What the three numbers are that say where a neuron is.
 PLACE = ("row", "column", "channel")
@@ -36,6 +36,8 @@ def flat_index(neuron: int | tuple[int, ...], shape: tuple[int, ...], layer: str
         If the layer has no such neuron.
     """
     try:
+        if isinstance(neuron, (bool, np.bool_)):
+            raise TypeError
         index = operator.index(neuron) if np.ndim(neuron) == 0 else int(np.ravel_multi_index(tuple(neuron), shape))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise IndexError(f"Neuron {neuron} of {layer!r} does not exist; its shape is {shape}.") from None
@@ -63,15 +65,50 @@ def chosen_images(images: Any, n_images: int, about: str) -> np.ndarray:
     Raises
     ------
     IndexError
-        If an image does not exist.
+        If an image does not exist, or what is given names no images.
     """
     if images is None:
         return np.arange(n_images)
-    wanted = images if isinstance(images, slice) else np.asarray(images, dtype=None if np.size(images) else int)
     try:
+        wanted = images if isinstance(images, slice) else np.asarray(images, dtype=None if np.size(images) else int)
+        if not isinstance(wanted, slice) and (wanted.ndim > 1 or wanted.ndim == 0 and wanted.dtype.kind == "b"):
+            raise IndexError
         return np.atleast_1d(np.arange(n_images)[wanted])
-    except IndexError:
-        raise IndexError(f"{about}: images={images!r}; the result has {n_images} images, numbered from 0.") from None
+    except (IndexError, TypeError, ValueError):
+        raise IndexError(
+            f"{about}: images={images!r}; the result has {n_images} images, numbered from 0. Give a number, a slice, a list of "
+            "numbers, or a truth value for each image."
+        ) from None
+
+
+def chosen_image(image: Any, n_images: int, about: str) -> int:
+    """
+    Return the index of one image.
+
+    Parameters
+    ----------
+    image : int
+        As in a list, -1 is the last one.
+    n_images : int
+    about : str
+        The message of an error starts with it.
+
+    Returns
+    -------
+    chosen : int
+        From 0 on.
+
+    Raises
+    ------
+    IndexError
+        If it is not a whole number, or the image does not exist.
+    """
+    try:
+        return range(n_images)[whole_number(image, "image", -n_images)]
+    except (IndexError, ValueError):
+        raise IndexError(
+            f"{about}: image={image!r} must be a whole number; the result has {n_images} images, numbered from 0."
+        ) from None
 
 
 def checked_place(

@@ -12,7 +12,7 @@ import numpy as np
 
 from brainsnn.disk_space import disk_full_error, is_full, reserve
 from brainsnn.files import check_writable, checked_path
-from brainsnn.leftovers import process_mark, remove_leftovers
+from brainsnn.leftovers import remove_leftovers, temporary_start
 from brainsnn.results.description import description_of
 from brainsnn.results.opened_stream import DESCRIPTION, file_name, files_in, open_stream, zarr_package
 from brainsnn.results.output_file import OutputFile
@@ -81,7 +81,7 @@ class StreamFolder:
         self.chunk_steps = int(np.clip(chunk_steps, 1, n_steps))
         self.states, self.trains, self._is_complete = {}, {}, False
         self._stopped, self._reserved = None, 0
-        self.folder = Path(tempfile.mkdtemp(".part", f".{self.path.name}.{process_mark()}.", self.path.parent))
+        self.folder = Path(tempfile.mkdtemp(".part", temporary_start(self.path.name), self.path.parent))
         os.chmod(self.folder, 0o755)
 
     def __enter__(self):

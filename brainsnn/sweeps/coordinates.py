@@ -58,8 +58,11 @@ def coordinate(name, values):
     Raises
     ------
     ValueError
-        If values are equal as numbers.
+        If values are equal as numbers, also among others: ``[1, True, "a"]``.
     """
+    numbers = [value for value in values if isinstance(value, (bool, np.bool_)) or _is_number(value)]
+    if len(set(numbers)) < len(numbers):
+        raise _equal_numbers(name, values)
     units = {exponents_of(value) for value in values}
     if len(units) == 1 and None not in units and all(value.ndim == 0 for value in values):
         return _numbers(name, [float(np.asarray(value)) for value in values], {"units": unit_text(units.pop())})
@@ -79,10 +82,12 @@ def _is_number(value):
 def _numbers(name, values, attributes):
     array = np.asarray(values)
     if len(np.unique(array)) < len(array):
-        raise ValueError(
-            f"sweep: values of the parameter {name!r} are equal as numbers: {array.tolist()}. Remove one of them."
-        )
+        raise _equal_numbers(name, array.tolist())
     return (name, array, attributes)
+
+
+def _equal_numbers(name, values):
+    return ValueError(f"sweep: values of the parameter {name!r} are equal as numbers: {values}. Remove one of them.")
 
 
 def _labels(values):

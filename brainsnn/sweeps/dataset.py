@@ -11,6 +11,7 @@ from brainsnn import __version__
 from brainsnn.files import atomic_path
 from brainsnn.leftovers import process_mark
 from brainsnn.sweeps.coordinates import check_name, coordinate, user_coordinate
+from brainsnn.sweeps.grid import checked_dict
 from brainsnn.sweeps.quantities import unit_text
 
 __all__ = ["DamagedDatasetError", "Layout", "assemble", "check_coordinates", "open_dataset"]
@@ -35,8 +36,8 @@ class Layout:
 
     Raises
     ------
-    ValueError
-        If the coordinates do not fit, a name is used twice, or a file cannot hold a name.
+    TypeError, ValueError
+        If the coordinates do not fit or replace those of a parameter, a name is used twice, or a file cannot hold a name.
     """
 
     def __init__(self, parameters, n_images, dims, coords):
@@ -49,7 +50,7 @@ class Layout:
             own["image"] = np.arange(n_images)
         for name in parameters:
             check_name(name, "a parameter")
-        self.dims = {name: (axes,) if isinstance(axes, str) else tuple(axes) for name, axes in (dims or {}).items()}
+        self.dims = {name: _axes(name, axes) for name, axes in checked_dict(dims, "dims", "{'output': 'time'}").items()}
         for name, axes in self.dims.items():
             if set(axes) & set(self.sizes):
                 raise ValueError(
@@ -57,18 +58,19 @@ class Layout:
                 )
             if len(set(axes)) < len(axes):
                 raise ValueError(f"sweep: dims[{name!r}]={axes} holds a name twice. Give each axis a different name.")
-            for axis in axes:
-                check_name(axis, f"an axis in dims[{name!r}]")
-        given = {name: user_coordinate(name, value) for name, value in dict(coords or {}).items()}
-        for name in given:
+        coords = checked_dict(coords, "coords", "{'label': ('image', labels)}")
+        for name in coords:
             check_name(name, "a coordinate")
+            if name in own:  # results would stand at other values than those they were computed for
+                raise ValueError(
+                    f"sweep: coords[{name!r}] would replace the values of {name!r}, which come from the parameters and the "
+                    f"images. Choose another name: {{'my_{name}': ({name!r}, values)}}."
+                )
         try:
+            given = {name: user_coordinate(name, value) for name, value in coords.items()}
             self.coords = xr.Dataset(coords=own | given)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"sweep: the coordinates do not fit: {error}") from None
-        for name, size in self.sizes.items():
-            if self.coords.sizes[name] != size:
-                raise ValueError(f"sweep: coordinates of {name!r} have {self.coords.sizes[name]} entries, not {size}.")
 
     def content(self):
         """Return what may differ between data sets of the same units (list)."""
@@ -128,6 +130,18 @@ class Layout:
             raise ValueError(
                 f"sweep: coords has the axes {sorted(unknown)}, but the results have {sorted(used)}. Name axes with dims."
             )
+
+
+def _axes(name, axes):
+    """Return the names of axes as a tuple."""
+    axes = (axes,) if isinstance(axes, str) else axes
+    if not isinstance(axes, (tuple, list)):
+        raise TypeError(
+            f"sweep: dims[{name!r}] must be a tuple of names, such as ('time', 'class'), got {axes!r:.100}."
+        )
+    for axis in axes:
+        check_name(axis, f"an axis in dims[{name!r}]")
+    return tuple(axes)
 
 
 def open_dataset(path):

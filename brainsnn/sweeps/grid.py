@@ -13,8 +13,7 @@ from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.quantities import as_array
 from brainsnn.sweeps.sources import environment_digest, real_name
 
-__all__ = ["Grid", "name_of"]
-
+__all__ = ["Grid", "checked_dict", "name_of"]
 
 #: Images in a unit of work, by default.
 CHUNK = 50
@@ -54,7 +53,7 @@ class Grid:
                 f"sweep: the arguments of {function!r} are not known. Call it from a function of your own, and sweep that."
             ) from None
         self.parameters = _checked_parameters(parameters)
-        self.constants = dict(constants or {})
+        self.constants = checked_dict(constants, "constants", "{'model': model}")
         self.images = {} if images is None else images if isinstance(images, dict) else {"images": images}
         self.images = {name: _checked_images(name, values) for name, values in self.images.items()}
         lengths = {name: len(values) for name, values in self.images.items()}
@@ -158,11 +157,40 @@ def name_of(function, code="memory"):
     return f"{module}.{named.__qualname__}" + (f" {content_key(function, code=code)[:8]}" if is_lambda else "")
 
 
+def checked_dict(given, argument, example):
+    """
+    Return an argument of a sweep that must be a dict, as one of its own.
+
+    Parameters
+    ----------
+    given : mapping or None
+    argument : str
+        Name of the argument, for the message.
+    example : str
+        What to give, for the message.
+
+    Returns
+    -------
+    checked : dict
+        Empty if None was given.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(given, Mapping | None):
+        raise TypeError(
+            f"sweep: {argument} must be a dict of name -> values, got {given!r:.100}. Give one such as {example}."
+        )
+    return dict(given or {})
+
+
 def _checked_parameters(parameters):
-    if not isinstance(parameters, Mapping):
-        raise TypeError(f"sweep: parameters must be a dict of name -> values, got {parameters!r:.100}.")
+    if parameters is None:
+        raise TypeError("sweep: parameters must be a dict of name -> values, got None. Give {} if there are none.")
     checked = {}
-    for name, values in parameters.items():
+    for name, values in checked_dict(parameters, "parameters", "{'gain': [1, 2]}").items():
         try:
             if isinstance(values, (str, bytes, set, frozenset)):
                 raise TypeError

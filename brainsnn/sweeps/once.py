@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from brainsnn.plain_arrays import whole_number
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.sources import SourceError
 
@@ -47,7 +48,11 @@ class once(Generic[P, R]):
     __wrapped__: Callable[P, R]
 
     def __init__(self, function: Callable[P, R], size: int = 4) -> None:
-        self.size: int = size
+        if not callable(function):
+            raise TypeError(
+                f"once: {function!r:.100} is not a function. Write @once above a function, or once(function)."
+            )
+        self.size: int = whole_number(size, "once: size", 1)
         self._results: OrderedDict[Any, R] = OrderedDict()
         self._process = os.getpid()
         functools.update_wrapper(self, function)

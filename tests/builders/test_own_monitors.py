@@ -90,10 +90,18 @@ def test_what_a_monitor_refuses(monitored, graph):
         ((FOLDED, "spikes"), bs.UnknownNameError, "SpikeMonitor records spikes"),
         ((FOLDED, "S", [(0, 0, 99)]), IndexError, "'asn_2', neurons: neurons must lie in"),
         ((FOLDED, "S", [4, 4]), ValueError, "neuron 4 is given twice"),
+        ((FOLDED, 5), ValueError, "monitor: 'asn_2': variables must be names, such as .*, got 5"),
+        ((FOLDED, None), ValueError, "variables must be names, such as .*, got None"),
+        ((FOLDED, [["S"]]), ValueError, r"variables must be names, such as .*, got \[\['S'\]\]"),
+        ((FOLDED, []), ValueError, r"monitor: 'asn_2': there are no variables to record. Name some, such as \['S'\]"),
     ):
         with pytest.raises(error, match=message):
             bs.monitor(snn, *arguments)
         assert not snn.network.added
+    with pytest.raises(ValueError, match="monitor: snn must be what convert returns, got None"):
+        bs.monitor(None, FOLDED, "S")
+    with pytest.raises(ValueError, match="monitored_images: give a monitor, such as .*, got 5"):
+        bs.monitored_images(5)
     with pytest.raises(ValueError, match="records events"):
         bs.monitored_images(monitored["runtime"].others[1])
     assert len(bs.monitored_images(bs.monitor(snn, FOLDED, "S"))) == 0  # before the first run

@@ -42,6 +42,9 @@ def values_of(snn, layer=LAYER):
         ({"m_f": -0.1}, "m_f: must be greater than 0"),
         ({"m_f": np.nan}, "NaN"),
         ({"bias": np.inf}, "NaN or infinity"),
+        ({"gain": 1e-50}, r"gain: 1e-50 would be rounded to 0; .* float32 is 1.2e-38. Give 0 .* dtype=\"float64\""),
+        ({"gain": np.full(1, -1e-60)}, "gain: -1e-60 would be rounded to 0"),
+        ({"m_f": 1e-300}, "m_f: 1e-300 would be rounded to 0"),
     ],
 )
 def test_bad_values_change_nothing(snn, values, message):
@@ -54,6 +57,23 @@ def test_bad_values_change_nothing(snn, values, message):
         snn.set_parameters(LAYER, **good, **values)
     for name, array in values_of(snn).items():
         np.testing.assert_array_equal(array, before[name])
+
+
+def test_numbers_that_only_double_precision_holds(graph):
+    neuron = bs.ASN(m_f=1e-100)
+    with pytest.raises(ValueError, match=r"m_f: 1e-100 would be rounded to 0; .* dtype=\"float64\""):
+        bs.convert(graph, neuron=neuron)
+    snn = bs.convert(graph, neuron=neuron, dtype="float64")
+    assert (values_of(snn)["m_f"] == 1e-100).all()
+    with pytest.raises(ValueError, match="v_th: 1e-50 would be rounded to 0"):
+        bs.convert(graph, neuron=bs.IF(), thresholds={"conv1_asn": 1e-50})
+
+
+def test_tiny_biases_and_zeros_are_kept(snn):
+    before = values_of(snn)
+    snn.set_parameters(LAYER, bias=1e-60, gain=0)
+    assert not values_of(snn)["bias"].any() and not values_of(snn)["gain"].any()
+    snn.set_parameters(LAYER, bias=before["bias"], gain=before["gain"])
 
 
 def test_an_unknown_parameter_changes_nothing(snn):

@@ -1,5 +1,7 @@
 """Which neurons are recorded: masks and indices mean what they say, and anything else is refused."""
 
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 from brian2 import ms
@@ -64,6 +66,17 @@ def test_masked_states_are_those_of_a_complete_recording(graph):
 def test_anything_else_is_refused(graph, neurons, error, message):
     with pytest.raises(error, match=message):
         recorded(graph, neurons)
+
+
+@pytest.mark.parametrize("wanted", [[["S"]], [5], [None], {("S",): True}, ({1, 2},)], ids=repr)
+def test_variables_that_are_no_names_are_refused(graph, wanted):
+    with pytest.raises(ValueError, match=f"convert: record: '{LAYER}': variables must be names, such as"):
+        bs.convert(graph, record={LAYER: wanted})
+
+
+def test_neurons_of_any_mapping_are_recorded(graph):
+    snn = bs.convert(graph, record={LAYER: MappingProxyType({"S": [3, 5]})})
+    assert snn.recorded[LAYER]["S"].tolist() == [3, 5]
 
 
 def test_an_empty_mask_and_a_mask_of_another_order_are_refused(graph):

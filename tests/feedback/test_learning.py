@@ -200,6 +200,8 @@ def test_errors(case):
     before = snn.learned_weights[PROJECTION]
     with pytest.raises(ValueError, match="needs 784 finite weights"):
         snn.set_learned_weights({PROJECTION: np.zeros(3)})
+    with pytest.raises(ValueError, match="weights must be a dict, as learned_weights returns it, got 5"):
+        snn.set_learned_weights(5)
     with pytest.raises(bs.UnknownNameError, match="projection that learns"):
         snn.set_learned_weights({PROJECTION: np.zeros(784), "nowhere": np.zeros(784)})
     with pytest.raises(ValueError, match="masked array"):

@@ -25,7 +25,11 @@ def example():
     result = Result(SHAPES, 1e-3, STEPS, {"relu": "conv"})
     result.outputs["readout"] = random.random((N, STEPS, 2)).astype("f4")
     result.spike_counts["conv"] = np.array([2, 0, 3])
-    result.spikes["conv"] = [(np.array([0, 3]), np.array([1, 5])), (np.zeros(0, int),) * 2, (np.array([1, 1, 2]),) * 2]
+    result.spikes["conv"] = [
+        (np.array([0, 3]), np.array([1, 5])),
+        (np.zeros(0, int),) * 2,
+        (np.array([1, 1, 2]), np.array([1, 2, 2])),
+    ]
     result.states["conv"] = {"S": random.random((N, STEPS, 2)).astype("f4")}
     result.recorded["conv"] = {"S": np.array([0, 3])}
     result.models["conv"] = PopulationModel("dv/dt = 0 : 1", "v > 1", {"tau": 0.1}, {"v": "1"})
@@ -83,6 +87,23 @@ WRONG = [
     ("count/conv", [1, -1, 0], r"spike_counts\['conv'\] holds negative numbers"),
     ("count/conv", [1.5, 1, 0], r"spike_counts\['conv'\] holds values of type float64"),
     ("count/conv", [1, 0], r"spike_counts\['conv'\] is of 2 images"),
+    (
+        "count/conv",
+        [2, 0, 2],
+        r"spike_counts\['conv'\]\[2\] is 2, and there are 3 recorded spikes and 0 neurons without",
+    ),
+    (
+        "count/conv",
+        [2, 1, 3],
+        r"spike_counts\['conv'\]\[1\] is 1, and there are 0 recorded spikes and 0 neurons without",
+    ),
+    (
+        "count/readout",
+        [0, 2 * STEPS + 1, 0],
+        r"spike_counts\['readout'\]\[1\] is 13, .* 2 neurons without any, in 6 steps",
+    ),
+    ("count/readout", np.array([2**63, 0, 0], "u8"), r"spike_counts\['readout'\]\[0\] is 9223372036854775808"),
+    ("spikes_t/conv", [0, 1, 1, 1, 2], r"spikes\['conv'\]\[2\] has a spike of one neuron in one step twice"),
     ("spikes_n/conv", None, "'spikes_n/conv' is missing"),
     ("spikes_n/conv", [3, -1, 3], "'spikes_n/conv' holds negative numbers"),
     ("spikes_n/conv", [2, 1, 3], "'spikes_i/conv' holds 5 spikes, not 6"),
@@ -133,6 +154,29 @@ def test_the_example_itself_loads(saved):
     np.testing.assert_array_equal(loaded.states["conv"]["S"], expected.states["conv"]["S"])
     np.testing.assert_array_equal(loaded.output, expected.output)
     assert loaded.models == expected.models and list(loaded.labels) == [0, 1, 1]
+
+
+def test_spikes_in_any_order_and_of_some_neurons_only(saved):
+    path = saved(**{"spikes_i/conv": np.array([3, 0, 0, 3, 3]), "spikes_t/conv": np.array([5, 1, 2, 2, 1])})
+    assert len(bs.Result.load(path).spikes["conv"][2][0]) == 3
+    path = saved(**{"spikes_i/conv": np.array([3, 0, 0, 3, 3]), "spikes_t/conv": np.array([5, 1, 2, 2, 1]),
+                    "count/conv": np.array([2 + 2 * STEPS, 1, 3])})  # fmt: skip
+    assert list(bs.Result.load(path).spike_counts["conv"]) == [14, 1, 3]
+
+
+@pytest.mark.parametrize("n_steps", [10**12, 2**62])
+def test_more_steps_than_the_memory_holds(n_steps, tmp_path):
+    path = bs.Result({"a": (1, 1, 1)}, 1e-3, n_steps).save(tmp_path / "long")
+    with pytest.raises(
+        ValueError, match=rf"'{path}' is of {n_steps} steps, and the list of their times takes .* max_bytes"
+    ):
+        bs.Result.load(path)
+    loaded = bs.Result.load(path, max_bytes=1e30)
+    loaded.spikes["a"] = [(np.array([0]), np.array([3]))] * 2
+    with pytest.raises(
+        MemoryError, match=rf"Result\.raster: 2 images, {n_steps} steps and 1 neurons take .*fewer images"
+    ):
+        loaded.raster("a")
 
 
 def test_an_array_that_was_taken_out_is_missed(tmp_path):
@@ -433,6 +477,28 @@ def test_a_damaged_byte_in_a_folder_is_reported_or_harmless(name, copied):
             assert str(error).startswith("Result.load: ") and str(copied) in str(error), error
             n_refused += 1
     assert n_refused > len(places) / 2
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_counts_of_a_folder_that_contradict_its_spikes(copied, change):
+    with np.load(copied / "arrays.npz") as data:
+        arrays = dict(data)
+    arrays["count/conv1_asn"][1] += change
+    np.savez(copied / "arrays.npz", **arrays)
+    relist(copied)
+    with pytest.raises(
+        ValueError, match=rf"'{copied}' is damaged: spike_counts\['conv1_asn'\]\[1\] is .* recorded spikes"
+    ):
+        bs.Result.load(copied)
+
+
+def test_a_spike_that_is_twice_in_a_folder_is_refused_when_it_is_read(copied):
+    for what in ("neurons", "steps"):
+        values = np.fromfile(copied / "spikes" / f"conv1_asn.0.{what}", np.int32)
+        values[1] = values[0]
+        values.tofile(copied / "spikes" / f"conv1_asn.0.{what}")
+    with pytest.raises(ValueError, match="is damaged: image 0 has a spike of one neuron in one step twice"):
+        bs.Result.load(copied).raster("conv1")
 
 
 def test_indices_of_a_folder_that_are_no_list(copied):

@@ -337,6 +337,13 @@ def test_once_keeps_what_it_made_for_equal_arguments(tmp_path):
     assert make(np.arange(3)) == 1
 
 
+def test_once_needs_a_function_and_a_size():
+    with pytest.raises(TypeError, match="once: 5 is not a function. Write @once above"):
+        bs.once(5)
+    with pytest.raises(ValueError, match="once: size=0 must be a whole number, 1 or greater"):
+        bs.once(len, size=0)
+
+
 def test_once_calls_again_what_has_changed():
     """As in a notebook, where a global or a helper changes."""
     make = function("import brainsnn as bs\ndef helper(): return 2\nK = 1\n@bs.once\ndef f(): return K * helper()")

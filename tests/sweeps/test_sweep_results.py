@@ -314,7 +314,7 @@ def double(x):
         (range(3), [0, 1, 2], None),
         (np.linspace(0, 1, 3), [0, 0.5, 1], None),
         ([True, False], [True, False], None),
-        ([1, True], ["1", "True"], None),
+        ([2, True], ["2", "True"], None),
         (["1", 1], ["'1'", "1"], None),
         ([None, 0.5, "a"], ["None", "0.5", "a"], None),
         ([2**70, 1], [str(2**70), "1"], None),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from brainsnn.files import atomic_path, write_atomically
+from brainsnn.files import atomic_path, check_file, write_atomically
 from brainsnn.leftovers import remove_leftovers
 from brainsnn.plain_arrays import is_number
 
@@ -118,10 +118,23 @@ def keep(folder, files):
 def _checksums(folder):
     """Return the checksums that a folder of the cache notes (dict of str to str), or None: it is not ours."""
     try:
+        check_file(folder / MARKER, "cache")
         noted = json.loads((folder / MARKER).read_bytes())["files"]
-        return noted if isinstance(noted, dict) and all(name == Path(name).name for name in noted) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return noted if isinstance(noted, dict) and all(_is_name(name) for name in noted) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _is_name(name):
+    return name not in ("", "..") and name == Path(name).name
+
+
+def _is_regular(path):
+    """Return whether a path is an ordinary file: neither a link nor a pipe nor a folder, which others may have put there."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def is_intact(folder):
@@ -148,7 +161,8 @@ def is_intact(folder):
     make_private(folder)
     try:
         return all(
-            (os.name != "posix" or (folder / name).stat().st_mode & 0o777 == MODE)
+            _is_regular(folder / name)
+            and (os.name != "posix" or (folder / name).stat().st_mode & 0o777 == MODE)
             and hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksum
             for name, checksum in noted.items()
         )
@@ -203,8 +217,9 @@ def clear_cache(days: float = 0.0) -> int:
         if days == 0 or used <= limit:  # the clock may have been ahead at the last use
             for name in [*_checksums(folder), MARKER]:
                 path = folder / name
-                freed += path.stat().st_size if path.exists() else 0
-                path.unlink(missing_ok=True)
+                if _is_regular(path):
+                    freed += path.stat().st_size
+                    path.unlink(missing_ok=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
     return freed

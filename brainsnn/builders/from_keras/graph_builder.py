@@ -6,16 +6,13 @@ import numpy as np
 
 from brainsnn.builders.from_keras.affine import AffineMap, Term, is_uniform, reduce_bias
 from brainsnn.builders.graph.layer_graph import LayerGraph, Population, Projection, merge_projections
-from brainsnn.builders.operators.composition import compose, compose_sparse, composed_size
+from brainsnn.builders.operators.composition import LARGE_KERNEL, compose, compose_sparse, composed_size
 from brainsnn.builders.operators.layers import identity, scale
 from brainsnn.builders.operators.linear import ConvOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import ConversionError
 
 __all__ = ["GraphBuilder"]
-
-# A graded stage is cheaper than a composed kernel with more weights than this and than four times those of its parts.
-LARGE_KERNEL = 2**22
 
 
 class GraphBuilder:
@@ -106,6 +103,7 @@ class GraphBuilder:
             chain = (*first, last, operator) if composed is None else (*first, composed)
             return replace(term, operator=chain[0] if len(chain) == 1 else OperatorChain(chain))
         large = composed_size(operator, term.operator)
+        # A graded stage is cheaper than a composed kernel that is large, and larger than four times its parts.
         small = 4 * (operator.n_weights + term.operator.n_weights)
         composed = None
         # Composing with a scale adds no weights; without junctions there is no alternative.

@@ -9,6 +9,7 @@ from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, IDENTITIES, SUPPOR
 from brainsnn.builders.from_keras.registry import find_handler, is_registered
 from brainsnn.builders.graph.layer_graph import LayerGraph, LayerRow
 from brainsnn.errors import ConversionError
+from brainsnn.memory import named_memory_errors
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +41,8 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
     ------
     ConversionError
         If the model cannot be read or a layer has no spiking counterpart. The message names the layer and a fix.
+    MemoryError
+        If a layer does not fit into the memory; the message names it.
 
     Notes
     -----
@@ -70,10 +73,12 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
     affine = reader.builder.input(layer.name, (*shape, 1) if len(shape) == 2 else tensor_shape, tensor_shape)
     reader.used.add(layer.name)
     reader.rows.append(LayerRow(layer.name, type(layer).__name__, shape))
-    outputs = reader.walk(graph, [affine], prefix="")
-    for output in outputs:
-        reader.builder.readout(output)
-    return reader.builder.finish(reader.rows, model.name)
+    fix = "Make the layer or the images smaller, or read the model on a machine with more memory."
+    with named_memory_errors(lambda: f"read_keras: layer {reader.rows[-1].name!r} of {model.name!r}", fix):
+        outputs = reader.walk(graph, [affine], prefix="")
+        for output in outputs:
+            reader.builder.readout(output)
+        return reader.builder.finish(reader.rows, model.name)
 
 
 def _functional(model):

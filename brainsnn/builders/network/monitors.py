@@ -1,5 +1,7 @@
 """The monitors of a network: check what is to be recorded, and move recordings into a result."""
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 from brian2 import SpikeMonitor, StateMonitor
 
@@ -7,7 +9,7 @@ from brainsnn.builders.trials.divergence import all_finite, divergence_error, fi
 from brainsnn.errors import UnknownNameError
 from brainsnn.memory import available_memory
 
-__all__ = ["Monitors", "recorded_neurons"]
+__all__ = ["Monitors", "recorded_neurons", "variable_names"]
 
 
 class Monitors:
@@ -41,8 +43,8 @@ class Monitors:
             population = graph.population(layer)
             if population.name not in groups:
                 raise UnknownNameError(layer, groups, "population of the spiking network")
-            wanted = {wanted: True} if isinstance(wanted, str) else wanted
-            wanted = wanted if isinstance(wanted, dict) else dict.fromkeys(wanted, True)
+            names = variable_names(wanted, f"convert: record: {layer!r}")
+            wanted = wanted if isinstance(wanted, Mapping) else dict.fromkeys(names, True)
             for variable, neurons in wanted.items():
                 self._add(population, groups[population.name], variable, neurons)
         # A run does not change parameters, and a variable that starts infinite, such as a minimum, may remain so.
@@ -253,6 +255,31 @@ class Monitors:
 
     def _first_not_finite(self, name, variable, values):
         return None if (name, variable) in self._unchecked else first_not_finite(values)
+
+
+def variable_names(wanted, about):
+    """
+    Return the names of variables that a user gives.
+
+    Parameters
+    ----------
+    wanted : str or iterable of str
+    about : str
+        The message of an error begins with it.
+
+    Returns
+    -------
+    names : list of str
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    names = [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, Iterable) else [None]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{about}: variables must be names, such as ['S', 'theta'], got {wanted!r:.100}.")
+    return names
 
 
 def recorded_neurons(neurons, shape, n, about):

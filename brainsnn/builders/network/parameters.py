@@ -131,8 +131,8 @@ def checked_parameters(assembly, name, values, read):
     Raises
     ------
     ValueError
-        If the values have a wrong shape or unit, are not finite, or if a parameter must be positive and is not: a time constant,
-        or one from which another parameter is computed.
+        If the values have a wrong shape or unit, are not finite, would be rounded to 0, or if a parameter must be positive and is
+        not: a time constant, or one from which another parameter is computed.
     """
     model = assembly.models[name]
     arrays = {variable: _parameter_array(assembly, name, variable, value) for variable, value in values.items()}
@@ -260,6 +260,14 @@ def _parameter_array(assembly, name, variable, value, target=None):
     may_be_inf = np.isinf(_value_of_neuron(assembly, name, variable)) or (target.dim is second.dim and not is_tau)
     if not (np.isfinite(stored) | (may_be_inf & (stored == np.inf))).all():
         raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {np.dtype(target.dtype)}).")
+    lost = (stored == 0) & (array != 0)
+    # Folded weights may give any bias, and adding 0 instead of such a number changes nothing.
+    if lost.any() and np.dtype(target.dtype).kind == "f" and variable != assembly.models[name].bias:
+        raise ValueError(
+            f"{about}: {array[lost].flat[0]:g} would be rounded to 0; the smallest number of {np.dtype(target.dtype)} is "
+            f"{np.finfo(target.dtype).tiny:.2g}. Give 0 or a greater value"
+            + (', or convert with dtype="float64".' if target.dtype == np.float32 else ".")
+        )
     if is_tau:
         check_time_constant(about, array, assembly.groups[name].method_choice, assembly.dt)
     population = assembly.graph.populations.get(name)

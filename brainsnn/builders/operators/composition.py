@@ -8,7 +8,10 @@ from scipy import sparse
 from brainsnn.builders.operators.axes import axis_sources
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, dense_channels
 
-__all__ = ["compose", "compose_sparse", "add_operators", "composed_size", "to_matrix"]
+__all__ = ["LARGE_KERNEL", "compose", "compose_sparse", "add_operators", "composed_size", "to_matrix"]
+
+#: Weights of a kernel above which two operators may be cheaper than one: if it has more than four times theirs as well.
+LARGE_KERNEL = 2**22
 
 
 def compose(outer, inner):
@@ -132,7 +135,7 @@ def add_operators(first, second):
     Returns
     -------
     ConvOperator, SparseOperator or None
-        None if shapes, strides or types differ.
+        None if shapes, strides or types differ, or if the sum of two small kernels would be a large one, mostly of zeros.
     """
     if (first.input_shape, first.output_shape) != (second.input_shape, second.output_shape):
         return None
@@ -144,6 +147,9 @@ def add_operators(first, second):
         return None
     rows, cols = (np.union1d(a, b) for a, b in zip(_taps(first), _taps(second)))
     start, width = _union_ranges(first, second)
+    large = len(rows) * len(cols) * first.input_shape[2] * width
+    if large > max(LARGE_KERNEL, 4 * (first.kernel.size + second.kernel.size)):
+        return None
     kernel = np.zeros((len(rows), len(cols), first.input_shape[2], width))
     for part in (first, second):
         dense = dense_channels(part.kernel, part.channel_start - start, width)

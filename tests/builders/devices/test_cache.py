@@ -1,5 +1,6 @@
 """The folder of compiled programs: what is used, what is removed, and who may write to it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -77,6 +78,47 @@ def test_clearing_removes_what_brainsnn_has_made_and_nothing_else(cache, program
     for path in (thesis, beside, cache / "file.txt", elsewhere / "brainsnn.json"):
         assert path.exists(), path
     assert Path("/etc/hostname").exists()
+
+
+#: Where in a folder of the cache something else than an ordinary file lies: its name, and what makes it.
+OTHERS = {
+    "a pipe as the list of files": ("brainsnn.json", os.mkfifo),
+    "a folder as the list of files": ("brainsnn.json", os.mkdir),
+    "a pipe as a program": ("main", os.mkfifo),
+    "a folder as a program": ("main", os.mkdir),
+    "a link as a program": ("main", lambda path: path.symlink_to(Path(__file__))),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_only_ordinary_files_count(what, cache):
+    name, make = OTHERS[what]
+    cache_module.make_private(cache / "own")
+    make(cache / "own" / name)
+    if name != "brainsnn.json":
+        (cache / "own" / "brainsnn.json").write_text(json.dumps({"files": {name: "0"}}))
+    script = f"""
+from pathlib import Path
+from brainsnn.__main__ import main
+from brainsnn.builders.devices.cache import is_intact
+assert not is_intact(Path({str(cache / "own")!r}))
+main(["cache"])
+main(["cache", "--clear"])
+"""
+    subprocess.run([sys.executable, "-c", script], timeout=60, check=True)  # reading a pipe would wait for ever
+    assert os.path.lexists(cache / "own" / name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "../other", "a/b", "x" * 300, "a\0b", "\ud800"])
+def test_names_in_the_list_that_are_no_files_of_the_folder(name, cache):
+    for folder in ("own", "other"):
+        cache_module.make_private(cache / folder)
+    (cache / "other" / "thesis").write_text("mine")
+    (cache / "own" / "brainsnn.json").write_text(json.dumps({"files": {name: "0"}}))
+    assert not cache_module.is_intact(cache / "own")
+    bs.cached_programs()
+    bs.clear_cache()
+    assert (cache / "other" / "thesis").read_text() == "mine"
 
 
 def _cut(path):
