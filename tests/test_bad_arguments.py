@@ -144,7 +144,7 @@ def test_processes(network):
             network.run(IMAGES, duration=5 * ms, processes=value)
 
 
-@pytest.mark.parametrize("neuron", [5, None, "ASN", bs.ASN], ids=repr)
+@pytest.mark.parametrize("neuron", [5, None, "ASN", bs.ASN], ids=["5", "None", "ASN", "the function"])
 def test_only_neuron_models_are_switchable(neuron):
     with pytest.raises(ValueError, match=r"switchable: neuron must be a NeuronModel, such as ASN\(\), got"):
         bs.switchable(neuron)

@@ -137,7 +137,7 @@ def test_sizes_are_checked():
 
 
 @pytest.mark.parametrize(
-    ("n", "size", "stride", "input_dilation"), itertools.product((5, 8), (1, 3, 4), (1, 2, 3), (1, 2))
+    ("n", "size", "stride", "input_dilation"), list(itertools.product((5, 8), (1, 3, 4), (1, 2, 3), (1, 2)))
 )
 def test_runs_cover_every_pair_once(n, size, stride, input_dilation):
     taps = np.arange(size) - size // 2
