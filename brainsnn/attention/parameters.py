@@ -76,6 +76,23 @@ class AttendedParameters:
             if arrays and attention.n_images is not None:
                 self._per_image[name] = attention
 
+    def state(self):
+        """Return what attention is set, and what it has changed, for `restore` (dict)."""
+        kept = ("attention", "_before", "_written", "_per_image", "_last")
+        return {name: dict(v) if isinstance(v := getattr(self, name), dict) else v for name in kept}
+
+    def restore(self, state):
+        """
+        Take back an earlier state; the arrays themselves are restored elsewhere.
+
+        Parameters
+        ----------
+        state : dict
+            From `state`.
+        """
+        for name, value in state.items():
+            setattr(self, name, dict(value) if isinstance(value, dict) else value)
+
     @property
     def layers(self):
         """Names of the populations whose parameters attention has changed (list of str)."""

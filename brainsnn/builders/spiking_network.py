@@ -107,6 +107,7 @@ class SpikingNetwork(NetworkView):
             self._attended = AttendedParameters(
                 parts.models, parts.shapes, parts.parameters, self.dt, self._read, self._write
             )
+            self.network.attended = self._attended
             self._set_initial_values(thresholds or {})
 
     def _set_initial_values(self, thresholds):

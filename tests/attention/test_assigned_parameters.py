@@ -47,3 +47,19 @@ def test_attention_goes_without_assignment(snn):
     gains(snn, ASSIGNED)
     snn.attend(None)
     np.testing.assert_array_equal(gains(snn, ASSIGNED), 1)
+
+
+def test_restore_brings_back_the_cue(graph):
+    snn = bs.convert(graph, device="runtime", record={ASSIGNED: ["gain"], OTHER: ["gain"]})
+    attended = bs.SpatialAttention(CUES, input_gain=0.5)
+    plain = gains(snn, ASSIGNED)
+    snn.network.store()
+    snn.attend(attended)
+    expected = gains(snn, ASSIGNED)
+    snn.network.store("attended")
+    snn.network.restore()
+    np.testing.assert_array_equal(gains(snn, ASSIGNED), plain)
+    snn.network.restore("attended")
+    np.testing.assert_array_equal(gains(snn, ASSIGNED), expected)
+    snn.attend(None)
+    np.testing.assert_array_equal(gains(snn, ASSIGNED), plain)

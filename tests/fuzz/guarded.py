@@ -14,6 +14,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from brainsnn.builders.devices.cache import cache_directory
+
 __all__ = ["Guard", "Outcome", "own_folder", "serve"]
 
 #: Seconds that a call may take, and bytes of memory beyond those of a process that has imported everything.
@@ -28,7 +30,7 @@ WRITES = {
 #: Where Brian2 keeps its extensions and logs, and brainsnn its programs.
 OF_BRIAN = (
     os.path.expanduser("~/.cython"),
-    os.environ.get("BRAINSNN_CACHE", os.path.expanduser("~/.cache/brainsnn")),
+    str(cache_directory()),
     *(os.path.join(tempfile.gettempdir(), f"{name}_") for name in ("brian", "brainsnn")),
 )
 RUNS = {"os.system", "os.exec", "os.posix_spawn", "socket.connect", "pickle.find_class"}

@@ -39,6 +39,8 @@ class TrialNetwork(Network):
     def __init__(self, *objects, backend, guard, dtype, name):
         self._backend, self._guard, self._dtype, self._own = backend, guard, dtype, None
         self._prepared_for, self._is_ready = None, False
+        #: The `~brainsnn.attention.parameters.AttendedParameters` of the network, and its states by name.
+        self.attended, self._attended_at = None, {}
         #: Names of the user's scope, which added objects may use.
         self.scope = {}
         super().__init__(*objects, name=name)
@@ -89,16 +91,20 @@ class TrialNetwork(Network):
             with self._prepared(namespace):
                 self._run(duration, namespace)
 
-    def store(self, *arguments, **options):
-        """Store the state, and what trials start from (see `~brian2.core.network.Network.store`)."""
+    def store(self, name="default", filename=None):
+        """Store the state, what trials start from, and, in memory, attention (see `~brian2.core.network.Network.store`)."""
         with self._guard, self._backend.by_hand("store"):
             self._backend.before_preparing()
-            super().store(*arguments, **options)
+            super().store(name, filename)
+            if filename is None:
+                self._attended_at[name] = self.attended.state()
 
-    def restore(self, *arguments, **options):
-        """Restore the state, and what trials start from (see `~brian2.core.network.Network.restore`)."""
+    def restore(self, name="default", filename=None, **options):
+        """Restore what `store` has stored (see `~brian2.core.network.Network.restore`)."""
         with self._guard, self._backend.by_hand("restore"):
-            super().restore(*arguments, **options)
+            super().restore(name, filename, **options)
+            if filename is None:
+                self.attended.restore(self._attended_at[name])
 
     # In trials
 

@@ -165,6 +165,8 @@ class RecordingFiles:
         """
         stream = self._trials.stream
         for part, (folder, trials) in enumerate(parts):
+            if len(trials) == 0:  # ended before its first one: another program has found the disk full
+                continue
             n_counts = len(trials) * len(self._monitors)
             counts = np.fromfile(folder / "results" / "trial_counts", np.int64, n_counts)
             counts = counts.reshape(len(trials), len(self._monitors))
