@@ -18,6 +18,8 @@ from brainsnn.builders.devices.cython_compiler import (
     compiler_error,
 )
 from brainsnn.builders.devices.runtime.library import Library
+from brainsnn.builders.devices.runtime.memory import place_arrays
+from brainsnn.builders.network.arrays import own_arrays
 from brainsnn.builders.network.declared_state import DeclaredState
 from brainsnn.builders.trials.divergence import all_finite, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
@@ -75,8 +77,9 @@ class RuntimeBackend(Backend):
         return [self._declared]
 
     def follow(self, objects):
-        """Keep what trials start from, for these objects."""
+        """Keep what trials start from, for these objects, and place their arrays."""
         self._objects = objects
+        place_arrays(variable for obj in objects.network.sorted_objects for variable in own_arrays(obj).values())
 
     def before_preparing(self):
         """Note what trials start from, before anything can change it."""

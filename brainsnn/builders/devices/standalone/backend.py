@@ -67,6 +67,7 @@ class StandaloneBackend(CompiledBackend):
         self.device.insert_code("main", self._trials_code(objects))
         drop_repeated_clock_settings(self.device)
         self.device.build(directory=str(self.project), compile=False, run=False)
+        (self.project / "memory.cpp").write_text(render("memory.cpp"))
 
     def _compiled(self):
         return compiled_program(self.project)

@@ -1,0 +1,48 @@
+"""Where the arrays of a network in this process start; see ``codegen/templates/memory.cpp``, which does the same in programs."""
+
+import mmap
+
+import numpy as np
+from brian2.core.variables import DynamicArrayVariable
+
+from brainsnn.builders.devices.active_device import runtime_device
+
+__all__ = ["place_arrays"]
+
+#: Bytes of a line of the cache, of a huge page, and of an array that is worth huge pages.
+LINE, PAGE, LARGE = 64, 2 * 2**20, 4 * 2**20
+
+
+def place_arrays(variables):
+    """
+    Move arrays of Brian2's runtime device to the start of a cache line, large ones into huge pages.
+
+    Nobody may have a reference to the arrays yet.
+
+    Parameters
+    ----------
+    variables : iterable of `~brian2.core.variables.ArrayVariable`
+    """
+    n_large = 0
+    for variable in variables:
+        if not isinstance(variable, DynamicArrayVariable):
+            values = runtime_device.arrays[variable]
+            is_large = values.nbytes >= LARGE
+            shift = LINE * (5 * n_large % 61) if is_large else 0
+            n_large += is_large
+            placed = _empty(values.nbytes, is_large, shift).view(values.dtype)
+            placed[:] = values
+            runtime_device.arrays[variable] = placed
+
+
+def _empty(n_bytes, is_large, shift):
+    """Return an array of bytes that starts so far behind the start of a page, or of a line."""
+    unit = PAGE if is_large else LINE
+    if is_large and hasattr(mmap, "MADV_HUGEPAGE"):
+        buffer = mmap.mmap(-1, n_bytes + shift + unit, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        buffer.madvise(mmap.MADV_HUGEPAGE)
+        found = np.frombuffer(buffer, np.uint8)
+    else:
+        found = np.empty(n_bytes + shift + unit, np.uint8)
+    start = -found.ctypes.data % unit + shift
+    return found[start : start + n_bytes]
