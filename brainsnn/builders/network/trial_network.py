@@ -38,7 +38,7 @@ class TrialNetwork(Network):
 
     def __init__(self, *objects, backend, guard, dtype, name):
         self._backend, self._guard, self._dtype, self._own = backend, guard, dtype, None
-        self._prepared_for, self._is_ready = None, False
+        self._prepared_for, self._is_ready, self._sorted = None, False, None
         #: The `~brainsnn.attention.parameters.AttendedParameters` of the network, and its states by name.
         self.attended, self._attended_at = None, {}
         #: Names of the user's scope, which added objects may use.
@@ -61,7 +61,8 @@ class TrialNetwork(Network):
 
     def take_scope(self, level):
         """Keep what added objects use of the names of the user's scope, which is so many frames up, as Brian2's ``run`` does."""
-        used = {name for obj in self.sorted_objects if obj.name in self.added for name in names_used(obj)}
+        added = self.added
+        used = {name for obj in self.sorted_objects if obj.name in added for name in names_used(obj)}
         # Only if it is needed: Python keeps all that a frame refers to once its names have been read.
         namespace = get_local_namespace(level + 1) if used else {}
         self.scope = {name: namespace[name] for name in used if name in namespace}
@@ -71,7 +72,18 @@ class TrialNetwork(Network):
         for obj in objs:
             if self._own is not None and isinstance(obj, BrianObject):
                 self._backend.check_added(obj)
+        self._sorted = None
         super().add(*objs)
+
+    def remove(self, *objs):
+        """Remove objects (see `~brian2.core.network.Network.remove`)."""
+        self._sorted = None
+        super().remove(*objs)
+
+    @property
+    def sorted_objects(self):
+        """Objects in the order in which they run, found once for all images of a run (list)."""
+        return Network.sorted_objects.fget(self) if self._sorted is None else self._sorted
 
     # By hand
 
@@ -115,11 +127,11 @@ class TrialNetwork(Network):
     @contextmanager
     def _prepared(self, namespace):
         self._prepare(namespace)
-        self._is_ready = True
+        self._is_ready, self._sorted = True, self.sorted_objects
         try:
             yield
         finally:
-            self._is_ready = False
+            self._is_ready, self._sorted = False, None
 
     def run_trial(self, duration):
         """Run for a duration, from the state in which the arrays are."""

@@ -128,12 +128,11 @@ class RuntimeBackend(Backend):
         ):
             return False
         (clock,) = clocks
-        end = network.t + duration
-        clock.set_interval(network.t, end)
+        n_steps = _set_clock(clock, network.t_, float(duration))
+        end = network.t_ + float(duration)
         network.before_run({})
-        n_steps = int(clock._i_end - clock.variables["timestep"].get_value()[0])  # Brian2 2.5.4 to 2.11
         self._library.run(codes, n_steps, clock, lambda: network.is_stopped)
-        network.t_ = clock.t_ if network.is_stopped else float(end)
+        network.t_ = clock.t_ if network.is_stopped else end
         network.after_run()
         return True
 
@@ -214,6 +213,20 @@ class RuntimeBackend(Backend):
                     "trials. Give a shorter duration, or run by hand: snn.network.run(...)."
                 )
             on_record(trial, _trial_record(objects.monitors, trials.dt, first))
+
+
+def _set_clock(clock, start, duration):
+    """Set a clock to a time in seconds, and return the number of its steps in a duration."""
+    dt = clock.dt_
+    first, n_steps = round(start / dt), round(duration / dt)
+    is_changed = getattr(clock, "_old_dt", None) is not None
+    if is_changed or max(abs(first - start / dt), abs(n_steps - duration / dt)) > 1e-9:
+        clock.set_interval(start * second, (start + duration) * second)  # which rounds, or refuses
+        return int(clock._i_end - clock.variables["timestep"].get_value()[0])  # Brian2 2.5.4 to 2.11
+    # As set_interval does, which also writes a text for Brian2's log, for a millisecond.
+    clock.variables["timestep"].get_value()[0] = first
+    clock.variables["t"].get_value()[0] = first * dt
+    return n_steps
 
 
 def _code_objects(obj):

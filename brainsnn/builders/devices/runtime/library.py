@@ -103,10 +103,11 @@ class Library:
         code_object : `~brainsnn.builders.codegen.codeobjects.LibraryCodeObject`
         block : {"run", "after_run"}
         """
-        if self._varying or Library._attached.get(self._path) is not self:
+        is_step = block == "run"
+        if (is_step and self._varying) or Library._attached.get(self._path) is not self:
             self._attach()  # what acts in between can change lengths, or run another network
         self._c.call(self._functions[code_object.name, block])
-        if self._records:
+        if is_step and self._records:
             self._take_records()
 
     def run(self, code_objects, n_steps, clock, is_stopped):
