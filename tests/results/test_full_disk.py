@@ -53,7 +53,9 @@ def test_complete_images_can_be_read(filling, images, device, variables, process
     kept = bs.Result.load(filling / "run.incomplete")
     expected = snn.run(images, duration=steps * ms)  # the network works as before
     here = kept.settings["images"]
-    assert set(complete) <= set(here) and len(here) == kept.n_images < 8
+    assert len(here) == kept.n_images < 8
+    # Which of two programs fills the disk, and how far the other is then, is chance.
+    assert (any if processes > 1 else all)(image in here for image in complete)
     np.testing.assert_array_equal(kept.output, expected.output[here])
     np.testing.assert_array_equal(kept.spike_counts[LAYER], expected.spike_counts[LAYER][here])
     if "S" in variables:
