@@ -34,7 +34,6 @@ PHASES = (0.2, *RATES)
 PEERS = {
     "event_driven standalone": "brainsnn event_driven, C++ standalone",
     "synapses standalone": "Brian2 Synapses, C++ standalone",
-    "event_driven cython": "brainsnn event_driven, Cython",
     "synapses cython": "Brian2 Synapses, Cython",
     "handwritten": "hand-written C++ loop",
     "tensorflow": "TensorFlow conv2d, dense",
@@ -350,7 +349,6 @@ def report(results, missing, repeats, n_steps, machine):
     times = table(("time of the projection, ms per step", *rates, "max. difference of I", "peak memory"), rows)
     pairs = [
         ("Synapses / event_driven, C++ standalone", "synapses standalone", "event_driven standalone", "50 or more at 2%"),
-        ("Synapses / event_driven, Cython", "synapses cython", "event_driven cython", "50 or more at 2%"),
         ("ANNarchy / event_driven, C++ standalone", "annarchy", "event_driven standalone", "500 or more at 2%"),
         ("dense TensorFlow / event_driven, C++ standalone", "tensorflow", "event_driven standalone", "1 or more"),
         ("event_driven, C++ standalone / hand-written", "event_driven standalone", "handwritten", "1.3 or less"),

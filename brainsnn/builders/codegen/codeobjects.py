@@ -124,6 +124,11 @@ class LibraryCodeObject(ConnectionStandaloneCodeObject):
     def run_block(self, block):
         """Run a block in one step (see `~brian2.codegen.codeobject.CodeObject.run_block`)."""
         if self.has_block(block):
+            if self.library is None:
+                raise RuntimeError(
+                    f"{self.name} is C++ code of a network that convert makes, and has no library in another one. Run it in "
+                    "snn.network, or in a C++ standalone program."
+                )
             self.library.call(self, block)
 
 
