@@ -88,7 +88,7 @@ def plain_result(cls, shapes, dt, n_steps, aliases, refuse):
         if not isinstance(names, dict):
             refuse(what, f"is {names!r:.100}, not a dict")
     for name, shape in shapes.items():
-        is_list = isinstance(shape, (list, tuple, np.ndarray)) and np.ndim(shape) == 1
+        is_list = isinstance(shape, (list, tuple)) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
         if not is_list or not all(_is_whole(n) and n > 0 for n in shape):
             refuse(f"the shape of {name!r}", f"is {shape!r:.100}")
     for alias, name in aliases.items():
