@@ -76,6 +76,8 @@ def _single_precision(code):
 class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object with brainsnn's templates."""
 
+    #: Type of replayed signs.
+    sign_dtype = np.int8
     threshold_template = "fused_threshold"
     gathers = False
 
@@ -104,6 +106,7 @@ class LibraryCodeObject(ConnectionStandaloneCodeObject):
         "brainsnn.builders.codegen", env_globals={"user_headers": [], "profiled": False}
     )
     class_name = "brainsnn_library"
+    sign_dtype = np.int32  # Brian2 2.10 and newer have no dynamic arrays of int8 in runtime mode
     library = None
 
     def has_block(self, block):

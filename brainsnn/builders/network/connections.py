@@ -358,14 +358,19 @@ class SpikeReplay(_Connection):
 
     Notes
     -----
-    ``train`` is a dynamic array of int8 that holds (n_steps, n_neurons) signs, row by row.
+    ``train`` is a dynamic array of int8 (int32 in runtime mode) that holds (n_steps, n_neurons) signs, row by row.
     """
 
     def __init__(self, target, name, when="start", order=0):
         self.target = target
         super().__init__(target, name, when, order)
         self.variables.add_dynamic_array(
-            "train", size=1, dtype=np.int8, constant=False, read_only=True, needs_reference_update=True
+            "train",
+            size=1,
+            dtype=self.codeobj_class.sign_dtype,
+            constant=False,
+            read_only=True,
+            needs_reference_update=True,
         )
         self.variables.add_reference("replayed", target)
         self.variables.add_reference("timestep", target.clock)

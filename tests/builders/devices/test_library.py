@@ -70,7 +70,11 @@ def test_random_numbers_are_those_of_cpp_standalone(graph, dtype):
     options = {"neuron": {LAYER: noisy, ...: bs.ASN()}, "encoder": "poisson", "dtype": dtype}
     devices = [convert(graph, device=device, **options) for device in ("runtime", "cpp_standalone")]
     ours, theirs = (snn.run(IMAGES, DURATION, seed=7) for snn in devices)
-    assert_equal(ours, theirs)
+    np.testing.assert_array_equal(ours.raster(LAYER), theirs.raster(LAYER))
+    # Brian2 2.5's own generator rounds the last digit of a normal number in another way.
+    np.testing.assert_allclose(
+        ours.state(LAYER, "S"), theirs.state(LAYER, "S"), rtol=0, atol=1e-6 if dtype == "float32" else 1e-12
+    )
     assert (ours.output != devices[0].run(IMAGES, DURATION, seed=8).output).any()
 
 

@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 from brian2.codegen.targets import codegen_targets
 from brian2cuda.codeobject import CUDAStandaloneCodeObject, c_data_type
 from brian2cuda.device import CUDAStandaloneDevice
@@ -30,6 +31,7 @@ class ConnectionCudaCodeObject(CUDAStandaloneCodeObject):
         "brainsnn.builders.codegen",
         env_globals={"shifted_arrays": shifted_arrays(c_data_type), "is_written": _is_written},
     )
+    sign_dtype = np.int8
     threshold_template = "threshold"
     gathers = True
 
