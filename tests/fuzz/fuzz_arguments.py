@@ -50,7 +50,8 @@ POPULATION = ("population", "layer")
 ALSO = {
     "layer": POPULATION, "layers": POPULATION, "neuron": POPULATION, "record": POPULATION, "thresholds": POPULATION,
     "attention": ("attend:",), "duration": ("Recording needs",), "threshold": ("v_th",), "tau_readout": ("readout.",),
-    "parameters": ("has no effect",), "max_contrast": ("contrast",), "path": ("load_model", "shipped network"), "weights": ("load_model",),
+    "parameters": ("has no effect",), "max_contrast": ("contrast",), "path": ("load_model", "shipped network"),
+    "weights": ("load_model",),
 }  # fmt: skip
 
 
