@@ -41,7 +41,7 @@ def monitor(snn: SpikingNetwork, layer: str, variables: str | Iterable[str], neu
     UnknownNameError
         If the layer or a variable does not exist.
     IndexError, ValueError
-        If a neuron does not exist, or is given twice; if there is no variable, or an argument is of another kind.
+        If a neuron does not exist, or is given twice; if no variable is named, or an argument has the wrong type.
     DeviceLimitError
         If the device takes no objects of the user's.
     RuntimeError
@@ -104,7 +104,7 @@ def monitored_images(monitor: StateMonitor | PopulationRateMonitor) -> np.ndarra
     Raises
     ------
     ValueError
-        If it records events: an image without events leaves no row; or if it is no monitor.
+        If it records events: an image without events leaves no row; or if it is not a monitor.
     """
     if isinstance(monitor, EventMonitor):
         raise ValueError(

@@ -376,6 +376,7 @@ class SpikingNetwork(NetworkView):
         with tqdm(total=trials.n_trials, unit="image", disable=not progress) as bar, self._preferences():
 
             def on_record(trial, record):
+                """Move what a trial has recorded into the result."""
                 self._monitors.collect(result, record, trial, activations)
 
             arrays = self._backend.run(self._objects, trials, processes, bar.update, on_record)

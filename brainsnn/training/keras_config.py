@@ -218,6 +218,7 @@ def _count_from_zero(entries, calls, outputs):
             first[name] = first_of_output[name] = None
 
     def count(references, first):
+        """Return references to calls, counted from 0."""
         starts = [first.get(name, 0) for name, *_ in references]
         return [(n, 0 if start is None else k - start, t) for (n, k, t), start in zip(references, starts, strict=True)]
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from brainsnn.training.hdf5_files import Array, Group
 from brainsnn.training.keras_config import ModelFileError, snake_case
+from brainsnn.training.keras_layers import name_of
 
 __all__ = ["assign_legacy_weights", "assign_keras3_weights", "is_legacy_weights", "check_finite"]
 
@@ -62,7 +63,7 @@ def assign_legacy_weights(model, group, config):
             )
         if names:
             stored[name] = [(weight, _dataset(layer_group, weight)) for weight in names]
-    names = [_name_of(entry) for entry in _entries(config)]
+    names = [name_of(entry) for entry in _entries(config)]
     found = {layer.name: _variables(layer) for layer in model.layers if layer.weights and _variables(layer)}
     wanted = {name: found[name] for name in names if name in found}
     if len(wanted) != len(stored):
@@ -180,12 +181,6 @@ def _entries(config):
     """Return the entries of a model's layers. Keras before 2.2.3 wrote a bare list for a sequential model."""
     inner = config["config"]
     return inner if isinstance(inner, list) else inner["layers"]
-
-
-def _name_of(entry):
-    """Return the name in an entry of a model's layers; None if it has none."""
-    inner = entry.get("config")
-    return entry.get("name") or (inner.get("name") if isinstance(inner, dict) else None)
 
 
 def check_finite(layer_name, weight_name, value):

@@ -39,6 +39,7 @@ def shifted_arrays(type_name):
     """
 
     def shifted(variables, variable_indices, get_array_name, tables):
+        """Return a dict with pointer, type and offset of each array (list)."""
         arrays = {}
         for name in sorted(variables):
             variable = variables[name]
@@ -77,7 +78,7 @@ class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object with brainsnn's templates."""
 
     #: Type of replayed signs.
-    sign_dtype = np.int8
+    sign_dtype: type = np.int8
     threshold_template = "fused_threshold"
     gathers = False
 
@@ -125,8 +126,23 @@ class LibraryCodeObject(ConnectionStandaloneCodeObject):
         return block == "run" or "EMPTY_CODE_BLOCK" not in getattr(self.code, f"{block}_cpp_file")
 
     def run_block(self, block):
-        """Run a block in one step (see `~brian2.codegen.codeobject.CodeObject.run_block`)."""
+        """
+        Run a block in one step (see `~brian2.codegen.codeobject.CodeObject.run_block`).
+
+        Parameters
+        ----------
+        block : {"before_run", "run", "after_run"}
+
+        Raises
+        ------
+        NotImplementedError
+            If there is code that prepares each run, as of a `~brian2.spatialneuron.spatialneuron.SpatialNeuron`.
+        RuntimeError
+            If it belongs to a network that ``convert`` has not made.
+        """
         if self.has_block(block):
+            if block == "before_run":
+                raise NotImplementedError(f"{self.name} prepares each run, which the code of a library cannot.")
             if self.library is None:
                 raise RuntimeError(
                     f"{self.name} is C++ code of a network that convert makes, and has no library in another one. Run it in "

@@ -52,7 +52,8 @@ def run_programs(command, folders, on_trial_done):
                 program.kill()
                 program.wait()
         for program, listener in zip(running, listeners):
-            listener.join()
+            if listener.ident is not None:  # it was started
+                listener.join()
             program.stdout.close()
             program.stderr.close()
 

@@ -7,6 +7,8 @@ import numpy as np
 from brian2 import BrianObject, Network, get_dimensions, prefs, second
 from brian2.core.namespace import get_local_namespace
 from brian2.core.network import _check_multiple_summed_updaters
+from brian2.groups.group import CodeRunner
+from brian2.synapses.synapses import SynapticPathway
 
 from brainsnn.builders.network.arrays import own_arrays
 from brainsnn.builders.network.fused_group import SpikingGroup
@@ -221,7 +223,9 @@ class TrialNetwork(Network):
             obj._network = self.id
 
     def _prepare_object(self, obj, namespace):
-        check_code_limits(f"network: {obj.name!r}", getattr(obj, "abstract_code", None) or "")
+        # What users wrote; what Brian2 generates may be longer.
+        code = obj.abstract_code if type(obj) is CodeRunner else obj.code if isinstance(obj, SynapticPathway) else ""
+        check_code_limits(f"network: {obj.name!r}", code or "")
         known = {*getattr(obj, "variables", ()), *getattr(getattr(obj, "group", None), "variables", ())}
         try:
             # A variable hides a name of the user's scope; Brian2 would warn of both.

@@ -284,6 +284,7 @@ def _channel_product(outer, inner):
     columns = start[:, None] + np.arange(width)
 
     def product(a, b):
+        """Return the weights of one tap after those of another."""
         left = dense_channels(a[None, None], start_in, inner.output_shape[2])[0, 0]
         full = left @ dense_channels(b, start_out, n_channels)
         return full[:, :, np.arange(len(start))[:, None], columns]

@@ -1,27 +1,42 @@
 """The library of runtime mode: it computes what Brian2 computes step by step, and nothing of it leaks out."""
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 from brian2 import (
+    Cylinder,
+    EventMonitor,
+    Network,
     NeuronGroup,
     PopulationRateMonitor,
+    SpatialNeuron,
+    SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
+    Synapses,
     TimedArray,
     check_units,
+    cm,
     implementation,
     ms,
+    mV,
     network_operation,
+    ohm,
     seed,
+    uF,
+    um,
 )
 from one_layer import LAYER, SHAPE, one_layer_graph
 
 import brainsnn as bs
+from brainsnn.builders.devices.active_device import preferences
 from brainsnn.builders.devices.runtime import backend as runtime_backend
 from brainsnn.builders.devices.runtime.library import Library
+from brainsnn.builders.network.connections import EventDrivenProjection
 
 IMAGES = np.random.default_rng(0).random((3, *SHAPE))
 DURATION, N_STEPS = 40 * ms, 40
@@ -261,3 +276,90 @@ def test_statements_that_would_be_computed_for_ever(graph):
         snn.run(IMAGES, DURATION)
     with pytest.raises(ValueError, match="LocalLearning.on_pre: .* has a number that is too large"):
         bs.LocalLearning(on_pre="I_post += w*h_pre\nw = 9**9**9")
+
+
+def subgroups(layer):
+    spikes, events = SpikeMonitor(layer[10:30]), SpikeMonitor(layer, variables=["S", "S_hat"])
+    rates = PopulationRateMonitor(layer[:20])
+    return [spikes, events, rates], lambda: [spikes.i[:], spikes.count[:], events.S[:], events.S_hat[:], rates.rate[:]]
+
+
+def timed_array_of_neurons(layer):
+    drive = TimedArray(np.random.default_rng(0).random((10, 5)), dt=4 * ms)
+    equations = "dv/dt = (drive(t, i) - v)/(5*ms) : 1\nis_high = v > 0.4 : boolean"
+    neurons = NeuronGroup(5, equations, clock=layer.clock, method="euler", namespace={"drive": drive})
+    states = StateMonitor(neurons, ["v", "is_high"], record=True, clock=layer.clock)
+    return [neurons, states], lambda: [states.v, states.is_high]
+
+
+def custom_events(layer):
+    neurons = NeuronGroup(3, "dv/dt = (1.2 + 0.1*i)/(20*ms) : 1 (unless refractory)", threshold="v > 1", reset="v = 0",
+                          refractory=3 * ms, events={"half": "v > 0.5 and v < 0.6"}, clock=layer.clock,
+                          method="euler")  # fmt: skip
+    neurons.run_on_event("half", "v += 0.01")
+    events, spikes = EventMonitor(neurons, "half", variables="v"), SpikeMonitor(neurons)
+    return [neurons, events, spikes], lambda: [events.i[:], events.t[:], events.v[:], spikes.t[:]]
+
+
+def synapses_with_equations(layer):
+    neurons = NeuronGroup(2, "total : 1", clock=layer.clock)
+    model = "dx/dt = -x/(10*ms) : 1 (clock-driven)\ntotal_post = x : 1 (summed)"
+    synapses = Synapses(layer, neurons, model, on_pre="x += 1", clock=layer.clock, method="exact")
+    synapses.connect(i=[0, 1, 2, 30], j=[0, 1, 1, 0])
+    states, traces = (
+        StateMonitor(neurons, "total", record=True, clock=layer.clock),
+        StateMonitor(synapses, "x", record=[0, 3]),
+    )
+    return [neurons, synapses, states, traces], lambda: [states.total, traces.x]
+
+
+def spike_generator(layer):
+    generator = SpikeGeneratorGroup(3, [0, 2, 1], [2, 5, 7] * ms, period=10 * ms, clock=layer.clock)
+    spikes = SpikeMonitor(generator)
+    return [generator, spikes], lambda: [spikes.i[:], spikes.t[:]]
+
+
+def spatial_neuron(layer):
+    leak = "Im = (v + 70*mV)*0.1*msiemens/cm**2*-1 : amp/meter**2"
+    cable = SpatialNeuron(Cylinder(length=100 * um, diameter=2 * um, n=5), leak, Cm=1 * uF / cm**2, Ri=100 * ohm * cm,
+                          clock=layer.clock, method="exponential_euler")  # fmt: skip
+    cable.v = [-70, -60, -50, -60, -70] * mV
+    states = StateMonitor(cable, "v", record=True, clock=layer.clock)
+    return [cable, states], lambda: [states.v]
+
+
+@pytest.mark.parametrize(
+    "added",
+    [subgroups, timed_array_of_neurons, custom_events, synapses_with_equations, spike_generator, spatial_neuron],
+)
+def test_objects_of_users_do_what_cython_does(graph, added):
+    """The preference of Brian2 chooses its own target, Cython, for them."""
+    found = []
+    for target in ("auto", "cython"):
+        with preferences({"codegen.target": target}):
+            snn = convert(graph)
+            objects, read = added(snn[LAYER])
+            snn.network.add(objects)
+            for _ in range(2):  # the second run starts from the same state
+                result = snn.run(IMAGES[:2], DURATION)
+            found.append([result.output, *(np.array(values) for values in read())])
+    assert all(values.size for values in found[0])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_a_network_that_is_gone_keeps_no_memory(graph):
+    snn = convert(graph)
+    snn.run(IMAGES[:1], 2 * ms)
+    gone = weakref.ref(snn._backend._library)
+    del snn
+    gc.collect()
+    assert gone() is None
+
+
+def test_code_in_another_network_says_so(graph):
+    projection = convert(graph).projections[0]
+    groups = [projection.source, projection.target]
+    network = Network(EventDrivenProjection(*groups, projection.operator, "I_post += w", "elsewhere"))
+    with pytest.raises(RuntimeError, match="has no library in another one"):
+        network.run(1 * ms)

@@ -100,7 +100,7 @@ class RuntimeBackend(Backend):
                     obj.before_run(namespace)
                 return
             except Exception as error:
-                if not _lacks_implementation(error):
+                if not _needs_cython(error):
                     raise
         check_cython()
         obj.before_run(namespace)
@@ -234,11 +234,12 @@ def _code_objects(obj):
     return [code.run_block.__self__ for code in obj.code_objects]
 
 
-def _lacks_implementation(error):
-    """Return whether an object uses a function that has no C++ implementation."""
+def _needs_cython(error):
+    """Return whether an object cannot be in a library: it prepares each run, or a function has no C++ implementation."""
     # Written for Brian2 2.5.4 to 2.11: the words of its error.
     cause = innermost(error)
-    return isinstance(cause, KeyError) and "No implementation available" in str(cause)
+    is_missing = isinstance(cause, KeyError) and "No implementation available" in str(cause)
+    return is_missing or isinstance(cause, NotImplementedError)
 
 
 def _variable(objects, key):

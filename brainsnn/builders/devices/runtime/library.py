@@ -6,6 +6,7 @@ import shlex
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from weakref import WeakValueDictionary
 
 import brian2
 import numpy as np
@@ -33,7 +34,7 @@ class Library:
     Code objects that are compiled into one library.
 
     The library has pointers to the arrays of Brian2's runtime device, so that everything that Python sees or changes between
-    runs is what the steps work on. What monitors record grows in the library, and goes to their arrays when a run ends.
+    runs is what the steps work on. What monitors record grows in the library, and goes to their arrays after each call.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class Library:
     """
 
     #: The library whose arrays are attached, for each file: networks with equal code share it.
-    _attached = {}
+    _attached: WeakValueDictionary = WeakValueDictionary()
 
     def __init__(self, code_objects):
         self.code_objects = list(code_objects)

@@ -1,7 +1,8 @@
 """The C++ source of a library: the code objects of a network, and pointers to the arrays that they use."""
 
 import re
-from collections import namedtuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from brian2.codegen.generators.cpp_generator import c_data_type
@@ -16,14 +17,49 @@ from brian2.parsing.rendering import CPPNodeRenderer
 from brainsnn.builders.codegen.codeobjects import LibraryCodeObject, render
 from brainsnn.builders.devices.compiler import merged_source
 
-__all__ = ["Slot", "library_source"]
+__all__ = ["Record", "Slot", "library_source"]
 
 MONITORS = (EventMonitor, StateMonitor, PopulationRateMonitor)
 
-#: An array of a library. ``array`` is a variable of Brian2, or an ndarray; ``varies`` says whether its length changes.
-Slot = namedtuple("Slot", "name type array varies")
-#: What a monitor records. ``is_rows`` says whether each step adds a row of values.
-Record = namedtuple("Record", "name type variable is_rows")
+
+@dataclass(frozen=True)
+class Slot:
+    """
+    An array of a library.
+
+    Parameters
+    ----------
+    name, type : str
+        In C++.
+    array : `~brian2.core.variables.ArrayVariable` or ndarray
+    varies : bool
+        Whether its length changes.
+    """
+
+    name: str
+    type: str
+    array: Any
+    varies: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """
+    What a monitor records.
+
+    Parameters
+    ----------
+    name, type : str
+        In C++.
+    variable : `~brian2.core.variables.DynamicArrayVariable`
+    is_rows : bool
+        Whether each step adds a row of values, (n_steps, n_recorded), and not single values.
+    """
+
+    name: str
+    type: str
+    variable: Any
+    is_rows: bool
 
 
 def library_source(code_objects, n_parts):
