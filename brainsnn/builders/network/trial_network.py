@@ -237,6 +237,8 @@ class TrialNetwork(Network):
             reason = cause.args[0] if cause.args else cause  # the text of a KeyError without its quotes
             if isinstance(cause, KeyError) and str(reason).isidentifier():
                 reason = f"it uses {reason!r}, which is not a variable, a parameter or a constant that it can see."
+            if "No implementation available for target" in str(reason):
+                reason = "a function in it has no C++ code. Give it some: @brian2.implementation('cpp', '...')."
             place = f" It was made here:\n{obj._creation_stack}" if obj.name in self.added else ""
             raise ValueError(f"network: Brian2 cannot prepare {obj.name!r}: {reason}{place}") from error
 

@@ -243,6 +243,14 @@ def test_what_only_cython_can_compile_runs_beside_the_library(graph):
     assert 0.49 < neurons.v[0] < 0.5
 
 
+def test_a_function_of_a_population_needs_cpp(graph):
+    halving = bs.LIF().replace("dv/dt = (I - v)/tau_m : 1", "dv/dt = (halved(I) - v)/tau_m : 1", halved=halved)
+    with pytest.raises(
+        ValueError, match=rf"'{LAYER}.*': a function in it has no C\+\+ code. Give it some: @brian2.impl"
+    ):
+        convert(graph, neuron={LAYER: halving, ...: bs.LIF()}).run(IMAGES, DURATION)
+
+
 def test_objects_of_another_clock(graph):
     snn = convert(graph)
     neurons = NeuronGroup(1, "n : 1", clock=snn[LAYER].clock)
