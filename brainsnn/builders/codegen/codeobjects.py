@@ -74,6 +74,11 @@ def _single_precision(code):
     return [re.sub(r"(?<![\w.])(\d+\.\d*(?:[eE][-+]?\d+)?)(?![\w.])", r"\1f", line) for line in lines]
 
 
+def _test_type():
+    """The integer type that is as wide as the state: mixing widths makes a vectorised loop slow."""
+    return "int32_t" if prefs.core.default_float_dtype is np.float32 else "int64_t"
+
+
 class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
     """C++ standalone code object with brainsnn's templates."""
 
@@ -88,6 +93,7 @@ class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
             "shifted_arrays": shifted_arrays(c_data_type),
             "data_type": c_data_type,
             "single_precision": _single_precision,
+            "test_type": _test_type,
             "of_spike": _of_spike,
         },
     )

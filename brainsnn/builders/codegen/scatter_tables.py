@@ -2,7 +2,9 @@
 
 import numpy as np
 
-__all__ = ["axis_pairs", "source_table", "target_table", "contiguous_runs", "share_rows", "share_columns"]
+__all__ = [
+    "axis_pairs", "source_table", "target_table", "contiguous_runs", "panel_width", "panels", "share_rows", "share_columns",
+]  # fmt: skip
 
 
 def axis_pairs(n_source, n_target, taps, stride, input_dilation):
@@ -157,3 +159,31 @@ def _share(parts):
             starts.append(start)
         stored_at.append(start + np.arange(len(part)))
     return np.concatenate(stored), np.concatenate(stored_at)
+
+
+def panel_width(dtype):
+    """Return how many numbers of a type fill a line of the cache (int)."""
+    return 64 // np.dtype(dtype).itemsize
+
+
+def panels(kernel, dtype):
+    """
+    Store the weights of some output channels together, so that code that keeps these in registers reads on in memory.
+
+    Parameters
+    ----------
+    kernel : (n_rows, n_columns, n_channels, n_targets) ndarray
+    dtype : dtype
+        Type in which it is stored.
+
+    Returns
+    -------
+    kernel : (n_rows, n_columns, n_channels*n_targets) ndarray
+        For each panel of `panel_width` output channels, and then for each single one that remains: the weights from all
+        input channels, one after the other.
+    """
+    n_targets, width = kernel.shape[3], panel_width(dtype)
+    whole = n_targets // width * width
+    bounds = [*range(0, whole, width), *range(whole, n_targets + 1)]
+    parts = [kernel[..., first:last].reshape(*kernel.shape[:2], -1) for first, last in zip(bounds, bounds[1:])]
+    return np.concatenate(parts, axis=2)

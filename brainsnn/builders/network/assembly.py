@@ -10,13 +10,13 @@ from brainsnn.builders.network.brian_names import GROUP_PARTS, BrianNames
 from brainsnn.builders.network.connections import (
     EventDrivenProjection,
     GradedProjection,
-    SpikeReplay,
     SynapticProjection,
 )
 from brainsnn.builders.network.feedback import add_feedback
 from brainsnn.builders.network.groups import make_group, model_for, parameter_names, state_variables
 from brainsnn.builders.network.inputs import Inputs, inputs_of
 from brainsnn.builders.network.neurons import Neurons
+from brainsnn.builders.network.replay import SpikeReplay
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity

@@ -15,6 +15,8 @@ from brainsnn.builders.codegen.gather_tables import (
 )
 from brainsnn.builders.codegen.scatter_tables import (
     contiguous_runs,
+    panel_width,
+    panels,
     share_columns,
     share_rows,
     source_table,
@@ -24,10 +26,10 @@ from brainsnn.builders.network.statement_checks import check_on_pre
 from brainsnn.builders.operators import ConvOperator, SparseOperator, to_matrix
 from brainsnn.builders.operators.pooling import MaxPool
 
-__all__ = ["EventDrivenProjection", "SynapticProjection", "GradedProjection", "SpikeReplay"]
+__all__ = ["EventDrivenProjection", "SynapticProjection", "GradedProjection", "Connection"]
 
 
-class _Connection(Group, CodeRunner):
+class Connection(Group, CodeRunner):
     """A Brian2 object with its own arrays that runs one code object in each step."""
 
     def __init__(self, owner, name, when, order):
@@ -60,7 +62,7 @@ class _Connection(Group, CodeRunner):
             self._add_table(name, values, values.dtype if name in ("w", "first") else np.int32)
 
 
-class EventDrivenProjection(_Connection):
+class EventDrivenProjection(Connection):
     """
     A projection that stores its kernel once and visits, in each step, only the targets of the neurons that spiked.
 
@@ -251,7 +253,7 @@ class SynapticProjection(Synapses):
         return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
 
 
-class GradedProjection(_Connection):
+class GradedProjection(Connection):
     """
     A projection that reads a variable of its source in every step, without spikes.
 
@@ -283,7 +285,7 @@ class GradedProjection(_Connection):
     ):
         _check_sizes(name, source, target, operator)
         self.source, self.target, self.operator = source, target, operator
-        self.source_variable, self.target_variable = source_variable, target_variable
+        self.source_variable, self.target_variable, self.overwrite = source_variable, target_variable, overwrite
         super().__init__(source, name, when, order)
         dtype = prefs.core.default_float_dtype
         add = {ConvOperator: self._add_convolution, SparseOperator: self._add_sparse, MaxPool: self._add_max_pool}
@@ -301,16 +303,18 @@ class GradedProjection(_Connection):
             for name, table in zip(("first", "source", "tap"), tables):
                 self._add_table(f"{axis}_{name}", table)
         self._add_table("channel_start", operator.channel_start)
-        self._add_table("w", operator.kernel, dtype)
-        fan = operator.kernel.shape[3]
+        fan, start = operator.kernel.shape[3], np.asarray(operator.channel_start)
+        kernel, shared_fan = operator.kernel, fan == Co and not start.any()
         if self.codeobj_class.gathers:
             self._add_tables(gathered_channels(operator))
-        start = np.asarray(operator.channel_start)
+        elif shared_fan:
+            kernel = panels(kernel, dtype)
+        self._add_table("w", kernel, dtype)
         return "graded", {
             "n_columns": W, "n_channels": C, "n_target_rows": Ho, "n_target_columns": Wo, "n_target_channels": Co,
             "n_column_taps": operator.kernel.shape[1], "n_fan_channels": fan,
             "diagonal": bool(fan == 1 and np.array_equal(start, start[0] + np.arange(C))),
-            "first_channel": int(start[0]),
+            "first_channel": int(start[0]), "shared_fan": bool(shared_fan), "panel_width": panel_width(dtype),
         }  # fmt: skip
 
     def _add_sparse(self, operator, dtype):
@@ -341,41 +345,6 @@ class GradedProjection(_Connection):
             Source neuron, target neuron and weight of each connection.
         """
         return self.operator.to_coo()
-
-
-class SpikeReplay(_Connection):
-    """
-    Writes the signs of replayed spikes into a variable of the input neurons, step by step.
-
-    Parameters
-    ----------
-    target : `~brian2.groups.neurongroup.NeuronGroup`
-        Input neurons with a variable ``replayed``.
-    name : str
-        Name of the Brian2 object.
-    when, order : str, int
-        Place in Brian2's schedule.
-
-    Notes
-    -----
-    ``train`` is a dynamic array of int8 (int32 in runtime mode) that holds (n_steps, n_neurons) signs, row by row.
-    """
-
-    def __init__(self, target, name, when="start", order=0):
-        self.target = target
-        super().__init__(target, name, when, order)
-        self.variables.add_dynamic_array(
-            "train",
-            size=1,
-            dtype=self.codeobj_class.sign_dtype,
-            constant=False,
-            read_only=True,
-            needs_reference_update=True,
-        )
-        self.variables.add_reference("replayed", target)
-        self.variables.add_reference("timestep", target.clock)
-        self.written_readonly_vars = {target.variables["replayed"], self.variables["train"]}
-        self._use_template("replay", n_sources=len(target))
 
 
 def _by_source(operator):

@@ -37,7 +37,7 @@ class NetworkObjects:
         Arrays of these groups that a trial changes, by Brian2's name of their group.
     monitors : list
         Monitors to be read after each trial.
-    replays : dict of str to `~brainsnn.builders.network.connections.SpikeReplay`
+    replays : dict of str to `~brainsnn.builders.network.replay.SpikeReplay`
     """
 
     network: TrialNetwork

@@ -25,7 +25,7 @@ class Trials:
     per_trial : dict
         (group name, variable name) -> function of the trial's index that gives the array.
     trains : dict
-        Name of a `~brainsnn.builders.network.connections.SpikeReplay` -> function of the trial's index that gives the
+        Name of a `~brainsnn.builders.network.replay.SpikeReplay` -> function of the trial's index that gives the
         (n_steps, n_neurons) signs of the spikes to be replayed.
     stream : `~brainsnn.results.streaming.StreamFolder`, optional
         Where recordings go while the trials run.

@@ -1,6 +1,7 @@
-{# State update and threshold test in one pass. Blocks of neurons are updated and tested first, in a loop that the
-   compiler can vectorise, and then searched for the few that spiked. The blocks are divided among threads in their order.
-   Each thread lists its spikes from the index of its first neuron on, and the lists are joined at the end. #}
+{# State update and threshold test in one pass. Blocks of neurons are updated and tested first, in a loop that the compiler can
+   vectorise, with a number as wide as the state for each test; the few blocks in which a neuron spiked are then searched. The
+   blocks are divided among threads in their order. Each thread lists its spikes from the index of its first neuron on, and the
+   lists are joined at the end. #}
 {# USES_VARIABLES { N } #}
 {% extends 'common_group.cpp' %}
 {% block extra_headers %}
@@ -8,12 +9,24 @@
 #include<cstring>
 {% endblock %}
 {% block maincode %}
+{% macro update(n) %}
+            // Each neuron has its own element of every array, which the compiler cannot see.
+            #pragma GCC ivdep
+            for (size_t _i=0; _i<{{n}}; _i++)
+            {
+                const size_t _idx = _start + _i;
+                const size_t _vectorisation_idx = _idx;
+                {{single_precision(vector_code)|autoindent}}
+                _spiked[_i] = _cond;
+                _any |= _spiked[_i];
+            }
+{% endmacro %}
     // scalar code
     const int _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
 
     {% set _eventspace = get_array_name(eventspace_variable) %}
-    const size_t _block_size = 512;
+    const size_t _block_size = 64;
     {% if openmp_pragma('with_openmp') %}
     const size_t _n_threads = {{openmp_pragma('get_num_threads')}};
     const size_t _n_blocks = (N + _block_size - 1)/_block_size;
@@ -29,22 +42,25 @@
     size_t _count = _first;
     for (size_t _start=_first; _start<_last; _start+=_block_size)
     {
-        char _spiked[_block_size];
+        {{test_type()}} _spiked[_block_size], _any = 0;
         const size_t _size = _last - _start < _block_size ? _last - _start : _block_size;
-        // Each neuron has its own element of every array, which the compiler cannot see.
-        #pragma GCC ivdep
-        for (size_t _i=0; _i<_size; _i++)
+        if (_size == _block_size)
         {
-            const size_t _idx = _start + _i;
-            const size_t _vectorisation_idx = _idx;
-            {{single_precision(vector_code)|autoindent}}
-            _spiked[_i] = _cond;
+            {{update('_block_size')}}
         }
-        std::memset(_spiked + _size, 0, _block_size - _size);
-        for (size_t _word=0; _word<_size; _word+=8)
+        else
+        {
+            {{update('_size')}}
+        }
+        if (!_any)
+            continue;
+        char _found[_block_size];
+        for (size_t _i=0; _i<_block_size; _i++)
+            _found[_i] = _i < _size ? _spiked[_i] : 0;
+        for (size_t _word=0; _word<_block_size; _word+=8)
         {
             uint64_t _bytes;
-            std::memcpy(&_bytes, _spiked + _word, 8);
+            std::memcpy(&_bytes, _found + _word, 8);
             for (; _bytes; _bytes&=_bytes - 1)
             {
                 const size_t _idx = _start + _word + __builtin_ctzll(_bytes)/8;

@@ -1,5 +1,6 @@
 {# The functions that Python calls in a library: attach arrays, run steps, take what was recorded, seed. #}
 #include "library.h"
+#include <algorithm>
 #ifdef __SSE__
 #include <xmmintrin.h>
 #endif
@@ -25,6 +26,19 @@ size_t _size{{array.name}};
 namespace
 {
 using namespace brian;
+
+{% include 'time_blocks.cpp' %}
+
+// Lets the code find an array of which steps leave values for other blocks at another address.
+void (*const places[])(char*) = { {% for array in kept %}[](char* p) { {{array.name}} = ({{array.type}}*)p; }, {% endfor %} nullptr};
+
+struct Given
+{
+    int64_t place;
+    char* array;
+    size_t n_bytes, n_neurons;
+    char* memory;
+};
 
 void (*const functions[])() = { {% for function in functions %}{{function}}, {% endfor %} nullptr};
 
@@ -67,16 +81,17 @@ void call(int k)
     functions[k]();
 }
 
-void run(const int* order, int n_functions, long n_steps, int64_t* timestep, double* t, const double* dt)
+void run(
+    const int* plan, size_t n_numbers, long block_steps, const Given* given, size_t n_given, long n_steps, int64_t* timestep,
+    double* t, const double* dt)
 {
     NoDenormals guard;
-    for (long step=0; step<n_steps; step++)
-    {
-        for (int k=0; k<n_functions; k++)
-            functions[order[k]]();
-        timestep[0]++;
-        t[0] = timestep[0]*dt[0];
-    }
+    TimeBlocks blocks;
+    for (size_t k=0; k<n_given; k++)
+        blocks.kept.push_back({places[given[k].place], given[k].array, given[k].n_bytes, given[k].n_neurons, given[k].memory});
+    blocks.plan.assign(plan, plan + n_numbers);
+    blocks.block_steps = block_steps;
+    blocks.run(functions, n_steps, timestep, t, dt);
 }
 
 // Recorded values: where they are and how many there are, until the next run.

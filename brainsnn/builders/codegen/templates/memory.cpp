@@ -16,7 +16,7 @@ const std::size_t line = 64, page = 2 << 20, large = 4 << 20;
 void release(void* array)
 {
     if (array)
-        std::free(((void**)array)[-1]);
+        std::free(((void**)array)[-2]);
 }
 }
 
@@ -34,7 +34,9 @@ void* operator new[](std::size_t size)
         madvise(start, total, MADV_HUGEPAGE);
 #endif
     char* const array = (char*)start + shift;
-    ((void**)array)[-1] = start;
+    ((void**)array)[-2] = start;
+    // Brian2's monitors of a part of a group read the number before a list of spikes, if only neurons behind that part spiked.
+    ((void**)array)[-1] = nullptr;
     return array;
 }
 

@@ -2,6 +2,24 @@
    chunk of a trial that streams to disk. #}
 {% extends 'trials.cpp' %}
 {% block open_recordings %}
+{% if blocks %}
+{% include 'time_blocks.cpp' %}
+
+    TimeBlocks blocks;
+    blocks.plan = { {{blocks.plan|join(', ')}} };
+    blocks.block_steps = {{blocks.n_steps}};
+    {% for array in blocks.kept %}
+    {
+        // Not by new[]: most of the memory for lists of spikes is never touched.
+        const size_t line = 64;
+        char* const memory = (char*)std::calloc(1, line + blocks.block_steps*TimeBlocks::Kept::stride({{array.n_bytes}}));
+        blocks.kept.push_back({
+            [](char* p) { {{array.data}} = ({{array.type}}*)p; }, (char*){{array.data}}, {{array.n_bytes}}, {{array.n_neurons}},
+            memory + line - (size_t)memory%line});
+    }
+    {% endfor %}
+    void (*const step_functions[])() = { {% for step in steps %}_run_{{step.code}}, {% endfor %} nullptr};
+{% endif %}
     std::set<std::string> switched_off;
     std::ifstream switches(path + "/switched_off.txt");
     for (std::string name; switches >> name; )
@@ -86,7 +104,16 @@
         {
             // Set t for each chunk: adding up chunk lengths would accumulate rounding errors.
             {{network}}.t = first*trial_dt;
-            {{network}}.run(std::min(chunk_steps, n_steps - first)*trial_dt, NULL, 10.0);
+            const long n_chunk = std::min(chunk_steps, n_steps - first);
+            {% if blocks %}
+            if (switched_off.empty())
+            {
+                {{blocks.clock}}.timestep[0] = first;
+                blocks.run(step_functions, n_chunk, {{blocks.clock}}.timestep, {{blocks.clock}}.t, {{blocks.clock}}.dt);
+            }
+            else
+            {% endif %}
+            {{network}}.run(n_chunk*trial_dt, NULL, 10.0);
             {% for monitor in monitors %}
             {% for state in monitor.states %}
             {

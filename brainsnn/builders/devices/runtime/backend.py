@@ -108,9 +108,9 @@ class RuntimeBackend(Backend):
 
     def before_running(self, network):
         """Compile the library if code is new, and attach the arrays of this network."""
-        codes = [code for obj in network.sorted_objects for code in _code_objects(obj)]
-        codes = [code for code in codes if isinstance(code, LibraryCodeObject)]
-        if self._library is None or self._library.code_objects != codes:
+        codes = [(obj, code) for obj in network.sorted_objects for code in _code_objects(obj)]
+        codes = [(obj, code) for obj, code in codes if isinstance(code, LibraryCodeObject)]
+        if self._library is None or self._library.code_objects != [code for _, code in codes]:
             self._library = Library(codes)
         self._library.begin()
         if self._is_by_hand and self._library.draws:

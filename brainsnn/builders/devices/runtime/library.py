@@ -18,6 +18,9 @@ from brainsnn.builders.devices.cache import cache_directory
 from brainsnn.builders.devices.compiler import compile_library
 from brainsnn.builders.devices.program_cache import compiled_program
 from brainsnn.builders.devices.runtime.library_source import library_source
+from brainsnn.builders.devices.runtime.memory import kept_memory
+from brainsnn.builders.time_blocks.accesses import access_of, n_spiking, plan_codes
+from brainsnn.builders.time_blocks.plan import block_steps
 from brainsnn.leftovers import process_mark
 
 __all__ = ["Library"]
@@ -38,7 +41,8 @@ class Library:
 
     Parameters
     ----------
-    code_objects : list of `~brainsnn.builders.codegen.codeobjects.LibraryCodeObject`
+    codes : list of (`~brian2.core.base.BrianObject`, `~brainsnn.builders.codegen.codeobjects.LibraryCodeObject`)
+        Objects and their code.
 
     Raises
     ------
@@ -49,9 +53,13 @@ class Library:
     #: The library whose arrays are attached, for each file: networks with equal code share it.
     _attached: WeakValueDictionary = WeakValueDictionary()
 
-    def __init__(self, code_objects):
-        self.code_objects = list(code_objects)
-        files, self._functions, self._slots, self._records = library_source(self.code_objects, os.cpu_count() or 1)
+    def __init__(self, codes):
+        self.code_objects = [code for _, code in codes]
+        self._codes = {code.name: (obj, code) for obj, code in codes}
+        self._places = list(dict.fromkeys(v for obj, code in codes for v in access_of(obj, code).sets))
+        files, self._functions, self._slots, self._records = library_source(
+            self.code_objects, self._places, os.cpu_count() or 1
+        )
         path = _compiled(files)
         self._path, self._c = str(path), ctypes.PyDLL(str(path))
         self._data = (ctypes.c_void_p * max(1, len(self._slots)))()
@@ -60,7 +68,7 @@ class Library:
         self._record_sizes = (ctypes.c_size_t * max(1, len(self._records)))()
         self._varying = [k for k, slot in enumerate(self._slots) if slot.varies]
         self._fill(range(len(self._slots)))
-        self._chunk = 16
+        self._chunk, self._planned = block_steps(), (None, None)
         self.draws = any(
             isinstance(v, Function) and not v.stateless for each in self.code_objects for v in each.variables.values()
         )
@@ -123,21 +131,29 @@ class Library:
         clock : `~brian2.core.clocks.Clock`
             Advanced in each step.
         is_stopped : callable
-            Asked every 50 ms whether to stop before the end.
+            Asked after each call, 50 ms if that is more than a block of steps, whether to stop before the end.
         """
-        order = np.array([self._functions[each.name, "run"] for each in code_objects], dtype=np.int32)
+        plan = self._plan([each.name for each in code_objects])
         time_arrays = [
             clock.variables[name].get_value().ctypes.data_as(ctypes.c_void_p) for name in ("timestep", "t", "dt")
         ]
-        arguments = order.ctypes.data_as(ctypes.c_void_p), ctypes.c_int(len(order))
         while n_steps > 0 and not is_stopped():
             now, started = min(self._chunk, n_steps), time.perf_counter()
-            self._c.run(*arguments, ctypes.c_long(now), *time_arrays)
+            self._c.run(*plan.arguments, ctypes.c_long(now), *time_arrays)
             if self._records:
                 self._take_records()
             taken, n_steps = time.perf_counter() - started, n_steps - now
             if now == self._chunk:
-                self._chunk = max(1, min(2 * now, int(now * TURN / max(taken, 1e-6))))
+                whole = int(now * TURN / max(taken, 1e-6)) // block_steps() * block_steps()
+                self._chunk = max(block_steps(), min(2 * now, whole))
+
+    def _plan(self, names):
+        """Return how to run these pieces of code in blocks of time, with memory for what blocks hand to each other."""
+        if self._planned[0] != names:
+            plan = plan_codes([self._codes[name] for name in names])
+            functions = [self._functions[name, "run"] for name in names]
+            self._planned = names, _BlockMemory(plan, functions, self._places)
+        return self._planned[1]
 
     def _take_records(self):
         """Append what the library has recorded to the arrays of the monitors."""
@@ -160,6 +176,40 @@ class Library:
         self._c.forget()
         for owner, length in lengths.values():
             owner.variables["N"].set_value(length)
+
+
+class _Given(ctypes.Structure):
+    """An array that blocks hand to each other, as ``library.cpp`` takes it."""
+
+    _fields_ = [
+        ("place", ctypes.c_int64),
+        ("array", ctypes.c_void_p),
+        ("n_bytes", ctypes.c_size_t),
+        ("n_neurons", ctypes.c_size_t),
+        ("memory", ctypes.c_void_p),
+    ]
+
+
+class _BlockMemory:
+    """A plan as arguments of the library's ``run``, and the memory that it needs."""
+
+    def __init__(self, plan, functions, places):
+        variables = plan.arrays
+        numbers = np.array(plan.numbers(functions, {v: k for k, v in enumerate(variables)}), dtype=np.int32)
+        arrays = [variable.get_value() for variable in variables]
+        n_neurons = [n_spiking(variable) for variable in variables]
+        n_steps = block_steps(sum(a.nbytes for a, n in zip(arrays, n_neurons) if n == 0))
+        memory = [kept_memory(n_steps, a.nbytes, sparse=n > 0) for a, n in zip(arrays, n_neurons)]
+        given = (_Given * max(1, len(arrays)))()
+        for k, (variable, array) in enumerate(zip(variables, arrays)):
+            given[k] = _Given(
+                places.index(variable), array.ctypes.data, array.nbytes, n_neurons[k], memory[k].ctypes.data
+            )
+        self._memory = numbers, memory
+        self.arguments = (
+            numbers.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(len(numbers)), ctypes.c_long(n_steps),
+            given, ctypes.c_size_t(len(arrays)),
+        )  # fmt: skip
 
 
 def _compiled(files):

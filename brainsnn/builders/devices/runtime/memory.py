@@ -7,7 +7,7 @@ from brian2.core.variables import DynamicArrayVariable
 
 from brainsnn.builders.devices.active_device import runtime_device
 
-__all__ = ["place_arrays"]
+__all__ = ["kept_memory", "place_arrays"]
 
 #: Bytes of a line of the cache, of a huge page, and of an array that is worth huge pages.
 LINE, PAGE, LARGE = 64, 2 * 2**20, 4 * 2**20
@@ -30,19 +30,40 @@ def place_arrays(variables):
             is_large = values.nbytes >= LARGE
             shift = LINE * (5 * n_large % 61) if is_large else 0
             n_large += is_large
-            placed = _empty(values.nbytes, is_large, shift).view(values.dtype)
+            placed = _zeros(values.nbytes, is_large, LINE + shift).view(values.dtype)
             placed[:] = values
             runtime_device.arrays[variable] = placed
 
 
-def _empty(n_bytes, is_large, shift):
-    """Return an array of bytes that starts so far behind the start of a page, or of a line."""
+def kept_memory(n_steps, n_bytes, sparse):
+    """
+    Return memory for the values of an array in each of several steps.
+
+    Parameters
+    ----------
+    n_steps, n_bytes : int
+        Each step starts at a cache line, behind one with zeros.
+    sparse : bool
+        Whether most of it is never touched, as of lists of spikes: it gets no huge pages.
+
+    Returns
+    -------
+    memory : ndarray of uint8
+    """
+    size = n_steps * (LINE + -(-n_bytes // LINE) * LINE)
+    if sparse:
+        return np.frombuffer(mmap.mmap(-1, size), np.uint8)
+    return _zeros(size, size >= LARGE, 0)
+
+
+def _zeros(n_bytes, is_large, shift):
+    """Return zeros, as bytes, that start so far behind the start of a page, or of a line, with zeros in between."""
     unit = PAGE if is_large else LINE
     if is_large and hasattr(mmap, "MADV_HUGEPAGE"):
         buffer = mmap.mmap(-1, n_bytes + shift + unit, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         buffer.madvise(mmap.MADV_HUGEPAGE)
         found = np.frombuffer(buffer, np.uint8)
     else:
-        found = np.empty(n_bytes + shift + unit, np.uint8)
+        found = np.zeros(n_bytes + shift + unit, np.uint8)
     start = -found.ctypes.data % unit + shift
     return found[start : start + n_bytes]

@@ -2,6 +2,7 @@
 
 import numpy as np
 from brian2 import second
+from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.functions import Function
 from brian2.core.variables import DynamicArrayVariable
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
@@ -15,6 +16,8 @@ from brainsnn.builders.devices.programs import DISK_FULL
 from brainsnn.builders.devices.standalone.assignments import AssignableArrays
 from brainsnn.builders.devices.standalone.recordings import RecordingFiles, recorded_arrays
 from brainsnn.builders.network.fused_group import SpikingGroup
+from brainsnn.builders.time_blocks.accesses import n_spiking, plan_codes
+from brainsnn.builders.time_blocks.plan import block_steps
 
 __all__ = ["NetworkDevice", "StandaloneBackend"]
 
@@ -100,6 +103,7 @@ class StandaloneBackend(CompiledBackend):
             for owner, name in self._persistent
             if f"{owner.name}.{name}" not in self._settable
         ]
+        steps = [(obj, code) for obj in objects.network.sorted_objects if obj.active for code in obj.code_objects]
         return render(
             "standalone_trials.cpp",
             settable=settable,
@@ -116,12 +120,8 @@ class StandaloneBackend(CompiledBackend):
                 {"name": name, "array": self._array_name(replay.variables["train"]), "n_neurons": len(replay.target)}
                 for name, replay in objects.replays.items()
             ],
-            steps=[
-                {"object": obj.name, "clock": obj.clock.name, "code": code.name}
-                for obj in objects.network.sorted_objects
-                if obj.active
-                for code in obj.code_objects
-            ],
+            steps=[{"object": obj.name, "clock": obj.clock.name, "code": code.name} for obj, code in steps],
+            blocks=self._blocks(objects, steps),
             pathways=[pathway.name for pathway in objects.pathways],
             clocks=sorted(clock.name for clock in objects.network._clocks),
             network=objects.network.name,
@@ -129,6 +129,31 @@ class StandaloneBackend(CompiledBackend):
             has_standard_generators=HAS_STANDARD_GENERATORS,
             **recorded_arrays(self.device, objects.monitors),
         )
+
+    def _blocks(self, objects, steps):
+        """Return how the steps of a trial run in blocks; None if queues of synapses or several clocks need Brian2's own loop."""
+        clocks = {obj.clock for obj, _ in steps}
+        if len(clocks) != 1 or objects.pathways:
+            return None
+        plan = plan_codes(steps)
+        kept = [self._kept(variable) for variable in plan.arrays]
+        return {
+            "plan": plan.numbers(range(len(steps)), {variable: k for k, variable in enumerate(plan.arrays)}),
+            "kept": kept,
+            "n_steps": block_steps(sum(array["n_bytes"] for array in kept if not array["n_neurons"])),
+            "clock": clocks.pop().name,
+        }
+
+    def _kept(self, variable):
+        """An array that blocks hand to each other."""
+        n_bytes = variable.size * np.dtype(variable.dtype).itemsize
+        data_type = c_data_type(variable.dtype)
+        return {
+            "data": self._array_name(variable),
+            "type": data_type,
+            "n_bytes": n_bytes,
+            "n_neurons": n_spiking(variable),
+        }
 
     def _array_name(self, variable):
         return self.device.get_array_name(variable, access_data=False)
