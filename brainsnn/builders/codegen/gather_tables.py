@@ -92,9 +92,9 @@ def gathered_projection(operator, dtype):
 
 def _gathered_convolution(operator, dtype):
     (H, W, C), (Ho, Wo, Co) = operator.input_shape, operator.output_shape
-    kernel, rows_at = share_rows(np.asarray(operator.kernel, dtype=dtype))
-    kernel, columns_at = share_rows(np.swapaxes(kernel, 0, 1))
-    kernel = np.swapaxes(kernel, 0, 1)
+    kernel = np.asarray(operator.kernel, dtype=dtype)
+    (rows, rows_at), (columns, columns_at) = share_rows(kernel), share_rows(np.swapaxes(kernel, 0, 1))
+    kernel = kernel[np.ix_(rows, columns)]
     tables = {}
     for axis, n_in, n_out, taps, i, stored_at in (
         ("row", H, Ho, operator.row_taps, 0, rows_at),

@@ -106,7 +106,7 @@ def contiguous_runs(n_source, n_target, taps, stride, input_dilation):
 
 def share_rows(kernel):
     """
-    Store equal rows of a kernel once; composing with an average pooling repeats each row.
+    Find equal rows of a kernel, to store them once; composing with an average pooling repeats each row.
 
     Parameters
     ----------
@@ -114,16 +114,17 @@ def share_rows(kernel):
 
     Returns
     -------
-    kernel : (n_stored, ...) ndarray
+    kept : (n_stored,) ndarray of int
+        Rows to store.
     stored_at : (n_rows,) ndarray of int
         Where each row is stored.
     """
-    return _share([kernel[k : k + 1] for k in range(len(kernel))])
+    return _share(kernel, [np.array([k]) for k in range(len(kernel))])
 
 
 def share_columns(kernel, taps, stride, n_target):
     """
-    Sort the columns of a kernel as `contiguous_runs` does, and store equal runs once.
+    Sort the columns of a kernel as `contiguous_runs` does, and find equal runs, to store them once.
 
     Parameters
     ----------
@@ -134,31 +135,33 @@ def share_columns(kernel, taps, stride, n_target):
 
     Returns
     -------
-    kernel : (n_rows, n_stored, ...) ndarray
+    kept : (n_stored,) ndarray of int
+        Columns to store, in this order.
     stored_at : (n_columns,) ndarray of int
         Where each column, counted in the order of `contiguous_runs`, is stored. Columns of one run stay neighbours.
     """
     taps = np.asarray(taps)
     order = np.lexsort((-taps, taps % stride))
     cuts = np.flatnonzero(np.diff((taps % stride)[order])) + 1 if n_target > 1 else np.arange(1, len(taps))
-    phases = np.split(order, cuts)
-    by_column = np.swapaxes(kernel, 0, 1)
-    stored, stored_at = _share([by_column[phase] for phase in phases])
-    return np.swapaxes(stored, 0, 1), stored_at
+    return _share(np.swapaxes(kernel, 0, 1), np.split(order, cuts))
 
 
-def _share(parts):
-    """Concatenate parts, equal ones once; return them and the position of each entry of each part."""
-    stored, starts, stored_at = [], [], []
+def _share(kernel, parts):
+    """Return the rows of the parts of a kernel, equal parts once, and the position of each row of each part among them."""
+    kept, starts, stored_at = [], [], []
     for part in parts:
-        equal = (start for other, start in zip(stored, starts) if np.array_equal(other, part))
+        equal = (start for other, start in zip(kept, starts) if _are_equal(kernel, other, part))
         start = next(equal, None)
         if start is None:
-            start = sum(map(len, stored))
-            stored.append(part)
+            start = sum(map(len, kept))
+            kept.append(part)
             starts.append(start)
         stored_at.append(start + np.arange(len(part)))
-    return np.concatenate(stored), np.concatenate(stored_at)
+    return np.concatenate(kept), np.concatenate(stored_at)
+
+
+def _are_equal(kernel, rows, others):
+    return len(rows) == len(others) and all(np.array_equal(kernel[a], kernel[b]) for a, b in zip(rows, others))
 
 
 def panel_width(dtype):

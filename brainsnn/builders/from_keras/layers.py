@@ -142,11 +142,13 @@ def activate(affine, name, layer, builder, label):
 
 
 def _weight(layer, name):
-    """Return a weight as float64; refuse NaN and infinity."""
+    """Return a weight as float64, a kernel of float32 as it is; refuse NaN and infinity."""
     variable = getattr(layer, name, None)
     if variable is None:
         raise ConversionError(f"it has no weight '{name}'.", layer, "Create it in build, as its parent class does.")
-    value = np.asarray(variable).astype(float)
+    value = np.array(variable)
+    if value.dtype != np.float32 or "kernel" not in name:  # kernels can be large, and operators compute in float64
+        value = value.astype(float)
     bad = np.count_nonzero(~np.isfinite(value))
     if bad:
         raise ConversionError(

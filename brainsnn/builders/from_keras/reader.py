@@ -151,8 +151,12 @@ class _Reader:
         nodes = _sorted_nodes(graph.outputs, set(known))
         readers = Counter(_key(tensor) for node in nodes for tensor in node.input_tensors)
         readers.update(_key(tensor) for tensor in graph.outputs)
+        left = Counter(readers)
         for node in nodes:
             outputs = self._call(node, [known[_key(tensor)] for tensor in node.input_tensors], prefix)
+            left.subtract(_key(tensor) for tensor in node.input_tensors)
+            for key in {_key(tensor) for tensor in node.input_tensors if not left[_key(tensor)]}:
+                del known[key]  # its operators may be large
             for tensor, affine in zip(node.outputs, outputs):
                 known[_key(tensor)] = self.builder.shared(affine) if readers[_key(tensor)] > 1 else affine
         return [known[_key(tensor)] for tensor in graph.outputs]

@@ -133,8 +133,9 @@ class EventDrivenProjection(Connection):
             H, Ho, operator.row_taps, operator.stride[0], operator.input_dilation[0]
         )
         columns = contiguous_runs(W, Wo, operator.col_taps, operator.stride[1], operator.input_dilation[1])
-        kernel, rows_at = share_rows(np.asarray(operator.kernel, dtype=dtype))
-        kernel, columns_at = share_columns(kernel, operator.col_taps, operator.stride[1], Wo)
+        kernel = operator.kernel
+        stored_rows, rows_at = share_rows(kernel)
+        stored_columns, columns_at = share_columns(kernel, operator.col_taps, operator.stride[1], Wo)
         rows = row_first, row_target, rows_at[row_tap]
         columns = *columns[:2], columns_at[columns[2]], columns[3]
         for name, table in zip(("row_first", "row_target", "row_tap"), rows):
@@ -142,8 +143,12 @@ class EventDrivenProjection(Connection):
         for name, table in zip(("col_first", "col_target", "col_tap", "col_length"), columns):
             self._add_table(name, table)
         self._add_table("channel_start", operator.channel_start)
-        self._add_table("w", kernel.transpose(2, 0, 1, 3), dtype)
-        n_row_taps, n_column_taps, _, n_fan_channels = kernel.shape
+        n_row_taps, n_column_taps, n_fan_channels = len(stored_rows), len(stored_columns), kernel.shape[3]
+        stored = np.empty((n_channels, n_row_taps, n_column_taps, n_fan_channels), dtype)
+        for r, row in enumerate(stored_rows):  # a large kernel is copied once
+            for c, column in enumerate(stored_columns):
+                stored[:, r, c] = kernel[row, column]
+        self._add_table("w", stored, dtype)
         return {
             "n_columns": n_columns, "n_channels": n_channels, "n_target_rows": Ho, "n_target_columns": n_target_columns,
             "n_target_channels": n_target_channels, "n_row_taps": n_row_taps, "n_column_taps": n_column_taps,

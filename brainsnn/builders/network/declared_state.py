@@ -39,7 +39,7 @@ class DeclaredState(BrianObject):
         for variable in variables:
             values, known = variable.get_value(), self._values.get(variable)
             if known is None:
-                self._values[variable] = values.copy()
+                self._values[variable] = _kept(values)
                 watch(variable, self)
             elif len(values) > len(known):  # synapses that were connected since
                 self._values[variable] = np.concatenate([known, values[len(known) :]])
@@ -76,6 +76,8 @@ class DeclaredState(BrianObject):
     def note_assigned(self, variable, indices):
         """Take what was assigned to elements of an array as declared."""
         if not self._runs and variable in self._values:
+            if not self._values[variable].flags.writeable:
+                self._values[variable] = self._values[variable].copy()
             self._values[variable][indices] = variable.get_value()[indices]
 
     # What Brian2's store and restore call
@@ -87,3 +89,9 @@ class DeclaredState(BrianObject):
         for variable in self._values:
             if (variable.owner.name, variable.name) in state:
                 self._values[variable] = state[variable.owner.name, variable.name].copy()
+
+
+def _kept(values):
+    """Return a copy of values, one number for all of them if they are the same: large networks mostly start from 0."""
+    bits = values.view(f"u{values.dtype.itemsize}")
+    return np.broadcast_to(values[:1].copy(), values.shape) if len(bits) and (bits == bits[0]).all() else values.copy()

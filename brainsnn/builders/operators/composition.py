@@ -60,9 +60,21 @@ def compose(outer, inner):
         return None
     if inner.output_shape != outer.input_shape:
         outer, inner = _reshaped(outer, inner)
-        if outer is None:
-            return None
+        if outer is None or inner.is_identity:
+            return outer
+    if outer.is_scale:
+        return _scaled(_canonical(inner), outer.kernel[0, 0, :, 0])
     return _compose_convolutions(_canonical(outer), _canonical(inner))
+
+
+def _scaled(operator, factor):
+    """Return an operator whose output channels are multiplied by factors, in float64; its kernel may be large."""
+    start, n_targets = operator.channel_start, operator.kernel.shape[3]
+    if np.ptp(start) == 0:
+        factors = factor[start[0] : start[0] + n_targets].astype(float)
+    else:
+        factors = factor[start[:, None] + np.arange(n_targets)].astype(float)
+    return replace(operator, kernel=operator.kernel * factors)
 
 
 def compose_sparse(outer, inner):
@@ -251,8 +263,9 @@ def _compose_convolutions(outer, inner):
             outer_cols = np.flatnonzero(col_index[:, c] >= 0)
             if len(outer_rows) and len(outer_cols):
                 # For one inner tap all sums differ, so no position occurs twice on the left.
-                part = outer.kernel[np.ix_(outer_rows, outer_cols)]
-                kernel[np.ix_(row_index[outer_rows, r], col_index[outer_cols, c])] += product(inner.kernel[r, c], part)
+                part = outer.kernel[np.ix_(outer_rows, outer_cols)].astype(float)
+                added = product(inner.kernel[r, c].astype(float), part)
+                kernel[np.ix_(row_index[outer_rows, r], col_index[outer_cols, c])] += added
     return ConvOperator(
         inner.input_shape, outer.output_shape, kernel, start, rows, cols,
         stride=(axes[0][2], axes[1][2]), input_dilation=(axes[0][3], axes[1][3]),

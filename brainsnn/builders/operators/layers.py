@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
+from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, as_kernel
 from brainsnn.builders.operators.pooling import MaxPool
 
 __all__ = [
@@ -73,7 +73,7 @@ def conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilation=(1, 1)
     ValueError
         If the kernel does not fit the input.
     """
-    kernel = np.asarray(kernel, dtype=float)
+    kernel = as_kernel(kernel)
     channels, n_filters = input_shape[2], kernel.shape[3]
     if kernel.shape[2] * groups != channels or n_filters % groups:
         raise ValueError(f"conv2d: kernel {kernel.shape} in {groups} group(s) does not fit input {input_shape}.")
@@ -81,8 +81,9 @@ def conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilation=(1, 1)
     extent, taps = _windows(input_shape, kernel.shape, strides, padding, dilation)
     group = np.arange(channels) // kernel.shape[2]
     width = n_filters // groups
-    split = kernel.reshape(*kernel.shape[:3], groups, width)
-    kernel = split[:, :, np.arange(channels) % kernel.shape[2], group]
+    if groups > 1:
+        split = kernel.reshape(*kernel.shape[:3], groups, width)
+        kernel = split[:, :, np.arange(channels) % kernel.shape[2], group]
     return ConvOperator(input_shape, (*extent, n_filters), kernel, group * width, *taps, stride=strides)
 
 
@@ -159,7 +160,7 @@ def dense(kernel, input_shape=None):
     -------
     ConvOperator
     """
-    kernel = np.asarray(kernel, dtype=float)
+    kernel = as_kernel(kernel)
     return conv2d(kernel[None, None], input_shape or (1, 1, len(kernel)))
 
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from brainsnn.builders.operators.axes import axis_slices, axis_sources
 
-__all__ = ["Operator", "ConvOperator", "SparseOperator", "shape3"]
+__all__ = ["Operator", "ConvOperator", "SparseOperator", "as_kernel", "shape3"]
 
 
 def shape3(shape, what):
@@ -36,6 +36,22 @@ def shape3(shape, what):
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"{what}: expected a shape (height, width, channels) of positive numbers, got {shape}.")
     return shape
+
+
+def as_kernel(values):
+    """
+    Return weights as float64; those of float32, as Keras has them, as they are, because they can be large.
+
+    Parameters
+    ----------
+    values : array_like
+
+    Returns
+    -------
+    kernel : ndarray
+    """
+    values = np.asarray(values)
+    return np.ascontiguousarray(values, dtype=np.float32 if values.dtype == np.float32 else float)
 
 
 class Operator:
@@ -104,7 +120,7 @@ class ConvOperator(Operator):
     input_shape, output_shape : tuple of int
         (H, W, C) and (Ho, Wo, Co).
     kernel : (KH, KW, C, F) array_like
-        F consecutive output channels for each input channel.
+        F consecutive output channels for each input channel. Computations with a kernel of float32 are in float64.
     channel_start : (C,) array_like of int
         Input channel c reaches the output channels ``channel_start[c] ... channel_start[c] + F - 1``.
     row_taps, col_taps : (KH,), (KW,) array_like of int
@@ -131,7 +147,7 @@ class ConvOperator(Operator):
         fix = object.__setattr__
         fix(self, "input_shape", shape3(self.input_shape, "ConvOperator.input_shape"))
         fix(self, "output_shape", shape3(self.output_shape, "ConvOperator.output_shape"))
-        fix(self, "kernel", np.ascontiguousarray(self.kernel, dtype=float))
+        fix(self, "kernel", as_kernel(self.kernel))
         for name in ("channel_start", "row_taps", "col_taps"):
             fix(self, name, np.asarray(getattr(self, name), dtype=int))
         for name in ("stride", "input_dilation"):
@@ -218,12 +234,13 @@ class ConvOperator(Operator):
         """
         x = self._maps(x)
         out = np.zeros((len(x), *self.output_shape), dtype=x.dtype)
-        kernel = self.kernel.astype(x.dtype, copy=False)
         accumulate = self._accumulator()
         for r, rows in enumerate(axis_slices(self.row_sources)):
             for c, cols in enumerate(axis_slices(self.col_sources)):
                 if rows is not None and cols is not None:
-                    accumulate(out[:, rows[0], cols[0]], x[:, rows[1], cols[1]], kernel[r, c])
+                    accumulate(
+                        out[:, rows[0], cols[0]], x[:, rows[1], cols[1]], self.kernel[r, c].astype(x.dtype, copy=False)
+                    )
         return out
 
     def _accumulator(self):
@@ -276,7 +293,7 @@ class ConvOperator(Operator):
                 i.append((pixel_in[..., None] * channels_in + c_in).ravel())
                 j.append((pixel_out[..., None] * channels_out + (self.channel_start[c_in] + f)).ravel())
                 w.append(np.broadcast_to(self.kernel[r, c, c_in, f], (*pixel_in.shape, len(c_in))).ravel())
-        return np.concatenate(i), np.concatenate(j), np.concatenate(w)
+        return np.concatenate(i), np.concatenate(j), np.concatenate(w, dtype=float)
 
     @cached_property
     def n_connections(self):
