@@ -1,12 +1,12 @@
 """
-This checkout against another one: the first result of the digit network, and a step of ResNet-18, in C++ standalone.
+This checkout against another one: the first result of the digit network, and a step of ResNet-18 at several mean rates.
 
 Every measurement is a new process that imports brainsnn from one of the two checkouts; the two take turns, so that a change
 of the machine's speed affects both. Programs are in the cache from a first round that is not counted. The ratio is this
 checkout's time over the other's, pair by pair; the median is printed with the range. Both must give the same spikes.
 
     git worktree add ../before v0.1.0
-    python benchmarks/compare_checkouts.py ../before [--only digits] [--pairs 7] [--size 224] [--steps 200]
+    python benchmarks/compare_checkouts.py ../before [--only digits] [--pairs 7] [--size 224] [--steps 200] [--rates 2 20]
 """
 
 import argparse
@@ -15,8 +15,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from _networks import RESNET_M_F, graph_of_rate, random_image, resnet
 
 HERE = Path(__file__).resolve().parent.parent
 
@@ -44,18 +46,16 @@ print(json.dumps({{"load_model and read_keras": loaded - started, "convert and f
 
 RESNET = """
 import json, time
-import keras, numpy as np
+import numpy as np
 import brainsnn as bs
 from brainsnn import ms
-from brainsnn.training import preactivation_resnet
-keras.utils.set_random_seed(0)
-model = preactivation_resnet(18, ({size}, {size}, 3), n_classes=8, classifier_activation="sigmoid")
+model = bs.load_model("{model}")
 started = time.perf_counter()
 graph = bs.read_keras(model)
 read = time.perf_counter()
-snn = bs.convert(graph, device="cpp_standalone")
-image = np.random.default_rng(0).random((1, {size}, {size}, 3))
-snn.run(image, duration=1 * ms)
+snn = bs.convert(graph, bs.ASN(m_f={m_f}), device="{device}", threads={threads})
+image = np.load("{image}")[None]
+snn.run(image, duration=20 * ms)
 first = time.perf_counter()
 snn.run(image, duration=1 * ms)
 short = time.perf_counter()
@@ -81,11 +81,11 @@ def measure(code, checkout):
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def compare(title, code, other, n_pairs):
+def compare(title, code, other, n_pairs, their_code=None):
     """Print the ratios of one measurement."""
-    for checkout in (other, HERE):  # fills the cache of programs
-        measure(code, checkout)
-    pairs = [(measure(code, other), measure(code, HERE)) for _ in range(n_pairs)]
+    their_code = their_code or code
+    measure(their_code, other), measure(code, HERE)  # fills the cache of programs
+    pairs = [(measure(their_code, other), measure(code, HERE)) for _ in range(n_pairs)]
     before, after = pairs[0]
     if before["spikes"] != after["spikes"]:
         sys.exit(f"{title}: {after['spikes']} spikes here, {before['spikes']} in {other}; times cannot be compared.")
@@ -97,6 +97,18 @@ def compare(title, code, other, n_pairs):
               f"({ratios.min():.3f} ... {ratios.max():.3f})", flush=True)  # fmt: skip
 
 
+def compare_resnet(other, rate, args, folder):
+    """Print the ratios for a ResNet-18 whose batch normalisations are set for a mean rate."""
+    model, image = resnet(args.size), random_image(args.size)
+    graph_of_rate(model, image, rate, args.steps)
+    model.save(folder / "model.keras")
+    np.save(folder / "image.npy", image)
+    options = {"model": folder / "model.keras", "image": folder / "image.npy", "m_f": RESNET_M_F, "steps": args.steps}
+    ours, theirs = (RESNET.format(**options, device=args.device, threads=threads) for threads in (args.threads, 1))
+    title = f"ResNet-18, {args.size}x{args.size}, {rate:g} Hz, {args.device}, {args.threads} thread(s)"
+    compare(title, ours, other, args.pairs, theirs)
+
+
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
@@ -105,6 +117,11 @@ def main():
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--size", type=int, default=224, help="rows and columns of the image of ResNet-18")
     parser.add_argument("--steps", type=int, default=200, help="steps of ResNet-18")
+    parser.add_argument("--rates", type=float, nargs="+", default=[2.0, 20.0], help="mean rates of ResNet-18 in Hz")
+    parser.add_argument(
+        "--device", choices=["runtime", "cpp_standalone"], default="cpp_standalone", help="of ResNet-18"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of ResNet-18 in this checkout; the other one has 1")
     args = parser.parse_args()
     other = args.other.resolve()
     if not (other / "brainsnn" / "__init__.py").is_file():
@@ -113,8 +130,9 @@ def main():
     if args.only != "resnet":
         compare("digits", DIGITS.format(weights=weights), other, args.pairs)
     if args.only != "digits":
-        code = RESNET.format(size=args.size, steps=args.steps)
-        compare(f"ResNet-18, {args.size}x{args.size}", code, other, args.pairs)
+        for rate in args.rates:
+            with TemporaryDirectory(prefix="compare_") as folder:
+                compare_resnet(other, rate, args, Path(folder))
 
 
 if __name__ == "__main__":

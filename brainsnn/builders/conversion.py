@@ -74,8 +74,8 @@ def convert(
     dtype : {"float32", "float64"}
         Type of all state variables and weights.
     threads : int
-        OpenMP threads of a C++ standalone program. The random numbers are those of one thread, since what draws them runs on
-        one thread; other values are equal up to rounding.
+        On ``runtime``, layers are divided among threads, and every value is that of one thread. On ``cpp_standalone``, the
+        neurons of each layer are (OpenMP). The random numbers are those of one thread, since what draws them runs on one thread.
     encoder : {"current", "poisson"}, optional
         How images arrive: as a current into the first population, or as signed Poisson spikes of input neurons, which can
         also replay given spikes. By default, as the neuron model says.

@@ -242,7 +242,7 @@ def test_own_model_with_units_runs(model, images):
         ({"schedule": "later"}, ValueError, "pipelined"),
         ({"device": "gpu"}, ValueError, "cpp_standalone"),
         ({"dtype": "float16"}, ValueError, "float32"),
-        ({"threads": 2}, ValueError, "one thread"),
+        ({"threads": 2, "device": "genn"}, ValueError, "one thread"),
         ({"threads": None}, ValueError, "threads=None"),
         ({"device": ["runtime"]}, ValueError, "choose one of"),
         ({"dt": 0 * ms}, ValueError, "dt=.* greater than 0"),

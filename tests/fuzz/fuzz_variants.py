@@ -57,7 +57,7 @@ def connectivity(b):
         np.testing.assert_allclose(other.learned_weights[name], weights, atol=ROUNDING)
 
 
-@relation("threads", lambda b: b.snn.device == "cpp_standalone" and b.network.is_double)
+@relation("threads", lambda b: b.network.is_double)
 def threads(b):
     equal(b.run(b.network.convert(threads=2)), b.base, tolerance=ROUNDING)
 

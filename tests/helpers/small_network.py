@@ -47,7 +47,7 @@ class Small:
         }  # fmt: skip
         #: Options that need another one, by the option.
         self.needs = {
-            "convert.threads": {"device": "cpp_standalone"}, "run.processes": {"device": "cpp_standalone"},
+            "run.processes": {"device": "cpp_standalone"},
             "run.background": {"offset": 5 * bs.ms},
         }  # fmt: skip
         self._networks = {}

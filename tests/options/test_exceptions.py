@@ -104,7 +104,7 @@ REFUSED = {
     "neurons without a threshold do not spike": lambda s, _: bs.LIF().edit(threshold=None, refractory=5 * bs.ms),
     "feedback gates input neurons that spike": lambda s, _: convert(s, feedback=GATE, encoder="current"),
     "two of the layers in record are": lambda s, _: convert(s, record={"conv": ["S"], "conv_linear": {"S": [0]}}),
-    "has one thread": lambda s, _: convert(s, threads=2),
+    "has one thread": lambda s, _: convert(s, threads=2, device="genn"),
     "is shorter than the time step": lambda s, _: convert(
         s, neuron=bs.LIF(tau_m=2 * bs.ms).edit(method="euler"), thresholds=None, dt=3 * bs.ms
     ),

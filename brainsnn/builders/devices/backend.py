@@ -25,7 +25,7 @@ class Backend(ABC):
     preferences : dict
         Brian2 preferences under which networks are built and run.
     has_threads : bool
-        Whether a program can use several threads.
+        Whether it can use several threads.
     has_processes : bool
         Whether several programs can run at once.
     can_stream : bool
@@ -35,7 +35,7 @@ class Backend(ABC):
     name: str
     preferences: dict = {}
     has_threads = False
-    #: OpenMP threads of its programs.
+    #: Threads that run a network.
     threads = 1
     has_processes = False
     can_stream = False

@@ -50,7 +50,7 @@ def make_backend(device, threads=1):
     device : str
         Key of `DEVICES`.
     threads : int
-        OpenMP threads; more than one needs ``cpp_standalone``.
+        More than one needs ``runtime`` or ``cpp_standalone``.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def make_backend(device, threads=1):
     threads = whole_number(threads, "convert: threads", 1)
     if threads > 1 and not chosen.has_threads:
         raise ValueError(
-            f"convert: device={device!r} has one thread, got threads={threads}; use device='cpp_standalone'."
+            f"convert: device={device!r} has one thread, got threads={threads}; use device='runtime' or 'cpp_standalone'."
         )
     backend = chosen(threads)
     backend.threads = threads

@@ -33,9 +33,10 @@ def models():
     return example_models(ASNTransfer)
 
 
-@pytest.fixture(params=["runtime", pytest.param("cpp_standalone", marks=pytest.mark.slow)])
+@pytest.fixture(params=["runtime", "three threads", pytest.param("cpp_standalone", marks=pytest.mark.slow)])
 def device(request):
-    return request.param
+    """Options of convert; whatever they are, they are compared with one thread."""
+    return {"device": "runtime", "threads": 3} if request.param == "three threads" else {"device": request.param}
 
 
 def everything(snn, images, monkeypatch, n_block, **options):
@@ -56,8 +57,9 @@ def everything(snn, images, monkeypatch, n_block, **options):
     return found
 
 
-def assert_same(make, images, monkeypatch, **options):
-    step_by_step, in_blocks = (everything(make(), images, monkeypatch, n, **options) for n in (1, 16))
+def assert_same(make, device, images, monkeypatch, **options):
+    in_blocks = everything(make(**device), images, monkeypatch, 16, **options)
+    step_by_step = everything(make(**device | {"threads": 1}), images, monkeypatch, 1, **options)
     assert step_by_step.keys() == in_blocks.keys()
     for name, values in step_by_step.items():
         np.testing.assert_array_equal(in_blocks[name], values, err_msg=name)
@@ -82,8 +84,8 @@ def record(model):
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_every_model(models, device, name, schedule, monkeypatch):
     model = models[name]
-    options = {"device": device, "schedule": schedule, "record": record(model)}
-    found = assert_same(lambda: bs.convert(model, **options), example_images(model), monkeypatch)
+    options = {"schedule": schedule, "record": record(model)}
+    found = assert_same(lambda **each: bs.convert(model, **options, **each), device, example_images(model), monkeypatch)
     assert all(found[f"{layer} count"].any() for layer in spiking_names(model))
 
 
@@ -105,14 +107,13 @@ def test_a_prediction_that_gates_its_input_is_one_block(device, mode, monkeypatc
         layer.set_weights([rng.normal(0.3, 0.5, w.shape) for w in layer.get_weights()])
     made = []
 
-    def make():
-        made.append(bs.convert(
-            model, neuron=bs.IF(), feedback=bs.PredictiveGate(output="prediction", epsilon=0.1, mode=mode), device=device,
-        ))  # fmt: skip
+    def make(**options):
+        gate = bs.PredictiveGate(output="prediction", epsilon=0.1, mode=mode)
+        made.append(bs.convert(model, neuron=bs.IF(), feedback=gate, **options))
         return made[-1]
 
-    assert_same(make, rng.random((2, 8, 8, 1)), monkeypatch, seed=3)
-    if device == "runtime":
+    assert_same(make, device, rng.random((2, 8, 8, 1)), monkeypatch, seed=3)
+    if device["device"] == "runtime":
         assert block_of(made[-1], "input_spike") == block_of(made[-1], "prediction_spike")
 
 
@@ -125,24 +126,27 @@ def test_random_numbers_come_in_one_order(models, device, monkeypatch):
     neuron = {first: noisy, last: noisy, ...: bs.ASN()}
     made = []
 
-    def make():
-        made.append(bs.convert(model, neuron=neuron, encoder="poisson", device=device, record=record(model)))
+    def make(**options):
+        made.append(bs.convert(model, neuron=neuron, encoder="poisson", record=record(model), **options))
         return made[-1]
 
-    found = assert_same(make, example_images(model), monkeypatch, seed=5)
+    found = assert_same(make, device, example_images(model), monkeypatch, seed=5)
     other = made[-1].run(example_images(model), N_STEPS * ms, seed=6)
     assert (found[f"{last} count"] != other.spike_counts[last]).any()
-    if device == "runtime":
+    if device["device"] == "runtime":
         assert block_of(made[-1], f"{first}_spike_thresholder") == block_of(made[-1], f"{last}_spike_thresholder")
 
 
 def test_refractory_neurons(models, device, monkeypatch):
     model = models["plain_cnn"]
     neuron = bs.ASN().edit(refractory=3 * ms)
+    recorded = {spiking_names(model)[0]: ["spikes"]}
     assert_same(
-        lambda: bs.convert(model, neuron=neuron, device=device, record={spiking_names(model)[0]: ["spikes"]}),
-        example_images(model), monkeypatch,
-    )  # fmt: skip
+        lambda **options: bs.convert(model, neuron=neuron, record=recorded, **options),
+        device,
+        example_images(model),
+        monkeypatch,
+    )
 
 
 def test_objects_of_users(models, device, monkeypatch):
@@ -151,8 +155,8 @@ def test_objects_of_users(models, device, monkeypatch):
     names = spiking_names(model)
     monitors = []
 
-    def make():
-        snn = bs.convert(model, device=device, record=record(model))
+    def make(**options):
+        snn = bs.convert(model, record=record(model), **options)
         group = snn[names[1]]
         own = NeuronGroup(
             3, "dv/dt = (1 - v)/(10*ms) : 1", threshold="v > 0.5", reset="v = 0", clock=group.clock, method="exact"
@@ -167,8 +171,8 @@ def test_objects_of_users(models, device, monkeypatch):
         return snn
 
     recorded = []
-    for n_block in (1, 16):
-        found = everything(make(), example_images(model, 1), monkeypatch, n_block)
+    for n_block, options in ((1, device | {"threads": 1}), (16, device)):
+        found = everything(make(**options), example_images(model, 1), monkeypatch, n_block)
         spikes, own, noise, rates, states = monitors
         assert own.num_spikes and noise.num_spikes
         recorded.append({
@@ -182,7 +186,7 @@ def test_objects_of_users(models, device, monkeypatch):
 def test_monitors_of_a_part_in_which_nothing_spikes(models, device):
     """Brian2 then reads the number before the list of spikes."""
     model = models["plain_cnn"]
-    snn = bs.convert(model, device=device)
+    snn = bs.convert(model, **device)
     clock = snn[spiking_names(model)[0]].clock
     group = NeuronGroup(40, "x : 1", threshold="i >= 20", clock=clock)
     spikes, rates, all_spikes = SpikeMonitor(group[:10]), PopulationRateMonitor(group[:10]), SpikeMonitor(group)
@@ -196,20 +200,21 @@ def test_synapses_need_brians_own_loop(models, device, monkeypatch):
     model = models["plain_cnn"]
     first, second = spiking_names(model)[:2]
 
-    def make():
-        snn = bs.convert(model, device=device, record=record(model))
+    def make(**options):
+        snn = bs.convert(model, record=record(model), **options)
         synapses = Synapses(snn[first], snn[second], on_pre="I_post += 0.1", delay=2 * ms, clock=snn[first].clock)
         synapses.connect(i=[0, 1, 2], j=[0, 1, 2])
         snn.network.add(synapses)
         return snn
 
-    assert_same(make, example_images(model), monkeypatch)
+    assert_same(make, device, example_images(model), monkeypatch)
 
 
-def test_runs_by_hand_of_any_length(models):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_runs_by_hand_of_any_length(models, threads):
     model = models["resnet"]
     images, names = example_images(model, 1), spiking_names(model)
-    snn = bs.convert(model)
+    snn = bs.convert(model, threads=threads)
     left = []
     for durations in ((23,), (1, 16, 6), (7,) * 3 + (2,)):
         snn.run(images, 5 * ms)
@@ -228,11 +233,11 @@ def test_objects_that_are_switched_off(models, device):
     images, names = example_images(model, 1), spiking_names(model)
     results = []
     for schedule in ("blocks", "steps"):
-        snn = bs.convert(model, device=device, record=record(model))
+        snn = bs.convert(model, record=record(model), **device)
         snn.run(images, 5 * ms)
         snn[names[1]].thresholder["spike"].active = False
         snn[names[1]].state_updater.active = False
-        if schedule == "steps" and device == "runtime":
+        if schedule == "steps" and device["device"] == "runtime":
             snn.network.add(network_operation(clock=snn[names[0]].clock)(lambda: None))
         results.append(snn.run(images, N_STEPS * ms))
     for name in names:
@@ -240,16 +245,18 @@ def test_objects_that_are_switched_off(models, device):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("device_of", ["runtime", "cpp_standalone"])
-def test_a_resnet_of_750_steps(device_of, monkeypatch):
+@pytest.mark.parametrize(("device_of", "threads"), [("runtime", 1), ("runtime", 2), ("cpp_standalone", 1)])
+def test_a_resnet_of_750_steps(device_of, threads, monkeypatch):
     """Deep enough that every kind of block hands over its values some 750 times."""
     keras.utils.set_random_seed(0)
     model = preactivation_resnet(18, (64, 64, 3), n_classes=8)
     images = np.random.default_rng(0).random((1, 64, 64, 3))
     rasters = []
-    for n_block in (1, 16):
+    for n_block, n_threads in ((1, 1), (16, threads)):
         monkeypatch.setattr(plan_module, "STEPS", n_block)
-        snn = bs.convert(model, device=device_of, record={name: ["spikes"] for name in spiking_names(model)})
+        snn = bs.convert(
+            model, device=device_of, threads=n_threads, record={name: ["spikes"] for name in spiking_names(model)}
+        )
         result = snn.run(images, 750 * ms)
         rasters.append([result.raster(name) for name in spiking_names(model)] + [result.output])
     assert all(raster.any() for raster in rasters[0])

@@ -1,6 +1,10 @@
 {# The functions that Python calls in a library: attach arrays, run steps, take what was recorded, seed. #}
 #include "library.h"
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
 #ifdef __SSE__
 #include <xmmintrin.h>
 #endif
@@ -13,7 +17,7 @@ namespace brian
 {
 RandomGenerator _generator;
 {% for array in arrays %}
-{{array.type}}* {{array.name}};
+{{'thread_local ' if array.name in placed}}{{array.type}}* {{array.name}};
 {% if array.varies %}
 size_t _size{{array.name}};
 {% endif %}
@@ -29,8 +33,19 @@ using namespace brian;
 
 {% include 'time_blocks.cpp' %}
 
-// Lets the code find an array of which steps leave values for other blocks at another address.
-void (*const places[])(char*) = { {% for array in kept %}[](char* p) { {{array.name}} = ({{array.type}}*)p; }, {% endfor %} nullptr};
+// Lets the code of this thread find an array at another address: those of which steps leave values for other blocks, and the time.
+void (*const places[])(char*) = {
+    {% for array in placed.values() %}
+    [](char* p) { {{array.name}} = ({{array.type}}*)p; },
+    {% endfor %}
+    nullptr};
+void* placed[{{placed|length + 1}}];
+
+void attach_here()
+{
+    for (int k=0; k<{{placed|length}}; k++)
+        places[k]((char*)placed[k]);
+}
 
 struct Given
 {
@@ -59,6 +74,8 @@ struct NoDenormals
     ~NoDenormals() { asm volatile("msr fpcr, %0" : : "r"(before)); }
 #endif
 };
+
+{% include 'time_block_threads.cpp' %}
 }
 
 extern "C"
@@ -66,11 +83,12 @@ extern "C"
 void attach(void** data, const size_t* sizes)
 {
     {% for array in arrays %}
-    {{array.name}} = ({{array.type}}*)data[{{loop.index0}}];
+    {{'placed[%d]' % (placed|list).index(array.name) if array.name in placed else array.name}} = ({{array.type}}*)data[{{loop.index0}}];
     {% if array.varies %}
     _size{{array.name}} = sizes[{{loop.index0}}];
     {% endif %}
     {% endfor %}
+    attach_here();
 }
 
 void seed(unsigned long value) { _generator.seed(value); }
@@ -78,20 +96,27 @@ void seed(unsigned long value) { _generator.seed(value); }
 void call(int k)
 {
     NoDenormals guard;
+    attach_here();
     functions[k]();
 }
 
 void run(
-    const int* plan, size_t n_numbers, long block_steps, const Given* given, size_t n_given, long n_steps, int64_t* timestep,
-    double* t, const double* dt)
+    const int* plan, size_t n_numbers, long block_steps, const Given* given, size_t n_given, long n_threads, double* cost,
+    const int* clock, long n_steps, int64_t* timestep, double* t, const double* dt)
 {
     NoDenormals guard;
+    attach_here();
     TimeBlocks blocks;
     for (size_t k=0; k<n_given; k++)
-        blocks.kept.push_back({places[given[k].place], given[k].array, given[k].n_bytes, given[k].n_neurons, given[k].memory});
+        blocks.kept.push_back({
+            places[given[k].place], given[k].array, given[k].n_bytes, given[k].n_neurons, given[k].memory,
+            n_threads*block_steps + 1});
     blocks.plan.assign(plan, plan + n_numbers);
     blocks.block_steps = block_steps;
-    blocks.run(functions, n_steps, timestep, t, dt);
+    if (n_threads == 1)
+        blocks.run(functions, n_steps, {timestep, t, dt});
+    else
+        BlockThreads(blocks, n_steps, cost, clock).run(n_threads, {timestep, t, dt});
 }
 
 // Recorded values: where they are and how many there are, until the next run.

@@ -64,7 +64,7 @@ template<class T> struct Rows
 };
 
 {% for array in arrays %}
-extern {{array.type}}* {{array.name}};
+extern {{'thread_local ' if array.name in placed}}{{array.type}}* {{array.name}};
 {% if array.varies %}
 extern size_t _size{{array.name}};
 {% endif %}

@@ -11,11 +11,11 @@
     {% for array in blocks.kept %}
     {
         // Not by new[]: most of the memory for lists of spikes is never touched.
-        const size_t line = 64;
-        char* const memory = (char*)std::calloc(1, line + blocks.block_steps*TimeBlocks::Kept::stride({{array.n_bytes}}));
+        const size_t line = 64, n_slots = blocks.block_steps + 1;
+        char* const memory = (char*)std::calloc(1, line + n_slots*TimeBlocks::Kept::stride({{array.n_bytes}}));
         blocks.kept.push_back({
             [](char* p) { {{array.data}} = ({{array.type}}*)p; }, (char*){{array.data}}, {{array.n_bytes}}, {{array.n_neurons}},
-            memory + line - (size_t)memory%line});
+            memory + line - (size_t)memory%line, (long)n_slots});
     }
     {% endfor %}
     void (*const step_functions[])() = { {% for step in steps %}_run_{{step.code}}, {% endfor %} nullptr};
@@ -109,7 +109,7 @@
             if (switched_off.empty())
             {
                 {{blocks.clock}}.timestep[0] = first;
-                blocks.run(step_functions, n_chunk, {{blocks.clock}}.timestep, {{blocks.clock}}.t, {{blocks.clock}}.dt);
+                blocks.run(step_functions, n_chunk, { {{blocks.clock}}.timestep, {{blocks.clock}}.t, {{blocks.clock}}.dt });
             }
             else
             {% endif %}

@@ -43,6 +43,7 @@ class RuntimeBackend(Backend):
     """
 
     name = "runtime"
+    has_threads = True
     can_stream = True
 
     #: Of the arrays of its objects.
@@ -111,7 +112,7 @@ class RuntimeBackend(Backend):
         codes = [(obj, code) for obj in network.sorted_objects for code in _code_objects(obj)]
         codes = [(obj, code) for obj, code in codes if isinstance(code, LibraryCodeObject)]
         if self._library is None or self._library.code_objects != [code for _, code in codes]:
-            self._library = Library(codes)
+            self._library = Library(codes, self.threads)
         self._library.begin()
         if self._is_by_hand and self._library.draws:
             self._library.seed(int(np.random.randint(2**32, dtype=np.uint32)))  # noqa: NPY002  (set by Brian2's seed)

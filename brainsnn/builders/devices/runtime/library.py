@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 import brian2
 import numpy as np
+from brian2 import Clock
 from brian2.codegen.cpp_prefs import get_compiler_and_args
 from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable
@@ -43,6 +44,8 @@ class Library:
     ----------
     codes : list of (`~brian2.core.base.BrianObject`, `~brainsnn.builders.codegen.codeobjects.LibraryCodeObject`)
         Objects and their code.
+    n_threads : int
+        Threads that run blocks of code at once.
 
     Raises
     ------
@@ -53,10 +56,11 @@ class Library:
     #: The library whose arrays are attached, for each file: networks with equal code share it.
     _attached: WeakValueDictionary = WeakValueDictionary()
 
-    def __init__(self, codes):
+    def __init__(self, codes, n_threads=1):
         self.code_objects = [code for _, code in codes]
         self._codes = {code.name: (obj, code) for obj, code in codes}
-        self._places = list(dict.fromkeys(v for obj, code in codes for v in access_of(obj, code).sets))
+        sets = (v for obj, code in codes for v in access_of(obj, code).sets)
+        self._places, self._n_threads = list(dict.fromkeys((*sets, *_times(self.code_objects)))), n_threads
         files, self._functions, self._slots, self._records = library_source(
             self.code_objects, self._places, os.cpu_count() or 1
         )
@@ -133,10 +137,8 @@ class Library:
         is_stopped : callable
             Asked after each call, 50 ms if that is more than a block of steps, whether to stop before the end.
         """
-        plan = self._plan([each.name for each in code_objects])
-        time_arrays = [
-            clock.variables[name].get_value().ctypes.data_as(ctypes.c_void_p) for name in ("timestep", "t", "dt")
-        ]
+        plan = self._plan([each.name for each in code_objects], clock)
+        time_arrays = [_pointer(clock.variables[name].get_value()) for name in ("timestep", "t", "dt")]
         while n_steps > 0 and not is_stopped():
             now, started = min(self._chunk, n_steps), time.perf_counter()
             self._c.run(*plan.arguments, ctypes.c_long(now), *time_arrays)
@@ -144,15 +146,17 @@ class Library:
                 self._take_records()
             taken, n_steps = time.perf_counter() - started, n_steps - now
             if now == self._chunk:
+                # A new call makes threads wait for each other.
+                least = block_steps() * (1 if self._n_threads == 1 else 8 * self._n_threads)
                 whole = int(now * TURN / max(taken, 1e-6)) // block_steps() * block_steps()
-                self._chunk = max(block_steps(), min(2 * now, whole))
+                self._chunk = max(least, min(2 * now, whole))
 
-    def _plan(self, names):
+    def _plan(self, names, clock):
         """Return how to run these pieces of code in blocks of time, with memory for what blocks hand to each other."""
         if self._planned[0] != names:
             plan = plan_codes([self._codes[name] for name in names])
             functions = [self._functions[name, "run"] for name in names]
-            self._planned = names, _BlockMemory(plan, functions, self._places)
+            self._planned = names, _BlockMemory(plan, functions, self._places, clock, self._n_threads)
         return self._planned[1]
 
     def _take_records(self):
@@ -193,23 +197,38 @@ class _Given(ctypes.Structure):
 class _BlockMemory:
     """A plan as arguments of the library's ``run``, and the memory that it needs."""
 
-    def __init__(self, plan, functions, places):
-        variables = plan.arrays
+    def __init__(self, plan, functions, places, clock, n_threads):
+        variables, n_threads = plan.arrays, min(n_threads, len(plan.blocks))
         numbers = np.array(plan.numbers(functions, {v: k for k, v in enumerate(variables)}), dtype=np.int32)
         arrays = [variable.get_value() for variable in variables]
         n_neurons = [n_spiking(variable) for variable in variables]
-        n_steps = block_steps(sum(a.nbytes for a, n in zip(arrays, n_neurons) if n == 0))
-        memory = [kept_memory(n_steps, a.nbytes, sparse=n > 0) for a, n in zip(arrays, n_neurons)]
+        n_steps = block_steps(n_threads * sum(a.nbytes for a, n in zip(arrays, n_neurons) if n == 0))
+        # Also for the step before.
+        memory = [kept_memory(n_threads * n_steps + 1, a.nbytes, sparse=n > 0) for a, n in zip(arrays, n_neurons)]
         given = (_Given * max(1, len(arrays)))()
         for k, (variable, array) in enumerate(zip(variables, arrays)):
-            given[k] = _Given(
-                places.index(variable), array.ctypes.data, array.nbytes, n_neurons[k], memory[k].ctypes.data
-            )
-        self._memory = numbers, memory
+            place = places.index(variable)
+            given[k] = _Given(place, array.ctypes.data, array.nbytes, n_neurons[k], memory[k].ctypes.data)
+        times = [clock.variables[name] for name in ("timestep", "t")]
+        time_places = np.array([places.index(v) if v in places else -1 for v in times], dtype=np.int32)
+        cost = np.zeros(len(plan.blocks))
+        self._kept = numbers, memory, time_places, cost
         self.arguments = (
-            numbers.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(len(numbers)), ctypes.c_long(n_steps),
-            given, ctypes.c_size_t(len(arrays)),
+            _pointer(numbers), ctypes.c_size_t(len(numbers)), ctypes.c_long(n_steps), given, ctypes.c_size_t(len(arrays)),
+            ctypes.c_long(n_threads), _pointer(cost), _pointer(time_places),
         )  # fmt: skip
+
+
+def _pointer(array):
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
+def _times(code_objects):
+    """Yield the variables in which code finds the time."""
+    for code_object in code_objects:
+        for variable in code_object.variables.values():
+            if isinstance(variable, ArrayVariable) and isinstance(variable.owner, Clock) and variable.name != "dt":
+                yield variable
 
 
 def _compiled(files):

@@ -62,15 +62,15 @@ class Record:
     is_rows: bool
 
 
-def library_source(code_objects, kept, n_parts):
+def library_source(code_objects, placed, n_parts):
     """
     Return the files of a library, and what they need of this process.
 
     Parameters
     ----------
     code_objects : list of `~brainsnn.builders.codegen.codeobjects.LibraryCodeObject`
-    kept : list of `~brian2.core.variables.ArrayVariable`
-        Arrays that may be placed elsewhere for each step.
+    placed : list of `~brian2.core.variables.ArrayVariable`
+        Arrays that may be at another address for each step and thread.
     n_parts : int
         Number of files that can be compiled at once.
 
@@ -99,10 +99,11 @@ def library_source(code_objects, kept, n_parts):
             functions[code_object.name, block] = len(names)
             names.append(f"_{block}_code_{k}")
     shared = {"arrays": list(slots.values()), "records": list(records.values())}
-    kept = [slots[get_device().get_array_name(variable)] for variable in kept]
+    names_of = [get_device().get_array_name(variable) for variable in placed]
+    shared["placed"] = {name: slots[name] for name in names_of}
     files = {
         "library.h": render("library.h", **shared),
-        "library.cpp": render("library.cpp", functions=names, kept=kept, **shared),
+        "library.cpp": render("library.cpp", functions=names, **shared),
     }
     files |= {f"part_{k}.cpp": merged_source(parts[k::n_parts]) for k in range(min(n_parts, len(parts)))}
     return files, functions, shared["arrays"], shared["records"]
