@@ -104,7 +104,8 @@ def compare_resnet(other, rate, args, folder):
     model.save(folder / "model.keras")
     np.save(folder / "image.npy", image)
     options = {"model": folder / "model.keras", "image": folder / "image.npy", "m_f": RESNET_M_F, "steps": args.steps}
-    ours, theirs = (RESNET.format(**options, device=args.device, threads=threads) for threads in (args.threads, 1))
+    ours = RESNET.format(**options, device=args.device, threads=args.threads)
+    theirs = RESNET.format(**options, device="cpp_standalone", threads=1)
     title = f"ResNet-18, {args.size}x{args.size}, {rate:g} Hz, {args.device}, {args.threads} thread(s)"
     compare(title, ours, other, args.pairs, theirs)
 
@@ -121,7 +122,9 @@ def main():
     parser.add_argument(
         "--device", choices=["runtime", "cpp_standalone"], default="cpp_standalone", help="of ResNet-18"
     )
-    parser.add_argument("--threads", type=int, default=1, help="of ResNet-18 in this checkout; the other one has 1")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="of ResNet-18 here; the other one runs C++ standalone in 1"
+    )
     args = parser.parse_args()
     other = args.other.resolve()
     if not (other / "brainsnn" / "__init__.py").is_file():

@@ -154,8 +154,14 @@ def compile_library(project, cache, flags):
         If the compiler fails; the message holds the end of its output.
     """
     # Not -ffast-math when linking: it would change how all of this process treats denormal numbers.
+    flags = [*flags, "-pthread"]
     sources = {path.name: ("-c", *flags, "-I.") for path in sorted(project.glob("part_*.cpp"))}
-    _compile(project, cache, {**sources, "library.cpp": ("-c", *flags, "-I.", "-O1")}, ["-shared", "-o", "library.so"])
+    _compile(
+        project,
+        cache,
+        {**sources, "library.cpp": ("-c", *flags, "-I.", "-O1")},
+        ["-shared", "-pthread", "-o", "library.so"],
+    )
 
 
 def _compile(project, cache, sources, link):
