@@ -35,6 +35,7 @@ from one_layer import LAYER, SHAPE, one_layer_graph
 import brainsnn as bs
 from brainsnn.builders.devices.active_device import preferences
 from brainsnn.builders.devices.runtime import backend as runtime_backend
+from brainsnn.builders.devices.runtime import library
 from brainsnn.builders.devices.runtime.library import Library
 from brainsnn.builders.network.connections import EventDrivenProjection
 
@@ -269,6 +270,25 @@ def test_what_cython_cannot_translate_is_an_error(graph, capfd):
     snn.network.add(neurons)
     with pytest.raises(ValueError, match="'neurongroup.*_stateupdater': Cython cannot translate its code"):
         snn.run(IMAGES, DURATION)
+
+
+def test_networks_in_several_threads(graph, monkeypatch):
+    """Equal networks share a library and its random numbers, and Brian2 has one generator for all."""
+    networks = [convert(graph, encoder="poisson") for _ in range(2)]
+    expected = [snn.run(IMAGES, 400 * ms, seed=k).raster(LAYER) for k, snn in enumerate(networks)]
+    monkeypatch.setattr(library, "TURN", 1e-4)  # many calls
+    found = {}
+
+    def run(k):
+        found[k] = networks[k].run(IMAGES, 400 * ms, seed=k).raster(LAYER)
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k, raster in enumerate(expected):
+        np.testing.assert_array_equal(found[k], raster)
 
 
 def test_statements_that_would_be_computed_for_ever(graph):

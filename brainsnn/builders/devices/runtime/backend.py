@@ -1,6 +1,8 @@
 """Run the trials of a network in this process, in Brian2's runtime mode."""
 
+import os
 from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 from brian2 import BrianObject, SpikeMonitor, prefs, second, seed
@@ -48,6 +50,9 @@ class RuntimeBackend(Backend):
 
     #: Of the arrays of its objects.
     device = runtime_device
+
+    #: Held while a network runs. The random numbers of Brian2, and of a library that equal networks share, belong to the process.
+    _turn = RLock()
 
     def __init__(self, threads=1):
         self._declared = self._objects = self._library = None
@@ -144,7 +149,7 @@ class RuntimeBackend(Backend):
     @contextmanager
     def by_hand(self, what):
         """Let the user run, store or restore the network, which changes nothing of what trials start from."""
-        with active(runtime_device), self._declared.running():
+        with self._turn, active(runtime_device), self._declared.running():
             self._is_by_hand = True
             try:
                 yield
@@ -155,6 +160,10 @@ class RuntimeBackend(Backend):
 
     def run(self, objects, trials, processes, on_trial_done, on_record):
         """Run all trials in this process; see `~brainsnn.builders.devices.backend.Backend.run`."""
+        with self._turn:
+            return self._run(objects, trials, on_trial_done, on_record)
+
+    def _run(self, objects, trials, on_trial_done, on_record):
         self.activate()  # another network may have made its device the active one
         for obj in objects.added:
             if obj.name in objects.added_monitors:  # they hold one run, as in a compiled program
@@ -214,6 +223,15 @@ class RuntimeBackend(Backend):
                     "trials. Give a shorter duration, or run by hand: snn.network.run(...)."
                 )
             on_record(trial, _trial_record(objects.monitors, trials.dt, first))
+
+
+def _take_turn():
+    """Forget, in a process that was forked, that a thread of its parent was running a network."""
+    RuntimeBackend._turn = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_take_turn)
 
 
 def _set_clock(clock, start, duration):
