@@ -39,13 +39,12 @@ def resnet(size):
     )
 
 
-def set_rates(model, image, rate):
+def set_rates(model, image, rate, offset=OFFSET):
     """Set the batch normalisations for a mean rate in Hz, first layer first, from the transfer function."""
     import keras
 
     from brainsnn.equations.transfer import spike_height, transfer_function
 
-    offset = OFFSET if rate <= MANY else -OFFSET
     activation = rate * spike_height(RESNET_M_F) * 0.050  # a spike stands for its height during tau_eta
     for layer in model.layers:
         if type(layer).__name__ != "BatchNormalization":
@@ -66,9 +65,10 @@ def graph_of_rate(model, image, rate, steps, threads=1):
     """Return the graph with weights for a mean rate in Hz: predicted by the transfer function, corrected by a run."""
     import brainsnn as bs
 
-    set_rates(model, image, rate)
+    offset = OFFSET if rate <= MANY else -OFFSET
+    set_rates(model, image, rate, offset)
     snn = bs.convert(bs.read_keras(model), bs.ASN(m_f=RESNET_M_F), device="cpp_standalone", threads=threads)
     # A shorter trial has not settled: its last layers are still silent and its first layers burst.
     measured = snn.run(image[None], duration=max(steps, 300) * bs.ms).mean_firing_rate
-    set_rates(model, image, rate * np.clip(rate / max(measured, 1e-9), 0.5, 2))
+    set_rates(model, image, rate * np.clip(rate / max(measured, 1e-9), 0.5, 2), offset)
     return bs.read_keras(model)
