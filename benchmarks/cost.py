@@ -12,10 +12,10 @@ state of all neurons and the targets and weights of all events, at the bandwidth
 import argparse
 import json
 import os
-import resource
 import sys
 
 import numpy as np
+import psutil
 from _machine import measure
 from _networks import RESNET_M_F as M_F
 from _networks import graph_of_rate, random_image
@@ -51,19 +51,24 @@ def worker(size, width, rate, threads, repeats):
     graph = graph_of_rate(network(size, width), image, rate, 300)
     neurons = sum(p.size for p in graph.populations.values() if p.kind != "input")
     n_steps = int(np.clip(4e8 / neurons, 200, 4000)) // 16 * 16
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident()
     snn = bs.convert(graph, bs.ASN(m_f=M_F), threads=threads)
     snn.run(image[None], duration=320 * bs.ms)  # threads have found their shares
     short = min(elapsed(lambda: snn.run(image[None], duration=16 * bs.ms), repeats)[0])
     times, _, result = elapsed(lambda: snn.run(image[None], duration=(16 + n_steps) * bs.ms), repeats)
     work = network_work(snn, spikes_per_step(result))
     events = sum(w.operations / 2 for w in work if w.kind == "spikes")
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    memory = resident() - before
     print(json.dumps({
         "threads": threads, "neurons": neurons, "rate": float(result.mean_firing_rate),
         "events": events, "step": (min(times) - short) / n_steps, "memory": memory,
         "least": sum(least_seconds(work, measure(threads)).values()),
     }))  # fmt: skip
+
+
+def resident():
+    """Return the bytes of this process that are in memory now; its peak was set by the network that sets the rates."""
+    return psutil.Process().memory_info().rss
 
 
 def fit(found):
