@@ -74,8 +74,9 @@ def convert(
     dtype : {"float32", "float64"}
         Type of all state variables and weights.
     threads : int
-        On ``runtime``, layers are divided among threads, and every value is that of one thread. On ``cpp_standalone``, the
-        neurons of each layer are (OpenMP). The random numbers are those of one thread, since what draws them runs on one thread.
+        On ``runtime``, the layers are divided among threads, and every value is that of one thread. A network that is one
+        loop, or that Brian2 runs step by step, uses one thread. On ``cpp_standalone``, the neurons of each layer are divided
+        (OpenMP); values are equal up to rounding. What draws random numbers runs on one thread, so these are always the same.
     encoder : {"current", "poisson"}, optional
         How images arrive: as a current into the first population, or as signed Poisson spikes of input neurons, which can
         also replay given spikes. By default, as the neuron model says.

@@ -17,7 +17,7 @@ from brainsnn.builders.network.arrays import assignable_arrays, changeable, dyna
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.equations.statements import assignments
 
-__all__ = ["NetworkObjects"]
+__all__ = ["MONITORS", "NetworkObjects"]
 
 MONITORS = (EventMonitor, StateMonitor, PopulationRateMonitor)
 

@@ -120,7 +120,7 @@ class ConvOperator(Operator):
     input_shape, output_shape : tuple of int
         (H, W, C) and (Ho, Wo, Co).
     kernel : (KH, KW, C, F) array_like
-        F consecutive output channels for each input channel. Computations with a kernel of float32 are in float64.
+        F consecutive output channels for each input channel. A kernel of float32 stays so; compositions are in float64.
     channel_start : (C,) array_like of int
         Input channel c reaches the output channels ``channel_start[c] ... channel_start[c] + F - 1``.
     row_taps, col_taps : (KH,), (KW,) array_like of int

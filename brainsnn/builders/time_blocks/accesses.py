@@ -1,20 +1,22 @@
 """What the code of each Brian2 object reads and writes in a step."""
 
-from brian2 import Clock, EventMonitor, PopulationRateMonitor, StateMonitor, TimedArray
+from brian2 import Clock, TimedArray
 from brian2.codegen.codeobject import CodeObject
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, DynamicArrayVariable
-from brian2.groups.neurongroup import Resetter, StateUpdater, Thresholder
+from brian2.groups.neurongroup import Thresholder
 
 from brainsnn.builders.network.arrays import EVENTS
 from brainsnn.builders.network.connections import EventDrivenProjection, GradedProjection
+from brainsnn.builders.network.objects import MONITORS
 from brainsnn.builders.network.replay import SpikeReplay
 from brainsnn.builders.time_blocks.plan import Access, plan_blocks
 from brainsnn.equations.statements import assigned
 
 __all__ = ["access_of", "n_spiking", "plan_codes"]
 
-MONITORS = (EventMonitor, StateMonitor, PopulationRateMonitor)
+#: Brian2's templates of code that writes only what its statements assign to: of equations, of ``run_regularly``, of a reset.
+STATEMENTS = ("stateupdate", "reset")
 
 #: Stands for the generator of random numbers: its numbers come in one order.
 RANDOM_NUMBERS = "random numbers"
@@ -92,18 +94,13 @@ def _written(obj, arrays):
         events = obj.group.variables[f"_{obj.event}space"]
         own = {obj.group.variables[name] for name in ("lastspike", "not_refractory") if name in obj.group.variables}
         return {events} | own | _assigned(obj, arrays), {events}
-    if type(obj) in (StateUpdater, Resetter, EventDrivenProjection) or _is_regular(obj):
+    if isinstance(obj, EventDrivenProjection) or getattr(obj, "template", None) in STATEMENTS:
         return _assigned(obj, arrays), ()
     return set(arrays.values()), ()
 
 
 def _assigned(obj, arrays):
     return {arrays[name] for name in assigned(obj.abstract_code) if name in arrays}
-
-
-def _is_regular(obj):
-    """Return whether an object runs the statements of ``run_regularly``."""
-    return getattr(obj, "template", None) == "stateupdate"
 
 
 def _hidden_state(function):

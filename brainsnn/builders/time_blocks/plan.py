@@ -1,7 +1,7 @@
 """The parts of a step that may run apart: several steps of one, then the same steps of the next, with the same result."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 
@@ -50,7 +50,7 @@ class Plan:
     """
 
     blocks: list
-    kept: dict = field(default_factory=dict)
+    kept: dict
 
     @property
     def arrays(self):

@@ -44,6 +44,7 @@
     {
         {{test_type()}} _spiked[_block_size], _any = 0;
         const size_t _size = _last - _start < _block_size ? _last - _start : _block_size;
+        // With a length that the compiler knows, for all blocks but the last.
         if (_size == _block_size)
         {
             {{update('_block_size')}}

@@ -13,6 +13,8 @@
         // Not by new[]: most of the memory for lists of spikes is never touched.
         const size_t line = 64, n_slots = blocks.block_steps + 1;
         char* const memory = (char*)std::calloc(1, line + n_slots*TimeBlocks::Kept::stride({{array.n_bytes}}));
+        if (memory == NULL)
+            throw std::bad_alloc();
         blocks.kept.push_back({
             [](char* p) { {{array.data}} = ({{array.type}}*)p; }, (char*){{array.data}}, {{array.n_bytes}}, {{array.n_neurons}},
             memory + line - (size_t)memory%line, (long)n_slots});

@@ -225,13 +225,13 @@ class RuntimeBackend(Backend):
             on_record(trial, _trial_record(objects.monitors, trials.dt, first))
 
 
-def _take_turn():
+def _forget_turn():
     """Forget, in a process that was forked, that a thread of its parent was running a network."""
     RuntimeBackend._turn = RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_take_turn)
+    os.register_at_fork(after_in_child=_forget_turn)
 
 
 def _set_clock(clock, start, duration):

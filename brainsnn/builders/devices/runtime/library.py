@@ -135,7 +135,8 @@ class Library:
         clock : `~brian2.core.clocks.Clock`
             Advanced in each step.
         is_stopped : callable
-            Asked after each call, 50 ms if that is more than a block of steps, whether to stop before the end.
+            Asked after each call of the library whether to stop before the end: about every 50 ms, or after the steps of a
+            block, or of eight for each thread, if these take longer.
         """
         plan = self._plan([each.name for each in code_objects], clock)
         time_arrays = [_pointer(clock.variables[name].get_value()) for name in ("timestep", "t", "dt")]

@@ -9,17 +9,13 @@ from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable, Constant, DynamicArrayVariable
 from brian2.devices.device import get_device
-from brian2.monitors.ratemonitor import PopulationRateMonitor
-from brian2.monitors.spikemonitor import EventMonitor
-from brian2.monitors.statemonitor import StateMonitor
 from brian2.parsing.rendering import CPPNodeRenderer
 
 from brainsnn.builders.codegen.codeobjects import LibraryCodeObject, render
 from brainsnn.builders.devices.compiler import merged_source
+from brainsnn.builders.network.objects import MONITORS
 
 __all__ = ["Record", "Slot", "library_source"]
-
-MONITORS = (EventMonitor, StateMonitor, PopulationRateMonitor)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def kept_memory(n_steps, n_bytes, sparse):
     Parameters
     ----------
     n_steps, n_bytes : int
-        Each step starts at a cache line, behind one with zeros.
+        Each step starts at a cache line, behind one with zeros, as in ``templates/time_blocks.cpp``.
     sparse : bool
         Whether most of it is never touched, as of lists of spikes: it gets no huge pages.
 
