@@ -24,6 +24,8 @@ from scipy.optimize import nnls
 
 FIGURE = ROOT / "docs" / "cost.png"
 NETWORK, RATE = (224, 64), 2.0
+#: Bytes of Python and its libraries.
+PYTHON_MEMORY = 1e9
 #: Cores, and gigabytes of memory, of a laptop and of a node of a cluster.
 MACHINES = (("laptop", 8, 16), ("node", 64, 256), ("cluster of 20 nodes, through bs.sweep", 1280, 5120))
 
@@ -79,6 +81,11 @@ def fit(found):
     return costs, np.abs(columns @ costs / times - 1).max()
 
 
+def fitted(row, costs):
+    """Return the seconds of a step by the fitted costs."""
+    return costs[0] * row["neurons"] + costs[1] * row["events"]
+
+
 def draw(by_neurons, by_rate, by_threads, costs):
     """Draw the three relations, with the fit and the limit."""
     import matplotlib.pyplot as plt
@@ -92,10 +99,10 @@ def draw(by_neurons, by_rate, by_threads, costs):
         ):  # fmt: skip
             x = [row[key] for row in found]
             ax.loglog(x, [row["step"] * 1e3 for row in found], "o", label="measured")
-            fitted = [1e3 * (costs[0] * row["neurons"] + costs[1] * row["events"]) for row in found]
-            ax.loglog(x, fitted, "-", color="0.5", label="fitted costs")
+            ax.loglog(x, [fitted(row, costs) * 1e3 for row in found], "-", color="0.5", label="fitted costs")
             ax.loglog(x, [row["least"] * 1e3 for row in found], ":", color="C3", label="physical limit")
             ax.set(xlabel=label, ylabel="ms per step")
+            ax.yaxis.set_minor_formatter("")
         axes[0].set_title(f"{RATE:g} Hz, one thread")
         axes[1].set_title(f"{by_rate[0]['neurons'] / 1e6:.1f} million neurons, one thread")
         axes[1].legend()
@@ -107,23 +114,21 @@ def draw(by_neurons, by_rate, by_threads, costs):
         figure.savefig(FIGURE, dpi=150)
 
 
-def big_rows(costs, by_neurons):
-    """Return how big networks get on other machines: seconds per step and core from the fit, memory from the largest network."""
-    largest = by_neurons[-1]
-    per_neuron = largest["memory"] / largest["neurons"]
-    events = largest["events"] / largest["neurons"]
+def big_rows(by_neurons):
+    """Return memory and time of the measured networks, and images per hour on other machines."""
     rows = []
-    for neurons in (1e5, 1e6, 1e7):
-        step = neurons * (costs[0] + costs[1] * events)
-        row = [f"{neurons:.0e}", megabytes(neurons * per_neuron), f"{step * 1000 / 60:.2g}"]
-        for _, cores, gigabytes in MACHINES:
-            at_once = min(cores, int(gigabytes * 1e9 // (neurons * per_neuron + 1e9)))
-            row.append(f"{at_once * 3600 / (step * 500):,.0f}")
-        rows.append(row)
-    return per_neuron, rows
+    for row in by_neurons:
+        per_hour = (
+            min(cores, int(gigabytes * 1e9 // (row["memory"] + PYTHON_MEMORY))) * 3600 / (row["step"] * 500)
+            for _, cores, gigabytes in MACHINES
+        )
+        minutes = f"{row['step'] * 1000 / 60:.2g}"
+        rows.append((f"{row['neurons']:,}", megabytes(row["memory"]), minutes, *(f"{n:,.0f}" for n in per_hour)))
+    return rows
 
 
-def main():
+def arguments():
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="What a step costs, and how big a network fits.")
     parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="small networks, without writing docs")
@@ -139,12 +144,45 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")
     args = parser.parse_args()
+    if args.quick:
+        args.networks, args.rates, args.repeats = [(64, 4), (64, 16)], [2.0, 20.0], 1
+    return args
+
+
+def report(by_neurons, by_rate, by_threads, costs, error):
+    """Return the tables and notes."""
+    headers = (
+        "what varies", "neurons", "threads", "mean rate, Hz", "million events per step", "ms per step", "fitted", "limit",
+        "step / limit",
+    )  # fmt: skip
+    rows = [
+        (
+            what, f"{row['neurons']:,}", row["threads"], f"{row['rate']:.2f}", f"{row['events'] / 1e6:.3g}",
+            f"{row['step'] * 1e3:.3g}", f"{1e3 * fitted(row, costs):.3g}" if row["threads"] == 1 else "-",
+            f"{row['least'] * 1e3:.3g}", f"{row['step'] / row['least']:.2f}",
+        )
+        for what, found in (("neurons", by_neurons), ("rate", by_rate), ("threads", by_threads)) for row in found
+    ]  # fmt: skip
+    machines = [f"images of 500 steps per hour: {name} ({cores} cores, {gb} GB)" for name, cores, gb in MACHINES]
+    return [
+        table(headers, rows),
+        f"Fitted: **{costs[0] * 1e9:.3g} ns for the update of a neuron and {costs[1] * 1e9:.3g} ns for a synaptic event**, "
+        f"within {error:.0%} of every time of one thread. Neurons include junctions, membranes and the readout. The limit takes "
+        "the state of all neurons from memory in each step; a network that runs layer by layer finds most of it in the cache.",
+        "![Time of a step against neurons, rate and threads](cost.png)",
+        f"How big a network fits, at {RATE:g} Hz in one thread. Memory is what the network adds to Python and its libraries, "
+        "which take about 1 GB. The images per hour assume one process for each core, and cores and memory as fast as here, so "
+        "they are an estimate:",
+        table(("neurons", "memory", "minutes per simulated second", *machines), big_rows(by_neurons)),
+    ]
+
+
+def main():
+    args = arguments()
     if args.worker:
         worker(*args.worker)
         return
     usual = (64, 16) if args.quick else NETWORK
-    if args.quick:
-        args.networks, args.rates, args.repeats = [(64, 4), (64, 16)], [2.0, 20.0], 1
 
     def of(size, width, rate, threads):
         print(f"{size} pixels, {width} channels, {rate:g} Hz, {threads} threads ...", file=sys.stderr, flush=True)
@@ -155,46 +193,10 @@ def main():
     by_rate = [of(*usual, rate, 1) for rate in args.rates]
     by_threads = [of(*usual, RATE, n) for n in args.threads]
     costs, error = fit(by_neurons + by_rate)
-
-    def fitted(row):
-        """Return the seconds of a step by the fitted costs."""
-        return costs[0] * row["neurons"] + costs[1] * row["events"]
-
-    headers = (
-        "what varies",
-        "neurons",
-        "threads",
-        "mean rate, Hz",
-        "million events per step",
-        "ms per step",
-        "fitted",
-        "limit",
-        "step / limit",
-    )
-    rows = [
-        (
-            what, f"{row['neurons']:,}", row["threads"], f"{row['rate']:.2f}", f"{row['events'] / 1e6:.3g}",
-            f"{row['step'] * 1e3:.3g}", f"{1e3 * fitted(row):.3g}" if row["threads"] == 1 else "-",
-            f"{row['least'] * 1e3:.3g}", f"{row['step'] / row['least']:.2f}",
-        )
-        for what, found in (("neurons", by_neurons), ("rate", by_rate), ("threads", by_threads)) for row in found
-    ]  # fmt: skip
-    per_neuron, big = big_rows(costs, by_neurons)
-    machine_headers = [f"images of 500 steps per hour: {name} ({cores} cores, {gb} GB)" for name, cores, gb in MACHINES]
-    notes = [
-        f"Fitted: **{costs[0] * 1e9:.3g} ns for the update of a neuron and {costs[1] * 1e9:.3g} ns for a synaptic event**, "
-        f"within {error:.0%} of every time of one thread. Best of {args.repeats}. Neurons include junctions, membranes and the "
-        "readout.",
-        "![Time of a step against neurons, rate and threads](cost.png)",
-        f"How big a network fits, at {RATE:g} Hz and with as many events per neuron as the largest network above: "
-        f"{per_neuron:.0f} bytes per neuron, with the weights, and about 1 GB for Python and its libraries. The images per hour "
-        "assume one process for each core, and cores and memory as fast as here, so they are an estimate:",
-        table(("neurons", "memory", "minutes per simulated second, one core", *machine_headers), big),
-    ]
     write = not (args.quick or args.no_docs)
     if write:
         draw(by_neurons, by_rate, by_threads, costs)
-    blocks = ["\n".join(f"- {line}" for line in setting), table(headers, rows), *notes]
+    blocks = ["\n".join(f"- {line}" for line in setting), *report(by_neurons, by_rate, by_threads, costs, error)]
     publish("cost", "What a step costs, and how big a network fits", "python benchmarks/cost.py", blocks, write=write)
 
 

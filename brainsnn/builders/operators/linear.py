@@ -249,18 +249,22 @@ class ConvOperator(Operator):
         groups = np.unique(start)
 
         def by_group(out, part, kernel):
+            """Add a tap group by group, as in a grouped convolution."""
             for first in groups:
                 member = start == first
                 out[..., first : first + n_out] += part[..., member] @ kernel[member]
 
         def one_to_few(out, part, kernel):
+            """Add a tap in which each input channel has output channels of its own."""
             product = (part[..., None] * kernel).reshape(*part.shape[:-1], -1)
             out[..., start[0] : start[0] + product.shape[-1]] += product
 
         def one_range(out, part, kernel):
+            """Add a tap in which all input channels reach the same output channels."""
             out[..., start[0] : start[0] + n_out] += part @ kernel
 
         def general(out, part, kernel):
+            """Add a tap with any channels."""
             out += part @ dense_channels(kernel[None, None], start, self.output_shape[2])[0, 0]
 
         if len(groups) == 1:
