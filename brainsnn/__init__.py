@@ -44,12 +44,23 @@ _HOME = {
     "second": "brian2",
 }
 
+#: Modules that do without Brian2.
+_WITHOUT_BRIAN2 = {
+    "brainsnn.builders.devices.cache",
+    "brainsnn.errors",
+    "brainsnn.results",
+    "brainsnn.sweeps",
+    "brainsnn.training.keras_files",
+}
+
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name):
     if name not in _HOME:
         raise AttributeError(f"module 'brainsnn' has no attribute {name!r}")
+    if _HOME[name] not in _WITHOUT_BRIAN2:
+        import_module("brainsnn.brian2_import").import_brian2()
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

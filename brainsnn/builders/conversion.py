@@ -18,7 +18,7 @@ from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.equations import ASN, NeuronModel
 from brainsnn.equations.checks import is_time
 from brainsnn.feedback import PredictiveGate
-from brainsnn.memory import named_memory_errors
+from brainsnn.memory import collection_paused, named_memory_errors
 
 if TYPE_CHECKING:
     import keras
@@ -126,7 +126,7 @@ def convert(
         graph = without_prediction_readout(graph, feedback)
         record = with_recorded_feedback(record, feedback, graph.input.name)
     neurons = choose_neurons(graph, neuron)
-    with named_memory_errors(lambda: f"convert: the network of {_size(graph)}", _SMALLER):
+    with collection_paused(), named_memory_errors(lambda: f"convert: the network of {_size(graph)}", _SMALLER):
         graph = with_shared_filters(graph, neurons)
         if encoder is None:
             encoder = encoder_of(graph, neurons) if feedback is None else "poisson"

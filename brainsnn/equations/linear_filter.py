@@ -62,7 +62,12 @@ def _is_homogeneous(code, name, constants):
     if variable is None:
         # str_to_sympy writes I, E, ... as symbols of these names; without the variable it is a multiple only if it is 0.
         return expression == 0
-    factor = sp.simplify(expression / variable)
+    known = {*constants, *DEFAULT_UNITS, *DEFAULT_CONSTANTS, "dt"}
+    # simplify finds more, but imports all of SymPy's physics, which takes longer than anything else in convert.
+    return any(_is_constant(form(expression / variable), known) for form in (sp.cancel, sp.simplify))
+
+
+def _is_constant(factor, known):
     if factor.has(sp.core.function.AppliedUndef) or factor.atoms(sp.Function):
         return False
-    return {symbol.name for symbol in factor.free_symbols} <= {*constants, *DEFAULT_UNITS, *DEFAULT_CONSTANTS, "dt"}
+    return {symbol.name for symbol in factor.free_symbols} <= known

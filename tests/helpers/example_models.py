@@ -46,7 +46,7 @@ def example_images(model, n_images=2, seed=0):
 
 def _evaluate(model, tensor, images):
     """Value of one tensor of a model with one input."""
-    return np.asarray(keras.Model(model.inputs[0], tensor)(images, training=False))
+    return keras.ops.convert_to_numpy(keras.Model(model.inputs[0], tensor)(images, training=False))
 
 
 def randomise(model, seed=0):

@@ -3,6 +3,7 @@
 import os
 import re
 
+from brian2 import prefs
 from brian2.codegen import cpp_prefs
 from brian2.devices.cpp_standalone.codeobject import generate_rand_code
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
@@ -15,8 +16,10 @@ __all__ = [
     "check_result_files",
     "drop_repeated_clock_settings",
     "forget_refused_flags",
+    "note_working_flags",
     "results_file",
     "use_results",
+    "wanted_flags",
 ]
 
 #: Whether standalone programs draw from C++'s standard library; older ones draw from NumPy's C library.
@@ -120,3 +123,28 @@ def forget_refused_flags():
     known = cpp_prefs._compiler_flag_compatibility
     for key in [key for key, is_known in known.items() if not is_known]:
         del known[key]
+
+
+def wanted_flags():
+    """
+    Return the flags with which Brian2 compiles if the compiler knows them.
+
+    Returns
+    -------
+    flags : list of str
+    """
+    given = prefs.codegen.cpp.extra_compile_args
+    return list(prefs.codegen.cpp.extra_compile_args_gcc if given is None else given)
+
+
+def note_working_flags(compiler, flags):
+    """
+    Spare Brian2 from trying flags that are known to work, each with a run of the compiler.
+
+    Parameters
+    ----------
+    compiler : `distutils.ccompiler.CCompiler`
+    flags : list of str
+    """
+    command = " ".join(compiler.executables["compiler_cxx"])
+    cpp_prefs._compiler_flag_compatibility.update({(command, flag): True for flag in flags})

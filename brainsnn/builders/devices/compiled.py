@@ -26,6 +26,7 @@ from brainsnn.builders.trials.divergence import divergence_error
 from brainsnn.disk_space import disk_full_error, is_full
 from brainsnn.errors import DeviceLimitError
 from brainsnn.leftovers import process_mark, remove_leftovers
+from brainsnn.memory import collection_paused
 
 __all__ = ["CompiledBackend"]
 
@@ -193,7 +194,8 @@ class CompiledBackend(Backend):
         # Written for Brian2 2.5.4 to 2.11: while it generates code, Brian2 forgets what the code changes.
         known = {variable: values.copy() for variable, values in self.device.array_cache.items() if values is not None}
         try:
-            self._write(objects)
+            with collection_paused():
+                self._write(objects)
             check_result_files(self.project)
         finally:
             # Brian2 objects that the user makes from now on do not belong to this network.

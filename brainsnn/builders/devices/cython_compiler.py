@@ -11,7 +11,7 @@ from pathlib import Path
 from brian2.codegen.runtime.cython_rt import CythonCodeObject
 from brian2.utils.logger import catch_logs
 
-from brainsnn.builders.devices.brian_versions import forget_refused_flags
+from brainsnn.builders.devices.brian_versions import forget_refused_flags, note_working_flags, wanted_flags
 from brainsnn.builders.devices.compiler_command import check_compiler
 
 __all__ = ["check_brian_compiler", "check_cython", "check_translated", "compiler_error"]
@@ -46,8 +46,15 @@ def check_brian_compiler():
         raise RuntimeError(f"The environment variables {given} are not commands: {error}. {CYTHON}") from None
     # The first compiles; newer versions of setuptools have another one for C++. The last links.
     found = compiler.compiler_so, getattr(compiler, "compiler_so_cxx", compiler.compiler_so), compiler.compiler_cxx
-    for command in dict.fromkeys(map(tuple, found)):
-        check_compiler(command, CYTHON)
+    commands, flags = dict.fromkeys(map(tuple, found)), wanted_flags()
+    try:
+        for command in commands:
+            check_compiler((*command, *flags), CYTHON)
+    except RuntimeError:  # Brian2 tries the flags one by one if it is a flag that fails
+        for command in commands:
+            check_compiler(command, CYTHON)
+    else:
+        note_working_flags(compiler, flags)
 
 
 def check_cython():

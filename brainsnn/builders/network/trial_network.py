@@ -15,6 +15,7 @@ from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.network.settings import differences, names_used, settings_of
 from brainsnn.equations.checks import innermost
 from brainsnn.equations.expression_limits import check_code_limits
+from brainsnn.memory import collection_paused
 
 __all__ = ["TrialNetwork"]
 
@@ -191,7 +192,8 @@ class TrialNetwork(Network):
         objects = [obj for obj in self.sorted_objects if changed or obj.name in added]
         if objects:
             self._backend.before_compiling()
-            self._prepare_objects(objects, namespace)
+            with collection_paused():
+                self._prepare_objects(objects, namespace)
             self._prepared_for = settings
 
     def _prepare_objects(self, objects, namespace):

@@ -8,11 +8,13 @@ import pytest
 from brian2 import get_device, ms
 from brian2.codegen import cpp_prefs
 from brian2.devices.device import RuntimeDevice
+from brian2.utils.logger import catch_logs
 from one_layer import SHAPE, one_layer_graph
 
 import brainsnn as bs
 from brainsnn.builders.devices import compiler_command, cython_compiler
 from brainsnn.builders.devices.active_device import preferences
+from brainsnn.builders.devices.brian_versions import wanted_flags
 from brainsnn.builders.devices.compiler import makefile_variables
 from brainsnn.builders.devices.compiler_command import cpp_compiler, run_compiler
 from brainsnn.builders.devices.cuda import toolchain
@@ -89,6 +91,21 @@ def test_flags_survive_a_compiler_that_was_missing(empty_cache, monkeypatch):
     monkeypatch.setattr(type(snn._backend), "_compiled", lambda self: self.project / "main")
     snn.build()
     assert "-ffast-math" in makefile_variables(snn._backend.project)["OPTIMISATIONS"]
+
+
+def test_flags_are_tried_together(empty_cache, monkeypatch):
+    """Brian2 would run the compiler for each flag; only if one is refused, it does."""
+    tried = []
+    monkeypatch.setattr(cpp_prefs, "_determine_flag_compatibility", lambda compiler, flag: tried.append(flag) or True)
+    cython_compiler.check_brian_compiler()
+    assert set(wanted_flags()) <= {*cpp_prefs.get_compiler_and_args()[1]}
+    assert tried == []
+
+
+def test_a_flag_that_the_compiler_refuses_is_dropped(empty_cache):
+    with preferences({"codegen.cpp.extra_compile_args": ["-O2", "-fno-such-flag"]}), catch_logs():
+        cython_compiler.check_brian_compiler()
+        assert cpp_prefs.get_compiler_and_args()[1] == ["-O2"]
 
 
 def test_missing_headers_of_python_are_named(empty_cache, tmp_path, monkeypatch, capfd):

@@ -27,6 +27,7 @@ from brainsnn.builders.trials.divergence import all_finite, divergence_error
 from brainsnn.builders.trials.trials import TrialRecord
 from brainsnn.disk_space import is_full
 from brainsnn.equations.checks import innermost
+from brainsnn.memory import collection_paused
 
 __all__ = ["RuntimeBackend"]
 
@@ -117,7 +118,8 @@ class RuntimeBackend(Backend):
         codes = [(obj, code) for obj in network.sorted_objects for code in _code_objects(obj)]
         codes = [(obj, code) for obj, code in codes if isinstance(code, LibraryCodeObject)]
         if self._library is None or self._library.code_objects != [code for _, code in codes]:
-            self._library = Library(codes, self.threads)
+            with collection_paused():
+                self._library = Library(codes, self.threads)
         self._library.begin()
         if self._is_by_hand and self._library.draws:
             self._library.seed(int(np.random.randint(2**32, dtype=np.uint32)))  # noqa: NPY002  (set by Brian2's seed)
