@@ -49,7 +49,7 @@ def set_rates(model, image, rate, offset=OFFSET):
     for layer in model.layers:
         if type(layer).__name__ != "BatchNormalization":
             continue
-        x = np.asarray(keras.Model(model.inputs, layer.input)([image[None]]))
+        x = keras.ops.convert_to_numpy(keras.Model(model.inputs, layer.input)([image[None]]))
         # A dense layer gives one number per channel and image: all its units share one normalisation.
         axes = (0, 1, 2) if x.ndim == 4 else None
         mean, deviation = (np.broadcast_to(f(axis=axes), x.shape[-1:]) for f in (x.mean, x.std))

@@ -10,6 +10,7 @@ state of all neurons and the targets and weights of all events, at the bandwidth
 """
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -89,6 +90,7 @@ def fitted(row, costs):
 def draw(by_neurons, by_rate, by_threads, costs):
     """Draw the three relations, with the fit and the limit."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     from brainsnn.plot_style import style
 
@@ -102,7 +104,9 @@ def draw(by_neurons, by_rate, by_threads, costs):
             ax.loglog(x, [fitted(row, costs) * 1e3 for row in found], "-", color="0.5", label="fitted costs")
             ax.loglog(x, [row["least"] * 1e3 for row in found], ":", color="C3", label="physical limit")
             ax.set(xlabel=label, ylabel="ms per step")
-            ax.yaxis.set_minor_formatter("")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_locator(NullLocator())
         axes[0].set_title(f"{RATE:g} Hz, one thread")
         axes[1].set_title(f"{by_rate[0]['neurons'] / 1e6:.1f} million neurons, one thread")
         axes[1].legend()
@@ -123,8 +127,12 @@ def big_rows(by_neurons):
             for _, cores, gigabytes in MACHINES
         )
         minutes = f"{row['step'] * 1000 / 60:.2g}"
-        rows.append((f"{row['neurons']:,}", megabytes(row["memory"]), minutes, *(f"{n:,.0f}" for n in per_hour)))
+        rows.append((f"{row['neurons']:,}", megabytes(row["memory"]), minutes, *(_two_digits(n) for n in per_hour)))
     return rows
+
+
+def _two_digits(number):
+    return f"{round(number, 1 - int(np.log10(number))):,.0f}"
 
 
 def arguments():
@@ -184,14 +192,16 @@ def main():
         return
     usual = (64, 16) if args.quick else NETWORK
 
+    @functools.cache
     def of(size, width, rate, threads):
+        """Measure a network once, also for two parts of the table."""
         print(f"{size} pixels, {width} channels, {rate:g} Hz, {threads} threads ...", file=sys.stderr, flush=True)
         return in_process(__file__, [size, width, rate, threads, args.repeats])
 
     setting = [*environment(), *(str(measure(n)) for n in dict.fromkeys(args.threads))]
+    by_threads = [of(*usual, RATE, n) for n in args.threads]  # first: one right after the other
     by_neurons = [of(*each, RATE, 1) for each in args.networks]
     by_rate = [of(*usual, rate, 1) for rate in args.rates]
-    by_threads = [of(*usual, RATE, n) for n in args.threads]
     costs, error = fit(by_neurons + by_rate)
     write = not (args.quick or args.no_docs)
     if write:
