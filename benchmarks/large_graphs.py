@@ -52,7 +52,7 @@ def worker(network, size, rate, steps, repeats):
         folder = Path(name)
         model.save(folder / "model.keras")
         np.save(folder / "image.npy", image[None])
-        parts, _ = first_result(folder / "model.keras", folder / "image.npy", M_F, folder / "cache")
+        parts, _ = first_result(folder / "model.keras", folder / "image.npy", M_F, "cpp_standalone", folder / "cache")
     connections = sum(getattr(p.operator, "n_connections", 0) for p in graph.projections)
     spiking = sum(p.size for p in graph.populations.values() if p.kind == "spiking")
     row = (
@@ -60,7 +60,8 @@ def worker(network, size, rate, steps, repeats):
         f"{facts['step'] * 1e3:.1f}", f"{least * 1e3:.1f}", f"{facts['step'] / least:.1f}", megabytes(facts["memory"]),
         megabytes(python_memory), f"{parts[2] + parts[3]:.1f}",
     )  # fmt: skip
-    note = f"{network}: the limit of a step is {describe(facts['work'], machine)}; where the time goes now: {facts['profile']}."
+    note = f"{network}: the limit of a step is {describe(facts['work'], machine)}; where the time goes now: {facts['profile']}; "
+    note += f"most of it in {facts['largest']}."
     print(json.dumps([row, note]))
 
 

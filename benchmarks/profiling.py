@@ -12,7 +12,7 @@ import argparse
 from _networks import DIGITS_M_F, RESNET_M_F, digits_graph, graph_of_rate, random_image, resnet
 from _report import environment, table
 from _work import spikes_per_step
-from brian2 import NeuronGroup, ms
+from brian2 import Network, NeuronGroup, ms
 
 #: What a code object does, according to the first of these words that its name contains.
 KINDS = {
@@ -39,8 +39,8 @@ def profile(snn, images, n_steps):
         Code object -> ms per step, largest first.
     result : `~brainsnn.results.result.Result`
     """
-    run = snn.network.run
-    snn.network.run = lambda *args, **kwds: run(*args, profile=True, **kwds)
+    network = snn.network
+    network.run_trial = lambda duration: Network.run(network, duration, namespace=network.scope, profile=True)
     result = snn.run(images, duration=n_steps * ms)
     lines = (snn._backend.directory / "run_0" / "results" / "profiling_info.txt").read_text().splitlines()
     pairs = sorted((line.split("\t") for line in lines), key=lambda pair: -float(pair[1]))
@@ -81,6 +81,13 @@ def shares(times, snn, n_largest=3):
     sums, _ = kinds(times, snn)
     total = sum(sums.values())
     return ", ".join(f"{value / total:.0%} {kind}" for kind, value in list(sums.items())[:n_largest])
+
+
+def largest(times, n_largest=3):
+    """Return the code objects that take the most time as text, such as "block1_conv1_to_block1_conv2 21%"."""
+    total = sum(times.values())
+    found = sorted(times.items(), key=lambda item: -item[1])[:n_largest]
+    return ", ".join(f"{name.split('_codeobject')[0]} {value / total:.0%}" for name, value in found)
 
 
 def _counts(name, snn, rates):

@@ -28,7 +28,7 @@ from _report import PeakMemory, elapsed, environment, megabytes, publish, table
 def time_brainsnn(graph, image, steps, repeats, threads):
     """Return a dict of times in seconds, memory, work of a step and profile; and the result of the run."""
     from _work import network_work, spikes_per_step
-    from profiling import profile, shares
+    from profiling import largest, profile, shares
 
     import brainsnn as bs
 
@@ -49,7 +49,7 @@ def time_brainsnn(graph, image, steps, repeats, threads):
         "cpu": (min(cpu) - min(cpu_one)) / (steps - 1), "memory": peak.child(),
         "all": tuple((min(b) - min(a)) / ((steps - 1) * cores) for a, b in ((all_one, everyone), (all_cpu_one, all_cpu))),
         "work": network_work(snn, spikes_per_step(result)), "profile": shares(times, profiled),
-        "rate": result.mean_firing_rate,
+        "largest": largest(times), "rate": result.mean_firing_rate,
     }  # fmt: skip
     return facts, result
 

@@ -76,8 +76,11 @@ def main():
     parser.add_argument("--gigabytes", type=float, default=20.0, help="size of the recorded states, 10^9 bytes (20)")
     parser.add_argument("--limit", type=float, default=2.0, help="address space of each process, 10^9 bytes (2)")
     parser.add_argument("--folder", help="folder for the recording, which is deleted at the end (a temporary folder)")
+    parser.add_argument("--quick", action="store_true", help="0.2 GB, without writing docs")
     parser.add_argument("--no-docs", action="store_true", help="do not write docs/benchmarks.md")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.gigabytes, arguments.no_docs = 0.2, True
     about = environment(("brainsnn", "Brian2", "numpy", "zarr"))
     # TensorFlow reserves more address space than it uses; only this process needs it.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

@@ -106,11 +106,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--images", type=int, default=1000, help="number of digits (1000)")
     parser.add_argument("--rounds", type=int, default=1, help="number of rounds (1)")
+    parser.add_argument("--quick", action="store_true", help="64 digits, without writing docs")
     parser.add_argument("--no-docs", action="store_true", help="do not write docs/benchmarks.md")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         return timed_sweep(*json.loads(arguments.worker))
+    if arguments.quick:
+        arguments.images, arguments.no_docs = 64, True
     about = environment(("brainsnn", "Brian2", "numpy", "dask", "distributed", "xarray"))
     graph, images = digits(arguments.images)
     network(graph).run(images[:1], duration=1 * bs.ms)  # compiles
