@@ -3,6 +3,7 @@
 import builtins
 import sys
 from importlib import import_module
+from threading import get_ident
 
 import numpy as np
 
@@ -10,6 +11,18 @@ __all__ = ["import_brian2"]
 
 #: Names of pylab that Brian2 removes from its namespace.
 _REMOVED = {"x", "f", "rate"}
+
+
+class _WithoutPylab:
+    """Finds no pylab in the thread that made it; other threads can import it meanwhile."""
+
+    def __init__(self) -> None:
+        self._thread = get_ident()
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Refuse pylab, and leave all other modules to the finders that follow."""
+        if name == "pylab" and get_ident() == self._thread:
+            raise ImportError("pylab is imported when one of its names is used")
 
 
 def import_brian2() -> None:
@@ -21,23 +34,24 @@ def import_brian2() -> None:
     if {"brian2", "pylab", "matplotlib.pyplot"} & sys.modules.keys():
         return
     # Written for Brian2 2.5.4 to 2.11, which takes the names of NumPy alone if pylab cannot be imported.
-    sys.modules["pylab"] = None  # type: ignore[assignment]
+    hidden = _WithoutPylab()
+    sys.meta_path.insert(0, hidden)
     try:
         namespace = vars(import_module("brian2"))
     finally:
-        del sys.modules["pylab"]
+        sys.meta_path.remove(hidden)
     for name in vars(builtins).keys() & namespace.keys():
         # pylab has Python's own functions of these names
         if any(namespace[name] is vars(module).get(name) for module in (np, np.random)):
             del namespace[name]
 
     def complete() -> None:
-        """Add the names of pylab that Brian2 has not redefined."""
-        namespace.pop("__getattr__", None)
-        namespace.pop("__dir__", None)
+        """Add the names of pylab that Brian2 has not redefined; only then does nobody need to ask for them any more."""
         for name, value in vars(import_module("pylab")).items():
             if not name.startswith("_") and name not in _REMOVED:
                 namespace.setdefault(name, value)
+        namespace.pop("__getattr__", None)
+        namespace.pop("__dir__", None)
 
     def find(name: str) -> object:
         """Return an attribute that Brian2 itself does not have."""

@@ -63,6 +63,70 @@ def test_converting_and_running_import_no_pylab():
     assert printed(code) == "[]\n"
 
 
+THREADS = """
+import threading
+import brainsnn as bs
+bs.convert
+import brian2
+found = []
+def star():
+    names = {}
+    exec("from brian2 import *", names)
+    found.append("plot" in names and callable(brian2.figure))
+threads = [threading.Thread(target=star) for _ in range(4)]
+for each in threads: each.start()
+for each in threads: each.join()
+print(found)
+"""
+
+
+def test_threads_find_all_names():
+    assert printed(THREADS) == "[True, True, True, True]\n"
+
+
+INTERRUPTED = """
+import sys
+import brainsnn as bs
+bs.convert
+import brian2
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "matplotlib.pyplot":
+            sys.meta_path.remove(self)
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+try:
+    brian2.plot
+except KeyboardInterrupt:
+    print(callable(brian2.plot))
+"""
+
+
+def test_an_interrupted_import_can_be_tried_again():
+    assert printed(INTERRUPTED) == "True\n"
+
+
+OTHER_THREAD = """
+import sys, threading
+class Begin:
+    def find_spec(self, name, path=None, target=None):
+        if name == "brian2.tests":  # not earlier: setuptools waits for itself when it is imported beside other modules
+            thread.start()
+def other():
+    import pylab
+    print(callable(pylab.plot))
+thread = threading.Thread(target=other)
+sys.meta_path.insert(0, Begin())
+import brainsnn as bs
+bs.convert
+thread.join()
+"""
+
+
+def test_another_thread_can_import_pylab_meanwhile():
+    assert printed(OTHER_THREAD) == "True\n"
+
+
 @pytest.mark.parametrize("home", sorted(brainsnn._WITHOUT_BRIAN2))
 def test_modules_without_brian2(home):
     assert printed(f"import sys\nimport {home}\nprint('brian2' in sys.modules)") == "False\n"

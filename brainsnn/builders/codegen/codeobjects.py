@@ -163,7 +163,7 @@ codegen_targets.add(LibraryCodeObject)
 for _name in ("rand", "randn"):
     DEFAULT_FUNCTIONS[_name].implementations.add_implementation(
         LibraryCodeObject,
-        code=f"inline double _{_name}(const int _vectorisation_idx) {{ return brian::_generator.{_name}(); }}",
+        code=f"inline double _{_name}(const int _vectorisation_idx) {{ return brian::_generator->{_name}(); }}",
         name=f"_{_name}",
     )
 

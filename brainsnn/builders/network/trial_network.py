@@ -1,10 +1,11 @@
 """A Brian2 network that prepares its objects once for many trials, and that knows which objects the user has added."""
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
-from brian2 import BrianObject, Network, get_dimensions, prefs, second
+from brian2 import BrianObject, Network, TimedArray, get_dimensions, prefs, second
+from brian2.core.functions import Function
 from brian2.core.namespace import get_local_namespace
 from brian2.core.network import _check_multiple_summed_updaters
 from brian2.groups.group import CodeRunner
@@ -217,6 +218,7 @@ class TrialNetwork(Network):
                     self._prepare_object(obj, namespace if is_added else {})
         finally:
             prefs.core.default_float_dtype = default
+        _check_tables(everything)
         for obj in objects:
             if obj._network not in (None, self.id):
                 raise RuntimeError(
@@ -253,6 +255,33 @@ class TrialNetwork(Network):
             if isinstance(group, SpikingGroup) and thresholder is not None:
                 first, last = positions[group.state_updater.name], positions[thresholder.name]
                 group.fuse(not any(first < k < last for k in foreign))
+
+
+def _check_tables(objects):
+    """Refuse functions whose tables have one name and different values: compiled code has one table for each name."""
+    first = {}
+    for obj in objects:
+        for key, table, function in (found for code in obj.code_objects for found in _tables(code)):
+            known, user = first.setdefault(key, (table, obj.name))
+            if known is not table and not np.array_equal(known, table):
+                raise ValueError(
+                    f"network: {user!r} and {obj.name!r} use two TimedArrays or functions that differ, and the values of both "
+                    f"are called {key!r}. Give each a name of its own, as in TimedArray(..., name='drive*')."
+                )
+            if isinstance(function, TimedArray) and not np.array_equal(np.ravel(function.values), table):
+                raise ValueError(
+                    f"network: {obj.name!r} uses a TimedArray whose values were changed in place, of which Brian2 had made a "
+                    "copy. Make a new TimedArray, or give it an array in NumPy's usual order, np.ascontiguousarray(...)."
+                )
+
+
+def _tables(code):
+    """Yield name, array and function of the arrays that functions use in the code of an object."""
+    for function in code.variables.values():
+        if isinstance(function, Function):
+            with suppress(KeyError):  # a function that is built into the language
+                namespace = function.implementations[code.__class__].get_namespace(code.owner) or {}
+                yield from ((key, value, function) for key, value in namespace.items() if isinstance(value, np.ndarray))
 
 
 def _dtype_of(obj, default):

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <thread>
 #ifdef __SSE__
 #include <xmmintrin.h>
@@ -15,7 +17,7 @@ void {{function}}();
 
 namespace brian
 {
-RandomGenerator _generator;
+RandomGenerator* _generator;
 {% for array in arrays %}
 {{'thread_local ' if array.name in placed}}{{array.type}}* {{array.name}};
 {% if array.varies %}
@@ -80,8 +82,9 @@ struct NoDenormals
 
 extern "C"
 {
-void attach(void** data, const size_t* sizes)
+void attach(void** data, const size_t* sizes, void* generator)
 {
+    _generator = (RandomGenerator*)generator;
     {% for array in arrays %}
     {{'placed[%d]' % (placed|list).index(array.name) if array.name in placed else array.name}} = ({{array.type}}*)data[{{loop.index0}}];
     {% if array.varies %}
@@ -91,7 +94,9 @@ void attach(void** data, const size_t* sizes)
     attach_here();
 }
 
-void seed(unsigned long value) { _generator.seed(value); }
+size_t generator_size() { return sizeof(RandomGenerator); }
+
+void seed(void* generator, unsigned long value) { (new (generator) RandomGenerator)->seed(value); }
 
 void call(int k)
 {
@@ -100,7 +105,8 @@ void call(int k)
     functions[k]();
 }
 
-void run(
+// Returns whether all threads ran that were asked for.
+bool run(
     const int* plan, size_t n_numbers, long block_steps, const Given* given, size_t n_given, long n_threads, double* cost,
     const int* clock, long n_steps, int64_t* timestep, double* t, const double* dt)
 {
@@ -113,10 +119,10 @@ void run(
             n_threads*block_steps + 1});
     blocks.plan.assign(plan, plan + n_numbers);
     blocks.block_steps = block_steps;
-    if (n_threads == 1)
-        blocks.run(functions, n_steps, {timestep, t, dt});
-    else
-        BlockThreads(blocks, n_steps, cost, clock).run(n_threads, {timestep, t, dt});
+    if (n_threads > 1 && BlockThreads(blocks, n_steps, cost, clock).run(n_threads, {timestep, t, dt}))
+        return true;
+    blocks.run(functions, n_steps, {timestep, t, dt});
+    return n_threads == 1;
 }
 
 // Recorded values: where they are and how many there are, until the next run.

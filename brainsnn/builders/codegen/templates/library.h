@@ -48,7 +48,7 @@ public:
         return factor*y;
     }
 };
-extern RandomGenerator _generator;
+extern RandomGenerator* _generator;  // of the network that runs: equal networks share this library
 
 // Rows of recorded values, one for each step.
 template<class T> struct Rows

@@ -13,6 +13,7 @@ struct BlockThreads
     std::condition_variable turned;
     size_t n_waiting = 0;
     long round = 0;
+    enum { STARTING, ALL_STARTED, CANCELLED } state = STARTING;
 
     BlockThreads(const TimeBlocks& blocks, long n_steps, double* cost, const int* clock)
         : blocks(blocks), n_steps(n_steps), cost(cost), clock(clock) {}
@@ -85,7 +86,23 @@ struct BlockThreads
         }
     }
 
-    void run(size_t n_threads, const TimeBlocks::Time& time)
+    // Lets threads begin, or end, that wait for all of them to be there.
+    void set(decltype(state) value)
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        state = value;
+        turned.notify_all();
+    }
+
+    bool may_begin()
+    {
+        std::unique_lock<std::mutex> lock(mutex);
+        turned.wait(lock, [&]{ return state != STARTING; });
+        return state == ALL_STARTED;
+    }
+
+    // Returns false, with nothing done, if the operating system gives no further threads.
+    bool run(size_t n_threads, const TimeBlocks::Time& time)
     {
         start = time.timestep[0];
         const int* next = blocks.plan.data() + 1;
@@ -95,11 +112,11 @@ struct BlockThreads
             for (int code=*next++; code>0; code--)
                 next += 2 + 2*next[1];
         }
-        blocks.begin();
         const std::vector<size_t> first = shares(n_threads);
         std::vector<std::thread> others;
-        for (size_t thread=1; thread<n_threads; thread++)
-            others.emplace_back([&, thread] {
+        const auto share = [&](size_t thread) {
+            if (may_begin())
+            {
                 int64_t timestep;
                 double t;
                 attach_here();
@@ -108,10 +125,28 @@ struct BlockThreads
                 if (clock[1] >= 0)
                     places[clock[1]]((char*)&t);
                 run_share(thread, first, {&timestep, &t, time.dt});
-            });
-        run_share(0, first, time);
+            }
+        };
+        try
+        {
+            for (size_t thread=1; thread<n_threads; thread++)
+                others.emplace_back(share, thread);
+        }
+        catch (const std::system_error&)
+        {
+            set(CANCELLED);
+        }
+        if (state == STARTING)
+        {
+            blocks.begin();
+            set(ALL_STARTED);
+            run_share(0, first, time);
+        }
         for (std::thread& each : others)
             each.join();
+        if (state == CANCELLED)
+            return false;
         blocks.end(n_steps, start, time);
+        return true;
     }
 };

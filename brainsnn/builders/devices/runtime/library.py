@@ -4,6 +4,7 @@ import ctypes
 import os
 import shlex
 import time
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from weakref import WeakValueDictionary
@@ -66,11 +67,14 @@ class Library:
         )
         path = _compiled(files)
         self._path, self._c = str(path), ctypes.PyDLL(str(path))
+        self._c.run.restype = ctypes.c_bool
         self._data = (ctypes.c_void_p * max(1, len(self._slots)))()
         self._sizes = (ctypes.c_size_t * max(1, len(self._slots)))()
         self._record_data = (ctypes.c_void_p * max(1, len(self._records)))()
         self._record_sizes = (ctypes.c_size_t * max(1, len(self._records)))()
         self._varying = [k for k, slot in enumerate(self._slots) if slot.varies]
+        self._generator = np.zeros(self._c.generator_size() // 8 + 1, dtype=np.uint64)
+        self.seed(0)
         self._fill(range(len(self._slots)))
         self._chunk, self._planned = block_steps(), (None, None)
         self.draws = any(
@@ -87,7 +91,7 @@ class Library:
 
     def _attach(self):
         self._fill(self._varying)
-        self._c.attach(self._data, self._sizes)
+        self._c.attach(self._data, self._sizes, _pointer(self._generator))
         if Library._attached.get(self._path) is not self:
             self._c.forget()
             Library._attached[self._path] = self
@@ -99,13 +103,13 @@ class Library:
 
     def seed(self, seed):
         """
-        Seed the random numbers.
+        Seed the random numbers of this network.
 
         Parameters
         ----------
         seed : int
         """
-        self._c.seed(ctypes.c_ulong(seed))
+        self._c.seed(_pointer(self._generator), ctypes.c_ulong(seed))
 
     def call(self, code_object, block):
         """
@@ -142,7 +146,13 @@ class Library:
         time_arrays = [_pointer(clock.variables[name].get_value()) for name in ("timestep", "t", "dt")]
         while n_steps > 0 and not is_stopped():
             now, started = min(self._chunk, n_steps), time.perf_counter()
-            self._c.run(*plan.arguments, ctypes.c_long(now), *time_arrays)
+            if not self._c.run(*plan.arguments, ctypes.c_long(now), *time_arrays):
+                warnings.warn(
+                    f"The network runs in one thread, because the system does not give this process {self._n_threads}. Raise its "
+                    "limit of threads or of memory (ulimit -u, ulimit -v, a container's pids), or convert with threads=1.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
             if self._records:
                 self._take_records()
             taken, n_steps = time.perf_counter() - started, n_steps - now
