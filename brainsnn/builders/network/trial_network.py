@@ -279,7 +279,7 @@ def _tables(code):
     """Yield name, array and function of the arrays that functions use in the code of an object."""
     for function in code.variables.values():
         if isinstance(function, Function):
-            with suppress(KeyError):  # a function that is built into the language
+            with suppress(KeyError, TypeError):  # built into the language; Brian2 2.5 fails while it says so
                 namespace = function.implementations[code.__class__].get_namespace(code.owner) or {}
                 yield from ((key, value, function) for key, value in namespace.items() if isinstance(value, np.ndarray))
 
