@@ -82,9 +82,9 @@ def environment(packages=("brainsnn", "Brian2", "numpy", "tensorflow-cpu", "kera
 
 def compiler_flags():
     """Return the flags with which Brian2 compiles C++ on this machine (list of str)."""
-    from brian2 import prefs
+    from brainsnn.builders.devices.brian_versions import wanted_flags
 
-    return list(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)
+    return wanted_flags()
 
 
 def in_process(script, request, **variables):

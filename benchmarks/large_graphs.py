@@ -61,7 +61,7 @@ def worker(network, size, rate, steps, repeats):
         megabytes(python_memory), f"{parts[2] + parts[3]:.1f}",
     )  # fmt: skip
     note = f"{network}: the limit of a step is {describe(facts['work'], machine)}; where the time goes now: {facts['profile']}; "
-    note += f"most of it in {facts['largest']}."
+    note += f"the largest parts are {facts['largest']}."
     print(json.dumps([row, note]))
 
 

@@ -104,7 +104,7 @@ def of_ours(label, n, steps):
     options, run_options, share, place = OURS[label]
     python = str(ROOT / ".venvs" / place / "bin" / "python") if place else sys.executable
     if not Path(python).exists():
-        return f"there is no environment for it: make test-{place}"
+        return f"needs the environment of `make test-{place}`"
     return of_worker(python, "brainsnn", max(2, int(n * share)), steps, options, run_options)
 
 
@@ -121,8 +121,6 @@ def of_peers(python, folder, n, steps):
         found = answer(
             [python, spiking_annarchy.__file__, str(folder), json.dumps(request)], **_peers.environment_of(python)
         )
-        if isinstance(found, dict):
-            found["seconds"] = sum(found["seconds"][1:]) * len(found["seconds"]) / (len(found["seconds"]) - 1)
     yield "ANNarchy, sparse connections", missing or found
     missing = _peers.why_missing(python, "spikingjelly.activation_based")
     if missing:
@@ -135,12 +133,8 @@ def of_peers(python, folder, n, steps):
         yield "PyTorch", found
         return
     found = found["found"]
-    batch = min(64, n)
     for way, seconds in sorted(found["ways"].items(), key=lambda item: item[1]):
-        if way == found["way"]:
-            yield f"PyTorch, {way}, batch 64", found
-        else:
-            yield f"PyTorch, {way}, batch 64", {"seconds": seconds, "n": batch}
+        yield f"PyTorch, {way}, batch 64", found if way == found["way"] else {"seconds": seconds, "n": 64}
 
 
 def rows_of(found, labels):
@@ -158,7 +152,7 @@ def rows_of(found, labels):
             given = np.argmax(row["readouts"], axis=1)
             same = np.count_nonzero(given == classes[:n])
             numbers += (f"{np.mean(given == labels[:n]):.1%}", f"{same} of {n}")
-        rows.append((label, *numbers, *["-"] * (6 - 1 - len(numbers))))
+        rows.append((label, *numbers, *["-"] * (5 - len(numbers))))
     return rows
 
 
@@ -173,6 +167,8 @@ def main():
     if args.worker:
         worker(*args.worker)
         return
+    if args.digits < 64 or args.digits % 64:
+        parser.error(f"--digits {args.digits}: give a multiple of 64, the number of digits that run at once")
     n, steps = (64, 20) if args.quick else (args.digits, STEPS)
     setting = [*environment(), _peers.package_versions(args.peer_python, ["ANNarchy", "spikingjelly", "torch"])]
     found = {}

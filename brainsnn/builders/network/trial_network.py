@@ -263,12 +263,12 @@ def _check_tables(objects):
     for obj in objects:
         for key, table, function in (found for code in obj.code_objects for found in _tables(code)):
             known, user = first.setdefault(key, (table, obj.name))
-            if known is not table and not np.array_equal(known, table):
+            if known is not table and not np.array_equal(known, table, equal_nan=True):
                 raise ValueError(
                     f"network: {user!r} and {obj.name!r} use two TimedArrays or functions that differ, and the values of both "
                     f"are called {key!r}. Give each a name of its own, as in TimedArray(..., name='drive*')."
                 )
-            if isinstance(function, TimedArray) and not np.array_equal(np.ravel(function.values), table):
+            if isinstance(function, TimedArray) and not np.array_equal(function.values.ravel(), table, equal_nan=True):
                 raise ValueError(
                     f"network: {obj.name!r} uses a TimedArray whose values were changed in place, of which Brian2 had made a "
                     "copy. Make a new TimedArray, or give it an array in NumPy's usual order, np.ascontiguousarray(...)."
@@ -278,10 +278,13 @@ def _check_tables(objects):
 def _tables(code):
     """Yield name, array and function of the arrays that functions use in the code of an object."""
     for function in code.variables.values():
-        if isinstance(function, Function):
-            with suppress(KeyError, TypeError):  # built into the language; Brian2 2.5 fails while it says so
-                namespace = function.implementations[code.__class__].get_namespace(code.owner) or {}
-                yield from ((key, value, function) for key, value in namespace.items() if isinstance(value, np.ndarray))
+        if not isinstance(function, Function):
+            continue
+        implementation = None
+        with suppress(KeyError, TypeError):  # built into the language; Brian2 2.5 fails while it says so
+            implementation = function.implementations[code.__class__]
+        namespace = implementation and implementation.get_namespace(code.owner)
+        yield from ((key, value, function) for key, value in (namespace or {}).items() if isinstance(value, np.ndarray))
 
 
 def _dtype_of(obj, default):

@@ -127,6 +127,7 @@ struct BlockThreads
                 run_share(thread, first, {&timestep, &t, time.dt});
             }
         };
+        others.reserve(n_threads - 1);
         try
         {
             for (size_t thread=1; thread<n_threads; thread++)
