@@ -1,5 +1,6 @@
 """What the start of a script imports: names of Brian2 and pylab come out the same, and no module too early."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 import brainsnn
+from brainsnn.memory import collection_paused
 
 #: Prints what a module says of each of its names, as JSON.
 DESCRIBE = """
@@ -55,12 +57,31 @@ def test_a_name_that_does_not_exist_is_an_attribute_error():
     assert printed(code) == "False False\n"
 
 
-def test_converting_and_running_import_no_pylab():
+def test_using_the_package_imports_no_pylab():
     code = (
         "import sys\nimport numpy as np\nimport brainsnn as bs\nbs.convert, bs.ASN, bs.Result\n"
         "print(sorted({'pylab', 'matplotlib.pyplot', 'tensorflow', 'sympy.physics'} & set(sys.modules)))"
     )
     assert printed(code) == "[]\n"
+
+
+def test_a_linear_filter_is_found_without_all_of_sympy():
+    code = "import sys\nimport brainsnn as bs\nmodel = bs.ASN()\nprint(model.has_linear_filter, 'sympy.physics.units' in sys.modules)"
+    assert printed(code) == "True False\n"
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_collector_rests_and_goes_on_as_before(is_on):
+    (gc.enable if is_on else gc.disable)()
+    try:
+        with pytest.raises(MemoryError), collection_paused():
+            with collection_paused():
+                pass
+            assert not gc.isenabled()
+            raise MemoryError
+        assert gc.isenabled() == is_on
+    finally:
+        gc.enable()
 
 
 THREADS = """

@@ -1,9 +1,6 @@
 """The library of runtime mode: it computes what Brian2 computes step by step, and nothing of it leaks out."""
 
 import gc
-import os
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -29,12 +26,10 @@ from brian2 import (
     mV,
     network_operation,
     ohm,
-    second,
     seed,
     uF,
     um,
 )
-from locations import HELPERS, ROOT
 from one_layer import LAYER, SHAPE, one_layer_graph
 
 import brainsnn as bs
@@ -212,56 +207,6 @@ def test_runs_by_hand_follow_the_users_seed(graph):
         snn.network.run(DURATION)
         trains.append((monitor.i[:].tolist(), (monitor.t / ms).tolist()))
     assert trains[0] == trains[1] != trains[2] and len(trains[0][0]) > 10
-
-
-@pytest.mark.parametrize("device", ["runtime", "cpp_standalone"])
-def test_two_tables_of_one_name_are_refused(graph, device):
-    """Compiled code has one table for each name; the second user would get the values of the first."""
-
-    def run(*tables):
-        snn = convert(graph, device=device)
-        for k, table in enumerate(tables):
-            group = NeuronGroup(1, "y : 1", clock=snn[LAYER].clock, name=f"group_{k}", namespace={"look": table})
-            group.run_regularly("y = look(t)")
-            snn.network.add(group)
-        snn.run(IMAGES[:1], DURATION)
-        return [float(snn.network[f"group_{k}"].y[0]) for k in range(len(tables))]
-
-    def drive(value, name="drive"):
-        return TimedArray(np.full(100, value), dt=1 * ms, name=name)
-
-    def look(value):
-        @implementation(
-            "cpp",
-            "double look(double x) { return _namespace_table_of_look[0]; }",
-            namespace={"_table_of_look": np.full(2, value)},
-        )
-        @check_units(x=second, result=1)
-        def look(x):
-            return value
-
-        return look
-
-    for make in (drive, look):
-        with pytest.raises(ValueError, match="two TimedArrays or functions that differ.*(drive|look)"):
-            run(make(2.0), make(5.0))
-        assert run(make(2.0), make(2.0)) == [2, 2]
-    assert run(drive(2.0), drive(5.0, "other")) == [2, 5]
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_values_of_a_table_that_change_count_or_are_refused(graph, order):
-    table = TimedArray(np.zeros((50, len(convert(graph)[LAYER])), order=order), dt=1 * ms)
-    snn = convert(graph)
-    snn[LAYER].namespace["table"] = table
-    snn[LAYER].run_regularly("S_hat -= table(t, i)")
-    before = snn.run(IMAGES, DURATION).spike_counts[LAYER]
-    table.values[:] = 0.3
-    if order == "C":
-        assert (snn.run(IMAGES, DURATION).spike_counts[LAYER] > before).any()
-    else:  # Brian2 has copied them
-        with pytest.raises(ValueError, match="changed in place"):
-            snn.run(IMAGES, DURATION)
 
 
 def test_small_numbers_of_other_code_stay(graph):
@@ -447,33 +392,3 @@ def test_code_in_another_network_says_so(graph):
     network = Network(EventDrivenProjection(*groups, projection.operator, "I_post += w", "elsewhere"))
     with pytest.raises(RuntimeError, match="has no library in another one"):
         network.run(1 * ms)
-
-
-NO_THREADS = """
-import resource
-import warnings
-import numpy as np
-import psutil
-import brainsnn as bs
-from one_layer import SHAPE, one_layer_graph
-graph, images, outputs = one_layer_graph(), np.full((1, *SHAPE), 0.5), []
-for threads in (1, 3):
-    snn = bs.convert(graph, bs.ASN(), threads=threads)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        outputs.append(snn.run(images, 40 * bs.ms).output)
-    print(sorted({str(each.message).split(",")[0] for each in said if each.category is RuntimeWarning}))
-    limit = psutil.Process().memory_info().vms + (8 << 30)  # compiling takes threads, too
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-print(np.array_equal(*outputs))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the size of a thread's stack is set as on Linux")
-def test_without_further_threads_a_network_runs_in_one_and_says_so():
-    """A thread of Linux needs memory for as large a stack as the limit; here each would need more than there may be."""
-    command = ["sh", "-c", 'ulimit -s 16000000 && exec "$0" -c "$1"', sys.executable, NO_THREADS]
-    paths = os.pathsep.join([str(ROOT), str(HELPERS)])
-    environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.stdout == "[]\n['The network runs in one thread']\nTrue\n", done.stderr[-2000:]
