@@ -66,7 +66,7 @@ def test_using_the_package_imports_no_pylab():
 
 
 def test_a_linear_filter_is_found_without_all_of_sympy():
-    code = "import sys\nimport brainsnn as bs\nmodel = bs.ASN()\nprint(model.has_linear_filter, 'sympy.physics.units' in sys.modules)"
+    code = "import sys\nimport brainsnn as bs\nprint(bs.ASN().has_linear_filter, 'sympy.physics.units' in sys.modules)"
     assert printed(code) == "True False\n"
 
 
