@@ -6,14 +6,13 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 import brainsnn.builders.operators as ops
-from brainsnn.builders.from_keras.classes import keras_name
+from brainsnn.builders.from_keras.activations import ACTIVATION_HANDLERS, activate, activated
 from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS, PREPROCESSING_HANDLERS, resized
 from brainsnn.errors import ConversionError
 from brainsnn.plain_arrays import is_number
 
 __all__ = [
-    "AFTER_OUTPUT", "HANDLERS", "IDENTITIES", "OUTPUT_ONLY", "SUPPORTED", "activate", "add_parts", "check_open",
-    "shape3",
+    "AFTER_OUTPUT", "HANDLERS", "IDENTITIES", "SUPPORTED", "add_parts", "check_open", "shape3",
 ]  # fmt: skip
 
 #: Layers that return their input at inference -> what the printed table says of them.
@@ -27,14 +26,11 @@ IDENTITIES = {
     **dict.fromkeys(AUGMENTATIONS, "ignored (does nothing at inference)"),
 }
 
-#: Activations that only a readout can have.
-OUTPUT_ONLY = ("softmax", "sigmoid", "tanh", "softplus")
-
 #: Supported layers, for error messages.
 SUPPORTED = (
     "Conv2D, DepthwiseConv2D, SeparableConv2D, Conv2DTranspose, Dense, BatchNormalization, pooling, Add, Subtract, "
     "Average, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Rescaling, Normalization, "
-    "Resizing, CenterCrop, augmentation, dropout and noise, ReLU, ASNTransfer, Activation, Softmax"
+    "Resizing, CenterCrop, augmentation, dropout and noise, ReLU, LeakyReLU, PReLU, ASNTransfer, Activation, Softmax"
 )
 
 
@@ -96,51 +92,6 @@ def check_open(inputs, layer):
             )
 
 
-#: Arguments of the transfer function of `ASNTransfer`.
-ASN_DEFAULTS = {"m_f": 0.1, "threshold": 0.0, "tau_eta": 50.0, "tau_gamma": 15.0}
-
-
-def activate(affine, name, layer, builder, label):
-    """
-    Apply an activation, given by its name, to an affine map.
-
-    Parameters
-    ----------
-    affine : AffineMap
-    name : {"linear", "relu", "asn"} or str
-        Or one of `OUTPUT_ONLY`. ``"asn"`` takes ``m_f``, ``threshold``, ``tau_eta`` and ``tau_gamma`` (ms) from the
-        layer; 0.1, 0, 50 and 15 by default.
-    layer : keras.Layer
-    builder : GraphBuilder
-    label : str
-        Name of the call.
-
-    Returns
-    -------
-    AffineMap
-
-    Raises
-    ------
-    ConversionError
-        If no spiking population or readout has the activation.
-    """
-    if name == "linear":
-        return affine
-    if name == "relu":
-        return builder.spike(affine, label, "relu")
-    if name == "asn":
-        given = {name: getattr(layer, name, None) for name in ASN_DEFAULTS}
-        values = {n: ASN_DEFAULTS[n] if value is None else float(value) for n, value in given.items()}
-        m_f, threshold, *time_constants = values.values()
-        return builder.spike(affine, label, "asn", m_f=m_f, threshold=threshold, time_constants=tuple(time_constants))
-    if name in OUTPUT_ONLY:
-        layers = affine.layers if label in affine.layers else (*affine.layers, label)
-        return replace(affine, activation=(name, label), n_together=affine.shape[2], label=label, layers=layers)
-    raise ConversionError(
-        f"the activation {name!r} has no spiking counterpart.", layer, "Use 'relu', an ASNTransfer layer, or 'linear'."
-    )
-
-
 def _weight(layer, name):
     """Return a weight as float64, a kernel of float32 as it is; refuse NaN and infinity."""
     variable = getattr(layer, name, None)
@@ -164,25 +115,12 @@ def _bias(layer):
     return _weight(layer, "bias") if layer.use_bias else None
 
 
-def _activated(affine, layer, builder, label):
-    """Apply the `activation` argument of a layer."""
-    activation = getattr(layer, "activation", None)
-    if activation is None:
-        return affine
-    if keras_name(type(activation)) == "ReLU":  # a layer as the activation of another
-        return _relu(activation, None, [affine], builder, label)
-    name = getattr(activation, "__name__", type(activation).__name__)
-    module = getattr(activation, "__module__", "")
-    # A user's function may share its name with one of Keras.
-    return activate(affine, name if module.startswith("keras.") else f"{module}.{name}", layer, builder, label)
-
-
 def _conv2d(layer, node, inputs, builder, label):
     affine = inputs[0]
     operator = ops.conv2d(
         _weight(layer, "kernel"), affine.shape, layer.strides, layer.padding, layer.dilation_rate, layer.groups
     )
-    return _activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
+    return activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
 
 
 def _depthwise_conv2d(layer, node, inputs, builder, label):
@@ -190,7 +128,7 @@ def _depthwise_conv2d(layer, node, inputs, builder, label):
     operator = ops.depthwise_conv2d(
         _weight(layer, "kernel"), affine.shape, layer.strides, layer.padding, layer.dilation_rate
     )
-    return _activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
+    return activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
 
 
 def _separable_conv2d(layer, node, inputs, builder, label):
@@ -200,7 +138,7 @@ def _separable_conv2d(layer, node, inputs, builder, label):
     pointwise = ops.conv2d(_weight(layer, "pointwise_kernel"), depthwise.output_shape)
     affine = builder.apply(inputs[0], depthwise, label + "_depthwise")
     affine = builder.apply(affine, pointwise, label, _bias(layer))
-    return _activated(affine, layer, builder, label)
+    return activated(affine, layer, builder, label)
 
 
 def _conv2d_transpose(layer, node, inputs, builder, label):
@@ -208,12 +146,12 @@ def _conv2d_transpose(layer, node, inputs, builder, label):
     operator = ops.conv2d_transpose(
         _weight(layer, "kernel"), affine.shape, layer.strides, layer.padding, layer.output_padding, layer.dilation_rate
     )
-    return _activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
+    return activated(builder.apply(affine, operator, label, _bias(layer)), layer, builder, label)
 
 
 def _dense(layer, node, inputs, builder, label):
     operator = ops.dense(_weight(layer, "kernel"), inputs[0].shape)
-    return _activated(builder.apply(inputs[0], operator, label, _bias(layer)), layer, builder, label)
+    return activated(builder.apply(inputs[0], operator, label, _bias(layer)), layer, builder, label)
 
 
 def _check_axis(layer, node):
@@ -346,19 +284,6 @@ def _identity(layer, node, inputs, builder, label):
     return inputs[0]
 
 
-def _asn_transfer(layer, node, inputs, builder, label):
-    return activate(inputs[0], "asn", layer, builder, label)
-
-
-def _relu(layer, node, inputs, builder, label):
-    settings = {"max_value": None, "negative_slope": 0, "threshold": 0}
-    for name, plain in settings.items():
-        value = getattr(layer, name, plain)
-        if value is not None and value != plain:
-            raise ConversionError(f"{name}={value} has no spiking counterpart.", layer, f"Train with {name}={plain}.")
-    return builder.spike(inputs[0], label, "relu")
-
-
 def _softmax(layer, node, inputs, builder, label):
     _check_axis(layer, node)
     return activate(inputs[0], "softmax", layer, builder, label)
@@ -388,10 +313,7 @@ HANDLERS = {
     "ZeroPadding2D": _zero_padding,
     "Cropping2D": _cropping,
     "UpSampling2D": _up_sampling,
-    "ASNTransfer": _asn_transfer,
-    "ReLU": _relu,
-    "Relu": _relu,
-    "Activation": lambda layer, node, inputs, builder, label: _activated(inputs[0], layer, builder, label),
+    **ACTIVATION_HANDLERS,
     "Softmax": _softmax,
 }
 

@@ -61,11 +61,7 @@ def _scaled(layer, node, affine, factor, offset, builder, label):
         if not np.isfinite(value).all():
             raise ConversionError(f"its {name} has values that are NaN or infinite.", layer, "Give finite numbers.")
     factor, offset = values
-    if (factor == factor[:1, :1]).all():
-        operator = ops.scale(factor[0, 0], affine.shape)
-    else:
-        operator = ops.SparseOperator(affine.shape, affine.shape, sparse.diags(factor.ravel(), format="csr"))
-    return builder.apply(affine, operator, label, offset)
+    return builder.apply(affine, ops.diagonal(factor, affine.shape), label, offset)
 
 
 def _check_channel_axis(layer, node):

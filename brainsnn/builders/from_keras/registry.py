@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from brainsnn.builders.from_keras.activations import OUTPUT_ONLY, activate
 from brainsnn.builders.from_keras.classes import keras_name
-from brainsnn.builders.from_keras.layers import HANDLERS, OUTPUT_ONLY, activate, add_parts, check_open, shape3
+from brainsnn.builders.from_keras.layers import HANDLERS, add_parts, check_open, shape3
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.errors import ConversionError
 
@@ -18,7 +19,7 @@ _REGISTERED: dict[type, tuple[str | None, Callable[..., Any]]] = {}
 
 LayerClass = TypeVar("LayerClass", bound=type)
 
-ACTIVATIONS = ("linear", "relu", "asn", *OUTPUT_ONLY)
+ACTIVATIONS = ("linear", "relu", "relu6", "leaky_relu", "hard_sigmoid", "asn", *OUTPUT_ONLY)
 
 #: What a subclass may override and still be read as its parent: none of it changes what `call` computes.
 _HARMLESS = frozenset(
@@ -44,8 +45,9 @@ def register_layer(layer_class: LayerClass, handler: Callable[..., Any] | None =
         - ``(operator, bias)`` with a bias of shape (Co,) or (Ho, Wo, Co), or None;
         - ``(operator, bias, activation)`` for a linear layer followed by an activation;
         - ``"identity"`` for a layer that does nothing at inference;
-        - the name of an activation: ``"relu"``, ``"asn"`` (with ``layer.m_f`` and ``layer.threshold``, if it has them)
-          or, at the output of the model, ``"softmax"``, ``"sigmoid"``, ``"tanh"`` or ``"softplus"``.
+        - the name of an activation: ``"relu"``, ``"relu6"``, ``"leaky_relu"``, ``"hard_sigmoid"``, ``"asn"`` (with
+          ``layer.m_f`` and ``layer.threshold``, if it has them) or, at the output of the model, ``"softmax"``,
+          ``"sigmoid"``, ``"tanh"`` or ``"softplus"``.
 
         By default the method ``to_operator(self, *input_shapes)`` of the class, which returns the same. A class without
         it is read as its nearest readable parent, provided that it overrides nothing that the parent computes.

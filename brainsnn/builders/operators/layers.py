@@ -337,6 +337,26 @@ def scale(factor, input_shape):
     return ConvOperator(input_shape, input_shape, kernel, np.arange(channels), [0], [0])
 
 
+def diagonal(factors, input_shape):
+    """
+    Return the operator that multiplies each value by a number: a `scale` where channels have one number each.
+
+    Parameters
+    ----------
+    factors : array_like
+        Any shape that broadcasts to (H, W, C).
+    input_shape : (H, W, C)
+
+    Returns
+    -------
+    ConvOperator or SparseOperator
+    """
+    factors = np.broadcast_to(np.asarray(factors, dtype=float), input_shape)
+    if (factors == factors[:1, :1]).all():
+        return scale(factors[0, 0], input_shape)
+    return SparseOperator(input_shape, input_shape, sparse.diags(factors.ravel(), format="csr"))
+
+
 def identity(input_shape):
     """
     Return the operator that changes nothing.

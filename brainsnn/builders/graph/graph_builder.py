@@ -1,13 +1,13 @@
-"""Build populations and projections: cut a Keras graph at nonlinearities, junctions and pooling."""
+"""Build a LayerGraph from the calls of a network: cut it at nonlinearities, junctions and pooling."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from brainsnn.builders.from_keras.affine import AffineMap, Term, is_uniform, reduce_bias
+from brainsnn.builders.graph.affine import AffineMap, Term, is_uniform, reduce_bias
 from brainsnn.builders.graph.layer_graph import LayerGraph, Population, Projection, merge_projections
 from brainsnn.builders.operators.composition import LARGE_KERNEL, compose, compose_sparse, composed_size
-from brainsnn.builders.operators.layers import identity, scale
+from brainsnn.builders.operators.layers import diagonal, identity, scale
 from brainsnn.builders.operators.linear import ConvOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import ConversionError
@@ -17,7 +17,7 @@ __all__ = ["GraphBuilder"]
 
 class GraphBuilder:
     """
-    Collect populations and projections while the reader walks a Keras graph.
+    Collect populations and projections while a reader walks the graph of a trained network.
 
     Parameters
     ----------
@@ -139,6 +139,45 @@ class GraphBuilder:
         attributes = {"activation": activation, "keras_layer": label, **transfer}
         self._add(affine, name, "spiking", affine.bias, own=(label,), **attributes)
         return self._output(name)
+
+    def rectify(self, affine, label, max_value=None, negative_slope=0.0):
+        """
+        Return a piecewise linear function as a sum of rectified populations, which is exact for every neuron model.
+
+        ``relu(x) - relu(x - max_value) - negative_slope*relu(-x)``: further populations are named ``label_above`` and
+        ``label_below``.
+
+        Parameters
+        ----------
+        affine : AffineMap
+        label : str
+        max_value : float, optional
+            Ceiling of the function, greater than 0; None for no ceiling.
+        negative_slope : float or (H, W, C) array_like
+            Slope below 0, any shape that broadcasts to (H, W, C).
+
+        Returns
+        -------
+        AffineMap
+        """
+        sloped = bool(np.any(negative_slope))
+        if max_value is None and not sloped:
+            return self.spike(affine, label, "relu")
+        affine = self.shared(affine)  # several populations read it
+        parts, factors = [self.spike(affine, label, "relu")], [1]
+        if max_value is not None:
+            shift = np.full(affine.shape, -float(max_value))
+            above = replace(affine, bias=shift if affine.bias is None else affine.bias + shift)
+            parts.append(self.spike(above, f"{label}_above", "relu"))
+            factors.append(-1)
+        if sloped:
+            below = self.spike(self.apply(affine, scale(-1, affine.shape), label), f"{label}_below", "relu")
+            slope = np.broadcast_to(np.asarray(negative_slope, dtype=float), affine.shape)
+            parts.append(self.apply(below, diagonal(slope, affine.shape), label))
+            factors.append(-1)
+        for part in parts:  # no population alone has the output of the layer
+            self.populations[part.terms[0].source].keras_layer = None
+        return self.add([replace(part, layers=()) for part in parts], factors, label)
 
     def readout(self, affine):
         """Add a readout for an output of the model."""
