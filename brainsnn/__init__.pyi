@@ -10,6 +10,7 @@ from brainsnn.attention import FeatureField as FeatureField
 from brainsnn.attention import GaussianField as GaussianField
 from brainsnn.attention import SpatialAttention as SpatialAttention
 from brainsnn.attention import switchable as switchable
+from brainsnn.builders.calibration import calibrate as calibrate
 from brainsnn.builders.conversion import convert as convert
 from brainsnn.builders.devices.cache import cache_directory as cache_directory
 from brainsnn.builders.devices.cache import cached_programs as cached_programs
@@ -26,6 +27,7 @@ from brainsnn.equations import LIF as LIF
 from brainsnn.equations import NeuronModel as NeuronModel
 from brainsnn.errors import ConversionError as ConversionError
 from brainsnn.errors import SaturationWarning as SaturationWarning
+from brainsnn.errors import UncalibratedWarning as UncalibratedWarning
 from brainsnn.errors import UnknownNameError as UnknownNameError
 from brainsnn.feedback import LocalLearning as LocalLearning
 from brainsnn.feedback import PredictiveGate as PredictiveGate

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ConversionError", "DeviceLimitError", "SaturationWarning", "UnknownNameError"]
+__all__ = ["ConversionError", "DeviceLimitError", "SaturationWarning", "UncalibratedWarning", "UnknownNameError"]
 
 
 class ConversionError(ValueError):
@@ -85,3 +85,7 @@ class SaturationWarning(UserWarning):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+
+
+class UncalibratedWarning(UserWarning):
+    """A network with ReLU layers was converted without a calibration of its activations."""

@@ -99,8 +99,9 @@ def compare_activations(
     A spike of height h adds h to a synaptic current, which decays with the time constant of the neuron model. A neuron's
     activation is therefore ``sum over its spikes of h*exp(-(t - t_spike)/tau)``, averaged over the last part of the trial.
     This is what the next layer receives in place of the ANN's activation. The activation of models without a synaptic
-    filter (``IF``) is h times the spikes per step. With balanced thresholds it equals the ANN's up to a factor per layer,
-    so look at the correlation rather than the RMSE. The readout is compared by its average output, after the softmax.
+    filter (``IF``) is h times the spikes per step. With ``thresholds`` it equals the ANN's up to a factor per layer, so look
+    at the correlation rather than the RMSE; the activations of a calibrated network are multiplied by its scales. The readout
+    is compared by its average output, after the softmax.
 
     Parameters
     ----------
@@ -138,7 +139,8 @@ def compare_activations(
     n_window = _checked_window(model, snn, duration, window)
     checked = image_range_check(snn.graph, images, snn.encoder)
     measured = _MeasuredActivations(_measurable(snn), len(checked), n_window)
-    ann = _graph_of(model, measured).activations(checked)
+    graph = _graph_of(model, measured)
+    ann = {name: values * graph.populations[name].scale for name, values in graph.activations(checked).items()}
     from_keras = _keras_outputs(model, measured.populations, checked)
     measured.run(checked, duration, seed, processes)
     return _comparison(measured, ann, from_keras, duration, window)
@@ -274,8 +276,9 @@ def _measurable(snn):
 
 def _graph_of(model, measured):
     """Return the graph that gives the activations of the artificial network."""
-    if not isinstance(model, LayerGraph):
-        return measured.snn.graph
+    converted = measured.snn.graph
+    if not isinstance(model, LayerGraph) or (_pools_spikes(converted) and not _pools_spikes(model)):
+        return converted  # convert has changed the pooling of the graph that it was given
     for p in measured.populations:
         if p.name not in model.populations:
             raise UnknownNameError(
@@ -287,6 +290,10 @@ def _graph_of(model, measured):
                 "the graph that was converted."
             )
     return model
+
+
+def _pools_spikes(graph):
+    return any(p.mode == "counts" for p in graph.projections)
 
 
 def _keras_outputs(model, populations, images):
@@ -315,7 +322,7 @@ def _comparison(measured, ann, from_keras, duration, window):
     aliases, rows = measured.snn.populations.aliases(), []
     snn, of_ann = LayerDict(aliases, "compared layer"), LayerDict(aliases, "compared layer")
     for p in measured.populations:
-        snn[p.name], of_ann[p.name] = measured.activations[p.name].reshape(-1, *p.shape), ann[p.name]
+        snn[p.name], of_ann[p.name] = measured.activations[p.name].reshape(-1, *p.shape) * p.scale, ann[p.name]
         row = _row(p, ann[p.name].ravel(), snn[p.name].ravel())
         if p.kind == "spiking":
             row["rate_hz"] = measured.counts[p.name].mean() / float(duration)

@@ -1,6 +1,7 @@
 """From a trained Keras model to a spiking network: check the options, read the model, build the network."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from brian2 import Quantity, ms
 from brainsnn.builders.from_keras import read_keras
 from brainsnn.builders.graph import LayerGraph
 from brainsnn.builders.graph.layer_graph import Population
+from brainsnn.builders.graph.pooled_spikes import with_pooled_spikes
 from brainsnn.builders.network.assembly import CONNECTIVITIES
 from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
 from brainsnn.builders.network.neurons import choose_neurons, encoder_of, with_shared_filters
@@ -17,6 +19,7 @@ from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.equations import ASN, NeuronModel
 from brainsnn.equations.checks import is_time
+from brainsnn.errors import UncalibratedWarning
 from brainsnn.feedback import PredictiveGate
 from brainsnn.memory import collection_paused, named_memory_errors
 
@@ -43,6 +46,7 @@ def convert(
     threads: int = 1,
     *,
     encoder: str | None = None,
+    max_pooling: str | None = None,
     thresholds: Mapping[str, float] | None = None,
     feedback: PredictiveGate | None = None,
     dt: Quantity = 1 * ms,
@@ -79,7 +83,11 @@ def convert(
         (OpenMP); values are equal up to rounding. What draws random numbers runs on one thread, so these are always the same.
     encoder : {"current", "poisson"}, optional
         How images arrive: as a current into the first population, or as signed Poisson spikes of input neurons, which can
-        also replay given spikes. By default, as the neuron model says.
+        also replay given spikes. By default, as the graph was calibrated, else as the neuron model says.
+    max_pooling : {"membrane", "spikes"}, optional
+        Whether a maximum is taken over membrane potentials before they spike, or over spike counts: the spikes of the neuron
+        that has spiked most often in its window pass. By default, over membranes where the neuron model has a membrane variable
+        that its spikes do not change (``ASN``), else over spikes (``IF``, ``LIF``).
     thresholds : dict, optional
         Layer name -> threshold, for neuron models that have one per layer, such as ``IF``. Weights and biases stay as they are:
         these must be thresholds found by balancing, or the biases must have been scaled with them.
@@ -99,6 +107,11 @@ def convert(
     MemoryError
         If the network does not fit into the memory.
 
+    Warns
+    -----
+    UncalibratedWarning
+        If there are ReLU layers whose activations `calibrate` has not normalised and that have no ``thresholds``.
+
     Notes
     -----
     What a spike does follows from the model of its target (``on_pre``), its height from that of its source. One ``input_unit``
@@ -115,7 +128,7 @@ def convert(
     ['encoding_asn', 'conv1_asn', 'conv2_asn', 'dense1_asn', 'readout']
     """
     neuron = ASN() if neuron is None else neuron
-    _check_options(connectivity, schedule, average_pooling, dtype, encoder, feedback, dt)
+    _check_options(connectivity, schedule, average_pooling, dtype, encoder, max_pooling, feedback, dt)
     _check_mappings(record, thresholds)
     if isinstance(model, LayerGraph):
         _check_pooling(model, average_pooling)
@@ -126,14 +139,55 @@ def convert(
         graph = without_prediction_readout(graph, feedback)
         record = with_recorded_feedback(record, feedback, graph.input.name)
     neurons = choose_neurons(graph, neuron)
+    if pooled := _pooled_by_spikes(graph, neurons, max_pooling):
+        graph = with_pooled_spikes(graph, pooled)
+        neurons = choose_neurons(graph, neuron)
+    if feedback is None:
+        _warn_of_uncalibrated(graph, thresholds or {})
     with collection_paused(), named_memory_errors(lambda: f"convert: the network of {_size(graph)}", _SMALLER):
         graph = with_shared_filters(graph, neurons)
         if encoder is None:
-            encoder = encoder_of(graph, neurons) if feedback is None else "poisson"
+            encoder = _encoder(graph, neurons) if feedback is None else "poisson"
         return SpikingNetwork(
             graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
             dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
         )  # fmt: skip
+
+
+def _encoder(graph, neurons):
+    """Return how images enter the network: as its calibration or else its neurons say."""
+    return encoder_of(graph, neurons) if graph.calibration is None else graph.calibration.encoder
+
+
+def _pooled_by_spikes(graph, neurons, max_pooling):
+    """Return the populations whose maximum over membranes shall become one over spike counts (set of str)."""
+    if max_pooling == "membrane":
+        counted = [p.target for p in graph.projections if p.mode == "counts"]
+        if counted:
+            raise ValueError(
+                f"convert: max_pooling='membrane', but {counted[0]!r} of this LayerGraph pools spikes. Give the graph that "
+                "read_keras returned, or leave max_pooling out."
+            )
+        return set()
+    wanted = {p.target for p in graph.projections if p.mode == "membrane"}
+    if max_pooling is None:
+        models = neurons.of_each(graph)
+        wanted = {n for n in wanted if graph.populations[n].kind == "spiking" and not models[n].has_pooled_membrane}
+    return wanted
+
+
+def _warn_of_uncalibrated(graph, thresholds):
+    named = {graph.population(layer).name for layer in thresholds}
+    layers = [n for n, p in graph.populations.items() if p.activation == "relu" and n not in named]
+    if layers and graph.calibration is None:
+        shown = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
+        warnings.warn(
+            f"convert: the ReLU layers {shown} have the activations with which they were trained. Neurons express activations "
+            "from 0 to about 1 best: IF neurons cannot exceed 1. Normalise them with "
+            "graph = brainsnn.calibrate(model, images), and convert the graph.",
+            UncalibratedWarning,
+            stacklevel=3,
+        )
 
 
 def _size(graph):
@@ -173,13 +227,14 @@ def _may_have_junctions(neuron):
     return any(getattr(model, "has_linear_filter", True) for model in models)
 
 
-def _check_options(connectivity, schedule, average_pooling, dtype, encoder, feedback, dt):
+def _check_options(connectivity, schedule, average_pooling, dtype, encoder, max_pooling, feedback, dt):
     for name, value, choices in (
         ("connectivity", connectivity, CONNECTIVITIES),
         ("schedule", schedule, SCHEDULES),
         ("average_pooling", average_pooling, ("spikes", "membrane", None)),
         ("dtype", dtype, ("float32", "float64")),
         ("encoder", encoder, ("current", "poisson", None)),
+        ("max_pooling", max_pooling, ("membrane", "spikes", None)),
     ):
         if not isinstance(value, str | None) or value not in choices:
             allowed = ", ".join(repr(choice) for choice in choices if choice is not None)

@@ -1,4 +1,4 @@
-"""Integrate-and-fire neurons with a soft reset: a discrete map (IF) and differential equations (LIF)."""
+"""Integrate-and-fire neurons: a discrete map (IF) and differential equations (LIF)."""
 
 from brian2 import Quantity, ms
 
@@ -21,7 +21,8 @@ IF_UPDATE = """
 v = leak*v + I + bias
 I = 0
 """
-IF_RESET = "I -= v_th"
+#: What a spike takes away: the threshold, so that the surplus stays, or all of the potential.
+IF_RESETS = {"soft": "I -= v_th", "hard": "I -= leak*v"}
 
 ACCUMULATOR = """
 S : 1                                            # the logits, summed over time
@@ -45,9 +46,9 @@ bias : 1
 """
 
 
-def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
+def IF(leak: float = 1.0, threshold: float = 1.0, reset: str = "soft", initial: float = 0.0) -> NeuronModel:
     """
-    Return an integrate-and-fire neuron with a soft reset, defined as a discrete map.
+    Return an integrate-and-fire neuron, defined as a discrete map.
 
     ``spike(t) = v(t) > v_th`` and ``v(t+1) = leak*v(t) + sum(w*spikes(t)) - v_th*spike(t)``. The readout sums its input
     over time.
@@ -58,6 +59,11 @@ def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
         Fraction of the membrane potential that remains after one step, 0 < leak <= 1.
     threshold : float
         Threshold of all layers that ``convert(..., thresholds={layer: value})`` does not name.
+    reset : {"soft", "hard"}
+        Whether a spike lowers the potential by the threshold, which keeps the surplus, or to 0, which loses it.
+    initial : float
+        Potential at the start of a trial. Half of the threshold halves the largest error of the spike count of a neuron with
+        constant input.
 
     Returns
     -------
@@ -66,16 +72,27 @@ def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
     Raises
     ------
     ValueError
-        If ``leak`` lies outside (0, 1] or ``threshold`` is not positive.
+        If ``leak`` lies outside (0, 1], ``threshold`` is not positive, ``reset`` is unknown or ``initial`` is not a number.
 
     References
     ----------
-    Rathi, Srinivasan, Panda, Roy (2020), ICLR.
+    Rathi, Srinivasan, Panda, Roy (2020), ICLR. Rueckauer, Lungu, Hu, Pfeiffer, Liu (2017), Front. Neurosci. 11:682, for
+    the two resets. Deng, Gu (2021), ICLR, and Bu, Ding, Yu, Huang (2022), AAAI, for the initial potential.
+
+    Examples
+    --------
+    >>> from brainsnn.equations import IF
+    >>> IF(reset="hard", initial=0.5).reset
+    'I -= leak*v'
     """
     if not is_number(leak, above=0, high=1):
         raise ValueError(f"IF.leak: must lie in (0, 1], got {leak!r}. Use 1 for a neuron without leak.")
     if not is_number(threshold, above=0):
         raise ValueError(f"IF.threshold: must be positive, got {threshold!r}.")
+    if not isinstance(reset, str) or reset not in IF_RESETS:
+        raise ValueError(f"IF.reset: must be 'soft' or 'hard', got {reset!r}.")
+    if not is_number(initial):
+        raise ValueError(f"IF.initial: must be a number such as threshold/2, got {initial!r}.")
     readout = NeuronModel(
         name="IF readout",
         equations=ACCUMULATOR,
@@ -86,7 +103,8 @@ def IF(leak: float = 1.0, threshold: float = 1.0) -> NeuronModel:
         name="IF",
         equations=IF_EQUATIONS,
         threshold="v > v_th",
-        reset=IF_RESET,
+        reset=IF_RESETS[reset],
+        initial={"v": initial} if initial else {},
         update=IF_UPDATE,
         parameters={"leak": leak, "v_th": threshold, "h": 1.0},
         threshold_parameter="v_th",

@@ -10,10 +10,15 @@ from brian2.utils.stringtools import get_identifiers, word_substitute
 from brainsnn.equations.linear_filter import why_not_linear
 from brainsnn.equations.statements import assigned, assignments
 
-__all__ = ["NetworkVariants", "counted_spikes", "graded_variables", "spikes_between", "stimulus_equations"]
+__all__ = [
+    "NetworkVariants", "counted_spikes", "graded_variables", "height_name", "spikes_between", "stimulus_equations",
+]  # fmt: skip
 
 #: Names that the builder adds to a user's equations, and graded_2, graded_3, ...
-RESERVED = ("stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased", "input_unit")
+RESERVED = (
+    "stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased", "input_unit", "n_spikes",
+    "n_passed",
+)  # fmt: skip
 
 
 class NetworkVariants:
@@ -67,7 +72,8 @@ class NetworkVariants:
         The synaptic filter acts on spikes only. Other inputs are added to the received variable ``I``, or replace it if no
         spikes arrive. This sum replaces ``I`` in the threshold, where the reset reads it, and in all equations except that
         of ``I``. For example, ``gain*I`` becomes ``gain*stimulus`` in the first layer, and ``gain*(I + graded)`` after a
-        junction if spikes arrive too. Without incoming spikes there is no ``I``, so a reset does not change it.
+        junction if spikes arrive too. Without incoming spikes there is no ``I``, so a reset does not change it. A discrete map
+        that collects its input in ``I`` and clears it in every step (``IF``) keeps ``I``, in which its reset is collected too.
 
         Parameters
         ----------
@@ -83,24 +89,16 @@ class NetworkVariants:
         Raises
         ------
         ValueError
-            If there is no input, or if the every-step statements read ``I`` and the population receives both spikes and
-            other inputs.
+            If there is no input, or if the every-step statements read ``I`` and write it in another way than to clear it.
         """
         terms = ([self.receives] if spikes else []) + graded_variables(graded) + (["stimulus"] if stimulus else [])
         if not terms:
             raise ValueError(f"{self.name}.with_inputs: a population needs at least one kind of input.")
         if terms == [self.receives]:
             return self
-        if spikes and self.update and self.receives in get_identifiers(self.update):
-            raise ValueError(
-                f"{self.name}: its every-step statements read {self.receives!r}, so a population cannot receive spikes "
-                "together with the stimulus or graded inputs. Give these inputs to separate populations."
-            )
-        if any(variable == self.receives for variable, _, _ in assignments(self.update)):
-            raise ValueError(
-                f"{self.name}: its every-step statements write {self.receives!r}, in which they collect spikes, so a population "
-                "cannot receive the stimulus or graded inputs. Use encoder='poisson', which turns images into spikes."
-            )
+        collects = self._collects_input()
+        if collects:
+            terms, spikes = [self.receives, *(term for term in terms if term != self.receives)], True
         total = {self.receives: terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"}
         unit, own = self.unit_of(self.receives), self.definition(self.receives)
         lines = [line if line == own else _substitute_right(line, total) for line in self.equations.splitlines()]
@@ -111,11 +109,35 @@ class NetworkVariants:
         equations = "\n".join(lines)
         return with_fields(
             self, equations=equations, receives=self.receives if spikes else terms[0],
-            update=word_substitute(self.update, total) if self.update and not spikes else self.update,
+            update=self._update_with(total),
             threshold=self.threshold and word_substitute(self.threshold, total),
             refractory=word_substitute(self.refractory, total) if isinstance(self.refractory, str) else self.refractory,
             reset=self.reset and self._reset_with(total, spikes), initial=_declared(self.initial, equations),
         )  # fmt: skip
+
+    def _collects_input(self):
+        """Return whether the every-step statements read ``I`` and then clear it; refuse other ways of writing it."""
+        statements = assignments(self.update)
+        written = [k for k, (variable, _, _) in enumerate(statements) if variable == self.receives]
+        if not written:
+            return False
+        read = [k for k, (_, operator, code) in enumerate(statements) if self.receives in get_identifiers(code)]
+        _, operator, code = statements[written[0]]
+        if len(written) == 1 and operator == "=" and not get_identifiers(code) and max(read, default=-1) < written[0]:
+            return True
+        raise ValueError(
+            f"{self.name}: its every-step statements change {self.receives!r}, in which they collect spikes, so a population "
+            f"cannot receive the stimulus or graded inputs. Clear it once, after it was read, as in '{self.receives} = 0', or "
+            "use encoder='poisson', which turns images into spikes."
+        )
+
+    def _update_with(self, total):
+        """Return the every-step statements in which a sum replaces ``I`` where it is read."""
+        if not self.update:
+            return self.update
+        return "\n".join(
+            f"{name} {operator} {word_substitute(code, total)}" for name, operator, code in assignments(self.update)
+        )
 
     def _reset_with(self, substitutions, spikes):
         """Return the reset with names replaced on the right, without statements for ``I`` if there are no spikes."""
@@ -215,6 +237,15 @@ class NetworkVariants:
         initial = {name: value for name, value in self.initial.items() if name not in (self.membrane, self.receives)}
         return with_fields(self, equations="\n".join(lines), receives="pooled", initial=initial)
 
+    @property
+    def has_pooled_membrane(self):
+        """Whether maximum pooling and membrane pooling can read the membrane variable (bool)."""
+        try:
+            self.pooled()
+        except ValueError:
+            return False
+        return True
+
     def _is_held(self, name):
         """Whether a variable changes otherwise, or not at all, while a neuron is refractory."""
         equation = self.brian_equations[name]
@@ -313,13 +344,13 @@ def spikes_between(on_pre, constants, source, target):
     on_pre : str
     constants : dict
     """
-    height, ratio = f"{_height(source)}_pre", target.input_unit / source.input_unit
+    height, ratio = f"{height_name(source)}_pre", target.input_unit / source.input_unit
     if have_same_dimensions(ratio, 1) and float(ratio) == 1:
-        if _height(source) == _height(target):
+        if height_name(source) == height_name(target):
             return on_pre, constants
     else:
         height, constants = f"({height}*input_unit)", {**constants, "input_unit": ratio}
-    return word_substitute(on_pre, {f"{_height(target)}_pre": height}), constants
+    return word_substitute(on_pre, {f"{height_name(target)}_pre": height}), constants
 
 
 def counted_spikes(on_pre, neuron):
@@ -339,15 +370,17 @@ def counted_spikes(on_pre, neuron):
     """
     if _has_plain_height(neuron):
         return on_pre, {}
-    return word_substitute(on_pre, {"h_pre": f"{_height(neuron)}_pre/input_unit"}), {"input_unit": neuron.input_unit}
+    return word_substitute(on_pre, {"h_pre": f"{height_name(neuron)}_pre/input_unit"}), {
+        "input_unit": neuron.input_unit
+    }
 
 
 def _has_plain_height(neuron):
-    return _height(neuron) == "h" and have_same_dimensions(neuron.input_unit, 1) and float(neuron.input_unit) == 1
+    return height_name(neuron) == "h" and have_same_dimensions(neuron.input_unit, 1) and float(neuron.input_unit) == 1
 
 
-def _height(neuron):
-    """Name of the height of a spike in ``on_pre``; a switchable model also has the two values between which it switches."""
+def height_name(neuron):
+    """Return the name of the height in ``on_pre``; a switchable model also has the two values between which it switches."""
     height = neuron.spike_height or "h"
     switched = height.removesuffix("_rest")
     return switched if switched in neuron.brian_equations else height

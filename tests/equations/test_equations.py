@@ -146,11 +146,15 @@ def test_models_without_linear_filter_have_no_junction():
         bs.IF().junction()
 
 
-def test_models_that_collect_spikes_get_no_current():
-    with pytest.raises(ValueError, match="IF: its every-step statements write 'I'.*encoder='poisson'"):
-        bs.IF().with_inputs(spikes=False, stimulus=True)
-    with pytest.raises(ValueError, match="IF: its every-step statements write 'I'.*encoder='poisson'"):
-        bs.convert(bs.read_keras(bs.load_model("digits")), neuron=bs.IF(), encoder="current")
+def test_models_that_collect_spikes_read_their_input_once():
+    first = bs.IF().with_inputs(spikes=False, stimulus=True)
+    assert first.update == "v = leak*v + (I + stimulus) + bias\nI = 0"
+    assert (first.receives, first.reset, "I : 1" in first.equations) == ("I", "I -= v_th", True)
+    both = bs.IF().with_inputs(spikes=True, graded=1)
+    assert both.update == "v = leak*v + (I + graded) + bias\nI = 0"
+    for update in ("v += I; I *= 0.5", "I = 0; v += I", "v += I; I = 0; I = 1"):
+        with pytest.raises(ValueError, match="IF: its every-step statements change 'I'.*encoder='poisson'"):
+            bs.IF().edit(update=update).with_inputs(spikes=False, stimulus=True)
 
 
 def test_models_without_membrane_cannot_be_pooled():

@@ -1,148 +1,24 @@
-"""A network as plain data: populations, operators between them, and the fate of every Keras layer."""
+"""A network as plain data: populations, operators between them, and the fate of every layer."""
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.special import expit, softmax
+from numpy.typing import ArrayLike, DTypeLike
 
-from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse
-from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
+from brainsnn.builders.graph.calibration import Calibration
+from brainsnn.builders.graph.junctions import without_junctions
+from brainsnn.builders.graph.parts import OUTPUT_ACTIVATIONS, LayerRow, Population, Projection
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
-from brainsnn.errors import ConversionError, UnknownNameError
+from brainsnn.errors import UnknownNameError
 from brainsnn.plain_arrays import plain_array
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["Population", "Projection", "LayerGraph", "LayerRow", "OUTPUT_ACTIVATIONS"]
-
-
-#: What a projection can do.
-Operator = ConvOperator | SparseOperator | MaxPool | OperatorChain
-
-#: Activations that a readout can have, for arrays of shape (..., channels).
-OUTPUT_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "linear": lambda x: x,
-    "softmax": partial(softmax, axis=-1),
-    "sigmoid": expit,
-    "tanh": np.tanh,
-    "softplus": lambda x: np.logaddexp(x, 0),
-}
-
-
-@dataclass
-class Population:
-    """
-    A group of neurons, spiking or not.
-
-    Parameters
-    ----------
-    name : str
-        Name of the Keras layer that it represents.
-    kind : {"input", "spiking", "junction", "membrane", "readout"}
-        A junction holds the filtered current of a stream; a membrane integrates but does not spike.
-    shape : (H, W, C)
-    activation : str, optional
-        ``"asn"`` or ``"relu"`` of a spiking population, a key of `OUTPUT_ACTIVATIONS` of a readout, else None.
-    bias : (1, 1, C) or (H, W, C) ndarray, optional
-        Constant input, 0 by default. Of shape (H, W, C) if it differs between positions.
-    m_f : float, optional
-        Precision of an ``"asn"`` population, as trained.
-    threshold : float, optional
-        Inputs below it are treated as 0 in the trained transfer function.
-    time_constants : (float, float), optional
-        tau_eta and tau_gamma (ms) of the trained transfer function, those of the published neuron by default.
-    layers : tuple of str, optional
-        Keras layers folded into it, including its own.
-    keras_layer : str, optional
-        Keras layer whose output equals the activation of this population, approximately if an average is taken on the
-        membrane. None if there is no such layer.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int, int, int]
-    activation: str | None = None
-    bias: np.ndarray = field(default=None, repr=False)  # type: ignore[arg-type]  # set in __post_init__
-    m_f: float | None = None
-    threshold: float = 0.0
-    time_constants: tuple[float, float] = (50.0, 15.0)
-    layers: tuple[str, ...] = ()
-    keras_layer: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.bias is None:
-            self.bias = np.zeros((1, 1, self.shape[2]))
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return int(np.prod(self.shape))
-
-    def transfer(self, S: np.ndarray) -> np.ndarray:
-        """
-        Return the activation for a constant input that includes the bias.
-
-        Parameters
-        ----------
-        S : (n, H, W, C) ndarray
-
-        Returns
-        -------
-        (n, H, W, C) ndarray
-        """
-        if self.activation == "asn":
-            from brainsnn.equations.transfer import transfer_function
-
-            return transfer_function(S, self.m_f, self.threshold, *self.time_constants)
-        if self.activation == "relu":
-            return np.maximum(S, 0)
-        return OUTPUT_ACTIVATIONS[self.activation or "linear"](S)
-
-
-@dataclass
-class Projection:
-    """
-    One operator, linear or a maximum, from one population to another.
-
-    Parameters
-    ----------
-    source, target : str
-        Names of populations.
-    operator : ConvOperator, SparseOperator, MaxPool or OperatorChain
-        Its shapes may differ from those of the populations; sizes and flat order are the same.
-    mode : {"spikes", "current", "membrane"}
-        ``"spikes"``: transmits the spikes of the source, or the stimulus if the source is the input. ``"current"``:
-        graded, reads the current of a junction. ``"membrane"``: graded, sets the membrane variable of the target to the
-        operator applied to the potential of the source, bias included. The source is always a membrane population, and
-        there is no other projection onto the target.
-    """
-
-    source: str
-    target: str
-    operator: Operator
-    mode: str = "spikes"
-
-
-@dataclass
-class LayerRow:
-    """
-    One row of the printed table: a Keras layer.
-
-    Parameters
-    ----------
-    name, class_name : str
-    shape : tuple
-        Output shape without the batch.
-    note : str, optional
-        What became of a layer that is neither a population nor folded into one.
-    """
-
-    name: str
-    class_name: str
-    shape: tuple[int | None, ...]
-    note: str = ""
 
 
 @dataclass(repr=False)
@@ -158,16 +34,20 @@ class LayerGraph:
         Every layer of the Keras model.
     name : str, optional
         Name of the Keras model.
+    calibration : `Calibration`, optional
+        How its activations were normalised; None if they were not.
 
     See Also
     --------
     brainsnn.read_keras : make one from a Keras model.
+    brainsnn.calibrate : normalise the activations of a ReLU network.
     """
 
     populations: dict[str, Population]
     projections: list[Projection]
     rows: list[LayerRow] = field(default_factory=list)
     name: str = "model"
+    calibration: Calibration | None = None
 
     @property
     def input(self) -> Population:
@@ -178,6 +58,15 @@ class LayerGraph:
     def readouts(self) -> list[Population]:
         """The readout populations, as a list."""
         return [p for p in self.populations.values() if p.kind == "readout"]
+
+    @property
+    def scales(self) -> "pd.DataFrame":
+        """Activation of each ReLU layer that 1 stands for, by layer; over channels, if these differ (DataFrame)."""
+        import pandas as pd
+
+        layers = [p for p in self.populations.values() if p.activation == "relu"]
+        rows = [{"scale": np.mean(p.scale), "smallest": np.min(p.scale), "largest": np.max(p.scale)} for p in layers]
+        return pd.DataFrame(rows, index=pd.Index([p.name for p in layers], name="layer"))
 
     @property
     def averages_membranes(self) -> bool:
@@ -258,6 +147,25 @@ class LayerGraph:
         ValueError
             If the images do not have the size of the input population.
         """
+        return {population.name: activation for population, _, activation in self.evaluated(images)}
+
+    def evaluated(
+        self, images: ArrayLike, dtype: DTypeLike = float
+    ) -> Iterator[tuple[Population, np.ndarray, np.ndarray]]:
+        """
+        Evaluate the graph as `activations` does, one population after the other, and keep only what is still read.
+
+        Parameters
+        ----------
+        images : (n, H, W, C) array_like
+        dtype : dtype_like, optional
+
+        Yields
+        ------
+        population : Population
+        potential, activation : (n, H, W, C) ndarray
+            Its input with the bias, and its output.
+        """
         images, shape = plain_array(images, "LayerGraph.activations: images"), self.input.shape
         sizes = [
             tuple(n for n in sizes if n != 1) for sizes in (images.shape[1:], shape)
@@ -267,19 +175,23 @@ class LayerGraph:
                 f"LayerGraph.activations: images of shape {images.shape} do not fit the input "
                 f"{self.input.name!r} of shape {self.input.shape}; expected (n, H, W, C)."
             )
-        images = images.astype(float, copy=False).reshape(len(images), *self.input.shape)
-        potential, activation, incoming = {}, {}, self.by_target()
+        images = images.astype(dtype, copy=False).reshape(len(images), *self.input.shape)
+        values: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        incoming, left = self.by_target(), Counter(p.source for p in self.projections)
         for name, population in self.populations.items():
-            if population.kind == "input":
-                potential[name] = activation[name] = images
-                continue
-            total = np.zeros((len(images), *population.shape))
+            total = images if population.kind == "input" else np.zeros((len(images), *population.shape), images.dtype)
             for projection in incoming[name]:
-                values = (potential if projection.mode == "membrane" else activation)[projection.source]
-                total += projection.operator.apply(values.reshape(len(images), -1)).reshape(total.shape)
-            potential[name] = total + population.bias
-            activation[name] = population.transfer(potential[name])
-        return activation
+                read = values[projection.source][0 if projection.mode == "membrane" else 1]
+                total += projection.operator.apply(read.reshape(len(images), -1)).reshape(total.shape)
+                left[projection.source] -= 1
+                if not left[projection.source]:
+                    del values[projection.source]
+            if population.kind != "input":
+                total += population.bias
+            activation = total if population.kind == "input" else population.transfer(total)
+            if left[name]:
+                values[name] = total, activation
+            yield population, total, activation
 
     def expand_junctions(self, readers: Iterable[str] | None = None) -> "LayerGraph":
         """
@@ -300,45 +212,7 @@ class LayerGraph:
         ConversionError
             If an operator at a junction is not linear.
         """
-        arriving: dict[str, list[Projection]] = {}
-        arrived: dict[str, list[Projection]] = {}
-        incoming, apart = self.by_target(), set(self.populations if readers is None else readers)
-        for name, population in self.populations.items():
-            expanded = []
-            for projection in incoming[name]:
-                if projection.mode == "current":
-                    for first in arriving[projection.source]:
-                        operator = _composed(projection, first)
-                        expanded.append(Projection(first.source, name, operator, first.mode))
-                else:
-                    expanded.append(projection)
-            if population.kind == "junction":
-                arriving[name] = merge_projections(expanded)
-            arrived[name] = merge_projections(expanded) if name in apart else incoming[name]
-        n_readers = Counter(p.source for onto in arrived.values() for p in onto)
-        for name, population in reversed(self.populations.items()):
-            if population.kind == "junction" and not n_readers[name]:
-                n_readers.subtract(p.source for p in arrived.pop(name))
-        populations = self._with_layers_of_junctions(incoming, arrived.keys(), apart)
-        kept = [projection for name in populations for projection in arrived[name]]
-        return LayerGraph(populations, kept, self.rows, self.name)
-
-    def _with_layers_of_junctions(
-        self, incoming: dict[str, list[Projection]], kept: Container[str], apart: Container[str]
-    ) -> dict[str, Population]:
-        """Return the populations that are kept; those set apart have the layers of the junctions that are not."""
-        populations: dict[str, Population] = {}
-        upstream: dict[str, tuple[str, ...]] = {}
-        for name, population in self.populations.items():
-            # In order of evaluation, so that all that a junction reads is known.
-            sources = [p.source for p in incoming[name] if p.mode == "current" and p.source not in kept]
-            layers = dict.fromkeys(layer for source in sources for layer in upstream[source])
-            layers |= dict.fromkeys(population.layers)
-            if name not in kept:
-                upstream[name] = tuple(layers)
-            else:
-                populations[name] = replace(population, layers=tuple(layers)) if name in apart else population
-        return populations
+        return without_junctions(self, readers)
 
     def __repr__(self) -> str:
         return f"<LayerGraph '{self.name}': {', '.join(self.populations)}>"
@@ -347,43 +221,3 @@ class LayerGraph:
         from brainsnn.builders.graph.summary import layer_table
 
         return layer_table(self)
-
-
-def _composed(outer: Projection, inner: Projection) -> Operator:
-    """Return one operator for two projections in a row."""
-    operator = compose(outer.operator, inner.operator)
-    if operator is not None:
-        return operator
-    if not all(isinstance(p.operator, (ConvOperator, SparseOperator)) for p in (outer, inner)):
-        raise ConversionError(
-            f"Junction '{outer.source}': an operator of {inner.source} -> {outer.target} is not linear."
-        )
-    return compose_sparse(outer.operator, inner.operator)
-
-
-def merge_projections(projections: list[Projection]) -> list[Projection]:
-    """
-    Add up operators between the same populations where one operator can represent both.
-
-    Parameters
-    ----------
-    projections : list of Projection
-        Onto one target.
-
-    Returns
-    -------
-    list of Projection
-    """
-    merged: list[Projection] = []
-    places: dict[tuple[str, str], list[int]] = {}
-    for projection in projections:
-        same = places.setdefault((projection.source, projection.mode), [])
-        for k in same if projection.mode != "membrane" else ():
-            total = add_operators(merged[k].operator, projection.operator)
-            if total is not None:
-                merged[k] = replace(merged[k], operator=total)
-                break
-        else:
-            same.append(len(merged))
-            merged.append(projection)
-    return merged

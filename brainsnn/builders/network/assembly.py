@@ -22,6 +22,7 @@ from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import OperatorChain
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.pooled_spikes import COUNT
 from brainsnn.equations.statements import assigned, with_suffixes
 from brainsnn.equations.variants import graded_variables, spikes_between
 from brainsnn.feedback.gate import PredictiveGate
@@ -117,6 +118,11 @@ class Assembly:
     def _neuron_models(self):
         return self.neurons.of_each(self.graph)
 
+    @cached_property
+    def counted(self):
+        """Names of the populations whose spikes are counted and pooled (set of str)."""
+        return {p.source for p in self.graph.projections if p.mode == "counts"}
+
     @property
     def objects(self):
         """All Brian2 objects (list)."""
@@ -183,11 +189,11 @@ def assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback=No
 
 def _add_population(assembly, population, connectivity, schedule, depth, model=None, learning=None):
     name = population.name
-    inputs = assembly.inputs.get(name, Inputs([], [], []))
+    inputs = assembly.inputs.get(name, Inputs())
     n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
     if population.kind == "junction" and not inputs.has_spikes:
         n_graded = max(n_graded, 1)
-    model = model or model_for(population, inputs, assembly.neuron_of(name), n_graded)
+    model = model or model_for(population, inputs, assembly.neuron_of(name), n_graded, counted=name in assembly.counted)
     model = model if learning is None else learning.target_model(model)
     n_neurons = population.shape[0] * population.shape[1] * population.shape[2]
     group = make_group(model, n_neurons, assembly.group_names[name], assembly.clock)
@@ -222,7 +228,7 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
         schedule.graded(connection, depth)
         assembly.connections.append(connection)
         assembly.written[name].add(variable)
-    for projection in inputs.membrane:
+    for projection in [*inputs.membrane, *inputs.counts]:
         _add_pooling(assembly, projection, target, connectivity, schedule, depth)
         assembly.written[name].add("pooled")
     if graph.populations[name].kind == "junction" and inputs.has_spikes and inputs.current:
@@ -267,10 +273,9 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
 
 
 def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
-    """Connect membranes to the population that pools them, through groups that hold intermediate values if necessary."""
+    """Connect what is pooled to the population that pools it, through groups that hold intermediate values if necessary."""
     source = assembly.groups[projection.source]
-    read = assembly.models[projection.source].membrane
-    unit = _pooled_unit(assembly, projection)
+    read, unit = (COUNT, "1") if projection.mode == "counts" else _pooled_membrane(assembly, projection)
     operators = (
         projection.operator.operators if isinstance(projection.operator, OperatorChain) else [projection.operator]
     )
@@ -295,12 +300,12 @@ def _add_pooling(assembly, projection, target, connectivity, schedule, depth):
         source, read = group, "pooled"
 
 
-def _pooled_unit(assembly, projection):
-    """Return the unit of pooled membranes; refuse membranes of another unit than that of the neurons that pool them."""
+def _pooled_membrane(assembly, projection):
+    """Return a membrane variable and its unit; refuse membranes of another unit than that of the neurons that pool them."""
     source, target = assembly.models[projection.source], assembly.models[projection.target]
     if source.brian_equations[source.membrane].dim is not target.brian_equations["pooled"].dim:
         raise ValueError(
             f"convert: {projection.target!r} ({target.name}) pools {source.definition(source.membrane)!r} of "
             f"{projection.source!r}, which needs the unit {target.unit_of('pooled')}. Give both one neuron model."
         )
-    return target.unit_of("pooled")
+    return source.membrane, target.unit_of("pooled")

@@ -13,6 +13,7 @@ from brainsnn.builders.network.time_constants import check_time_constants
 from brainsnn.equations.checks import check_equations, innermost_reason
 from brainsnn.equations.inputs import signed_spike_input
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.pooled_spikes import counting_spikes, passing_spikes
 from brainsnn.equations.statements import assigned
 from brainsnn.equations.variants import graded_variables
 from brainsnn.errors import ConversionError
@@ -20,7 +21,7 @@ from brainsnn.errors import ConversionError
 __all__ = ["make_group", "model_for", "parameter_names", "state_variables"]
 
 
-def model_for(population, inputs, neuron, n_graded):
+def model_for(population, inputs, neuron, n_graded, counted=False):
     """
     Return the equations of one population.
 
@@ -33,6 +34,8 @@ def model_for(population, inputs, neuron, n_graded):
         The user's neuron.
     n_graded : int
         Number of variables that graded connections write.
+    counted : bool
+        Whether another population pools its spikes.
 
     Returns
     -------
@@ -56,7 +59,10 @@ def model_for(population, inputs, neuron, n_graded):
     elif population.kind == "membrane":
         model = neuron.membrane_only()
     else:
-        model = neuron
+        model = passing_spikes(neuron) if inputs.counts else neuron
+        model = counting_spikes(model) if counted else model
+    if inputs.counts:
+        return model
     if inputs.membrane:
         if population.kind == "readout" and model.membrane is None:
             raise ConversionError(

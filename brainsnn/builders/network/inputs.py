@@ -1,17 +1,18 @@
-"""What reaches each population of a network: spikes, the stimulus, graded currents, or another population's membrane."""
+"""What reaches each population of a network: spikes, the stimulus, graded currents, or what it pools."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Inputs", "inputs_of"]
 
 
 @dataclass
 class Inputs:
-    """What reaches a population: spikes, the stimulus, graded currents, or another population's membrane."""
+    """What reaches a population: spikes, the stimulus, graded currents, or another population's membrane or spike counts."""
 
-    spikes: list
-    current: list
-    membrane: list
+    spikes: list = field(default_factory=list)
+    current: list = field(default_factory=list)
+    membrane: list = field(default_factory=list)
+    counts: list = field(default_factory=list)
     stimulus: bool = False
 
     @property
@@ -41,7 +42,7 @@ def inputs_of(graph, encoder):
     for name, population in graph.populations.items():
         if population.kind == "input":
             continue
-        found = Inputs([], [], [])
+        found = Inputs()
         for projection in incoming[name]:
             source = graph.populations[projection.source]
             if source.kind == "input" and encoder == "current":

@@ -90,7 +90,8 @@ def choose_neurons(graph, neuron):
     """
     if isinstance(neuron, Neurons):
         return neuron
-    layers = [name for name, population in graph.populations.items() if population.kind in ("spiking", "readout")]
+    passed = {p.target: p.source for p in graph.projections if p.mode == "counts"}
+    layers = [n for n, p in graph.populations.items() if p.kind in ("spiking", "readout") and n not in passed]
     if isinstance(neuron, NeuronModel):
         default, chosen = neuron, {}
     elif isinstance(neuron, Mapping):
@@ -117,6 +118,12 @@ def choose_neurons(graph, neuron):
         if not isinstance(model, NeuronModel) and (name in chosen or model is not None):
             raise ValueError(f"convert: neuron: the model of {name!r} is {model!r}; give a NeuronModel such as ASN().")
     chosen = {**dict.fromkeys(layers, default), **chosen}
+    for name in sorted(passed, key=list(graph.populations).index):
+        if name in chosen:
+            raise ValueError(
+                f"convert: neuron: {name!r} passes on the spikes of {passed[name]!r} and has its model. Name {passed[name]!r}."
+            )
+        chosen[name] = chosen[passed[name]]
     chosen = {name: _fitting(graph.populations[name], model, default) for name, model in chosen.items()}
     readouts = [name for name in layers if graph.populations[name].kind == "readout"]
     return Neurons(default or chosen[(readouts or layers)[0]], chosen)

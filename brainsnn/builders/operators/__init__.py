@@ -24,6 +24,7 @@ from brainsnn.builders.operators.layers import (
 )
 from brainsnn.builders.operators.linear import ConvOperator, Operator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+from brainsnn.builders.operators.scaling import rescaled
 
 __all__ = [
     "Operator",
@@ -50,4 +51,5 @@ __all__ = [
     "separable",
     "identity",
     "channel_embed",
+    "rescaled",
 ]

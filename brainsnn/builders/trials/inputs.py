@@ -195,7 +195,7 @@ def _seed(seed, n_trials):
     return seeds
 
 
-def image_range_check(graph, images, encoder, what="images"):
+def image_range_check(graph, images, encoder, what="images", about="run"):
     """
     Check a batch of images.
 
@@ -206,6 +206,8 @@ def image_range_check(graph, images, encoder, what="images"):
     encoder : {"current", "poisson"}
     what : str, optional
         What the images are, for the messages of errors.
+    about : str, optional
+        Function that was called, for the messages.
 
     Returns
     -------
@@ -216,27 +218,27 @@ def image_range_check(graph, images, encoder, what="images"):
     ValueError
         If shape, type or range are wrong, or if the images have a mask or a unit.
     """
-    images, shape = plain_array(images, f"run: {what}"), graph.input.shape
+    images, shape = plain_array(images, f"{about}: {what}"), graph.input.shape
     expected = f"(n, {', '.join(map(str, shape))})"
     if images.ndim != 4 or images.shape[1:] != shape:
         fix = " Add the axis of the images with images[None]." if images.shape == shape else ""
-        raise ValueError(f"run: {what} of shape {images.shape}; the network takes {expected}.{fix}")
+        raise ValueError(f"{about}: {what} of shape {images.shape}; the network takes {expected}.{fix}")
     if len(images) == 0:
-        raise ValueError("run: the batch holds no image.")
+        raise ValueError(f"{about}: the batch holds no image.")
     if not np.issubdtype(images.dtype, np.floating):
         raise ValueError(
-            f"run: {what} of type {images.dtype}; give them as floats in the range on which the network was trained, for 8-bit "
-            "images usually images/255."
+            f"{about}: {what} of type {images.dtype}; give them as floats in the range on which the network was trained, for "
+            "8-bit images usually images/255."
         )
     if not np.isfinite(images).all():
-        raise ValueError(f"run: the {what} hold{'s' if what == 'background' else ''} NaN or infinite values.")
+        raise ValueError(f"{about}: the {what} hold{'s' if what == 'background' else ''} NaN or infinite values.")
     largest = np.abs(images).max()
     rescales = any(row.class_name == "Rescaling" for row in graph.rows)
     if encoder == "poisson" and largest > 1:
-        raise ValueError(f"run: {what}: a pixel of {largest:g} is not a probability to spike; scale to -1 ... 1.")
+        raise ValueError(f"{about}: {what}: a pixel of {largest:g} is not a probability to spike; scale to -1 ... 1.")
     if largest > 2 and not rescales and np.array_equal(images, np.rint(images)):
         looks = f"look{'s' if what == 'background' else ''} like 8-bit values (up to {largest:g})"
-        raise ValueError(f"run: {what} {looks}; networks take {what}/255.")
+        raise ValueError(f"{about}: {what} {looks}; networks take {what}/255.")
     return images
 
 

@@ -204,8 +204,9 @@ class Strange(L.Layer):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: sequential(L.LeakyReLU(name="leaky")), r"Layer 'leaky' \(LeakyReLU\).*Supported"),
-        (lambda: sequential(L.ReLU(max_value=6, name="six")), r"'six' \(ReLU\): max_value=6.*max_value=None"),
+        (lambda: sequential(L.UnitNormalization(name="unit")), r"Layer 'unit' \(UnitNormalization\).*Supported"),
+        (lambda: sequential(L.ELU(name="elu")), r"Layer 'elu' \(ELU\): ELU is negative for some inputs.*leaky_relu"),
+        (lambda: sequential(L.ReLU(threshold=0.5, name="jump")), r"'jump' \(ReLU\): threshold=0.5.*threshold=0\."),
         (lambda: sequential(L.Conv2D(2, 3, activation="gelu", name="c")), r"'c' \(Conv2D\): the activation 'gelu'"),
         (lambda: sequential(Strange(name="odd")), r"Layer 'odd' \(Strange\)"),
         (

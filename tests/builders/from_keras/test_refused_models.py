@@ -11,6 +11,7 @@ from brainsnn.builders.from_keras import registry
 from brainsnn.builders.from_keras.reader import read_keras
 from brainsnn.builders.graph import LayerGraph
 from brainsnn.builders.graph.layer_graph import Population, Projection
+from brainsnn.builders.graph.pooled_spikes import with_pooled_spikes
 
 keras = pytest.importorskip("keras")
 L = keras.layers
@@ -96,6 +97,15 @@ def with_weight(value):
     def trigger():
         model = sequential(L.Dense(2))
         model.layers[0].bias.assign([0, value])
+        _checked(model)
+
+    return trigger
+
+
+def slopes(value):
+    def trigger():
+        model = sequential(L.PReLU())
+        model.layers[0].set_weights([np.full(SHAPE, value)])
         _checked(model)
 
     return trigger
@@ -250,7 +260,13 @@ REFUSALS = {
         read(L.Dense(3, activation="sigmoid"), L.Dense(2)),
         read(L.Dense(3, activation="relu"), L.Dense(2)),
     ),
-    "the activation {name!r} has no": (read(L.Dense(3, activation="gelu")), read(L.Dense(3, activation="relu"))),
+    "the activation {name!r} {reason}": (
+        read(L.Dense(3, activation="gelu")),
+        read(L.Dense(3, activation="leaky_relu")),
+    ),
+    "{name} {reason}": (read(L.ELU()), read(L.LeakyReLU())),
+    "is not a number greater than {low:g}": (read(L.ReLU(max_value=0)), read(L.ReLU(max_value=0.1))),
+    "its weight 'alpha' has values that are": (slopes(np.nan), slopes(0.1)),
     "it has no weight": (lambda: registered(WithoutKernel), lambda: registered(type("Heir", (L.Dense,), {}))),
     "the weight '{name}' has {bad}": (with_weight(np.nan), with_weight(1.0)),
     "axis={layer.axis} is not the channel axis.": (read(L.Softmax(axis=(2, 3))), read(L.Softmax(axis=-1))),
@@ -266,7 +282,7 @@ REFUSALS = {
         lambda: read_keras(functional(lambda x: keras.ops.reshape(x, (-1, 32)))),
         graph(lambda x: L.Reshape((4, 32))(x)),
     ),
-    "{name}={value} has no spiking": (read(L.ReLU(max_value=6)), read(L.ReLU(max_value=None))),
+    "has no spiking counterpart: the function jumps": (read(L.ReLU(threshold=1)), read(L.ReLU(threshold=0))),
     # preprocessing
     "Keras crops to": (lambda: read_keras(keras_model([L.RandomCrop(4, 4)])), crop_at_inference),
     "its {name} of shape": (read(L.Rescaling(np.ones((3, *SHAPE)))), read(L.Rescaling(np.arange(2.0)))),
@@ -298,6 +314,14 @@ REFUSALS = {
     "_wrong(layer, given, expected)": (returns((half(), np.zeros(3))), returns((half(), np.zeros(2)))),
     "a bias that is NaN or infinite": (returns((half(), [0, np.nan])), returns((half(), [0, 0]))),
     # graphs and operators
+    "and only spikes can be pooled here": (
+        lambda: with_pooled_spikes(read_keras(functional(linear_pool))),
+        lambda: with_pooled_spikes(read_keras(functional(lambda x: L.Flatten()(L.MaxPooling2D()(L.ReLU()(x)))))),
+    ),
+    "factors before a maximum must be equal": (
+        lambda: ops.rescaled(ops.max_pool(SHAPE, 2), np.arange(128.0).reshape(SHAPE) + 1, 1),
+        lambda: ops.rescaled(ops.max_pool(SHAPE, 2), [1.0, 2.0], 1),
+    ),
     "is not linear": (junction_of_a_maximum, None),
     "UnknownNameError(name, self.populations": (
         lambda: read_keras(sequential(L.Dense(2, activation="relu", name="d"))).population("e"),

@@ -239,7 +239,7 @@ SHAPE = (8, 8, 2)
         (np.eye(128), r"an array of shape \(128, 128\); expected a ConvOperator or SparseOperator"),
         (ops.max_pool(SHAPE, 1), "MaxPool.*expected a ConvOperator or SparseOperator"),
         (None, "returned None; expected a ConvOperator"),
-        ("gelu", "returned 'gelu'; expected an operator, 'identity', or one of 'linear', 'relu', 'asn'"),
+        ("gelu", "returned 'gelu'; expected an operator, 'identity', or one of 'linear', 'relu', 'relu6', "),
         ((ops.scale(1, SHAPE), None, "gelu"), "returned 'gelu'"),
         ((), "a tuple of 0"),
     ],

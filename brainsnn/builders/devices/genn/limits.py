@@ -42,9 +42,10 @@ def check_graph(device, graph, schedule, encoder, feedback):
             "schedule='pipelined', or device='cpp_standalone'."
         )
     for projection in graph.projections:
-        if projection.mode == "membrane":
+        if projection.mode in ("membrane", "counts"):
+            what = {"membrane": "membranes", "counts": "spikes"}[projection.mode]
             raise DeviceLimitError(
-                f"convert: {projection.target!r} pools the membranes of {projection.source!r} within a step, which "
+                f"convert: {projection.target!r} pools the {what} of {projection.source!r} within a step, which "
                 f"device={device!r} cannot. Average with average_pooling='spikes', or use device='cpp_standalone'."
             )
     if feedback is not None and feedback.contrast:
