@@ -15,10 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Names that the builder adds to a user's equations, and graded_2, graded_3, ...
-RESERVED = (
-    "stimulus", "image", "background", "is_on", "t_on", "t_off", "graded", "pooled", "biased", "input_unit", "n_spikes",
-    "n_passed",
-)  # fmt: skip
+RESERVED = tuple("stimulus image background is_on t_on t_off graded pooled biased input_unit n_spikes n_passed".split())
 
 
 class NetworkVariants:

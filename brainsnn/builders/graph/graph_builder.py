@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from brainsnn.builders.graph.affine import AffineMap, Term, is_uniform, reduce_bias
+from brainsnn.builders.graph.affine import AffineMap, Term, reduce_bias
 from brainsnn.builders.graph.junctions import merge_projections
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.graph.parts import Population, Projection
+from brainsnn.builders.graph.pooling import Pooling
 from brainsnn.builders.operators.composition import LARGE_KERNEL, compose, compose_sparse, composed_size
 from brainsnn.builders.operators.layers import diagonal, identity, scale
-from brainsnn.builders.operators.linear import ConvOperator
-from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+from brainsnn.builders.operators.pooling import OperatorChain
 from brainsnn.errors import ConversionError
 
 __all__ = ["GraphBuilder"]
 
 
-class GraphBuilder:
+class GraphBuilder(Pooling):
     """
     Collect populations and projections while a reader walks the graph of a trained network.
 
@@ -31,9 +31,7 @@ class GraphBuilder:
     def __init__(self, average_pooling, junctions):
         self.average_pooling = average_pooling
         self.junctions = junctions
-        self.populations = {}
-        self.projections = []
-        self._pooled = {}  # nonlinearity -> names of the populations that pool its membrane
+        super().__init__()
 
     def _unique(self, name, suffix):
         """Return `name`, with suffixes added until no population has it."""
@@ -49,12 +47,7 @@ class GraphBuilder:
     def _add(self, affine, name, kind, bias, **attributes):
         """Add a population that an affine map drives."""
         if affine.reads_membrane and len(affine.terms) > 1:
-            sources = " and ".join(dict.fromkeys(term.source for term in affine.terms))
-            raise ConversionError(
-                f"'{name}' reads a max-pooled tensor together with another tensor, added or concatenated (it reads "
-                f"{sources}). A maximum is taken over potentials, and a population that reads it has no other input. Train "
-                f"with a nonlinearity (ReLU, ASNTransfer) after each pooling layer."
-            )
+            affine = self.with_pooled_currents(affine, name)
         layers = (*affine.layers, *attributes.pop("own", ()))
         self.populations[name] = Population(
             name,
@@ -131,7 +124,8 @@ class GraphBuilder:
 
     def shared(self, affine):
         """Return the map for several readers: through a junction where that is cheaper than reading it repeatedly."""
-        if not self.junctions or affine.is_channelwise or affine.reads_membrane or affine.activation:
+        only_pooled = affine.reads_membrane and len(affine.terms) == 1
+        if not self.junctions or affine.is_channelwise or only_pooled or affine.activation:
             return affine
         return self.junction(affine)
 
@@ -193,158 +187,7 @@ class GraphBuilder:
         name = self._unique(label + "_readout" if label in self.populations else label, "_2")
         self._add(affine, name, "readout", affine.bias, activation=activation, keras_layer=label)
 
-    def max_pool(self, affine, operator, label):
-        """
-        Return the maximum over windows of an affine map.
-
-        After a nonlinearity, the maximum is taken over its membrane potentials and the pooled population spikes,
-        which is equal because a monotonic nonlinearity commutes with the maximum. Elsewhere the map itself becomes
-        a membrane population.
-        """
-        uniform = is_uniform(affine.bias)
-        bias = None
-        if uniform and affine.bias is not None:
-            bias = np.broadcast_to(affine.bias[:1, :1], operator.output_shape)
-        pooled = self._pool_before_spikes(affine, operator)
-        if pooled is not None:
-            factor = affine.terms[0].operator.kernel[0, 0, :, 0]
-            result = self._pooled_population(affine, pooled, label)
-            return self._scaled(result, factor, bias)
-        name = self._unique(affine.label, "_membrane")
-        self._add(affine, name, "membrane", None if uniform else affine.bias)
-        return AffineMap(operator.output_shape, (Term(name, "membrane", operator),), bias, label, (label,))
-
-    def _scaled(self, affine, factor, bias):
-        """Return the map times one number per channel, plus a bias, under the same label."""
-        if bias is None and np.all(factor == 1):
-            return affine
-        term = replace(affine.terms[0], operator=scale(factor, affine.shape))
-        return replace(affine, terms=(term,), bias=bias)
-
-    def _pool_before_spikes(self, affine, pool):
-        """Return a `MaxPool` on the membrane of the nonlinearity that the map scales and pads, None for other maps."""
-        term = affine.terms[0]
-        op, source = term.operator, self.populations[term.source]
-        if (
-            len(affine.terms) > 1
-            or term.mode != "spikes"
-            or source.kind != "spiking"
-            or not isinstance(op, ConvOperator)
-        ):
-            return None
-        one_to_one = (
-            op.kernel.shape[:2] + op.kernel.shape[3:] == (1, 1, 1)
-            and op.stride == op.input_dilation == (1, 1)
-            and op.input_shape == source.shape
-            and op.output_shape == affine.shape
-            and op.input_shape[2] == op.output_shape[2]
-            and np.array_equal(op.channel_start, np.arange(op.input_shape[2]))
-        )
-        if not one_to_one or np.any(op.kernel <= 0) or not is_uniform(affine.bias):
-            return None
-        # Zero padding cannot change a maximum of values >= 0. With a bias or a crop on top it can.
-        shift = (int(op.row_taps[0]), int(op.col_taps[0]))
-        padded = shift != (0, 0) or op.input_shape != op.output_shape
-        inside = all(t <= 0 and n + t >= m for t, n, m in zip(shift, op.output_shape, op.input_shape))
-        if padded and (affine.bias is not None or not inside):
-            return None
-        before = tuple(b - t for b, t in zip(pool.pad_before, shift))
-        try:
-            return MaxPool(op.input_shape, pool.output_shape, pool.pool, pool.stride, before)
-        except ValueError:  # a window that holds padding only
-            return None
-
-    def average_membrane(self, affine, operator, label):
-        """Return the average of a nonlinearity, taken on its membrane; None if another operator comes in between."""
-        source = self.populations[affine.terms[0].source]
-        if self.average_pooling != "membrane" or not affine.is_population or source.kind != "spiking":
-            return None
-        return self._pooled_population(affine, operator, label)
-
-    def _pooled_population(self, affine, operator, label):
-        """Add a spiking population that pools the membrane of the map's only source."""
-        source = self.populations[affine.terms[0].source]
-        name = self._unique(label, "_pooled")
-        unscaled = affine.bias is None and np.all(affine.terms[0].operator.kernel == 1)
-        self.populations[name] = replace(
-            source, name=name, shape=operator.output_shape, bias=None, layers=(*affine.layers, label),
-            keras_layer=label if unscaled else None,
-        )  # fmt: skip
-        self.projections.append(Projection(source.name, name, operator, "membrane"))
-        self._pooled.setdefault(source.name, []).append(name)
-        return self._output(name)
-
     def finish(self, rows, name):
         """Return the graph, with membranes in place of nonlinearities that only pooling layers read."""
-        # One at a time: a pooled nonlinearity may be renamed by the step before.
-        while self._pooled:
-            source = next(iter(self._pooled))
-            pooled = self._pooled.pop(source)
-            if all(p.mode == "membrane" for p in self.projections if p.source == source):
-                self._only_pooled(source, pooled)
-            else:
-                self._with_twin(source, pooled)
-        graph = LayerGraph(self.populations, self.projections, rows, name)
-        incoming, outgoing = graph.by_target(), graph.by_source()
-        for projection in self.projections:
-            if len(outgoing[projection.source]) == 1:
-                self._scale_before_maximum(projection, incoming[projection.source])
-        return graph
-
-    def _only_pooled(self, source, pooled):
-        """Turn a nonlinearity into a membrane; a single population that pools it takes its name."""
-        membrane = self.populations[source]
-        self._make_membrane(membrane, pooled)
-        if len(pooled) == 1:
-            spiking = self.populations[pooled[0]]
-            spiking.layers, membrane.layers = tuple(dict.fromkeys((*membrane.layers, *spiking.layers))), ()
-            self._rename({source: self._unique(source + "_membrane", "_2"), spiking.name: source})
-
-    def _with_twin(self, source, pooled):
-        """Add a copy without spikes of a nonlinearity that others read, for pooling: resets must not affect the maximum."""
-        twin = replace(self.populations[source], name=self._unique(source + "_membrane", "_2"), layers=())
-        self._make_membrane(twin, pooled)
-        self.projections += [replace(p, target=twin.name) for p in self.projections if p.target == source]
-        for projection in self.projections:
-            if projection.source == source and projection.target in pooled:
-                projection.source = twin.name
-        pairs = [(twin.name, twin) if name == source else None for name in self.populations]
-        order = [item for pair in zip(self.populations.items(), pairs) for item in pair if item]
-        self.populations = dict(order)
-
-    def _make_membrane(self, population, pooled):
-        """Make a population a membrane, and move a bias that is equal everywhere to the pooled populations."""
-        population.kind, population.activation, population.m_f, population.keras_layer = "membrane", None, None, None
-        if is_uniform(population.bias):
-            for name in pooled:
-                self.populations[name].bias = population.bias.copy()
-            population.bias = np.zeros((1, 1, population.shape[2]))
-
-    def _rename(self, names):
-        """Rename populations and keep their order."""
-        for population in self.populations.values():
-            population.name = names.get(population.name, population.name)
-        self.populations = {population.name: population for population in self.populations.values()}
-        self._pooled = {names.get(s, s): [names.get(p, p) for p in pooled] for s, pooled in self._pooled.items()}
-        for projection in self.projections:
-            projection.source = names.get(projection.source, projection.source)
-            projection.target = names.get(projection.target, projection.target)
-
-    def _scale_before_maximum(self, projection, incoming):
-        """Move a positive scale from the output of a maximum to its input, where it composes with these projections."""
-        parts = getattr(projection.operator, "operators", ())
-        membrane = self.populations[projection.source]
-        if len(parts) != 2 or not isinstance(parts[0], MaxPool) or not parts[1].is_scale:
-            return
-        if parts[1].input_shape != parts[0].output_shape:  # after Flatten each pooled value has a factor of its own
-            return
-        factor = parts[1].kernel[0, 0, :, 0]
-        if membrane.kind != "membrane" or np.any(factor <= 0) or any(p.mode == "membrane" for p in incoming):
-            return
-        scaled = [compose(scale(factor, membrane.shape), p.operator) for p in incoming]
-        if None in scaled:
-            return
-        for p, operator in zip(incoming, scaled):
-            p.operator = operator
-        membrane.bias = membrane.bias * factor
-        projection.operator = parts[0]
+        self.settle_pooled()
+        return LayerGraph(self.populations, self.projections, rows, name)

@@ -20,11 +20,12 @@ from brainsnn.builders.network.replay import SpikeReplay
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity
-from brainsnn.builders.operators.pooling import OperatorChain
+from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.pooled_spikes import COUNT
 from brainsnn.equations.statements import assigned, with_suffixes
 from brainsnn.equations.variants import graded_variables, spikes_between
+from brainsnn.errors import ConversionError
 from brainsnn.feedback.gate import PredictiveGate
 
 __all__ = ["CONNECTIVITIES", "Assembly", "assemble"]
@@ -267,6 +268,13 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
         read = "graded" if inputs.current else model.receives
         return GradedProjection(source, target, projection.operator, read, variable, name, overwrite=first)
     terms = ([model.receives] if inputs.has_spikes else []) + graded_variables(len(inputs.current))
+    if isinstance(projection.operator, MaxPool):  # a maximum is not a sum over synapses
+        if len(terms) > 1:
+            raise ConversionError(
+                f"convert: {projection.target!r} takes a maximum over a sum of currents, {projection.source!r}, which "
+                "connectivity='synapses' keeps apart. Use connectivity='event_driven'."
+            )
+        return GradedProjection(source, target, projection.operator, terms[0], variable, name)
     total = " + ".join(f"{term}_pre" for term in terms)
     equations = f"{variable}_post = w*({total}) : {model.unit_of(model.receives)} (summed)"
     return SynapticProjection(source, target, projection.operator, name, equations=equations)

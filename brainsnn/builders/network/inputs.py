@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from brainsnn.builders.operators import MaxPool
+from brainsnn.errors import ConversionError
+
 __all__ = ["Inputs", "inputs_of"]
 
 
@@ -37,6 +40,11 @@ def inputs_of(graph, encoder):
     -------
     inputs : dict of str to `Inputs`
         Junctions that hold only the stimulus are left out.
+
+    Raises
+    ------
+    ConversionError
+        If a maximum would be taken over a sum of spikes and the stimulus.
     """
     inputs, incoming = {}, graph.by_target()
     for name, population in graph.populations.items():
@@ -49,6 +57,11 @@ def inputs_of(graph, encoder):
                 found.stimulus = True
             elif projection.mode == "current" and source.kind == "junction":
                 upstream = inputs.get(projection.source)
+                if isinstance(projection.operator, MaxPool) and upstream is not None and upstream.stimulus:
+                    raise ConversionError(
+                        f"convert: {name!r} takes a maximum over currents of spikes and of the image together, and the image is "
+                        "no such current. Use encoder='poisson', with which it arrives as spikes."
+                    )
                 found.stimulus |= upstream is None or upstream.stimulus
                 if upstream is not None:
                     found.current.append(projection)
