@@ -89,3 +89,6 @@ class SaturationWarning(UserWarning):
 
 class UncalibratedWarning(UserWarning):
     """A network with ReLU layers was converted without a calibration of its activations."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)

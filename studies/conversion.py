@@ -43,7 +43,9 @@ def calibrated(model, images):
 def network(graphs, coding, device):
     """Return the spiking network of a coding."""
     calibration, neuron = CODINGS[coding]
-    return bs.convert(graphs[calibration], neuron=neuron, device=device)
+    # Spikes that a pooling layer passes on are those of the layer before.
+    record = {p.name: ["spikes"] for p in graphs[calibration].populations.values() if p.activation == "relu"}
+    return bs.convert(graphs[calibration], neuron=neuron, device=device, record=record)
 
 
 def measure(images, labels, graphs, coding, device, times_ms, seed):
@@ -52,11 +54,9 @@ def measure(images, labels, graphs, coding, device, times_ms, seed):
     result = snn.run(images, duration=max(times_ms) * ms, seed=seed)
     ends = np.array(times_ms) - 1
     decisions = result.output[:, ends].argmax(axis=2)
-    # Spikes that a pooling layer passes on are those of the layer before.
-    passing = {p.target for p in snn.graph.projections if p.mode == "counts"}
     spikes = np.zeros((len(images), len(ends)))
-    for layer in set(result.spike_counts) - passing:
-        for k, (_, steps) in enumerate(result.spikes[layer]):
+    for trains in result.spikes.values():
+        for k, (_, steps) in enumerate(trains):
             spikes[k] += np.bincount(steps, minlength=result.n_steps).cumsum()[ends]
     return {"correct": decisions == labels[:, None], "decision": decisions, "spikes": spikes}
 

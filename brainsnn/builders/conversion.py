@@ -11,7 +11,7 @@ from brian2 import Quantity, ms
 from brainsnn.builders.from_keras import read_keras
 from brainsnn.builders.graph import LayerGraph
 from brainsnn.builders.graph.layer_graph import Population
-from brainsnn.builders.graph.pooled_spikes import with_pooled_spikes
+from brainsnn.builders.graph.pooled_spikes import has_maximum, with_pooled_spikes
 from brainsnn.builders.network.assembly import CONNECTIVITIES
 from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
 from brainsnn.builders.network.neurons import choose_neurons, encoder_of, with_shared_filters
@@ -169,7 +169,7 @@ def _pooled_by_spikes(graph, neurons, max_pooling):
                 "read_keras returned, or leave max_pooling out."
             )
         return set()
-    wanted = {p.target for p in graph.projections if p.mode == "membrane"}
+    wanted = {p.target for p in graph.projections if p.mode == "membrane" and has_maximum(p)}
     if max_pooling is None:
         models = neurons.of_each(graph)
         wanted = {n for n in wanted if graph.populations[n].kind == "spiking" and not models[n].has_pooled_membrane}

@@ -109,7 +109,7 @@ def test_variants_that_cannot_be_refractory_are_refused():
     membrane = "dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1"
     held = bs.ASN().replace(membrane, f"{membrane} (unless refractory)")
     with pytest.raises(ValueError, match="ASN.refractory: 'dS_dyn/dt = .*depends on the neuron's own spikes"):
-        bs.convert(pooled, held.edit(refractory=5 * ms))
+        bs.convert(pooled, held.edit(refractory=5 * ms), max_pooling="membrane")
     models = bs.convert(pooled, bs.ASN().edit(refractory=5 * ms)).models
     assert {model.refractory is None for name, model in models.items() if name.endswith("_membrane")} == {True}
     assert sum(model.refractory is not None for model in models.values()) == 1

@@ -125,8 +125,10 @@ def test_models_that_are_complete_only_later_can_be_made():
 
 
 def test_pooled_layers_without_a_membrane_are_refused(graph):
-    assert "names no membrane variable" in refused(lambda: bs.convert(graph, neuron=bs.IF()))
-    assert "names no membrane variable" in refused(lambda: bs.convert(graph, neuron=ASN.edit(membrane=None)))
+    assert "names no membrane variable" in refused(lambda: bs.convert(graph, neuron=bs.IF(), max_pooling="membrane"))
+    assert "names no membrane variable" in refused(
+        lambda: bs.convert(graph, neuron=ASN.edit(membrane=None), max_pooling="membrane")
+    )
 
 
 def test_values_of_any_number_type_are_parameters():

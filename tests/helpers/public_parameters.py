@@ -11,7 +11,7 @@ ROOMS = (
     *(f"brainsnn.{room}" for room in ("attention", "feedback", "stimuli", "training", "sweeps", "analysis")),
 )
 #: Modules of the training whose own ``__all__`` is public, too.
-TRAINING = ("train_digits", "train_search", "predictive_training", "predictive_vgg", "surrogate")
+TRAINING = ("train_digits", "train_relu", "train_search", "predictive_training", "predictive_vgg", "surrogate")
 
 
 def public_parameters() -> Iterator[tuple[str, str, list[str]]]:

@@ -15,13 +15,14 @@ THRESHOLDS = {"conv": 0.5, "prediction": 0.5}
 
 
 def make_model(seed=0):
-    """A layer, average pooling and a readout; a second layer predicts the input."""
+    """A layer, average and maximum pooling, and a readout; a second layer predicts the input."""
     keras.utils.set_random_seed(seed)
     layers = keras.layers
     inputs = keras.Input(SHAPE, name="input")
     x = layers.Conv2D(2, 3, padding="same", activation="linear", name="conv_linear")(inputs)
     x = layers.ReLU(name="conv")(x)
-    readout = layers.Dense(2, name="readout")(layers.Flatten()(layers.AveragePooling2D(2, name="pool")(x)))
+    pooled = [layers.AveragePooling2D(2, name="pool")(x), layers.MaxPooling2D(2, name="most")(x)]
+    readout = layers.Dense(2, name="readout")(layers.Flatten()(layers.Concatenate()(pooled)))
     prediction = layers.Conv2D(1, 3, padding="same", activation="relu", name="prediction")(x)
     return keras.Model(inputs, [readout, layers.Activation("linear", name="out")(prediction)])
 
@@ -38,7 +39,7 @@ class Small:
             "model": other, "neuron": NEURON.edit(tau_phi=5 * bs.ms), "connectivity": "synapses", "schedule": "synchronous",
             "average_pooling": "membrane", "device": "cpp_standalone", "record": {"conv": ["S"]}, "dtype": "float64",
             "threads": 2, "encoder": "current", "thresholds": {"conv": 0.25, "prediction": 0.5}, "feedback": bs.PredictiveGate(),
-            "dt": 0.5 * bs.ms,
+            "dt": 0.5 * bs.ms, "max_pooling": "spikes",
         }  # fmt: skip
         self.run_base = {"images": self.images, "duration": N_STEPS * bs.ms}
         self.run_other = {

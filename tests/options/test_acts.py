@@ -80,7 +80,7 @@ CASES = {
     bs.ASN: (
         lambda **o: str(bs.ASN(**o)) + str(bs.ASN(**o).readout), {},
         {"m_f": 0.2, **{tau: 7 * MS for tau in ("tau_phi", "tau_beta", "tau_eta", "tau_gamma", "tau_readout")}}),
-    bs.IF: (lambda **o: str(bs.IF(**o)), {}, {"leak": 0.5, "threshold": 2.0}),
+    bs.IF: (lambda **o: str(bs.IF(**o)), {}, {"leak": 0.5, "threshold": 2.0, "reset": "hard", "initial": 0.5}),
     bs.LIF: (
         lambda **o: str(bs.LIF(**o)) + str(bs.LIF(**o).readout), {},
         {"tau_m": 7 * MS, "tau_s": 7 * MS, "threshold": 2.0, "tau_readout": 7 * MS}),

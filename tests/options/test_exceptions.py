@@ -91,6 +91,10 @@ def attention(**options):
 REFUSED = {
     "has no effect on a LayerGraph": lambda s, _: convert(s, model=bs.read_keras(s.model), average_pooling="membrane"),
     "the model names no membrane variable": lambda s, _: convert(s, neuron=bs.IF(), average_pooling="membrane"),
+    "so maximum pooling and membrane pooling": lambda s, _: convert(s, neuron=bs.IF(), max_pooling="membrane"),
+    "of this LayerGraph pools spikes": lambda s, _: convert(
+        s, model=bs.calibrate(s.model, s.images, method="balance", steps=5), max_pooling="membrane"
+    ),
     "has no threshold parameter": lambda s, _: convert(s, neuron=bs.ASN()),
     "is a readout and has no threshold": lambda s, _: convert(s, thresholds={"readout": 1.0}),
     "want different encoders": lambda s, _: convert(
@@ -171,13 +175,16 @@ def test_refused(row, small, tmp_path):
     assert not (tmp_path / "folder").exists()
 
 
-def pooled(s, pooling):
-    """Return the table of a graph without average pooling."""
+def unpooled():
+    """Return a model without pooling."""
     inputs = keras.Input((4, 4, 1), name="input")
     x = keras.layers.Conv2D(1, 3, activation="relu", name="conv")(inputs)
-    return str(
-        bs.read_keras(keras.Model(inputs, keras.layers.Flatten(name="flat")(x), name="plain"), average_pooling=pooling)
-    )
+    return keras.Model(inputs, keras.layers.Flatten(name="flat")(x), name="plain")
+
+
+def pooled(s, pooling):
+    """Return the table of a graph without average pooling."""
+    return str(bs.read_keras(unpooled(), average_pooling=pooling))
 
 
 def outputs(s, names=(), neuron=None, **options):
@@ -206,6 +213,10 @@ def unattended(s, strength):
 #: (option, beside) -> two calls whose results differ (acts) or are the same (no effect).
 SHOWN = {
     ("convert.average_pooling", "convert.model"): lambda s, f: (pooled(s, "spikes"), pooled(s, "membrane")),
+    ("convert.max_pooling", "convert.model"): lambda s, f: tuple(
+        str(bs.convert(unpooled(), neuron=bs.ASN(), max_pooling=pooling).graph) for pooling in ("membrane", "spikes")),
+    ("convert.encoder", "convert.model"): lambda s, f: tuple(
+        convert(s, model=bs.calibrate(s.model, s.images, encoder=e), encoder=None).encoder for e in ("current", "poisson")),
     ("convert.encoder", "convert.neuron"): lambda s, f: (
         convert(s, neuron=bs.IF(), encoder=None).encoder, convert(s, neuron=bs.ASN(), thresholds=None, encoder=None).encoder),
     ("convert.record", "convert.feedback"): lambda s, f: (

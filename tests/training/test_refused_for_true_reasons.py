@@ -309,17 +309,9 @@ def test_no_code_is_loaded(change, reason):
         parsed(_of(L.ReLU()), lambda config: config["layers"][-1].update(change))()
 
 
-def test_pooled_tensors_can_be_neither_added_nor_concatenated():
-    def pooled(x):
-        return L.MaxPooling2D()(L.Conv2D(2, 3)(x))
-
-    with pytest.raises(ConversionError, match="max-pooled tensor together with another tensor, added or concatenated"):
-        read_keras(_of(lambda x: L.ReLU()(L.Concatenate()([pooled(x), pooled(x)]))))
-
-
 def test_the_settings_of_an_activation_layer_count():
-    with pytest.raises(ConversionError, match="max_value=6"):
-        read_keras(_of(L.Dense(2, activation=L.ReLU(6))))
+    with pytest.raises(ConversionError, match="threshold=0.5"):
+        read_keras(_of(L.Dense(2, activation=L.ReLU(threshold=0.5))))
 
 
 @pytest.mark.parametrize(

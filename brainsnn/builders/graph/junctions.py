@@ -71,7 +71,8 @@ def _composed(outer: Projection, inner: Projection) -> Operator:
         return operator
     if not all(isinstance(p.operator, (ConvOperator, SparseOperator)) for p in (outer, inner)):
         raise ConversionError(
-            f"Junction '{outer.source}': an operator of {inner.source} -> {outer.target} is not linear."
+            f"Junction '{outer.source}': {inner.source} -> {outer.target} takes a maximum over currents, so neurons cannot read "
+            "the spikes of the stream instead. Give all layers that read it one synaptic filter, on a device that has junctions."
         )
     return compose_sparse(outer.operator, inner.operator)
 

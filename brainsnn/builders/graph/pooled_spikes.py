@@ -9,7 +9,7 @@ from brainsnn.builders.graph.parts import Population, Projection
 from brainsnn.builders.operators.pooling import MaxPool
 from brainsnn.errors import ConversionError
 
-__all__ = ["spiking_twin", "with_pooled_spikes"]
+__all__ = ["has_maximum", "spiking_twin", "with_pooled_spikes"]
 
 
 def with_pooled_spikes(graph: LayerGraph, pooled: set[str] | None = None) -> LayerGraph:
@@ -25,7 +25,7 @@ def with_pooled_spikes(graph: LayerGraph, pooled: set[str] | None = None) -> Lay
     ----------
     graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
     pooled : set of str, optional
-        Names of populations that pool membranes; all by default. Populations that pool the same membrane go together.
+        Names of populations that take a maximum over membranes; all by default. Those of one membrane go together.
 
     Returns
     -------
@@ -34,8 +34,7 @@ def with_pooled_spikes(graph: LayerGraph, pooled: set[str] | None = None) -> Lay
     Raises
     ------
     ConversionError
-        If a maximum is taken over values that can be negative, which no number of spikes expresses, or an average is taken
-        over membranes.
+        If a maximum is taken over values that can be negative, which no number of spikes expresses.
 
     References
     ----------
@@ -47,45 +46,57 @@ def with_pooled_spikes(graph: LayerGraph, pooled: set[str] | None = None) -> Lay
     names: dict[str, str] = {}
     # The last maximum first: a membrane that is pooled twice has the nonlinearity that follows.
     for membrane in reversed(graph.populations.values()):
-        readers = {p.target: populations[p.target] for p in outgoing[membrane.name] if p.mode == "membrane"}
+        maxima = [p for p in outgoing[membrane.name] if p.mode == "membrane" and has_maximum(p)]
+        readers = {p.target: populations[p.target] for p in maxima}
         if membrane.kind != "membrane" or not pooled & set(readers):
             continue
-        for projection in outgoing[membrane.name]:
+        for projection in maxima:
             _check_maximum(projection, populations[projection.target])
-        first = next(iter(readers.values()))
+        first, is_averaged = next(iter(readers.values())), len(outgoing[membrane.name]) > len(maxima)
         source = spiking_twin(graph, membrane, incoming)
-        if source is not None:
+        if source is None:
+            source = _rectified(membrane, first)
+            pooled.add(membrane.name)
+            if is_averaged:
+                source = replace(source, name=_free(membrane.name, populations, "_spikes"))
+                projections += [replace(p, target=source.name) for p in incoming[membrane.name]]
+            elif not membrane.layers:  # the pooled population has the name of the nonlinearity, and all its layers
+                names[membrane.name] = names.get(first.name, first.name)
+                names[first.name] = _free(first.layers[-1], populations, "_pooled")
+            before = {} if not is_averaged else {membrane.name: membrane}
+            populations = _replaced(populations, membrane.name, {**before, source.name: source})
+        elif not is_averaged:
             del populations[membrane.name]
             projections = [p for p in projections if p.target != membrane.name]
-        else:
-            source = populations[membrane.name] = _rectified(membrane, first)
-            pooled.add(membrane.name)
-            if not membrane.layers:  # the pooled population has the name of the nonlinearity, and all its layers
-                names[membrane.name] = names.get(first.name, first.name)
-                names[first.name] = _free(first.layers[-1], populations)
         for name, reader in readers.items():
             populations[name] = replace(reader, activation="linear", bias=None, m_f=None)
-        projections = [
-            replace(p, source=source.name, mode="counts") if p.source == membrane.name else p for p in projections
-        ]
+        counted = {id(p) for p in maxima}
+        projections = [replace(p, source=source.name, mode="counts") if id(p) in counted else p for p in projections]
     return _renamed(replace(graph, populations=populations, projections=projections), names)
 
 
 def _check_maximum(projection: Projection, target: Population) -> None:
     """Refuse an operator other than a maximum, and neurons that do not rectify what they pool."""
-    if target.kind == "spiking" and isinstance(projection.operator, MaxPool):
-        return
-    kind = "an average over membranes" if not _has_maximum(projection) else "a maximum over values that can be negative"
-    fix = (
-        "Read the model with average_pooling='spikes'." if not _has_maximum(projection)
-        else "Train with a ReLU before the pooling layer, or use a neuron with a membrane variable, such as ASN()."
-    )  # fmt: skip
-    raise ConversionError(
-        f"'{projection.target}' reads {kind} of '{projection.source}', and only spikes can be pooled here. {fix}"
-    )
+    if target.kind != "spiking" or not isinstance(projection.operator, MaxPool):
+        raise ConversionError(
+            f"'{projection.target}' reads a maximum over values of '{projection.source}' that can be negative, and only spikes "
+            "can be pooled here. Train with a ReLU before the pooling layer, or use a neuron that is pooled before it spikes, "
+            "such as ASN()."
+        )
 
 
-def _has_maximum(projection: Projection) -> bool:
+def has_maximum(projection: Projection) -> bool:
+    """
+    Return whether a projection takes a maximum, alone or in a chain.
+
+    Parameters
+    ----------
+    projection : `~brainsnn.builders.graph.parts.Projection`
+
+    Returns
+    -------
+    takes_maximum : bool
+    """
     parts = getattr(projection.operator, "operators", (projection.operator,))
     return any(isinstance(part, MaxPool) for part in parts)
 
@@ -99,10 +110,16 @@ def _rectified(membrane: Population, reader: Population) -> Population:
     )  # fmt: skip
 
 
-def _free(name, taken):
+def _free(name, taken, suffix):
     while name in taken:
-        name += "_pooled"
+        name += suffix
     return name
+
+
+def _replaced(populations, name, others):
+    """Return populations with others in the place of one."""
+    pairs = [others.items() if each == name else [(each, population)] for each, population in populations.items()]
+    return dict(pair for part in pairs for pair in part)
 
 
 def _renamed(graph: LayerGraph, names: dict[str, str]) -> LayerGraph:

@@ -227,17 +227,13 @@ def test_refusals_name_layer_and_class(make, message):
         read_keras(make())
 
 
-def test_refuses_channels_first_two_inputs_and_mixed_pooling():
+def test_refuses_channels_first_and_two_inputs():
     a, b = keras.Input((8, 8, 2), name="left"), keras.Input((8, 8, 2), name="right")
     with pytest.raises(ConversionError, match=r"2 inputs: \['left', 'right'\]"):
         read_keras(keras.Model([a, b], L.Add()([a, b])))
     pool = L.MaxPooling2D(data_format="channels_first", name="first")
     with pytest.raises(ConversionError, match=r"'first' \(MaxPooling2D\): data_format"):
         read_keras(keras.Model(a, pool(a)))
-    linear = L.Conv2D(2, 3, name="linear")(a)
-    mixed = L.Add()([L.MaxPooling2D()(linear), L.Conv2D(2, 3, strides=2, padding="same")(linear)])
-    with pytest.raises(ConversionError, match="max-pooled tensor"):
-        read_keras(keras.Model(a, L.ReLU(name="relu")(mixed)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -125,6 +125,16 @@ def linear_pool(x):
     return L.MaxPooling2D()(L.Conv2D(2, 1)(x))
 
 
+def padded_pool(x, after=lambda x: x):
+    """The bias of the batch norm differs at the borders of the convolution."""
+    a = L.MaxPooling2D(2)(after(L.Conv2D(2, 3, padding="same")(L.Rescaling(1, 0.5)(x))))
+    return L.ReLU()(L.Add()([a, L.Conv2D(2, 2, 2)(x)]))
+
+
+def rectified_pool(x):
+    return padded_pool(x, L.ReLU())
+
+
 def own_sequential(cls):
     model = cls([keras.Input(SHAPE), L.Dense(2, activation="relu")])
     model(np.zeros((1, *SHAPE), "float32"))
@@ -235,14 +245,8 @@ REFUSALS = {
         graph(lambda x: L.AveragePooling2D((8, 1))(x)),
     ),
     "this class has no spiking": (read(Own), returns(half)),
-    "ConversionError(str(error), layer)": (
-        graph(lambda x: L.ReLU()(L.Add()([linear_pool(x), linear_pool(x)]))),
-        graph(lambda x: L.ReLU()(L.Add()([L.ReLU()(linear_pool(x)), L.ReLU()(linear_pool(x))]))),
-    ),
-    "reads a max-pooled tensor together": (
-        graph(lambda x: L.ReLU()(L.Concatenate()([linear_pool(x), linear_pool(x)]))),
-        graph(lambda x: L.ReLU()(L.Concatenate()([L.ReLU()(linear_pool(x)), L.ReLU()(linear_pool(x))]))),
-    ),
+    "ConversionError(str(error), layer)": (lambda: read_keras(functional(padded_pool)), graph(rectified_pool)),
+    "together with other values, added or": (lambda: read_keras(functional(padded_pool)), graph(rectified_pool)),
     "changes the last axis, over which": (
         read(L.Conv2D(2, 3, activation="softmax"), L.Flatten()),
         read(L.Conv2D(2, 3), L.Flatten(), L.Softmax()),
@@ -314,7 +318,7 @@ REFUSALS = {
     "_wrong(layer, given, expected)": (returns((half(), np.zeros(3))), returns((half(), np.zeros(2)))),
     "a bias that is NaN or infinite": (returns((half(), [0, np.nan])), returns((half(), [0, 0]))),
     # graphs and operators
-    "and only spikes can be pooled here": (
+    "reads a maximum over values of '{projection": (
         lambda: with_pooled_spikes(read_keras(functional(linear_pool))),
         lambda: with_pooled_spikes(read_keras(functional(lambda x: L.Flatten()(L.MaxPooling2D()(L.ReLU()(x)))))),
     ),
@@ -322,7 +326,7 @@ REFUSALS = {
         lambda: ops.rescaled(ops.max_pool(SHAPE, 2), np.arange(128.0).reshape(SHAPE) + 1, 1),
         lambda: ops.rescaled(ops.max_pool(SHAPE, 2), [1.0, 2.0], 1),
     ),
-    "is not linear": (junction_of_a_maximum, None),
+    "takes a maximum over currents": (junction_of_a_maximum, None),
     "UnknownNameError(name, self.populations": (
         lambda: read_keras(sequential(L.Dense(2, activation="relu", name="d"))).population("e"),
         lambda: read_keras(sequential(L.Dense(2, activation="relu", name="d"))).population("d"),
