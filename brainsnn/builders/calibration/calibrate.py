@@ -106,15 +106,15 @@ def calibrate(
             f"calibrate: {graph.name!r} has no ReLU layer. Layers with ASNTransfer were trained with the activations of the "
             "neuron: convert the model as it is."
         )
-    images = image_range_check(graph, images, encoder, about="calibrate")
+    checked = image_range_check(graph, images, encoder, about="calibrate")
     if method == "data":
-        scales = {name: factor * scale for name, scale in activation_scales(graph, images, percentile, per).items()}
+        scales = {name: factor * scale for name, scale in activation_scales(graph, checked, percentile, per).items()}
     else:
         graph = with_pooled_spikes(graph)
         steps, seed = whole_number(steps, "calibrate: steps", 1), whole_number(seed, "calibrate: seed", 0)
-        scales = balanced_scales(graph, images, percentile, factor, encoder, steps, np.random.default_rng(seed))
+        scales = balanced_scales(graph, checked, percentile, factor, encoder, steps, np.random.default_rng(seed))
     scales = with_shared_scales(graph, _complete(graph, scales))
-    return normalised(graph, scales, Calibration(method, percentile, per, len(images), encoder))
+    return normalised(graph, scales, Calibration(method, percentile, per, len(checked), encoder))
 
 
 def _checked(percentile, method, per, encoder, factor):

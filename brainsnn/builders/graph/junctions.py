@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
-from brainsnn.builders.graph.parts import Operator, Population, Projection
+from brainsnn.builders.graph.parts import Operator, Projection
 from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.errors import ConversionError
@@ -24,8 +24,7 @@ def without_junctions(graph, readers=None):
     -------
     graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
     """
-    arriving: dict[str, list[Projection]] = {}
-    arrived: dict[str, list[Projection]] = {}
+    arriving, arrived = {}, {}
     incoming, apart = graph.by_target(), set(graph.populations if readers is None else readers)
     for name, population in graph.populations.items():
         expanded = []
@@ -50,8 +49,7 @@ def without_junctions(graph, readers=None):
 
 def _with_layers_of_junctions(populations, incoming, kept, apart):
     """Return the populations that are kept; those set apart have the layers of the junctions that are not."""
-    found: dict[str, Population] = {}
-    upstream: dict[str, tuple[str, ...]] = {}
+    found, upstream = {}, {}
     for name, population in populations.items():
         # In order of evaluation, so that all that a junction reads is known.
         sources = [p.source for p in incoming[name] if p.mode == "current" and p.source not in kept]

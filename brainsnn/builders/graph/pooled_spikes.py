@@ -69,7 +69,7 @@ def with_pooled_spikes(graph: LayerGraph, pooled: set[str] | None = None) -> Lay
             del populations[membrane.name]
             projections = [p for p in projections if p.target != membrane.name]
         for name, reader in readers.items():
-            populations[name] = replace(reader, activation="linear", bias=None, m_f=None)
+            populations[name] = replace(reader, activation="linear", bias=np.zeros_like(reader.bias), m_f=None)
         counted = {id(p) for p in maxima}
         projections = [replace(p, source=source.name, mode="counts") if id(p) in counted else p for p in projections]
     return _renamed(replace(graph, populations=populations, projections=projections), names)
