@@ -18,7 +18,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # A separate environment for ANNarchy, torch and spikingjelly
 PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
-BENCHMARKS := projection digits throughput resnet cost first_result large_graphs scaling devices streaming sweep applications
+BENCHMARKS := projection digits throughput resnet cost first_result large_graphs scaling devices streaming sweep conversion applications
 
 .PHONY: demo test test-all test-versions test-genn test-cuda fuzz lint types coverage release-check benchmarks peers clean clean-cache
 
