@@ -1,8 +1,9 @@
 """
 Conversion of ordinary ReLU networks: accuracy, time and spikes, beside SpikingJelly's ann2snn on the same weights and images.
 
-Both calibrate with the same training images, and a spike acts in all layers within a step. Spikes are those of all neurons; spikes that a pooling layer passes on are not
-counted again. SpikingJelly's `pre_spike_maxpool` puts the maximum before the neurons, so that a quarter of them are left.
+Both calibrate with the same training images, and a spike acts in all layers within a step. Spikes are those of all neurons;
+spikes that a pooling layer passes on are not counted again. SpikingJelly's `pre_spike_maxpool` puts the maximum before the
+neurons, so that a quarter of them are left.
 
     python benchmarks/conversion.py [--quick] [--images 1000] [--peer-python PYTHON] [--no-docs]
 """
