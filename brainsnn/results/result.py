@@ -141,9 +141,9 @@ class Result(ResultFormats):
     @property
     def n_images(self) -> int:
         """Number of images (int)."""
-        states = {k: v for k, variables in enumerate(self.states.values()) for v in variables.values()}
-        stores = (self.outputs, self.spike_counts, self.spikes, states)
-        return next((values.shape[0] if hasattr(values, "shape") else len(values) for store in stores for values in store.values()), 0)
+        stores = (self.outputs, self.spike_counts, self.spikes, *self.states.values())
+        held = (values for store in stores for values in store.values())
+        return next((values.shape[0] if hasattr(values, "shape") else len(values) for values in held), 0)
 
     @property
     def times(self) -> np.ndarray:

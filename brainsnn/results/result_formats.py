@@ -1,8 +1,9 @@
 """The files and formats of a result: what is written and what is read."""
 
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import ArrayLike
 
@@ -10,6 +11,7 @@ from brainsnn.results.opened_stream import is_stream, open_stream
 from brainsnn.results.result_files import path_to_read, read_result, write_result
 
 if TYPE_CHECKING:
+    import neo
     import numpy as np
     import xarray as xr
 
@@ -184,3 +186,60 @@ class ResultFormats:
         from brainsnn.results.tree_files import write_zarr
 
         return write_zarr(self.to_xarray(), path)
+
+    def to_neo(
+        self,
+        layer: str | Iterable[str] | None = None,
+        neurons: "list[Any] | np.ndarray | None" = None,
+        images: int | slice | ArrayLike | None = None,
+        progress: bool = False,
+    ) -> "neo.Block":
+        """
+        Return recordings as a neo Block, for Elephant, NIX, NWB and viziphant.
+
+        Parameters
+        ----------
+        layer : str or list of str, optional
+            Layers to include; by default all of which something was recorded.
+        neurons : list or ndarray, optional
+            Neurons of one layer: flat indices or (row, column, channel), or a boolean mask; all recorded ones by default. A
+            signal has those of them whose variable was recorded.
+        images : int, slice or array_like of int, optional
+            Images to include, all by default.
+        progress : bool, optional
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        block : `neo.core.Block`
+            A segment for each image, with its number, label and seed. Each has a spike train for each neuron whose spikes were
+            recorded, silent ones too, with layer, neuron (the flat index), row, column and channel as annotations; an analog
+            signal for each recorded variable and each readout, with its unit, and the neurons as array annotations; and epochs
+            that say when the stimulus and attention were on. Times start at 0 in each segment. As in `times`, the
+            value at the end of a step has the time at which the step starts.
+
+        Raises
+        ------
+        UnknownNameError, IndexError
+            If nothing was recorded of a layer, or a neuron or an image does not exist or was not recorded.
+        ValueError
+            If neurons are not a list or a mask, or there are several layers; if ``quantities`` does not know a unit.
+
+        Warns
+        -----
+        UserWarning
+            If there are more than 20,000 spike trains.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+        >>> result.spikes["conv"] = [(np.array([3, 3]), np.array([1, 4]))]
+        >>> train = result.to_neo("conv", neurons=[(1, 1, 0)]).segments[0].spiketrains[0]
+        >>> train, train.annotations["channel"]
+        (<SpikeTrain(array([1., 4.]) * ms, [0.0 ms, 5.0 ms])>, 0)
+        """
+        from brainsnn.results.neo_form import neo_block
+
+        return neo_block(self, layer, neurons, images, progress)

@@ -102,5 +102,7 @@ def _assert_dict(found, expected):
     assert list(found) == list(expected)
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values)
-        kinds = [np.asarray(one).dtype.newbyteorder("=") for one in (found[name], values)]  # Zarr keeps no order of bytes
+        kinds = [
+            np.asarray(one).dtype.newbyteorder("=") for one in (found[name], values)
+        ]  # Zarr keeps no order of bytes
         assert kinds[0] == kinds[1], name
