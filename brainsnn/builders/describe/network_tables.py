@@ -115,7 +115,8 @@ def _neuron_models(models, labels):
             rows.append(("Spike when", Cell(model.threshold, True, latex_condition(model.threshold))))
         rows += [("Reset", Cell(line, True, latex_statement(line))) for line in _lines(model.reset)]
         if model.refractory is not None:
-            rows.append(("Refractory", _code(str(model.refractory))))
+            refractory = model.refractory if isinstance(model.refractory, str) else shown(model.refractory)
+            rows.append(("Refractory", _code(refractory)))
         rows += [("Spike arrives", Cell(line, True, latex_statement(line))) for line in _lines(model.on_pre)]
         rows += [("At the start", _code(f"{name} = {shown(value)}")) for name, value in model.initial.items()]
         if model.brian_equations.diff_eq_names:

@@ -80,7 +80,7 @@ class Table:
         """Return the table as aligned columns."""
         rows = [self.header, *(tuple(cell.line for cell in row) for row in self.cells)]
         return "\n".join(
-            [f"{letter}  {self.title}", "", *aligned(rows, self.right), *([self.note] if self.note else [])]
+            [f"{letter}  {self.title}", "", *aligned(rows, self.right), *([Cell(self.note).line] if self.note else [])]
         )
 
     def to_markdown(self, letter: str) -> str:
