@@ -19,7 +19,6 @@ EXTRAS = {
     "dask_jobqueue": "cluster",
     "zarr": "streaming",
     "neo": "formats",
-    "pynwb": "formats",
     "quantities": "formats",
     "skimage": "studies",
     "sklearn": "studies",

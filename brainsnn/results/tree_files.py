@@ -3,6 +3,7 @@
 import math
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 
@@ -187,7 +188,9 @@ def _zarr_variables(path, limit, refuse):
         if about.get("node_type") == "array":
             n_bytes += _check_array(name, node, about, files, refuse)
             dims = about["dimension_names"]
-            found[node] = (tuple(dims), lambda node=node: _read_array(path, node, refuse))
+            attributes = about["attributes"] if isinstance(about["attributes"], dict) else {}
+            as_truth = attributes.get("dtype") == "bool"  # the way older versions of xarray store truth values
+            found[node] = (tuple(dims), partial(_read_array, path, node, as_truth, refuse))
         elif not node:
             text = about["attributes"].get(ABOUT) if isinstance(about.get("attributes"), dict) else None
     check_size(n_bytes, limit, f"{WHAT}: {str(path)!r}")
@@ -230,10 +233,11 @@ def _are_whole(values, low):
     return isinstance(values, list) and all(type(n) is int and n >= low for n in values)
 
 
-def _read_array(path, node, refuse):
+def _read_array(path, node, as_truth, refuse):
     with optional_packages(WHAT, "formats"):
         import zarr
     try:
-        return zarr.open_array(path / node, mode="r", zarr_format=3)[...]
+        values = zarr.open_array(path / node, mode="r", zarr_format=3)[...]
+        return values.astype(bool) if as_truth else values
     except Exception as error:  # of many types
         refuse(f"the variable {node!r}", f"cannot be read ({error})")

@@ -225,7 +225,7 @@ def test_nix_keeps_everything(result, tmp_path):
 
 def test_nwb_of_neo_keeps_the_spikes(result, tmp_path):
     """neo's own file of NWB loses annotations."""
-    pytest.importorskip("pynwb", reason="the extra formats is not installed")
+    pytest.importorskip("pynwb", reason="pynwb, of the extra test, is not installed")
     block = result.to_neo(LAYER, neurons=[3, 21])
     block.annotate(session_start_time=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
     file = neo.NWBIO(str(tmp_path / "run.nwb"), "w")
