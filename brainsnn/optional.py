@@ -18,13 +18,15 @@ EXTRAS = {
     "xarray": "sweep",
     "dask_jobqueue": "cluster",
     "zarr": "streaming",
+    "neo": "formats",
+    "quantities": "formats",
     "skimage": "studies",
     "sklearn": "studies",
 }
 
 
 @contextmanager
-def optional_packages(what: str) -> Iterator[None]:
+def optional_packages(what: str, extra: str | None = None) -> Iterator[None]:
     """
     Import optional packages within: ``with optional_packages("load_faces"): import skimage``.
 
@@ -32,6 +34,8 @@ def optional_packages(what: str) -> Iterator[None]:
     ----------
     what : str
         What needs the packages, for the message.
+    extra : str, optional
+        The extra to name, if another one than that of `EXTRAS` installs all that is needed.
 
     Raises
     ------
@@ -45,6 +49,6 @@ def optional_packages(what: str) -> Iterator[None]:
         if package not in EXTRAS:
             raise
         raise ModuleNotFoundError(
-            f"{what} needs the package {package!r}, which is not installed: pip install 'brainsnn[{EXTRAS[package]}]'.",
+            f"{what} needs the package {package!r}, which is not installed: pip install 'brainsnn[{extra or EXTRAS[package]}]'.",
             name=error.name,
         ) from error

@@ -21,11 +21,24 @@ CALLS = {
     "h5netcdf": "import brainsnn as bs; bs.sweep(print, {'a': [1]}, folder='.')",
     "zarr": "from brainsnn.results import StreamFolder; StreamFolder('new', 1, 1, 1)",
 }
+EMPTY = "import brainsnn as bs; result = bs.Result({'conv': (1, 1, 1)}, 1e-3, 1); "
+FORMATS = {
+    "neo": f"{EMPTY}result.to_neo()",
+    "xarray": f"{EMPTY}result.to_xarray()",
+    "h5netcdf": f"{EMPTY}result.to_netcdf('r.nc')",
+    "zarr": f"{EMPTY}result.to_zarr('r')",
+    "h5py": "import brainsnn as bs; open('r.nc', 'wb').write(b'x'); bs.Result.from_xarray('r.nc')",
+}
 STATE = "import brainsnn as bs; bs.Result({'conv': (1, 1, 1)}, 1e-3, 1).state('conv', 'S')"
 
 
 @pytest.mark.parametrize("package, call", [*CALLS.items(), ("xarray", STATE)])
 def test_the_error_names_the_extra(package, call, tmp_path):
+    assert f"pip install 'brainsnn[{EXTRAS[package]}]'" in error_without(package, call, tmp_path)
+
+
+def error_without(package, call, tmp_path):
+    """The error of a call in a process in which a package cannot be imported."""
     # None in sys.modules is what Python itself takes for a module that cannot be imported.
     code = f"import sys; sys.modules[{package!r}] = None; {call}"
     command = [sys.executable, "-c", code]
@@ -33,7 +46,16 @@ def test_the_error_names_the_extra(package, call, tmp_path):
     answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     last = answer.stderr.strip().splitlines()[-1]
     assert last.startswith("ModuleNotFoundError"), answer.stderr
-    assert f"pip install 'brainsnn[{EXTRAS[package]}]'" in last
+    return last
+
+
+@pytest.mark.parametrize("package", FORMATS)
+def test_the_formats_name_their_own_extra(package, tmp_path):
+    """One that installs all that they need."""
+    if package != "xarray":
+        pytest.importorskip("xarray", reason="the extra formats is not installed")
+    last = error_without(package, FORMATS[package], tmp_path)
+    assert f"'{package}'" in last and "pip install 'brainsnn[formats]'" in last
 
 
 def test_other_errors_pass_unchanged():

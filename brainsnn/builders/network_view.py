@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from brian2 import NeuronGroup
 
+from brainsnn.builders.describe.tables import Description
 from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.network.assembly import Assembly
@@ -124,6 +125,32 @@ class NetworkView:
     def _by_layer(self, values, kind):
         """Return a dict by population that takes the names of folded layers, too."""
         return LayerDict(self._aliases, kind, populations=self._assembly.groups, values=values)
+
+    def describe(self) -> Description:
+        """
+        Describe the network for a methods section, as it is now.
+
+        Returns
+        -------
+        description : `~brainsnn.builders.describe.tables.Description`
+            Prints as text; ``to_markdown()`` and ``to_latex()`` return the same tables in other forms, and a notebook shows
+            them. They are a summary, populations, connectivity, the equations of each model, input, measurements, parameters
+            with units, and attention and feedback if there are any. Populations with the same equations share a model.
+
+        References
+        ----------
+        Nordlie, Gewaltig, Plesser (2009), PLoS Comput Biol 5(8): e1000456.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> snn = bs.convert(bs.load_model("digits"), neuron=bs.ASN(m_f=0.1))
+        >>> print(snn.describe().tables["C"].rows[1][0].text)
+        encoding_asn
+        """
+        from brainsnn.builders.describe.network_tables import describe_network
+
+        return describe_network(self)
 
     def __getitem__(self, layer: str) -> NeuronGroup:
         return self.populations[layer]

@@ -23,7 +23,7 @@ from brainsnn.equations.statements import cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
 
-__all__ = ["INTEGRATION_METHODS", "NeuronModel"]
+__all__ = ["INTEGRATION_METHODS", "NeuronModel", "shown"]
 
 #: Methods that are tried in this order. The first is exact for the linear equations of the published neurons, the second
 #: for the same equations with additive noise.
@@ -45,14 +45,14 @@ def _parsed(name, equations):
     return parsed_equations(name, equations)
 
 
-def _shown(value):
-    """Return the text of a parameter's value: a number with its unit, or what kind of function it is."""
+def shown(value):
+    """Return the text of a parameter's value: a number with its unit, a range, or what kind of function it is (str)."""
     if isinstance(value, TimedArray):
         return f"TimedArray of {len(value.values)} steps of {in_best_unit(value.dt * second)}"
     if callable(value):
         return f"function {getattr(getattr(value, 'pyfunc', value), '__name__', value)}"
     if np.size(value) > 1:
-        return f"{_shown(np.min(value))} ... {_shown(np.max(value))}"
+        return f"{shown(np.min(value))} ... {shown(np.max(value))}"
     return in_best_unit(value, 4) if get_dimensions(value) is not DIMENSIONLESS else f"{float(value):.5g}"
 
 
@@ -241,16 +241,15 @@ class NeuronModel(NetworkVariants):
                 parts.append(f"  {title}")
                 parts += [f"    {line.strip()}" for line in code.replace(";", "\n").splitlines() if line.strip()]
         if self.initial:
-            parts += ["  at the start", *(f"    {name} = {_shown(value)}" for name, value in self.initial.items())]
+            parts += ["  at the start", *(f"    {name} = {shown(value)}" for name, value in self.initial.items())]
         if self.brian_equations.diff_eq_names:
             methods = [self.method] if isinstance(self.method, str) else self.method
             parts += ["  method", f"    {', '.join(methods)}" + (" (the first that can)" if len(methods) > 1 else "")]
         parts.append("  parameters")
         for name, value in self.parameters.items():
-            shown = _shown(value)
             equation = self.brian_equations.get(name)
             scope = "" if equation is None else "   (shared)" if "shared" in equation.flags else "   (per neuron)"
-            parts.append(f"    {name} = {shown}{scope}")
+            parts.append(f"    {name} = {shown(value)}{scope}")
         return "\n".join(parts)
 
     def _repr_latex_(self):

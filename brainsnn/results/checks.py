@@ -14,7 +14,7 @@ __all__ = ["check_indices", "check_result", "check_spikes", "check_steps", "plai
 WHOLE, REAL = "iu", "fiub"
 
 
-def refusal(path, fix="Restore it from a copy, or run again."):
+def refusal(path, fix="Restore it from a copy, or run again.", reader="Result.load"):
     """
     Return a function that raises the error for a damaged part of a file.
 
@@ -22,6 +22,8 @@ def refusal(path, fix="Restore it from a copy, or run again."):
     ----------
     path : str or `~pathlib.Path`
     fix : str, optional
+    reader : str, optional
+        Who reads it, the start of the message.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def refusal(path, fix="Restore it from a copy, or run again."):
 
     def refuse(part, problem):
         """Raise the error for a part of the file."""
-        raise ValueError(f"Result.load: {str(path)!r} is damaged: {part} {problem}. {fix}")
+        raise ValueError(f"{reader}: {str(path)!r} is damaged: {part} {problem}. {fix}")
 
     return refuse
 
@@ -112,7 +114,7 @@ def check_result(result, refuse):
         Called with the name of a part, and what is wrong with it. Raises an error.
     """
     stores = {"outputs": result.outputs, "spike_counts": result.spike_counts, "spikes": result.spikes,
-              "states": result.states, "recorded": result.recorded}  # fmt: skip
+              "states": result.states, "recorded": result.recorded, "spike_neurons": result.spike_neurons}  # fmt: skip
     for store, values in stores.items():
         for name in values:
             if name not in result.shapes:
@@ -142,6 +144,8 @@ def check_result(result, refuse):
                 problem = check_spikes(neurons, steps, _size(result, name), result.n_steps)
                 if problem:
                     refuse(f"spikes[{name!r}][{image}]", problem)
+    for name, neurons in result.spike_neurons.items():
+        _check_spike_neurons(result, name, neurons, refuse)
     for name in result.spike_counts:
         _check_counts(result, name, refuse)
     _check_states(result, n_images, refuse)
@@ -167,6 +171,20 @@ def check_steps(path, n_steps, max_bytes):
     check_size(8 * n_steps, size_limit(max_bytes, "Result.load"), what)
 
 
+def _check_spike_neurons(result, name, neurons, refuse):
+    """Refuse a list of the neurons whose spikes were recorded that does not fit the spikes."""
+    check_indices(f"spike_neurons[{name!r}]", neurons, _size(result, name), refuse)
+    if name not in result.spikes:
+        refuse(f"spike_neurons[{name!r}]", "names neurons, and there are no spikes of the population")
+    trains = result.spikes[name]
+    for image, (spiking, _) in enumerate(trains if isinstance(trains, list) else ()):
+        if not (is_recorded := np.isin(spiking, neurons)).all():
+            other = np.asarray(spiking)[~is_recorded][0]
+            refuse(
+                f"spikes[{name!r}][{image}]", f"has a spike of the neuron {other}, which spike_neurons does not name"
+            )
+
+
 def _check_counts(result, name, refuse):
     """Refuse numbers of spikes that contradict the recorded spikes. Those of some neurons may have been recorded only."""
     counts, trains = [int(count) for count in result.spike_counts[name]], result.spikes.get(name)
@@ -175,7 +193,10 @@ def _check_counts(result, name, refuse):
         recorded = [0] * len(counts)
     elif isinstance(trains, list):
         recorded = [len(neurons) for neurons, _ in trains]
-        n_silent -= len(np.unique(np.concatenate([neurons for neurons, _ in trains]))) if trains else 0
+        seen = result.spike_neurons.get(name)
+        if seen is None and trains:
+            seen = np.unique(np.concatenate([neurons for neurons, _ in trains]))
+        n_silent -= 0 if seen is None else len(seen)
     else:  # on the disk
         recorded = [int(count) for count in trains.counts]
         n_silent -= n_silent if trains.wanted is None else len(trains.wanted)

@@ -1,12 +1,50 @@
-"""Find what a result holds of a layer, by the name of its population or of a Keras layer that was folded into it."""
+"""Names of layers: find what a result holds by any name of a layer, and valid names for files."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from brainsnn.errors import UnknownNameError
 
-__all__ = ["LayerDict", "NameDict"]
+__all__ = ["LayerDict", "NameDict", "file_name", "free_name"]
+
+
+def file_name(*parts):
+    """Return a valid file name that is unique for these names of layers and variables."""
+    name = ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
+    # A file system allows 255 bytes, with what is appended.
+    return name if len(name) <= 200 else f"{name[:120]}.{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def free_name(name, taken):
+    """
+    Return a name for a group or a variable of a file that nothing has yet, and enter it.
+
+    Parameters
+    ----------
+    name : str
+        A layer or a variable.
+    taken : set of str
+
+    Returns
+    -------
+    free : str
+        The name itself where it is a plain one, without slashes and dots, and free.
+
+    Examples
+    --------
+    >>> taken = {"output"}
+    >>> free_name("conv2", taken), free_name("output", taken), free_name("block/conv", taken)
+    ('conv2', 'output_', 'block%2Fconv')
+    """
+    free = file_name(name) or "_"
+    free = f"%5F{free[1:]}" if free.startswith("__") else free  # zarr keeps such names for itself
+    while free in taken:
+        free += "_"
+    taken.add(free)
+    return free
 
 
 class NameDict(dict[str, Any]):

@@ -1,11 +1,9 @@
 """Open the folder of a streamed result, after checking that its files are those that brainsnn writes."""
 
-import hashlib
 import math
 import os
 import stat
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
@@ -14,11 +12,12 @@ from brainsnn.memory import check_size, size_limit
 from brainsnn.optional import optional_packages
 from brainsnn.results.checks import check_indices, check_result, check_steps, plain_result, read_json, refusal
 from brainsnn.results.description import use_description
+from brainsnn.results.names import file_name
 from brainsnn.results.npz import read_header
 from brainsnn.results.result_files import arrays_of
 from brainsnn.results.spike_trains import SpikeTrains
 
-__all__ = ["DESCRIPTION", "file_name", "files_in", "is_stream", "open_stream", "zarr_package"]
+__all__ = ["DESCRIPTION", "files_in", "is_stream", "open_stream", "zarr_package"]
 
 DTYPES = ("bool", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 #: Entries of the description, and their types.
@@ -30,13 +29,6 @@ def zarr_package():
     with optional_packages("A recording that streams to disk"):
         import zarr
     return zarr
-
-
-def file_name(*parts):
-    """Return a valid file name that is unique for these names of layers and variables."""
-    name = ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
-    # A file system allows 255 bytes, with what is appended.
-    return name if len(name) <= 200 else f"{name[:120]}.{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def is_stream(path):
@@ -206,6 +198,7 @@ def _trains(path, name, firsts, groups, result, found, refuse):
         refuse(part, f"begins in {DESCRIPTION!r} at the images {firsts!r:.100}, and there are {len(counts)}")
     if wanted is not None:
         check_indices(f"the neurons of {part}", wanted, limits[0], refuse)
+        result.spike_neurons[name] = wanted
     for k, (first, end) in enumerate(zip(firsts, [*firsts[1:], len(counts)])):
         size = 4 * sum(map(int, counts[first:end]))
         for what in ("neurons", "steps"):

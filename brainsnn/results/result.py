@@ -1,8 +1,6 @@
-"""The result of a run: outputs, spikes and states, with their files."""
+"""The result of a run: outputs, spikes and states."""
 
 from collections.abc import Mapping
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +9,8 @@ from numpy.typing import ArrayLike
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.accuracy import accuracy_over_time
 from brainsnn.results.names import LayerDict
-from brainsnn.results.opened_stream import is_stream, open_stream
 from brainsnn.results.rates import dense_raster, firing_rates, mean_firing_rate
-from brainsnn.results.result_files import path_to_read, read_result, write_result
+from brainsnn.results.result_formats import ResultFormats
 from brainsnn.results.selection import chosen_image, chosen_images, flat_index
 from brainsnn.results.spike_trains import SpikeTrains
 
@@ -30,13 +27,14 @@ STORES = {
     "outputs": ("readout", ""),
     "spike_counts": ("spiking population", ""),
     "spikes": ("population with recorded spikes", "Convert with record={{{layer!r}: ['spikes']}} to have them."),
+    "spike_neurons": ("population of which only some neurons' spikes were recorded", ""),
     "states": _STATES,
     "recorded": _STATES,
     "models": ("population with equations", ""),
 }
 
 
-class Result:
+class Result(ResultFormats):
     """
     Outputs, spikes and states of a batch of images.
 
@@ -52,6 +50,8 @@ class Result:
         Total number of spikes of each spiking population.
     spikes : dict of str to list of (neurons, steps)
         Recorded spikes: for each image, the flat indices of the neurons and the steps at which they spiked.
+    spike_neurons : dict of str to (n_recorded,) ndarray of int
+        Flat indices of the neurons whose spikes were recorded, of populations of which not all were.
     states : dict of str to dict of str to (n, n_steps, n_recorded) ndarray or zarr.Array
         Recorded state variables at the end of each step. If the run was streamed to disk, these are zarr arrays, which are
         read when they are indexed, and outputs and spikes are memory-mapped.
@@ -81,6 +81,7 @@ class Result:
     outputs: LayerDict
     spike_counts: LayerDict
     spikes: LayerDict
+    spike_neurons: LayerDict
     states: LayerDict
     recorded: LayerDict
     models: LayerDict
@@ -140,8 +141,9 @@ class Result:
     @property
     def n_images(self) -> int:
         """Number of images (int)."""
-        held = (len(values) for store in (self.outputs, self.spike_counts, self.spikes) for values in store.values())
-        return next(held, 0)
+        stores = (self.outputs, self.spike_counts, self.spikes, *self.states.values())
+        held = (values for store in stores for values in store.values())
+        return next((values.shape[0] if hasattr(values, "shape") else len(values) for values in held), 0)
 
     @property
     def times(self) -> np.ndarray:
@@ -184,9 +186,7 @@ class Result:
         chosen = chosen_images(images, len(trains), "Result.raster")
         return dense_raster([trains[k] for k in chosen], self.n_steps, self.shapes[layer])
 
-    def add_spikes(
-        self, layer: str, trial: int, neurons: np.ndarray, steps: np.ndarray, wanted: np.ndarray | None = None
-    ) -> None:
+    def add_spikes(self, layer: str, trial: int, neurons: np.ndarray, steps: np.ndarray) -> None:
         """
         Add the spikes of a trial, or of a chunk of a trial that is streamed to disk.
 
@@ -195,15 +195,13 @@ class Result:
         layer : str
         trial : int
         neurons, steps : (n_spikes,) ndarray of int
-            Flat index of the neuron and step of each spike.
-        wanted : (n,) ndarray of int, optional
-            Neurons whose spikes are recorded, all by default.
+            Flat index of the neuron and step of each spike. Those of neurons that are not recorded are left out.
         """
         trains = self.spikes[layer]
-        if isinstance(trains, SpikeTrains):  # selects the wanted neurons when it is read
+        if isinstance(trains, SpikeTrains):  # selects the recorded neurons when it is read
             trains.append(trial, neurons, steps)
             return
-        kept = slice(None) if wanted is None else np.isin(neurons, wanted)
+        kept = np.isin(neurons, self.spike_neurons[layer]) if layer in self.spike_neurons else slice(None)
         trains[trial] = (neurons[kept], steps[kept])
 
     @property
@@ -348,52 +346,3 @@ class Result:
         from brainsnn.results.labelled import labelled_state
 
         return labelled_state(self, layer, variable, images)
-
-    def save(self, path: str | PathLike[str], labels: ArrayLike | None = None) -> Path:
-        """
-        Write the result to a ``.npz`` file, with its settings. If this fails, an existing file is not changed.
-
-        Parameters
-        ----------
-        path : str or `~pathlib.Path`
-            The suffix ``.npz`` is added if it lacks.
-        labels : (n,) array_like of int, optional
-            Class of each image, to be kept as `labels`. Those of the result by default.
-
-        Returns
-        -------
-        path : `~pathlib.Path`
-            Path of the file.
-
-        Raises
-        ------
-        ValueError
-            If the labels are not one whole number for each image.
-        """
-        return write_result(self, path, self.labels if labels is None else labels)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str], *, max_bytes: float | None = None) -> "Result":
-        """
-        Read a result that `save` wrote, or open a folder to which a run was streamed.
-
-        Parameters
-        ----------
-        path : str or `~pathlib.Path`
-            The suffix ``.npz`` can be left out.
-        max_bytes : float, optional
-            Memory that the arrays may take together, half of what is free by default.
-
-        Returns
-        -------
-        result : `Result`
-            States, spikes and outputs of a folder are read when they are indexed.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If the path does not exist, is not a result, is damaged or too large, or there is a file with the suffix and one
-            without it.
-        """
-        path = path_to_read(path)
-        return (open_stream if is_stream(path) else read_result)(cls, path, max_bytes)

@@ -89,6 +89,8 @@ def write_result(result, path, labels=None):
         arrays[f"spikes_n/{name}"] = [len(neurons) for neurons, _ in trains]
         arrays[f"spikes_i/{name}"] = np.concatenate([neurons for neurons, _ in trains] or [np.zeros(0, int)])
         arrays[f"spikes_t/{name}"] = np.concatenate([steps for _, steps in trains] or [np.zeros(0, int)])
+    for name, neurons in result.spike_neurons.items():
+        arrays[f"spikes_of/{name}"] = neurons
     for name, variables in result.states.items():
         for variable, values in variables.items():
             arrays[f"state/{name}\t{variable}"] = values
@@ -150,6 +152,7 @@ def read_result(cls, path, max_bytes=None):
     result.spike_counts.update(groups.get("count", {}))
     for name in {name: None for kind in ("spikes_n", "spikes_i", "spikes_t") for name in groups.get(kind, {})}:
         result.spikes[name] = _spikes(groups, name, refuse)
+    result.spike_neurons.update(groups.get("spikes_of", {}))
     for kind, store in (("state", result.states), ("index", result.recorded)):
         for key, values in groups.get(kind, {}).items():
             name, tab, variable = key.rpartition("\t")

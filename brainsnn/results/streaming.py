@@ -14,7 +14,8 @@ from brainsnn.disk_space import disk_full_error, is_full, reserve
 from brainsnn.files import check_writable, checked_path
 from brainsnn.leftovers import remove_leftovers, temporary_start
 from brainsnn.results.description import description_of
-from brainsnn.results.opened_stream import DESCRIPTION, file_name, files_in, open_stream, zarr_package
+from brainsnn.results.names import file_name
+from brainsnn.results.opened_stream import DESCRIPTION, files_in, open_stream, zarr_package
 from brainsnn.results.output_file import OutputFile
 from brainsnn.results.spike_trains import SpikeTrains
 

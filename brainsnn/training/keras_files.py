@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brainsnn.files import check_file
+from brainsnn.hdf5_files import read_hdf5
 from brainsnn.memory import check_size, size_limit
 from brainsnn.optional import optional_packages
 from brainsnn.shipped import shipped_path
-from brainsnn.training.hdf5_files import read_hdf5
 from brainsnn.training.keras_config import ModelFileError, build_model
 from brainsnn.training.keras_weights import assign_keras3_weights, assign_legacy_weights, is_legacy_weights
 from brainsnn.training.weight_limit import weight_limit
@@ -189,7 +189,7 @@ def _load_keras3(path, limit):
             config, weights = (_member(archive, name, limit) for name in ("config.json", "model.weights.h5"))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ModelFileError(f"the archive is truncated or damaged ({error}). Save or download it again.") from error
-    config, weights = _parse_json(config, "config.json", limit), read_hdf5(weights, limit)
+    config, weights = _parse_json(config, "config.json", limit), _read_hdf5(weights, limit)
     return _assigned(_build(config, weights, limit), weights, config)
 
 
@@ -207,8 +207,13 @@ def _member(archive, name, limit):
         )  # with its checksum; without a size, it would not stop at the declared one
 
 
+def _read_hdf5(source, limit):
+    """Return the content of an HDF5 file, or of bytes, without the state of optimizers."""
+    return read_hdf5(source, limit, ModelFileError, "Save or download it again.", ("optimizer", "optimizer_weights"))
+
+
 def _load_hdf5(path, limit):
-    root = read_hdf5(path, limit)
+    root = _read_hdf5(path, limit)
     text = root.attributes.get("model_config")
     if text is None:
         if "model_weights" in root.members or "layers" in root.members or "layer_names" in root.attributes:
@@ -242,7 +247,7 @@ def _load_json(path, weights, limit):
         raise ModelFileError(f"it is not text in UTF-8 ({error}). Save model.to_json() again.") from error
     config = _parse_json(text, "the file", limit)
     with _named(weights_path):
-        root = read_hdf5(weights_path, limit)
+        root = _read_hdf5(weights_path, limit)
     weights = root.members.get("model_weights", root)
     model = _build(config, weights, limit)
     with _named(weights_path):

@@ -37,8 +37,12 @@ def _functions(value):
     yield "", value
     if not inspect.isclass(value):
         return
-    # With those of a base class that is not public.
-    own = [vars(base) for base in reversed(value.__mro__) if base is value or base.__name__ == "NetworkView"]
+    # With those of base classes that are not public.
+    own = [
+        vars(base)
+        for base in reversed(value.__mro__)
+        if base is value or base.__name__ in ("NetworkView", "ResultFormats")
+    ]
     for name, member in {name: member for members in own for name, member in members.items()}.items():
         function = getattr(member, "__func__", member)
         if inspect.isfunction(function) and (not name.startswith("_") or name == "__call__"):

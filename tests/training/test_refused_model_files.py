@@ -15,12 +15,13 @@ from model_files import legacy_config, legacy_weights, write_legacy_model, write
 from refusals import check_refusal, check_table
 
 import brainsnn as bs
+from brainsnn import hdf5_files
 from brainsnn.builders.from_keras import registry
-from brainsnn.training import ModelFileError, hdf5_files, load_model
+from brainsnn.training import ModelFileError, load_model
 
 keras = pytest.importorskip("keras")
 L = keras.layers
-MODULES = ("training/keras_files.py", "training/keras_weights.py", "training/hdf5_files.py", "training/weight_limit.py")
+MODULES = ("training/keras_files.py", "training/keras_weights.py", "hdf5_files.py", "training/weight_limit.py")
 
 
 def _dense(names=("a", "b"), nested=True):
@@ -223,7 +224,7 @@ REFUSALS = {
     "weights, the file has": (lambda f: f.archive(put(VALUES, None)), Files.archive),
     "has the shape {value.shape}": (lambda f: f.archive(put(VALUES, np.ones(7, "f4"))), Files.archive),
     "is stored as": (weights_of_a_layer(bias=np.zeros(3, int)), OLD),
-    "{header['refused']}": (lambda f: f.legacy_file(put(BIAS, h5py.ExternalLink("other.h5", "x"))), OLD),
+    'header["refused"]': (lambda f: f.legacy_file(put(BIAS, h5py.ExternalLink("other.h5", "x"))), OLD),
     "did not get through it": (without_time, whole(".h5")),
     "must hold arrays with numbers as names": (
         lambda f: f.archive(lambda file: file["layers/dense/vars"].move("1", "bias")),

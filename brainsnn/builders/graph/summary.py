@@ -5,7 +5,7 @@ import numpy as np
 from brainsnn.builders.operators.linear import SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 
-__all__ = ["layer_table", "describe_operator"]
+__all__ = ["aligned", "by", "describe_operator", "layer_table"]
 
 
 def layer_table(graph):
@@ -26,7 +26,7 @@ def layer_table(graph):
             owners.setdefault(layer, []).append(population)
     for row in graph.rows:
         fate = _fate(graph, row, owners.get(row.name), incoming)
-        layers.append((row.name, row.class_name, _by(row.shape), fate))
+        layers.append((row.name, row.class_name, by(row.shape), fate))
     projections = [("projection", "mode", "operator", "kernel", "stride", "fan-in", "connections", "weights")]
     for p in graph.projections:
         kind, kernel, stride = describe_operator(p.operator)
@@ -39,9 +39,9 @@ def layer_table(graph):
             f"LayerGraph of '{graph.name}': {len(graph.populations)} populations, {neurons:,} spiking neurons, "
             f"{len(graph.projections)} projections, {connections:,} connections",
             "",
-            *_columns(layers, right=0),
+            *aligned(layers, right=0),
             "",
-            *_columns(projections, right=3),
+            *aligned(projections, right=3),
         ]
     )
 
@@ -62,15 +62,15 @@ def describe_operator(operator):
         parts = [describe_operator(part) for part in operator.operators]
         return tuple(" + ".join(texts) for texts in zip(*parts))
     if isinstance(operator, MaxPool):
-        return "max pool", _by(operator.pool), _by(operator.stride)
+        return "max pool", by(operator.pool), by(operator.stride)
     if isinstance(operator, SparseOperator):
         return "sparse", "-", "-"
-    kernel, stride = _by(operator.kernel.shape[:2]), _by(operator.stride)
+    kernel, stride = by(operator.kernel.shape[:2]), by(operator.stride)
     if operator.input_dilation != (1, 1):
         stride = (
-            f"1/{_by(operator.input_dilation)}"
+            f"1/{by(operator.input_dilation)}"
             if operator.stride == (1, 1)
-            else f"{stride}/{_by(operator.input_dilation)}"
+            else f"{stride}/{by(operator.input_dilation)}"
         )
     return _conv_kind(operator), kernel, stride
 
@@ -107,13 +107,25 @@ def _fate(graph, row, owners, incoming):
     return "folded into " + "; ".join(routes) + (f"; {len(owners) - 2} more" if len(owners) > 2 else "")
 
 
-def _by(shape):
-    """Return numbers as '3x3'."""
+def by(shape):
+    """Return numbers as '3x3' (str)."""
     return "x".join(str(n) for n in shape)
 
 
-def _columns(rows, right):
-    """Return rows as aligned lines. Columns from `right` on are right-aligned, unless `right` is 0."""
+def aligned(rows, right):
+    """
+    Return rows as lines of aligned columns, with a rule below the first.
+
+    Parameters
+    ----------
+    rows : list of tuple of str
+    right : int
+        Columns from this one on are right-aligned; 0 for none.
+
+    Returns
+    -------
+    lines : list of str
+    """
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = []
     for row in rows:

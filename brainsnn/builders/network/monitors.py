@@ -167,7 +167,7 @@ class Monitors:
         for name, monitor in self.spike_monitors.items():
             result.spike_counts[name][trial] += record.spike_counts[monitor.name]
             if monitor.name in record.spikes:
-                result.add_spikes(name, trial, *record.spikes[monitor.name], wanted=self._wanted(name))
+                result.add_spikes(name, trial, *record.spikes[monitor.name])
         first = record.first_step
         for (name, variable), monitor in self.state_monitors.items():
             if monitor.name in record.states:
@@ -181,10 +181,6 @@ class Monitors:
                 if not all_finite(values):
                     raise divergence_error(name, _output(monitor), trial)
                 result.outputs[name][trial, first : first + len(values)] = activations[name](values)
-
-    def _wanted(self, name):
-        wanted = self.neurons[name]["spikes"]
-        return wanted if len(wanted) < self.spike_monitors[name].source.N else None
 
     def prepare(self, result, n_trials, dtype, stream=None):
         """
@@ -202,8 +198,12 @@ class Monitors:
         for name, monitor in self.spike_monitors.items():
             result.spike_counts[name] = np.zeros(n_trials, dtype=np.int64)
             if monitor.record:
+                wanted = self.neurons[name]["spikes"]
+                if len(wanted) < monitor.source.N:
+                    result.spike_neurons[name] = wanted
+                wanted = result.spike_neurons.get(name)
                 result.spikes[name] = (
-                    [None] * n_trials if stream is None else stream.spike_trains(monitor.name, name, self._wanted(name))
+                    [None] * n_trials if stream is None else stream.spike_trains(monitor.name, name, wanted)
                 )
         for (name, variable), monitor in self.state_monitors.items():
             indices = self.neurons[name][variable]

@@ -5,11 +5,10 @@ import io
 import json
 import sys
 
-#: Filters that Keras and h5py write: deflate, shuffle, Fletcher32, LZF. Others may be code that HDF5 loads from a folder.
+#: Filters that h5py has: deflate, shuffle, Fletcher32, LZF. Others may be code that HDF5 loads from a folder.
 FILTERS = {1, 2, 3, 32000}
 #: Bytes of memory for all else that the library does.
 MARGIN = 64 * 2**20
-OPTIMIZER = frozenset({"optimizer", "optimizer_weights"})
 
 
 class Refused(Exception):
@@ -19,12 +18,12 @@ class Refused(Exception):
 class Reader:
     """What was found in a file: a list of objects, and the arrays that are sent after it, each behind a header."""
 
-    def __init__(self, max_bytes):
-        self.max_bytes, self.n_bytes, self.seen = max_bytes, 0, set()
+    def __init__(self, max_bytes, skip):
+        self.max_bytes, self.skip, self.n_bytes, self.seen = max_bytes, skip, 0, set()
         self.found, self.arrays = [], []
 
     def walk(self, file):
-        """List all groups and arrays below a file, but for the state of optimizers."""
+        """List all groups and arrays below a file, but for those of a whole Keras model that are skipped."""
         import h5py
 
         pending = [("", file)]
@@ -46,7 +45,7 @@ class Reader:
                 path = f"{self.place}/{name}" if self.place else name
                 if not isinstance(found.get(name, getlink=True), h5py.HardLink):
                     raise Refused(f"The file's {path!r} is a link to another place, which is not followed.")
-                if not (is_whole_model and name in OPTIMIZER):
+                if not (is_whole_model and name in self.skip):
                     pending.append((path, found[name]))
 
     def _add_array(self, found, entry):
@@ -57,9 +56,9 @@ class Reader:
         filters = [layout.get_filter(k)[0] for k in range(layout.get_nfilters())]
         # One that is used twice can make a few bytes gigabytes.
         if unlike := sorted({number for number in filters if number not in FILTERS or filters.count(number) > 1}):
-            raise Refused(f"The file's {self.place!r} is compressed by the filters {unlike}, unlike in Keras.")
+            raise Refused(f"The file's {self.place!r} is compressed by the filters {unlike}, which are not read.")
         if found.dtype.kind not in "biufV" or found.dtype.names or found.dtype.subdtype or found.shape is None:
-            return  # no type of a weight: its values are not read
+            return  # not numbers: its values are not read
         entry |= {"dtype": found.dtype.str, "n_bytes": found.size * found.dtype.itemsize}
         chunk = _product(found.chunks) * found.dtype.itemsize if found.chunks else 0
         self.n_bytes += max(entry["n_bytes"], chunk)
@@ -126,7 +125,7 @@ def _limit(options):
 
 def main(options, path=None):
     """Read a file, or what comes from standard input, and write a header and the arrays to standard output."""
-    output, reader = sys.stdout.buffer, Reader(options["max_bytes"])
+    output, reader = sys.stdout.buffer, Reader(options["max_bytes"], options["skip"])
     source = path or io.BytesIO(sys.stdin.buffer.read())
     import h5py
 

@@ -11,7 +11,6 @@ from threading import Timer
 import numpy as np
 
 from brainsnn.memory import check_size
-from brainsnn.training.keras_layers import ModelFileError
 
 __all__ = ["Array", "Group", "read_hdf5"]
 
@@ -29,13 +28,16 @@ class Array:
     ----------
     path : str
     dtype : str
-        As NumPy writes it, or a description of a type that no weight has.
+        As NumPy writes it, or a description of a type that is not of numbers.
+    attributes : dict of str to (str, list of str or None)
+        None for an attribute that is not text.
     values : ndarray or None
-        None for a type that no weight has.
+        None for a type that is not of numbers.
     """
 
     path: str
     dtype: str
+    attributes: dict = field(default_factory=dict)
     values: np.ndarray | None = None
 
 
@@ -70,9 +72,27 @@ class Group:
         return total
 
 
-def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
+@dataclass(frozen=True)
+class _Refusal:
+    """Class of the errors, and the sentence that says what to do."""
+
+    error: type[Exception]
+    fix: str
+
+    def __call__(self, problem):
+        """Return the error for a problem."""
+        return self.error(f"{problem} {self.fix}")
+
+
+def read_hdf5(
+    source: Path | bytes,
+    max_bytes: int,
+    error: type[Exception] = ValueError,
+    fix: str = "Restore it from a copy.",
+    skip: tuple[str, ...] = (),
+) -> Group:
     """
-    Read the texts and arrays of an HDF5 file, but for the state of optimizers.
+    Read the texts and arrays of an HDF5 file.
 
     Parameters
     ----------
@@ -80,6 +100,12 @@ def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
         A file, or the content of one.
     max_bytes : int
         How much the arrays may take in memory.
+    error : type, optional
+        Class of the errors.
+    fix : str, optional
+        Last sentence of their messages, which says what to do.
+    skip : tuple of str, optional
+        Groups of a whole Keras model that are not read.
 
     Returns
     -------
@@ -87,9 +113,9 @@ def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
 
     Raises
     ------
-    ModelFileError
-        If the file is truncated or damaged, refers to other files or other places in it, uses filters that Keras does
-        not use, or holds more than ``max_bytes``.
+    ValueError
+        Or ``error``. If the file is truncated or damaged, refers to other files or other places in it, uses filters other than
+        those of h5py, or holds more than ``max_bytes``.
 
     Notes
     -----
@@ -100,7 +126,7 @@ def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
 
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     seconds = SECONDS + size // BYTES_PER_SECOND
-    options = json.dumps({"max_bytes": max_bytes, "seconds": seconds})
+    options = json.dumps({"max_bytes": max_bytes, "seconds": seconds, "skip": skip})
     process = subprocess.Popen(
         [sys.executable, "-P", str(_CHILD), options, *([] if isinstance(source, bytes) else [str(source)])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -111,7 +137,7 @@ def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
     try:
         with process:
             _write(process.stdin, source if isinstance(source, bytes) else b"")
-            return _read_tree(process, max_bytes)
+            return _read_tree(process, max_bytes, _Refusal(error, fix))
     finally:
         timer.cancel()
 
@@ -131,42 +157,39 @@ def _write(stream, data):
         pass
 
 
-def _read(process, n):
+def _read(process, n, refusal):
     """Return the next bytes that the process writes."""
     data = process.stdout.read(n)
     if len(data) < n:
-        raise ModelFileError(
-            f"the HDF5 library did not get through it (it {_end_of(process.wait())}): it is damaged. Save or download it again."
+        raise refusal(
+            f"the HDF5 library did not get through it (it {_end_of(process.wait())}): it is truncated or damaged."
         )
     return data
 
 
-def _header(process):
+def _header(process, refusal):
     """Return the next header, or raise the error that it holds."""
-    header = json.loads(_read(process, int.from_bytes(_read(process, 8), "big")))
+    header = json.loads(_read(process, int.from_bytes(_read(process, 8, refusal), "big"), refusal))
     if "unreadable" in header:
-        raise ModelFileError(
-            f"it cannot be opened as HDF5 ({header['unreadable']}): it is truncated or damaged. Save or download it again."
-        )
+        raise refusal(f"it cannot be opened as HDF5 ({header['unreadable']}): it is truncated or damaged.")
     if "refused" in header:
-        raise ModelFileError(f"{header['refused']} Save the model again.")
+        raise refusal(header["refused"])
     if "damaged" in header:
-        raise ModelFileError(
-            f"its part {header['damaged']!r} cannot be read ({header['because']}): it is truncated or damaged. Save the model "
-            "again."
+        raise refusal(
+            f"its part {header['damaged']!r} cannot be read ({header['because']}): it is truncated or damaged."
         )
     return header
 
 
-def _read_tree(process, max_bytes):
+def _read_tree(process, max_bytes, refusal):
     """Return the group that the process describes, with the values of its arrays."""
-    header = _header(process)
-    check_size(header.get("too_large", 0), max_bytes, "what its arrays declare", ModelFileError)
+    header = _header(process, refusal)
+    check_size(header.get("too_large", 0), max_bytes, "what its arrays declare", refusal.error)
     objects, arrays = {}, []
     for entry in header["found"]:
         path = entry["path"]
         if "dtype" in entry:
-            found = Array(path, entry["dtype"])
+            found = Array(path, entry["dtype"], entry["attributes"])
             if entry["n_bytes"] is not None:
                 arrays.append((found, entry))
         else:
@@ -176,6 +199,7 @@ def _read_tree(process, max_bytes):
             parent, _, name = path.rpartition("/")
             objects[parent].members[name] = found
     for array, entry in arrays:
-        _header(process)
-        array.values = np.frombuffer(_read(process, entry["n_bytes"]), entry["dtype"]).reshape(entry["shape"])
+        _header(process, refusal)
+        content = _read(process, entry["n_bytes"], refusal)
+        array.values = np.frombuffer(content, entry["dtype"]).reshape(entry["shape"])
     return objects[""]
