@@ -18,12 +18,12 @@ from brainsnn.builders.operators.layers import (
     identity,
     max_pool,
     scale,
-    separable,
     upsample,
     zero_pad,
 )
 from brainsnn.builders.operators.linear import ConvOperator, Operator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+from brainsnn.builders.operators.separable import separable, window_mean
 
 __all__ = [
     "Operator",
@@ -48,6 +48,7 @@ __all__ = [
     "scale",
     "diagonal",
     "separable",
+    "window_mean",
     "identity",
     "channel_embed",
 ]
