@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from brainsnn.builders.from_onnx.layout import Tensor
 from brainsnn.builders.from_onnx.shape_rules import reshaped, squeezed, unsqueezed
 
 __all__ = ["FOLDED", "folded"]
@@ -42,6 +43,17 @@ def folded(call):
         )
     with np.errstate(all="ignore"):  # what becomes NaN or infinite is refused where it is a weight
         return np.asarray(compute(call))
+
+
+def _shape(call):
+    """Return the shape of a constant, or of a tensor that depends on the image."""
+    shape = np.array(_shape_tuple(call), dtype=np.int64)
+    return shape[call.attribute("start", 0) : call.attribute("end")]
+
+
+def _shape_tuple(call):
+    value = call.inputs[0]
+    return (call.batch, *value.shape) if isinstance(value, Tensor) else value.shape
 
 
 def _elementwise(function):
@@ -144,11 +156,13 @@ def _flattened(call):
     return data.reshape(math.prod(data.shape[:axis]), -1) if data.size else data.reshape(0, 0)
 
 
-#: Operator -> function (call) -> array, for nodes without an input that depends on the image.
+#: Operator -> function (call) -> array, for nodes that read no values that depend on the image.
 FOLDED = {
     "Constant": _constant,
     "ConstantOfShape": _filled,
     "Identity": lambda call: call.constant(0),
+    "Shape": _shape,
+    "Size": lambda call: np.int64(math.prod(_shape_tuple(call))),
     "Cast": _cast,
     "Gather": _gather,
     "Slice": _slice,

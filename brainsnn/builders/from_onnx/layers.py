@@ -70,16 +70,15 @@ def _image(affine):
 def _gemm(call):
     if call.attribute("transA", 0):
         raise call.refuse("transA=1 mixes the images of a batch.", "Transpose the weights, not the images.")
+    rank = len(call.tensor().shape) + 1
+    if rank != 2:
+        raise call.refuse(f"it reads a tensor of {rank} axes; two are supported.", "Flatten it.")
     matrix = call.weight(1, 2)
     matrix = matrix.T if call.attribute("transB", 0) else matrix
     alpha, beta = call.number("alpha", 1.0), call.number("beta", 1.0)
     bias = beta * call.weight(2, 0, 1, 2).astype(float) if call.has(2) and beta else None
     if bias is not None and bias.shape not in ((), (1,), (1, 1), (matrix.shape[1],), (1, matrix.shape[1])):
         raise call.refuse(f"a bias of the shape {bias.shape} does not fit {matrix.shape[1]} outputs.", "Give one each.")
-    if len(call.tensor().shape) != 1:
-        raise call.refuse(
-            f"it reads a tensor of {len(call.tensor().shape) + 1} axes; two are supported.", "Flatten it."
-        )
     return _product(
         call, matrix if alpha == 1 else alpha * matrix.astype(float), None if bias is None else bias.ravel()
     )

@@ -137,8 +137,19 @@ def _operator_version(proto, path, onnx):
     return versions[0]
 
 
+def _texts(graph):
+    """Yield all names in a graph; protobuf gives those that are not UTF-8 as bytes."""
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for part in (graph.initializer, graph.input, graph.output, graph.value_info):
+        yield from (each.name for each in part)
+
+
 def _check_contents(proto, path):
-    """Refuse functions that stand for standard operators, and sparse arrays."""
+    """Refuse names that are no text, functions that stand for standard operators, and sparse arrays."""
+    if not all(isinstance(text, str) for text in _texts(proto.graph)):
+        raise ConversionError(f"'{path}' has names that are not text in UTF-8; it is damaged. Export it again.")
     for function in proto.functions:
         if function.domain in _STANDARD:
             raise ConversionError(

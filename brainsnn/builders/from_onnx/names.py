@@ -4,19 +4,21 @@ import ast
 import re
 from collections import Counter, defaultdict
 
-__all__ = ["SCOPES", "module_path", "readable_names", "unique"]
+__all__ = ["SCOPES", "module_path", "readable_names"]
 
 #: Where PyTorch's exporter writes the modules of a node, as the text of a Python list.
 SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def readable_names(nodes):
+def readable_names(nodes, taken=()):
     """
     Return a name for each node.
 
     Parameters
     ----------
     nodes : list of Node
+    taken : iterable of str, optional
+        Names that are not free.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def readable_names(nodes):
     operators = defaultdict(set)
     for path, node in zip(paths, nodes):
         operators[path].add(node.op_type)
-    names, taken, numbers = [], set(), Counter()
+    names, taken, numbers = [], set(taken), Counter()
     for path, node in zip(paths, nodes):
         if not path:
             name = _own_name(node)
@@ -45,11 +47,11 @@ def readable_names(nodes):
             name = ".".join((*_joined(path), node.op_type))
         else:
             name = ".".join(_joined(path))
-        names.append(unique(name, taken, numbers))
+        names.append(_unique(name, taken, numbers))
     return names
 
 
-def unique(name, taken, numbers):
+def _unique(name, taken, numbers):
     """Return a name with a number if it is taken, and note it: ``taken`` is a set of names, ``numbers`` a Counter."""
     found = name
     while found in taken:
@@ -61,9 +63,9 @@ def unique(name, taken, numbers):
 
 def module_path(node):
     """Return the modules around a node, from the outermost on, as a tuple of names; () if the file does not tell."""
-    if node.scopes:
+    if isinstance(node.scopes, str) and 0 < len(node.scopes) < 10_000:
         try:
-            scopes = ast.literal_eval(node.scopes) if len(node.scopes) < 10_000 else None
+            scopes = ast.literal_eval(node.scopes)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             scopes = None
         if isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes):

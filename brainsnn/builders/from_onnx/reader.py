@@ -12,7 +12,7 @@ from brainsnn.builders.from_onnx.folding import folded
 from brainsnn.builders.from_onnx.layers import LAYER_HANDLERS
 from brainsnn.builders.from_onnx.layout import Tensor, map_shape
 from brainsnn.builders.from_onnx.model_file import open_model
-from brainsnn.builders.from_onnx.names import readable_names, unique
+from brainsnn.builders.from_onnx.names import readable_names
 from brainsnn.builders.from_onnx.shapes import SHAPE_HANDLERS
 from brainsnn.builders.graph.activations import check_open
 from brainsnn.builders.graph.graph_builder import GraphBuilder
@@ -116,10 +116,8 @@ class _Reader:
             if node.op_type not in SHAPES and not self.dynamic.isdisjoint(node.inputs):
                 self.dynamic.update(filter(None, node.outputs))
         self.layers = [node for node in self.nodes if self._is_layer(node)]
-        taken, numbers = set(), Counter()
-        self.labels = {self.input: unique(self.input, taken, numbers)}
-        for node, name in zip(self.layers, readable_names(self.layers)):
-            self.labels[node.outputs[0]] = unique(name, taken, numbers)
+        names = readable_names(self.layers, taken=[self.input])
+        self.labels = {node.outputs[0]: name for node, name in zip(self.layers, names)}
 
     def _is_layer(self, node):
         """Return whether the output of a node depends on the image."""
@@ -171,9 +169,8 @@ class _Reader:
         else:
             tensor_shape = map_shape(shape)
             population = (*shape, 1) if len(shape) == 2 else tensor_shape  # an image without channels has one
-        label = self.labels[self.input]
-        self.rows.append(LayerRow(label, "Input", population))
-        return Tensor(tuple(shape), self.builder.input(label, population, tensor_shape), order)
+        self.rows.append(LayerRow(self.input, "Input", population))
+        return Tensor(tuple(shape), self.builder.input(self.input, population, tensor_shape), order)
 
     def _channels_last(self):
         """Return whether all that reads the images first moves their channels from the last place to the first."""
@@ -203,8 +200,6 @@ class _Reader:
         label = self.labels.get(node.outputs[0], node.name)
         call = Call(node, inputs, self.builder, label, self.batch, self.limit)
         try:
-            if node.op_type in SHAPES and isinstance(inputs[0], Tensor):
-                return self._shape_of(call)
             if not self._is_layer(node):
                 return folded(call)
             return self._layer(call)
@@ -216,13 +211,6 @@ class _Reader:
             raise call.refuse(
                 f"its inputs and settings do not fit together ({error}).", "Export the model again."
             ) from error
-
-    def _shape_of(self, call):
-        """Return the shape of a tensor as an array, or its size."""
-        shape = np.array((call.batch, *call.tensor().shape), dtype=np.int64)
-        if call.node.op_type == "Size":
-            return np.prod(shape)
-        return shape[call.attribute("start", 0) : call.attribute("end")]
 
     def _layer(self, call):
         """Return the tensor that a node makes of tensors that depend on the image."""
@@ -249,7 +237,9 @@ class _Reader:
         """Compare a shape with what the file says, if it does."""
         name, shape = call.node.outputs[0], (call.batch, *tensor.shape)
         declared = self.model.outputs.get(name) or self.model.shapes.get(name)
-        if declared is None:
+        if declared is None or call.attribute(
+            "ceil_mode"
+        ):  # onnx counts windows that start in the padding, no runtime does
             return
         fits = len(declared) == len(shape) and all(n in (None, m) for n, m in zip(declared[1:], shape[1:]))
         if not fits:

@@ -117,7 +117,7 @@ class Weights:
             path = (self.folder / location).resolve(strict=True)
             inside = bool(location) and path.is_relative_to(self.folder.resolve())
             is_file = stat.S_ISREG(path.stat().st_mode)
-        except (OSError, ValueError, RuntimeError):
+        except (OSError, ValueError, RuntimeError, TypeError):  # a name that no file can have, or links in a circle
             raise _refused(
                 tensor, f"lies in the file {location!r}, which is not there.", f"Put it into '{self.folder}'."
             ) from None

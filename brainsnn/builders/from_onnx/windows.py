@@ -89,7 +89,14 @@ def windows(call, shape, size, pools=False):
             f"kernel_shape={size} must have two numbers, 1 or greater, and padding ({before}, {after}) must be smaller.",
             "Export the model again.",
         )
+    _check_sizes(call, size, extent)
     return Windows(size, strides, dilations, extent, before, after)
+
+
+def _check_sizes(call, size, extent):
+    """Refuse windows whose pixels along one axis are too many to be listed."""
+    for n_taps, n_out in zip(size, extent):
+        call.check_size(n_taps * n_out, "its windows")
 
 
 def _count(call, n, before, after, reach, stride):
@@ -141,6 +148,7 @@ def transposed_windows(call, shape, size):
     extent = tuple(f - b - a for f, b, a in zip(full, before, after))
     if min(extent) < 1:
         raise call.refuse(f"nothing is left of its output {tuple(full)} after padding.", "Use less padding.")
+    _check_sizes(call, size, extent)
     return Windows(tuple(size), strides, dilations, extent, before, after)
 
 
