@@ -170,7 +170,7 @@ def _check_structure(proto, path, onnx):
     small.opset_import.extend(proto.opset_import)
     small.functions.extend(proto.functions)
     graph = small.graph
-    graph.name = proto.graph.name
+    graph.name = "graph"
     for part in ("node", "input", "output", "value_info"):
         getattr(graph, part).extend(getattr(proto.graph, part))
     for node in graph.node:
