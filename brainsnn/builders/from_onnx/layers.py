@@ -107,7 +107,7 @@ def _product(call, matrix, bias):
         )
     if len(tensor.shape) == 1:
         if tensor.order is not None:  # the rows of the matrix take the order of the map
-            ordered = np.empty_like(matrix)
+            ordered = np.empty(matrix.shape, matrix.dtype)  # in the order of memory that operators want
             ordered[tensor.order] = matrix
             matrix = ordered
         return Tensor((matrix.shape[1],), call.apply(tensor.flat(), ops.dense(matrix), bias))
