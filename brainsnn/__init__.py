@@ -1,5 +1,5 @@
 """
-Spiking networks of ordinary Brian2 objects from convolutional networks trained in TensorFlow.
+Spiking networks of ordinary Brian2 objects from convolutional networks trained in TensorFlow or PyTorch.
 
 Names are imported when they are first used: ``import brainsnn`` itself loads neither Brian2 (which brings matplotlib
 along) nor TensorFlow.
@@ -29,6 +29,7 @@ _HOME = {
     "monitor": "brainsnn.builders.own_monitors",
     "monitored_images": "brainsnn.builders.own_monitors",
     "read_keras": "brainsnn.builders.from_keras",
+    "read_onnx": "brainsnn.builders.from_onnx",
     "register_layer": "brainsnn.builders.from_keras",
     "load_model": "brainsnn.training.keras_files",
     "compare_activations": "brainsnn.analysis.compare",

@@ -8,27 +8,30 @@ __all__ = ["ConversionError", "DeviceLimitError", "SaturationWarning", "Uncalibr
 
 class ConversionError(ValueError):
     """
-    Error for a Keras model or layer that cannot be converted to a spiking network.
+    Error for a model, or a layer of it, that cannot be converted to a spiking network.
 
     Parameters
     ----------
     message : str
         What is wrong, with the values.
     layer : object, optional
-        The Keras layer (or another object with a ``name``) that caused the error. The message starts with its name and class.
+        The Keras layer (or another object with a ``name``) that caused the error. The message starts with its name and class,
+        or, of the node of an ONNX file, with its name and operator (``op_type``).
     fix : str, optional
         What the user can do. The message ends with it.
 
     Attributes
     ----------
     layer_name, layer_class : str or None
-        Name and class of the layer.
+        Name and class (or operator) of the layer.
     """
 
     def __init__(self, message: str, layer: object = None, fix: str | None = None) -> None:
         self.layer_name = getattr(layer, "name", None)
-        self.layer_class = None if layer is None else type(layer).__name__
-        prefix = "" if layer is None else f"Layer '{self.layer_name}' ({self.layer_class}): "
+        operator = getattr(layer, "op_type", None)
+        self.layer_class = operator or (None if layer is None else type(layer).__name__)
+        kind = "Layer" if operator is None else "Node"
+        prefix = "" if layer is None else f"{kind} '{self.layer_name}' ({self.layer_class}): "
         super().__init__(prefix + message + ("" if fix is None else f" {fix}"))
 
 

@@ -11,6 +11,7 @@ EXTRAS = {
     "keras": "training",
     "mlxtend": "training",
     "tensorflow": "training",
+    "onnx": "onnx",
     "cloudpickle": "sweep",
     "dask": "sweep",
     "distributed": "sweep",

@@ -9,6 +9,7 @@ import pytest
 READERS = {
     "load_model": "bs.load_model({path!r})",
     "load_model, weights": "bs.load_model({model!r}, weights={path!r})",
+    "read_onnx": "bs.read_onnx({path!r})",
     "Result.load": "bs.Result.load({path!r})",
     "read_settings": "from brainsnn.feedback import read_settings; read_settings({path!r})",
     "read_coco_targets": "from brainsnn.stimuli.coco import read_coco_targets; read_coco_targets({path!r}, ['a'])",

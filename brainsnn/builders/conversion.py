@@ -217,7 +217,7 @@ def _check_pooling(graph, average_pooling):
     if average_pooling is not None and (average_pooling == "membrane") != graph.averages_membranes:
         raise ValueError(
             f"convert: average_pooling={average_pooling!r} has no effect on a LayerGraph, whose pooling was chosen when it "
-            f"was read. Leave it out, and read the model with read_keras(model, average_pooling={average_pooling!r})."
+            f"was read. Leave it out, and read the model with average_pooling={average_pooling!r}."
         )
 
 

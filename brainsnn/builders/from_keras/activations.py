@@ -1,41 +1,16 @@
 """Handlers of nonlinear layers: the spiking population, or the few, that have the activation of a layer."""
 
-from dataclasses import replace
-
 import numpy as np
 
-import brainsnn.builders.operators as ops
 from brainsnn.builders.from_keras.classes import keras_name
+from brainsnn.builders.graph.activations import NO_COUNTERPART, OUTPUT_ONLY, hard_sigmoid, with_output_activation
 from brainsnn.errors import ConversionError
 from brainsnn.plain_arrays import is_number
 
-__all__ = ["ACTIVATION_HANDLERS", "OUTPUT_ONLY", "activate", "activated"]
-
-#: Activations that only a readout can have.
-OUTPUT_ONLY = ("softmax", "sigmoid", "tanh", "softplus")
+__all__ = ["ACTIVATION_HANDLERS", "activate", "activated"]
 
 #: Arguments of the transfer function of `ASNTransfer`.
 ASN_DEFAULTS = {"m_f": 0.1, "threshold": 0.0, "tau_eta": 50.0, "tau_gamma": 15.0}
-
-_SMOOTH = (
-    "is negative for some inputs and bends smoothly, and a spiking neuron rectifies",
-    "Train with relu, relu6 or leaky_relu in its place (fine-tuning the trained weights is usually enough)",
-)
-_BOUNDED = (
-    "is no sum of rectified values",
-    "Train with relu or hard_sigmoid in its place; at the output of the model, use softmax, sigmoid or tanh",
-)
-_PRODUCT = (
-    "multiplies its input by a function of its input, and spikes are only added",
-    "Train with relu6 or hard_sigmoid in its place, as the small MobileNetV3 models without swish do",
-)
-
-#: Activation, or the layer of its name -> why no population has it, and what to do.
-NO_COUNTERPART = {
-    **dict.fromkeys(("elu", "selu", "celu", "gelu", "mish", "squareplus", "log_softmax", "softsign"), _SMOOTH),
-    **dict.fromkeys(("exponential", "log_sigmoid", "tanh_shrink", "sparse_plus", "threshold"), _BOUNDED),
-    **dict.fromkeys(("silu", "swish", "hard_silu", "hard_swish", "glu"), _PRODUCT),
-}
 
 
 def activate(affine, name, layer, builder, label):
@@ -71,16 +46,14 @@ def activate(affine, name, layer, builder, label):
     if name == "leaky_relu":
         return builder.rectify(affine, label, negative_slope=0.2)  # the slope of Keras's function
     if name == "hard_sigmoid":
-        line = builder.apply(affine, ops.scale(1 / 6, affine.shape), label, np.full(affine.shape[2], 0.5))
-        return builder.rectify(line, label, max_value=1.0)
+        return hard_sigmoid(affine, builder, label)
     if name == "asn":
         given = {name: getattr(layer, name, None) for name in ASN_DEFAULTS}
         values = {n: ASN_DEFAULTS[n] if value is None else float(value) for n, value in given.items()}
         m_f, threshold, *time_constants = values.values()
         return builder.spike(affine, label, "asn", m_f=m_f, threshold=threshold, time_constants=tuple(time_constants))
     if name in OUTPUT_ONLY:
-        layers = affine.layers if label in affine.layers else (*affine.layers, label)
-        return replace(affine, activation=(name, label), n_together=affine.shape[2], label=label, layers=layers)
+        return with_output_activation(affine, name, label)
     reason, fix = NO_COUNTERPART.get(
         name, ("has no spiking counterpart", "Use 'relu', an ASNTransfer layer, or 'linear'")
     )

@@ -1,19 +1,16 @@
 """One handler per Keras layer class: what the layer does to the affine maps of its inputs."""
 
-from dataclasses import replace
-
 import numpy as np
 from scipy.sparse import csr_matrix
 
 import brainsnn.builders.operators as ops
 from brainsnn.builders.from_keras.activations import ACTIVATION_HANDLERS, activate, activated
 from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS, PREPROCESSING_HANDLERS, resized
+from brainsnn.builders.graph.merging import average, concatenate
 from brainsnn.errors import ConversionError
 from brainsnn.plain_arrays import is_number
 
-__all__ = [
-    "AFTER_OUTPUT", "HANDLERS", "IDENTITIES", "SUPPORTED", "add_parts", "check_open", "shape3",
-]  # fmt: skip
+__all__ = ["AFTER_OUTPUT", "HANDLERS", "IDENTITIES", "SUPPORTED", "shape3"]
 
 #: Layers that return their input at inference -> what the printed table says of them.
 IDENTITIES = {
@@ -65,31 +62,6 @@ def shape3(shape, layer):
             f"tensors of shape {tuple(shape)} are not supported.", layer, "Use (height, width, channels)."
         )
     return (1,) * (3 - len(shape)) + tuple(int(n) for n in shape)
-
-
-def check_open(inputs, layer):
-    """
-    Check that no input of a layer has passed an output activation such as softmax.
-
-    Parameters
-    ----------
-    inputs : list of AffineMap
-    layer : keras.Layer
-        For the error.
-
-    Raises
-    ------
-    ConversionError
-        If an input has.
-    """
-    for affine in inputs:
-        if affine.activation:
-            name, where = affine.activation
-            raise ConversionError(
-                f"it reads the {name} of layer '{where}', and {name} is possible only at the output of the model.",
-                layer,
-                f"Use ReLU or ASNTransfer in '{where}', or cut the model there.",
-            )
 
 
 def _weight(layer, name):
@@ -182,18 +154,13 @@ def _batch_normalization(layer, node, inputs, builder, label):
 
 
 def _average_pooling(layer, node, inputs, builder, label):
-    return _average(
+    return average(
         inputs[0], ops.average_pool(inputs[0].shape, layer.pool_size, layer.strides, layer.padding), builder, label
     )
 
 
 def _global_average_pooling(layer, node, inputs, builder, label):
-    return _average(inputs[0], ops.average_pool(inputs[0].shape, inputs[0].shape[:2]), builder, label)
-
-
-def _average(affine, operator, builder, label):
-    pooled = builder.average_membrane(affine, operator, label)
-    return builder.apply(affine, operator, label) if pooled is None else pooled
+    return average(inputs[0], ops.average_pool(inputs[0].shape, inputs[0].shape[:2]), builder, label)
 
 
 def _max_pooling(layer, node, inputs, builder, label):
@@ -230,25 +197,7 @@ def _concatenate(layer, node, inputs, builder, label):
     axis = layer.axis % rank + 3 - rank
     if layer.axis % rank == 0:
         raise ConversionError("it concatenates batches.", layer, "Use axis=-1.")
-    total = sum(affine.shape[axis] for affine in inputs)
-    parts, offset = [], 0
-    for affine in inputs:
-        if axis == 2:
-            operator = ops.channel_embed(affine.shape, offset, total)
-        else:
-            edges = [(0, 0), (0, 0)]
-            edges[axis] = (offset, total - offset - affine.shape[axis])
-            operator = ops.zero_pad(affine.shape, edges)
-        parts.append(builder.apply(affine, operator, label))
-        offset += affine.shape[axis]
-    return add_parts(parts, builder, label)
-
-
-def add_parts(parts, builder, label):
-    """Return the sum of affine maps that one call made, each under the label of the call."""
-    if len(parts) == 1:
-        return parts[0]
-    return builder.add([replace(p, layers=p.layers[:-1]) for p in parts], [1] * len(parts), label)
+    return concatenate(inputs, axis, builder, label)
 
 
 def _reshape(layer, node, inputs, builder, label):

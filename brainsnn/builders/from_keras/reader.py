@@ -4,8 +4,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from brainsnn.builders.from_keras.classes import is_operation, keras_name, trains_by_default
-from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, IDENTITIES, SUPPORTED, check_open, shape3
+from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, IDENTITIES, SUPPORTED, shape3
 from brainsnn.builders.from_keras.registry import find_handler, is_registered
+from brainsnn.builders.graph.activations import check_open
 from brainsnn.builders.graph.graph_builder import GraphBuilder
 from brainsnn.builders.graph.layer_graph import LayerGraph, LayerRow
 from brainsnn.errors import ConversionError

@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from brainsnn.builders.from_keras.activations import OUTPUT_ONLY, activate
+from brainsnn.builders.from_keras.activations import activate
 from brainsnn.builders.from_keras.classes import keras_name
-from brainsnn.builders.from_keras.layers import HANDLERS, add_parts, check_open, shape3
+from brainsnn.builders.from_keras.layers import HANDLERS, shape3
+from brainsnn.builders.graph.activations import OUTPUT_ONLY, check_open
+from brainsnn.builders.graph.merging import add_parts
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.errors import ConversionError
 

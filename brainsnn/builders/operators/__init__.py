@@ -18,13 +18,13 @@ from brainsnn.builders.operators.layers import (
     identity,
     max_pool,
     scale,
-    separable,
     upsample,
     zero_pad,
 )
 from brainsnn.builders.operators.linear import ConvOperator, Operator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.builders.operators.scaling import rescaled
+from brainsnn.builders.operators.separable import separable, window_mean
 
 __all__ = [
     "Operator",
@@ -49,6 +49,7 @@ __all__ = [
     "scale",
     "diagonal",
     "separable",
+    "window_mean",
     "identity",
     "channel_embed",
     "rescaled",

@@ -5,6 +5,7 @@ from scipy import sparse
 
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, as_kernel
 from brainsnn.builders.operators.pooling import MaxPool
+from brainsnn.builders.operators.separable import separable, window_mean
 
 __all__ = [
     "conv2d",
@@ -17,7 +18,6 @@ __all__ = [
     "zero_pad",
     "crop",
     "scale",
-    "separable",
     "identity",
     "channel_embed",
 ]
@@ -184,34 +184,9 @@ def average_pool(input_shape, pool, strides=None, padding="valid"):
     strides = pool if strides is None else _pair(strides)
     channels = input_shape[2]
     extent, taps = _windows(input_shape, pool, strides, padding)
-    kernel = np.full((*pool, channels, 1), 1 / (pool[0] * pool[1]))
+    kernel = np.ones((*pool, channels, 1))
     sums = ConvOperator(input_shape, (*extent, channels), kernel, np.arange(channels), *taps, stride=strides)
-    if all((source >= 0).all() for source in (sums.row_sources, sums.col_sources)):
-        return sums
-    axes = []
-    for source, n_in in zip((sums.row_sources, sums.col_sources), input_shape):
-        out, tap = np.nonzero(source >= 0)
-        weight = 1 / np.count_nonzero(source >= 0, axis=1)[out]
-        axes.append(sparse.csr_matrix((weight, (source[out, tap], out)), shape=(n_in, len(source))))
-    return separable(input_shape, *axes)
-
-
-def separable(input_shape, rows, cols):
-    """
-    Return the operator that is a matrix for the rows times one for the columns, equal for all channels.
-
-    Parameters
-    ----------
-    input_shape : (H, W, C)
-    rows, cols : sparse matrices (H, Ho), (W, Wo)
-
-    Returns
-    -------
-    SparseOperator
-    """
-    channels = input_shape[2]
-    matrix = sparse.kron(sparse.kron(rows, cols), sparse.identity(channels), format="csr")
-    return SparseOperator(input_shape, (rows.shape[1], cols.shape[1], channels), matrix)
+    return window_mean(sums, [np.count_nonzero(source >= 0, axis=1) for source in (sums.row_sources, sums.col_sources)])
 
 
 def max_pool(input_shape, pool, strides=None, padding="valid"):
