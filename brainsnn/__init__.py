@@ -27,6 +27,7 @@ _HOME = {
     "monitor": "brainsnn.builders.own_monitors",
     "monitored_images": "brainsnn.builders.own_monitors",
     "read_keras": "brainsnn.builders.from_keras",
+    "read_nir": "brainsnn.builders.from_nir",
     "register_layer": "brainsnn.builders.from_keras",
     "load_model": "brainsnn.training.keras_files",
     "compare_activations": "brainsnn.analysis.compare",

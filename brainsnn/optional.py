@@ -20,6 +20,7 @@ EXTRAS = {
     "zarr": "streaming",
     "skimage": "studies",
     "sklearn": "studies",
+    "nir": "nir",
 }
 
 

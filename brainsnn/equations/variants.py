@@ -91,12 +91,13 @@ class NetworkVariants:
             raise ValueError(f"{self.name}.with_inputs: a population needs at least one kind of input.")
         if terms == [self.receives]:
             return self
-        if spikes and self.update and self.receives in get_identifiers(self.update):
+        statements = self._statements_with_input()
+        if spikes and any(self.receives in get_identifiers(expression) for _, _, expression in statements):
             raise ValueError(
                 f"{self.name}: its every-step statements read {self.receives!r}, so a population cannot receive spikes "
                 "together with the stimulus or graded inputs. Give these inputs to separate populations."
             )
-        if any(variable == self.receives for variable, _, _ in assignments(self.update)):
+        if any(variable == self.receives for variable, _, _ in statements):
             raise ValueError(
                 f"{self.name}: its every-step statements write {self.receives!r}, in which they collect spikes, so a population "
                 "cannot receive the stimulus or graded inputs. Use encoder='poisson', which turns images into spikes."
@@ -109,13 +110,21 @@ class NetworkVariants:
         if not spikes:
             lines.remove(own)
         equations = "\n".join(lines)
+        update = "\n".join(f"{name} {operator} {word_substitute(code, total)}" for name, operator, code in statements)
         return with_fields(
             self, equations=equations, receives=self.receives if spikes else terms[0],
-            update=word_substitute(self.update, total) if self.update and not spikes else self.update,
+            update=self.update if spikes else update or None,
             threshold=self.threshold and word_substitute(self.threshold, total),
             refractory=word_substitute(self.refractory, total) if isinstance(self.refractory, str) else self.refractory,
             reset=self.reset and self._reset_with(total, spikes), initial=_declared(self.initial, equations),
         )  # fmt: skip
+
+    def _statements_with_input(self):
+        """Return the every-step statements; one that only empties ``I``, which no reset changes, needs no other input."""
+        statements = assignments(self.update)
+        if self.receives in assigned(self.reset):
+            return statements
+        return [s for s in statements if s != (self.receives, "=", "0")]
 
     def _reset_with(self, substitutions, spikes):
         """Return the reset with names replaced on the right, without statements for ``I`` if there are no spikes."""

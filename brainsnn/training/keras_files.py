@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brainsnn.files import check_file
+from brainsnn.hdf5_files import read_hdf5
 from brainsnn.memory import check_size, size_limit
 from brainsnn.optional import optional_packages
 from brainsnn.shipped import shipped_path
-from brainsnn.training.hdf5_files import read_hdf5
 from brainsnn.training.keras_config import ModelFileError, build_model
 from brainsnn.training.keras_weights import assign_keras3_weights, assign_legacy_weights, is_legacy_weights
 from brainsnn.training.weight_limit import weight_limit
@@ -189,7 +189,7 @@ def _load_keras3(path, limit):
             config, weights = (_member(archive, name, limit) for name in ("config.json", "model.weights.h5"))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ModelFileError(f"the archive is truncated or damaged ({error}). Save or download it again.") from error
-    config, weights = _parse_json(config, "config.json", limit), read_hdf5(weights, limit)
+    config, weights = _parse_json(config, "config.json", limit), read_hdf5(weights, limit, ModelFileError)
     return _assigned(_build(config, weights, limit), weights, config)
 
 
@@ -208,7 +208,7 @@ def _member(archive, name, limit):
 
 
 def _load_hdf5(path, limit):
-    root = read_hdf5(path, limit)
+    root = read_hdf5(path, limit, ModelFileError)
     text = root.attributes.get("model_config")
     if text is None:
         if "model_weights" in root.members or "layers" in root.members or "layer_names" in root.attributes:
@@ -242,7 +242,7 @@ def _load_json(path, weights, limit):
         raise ModelFileError(f"it is not text in UTF-8 ({error}). Save model.to_json() again.") from error
     config = _parse_json(text, "the file", limit)
     with _named(weights_path):
-        root = read_hdf5(weights_path, limit)
+        root = read_hdf5(weights_path, limit, ModelFileError)
     weights = root.members.get("model_weights", root)
     model = _build(config, weights, limit)
     with _named(weights_path):

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from brainsnn.training.hdf5_files import Array, Group
+from brainsnn.hdf5_files import Array, Group
 from brainsnn.training.keras_config import ModelFileError, snake_case
 from brainsnn.training.keras_layers import name_of
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from model_files import legacy_weights, write_legacy_model
 
-from brainsnn.training import ModelFileError, hdf5_files, load_model
+from brainsnn import hdf5_files
+from brainsnn.training import ModelFileError, load_model
 
 keras = pytest.importorskip("keras")
 L = keras.layers

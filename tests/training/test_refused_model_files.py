@@ -15,12 +15,13 @@ from model_files import legacy_config, legacy_weights, write_legacy_model, write
 from refusals import check_refusal, check_table
 
 import brainsnn as bs
+from brainsnn import hdf5_files
 from brainsnn.builders.from_keras import registry
-from brainsnn.training import ModelFileError, hdf5_files, load_model
+from brainsnn.training import ModelFileError, load_model
 
 keras = pytest.importorskip("keras")
 L = keras.layers
-MODULES = ("training/keras_files.py", "training/keras_weights.py", "training/hdf5_files.py", "training/weight_limit.py")
+MODULES = ("training/keras_files.py", "training/keras_weights.py", "hdf5_files.py", "training/weight_limit.py")
 
 
 def _dense(names=("a", "b"), nested=True):

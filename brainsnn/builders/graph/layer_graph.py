@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +15,11 @@ from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import ConversionError, UnknownNameError
 from brainsnn.plain_arrays import plain_array
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
+
+    from brainsnn.equations.model import NeuronModel
 
 __all__ = ["Population", "Projection", "LayerGraph", "LayerRow", "OUTPUT_ACTIVATIONS"]
 
@@ -158,16 +164,24 @@ class LayerGraph:
         Every layer of the Keras model.
     name : str, optional
         Name of the Keras model.
+    neurons : dict of str to `~brainsnn.equations.model.NeuronModel`, optional
+        Of a network that was spiking before it was read: the model of each spiking population and readout, which `convert` uses
+        unless it is given others. Empty for a graph of a trained network.
+    dt : `~brian2.units.fundamentalunits.Quantity`, optional
+        Time step that these neurons are made for.
 
     See Also
     --------
     brainsnn.read_keras : make one from a Keras model.
+    brainsnn.read_nir : make one from a spiking network in a file.
     """
 
     populations: dict[str, Population]
     projections: list[Projection]
     rows: list[LayerRow] = field(default_factory=list)
     name: str = "model"
+    neurons: "dict[str, NeuronModel]" = field(default_factory=dict)
+    dt: "Quantity | None" = None
 
     @property
     def input(self) -> Population:
@@ -256,8 +270,13 @@ class LayerGraph:
         Raises
         ------
         ValueError
-            If the images do not have the size of the input population.
+            If the images do not have the size of the input population, or the network was spiking before it was read.
         """
+        if self.neurons:
+            raise ValueError(
+                f"LayerGraph.activations: {self.name!r} was read as a spiking network, whose layers have no activations. Convert "
+                "it and run it."
+            )
         images, shape = plain_array(images, "LayerGraph.activations: images"), self.input.shape
         sizes = [
             tuple(n for n in sizes if n != 1) for sizes in (images.shape[1:], shape)
@@ -321,7 +340,7 @@ class LayerGraph:
                 n_readers.subtract(p.source for p in arrived.pop(name))
         populations = self._with_layers_of_junctions(incoming, arrived.keys(), apart)
         kept = [projection for name in populations for projection in arrived[name]]
-        return LayerGraph(populations, kept, self.rows, self.name)
+        return replace(self, populations=populations, projections=kept)
 
     def _with_layers_of_junctions(
         self, incoming: dict[str, list[Projection]], kept: Container[str], apart: Container[str]

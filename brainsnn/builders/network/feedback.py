@@ -1,9 +1,10 @@
 """Predictive feedback in a network: the connections that bring a prediction back to the input neurons."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
-from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.network.connections import EventDrivenProjection, GradedProjection, SynapticProjection
 from brainsnn.builders.operators import SparseOperator
 from brainsnn.builders.operators.layers import identity
@@ -60,7 +61,8 @@ def without_prediction_readout(graph, feedback):
         superfluous = set()  # a network that only predicts keeps its output
     populations = {name: p for name, p in graph.populations.items() if name not in superfluous}
     projections = [p for p in graph.projections if p.target not in superfluous]
-    return LayerGraph(populations, projections, graph.rows, graph.name)
+    neurons = {name: model for name, model in graph.neurons.items() if name in populations}
+    return replace(graph, populations=populations, projections=projections, neurons=neurons)
 
 
 def with_recorded_feedback(record, feedback, name):

@@ -9,6 +9,8 @@ import sys
 FILTERS = {1, 2, 3, 32000}
 #: Bytes of memory for all else that the library does.
 MARGIN = 64 * 2**20
+#: Texts that an array may hold.
+MAX_TEXTS = 10**6
 OPTIMIZER = frozenset({"optimizer", "optimizer_weights"})
 
 
@@ -19,8 +21,8 @@ class Refused(Exception):
 class Reader:
     """What was found in a file: a list of objects, and the arrays that are sent after it, each behind a header."""
 
-    def __init__(self, max_bytes):
-        self.max_bytes, self.n_bytes, self.seen = max_bytes, 0, set()
+    def __init__(self, max_bytes, with_texts):
+        self.max_bytes, self.with_texts, self.n_bytes, self.seen = max_bytes, with_texts, 0, set()
         self.found, self.arrays = [], []
 
     def walk(self, file):
@@ -57,7 +59,14 @@ class Reader:
         filters = [layout.get_filter(k)[0] for k in range(layout.get_nfilters())]
         # One that is used twice can make a few bytes gigabytes.
         if unlike := sorted({number for number in filters if number not in FILTERS or filters.count(number) > 1}):
-            raise Refused(f"The file's {self.place!r} is compressed by the filters {unlike}, unlike in Keras.")
+            raise Refused(
+                f"The file's {self.place!r} is compressed by the filters {unlike}, which h5py does not write."
+            )
+        if self.with_texts and found.dtype.kind in "OS" and found.shape is not None:
+            if found.size > MAX_TEXTS:
+                raise Refused(f"The file's {self.place!r} holds {found.size} texts, above the limit of {MAX_TEXTS}.")
+            entry["texts"] = _texts(found[()])
+            return
         if found.dtype.kind not in "biufV" or found.dtype.names or found.dtype.subdtype or found.shape is None:
             return  # no type of a weight: its values are not read
         entry |= {"dtype": found.dtype.str, "n_bytes": found.size * found.dtype.itemsize}
@@ -95,6 +104,15 @@ def _attribute(attributes, key):
     return _text(value)
 
 
+def _texts(value):
+    """Return the texts of an array in nested lists, or None if they are none."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list):
+        items = [_texts(item) for item in value]
+        return None if any(item is None for item in items) else items
+    return _text(value)
+
+
 def _text(value):
     value = value.decode("utf-8") if isinstance(value, bytes) else value
     return value if isinstance(value, str) else None
@@ -126,7 +144,7 @@ def _limit(options):
 
 def main(options, path=None):
     """Read a file, or what comes from standard input, and write a header and the arrays to standard output."""
-    output, reader = sys.stdout.buffer, Reader(options["max_bytes"])
+    output, reader = sys.stdout.buffer, Reader(options["max_bytes"], options["texts"])
     source = path or io.BytesIO(sys.stdin.buffer.read())
     import h5py
 

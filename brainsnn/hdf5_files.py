@@ -11,13 +11,16 @@ from threading import Timer
 import numpy as np
 
 from brainsnn.memory import check_size
-from brainsnn.training.keras_layers import ModelFileError
 
 __all__ = ["Array", "Group", "read_hdf5"]
 
 _CHILD = Path(__file__).with_name("hdf5_child.py")
 #: The process may take so many seconds, and one more for so many bytes.
 SECONDS, BYTES_PER_SECOND = 10, 10 * 2**20
+
+
+class _Refused(Exception):
+    """What is wrong with a file."""
 
 
 @dataclass
@@ -32,11 +35,14 @@ class Array:
         As NumPy writes it, or a description of a type that no weight has.
     values : ndarray or None
         None for a type that no weight has.
+    texts : str, list or None
+        Texts, in nested lists as the array is, if they were asked for.
     """
 
     path: str
     dtype: str
     values: np.ndarray | None = None
+    texts: str | list | None = None
 
 
 @dataclass
@@ -70,7 +76,9 @@ class Group:
         return total
 
 
-def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
+def read_hdf5(
+    source: Path | bytes, max_bytes: int, error: type[Exception] = ValueError, with_texts: bool = False
+) -> Group:
     """
     Read the texts and arrays of an HDF5 file, but for the state of optimizers.
 
@@ -80,6 +88,10 @@ def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
         A file, or the content of one.
     max_bytes : int
         How much the arrays may take in memory.
+    error : type, optional
+        Class of the errors.
+    with_texts : bool, optional
+        Whether to read arrays of texts, too.
 
     Returns
     -------
@@ -87,9 +99,9 @@ def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
 
     Raises
     ------
-    ModelFileError
-        If the file is truncated or damaged, refers to other files or other places in it, uses filters that Keras does
-        not use, or holds more than ``max_bytes``.
+    ValueError
+        Or ``error``. If the file is truncated or damaged, refers to other files or other places in it, uses filters that h5py
+        does not write, or holds more than ``max_bytes``.
 
     Notes
     -----
@@ -100,7 +112,7 @@ def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
 
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     seconds = SECONDS + size // BYTES_PER_SECOND
-    options = json.dumps({"max_bytes": max_bytes, "seconds": seconds})
+    options = json.dumps({"max_bytes": max_bytes, "seconds": seconds, "texts": with_texts})
     process = subprocess.Popen(
         [sys.executable, "-P", str(_CHILD), options, *([] if isinstance(source, bytes) else [str(source)])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -111,7 +123,9 @@ def read_hdf5(source: Path | bytes, max_bytes: int) -> Group:
     try:
         with process:
             _write(process.stdin, source if isinstance(source, bytes) else b"")
-            return _read_tree(process, max_bytes)
+            return _read_tree(process, max_bytes, error)
+    except _Refused as refused:
+        raise error(str(refused)) from None
     finally:
         timer.cancel()
 
@@ -135,7 +149,7 @@ def _read(process, n):
     """Return the next bytes that the process writes."""
     data = process.stdout.read(n)
     if len(data) < n:
-        raise ModelFileError(
+        raise _Refused(
             f"the HDF5 library did not get through it (it {_end_of(process.wait())}): it is damaged. Save or download it again."
         )
     return data
@@ -145,28 +159,28 @@ def _header(process):
     """Return the next header, or raise the error that it holds."""
     header = json.loads(_read(process, int.from_bytes(_read(process, 8), "big")))
     if "unreadable" in header:
-        raise ModelFileError(
+        raise _Refused(
             f"it cannot be opened as HDF5 ({header['unreadable']}): it is truncated or damaged. Save or download it again."
         )
     if "refused" in header:
-        raise ModelFileError(f"{header['refused']} Save the model again.")
+        raise _Refused(f"{header['refused']} Save it again.")
     if "damaged" in header:
-        raise ModelFileError(
-            f"its part {header['damaged']!r} cannot be read ({header['because']}): it is truncated or damaged. Save the model "
+        raise _Refused(
+            f"its part {header['damaged']!r} cannot be read ({header['because']}): it is truncated or damaged. Save it "
             "again."
         )
     return header
 
 
-def _read_tree(process, max_bytes):
+def _read_tree(process, max_bytes, error):
     """Return the group that the process describes, with the values of its arrays."""
     header = _header(process)
-    check_size(header.get("too_large", 0), max_bytes, "what its arrays declare", ModelFileError)
+    check_size(header.get("too_large", 0), max_bytes, "what its arrays declare", error)
     objects, arrays = {}, []
     for entry in header["found"]:
         path = entry["path"]
         if "dtype" in entry:
-            found = Array(path, entry["dtype"])
+            found = Array(path, entry["dtype"], texts=entry.get("texts"))
             if entry["n_bytes"] is not None:
                 arrays.append((found, entry))
         else:
