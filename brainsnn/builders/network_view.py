@@ -1,6 +1,8 @@
 """What a converted network is: its objects and options, by name."""
 
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,6 +126,51 @@ class NetworkView:
     def _by_layer(self, values, kind):
         """Return a dict by population that takes the names of folded layers, too."""
         return LayerDict(self._aliases, kind, populations=self._assembly.groups, values=values)
+
+    def to_nir(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+        """
+        Write the network as a file of the neuromorphic intermediate representation (NIR).
+
+        Parameters
+        ----------
+        path : str or path-like
+            File, ``net.nir``. It appears when it is complete.
+        overwrite : bool, optional
+            Whether to replace a file.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+
+        Raises
+        ------
+        ConversionError
+            If NIR cannot express the network: neurons other than ``IF``, ``LIF`` and those that `read_nir` makes, such as
+            ``ASN``; maximum pooling; a gate on the input; attention; a projection that is no convolution and too large for a
+            matrix. The message names the population or projection. Nothing is written.
+        FileExistsError
+            If the file exists.
+        ModuleNotFoundError
+            If the package nir is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If neurons lose ``v_threshold`` at a spike, which NIR itself cannot say; `read_nir` reads it from the metadata.
+
+        Notes
+        -----
+        ``IF`` is NIR's IF, with a leak LIF; ``LIF`` is CubaLIF, or LIF where the image arrives as a current. Values of parameters
+        are the current ones. Time step and integration are metadata. Maps are (C, H, W).
+
+        See Also
+        --------
+        brainsnn.read_nir
+        """
+        from brainsnn.builders.to_nir import write_nir
+
+        self._note_namespaces()
+        return write_nir(self._assembly, self.network, self._read, self._attended.attention, path, overwrite)
 
     def __getitem__(self, layer: str) -> NeuronGroup:
         return self.populations[layer]

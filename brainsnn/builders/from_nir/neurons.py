@@ -5,10 +5,10 @@ from brian2 import hertz, second
 
 from brainsnn.equations.model import NeuronModel
 
-__all__ = ["READOUTS", "SPIKING", "neuron_model", "readout_model", "signal_readout"]
+__all__ = ["FIELDS", "READOUTS", "SPIKING", "neuron_model", "readout_model", "signal_readout"]
 
 #: Node type -> its fields that are parameters of the neurons. Those of w_in and v_reset have values where a file has none.
-_FIELDS = {
+FIELDS = {
     "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
     "IF": ("r", "v_threshold", "v_reset"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "w_in", "v_threshold", "v_reset"),
@@ -139,7 +139,7 @@ def _only_readout(readout):
 
 def _dynamics(node, place, convention, has_bias):
     """Return the equations of a node up to its membrane, their parameters, and the values of all fields."""
-    values = {name: place(name, node.array(name, _DEFAULTS.get(name))) for name in _FIELDS[node.type]}
+    values = {name: place(name, node.array(name, _DEFAULTS.get(name))) for name in FIELDS[node.type]}
     for name in ("tau", "tau_syn", "tau_mem"):
         if name in values and values[name].min() <= 0:
             raise node.error(f"{name!r} must be greater than 0 s, got {values[name].min():g}.")

@@ -108,15 +108,23 @@ def read_nir(
     check_file(path, "read_nir", ConversionError)
     if dt is not None and not is_time(dt):
         raise ValueError(f"read_nir: dt={dt!r} must be a time greater than 0, such as 0.1*ms.")
+    given = {
+        "dt": None if dt is None else float(dt / second),
+        "integration": integration,
+        "reset": reset,
+        "condition": condition,
+    }
+    chosen_convention({}, library, **given)  # refuses arguments before anything is read
     limit = size_limit(max_bytes, "read_nir")
     with optional_packages("read_nir"):
         nir = read_graph(path, limit)
-    steps = None if dt is None else float(dt / second)
-    metadata = {key: _plain(value) for key, value in nir.metadata.items()}
-    convention = chosen_convention(
-        metadata, library, dt=steps, integration=integration, reset=reset, condition=condition
-    )
-    return _Reader(nir, convention, limit).graph(path.stem)
+
+    def convention_of(node=None):
+        """Return the convention of the file, or of a node, which may have its own."""
+        metadata = {**nir.metadata, **(node.metadata if node else {})}
+        return chosen_convention({key: _plain(value) for key, value in metadata.items()}, library, **given)
+
+    return _Reader(nir, convention_of, limit).graph(path.stem)
 
 
 def _plain(value):
@@ -127,8 +135,9 @@ def _plain(value):
 class _Reader:
     """Walk a NIR graph."""
 
-    def __init__(self, nir, convention, limit):
-        self.nir, self.convention, self.limit = nir, convention, limit
+    def __init__(self, nir, convention_of, limit):
+        self.nir, self.convention_of, self.limit = nir, convention_of, limit
+        self.dt = convention_of().dt
         self.builder = GraphBuilder("spikes", junctions=False)  # input that lasts one step has no filter to share
         self.rows, self.tensors, self.late = [], {}, []
         self.spiking, self.readouts = {}, {}
@@ -151,7 +160,7 @@ class _Reader:
         for source, node in self.late:
             self._close_loop(source, node)
         graph = self.builder.finish(self.rows, name)
-        return replace(graph, neurons=self._neurons(graph), dt=self.convention.dt * second)
+        return replace(graph, neurons=self._neurons(graph), dt=self.dt * second)
 
     def _order(self):
         """Yield the nodes so that their sources come first; a loop begins at the spiking node that is reached first."""
@@ -258,9 +267,9 @@ class _Reader:
         delay = node.array("delay")
         in_loop = node.name in self._downstream(node.name)
         steps = 1 if in_loop else 0
-        if not np.allclose(delay, steps * self.convention.dt, rtol=1e-3, atol=0):
+        if not np.allclose(delay, steps * self.dt, rtol=1e-3, atol=0):
             fix = (
-                f"In a loop, a delay must be one time step, {self.convention.dt:g} s (read_nir(..., dt=...))."
+                f"In a loop, a delay must be one time step, {self.dt:g} s (read_nir(..., dt=...))."
                 if in_loop
                 else ("Outside of loops, connections have no delays; let the delay be 0.")
             )
@@ -330,9 +339,9 @@ class _Reader:
                     raise node.error(f"{field!r} has the shape {values.shape}, and its input {tensor.shape}.") from None
 
             if node.type in SPIKING:
-                models[name] = neuron_model(node, place, self.convention, has_bias, encoder)
+                models[name] = neuron_model(node, place, self.convention_of(node), has_bias, encoder)
             elif node.type in READOUTS:
-                models[name] = readout_model(node, place, self.convention, has_bias)
+                models[name] = readout_model(node, place, self.convention_of(node), has_bias)
             else:
                 models[name] = signal_readout(has_bias)
         return models
