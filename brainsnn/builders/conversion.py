@@ -116,7 +116,9 @@ def convert(
     ['encoding_asn', 'conv1_asn', 'conv2_asn', 'dense1_asn', 'readout']
     """
     own = model if isinstance(model, LayerGraph) and model.neurons else None
-    neuron = (own.neurons if own else ASN()) if neuron is None else neuron
+    if neuron is None and own is not None:
+        neuron = {name: neuron_of_file for name, neuron_of_file in own.neurons.items()}
+    neuron = ASN() if neuron is None else neuron
     dt = _time_step(own, dt)
     _check_options(connectivity, schedule, average_pooling, dtype, encoder, feedback, dt)
     _check_mappings(record, thresholds)

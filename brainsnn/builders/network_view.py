@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from brian2 import NeuronGroup
 
+from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.network.assembly import Assembly
@@ -15,6 +16,7 @@ from brainsnn.builders.network.constants import note_namespaces
 from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.parameters import SET_BY_RUN
 from brainsnn.builders.network.population_mapping import Populations
+from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.run_description import model_descriptions, saturation_fixes
 from brainsnn.equations import NeuronModel
 from brainsnn.feedback import PredictiveGate
@@ -31,6 +33,8 @@ class NetworkView:
     _assembly: Assembly
     _backend: Backend
     _monitors: Monitors
+    _attended: AttendedParameters
+    network: TrialNetwork
 
     @property
     def graph(self) -> LayerGraph:
@@ -113,6 +117,9 @@ class NetworkView:
     @cached_property
     def _saturation_fixes(self):
         return saturation_fixes(self.populations.spiking, self._assembly.models)
+
+    def _read(self, name, variable):
+        return self._backend.get_values(self._assembly.groups[name], variable)
 
     def _note_namespaces(self):
         if note_namespaces(self._assembly):

@@ -13,7 +13,8 @@ from brainsnn.builders.from_nir.neurons import READOUTS, SPIKING, neuron_model, 
 from brainsnn.builders.from_nir.nodes import read_graph
 from brainsnn.builders.graph.affine import reduce_bias
 from brainsnn.builders.graph.graph_builder import GraphBuilder
-from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph, LayerRow, Projection, merge_projections
+from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph, LayerRow, Projection
+from brainsnn.builders.graph.merging import merge_projections
 from brainsnn.equations.checks import is_time
 from brainsnn.errors import ConversionError
 from brainsnn.files import check_file, checked_path
@@ -102,10 +103,10 @@ def read_nir(
     >>> import brainsnn as bs
     >>> snn = bs.convert(bs.read_nir("net.nir", "norse"), schedule="synchronous")   # doctest: +SKIP
     """
-    path = checked_path(path, "read_nir: path", is_file=True)
-    if not path.exists():
-        raise FileNotFoundError(f"read_nir: there is no file {str(path)!r}.")
-    check_file(path, "read_nir", ConversionError)
+    file = checked_path(path, "read_nir: path", is_file=True)
+    if not file.exists():
+        raise FileNotFoundError(f"read_nir: there is no file {str(file)!r}.")
+    check_file(file, "read_nir", ConversionError)
     if dt is not None and not is_time(dt):
         raise ValueError(f"read_nir: dt={dt!r} must be a time greater than 0, such as 0.1*ms.")
     given = {
@@ -117,14 +118,14 @@ def read_nir(
     chosen_convention({}, library, **given)  # refuses arguments before anything is read
     limit = size_limit(max_bytes, "read_nir")
     with optional_packages("read_nir"):
-        nir = read_graph(path, limit)
+        nir = read_graph(file, limit)
 
     def convention_of(node=None):
         """Return the convention of the file, or of a node, which may have its own."""
         metadata = {**nir.metadata, **(node.metadata if node else {})}
         return chosen_convention({key: _plain(value) for key, value in metadata.items()}, library, **given)
 
-    return _Reader(nir, convention_of, limit).graph(path.stem)
+    return _Reader(nir, convention_of, limit).graph(file.stem)
 
 
 def _plain(value):

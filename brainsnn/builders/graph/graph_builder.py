@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from brainsnn.builders.graph.affine import AffineMap, Term, is_uniform, reduce_bias
-from brainsnn.builders.graph.layer_graph import LayerGraph, Population, Projection, merge_projections
+from brainsnn.builders.graph.layer_graph import LayerGraph, Population, Projection
+from brainsnn.builders.graph.merging import merge_projections
 from brainsnn.builders.operators.composition import LARGE_KERNEL, compose, compose_sparse, composed_size
 from brainsnn.builders.operators.layers import diagonal, identity, scale
 from brainsnn.builders.operators.linear import ConvOperator

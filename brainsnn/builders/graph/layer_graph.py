@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 
-from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse
+from brainsnn.builders.graph.merging import merge_projections
+from brainsnn.builders.operators.composition import compose, compose_sparse
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import ConversionError, UnknownNameError
@@ -378,31 +379,3 @@ def _composed(outer: Projection, inner: Projection) -> Operator:
             f"Junction '{outer.source}': an operator of {inner.source} -> {outer.target} is not linear."
         )
     return compose_sparse(outer.operator, inner.operator)
-
-
-def merge_projections(projections: list[Projection]) -> list[Projection]:
-    """
-    Add up operators between the same populations where one operator can represent both.
-
-    Parameters
-    ----------
-    projections : list of Projection
-        Onto one target.
-
-    Returns
-    -------
-    list of Projection
-    """
-    merged: list[Projection] = []
-    places: dict[tuple[str, str], list[int]] = {}
-    for projection in projections:
-        same = places.setdefault((projection.source, projection.mode), [])
-        for k in same if projection.mode != "membrane" else ():
-            total = add_operators(merged[k].operator, projection.operator)
-            if total is not None:
-                merged[k] = replace(merged[k], operator=total)
-                break
-        else:
-            same.append(len(merged))
-            merged.append(projection)
-    return merged

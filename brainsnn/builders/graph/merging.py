@@ -1,0 +1,39 @@
+"""Add up projections between the same populations."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from brainsnn.builders.operators.composition import add_operators
+
+if TYPE_CHECKING:
+    from brainsnn.builders.graph.layer_graph import Projection
+
+__all__ = ["merge_projections"]
+
+
+def merge_projections(projections: "list[Projection]") -> "list[Projection]":
+    """
+    Add up operators between the same populations where one operator can represent both.
+
+    Parameters
+    ----------
+    projections : list of Projection
+        Onto one target.
+
+    Returns
+    -------
+    list of Projection
+    """
+    merged: list[Projection] = []
+    places: dict[tuple[str, str], list[int]] = {}
+    for projection in projections:
+        same = places.setdefault((projection.source, projection.mode), [])
+        for k in same if projection.mode != "membrane" else ():
+            total = add_operators(merged[k].operator, projection.operator)
+            if total is not None:
+                merged[k] = replace(merged[k], operator=total)
+                break
+        else:
+            same.append(len(merged))
+            merged.append(projection)
+    return merged
