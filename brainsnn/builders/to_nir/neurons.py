@@ -131,7 +131,7 @@ def _signature(model):
     }
     lines = tuple(line for line in model.equations.splitlines() if line not in declared)
     method = model.method if model.brian_equations.diff_eq_names else None
-    statements = model.threshold, model.reset, model.update, model.on_pre, model.refractory
+    statements = model.threshold, model.reset, model.update, model.on_pre, str(model.refractory)
     return lines, *statements, model.receives, model.output, method, float(model.input_unit)
 
 

