@@ -168,9 +168,9 @@ class NetworkView:
         Notes
         -----
         ``IF`` is NIR's IF, with a leak LIF; ``LIF`` is CubaLIF, or LIF where the image arrives as a current. Values of parameters
-        are the current ones. Time step and integration are metadata. Maps are (C, H, W), and vectors in the order of NIR's Flatten
-        behind a projection that no Conv2d can express. The shape checks of nir 1.0 refuse groups and kernels that are not square:
-        ``nir.read(path, type_check=False)``.
+        are the current ones. Time step and integration are metadata. Maps are (C, H, W). After a projection that no Conv2d can
+        express, they are vectors in the order of NIR's Flatten. The shape checks of nir 1.0 refuse groups, and kernels that are
+        not square: ``nir.read(path, type_check=False)``.
 
         See Also
         --------

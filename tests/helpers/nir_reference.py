@@ -76,9 +76,9 @@ def fires(v, threshold, convention):
 def conv2d(x, weight, bias, stride, padding, dilation, groups, input_shape=None):
     """A convolution with loops over output pixels, as PyTorch defines it."""
     n_out, per_group, *size = weight.shape
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         padding = (0, 0)
-    if padding == "same":
+    if isinstance(padding, str):
         total = [d * (k - 1) for d, k in zip(dilation, size)]
         pads = [(n // 2, n - n // 2) for n in total]
     else:
