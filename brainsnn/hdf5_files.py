@@ -19,10 +19,6 @@ _CHILD = Path(__file__).with_name("hdf5_child.py")
 SECONDS, BYTES_PER_SECOND = 10, 10 * 2**20
 
 
-class _Refused(Exception):
-    """What is wrong with a file."""
-
-
 @dataclass
 class Array:
     """
@@ -124,8 +120,6 @@ def read_hdf5(
         with process:
             _write(process.stdin, source if isinstance(source, bytes) else b"")
             return _read_tree(process, max_bytes, error)
-    except _Refused as refused:
-        raise error(str(refused)) from None
     finally:
         timer.cancel()
 
@@ -145,27 +139,27 @@ def _write(stream, data):
         pass
 
 
-def _read(process, n):
+def _read(process, n, error):
     """Return the next bytes that the process writes."""
     data = process.stdout.read(n)
     if len(data) < n:
-        raise _Refused(
+        raise error(
             f"the HDF5 library did not get through it (it {_end_of(process.wait())}): it is damaged. Save or download it again."
         )
     return data
 
 
-def _header(process):
+def _header(process, error):
     """Return the next header, or raise the error that it holds."""
-    header = json.loads(_read(process, int.from_bytes(_read(process, 8), "big")))
+    header = json.loads(_read(process, int.from_bytes(_read(process, 8, error), "big"), error))
     if "unreadable" in header:
-        raise _Refused(
+        raise error(
             f"it cannot be opened as HDF5 ({header['unreadable']}): it is truncated or damaged. Save or download it again."
         )
     if "refused" in header:
-        raise _Refused(f"{header['refused']} Save it again.")
+        raise error(f"{header['refused']} Save it again.")
     if "damaged" in header:
-        raise _Refused(
+        raise error(
             f"its part {header['damaged']!r} cannot be read ({header['because']}): it is truncated or damaged. Save it "
             "again."
         )
@@ -174,7 +168,7 @@ def _header(process):
 
 def _read_tree(process, max_bytes, error):
     """Return the group that the process describes, with the values of its arrays."""
-    header = _header(process)
+    header = _header(process, error)
     check_size(header.get("too_large", 0), max_bytes, "what its arrays declare", error)
     objects, arrays = {}, []
     for entry in header["found"]:
@@ -190,6 +184,6 @@ def _read_tree(process, max_bytes, error):
             parent, _, name = path.rpartition("/")
             objects[parent].members[name] = found
     for array, entry in arrays:
-        _header(process)
-        array.values = np.frombuffer(_read(process, entry["n_bytes"]), entry["dtype"]).reshape(entry["shape"])
+        _header(process, error)
+        array.values = np.frombuffer(_read(process, entry["n_bytes"], error), entry["dtype"]).reshape(entry["shape"])
     return objects[""]
