@@ -1,17 +1,13 @@
 """Add up projections between the same populations."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from brainsnn.builders.operators.composition import add_operators
-
-if TYPE_CHECKING:
-    from brainsnn.builders.graph.layer_graph import Projection
 
 __all__ = ["merge_projections"]
 
 
-def merge_projections(projections: "list[Projection]") -> "list[Projection]":
+def merge_projections(projections):
     """
     Add up operators between the same populations where one operator can represent both.
 
@@ -24,8 +20,8 @@ def merge_projections(projections: "list[Projection]") -> "list[Projection]":
     -------
     list of Projection
     """
-    merged: list[Projection] = []
-    places: dict[tuple[str, str], list[int]] = {}
+    merged = []
+    places = {}
     for projection in projections:
         same = places.setdefault((projection.source, projection.mode), [])
         for k in same if projection.mode != "membrane" else ():
