@@ -30,6 +30,7 @@ _HOME = {
     "monitored_images": "brainsnn.builders.own_monitors",
     "read_keras": "brainsnn.builders.from_keras",
     "read_onnx": "brainsnn.builders.from_onnx",
+    "read_nir": "brainsnn.builders.from_nir",
     "register_layer": "brainsnn.builders.from_keras",
     "load_model": "brainsnn.training.keras_files",
     "compare_activations": "brainsnn.analysis.compare",

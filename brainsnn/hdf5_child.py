@@ -9,6 +9,8 @@ import sys
 FILTERS = {1, 2, 3, 32000}
 #: Bytes of memory for all else that the library does.
 MARGIN = 64 * 2**20
+#: Texts that an array may hold.
+MAX_TEXTS = 10**6
 
 
 class Refused(Exception):
@@ -18,8 +20,8 @@ class Refused(Exception):
 class Reader:
     """What was found in a file: a list of objects, and the arrays that are sent after it, each behind a header."""
 
-    def __init__(self, max_bytes, skip):
-        self.max_bytes, self.skip, self.n_bytes, self.seen = max_bytes, skip, 0, set()
+    def __init__(self, max_bytes, skip, with_texts):
+        self.max_bytes, self.skip, self.with_texts, self.n_bytes, self.seen = max_bytes, skip, with_texts, 0, set()
         self.found, self.arrays = [], []
 
     def walk(self, file):
@@ -33,7 +35,7 @@ class Reader:
             if address in self.seen:
                 raise Refused(f"The file's {self.place!r} is a link to another place, which is not followed.")
             self.seen.add(address)
-            entry = {"path": self.place, "attributes": {key: _attribute(found.attrs, key) for key in found.attrs}}
+            entry = {"path": self.place, "attributes": {key: _texts(found.attrs[key]) for key in found.attrs}}
             self.found.append(entry)
             if isinstance(found, h5py.Dataset):
                 self._add_array(found, entry)
@@ -57,6 +59,11 @@ class Reader:
         # One that is used twice can make a few bytes gigabytes.
         if unlike := sorted({number for number in filters if number not in FILTERS or filters.count(number) > 1}):
             raise Refused(f"The file's {self.place!r} is compressed by the filters {unlike}, which are not read.")
+        if self.with_texts and found.dtype.kind in "OS" and found.shape is not None:
+            if found.size > MAX_TEXTS:
+                raise Refused(f"The file's {self.place!r} holds {found.size} texts, above the limit of {MAX_TEXTS}.")
+            entry["texts"] = _texts(found[()])
+            return
         if found.dtype.kind not in "biufV" or found.dtype.names or found.dtype.subdtype or found.shape is None:
             return  # not numbers: its values are not read
         entry |= {"dtype": found.dtype.str, "n_bytes": found.size * found.dtype.itemsize}
@@ -83,14 +90,12 @@ def _product(shape):
     return size
 
 
-def _attribute(attributes, key):
-    """Return an attribute as text or a list of texts, or None for one of another kind."""
-    value = attributes[key]
-    if hasattr(value, "tolist"):
-        value = value.tolist()
+def _texts(value):
+    """Return a text or the texts of an array in nested lists, or None for other values."""
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, list):
-        items = [_text(item) for item in value]
-        return None if None in items else items
+        items = [_texts(item) for item in value]
+        return None if any(item is None for item in items) else items
     return _text(value)
 
 
@@ -125,7 +130,7 @@ def _limit(options):
 
 def main(options, path=None):
     """Read a file, or what comes from standard input, and write a header and the arrays to standard output."""
-    output, reader = sys.stdout.buffer, Reader(options["max_bytes"], options["skip"])
+    output, reader = sys.stdout.buffer, Reader(options["max_bytes"], options["skip"], options["texts"])
     source = path or io.BytesIO(sys.stdin.buffer.read())
     import h5py
 

@@ -33,12 +33,15 @@ class Array:
         None for an attribute that is not text.
     values : ndarray or None
         None for a type that is not of numbers.
+    texts : str, list or None
+        Texts, in nested lists as the array is, if they were asked for.
     """
 
     path: str
     dtype: str
     attributes: dict = field(default_factory=dict)
     values: np.ndarray | None = None
+    texts: str | list | None = None
 
 
 @dataclass
@@ -90,6 +93,7 @@ def read_hdf5(
     error: type[Exception] = ValueError,
     fix: str = "Restore it from a copy.",
     skip: tuple[str, ...] = (),
+    with_texts: bool = False,
 ) -> Group:
     """
     Read the texts and arrays of an HDF5 file.
@@ -106,6 +110,8 @@ def read_hdf5(
         Last sentence of their messages, which says what to do.
     skip : tuple of str, optional
         Groups of a whole Keras model that are not read.
+    with_texts : bool, optional
+        Whether to read arrays of texts, too.
 
     Returns
     -------
@@ -126,7 +132,7 @@ def read_hdf5(
 
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     seconds = SECONDS + size // BYTES_PER_SECOND
-    options = json.dumps({"max_bytes": max_bytes, "seconds": seconds, "skip": skip})
+    options = json.dumps({"max_bytes": max_bytes, "seconds": seconds, "skip": skip, "texts": with_texts})
     process = subprocess.Popen(
         [sys.executable, "-P", str(_CHILD), options, *([] if isinstance(source, bytes) else [str(source)])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -189,7 +195,7 @@ def _read_tree(process, max_bytes, refusal):
     for entry in header["found"]:
         path = entry["path"]
         if "dtype" in entry:
-            found = Array(path, entry["dtype"], entry["attributes"])
+            found = Array(path, entry["dtype"], entry["attributes"], texts=entry.get("texts"))
             if entry["n_bytes"] is not None:
                 arrays.append((found, entry))
         else:

@@ -23,6 +23,7 @@ EXTRAS = {
     "quantities": "formats",
     "skimage": "studies",
     "sklearn": "studies",
+    "nir": "nir",
 }
 
 

@@ -49,7 +49,7 @@ def convert(
     max_pooling: str | None = None,
     thresholds: Mapping[str, float] | None = None,
     feedback: PredictiveGate | None = None,
-    dt: Quantity = 1 * ms,
+    dt: Quantity | None = None,
 ) -> SpikingNetwork:
     """
     Turn a trained Keras model into a spiking network of Brian2 objects.
@@ -59,9 +59,10 @@ def convert(
     model : keras.Model or `~brainsnn.builders.graph.layer_graph.LayerGraph`
         The trained network.
     neuron : `~brainsnn.equations.model.NeuronModel`, dict or callable, optional
-        Neuron model of all layers, ``ASN()`` by default. A dict has a model per layer, ``{"conv1": slow, ...: default}``: the
-        key ``...`` (Ellipsis) stands for all other layers and for readouts. A function gets each spiking and each readout
-        `~brainsnn.builders.graph.layer_graph.Population` and returns its model: ``lambda layer: ASN(m_f=layer.m_f)``. A
+        Neuron model of all layers. By default ``ASN()``, or those of a graph that `read_nir` read. A dict has a model per layer,
+        ``{"conv1": slow, ...: default}``: the key ``...`` (Ellipsis) stands for all other layers and for readouts. A function
+        gets each spiking and each readout `~brainsnn.builders.graph.layer_graph.Population` and returns its model:
+        ``lambda layer: ASN(m_f=layer.m_f)``. A
         readout has the field ``readout`` of its model. Notes say how layers with different models meet.
     connectivity : {"event_driven", "synapses"}
         Kernels stored once and visited by spikes, or one Brian2 synapse for each connection. Both give the same spikes.
@@ -93,8 +94,8 @@ def convert(
         these must be thresholds found by balancing, or the biases must have been scaled with them.
     feedback : `~brainsnn.feedback.gate.PredictiveGate`, optional
         Let a generator's spikes predict the input and gate it; the input then spikes (``encoder="poisson"``).
-    dt : `~brian2.units.fundamentalunits.Quantity`
-        Time step.
+    dt : `~brian2.units.fundamentalunits.Quantity`, optional
+        Time step. By default 1 ms, or that of a graph that `read_nir` read.
 
     Returns
     -------
@@ -127,7 +128,11 @@ def convert(
     >>> list(snn.populations)
     ['encoding_asn', 'conv1_asn', 'conv2_asn', 'dense1_asn', 'readout']
     """
+    own = model if isinstance(model, LayerGraph) and model.neurons else None
+    if neuron is None and own is not None:
+        neuron = {name: neuron_of_file for name, neuron_of_file in own.neurons.items()}
     neuron = ASN() if neuron is None else neuron
+    dt = _time_step(own, dt)
     _check_options(connectivity, schedule, average_pooling, dtype, encoder, max_pooling, feedback, dt)
     _check_mappings(record, thresholds)
     if isinstance(model, LayerGraph):
@@ -179,7 +184,7 @@ def _pooled_by_spikes(graph, neurons, max_pooling):
 def _warn_of_uncalibrated(graph, thresholds):
     named = {graph.population(layer).name for layer in thresholds}
     layers = [n for n, p in graph.populations.items() if p.activation == "relu" and n not in named]
-    if layers and graph.calibration is None:
+    if layers and graph.calibration is None and not graph.neurons:
         shown = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
         warnings.warn(
             f"convert: the ReLU layers {shown} have the activations with which they were trained. Neurons express activations "
@@ -188,6 +193,18 @@ def _warn_of_uncalibrated(graph, thresholds):
             UncalibratedWarning,
             stacklevel=3,
         )
+
+
+def _time_step(graph, dt):
+    """Return the time step: 1 ms by default; neurons of a graph that was spiking are made for one."""
+    if graph is None or graph.dt is None:
+        return 1 * ms if dt is None else dt
+    if dt is not None and is_time(dt) and abs(float(dt / graph.dt) - 1) > 1e-9:
+        raise ValueError(
+            f"convert: dt={dt}, and the neurons of {graph.name!r} were read for a time step of {graph.dt}, on which their "
+            "weights depend. Leave dt out, or read the file again with read_nir(path, dt=...)."
+        )
+    return graph.dt if dt is None or is_time(dt) else dt
 
 
 def _size(graph):

@@ -1,11 +1,14 @@
 """What a converted network is: its objects and options, by name."""
 
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from brian2 import NeuronGroup
 
+from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.describe.tables import Description
 from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.graph.layer_graph import LayerGraph
@@ -14,6 +17,7 @@ from brainsnn.builders.network.constants import note_namespaces
 from brainsnn.builders.network.monitors import Monitors
 from brainsnn.builders.network.parameters import SET_BY_RUN
 from brainsnn.builders.network.population_mapping import Populations
+from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.run_description import model_descriptions, saturation_fixes
 from brainsnn.equations import NeuronModel
 from brainsnn.feedback import PredictiveGate
@@ -30,6 +34,8 @@ class NetworkView:
     _assembly: Assembly
     _backend: Backend
     _monitors: Monitors
+    _attended: AttendedParameters
+    network: TrialNetwork
 
     @property
     def graph(self) -> LayerGraph:
@@ -113,6 +119,9 @@ class NetworkView:
     def _saturation_fixes(self):
         return saturation_fixes(self.populations.spiking, self._assembly.models)
 
+    def _read(self, name, variable):
+        return self._backend.get_values(self._assembly.groups[name], variable)
+
     def _note_namespaces(self):
         if note_namespaces(self._assembly):
             self._forget_descriptions()
@@ -151,6 +160,53 @@ class NetworkView:
         from brainsnn.builders.describe.network_tables import describe_network
 
         return describe_network(self)
+
+    def to_nir(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+        """
+        Write the network as a file of the neuromorphic intermediate representation (NIR).
+
+        Parameters
+        ----------
+        path : str or path-like
+            File, ``net.nir``. It appears when it is complete.
+        overwrite : bool, optional
+            Whether to replace a file.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+
+        Raises
+        ------
+        ConversionError
+            If NIR cannot express the network: neurons other than ``IF``, ``LIF`` and those that `read_nir` makes, such as
+            ``ASN``; maximum pooling; a gate on the input; attention; a projection that is no convolution and too large for a
+            matrix. The message names the population or projection. Nothing is written.
+        FileExistsError
+            If the file exists.
+        ModuleNotFoundError
+            If the package nir is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If neurons lose ``v_threshold`` at a spike, which NIR itself cannot say; `read_nir` reads it from the metadata.
+
+        Notes
+        -----
+        ``IF`` is NIR's IF, with a leak LIF; ``LIF`` is CubaLIF, or LIF where the image arrives as a current. Values of parameters
+        are the current ones. Time step and integration are metadata. Maps are (C, H, W). After a projection that no Conv2d can
+        express, they are vectors in the order of NIR's Flatten. The shape checks of nir 1.0 refuse groups, and kernels that are
+        not square: ``nir.read(path, type_check=False)``.
+
+        See Also
+        --------
+        brainsnn.read_nir
+        """
+        from brainsnn.builders.to_nir import write_nir
+
+        self._note_namespaces()
+        return write_nir(self._assembly, self.network, self._read, self._attended.attention, path, overwrite)
 
     def __getitem__(self, layer: str) -> NeuronGroup:
         return self.populations[layer]

@@ -64,7 +64,6 @@ class SpikingNetwork(NetworkView):
         right ``when``. On ``runtime``, its `run`, `store` and `restore` work by hand, too.
     """
 
-    network: TrialNetwork
     dtype: np.dtype
 
     def __init__(
@@ -118,9 +117,6 @@ class SpikingNetwork(NetworkView):
         for name, values in initial_values(self._assembly).items():
             for variable, value in values.items():
                 self._write(name, variable, value)
-
-    def _read(self, name, variable):
-        return self._backend.get_values(self._assembly.groups[name], variable)
 
     def _write(self, name, variable, values):
         self._backend.set_values(self._assembly.groups[name], variable, np.asarray(values))

@@ -222,15 +222,10 @@ def _check_values(model):
                 raise ValueError(
                     f"{model.name}.{field}: {name} = {what}; give a number, with its unit if it has one. {fix}{hint}"
                 )
-            if np.size(value) != 1 and (field == "initial" or equation is None):
-                set_it = (
-                    f"set_parameters(layer, {name}=...)"
-                    if field == "parameters"
-                    else f"populations[layer].{name} = ..."
-                )
+            if np.size(value) != 1 and equation is None and field == "parameters":
                 raise ValueError(
                     f"{model.name}.{field}: {name} has {np.size(value)} values; give one. Values for each neuron of a layer: "
-                    f"snn.{set_it} after convert."
+                    f"snn.set_parameters(layer, {name}=...) after convert."
                 )
             if field == "initial" and (equation is None or equation.type == SUBEXPRESSION):
                 what = "no variable of the equations" if equation is None else f"computed: {str(equation)!r}"

@@ -99,7 +99,8 @@ class NeuronModel(NetworkVariants):
     input_unit : `~brian2.units.fundamentalunits.Quantity`, optional
         Physical value of ``receives`` (and of the bias) that corresponds to 1 in the artificial network.
     initial : dict, optional
-        Values of state variables at the start of each trial, for example ``{"v": -70*mV}``; 0 by default.
+        Values of state variables at the start of each trial, for example ``{"v": -70*mV}``; 0 by default. One value, or one for
+        each neuron of the layer.
     derived : dict, optional
         Parameters computed from others: name -> (names of the others, function of their values), for example
         ``{"h": (("m_f", "tau_beta"), height)}``.

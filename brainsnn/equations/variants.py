@@ -70,7 +70,7 @@ class NetworkVariants:
         spikes arrive. This sum replaces ``I`` in the threshold, where the reset reads it, and in all equations except that
         of ``I``. For example, ``gain*I`` becomes ``gain*stimulus`` in the first layer, and ``gain*(I + graded)`` after a
         junction if spikes arrive too. Without incoming spikes there is no ``I``, so a reset does not change it. A discrete map
-        that collects its input in ``I`` and clears it in every step (``IF``) keeps ``I``, in which its reset is collected too.
+        that collects its input in ``I`` and clears it in every step (``IF``) keeps ``I`` where its reset is collected there, too.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class NetworkVariants:
         if terms == [self.receives]:
             return self
         collects = self._collects_input()
-        if collects:
+        if collects and self.receives in assigned(self.reset):  # in which the reset is collected as well
             terms, spikes = [self.receives, *(term for term in terms if term != self.receives)], True
         total = {self.receives: terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"}
         unit, own = self.unit_of(self.receives), self.definition(self.receives)
@@ -106,7 +106,7 @@ class NetworkVariants:
         equations = "\n".join(lines)
         return with_fields(
             self, equations=equations, receives=self.receives if spikes else terms[0],
-            update=self._update_with(total),
+            update=self._update_with(total, spikes),
             threshold=self.threshold and word_substitute(self.threshold, total),
             refractory=word_substitute(self.refractory, total) if isinstance(self.refractory, str) else self.refractory,
             reset=self.reset and self._reset_with(total, spikes), initial=_declared(self.initial, equations),
@@ -128,13 +128,11 @@ class NetworkVariants:
             "use encoder='poisson', which turns images into spikes."
         )
 
-    def _update_with(self, total):
-        """Return the every-step statements in which a sum replaces ``I`` where it is read."""
-        if not self.update:
-            return self.update
-        return "\n".join(
-            f"{name} {operator} {word_substitute(code, total)}" for name, operator, code in assignments(self.update)
-        )
+    def _update_with(self, total, spikes):
+        """Return the every-step statements in which a sum replaces ``I`` where it is read; without spikes nothing clears it."""
+        statements = [part for part in assignments(self.update) if spikes or part[0] != self.receives]
+        code = "\n".join(f"{name} {operator} {word_substitute(code, total)}" for name, operator, code in statements)
+        return code or None
 
     def _reset_with(self, substitutions, spikes):
         """Return the reset with names replaced on the right, without statements for ``I`` if there are no spikes."""

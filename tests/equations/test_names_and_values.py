@@ -40,7 +40,6 @@ def test_names_that_mean_something_else_in_brian2_are_no_parameters(name, kind):
 REFUSED = {
     "tau_m has 2 values.*set_parameters": {"tau_m": [5, 6] * ms},
     "'S' is computed: 'S = v": {"initial": {"S": 1}},
-    r"v has 3 values.*populations\[layer\].v": {"initial": {"v": np.arange(3)}},
     "'v_th' is a parameter with a value of its own": {"initial": {"v_th": 0.7}},
     "tresh = .*Did you mean 'threshold'": {"tresh": "v > 1"},
     "'V = 0' assigns 'V', which is no variable .*Did you mean 'v'": {"reset": "V = 0"},
@@ -53,6 +52,16 @@ REFUSED = {
 def test_what_a_model_cannot_mean_is_refused_when_it_is_made(reason):
     with pytest.raises(ValueError, match=reason):
         LIF.edit(**REFUSED[reason])
+
+
+def test_membranes_may_start_at_values_of_their_own(model):
+    n = 2 * 2 * 2
+    snn = bs.convert(model, {"conv": LIF.edit(initial={"v": np.linspace(-1, 0, n)}), ...: LIF})
+    np.testing.assert_allclose(np.array(snn["conv"].v), np.linspace(-1, 0, n), atol=1e-6)
+    with pytest.raises(
+        ValueError, match=f"LIF.v starts with 3 values, and 'conv' has {n} neurons. Give one value, or one for"
+    ):
+        bs.convert(model, {"conv": LIF.edit(initial={"v": np.arange(3)}), ...: LIF})
 
 
 def test_a_threshold_that_is_no_condition_is_refused_by_convert(model):

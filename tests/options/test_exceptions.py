@@ -1,10 +1,12 @@
 """Every row of docs/options.md is executed: it is refused with these words, acts, or has no effect."""
 
+from pathlib import Path
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from brian2 import second
+from brian2 import ms, second
 from options_page import documented_parameters, exceptions
 from public_parameters import public_parameters
 from small_network import trial_facts
@@ -26,6 +28,9 @@ def unit(x):
 def test_page_lists_every_parameter():
     """The page and the signatures name the same functions and parameters."""
     assert documented_parameters() == {name: parameters for _, name, parameters in public_parameters()}
+
+
+NIR_FILE = Path(__file__).parents[1] / "builders" / "from_nir" / "data" / "snntorch_dense.nir"
 
 
 def convert(small, **options):
@@ -90,6 +95,7 @@ def attention(**options):
 #: The words of a refusal -> a call that is refused with them.
 REFUSED = {
     "has no effect on a LayerGraph": lambda s, _: convert(s, model=bs.read_keras(s.model), average_pooling="membrane"),
+    "were read for a time step of": lambda s, _: bs.convert(bs.read_nir(NIR_FILE), dt=0.3 * ms),
     "the model names no membrane variable": lambda s, _: convert(s, neuron=bs.IF(), average_pooling="membrane"),
     "so maximum pooling and membrane pooling": lambda s, _: convert(s, neuron=bs.IF(), max_pooling="membrane"),
     "of this LayerGraph pools spikes": lambda s, _: convert(

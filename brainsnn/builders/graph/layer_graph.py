@@ -17,6 +17,9 @@ from brainsnn.plain_arrays import plain_array
 
 if TYPE_CHECKING:
     import pandas as pd
+    from brian2 import Quantity
+
+    from brainsnn.equations.model import NeuronModel
 
 __all__ = ["Population", "Projection", "LayerGraph", "LayerRow", "OUTPUT_ACTIVATIONS"]
 
@@ -36,11 +39,17 @@ class LayerGraph:
         Name of the Keras model.
     calibration : `Calibration`, optional
         How its activations were normalised; None if they were not.
+    neurons : dict of str to `~brainsnn.equations.model.NeuronModel`, optional
+        Of a network that was spiking before it was read: the model of each spiking population and readout, which `convert` uses
+        unless it is given others. Empty for a graph of a trained network.
+    dt : `~brian2.units.fundamentalunits.Quantity`, optional
+        Time step that these neurons are made for.
 
     See Also
     --------
     brainsnn.read_keras : make one from a Keras model.
     brainsnn.calibrate : normalise the activations of a ReLU network.
+    brainsnn.read_nir : make one from a spiking network in a file.
     """
 
     populations: dict[str, Population]
@@ -48,6 +57,8 @@ class LayerGraph:
     rows: list[LayerRow] = field(default_factory=list)
     name: str = "model"
     calibration: Calibration | None = None
+    neurons: "dict[str, NeuronModel]" = field(default_factory=dict)
+    dt: "Quantity | None" = None
 
     @property
     def input(self) -> Population:
@@ -145,7 +156,7 @@ class LayerGraph:
         Raises
         ------
         ValueError
-            If the images do not have the size of the input population.
+            If the images do not have the size of the input population, or the network was spiking before it was read.
         """
         return {population.name: activation for population, _, activation in self.evaluated(images)}
 
@@ -166,6 +177,11 @@ class LayerGraph:
         potential, activation : (n, H, W, C) ndarray
             Its input with the bias, and its output.
         """
+        if self.neurons:
+            raise ValueError(
+                f"LayerGraph.activations: {self.name!r} was read as a spiking network, whose layers have no activations. Convert "
+                "it and run it."
+            )
         images, shape = plain_array(images, "LayerGraph.activations: images"), self.input.shape
         sizes = [
             tuple(n for n in sizes if n != 1) for sizes in (images.shape[1:], shape)

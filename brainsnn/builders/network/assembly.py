@@ -171,7 +171,7 @@ def assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback=No
     """
     neurons, inputs = neurons.changed(NeuronModel.with_free_names), inputs_of(graph, encoder)
     assembly = Assembly(graph, neurons, connectivity, schedule, encoder, feedback, clock, float(clock.dt), inputs)
-    schedule = SCHEDULES[schedule]()
+    schedule, loops = SCHEDULES[schedule](), []
     for depth, (name, population) in enumerate(graph.populations.items()):
         if population.kind == "input":
             if encoder == "current":
@@ -183,6 +183,10 @@ def assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback=No
         _add_population(assembly, population, connectivity, schedule, depth, model, learning)
         if population.kind != "input":
             _add_connections(assembly, name, graph, connectivity, schedule, depth, learning)
+            loops.append((name, depth, [p for p in inputs[name].spikes if p.source not in assembly.groups], learning))
+    for name, depth, projections, learning in loops:
+        # Of later populations. They are read before these spike again, so their spikes act one step later in every schedule.
+        _add_spikes(assembly, name, projections, connectivity, schedule, depth, learning)
     if feedback is not None:
         add_feedback(assembly, graph, feedback, connectivity, schedule)
     return assembly
@@ -209,20 +213,8 @@ def _add_population(assembly, population, connectivity, schedule, depth, model=N
 
 def _add_connections(assembly, name, graph, connectivity, schedule, depth, learning=None):
     inputs, target, neuron = assembly.inputs[name], assembly.groups[name], assembly.neuron_of(name)
-    model = assembly.models[name] if graph.populations[name].kind == "readout" else neuron
-    on_pre, constants = _statement(model, neuron, learning)
-    on_pre = with_suffixes(on_pre, target.variables)
-    for projection in inputs.spikes:
-        source = assembly.groups[projection.source]
-        title = assembly.names.free(f"{source.name}_to_{target.name}", "_pre")
-        statement = spikes_between(on_pre, constants, assembly.models[projection.source], neuron)
-        connection = _spike_projection(source, target, projection.operator, *statement, connectivity, title, learning)
-        for variable in assigned(on_pre):
-            written = {"_post": name, "_pre": projection.source}.get(variable[variable.rfind("_") :])
-            if written is not None:
-                assembly.written[written].add(variable.removesuffix("_post").removesuffix("_pre"))
-        schedule.spikes(connection, depth)
-        assembly.connections.append(connection)
+    known = [projection for projection in inputs.spikes if projection.source in assembly.groups]
+    _add_spikes(assembly, name, known, connectivity, schedule, depth, learning)
     for k, projection in enumerate(inputs.current):
         variable = graded_variables(k + 1)[-1] if connectivity == "synapses" else "graded"
         connection = _current_projection(assembly, projection, target, variable, connectivity, first=k == 0)
@@ -240,6 +232,25 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
             total = GradedProjection(target, target, identity(shape), neuron.receives, "graded", title, overwrite=False)
             schedule.graded(total, depth, step=1)
             assembly.connections.append(total)
+
+
+def _add_spikes(assembly, name, projections, connectivity, schedule, depth, learning):
+    """Connect populations whose spikes arrive at a population."""
+    target, neuron = assembly.groups[name], assembly.neuron_of(name)
+    model = assembly.models[name] if assembly.graph.populations[name].kind == "readout" else neuron
+    on_pre, constants = _statement(model, neuron, learning)
+    on_pre = with_suffixes(on_pre, target.variables)
+    for projection in projections:
+        source = assembly.groups[projection.source]
+        title = assembly.names.free(f"{source.name}_to_{target.name}", "_pre")
+        statement = spikes_between(on_pre, constants, assembly.models[projection.source], neuron)
+        connection = _spike_projection(source, target, projection.operator, *statement, connectivity, title, learning)
+        for variable in assigned(on_pre):
+            written = {"_post": name, "_pre": projection.source}.get(variable[variable.rfind("_") :])
+            if written is not None:
+                assembly.written[written].add(variable.removesuffix("_post").removesuffix("_pre"))
+        schedule.spikes(connection, depth)
+        assembly.connections.append(connection)
 
 
 def _statement(model, neuron, learning):

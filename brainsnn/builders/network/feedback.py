@@ -61,7 +61,8 @@ def without_prediction_readout(graph, feedback):
         superfluous = set()  # a network that only predicts keeps its output
     populations = {name: p for name, p in graph.populations.items() if name not in superfluous}
     projections = [p for p in graph.projections if p.target not in superfluous]
-    return replace(graph, populations=populations, projections=projections)
+    neurons = {name: model for name, model in graph.neurons.items() if name in populations}
+    return replace(graph, populations=populations, projections=projections, neurons=neurons)
 
 
 def with_recorded_feedback(record, feedback, name):

@@ -97,6 +97,11 @@ def initial_values(assembly):
     -------
     values : dict of str to dict of str to ndarray
         Population -> variable -> value.
+
+    Raises
+    ------
+    ValueError
+        If there are several values, and not one for each neuron.
     """
     values = {}
     for name, model in assembly.models.items():
@@ -106,6 +111,12 @@ def initial_values(assembly):
             model.bias,
         }
         initial = {n: model.parameters[n] for n in changed} | dict(model.initial)
+        for variable, value in initial.items():
+            if np.size(value) not in (1, len(assembly.groups[name])):
+                raise ValueError(
+                    f"convert: {model.name}.{variable} starts with {np.size(value)} values, and {name!r} has "
+                    f"{len(assembly.groups[name])} neurons. Give one value, or one for each neuron."
+                )
         values[name] = {variable: np.asarray(value, dtype=float) for variable, value in initial.items()}
     return values
 
