@@ -36,7 +36,9 @@ def make(name, shape):
     import keras
 
     keras.utils.set_random_seed(0)
-    return getattr(keras.applications, name)(weights=None, **({} if shape is None else {"input_shape": tuple(shape)}))
+    function = getattr(keras.applications, name)
+    model = function(weights=None, **({} if shape is None else {"input_shape": tuple(shape)}))
+    return model if None not in model.input_shape[1:] else function(weights=None, input_shape=(224, 224, 3))
 
 
 def build(name, shape):
@@ -152,6 +154,7 @@ def main():
         print(f"{name} ...", flush=True)
         row, ran = in_process(__file__, [name, (64, 64, 3) if args.quick else None, name in RUN])
         rows.append(row)
+        print(" ", *row, flush=True)
         runs += [ran] if ran else []
     headers = (
         "model", "read", "spiking neurons", "projections", "s to read", "s to convert", "peak memory with TensorFlow",
