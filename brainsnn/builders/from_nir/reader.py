@@ -13,8 +13,8 @@ from brainsnn.builders.from_nir.neurons import READOUTS, SPIKING, neuron_model, 
 from brainsnn.builders.from_nir.nodes import read_graph
 from brainsnn.builders.graph.affine import reduce_bias
 from brainsnn.builders.graph.graph_builder import GraphBuilder
+from brainsnn.builders.graph.junctions import merge_projections
 from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph, LayerRow, Projection
-from brainsnn.builders.graph.merging import merge_projections
 from brainsnn.equations.checks import is_time
 from brainsnn.errors import ConversionError
 from brainsnn.files import check_file, checked_path

@@ -180,8 +180,9 @@ MODELS = {
         [node("Split", "x", "a b", "the_node", axis=1), node("Add", "a b", "y")], (4,)
     ),
     "str(error), node": lambda f: make(
-        [node("MaxPool", "x", "p", kernel_shape=[1, 2]), node("Add", "p p", "s"), node("Relu", "s", "y", "the_node")], IMAGE
-    ),
+        [node("Add", "x map", "m"), node("MaxPool", "m", "p", kernel_shape=[1, 2]), node("Add", "p p", "s"),
+         node("Relu", "s", "y", "the_node")], IMAGE, {"map": np.arange(np.prod(IMAGE), dtype="float32").reshape(IMAGE)}
+    ),  # fmt: skip
     "do not fit together ({error})": lambda f: one("Reshape", "x to", {"to": np.array([0, -1, -1])}),
     "is not a shape; one size may be -1": lambda f: one("Reshape", "x to", {"to": np.array([0, -2])}),
     "does not have the {math.prod(shape)} values": lambda f: one("Reshape", "x to", {"to": np.array([1, 7])}),
