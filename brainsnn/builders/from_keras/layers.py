@@ -192,6 +192,11 @@ def _sum(factors):
     return handler
 
 
+def _custom_scale(layer, node, inputs, builder, label):
+    """The residual of InceptionResNetV2, a layer of keras.applications."""
+    return builder.add(inputs, [1, float(layer.scale)], label)
+
+
 def _concatenate(layer, node, inputs, builder, label):
     rank = len(node.outputs[0].shape)
     axis = layer.axis % rank + 3 - rank
@@ -255,6 +260,7 @@ HANDLERS = {
     "Add": _sum(lambda n: [1] * n),
     "Subtract": _sum(lambda n: [1, -1]),
     "Average": _sum(lambda n: [1 / n] * n),
+    "CustomScaleLayer": _custom_scale,
     "Concatenate": _concatenate,
     "Flatten": _reshape,
     "Reshape": _reshape,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_graphs import L, close, images, sequential
+from keras_graphs import L, close, images, randomise, sequential
 
 import brainsnn as bs
 from brainsnn.builders.from_keras.activations import NO_COUNTERPART
@@ -71,3 +71,12 @@ def test_refused_by_name_with_advice(name):
     given_name = function.__name__
     with pytest.raises(bs.ConversionError, match=rf"'c' \(Conv2D\): the activation '{given_name}' .*\. (Train|Use)"):
         bs.read_keras(sequential(L.Conv2D(2, 3, activation=name, name="c")))
+
+
+def test_the_scaled_residual_of_inception_resnet():
+    application = pytest.importorskip("keras.src.applications.inception_resnet_v2")
+    inputs = keras.Input((6, 6, 2))
+    x = L.ReLU(name="a")(L.Conv2D(3, 3, padding="same")(inputs))
+    x = application.CustomScaleLayer(0.17, name="residual")([x, L.Conv2D(3, 1)(x)])
+    model = randomise(keras.Model(inputs, L.Flatten()(L.ReLU(name="b")(x))))
+    close(bs.read_keras(model), model)
