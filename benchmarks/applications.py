@@ -3,7 +3,7 @@ The models of keras.applications: which are read, how exactly, and what they cos
 
 Weights are random (nothing is downloaded), and batch normalisations have the statistics of two random images, so that activations
 neither vanish nor explode. A model that is refused has the layer and the reason. The difference is the largest one between the
-LayerGraph, evaluated without spikes, and Keras with the same weights in float64, over all layers that became one population and
+LayerGraph, evaluated without spikes, and Keras with the same weights in float64, over all layers that became populations and
 the outputs, relative to the largest value of the layer. The models of RUN are calibrated on a photograph of scikit-image and run
 on it.
 
@@ -61,24 +61,33 @@ def photograph(shape):
     return transform.resize(data.astronaut() / 255, shape[:2], anti_aliasing=True)[None].astype("float32")
 
 
-def largest_difference(graph, weights, name, shape, images):
+def largest_difference(graph, model, name, shape, images):
     """Return the largest difference between a graph and its model, relative to the largest value of each layer."""
     import keras
 
     keras.config.set_floatx("float64")
-    model = make(name, shape)
-    model.set_weights(weights)
+    exact = make(name, shape)
+    exact.set_weights(model.get_weights())
     keras.config.set_floatx("float32")
-    known = {layer.name: layer for layer in model.layers}
+    known = {
+        layer.name: other.output for layer, other in zip(model.layers, exact.layers)
+    }  # other names, the same order
     layers = {p.name: p.keras_layer for p in graph.populations.values() if p.keras_layer in known and p.kind != "input"}
-    outputs = {name: known[layer].output for name, layer in layers.items()}
-    expected = keras.Model(model.inputs, outputs).predict(images, verbose=0)
-    worst = 0.0
+    clipped = [p for p in graph.populations if f"{p}_above" in graph.populations and p in known]
+    outputs = {name: known[layer] for name, layer in {**layers, **{p: p for p in clipped}}.items()}
+    expected = keras.Model(exact.inputs, outputs).predict(images.astype(float), verbose=0)
+    worst, rectified = 0.0, {}
     for population, _, activation in graph.evaluated(images):
-        if population.name in layers:
-            value = np.asarray(expected[population.name], dtype=float).ravel()
+        name = population.name
+        if name in clipped:
+            rectified[name] = activation
+        if name.removesuffix("_above") in clipped and name not in clipped:  # a ReLU with a ceiling is two populations
+            name = name.removesuffix("_above")
+            activation = rectified.pop(name) - activation
+        if name in outputs and name not in rectified:
+            value = np.asarray(expected[name], dtype=float).ravel()
             worst = max(worst, np.abs(activation.ravel() - value).max() / max(np.abs(value).max(), 1e-12))
-    return worst, len(layers)
+    return worst, len(outputs)
 
 
 def worker(name, shape, run):
@@ -100,7 +109,7 @@ def worker(name, shape, run):
         return
     read = time.perf_counter() - start
     image = photograph(model.input_shape[1:])
-    worst, n_layers = largest_difference(graph, model.get_weights(), name, shape, image)
+    worst, n_layers = largest_difference(graph, model, name, shape, image)
     start = time.perf_counter()
     snn = bs.convert(graph, neuron=bs.ASN(m_f=0.1))
     converted = time.perf_counter() - start
