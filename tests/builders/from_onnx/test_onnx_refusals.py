@@ -210,7 +210,10 @@ MODELS = {
     "a window of {reach} pixels does not fit": lambda f: one("MaxPool", kernel_shape=[7, 7]),
     "nothing is left of its output": lambda f: one("ConvTranspose", "x w", {"w": np.ones((4, 1, 3, 3), "f")}, pads=[4] * 4),
     "is none of NOTSET": lambda f: conv(auto_pad="SAME"),
-    "must be two whole numbers, {low}": lambda f: conv(strides=[0, 1]),
+    "must be two whole numbers, {low}": lambda f: make(  # old versions of onnx divide by 0 when they infer its shape
+        [node("Conv", "x w", "y", "the_node", strides=[0, 1])], IMAGE, {"w": np.ones((2, 4, 3, 3), "f")},
+        output_shape=("n", 2, 4, 4),
+    ),
     "must be four whole numbers": lambda f: conv(pads=[1, 1, -1, 1]),
     "is larger than what its kernel covers": lambda f: one(
         "ConvTranspose", "x w", {"w": np.ones((4, 1, 3, 3), "f")}, output_shape=[20, 20]
