@@ -204,7 +204,9 @@ def test_options_without_effect_are_refused():
 
 def test_average_pooling_of_a_graph_is_that_of_its_reading(model):
     graph = bs.read_keras(model)
-    with pytest.raises(ValueError, match="average_pooling='membrane' has no effect on a LayerGraph.*read_keras"):
+    with pytest.raises(
+        ValueError, match="average_pooling='membrane' has no effect on a LayerGraph.*read the model with"
+    ):
         bs.convert(graph, neuron=bs.IF(), average_pooling="membrane")
 
 

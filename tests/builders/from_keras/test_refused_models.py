@@ -1,5 +1,7 @@
 """Every refusal of read_keras, register_layer, graphs and operators: an input that triggers it, and its advice followed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras_graphs import close, functional, randomise, sequential
@@ -330,6 +332,12 @@ REFUSALS = {
     "UnknownNameError(name, self.populations": (
         lambda: read_keras(sequential(L.Dense(2, activation="relu", name="d"))).population("e"),
         lambda: read_keras(sequential(L.Dense(2, activation="relu", name="d"))).population("d"),
+    ),
+    "was read as a spiking network": (
+        lambda: replace(read_keras(sequential(L.ReLU())), neurons={"re_lu": bs.IF()}).activations(
+            np.zeros((2, *SHAPE))
+        ),
+        lambda: read_keras(sequential(L.ReLU())).activations(np.zeros((2, *SHAPE))),
     ),
     "LayerGraph.activations: images": (
         lambda: read_keras(sequential(L.Dense(2))).activations(np.zeros((2, 7, 7, 2))),
