@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from brian2 import Quantity, ms
 
 from brainsnn.builders.from_keras import read_keras
@@ -147,7 +148,9 @@ def convert(
     if pooled := _pooled_by_spikes(graph, neurons, max_pooling):
         graph = with_pooled_spikes(graph, pooled)
         neurons = choose_neurons(graph, neuron)
-    if feedback is None:
+    if graph.calibration is not None:
+        _check_thresholds_of_calibrated(neurons, thresholds)
+    elif feedback is None:
         _warn_of_uncalibrated(graph, thresholds or {})
     with collection_paused(), named_memory_errors(lambda: f"convert: the network of {_size(graph)}", _SMALLER):
         graph = with_shared_filters(graph, neurons)
@@ -181,10 +184,28 @@ def _pooled_by_spikes(graph, neurons, max_pooling):
     return wanted
 
 
+def _check_thresholds_of_calibrated(neurons, thresholds):
+    """Refuse thresholds with which a spike would not count as the activation that it stands for."""
+    if thresholds:
+        raise ValueError(
+            f"convert: thresholds of {', '.join(map(repr, thresholds))}, and the graph is calibrated: an activation of 1 is one "
+            "spike in each step with a threshold of 1. Leave thresholds out, or convert the graph that was not calibrated."
+        )
+    for name, model in neurons.chosen.items():
+        threshold = model.parameters.get(model.threshold_parameter)
+        height = model.parameters.get(model.spike_height)
+        if threshold is not None and not model.has_linear_filter and not np.array_equal(threshold, height):
+            raise ValueError(
+                f"convert: the neurons of {name!r} ({model.name}) have the threshold {threshold} and the spike height {height}. In "
+                "a calibrated graph a spike counts as its threshold: give both one value, as in "
+                f"IF(threshold={threshold}).edit({model.spike_height}={threshold})."
+            )
+
+
 def _warn_of_uncalibrated(graph, thresholds):
     named = {graph.population(layer).name for layer in thresholds}
     layers = [n for n, p in graph.populations.items() if p.activation == "relu" and n not in named]
-    if layers and graph.calibration is None and not graph.neurons:
+    if layers and not graph.neurons:
         shown = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
         warnings.warn(
             f"convert: the ReLU layers {shown} have the activations with which they were trained. Neurons express activations "

@@ -98,6 +98,7 @@ REFUSED = {
     "were read for a time step of": lambda s, _: bs.convert(bs.read_nir(NIR_FILE), dt=0.3 * ms),
     "the model names no membrane variable": lambda s, _: convert(s, neuron=bs.IF(), average_pooling="membrane"),
     "so maximum pooling and membrane pooling": lambda s, _: convert(s, neuron=bs.IF(), max_pooling="membrane"),
+    "and the graph is calibrated": lambda s, _: convert(s, model=bs.calibrate(s.model, s.images)),
     "of this LayerGraph pools spikes": lambda s, _: convert(
         s, model=bs.calibrate(s.model, s.images, method="balance", steps=5), max_pooling="membrane"
     ),
@@ -222,7 +223,8 @@ SHOWN = {
     ("convert.max_pooling", "convert.model"): lambda s, f: tuple(
         str(bs.convert(unpooled(), neuron=bs.ASN(), max_pooling=pooling).graph) for pooling in ("membrane", "spikes")),
     ("convert.encoder", "convert.model"): lambda s, f: tuple(
-        convert(s, model=bs.calibrate(s.model, s.images, encoder=e), encoder=None).encoder for e in ("current", "poisson")),
+        convert(s, model=bs.calibrate(s.model, s.images, encoder=e), thresholds=None, encoder=None).encoder
+        for e in ("current", "poisson")),
     ("convert.encoder", "convert.neuron"): lambda s, f: (
         convert(s, neuron=bs.IF(), encoder=None).encoder, convert(s, neuron=bs.ASN(), thresholds=None, encoder=None).encoder),
     ("convert.record", "convert.feedback"): lambda s, f: (

@@ -173,6 +173,22 @@ def test_convert_does_not_warn_of_calibrated_balanced_or_other_networks():
     bs.convert(bs.load_model("digits"))
 
 
+def test_a_spike_counts_as_its_threshold():
+    """With a threshold of 1/2 neurons spike twice as often, and their spikes must count half."""
+    model = random_network(["plain"], 4, False, False, 0)
+    x = images(model)
+    graph = bs.calibrate(model, x, 100)
+    with pytest.raises(
+        ValueError, match=r"'relu0' \(IF\) have the threshold 0.5 and the spike height 1.0.*edit\(h=0.5\)"
+    ):
+        bs.convert(graph, neuron=bs.IF(threshold=0.5))
+    with pytest.raises(ValueError, match="thresholds of 'relu0', and the graph is calibrated"):
+        bs.convert(graph, neuron=bs.IF(), thresholds={"relu0": 0.5})
+    plain, half = (bs.convert(graph, neuron=neuron) for neuron in (bs.IF(), bs.IF(threshold=0.5).edit(h=0.5)))
+    outputs = [snn.run(0.5 * x, duration=2000 * ms).output[:, -1] for snn in (plain, half)]
+    np.testing.assert_allclose(outputs[1], outputs[0], atol=0.01)
+
+
 def test_the_encoder_of_the_calibration_is_the_default():
     model = random_network(["plain"], 4, False, False, 0)
     x = images(model)
