@@ -65,10 +65,10 @@ def largest_difference(graph, model, name, shape, images):
     """Return the largest difference between a graph and its model, relative to the largest value of each layer."""
     import keras
 
-    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     exact = make(name, shape)
     exact.set_weights(model.get_weights())
-    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
     known = {
         layer.name: other.output for layer, other in zip(model.layers, exact.layers)
     }  # other names, the same order

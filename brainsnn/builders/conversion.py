@@ -196,8 +196,8 @@ def _check_thresholds_of_calibrated(neurons, thresholds):
         height = model.parameters.get(model.spike_height)
         if threshold is not None and not model.has_linear_filter and not np.array_equal(threshold, height):
             raise ValueError(
-                f"convert: the neurons of {name!r} ({model.name}) have the threshold {threshold} and the spike height {height}. In "
-                "a calibrated graph a spike counts as its threshold: give both one value, as in "
+                f"convert: the neurons of {name!r} ({model.name}) have the threshold {threshold} and the spike height {height}. "
+                "In a calibrated graph a spike counts as its threshold: give both one value, as in "
                 f"IF(threshold={threshold}).edit({model.spike_height}={threshold})."
             )
 
