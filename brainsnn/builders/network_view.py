@@ -180,8 +180,8 @@ class NetworkView:
         ------
         ConversionError
             If NIR cannot express the network: neurons other than ``IF``, ``LIF`` and those that `read_nir` makes, such as
-            ``ASN``; maximum pooling; a gate on the input; attention; a projection that is no convolution and too large for a
-            matrix. The message names the population or projection. Nothing is written.
+            ``ASN``; maximum pooling; a gate on the input; attention; neurons that start at other values; a projection that is not
+            a convolution and is too large for a matrix. The message names the population or projection. Nothing is written.
         FileExistsError
             If the file exists.
         ModuleNotFoundError

@@ -130,7 +130,7 @@ class ResultFormats:
         Raises
         ------
         FileNotFoundError, ValueError
-            If there is no such file, or a variable is missing, damaged or does not fit the others. The message names it. A part
+            If the file does not exist, or a variable is missing, damaged or does not fit the others. The message names it. A part
             of a tree, such as some images, is not a result.
         """
         from brainsnn.results.tree_files import read_xarray

@@ -142,7 +142,7 @@ def check_split(split, caller):
     Raises
     ------
     ValueError
-        If there is no such split.
+        If the split is unknown.
     """
     if split not in ("train", "test", "all"):
         raise ValueError(f"{caller}: split must be 'train', 'test' or 'all', got {split!r}.")

@@ -56,7 +56,7 @@ def load_fashion_mnist(split="test", folder=None):
     FileNotFoundError
         If `folder` lacks a file.
     RuntimeError
-        If there is no package, and the data are neither in Keras's cache nor can be downloaded.
+        If the package is not installed, and the data are not in Keras's cache and cannot be downloaded.
 
     References
     ----------

@@ -1,10 +1,15 @@
-"""Shared parts of the training commands: options, TensorFlow's threads, the optimizer, the closing message."""
+"""Shared parts of the training commands: options, TensorFlow's threads, the optimizer, epochs, the closing message."""
 
 import argparse
 import os
+import time
 from pathlib import Path
 
-__all__ = ["adamw", "check_out", "parse_options", "prepare_tensorflow", "remake_command", "report_written"]
+import numpy as np
+
+__all__ = [
+    "accuracy_of", "adamw", "check_out", "fit_epochs", "parse_options", "prepare_tensorflow", "remake_command", "report_written",
+]  # fmt: skip
 
 BATCH_SIZE = 64
 PEAK_LEARNING_RATE = 3e-3
@@ -122,6 +127,49 @@ def adamw(n_images, epochs):
         warmup_steps=min(2, epochs) * steps // 2,
     )
     return keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY)
+
+
+def fit_epochs(model, epochs, examples, what, report):
+    """
+    Train a compiled classifier, with new examples in each epoch.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With accuracy as its metric.
+    epochs : int
+    examples : callable
+        ``examples()`` returns the images (n, H, W, C) and targets of an epoch, in the order in which they are shown.
+    what : str
+        What the examples are, for the report.
+    report : callable
+        Called with one line of text per epoch.
+    """
+    start = time.perf_counter()
+    for epoch in range(epochs):
+        images, targets = examples()
+        history = model.fit(images, targets, batch_size=BATCH_SIZE, shuffle=False, verbose=0).history
+        report(
+            f"epoch {epoch + 1:3d}/{epochs}  loss {history['loss'][0]:.4f}  accuracy on {what} "
+            f"{100 * history['accuracy'][0]:6.2f} %  {time.perf_counter() - start:5.0f} s"
+        )
+
+
+def accuracy_of(model, images, labels):
+    """
+    Return the share of images that a classifier assigns to their class.
+
+    Parameters
+    ----------
+    model : keras.Model
+    images : (n, H, W, C) ndarray
+    labels : (n,) ndarray of int
+
+    Returns
+    -------
+    accuracy : float
+    """
+    return float(np.mean(model.predict(images, batch_size=200, verbose=0).argmax(axis=1) == labels))
 
 
 def report_written(out):

@@ -22,7 +22,9 @@ from brainsnn.training.commands import (
     BATCH_SIZE,
     PEAK_LEARNING_RATE,
     WEIGHT_DECAY,
+    accuracy_of,
     adamw,
+    fit_epochs,
     parse_options,
     prepare_tensorflow,
     remake_command,
@@ -144,25 +146,17 @@ def train(images, labels, epochs, seed=0, m_f=0.1, report=print):
         metrics=["accuracy"],
     )
     targets = keras.utils.to_categorical(labels, 10)
-    start = time.perf_counter()
-    for epoch in range(epochs):
+
+    def examples():
+        """Return all digits in a new order, each newly augmented."""
         order = random.permutation(len(images))
-        history = model.fit(
-            augment(images, random)[order], targets[order], BATCH_SIZE, shuffle=False, verbose=0
-        ).history
-        report(
-            f"epoch {epoch + 1:3d}/{epochs}  loss {history['loss'][0]:.4f}  accuracy on augmented training digits "
-            f"{100 * history['accuracy'][0]:6.2f} %  {time.perf_counter() - start:5.0f} s"
-        )
+        return augment(images, random)[order], targets[order]
+
+    fit_epochs(model, epochs, examples, "augmented training digits", report)
     # The same weights in a model without dropout and without an optimizer.
     trained = build_digit_network(m_f)
     trained.set_weights(model.get_weights())
     return trained
-
-
-def _accuracy(model, images, labels):
-    outputs = model.predict(images, batch_size=200, verbose=0)
-    return float(np.mean(outputs.argmax(axis=1) == labels))
 
 
 def _card(model, options, n_train, accuracies, duration):
@@ -236,8 +230,8 @@ def main(arguments=None):
     start = time.perf_counter()
     model = train(images, labels, options.epochs, options.seed, report=lambda line: print(line, flush=True))
     duration = time.perf_counter() - start
-    accuracy = _accuracy(model, test_images, test_labels)
-    accuracies = (_accuracy(model, images, labels), accuracy, len(test_images))
+    accuracy = accuracy_of(model, test_images, test_labels)
+    accuracies = (accuracy_of(model, images, labels), accuracy, len(test_images))
     save(model, options.out, lambda: _card(model, options, len(images), accuracies, duration))
     print(f"accuracy on {len(test_images)} test digits: {100 * accuracy:.2f} %")
     report_written(options.out)

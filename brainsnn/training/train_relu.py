@@ -24,7 +24,9 @@ from brainsnn.training.commands import (
     BATCH_SIZE,
     PEAK_LEARNING_RATE,
     WEIGHT_DECAY,
+    accuracy_of,
     adamw,
+    fit_epochs,
     parse_options,
     prepare_tensorflow,
     remake_command,
@@ -112,23 +114,17 @@ def train(name, images, labels, epochs, seed=0, warps=True, report=print):
     random = np.random.default_rng(seed)
     model = build_relu_network(name, DROPOUT)
     model.compile(optimizer=adamw(len(images), epochs), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    start = time.perf_counter()
-    for epoch in range(epochs):
-        order = random.permutation(len(images))
-        mirrored = np.where(random.random((len(images), 1, 1, 1)) < 0.5, images, images[:, :, ::-1])
-        shown = augment(images, random) if warps else mirrored
-        history = model.fit(shown[order], labels[order], batch_size=BATCH_SIZE, shuffle=False, verbose=0).history
-        report(
-            f"epoch {epoch + 1:3d}/{epochs}  loss {history['loss'][0]:.4f}  accuracy on augmented training images "
-            f"{100 * history['accuracy'][0]:6.2f} %  {time.perf_counter() - start:5.0f} s"
-        )
+
+    def examples():
+        """Return all images in a new order, each newly augmented."""
+        order, is_kept = random.permutation(len(images)), random.random((len(images), 1, 1, 1)) < 0.5
+        shown = augment(images, random) if warps else np.where(is_kept, images, images[:, :, ::-1])
+        return shown[order], labels[order]
+
+    fit_epochs(model, epochs, examples, "augmented training images", report)
     trained = build_relu_network(name)
     trained.set_weights(model.get_weights())
     return trained
-
-
-def _accuracy(model, images, labels):
-    return float(np.mean(model.predict(images, batch_size=200, verbose=0).argmax(axis=1) == labels))
 
 
 def _card(model, name, options, n_train, accuracy, n_test, duration):
@@ -195,7 +191,7 @@ def main(arguments=None):
         f"{name}_relu", images, labels, options.epochs, options.seed, warps, lambda line: print(line, flush=True)
     )
     duration = time.perf_counter() - start
-    accuracy = _accuracy(model, test_images, test_labels)
+    accuracy = accuracy_of(model, test_images, test_labels)
     save(model, options.out, lambda: _card(model, name, options, len(images), accuracy, len(test_labels), duration))
     print(f"accuracy on {len(test_labels)} test images: {100 * accuracy:.2f} %")
     report_written(options.out)

@@ -101,6 +101,11 @@ def calibrate(
     """
     percentile, factor = _checked(percentile, method, per, encoder, factor)
     graph = model if isinstance(model, LayerGraph) else read_keras(model)
+    if graph.neurons:
+        raise ValueError(
+            f"calibrate: {graph.name!r} was read as a spiking network, whose neurons have their thresholds already. Convert it "
+            "as it is."
+        )
     if not any(p.activation == "relu" for p in graph.populations.values()):
         raise ValueError(
             f"calibrate: {graph.name!r} has no ReLU layer. Layers with ASNTransfer were trained with the activations of the "

@@ -77,7 +77,7 @@ def latex_condition(condition):
     """Return a condition in math, or as code if Brian2 cannot turn it into a formula (str)."""
     try:
         return f"${_latex(condition)}$"
-    except Exception:  # of many types, for what is no formula, such as an unknown function
+    except Exception:  # of many types, where Brian2 cannot make a formula, as of an unknown function
         return rf"\texttt{{{escaped(condition)}}}"
 
 

@@ -200,7 +200,7 @@ def _connectivity(snn):
         operator = p.operator
         counts = (f"{n:,}" for n in (operator.fan_in, operator.n_connections, operator.n_weights))
         reads = p.mode if p.source in snn._assembly.groups else "stimulus"
-        delay = delays[snn.schedule] if reads == "spikes" else "-"
+        delay = delays[snn.schedule] if reads in ("spikes", "counts") else "-"
         rows.append((_code(p.source), _code(p.target), reads, *describe_operator(operator), *counts, delay))
     if snn.feedback is not None:
         source, target = snn.populations.name_of(snn.feedback.output), snn.graph.input.name
@@ -209,7 +209,7 @@ def _connectivity(snn):
             (_code(source), _code(target), "feedback", "identity", "-", "-", "1", size, "1", shown(snn.dt * second))
         )
     header = ("source", "target", "reads", "operator", "kernel", "stride", "fan-in", "connections", "weights", "delay")
-    note = "Connections of one kernel share its weights. Stimuli, currents and membranes are graded: they are read in every step."
+    note = "Connections of one kernel share its weights. Stimuli, currents, membranes and spike counts are read in every step."
     return Table("Connectivity", header, rows, note, right=6)
 
 

@@ -188,7 +188,7 @@ def _reset(node, convention, values):
         return f"v -= v_threshold*exp(dt/{tau})"
     if values[tau].min() <= convention.dt * (1 + 1e-6):
         raise node.error(
-            f"{tau!r} of {values[tau].min():g} s is no longer than the time step, so nothing of v remains of which the next step "
+            f"{tau!r} of {values[tau].min():g} s does not exceed the time step, so nothing of v remains from which the next step "
             "could subtract v_threshold.",
             "Read it with reset='subtract' or reset='value'.",
         )

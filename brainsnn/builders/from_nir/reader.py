@@ -105,7 +105,7 @@ def read_nir(
     """
     file = checked_path(path, "read_nir: path", is_file=True)
     if not file.exists():
-        raise FileNotFoundError(f"read_nir: there is no file {str(file)!r}.")
+        raise FileNotFoundError(f"read_nir: the file {str(file)!r} does not exist.")
     check_file(file, "read_nir", ConversionError)
     if dt is not None and not is_time(dt):
         raise ValueError(f"read_nir: dt={dt!r} must be a time greater than 0, such as 0.1*ms.")

@@ -147,13 +147,13 @@ def _texts(graph):
 
 
 def _check_contents(proto, path):
-    """Refuse names that are no text, functions that stand for standard operators, and sparse arrays."""
+    """Refuse names that are not text, functions that stand for standard operators, and sparse arrays."""
     if not all(isinstance(text, str) for text in _texts(proto.graph)):
         raise ConversionError(f"'{path}' has names that are not text in UTF-8; it is damaged. Export it again.")
     for function in proto.functions:
         if function.domain in _STANDARD:
             raise ConversionError(
-                f"'{path}' defines {function.name!r} anew, which is an operator of ONNX. Export it without local functions."
+                f"'{path}' redefines {function.name!r}, an operator of ONNX. Export it without local functions."
             )
     if proto.graph.sparse_initializer:
         raise ConversionError(f"'{path}' has sparse weights, which are not read. Export the model with dense weights.")
@@ -195,8 +195,8 @@ def _check_is_float(value, path):
     kind = value.type.tensor_type.elem_type
     if value.type.WhichOneof("value") != "tensor_type" or kind not in (1, 10, 11):
         raise ConversionError(
-            f"'{path}': the input {value.name!r} is no array of floating-point numbers (its type is number {kind}). Export the "
-            "model for images of float32."
+            f"'{path}': the input {value.name!r} is not an array of floating-point numbers (its type is number {kind}). Export "
+            "the model for images of float32."
         )
 
 

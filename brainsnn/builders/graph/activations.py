@@ -17,7 +17,7 @@ _SMOOTH = (
     "Train with relu, relu6 or leaky_relu in its place (fine-tuning the trained weights is usually enough)",
 )
 _BOUNDED = (
-    "is no sum of rectified values",
+    "is not a sum of rectified values",
     "Train with relu or hard_sigmoid in its place; at the output of the model, use softmax, sigmoid or tanh",
 )
 _PRODUCT = (

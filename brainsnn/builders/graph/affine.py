@@ -1,4 +1,4 @@
-"""The value of a Keras tensor as an affine map of populations: a sum of operators plus a bias."""
+"""The value of a tensor as an affine map of populations: a sum of operators plus a bias."""
 
 from dataclasses import dataclass, replace
 
@@ -31,7 +31,7 @@ class Term:
 @dataclass(frozen=True)
 class AffineMap:
     """
-    Value of one Keras tensor: a sum of terms plus a bias.
+    Value of one tensor: a sum of terms plus a bias.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class AffineMap:
     bias : (H, W, C) ndarray or None
         None stands for 0.
     label : str
-        Keras layer that produced the tensor.
+        Layer that produced the tensor.
     layers : tuple of str
-        Keras layers between the populations and this tensor.
+        Layers between the populations and this tensor.
     activation : (str, str), optional
         Output activation applied last, such as softmax, and the layer that applies it. No further layer can follow.
     n_together : int, optional

@@ -34,9 +34,9 @@ class LayerGraph:
     populations : dict of str to Population
     projections : list of Projection
     rows : list of LayerRow, optional
-        Every layer of the Keras model.
+        Every layer of the model that was read.
     name : str, optional
-        Name of the Keras model.
+        Name of the model.
     calibration : `Calibration`, optional
         How its activations were normalised; None if they were not.
     neurons : dict of str to `~brainsnn.equations.model.NeuronModel`, optional
@@ -110,12 +110,12 @@ class LayerGraph:
 
     def population(self, name: str) -> Population:
         """
-        Return a population by its name, or by the name of a Keras layer folded into it.
+        Return a population by its name, or by the name of a layer folded into it.
 
         Parameters
         ----------
         name : str
-            Name of a population, or of a Keras layer that is part of exactly one population.
+            Name of a population, or of a layer that is part of exactly one population.
 
         Returns
         -------

@@ -33,7 +33,7 @@ class Population:
     Parameters
     ----------
     name : str
-        Name of the Keras layer that it represents.
+        Name of the layer that it represents.
     kind : {"input", "spiking", "junction", "membrane", "readout"}
         A junction holds the filtered current of a stream; a membrane integrates but does not spike.
     shape : (H, W, C)
@@ -48,10 +48,10 @@ class Population:
     time_constants : (float, float), optional
         tau_eta and tau_gamma (ms) of the trained transfer function, those of the published neuron by default.
     layers : tuple of str, optional
-        Keras layers folded into it, including its own.
+        Layers folded into it, including its own.
     keras_layer : str, optional
         Keras layer whose output equals the activation of this population times `scale`, approximately if an average is taken
-        on the membrane. None if there is no such layer.
+        on the membrane. None if no layer does.
     scale : float or (C,) ndarray, optional
         Activation of the trained layer that became 1, as `brainsnn.calibrate` has set it.
     """
@@ -126,7 +126,7 @@ class Projection:
 @dataclass
 class LayerRow:
     """
-    One row of the printed table: a Keras layer.
+    One row of the printed table: a layer of the model that was read.
 
     Parameters
     ----------

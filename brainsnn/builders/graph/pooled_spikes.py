@@ -154,6 +154,7 @@ def spiking_twin(graph: LayerGraph, membrane: Population, incoming: dict[str, li
     """
 
     def inputs(name):
+        """Return what a population reads."""
         return [(p.source, id(p.operator), p.mode) for p in incoming[name]]
 
     mine = inputs(membrane.name)

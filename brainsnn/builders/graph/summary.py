@@ -10,7 +10,7 @@ __all__ = ["aligned", "by", "describe_operator", "layer_table"]
 
 def layer_table(graph):
     """
-    Return a table of what became of every Keras layer, and one of every projection.
+    Return a table of what became of every layer, and one of every projection.
 
     Parameters
     ----------

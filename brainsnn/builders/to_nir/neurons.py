@@ -60,8 +60,14 @@ def nir_neurons(name, given, inputs, values, dt):
     Raises
     ------
     ConversionError
-        If NIR has no such neurons. The message says why.
+        If NIR has no such neurons, or they start at other values than NIR's. The message says why.
     """
+    neurons = _nir_neurons(name, given, inputs, values, dt)
+    _check_start(name, given, neurons)
+    return neurons
+
+
+def _nir_neurons(name, given, inputs, values, dt):
     found = _signature(given)
     if found == _signature(IF()):
         return _leaky_map(name, values, dt)
@@ -74,6 +80,20 @@ def nir_neurons(name, given, inputs, values, dt):
         fields = {} if kind == "Output" else {field: values(field) for field in FIELDS[kind]}
         return NirNeurons(kind, fields, Convention(dt, integration, reset, condition), has_bias)
     raise ConversionError(f"to_nir: {name!r} has neurons of the model {given.name!r}: {_reason(given)}")
+
+
+def _check_start(name, given, neurons):
+    """Refuse initial values that the file would lose: a NIR neuron starts at v_leak, an IF that NIR made at v_reset."""
+    own = _signature(given) in _read_models()
+    start = neurons.fields.get("v_reset" if neurons.type == "IF" else "v_leak", 0.0) if own else 0.0
+    expected = {"v": start} if np.any(start) else {}
+    for variable in {**given.initial, **expected}:
+        value, needed = given.initial.get(variable, 0.0), expected.get(variable, 0.0)
+        if not np.allclose(np.asarray(value, float), needed, rtol=1e-6, atol=0):
+            raise ConversionError(
+                f"to_nir: {variable!r} of {name!r} starts at {value}, and a NIR neuron at {np.unique(needed)[:3]}: files hold no "
+                f"initial values. Convert with a model without initial={{{variable!r}: ...}}."
+            )
 
 
 def _reason(model):

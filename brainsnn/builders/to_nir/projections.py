@@ -52,9 +52,9 @@ def as_matrix(operator, source_shape, target_shape, what):
     n = operator.size_in * operator.size_out
     if n > max(DENSE_LIMIT, 2 * operator.n_weights):
         raise ConversionError(
-            f"to_nir: the projection {what} ({operator!r}) is no Conv2d with one bias for each channel between (C, H, W) maps, "
-            f"and a matrix in its place would have {n:,} weights; {DENSE_LIMIT:,} are allowed. Replace the layer, such as a "
-            "transposed convolution, or make its maps smaller."
+            f"to_nir: the projection {what} ({operator!r}) is not a Conv2d with one bias for each channel between (C, H, W) "
+            f"maps, and a matrix in its place would have {n:,} weights; {DENSE_LIMIT:,} are allowed. Replace the layer, such as "
+            "a transposed convolution, or make its maps smaller."
         )
     weight = to_matrix(operator).toarray().T
     return weight[flat_order(target_shape)][:, flat_order(source_shape)]

@@ -76,6 +76,12 @@ def _check_network(assembly, network, attention):
                 f"to_nir: {population.name!r} is pooled before spikes are generated (maximum pooling, or "
                 "average_pooling='membrane'); NIR has no such node. Use average pooling of spikes."
             )
+    for projection in assembly.graph.projections:
+        if projection.mode == "counts":
+            raise ConversionError(
+                f"to_nir: {projection.target!r} takes the maximum over the spike counts of {projection.source!r}; NIR has no "
+                "such node. Use average pooling."
+            )
 
 
 class _Writer:
@@ -151,7 +157,7 @@ class _Writer:
         return as_convolution(projection.operator, *shapes)
 
     def _flat_populations(self):
-        """Return the populations whose maps are vectors in the file: of one pixel, or behind what no Conv2d can express."""
+        """Return the populations whose maps are vectors in the file: of one pixel, or after what no Conv2d can express."""
         flat, populations = set(), self.graph.populations
         for name, population in populations.items():
             one_pixel = population.shape[:2] == (1, 1)

@@ -1,5 +1,7 @@
 """Calibrated networks compute what they computed, with activations that reach 1, and spike as the artificial network says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -150,6 +152,9 @@ def test_networks_and_images_that_are_refused():
     digits = bs.load_model("digits")
     with pytest.raises(ValueError, match="has no ReLU layer. Layers with ASNTransfer were trained"):
         bs.calibrate(digits, np.zeros((1, 28, 28, 1)))
+    spiking = replace(bs.read_keras(model), neurons={"relu0": bs.IF()})
+    with pytest.raises(ValueError, match="was read as a spiking network, whose neurons have their thresholds already"):
+        bs.calibrate(spiking, images(model))
     mixed = keras.Sequential([keras.Input((4, 4, 2)), L.ReLU(), bs.training.ASNTransfer(name="asn"), L.Flatten()])
     with pytest.raises(bs.ConversionError, match="'asn' has the activation 'asn'. Use method='data'"):
         bs.calibrate(mixed, images(mixed), method="balance")

@@ -245,8 +245,8 @@ def test_other_resets_are_said_aloud(tmp_path):
 
 
 def max_pooled():
-    model = sequential(L.Conv2D(2, 3), L.ReLU(), L.MaxPooling2D(2), L.Flatten(), L.Dense(2), shape=(8, 7, 2))
-    return bs.convert(model, neuron=bs.LIF().edit(reset="v = v"))
+    model = sequential(L.Conv2D(2, 3), L.ReLU(name="r1"), L.MaxPooling2D(2), L.Flatten(), L.Dense(2), shape=(8, 7, 2))
+    return bs.convert(model, neuron=bs.IF())
 
 
 def attended():
@@ -279,6 +279,9 @@ REFUSED = {
     ),
     "edited statement": (lambda: bs.convert(cnn(), neuron=bs.IF().edit(on_pre="I_post += 2*w*h_pre")), "NIR has a fixed set"),
     "refractory": (lambda: bs.convert(cnn(), neuron=bs.IF().edit(refractory=2 * bs.ms)), "NIR has a fixed set of neurons"),
+    "initial": (lambda: bs.convert(cnn(), neuron=bs.IF(initial=0.5)), r"'v' of 'r1' starts at 0.5, and a NIR neuron at \[0.\]"),
+    "initial LIF": (lambda: bs.convert(cnn(), neuron=bs.LIF().edit(initial={"I": 0.1})), "'I' of 'r1' starts at 0.1"),
+    "spike counts": (max_pooled, "takes the maximum over the spike counts of 'r1'; NIR has no such node"),
     "attention": (attended, "attention changes parameters from image to image"),
     "added": (extended, "'lateral' was added to the network and is in no layer"),
     "large matrix": (huge, r"the projection .* a matrix in its place would have 96,040,000 weights; 16,777,216 are allowed"),
