@@ -78,6 +78,8 @@ def _nir_neurons(name, given, inputs, values, dt):
     if found in (known := _read_models()):
         kind, integration, reset, condition, has_bias = known[found]
         fields = {} if kind == "Output" else {field: values(field) for field in FIELDS[kind]}
+        if kind == "IF" and reset != "value":  # v_reset is the value at the start alone
+            fields["v_reset"] = np.zeros_like(fields["v_threshold"]) + given.initial.get("v", 0.0)
         return NirNeurons(kind, fields, Convention(dt, integration, reset, condition), has_bias)
     raise ConversionError(f"to_nir: {name!r} has neurons of the model {given.name!r}: {_reason(given)}")
 

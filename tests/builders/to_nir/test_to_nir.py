@@ -312,3 +312,15 @@ def test_files_are_not_overwritten_unless_asked(tmp_path):
     with pytest.raises(ValueError, match="is a folder"):
         snn.to_nir(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["net.nir"]
+
+
+def test_the_start_of_neurons_that_lose_their_threshold(tmp_path):
+    """Their v_reset is where they start, and nothing else."""
+    node = ("IF", {"r": np.full(4, 1e4), "v_threshold": np.ones(4), "v_reset": np.array([0.0, 0.5, -0.5, 0.25])})
+    path = write_nir(
+        tmp_path / "net.nir", *chain(("Linear", {"weight": np.full((4, 3), 0.3)}), node, shape=(3,), out=(4,))
+    )
+    graph = bs.read_nir(path, reset="subtract")
+    copy = bs.read_nir(bs.convert(graph).to_nir(tmp_path / "copy.nir"))
+    (name,) = (name for name, model in graph.neurons.items() if model.initial)
+    np.testing.assert_array_equal(copy.neurons[name].initial["v"], graph.neurons[name].initial["v"])
