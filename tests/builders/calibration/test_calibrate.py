@@ -170,7 +170,7 @@ def test_convert_warns_of_a_network_that_was_not_calibrated():
     assert caught.pop(bs.UncalibratedWarning).filename == __file__
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::brainsnn.errors.UncalibratedWarning")
 def test_convert_does_not_warn_of_calibrated_balanced_or_other_networks():
     model = random_network(["plain"], 4, False, False, 0)
     bs.convert(bs.calibrate(model, images(model)))
