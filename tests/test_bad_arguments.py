@@ -13,7 +13,8 @@ from brainsnn.builders.from_keras.reader import read_keras
 from brainsnn.feedback import read_settings
 from brainsnn.files import checked_path
 from brainsnn.plain_arrays import is_number
-from brainsnn.stimuli.coco import load_coco_scenes, read_coco_targets
+from brainsnn.stimuli.coco import load_coco_scenes, read_selection
+from brainsnn.stimuli.coco.annotations import read_annotations
 
 NAN, INF = float("nan"), float("inf")
 IMAGES = np.full((2, *SHAPE), 0.5)
@@ -160,8 +161,9 @@ PATHS = {
     "Result.load: path": lambda network, path: bs.Result.load(path),
     "sweep: folder": lambda network, path: bs.sweep(unit, {"a": [1]}, folder=path),
     "read_settings: path": lambda network, path: read_settings(path),
-    "read_coco_targets: annotations": lambda network, path: read_coco_targets(path),
-    "load_coco_scenes: images": lambda network, path: load_coco_scenes("annotations.json", path),
+    "read_annotations: path": lambda network, path: read_annotations(path),
+    "read_selection: path": lambda network, path: read_selection(path),
+    "load_coco_scenes: folder": lambda network, path: load_coco_scenes("street.json", path),
 }
 
 
