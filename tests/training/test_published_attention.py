@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from coco_files import write_coco
 
 import brainsnn as bs
 from brainsnn.attention import GaussianField, SpatialAttention, pixel_widths, residual_layers
 from brainsnn.training import ASNTransfer, asn_resnet
+from brainsnn.training.train_resnet import _options
 
 keras = pytest.importorskip("keras")
 L = keras.layers
@@ -215,3 +217,116 @@ def test_a_width_for_each_layer():
         expected = 1 + 0.5 * np.broadcast_to(R, shape).ravel()
         np.testing.assert_allclose(snn.populations[layer].gain[:], expected, rtol=1e-6)
     assert len(set(widths.values())) == 2
+
+
+# --- training, strengths and scenes -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    """Scenes from a small data set in COCO's format."""
+    pytest.importorskip("pycocotools")
+    from brainsnn.stimuli.coco import STREET, select
+
+    return select(write_coco(tmp_path_factory.mktemp("coco")), STREET)
+
+
+def test_training_scripts():
+    """ImageNet, then COCO; the runs are in test_train_resnet.py, here the committed settings."""
+    own = ["coco", "folder", "--scenes", "s.json", "--weights", "w.keras", "--published"]
+    imagenet, coco = _options(["imagenet", "folder", "--published"]), _options(own)
+    assert (imagenet.epochs, imagenet.batch, imagenet.first_rate, imagenet.rate, imagenet.decay) == (
+        90,
+        240,
+        1.0,
+        0.1,
+        1e-4,
+    )
+    assert (imagenet.keep, imagenet.rescale, imagenet.remainder) == ("last", "undone", "drop")
+    assert (coco.epochs, coco.batch, coco.rate, coco.schedule, coco.trained) == (100, 200, 1e-4, "constant", "all")
+    assert (coco.keep, coco.interpolation, coco.remainder) == ("last", "nearest", "drop")
+
+
+def test_halves(street):
+    """Stratified by target with seed 3, stored, and the same each time."""
+    targets = np.array([picture.target for picture in street.test])
+    stored = [picture.half for picture in street.test]
+    for target in range(8):
+        n = [sum(half == which for half in np.array(stored)[targets == target]) for which in ("search", "test")]
+        assert abs(n[0] - n[1]) <= 1 and sum(n)
+    assert abs(stored.count("search") - stored.count("test")) <= 1
+
+
+def test_categories():
+    from brainsnn.stimuli.coco import STREET
+
+    assert list(STREET.categories) == [
+        "person", "bicycle", "car", "motorcycle", "bus", "truck", "fire hydrant", "stop sign",
+    ]  # fmt: skip
+
+
+def test_scenes(street):
+    """Several entries of one photograph, one for each category of which its crop holds one object; others may be visible."""
+    from brainsnn.stimuli.coco import STREET
+
+    assert STREET.stuff == ("road",)
+    keys = [(picture.file_name, picture.target) for picture in street.test]
+    assert len(set(keys)) == len(keys) > len({name for name, _ in keys})
+    assert min(picture.area for picture in street.test) >= 0.005
+
+
+def test_centre_disc_occlusion_salience_and_coherence(street):
+    """The first two from masks, the last two from a table (test_coco.py compares all with brute force)."""
+    from brainsnn.stimuli.coco.selection import MAX_COHERENCE, MIN_SALIENCE
+    from brainsnn.stimuli.coco.windows import single_window
+
+    assert (MAX_COHERENCE, MIN_SALIENCE) == (1.2, 0.04)
+    central, half_out = np.zeros((2, 40, 60), dtype=bool)
+    central[18:22] = True  # at the centre of every window
+    half_out[0:8, 0:60] = True  # a third is outside of every window
+    for mask in (central, half_out):
+        assert single_window([mask], np.random.default_rng(0)) == (None, None)
+    assert single_window([half_out[:, :40].copy()], np.random.default_rng(0)) == (0, 0)  # not required of squares
+
+
+def test_crop_and_size(street, tmp_path):
+    """A sliding square, then nearest neighbour."""
+    from PIL import Image
+
+    from brainsnn.stimuli.coco import read_photograph
+
+    assert {picture.side for picture in street.test} == {40}
+    assert len({max(picture.row, picture.column) for picture in street.test}) > 5
+    picture = street.test[0]
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    (tmp_path / picture.folder).mkdir()
+    Image.fromarray(pixels).save((tmp_path / picture.folder / picture.file_name).with_suffix(".png"))
+    (tmp_path / picture.folder / picture.file_name).with_suffix(".png").rename(
+        tmp_path / picture.folder / picture.file_name
+    )
+    crop = pixels[picture.row : picture.row + 40, picture.column : picture.column + 40]
+    places = np.floor((np.arange(224) + 0.5) * 40 / 224).astype(int)
+    np.testing.assert_array_equal(read_photograph(tmp_path, picture, 224), crop[places][:, places] / np.float32(255))
+
+
+def test_sampling(street):
+    """All selected pictures, as many as each category has."""
+    counts = [sum(picture.target == k for picture in street.test) for k in range(8)]
+    assert counts == street.steps["one target of the category in the window"]
+    assert len(set(counts)) > 1
+
+
+def test_invalid_cue(street):
+    valid, invalid = (np.array([getattr(p, name) for p in street.test]) for name in ("cue", "invalid_cue"))
+    assert np.linalg.norm(valid - invalid, axis=1).min() >= 0.5
+    others = valid[np.random.RandomState(3).permutation(len(valid))]
+    far = np.linalg.norm(others - valid, axis=1) >= 0.5
+    assert 0 < far.sum() < len(far)
+    np.testing.assert_array_equal(invalid[far], others[far])
+    assert (invalid >= valid.min(axis=0)).all() and (invalid <= valid.max(axis=0)).all()
+
+
+def test_labels(street):
+    """One-hot for the target: visible objects of other categories are negatives."""
+    assert all(isinstance(picture.target, int) for picture in street.test)
+    assert any(len(picture.labels) > 1 for picture in street.training)  # those for training are multi-hot
