@@ -21,6 +21,7 @@ from brainsnn.stimuli.coco import (
     halves,
     invalid_cues,
     load_coco_scenes,
+    load_coco_training,
     read_photograph,
     read_selection,
     select,
@@ -341,6 +342,18 @@ def test_scenes(coco, street, file, half):
     rows, columns = (scenes.cues * 20).astype(int).T
     assert scenes.images[np.arange(len(pictures)), rows, columns].mean() > 0.6  # objects are light
     assert len(load_coco_scenes(file, coco[0], half, size=4, n_scenes=3)) == 3
+
+
+def test_training_pictures(coco, street, file):
+    images, labels = load_coco_training(file, coco[0], size=20)
+    assert images.shape == (len(street.training), 20, 20, 3)
+    assert [np.flatnonzero(row).tolist() for row in labels] == [picture.labels for picture in street.training]
+    some, their_labels = load_coco_training(file, coco[0], 5, 20, seed=1)
+    k = np.random.default_rng(1).permutation(len(images))[:5]
+    assert_array_equal(some, images[k])
+    assert_array_equal(their_labels, labels[k])
+    with pytest.raises(ValueError, match="n_pictures=999, but .* Use at most these"):
+        load_coco_training(file, coco[0], 999)
 
 
 def test_pixels_are_those_of_the_crop(coco, street):

@@ -12,7 +12,7 @@ from brainsnn.stimuli.coco.cues import HALVES
 from brainsnn.stimuli.coco.selection import Selection, TestPicture, TrainingPicture
 from brainsnn.stimuli.search import SearchScenes
 
-__all__ = ["load_coco_scenes", "read_selection", "read_photograph", "write_selection"]
+__all__ = ["load_coco_scenes", "load_coco_training", "read_selection", "read_photograph", "write_selection"]
 
 FORMAT = "brainsnn coco scenes 1"
 INTERPOLATIONS = ("nearest", "bilinear")
@@ -159,3 +159,50 @@ def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpola
     labels = np.eye(len(selection.categories), dtype=np.float32)[targets]
     cues, invalid = (np.array([getattr(p, name) for p in pictures]) for name in ("cue", "invalid_cue"))
     return SearchScenes(images, labels, targets, targets[:, None], cues[:, None], invalid)
+
+
+def load_coco_training(path, folder, n_pictures=None, size=224, seed=0, interpolation="nearest"):
+    """
+    Return training pictures, such as those whose means set the criterion for latencies.
+
+    Parameters
+    ----------
+    path, folder : str or path-like
+        As for `load_coco_scenes`.
+    n_pictures : int, optional
+        Pictures to draw at random; all of them, in the order of the file, by default.
+    size : int, optional
+    seed : int, optional
+        Of the draw.
+    interpolation : {"nearest", "bilinear"}, optional
+
+    Returns
+    -------
+    images : (n, size, size, 3) ndarray of float32
+        From 0 to 1.
+    labels : (n, n_categories) ndarray of float32
+        1 for each category in the crop.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not valid, or the file is another one or has fewer pictures.
+    FileNotFoundError
+        If a photograph is missing.
+    ImportError
+        If Pillow is not installed.
+    """
+    size = whole_number(size, "load_coco_training: size", 1)
+    folder, selection = checked_path(folder, "load_coco_training: folder"), read_selection(path)
+    pictures = selection.training
+    if n_pictures is not None:
+        n_pictures = whole_number(n_pictures, "load_coco_training: n_pictures", 1)
+        if n_pictures > len(pictures):
+            raise ValueError(
+                f"load_coco_training: n_pictures={n_pictures}, but {path} has {len(pictures)}. Use at most these."
+            )
+        pictures = [pictures[k] for k in np.random.default_rng(seed).permutation(len(pictures))[:n_pictures]]
+    labels = np.zeros((len(pictures), len(selection.categories)), dtype=np.float32)
+    for row, picture in zip(labels, pictures):
+        row[picture.labels] = 1
+    return np.stack([read_photograph(folder, picture, size, interpolation) for picture in pictures]), labels
