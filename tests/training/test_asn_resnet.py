@@ -5,10 +5,14 @@ import pytest
 from chosen_device import DEVICE
 from dense_reference import simulate
 from example_models import randomise
+from locations import WEIGHTS
 
 import brainsnn as bs
 from brainsnn.attention import pixel_widths, residual_layers
+from brainsnn.stimuli import load_search_scenes
 from brainsnn.training import ASNTransfer, asn_resnet, preactivation_resnet
+from brainsnn.training.train_search import build_search_network
+from brainsnn.training.train_search import main as train_search
 
 keras = pytest.importorskip("keras")
 L = keras.layers
@@ -124,3 +128,44 @@ def test_widths_refuse_what_has_no_rows_and_columns():
         pixel_widths(graph, residual_layers(graph))
     with pytest.raises(ValueError, match="pixel_widths: pixels=0"):
         pixel_widths(graph, [], 0)
+
+
+# --- the small network that ships -------------------------------------------------------------------------------------
+
+
+def test_the_shipped_network_has_the_architecture():
+    model, built = bs.load_model("search_post"), build_search_network(order="post_activation")
+    assert [layer.name for layer in model.layers] == [layer.name for layer in built.layers]
+    assert [w.shape for w in model.weights] == [w.shape for w in built.weights]
+    assert {layer.m_f for layer in layers_of(model, ASNTransfer)} == {0.1}
+    assert (WEIGHTS / "search_post.keras").stat().st_size < 2e6
+    graph = bs.read_keras(model, average_pooling="membrane")
+    widths = pixel_widths(graph, residual_layers(graph), 10)  # as 40 of 224
+    rows = [graph.populations[layer].shape[0] for layer in widths]
+    assert rows == [28, 28, 14, 14, 7, 7, 4, 4]
+    assert [round(width * n, 9) for width, n in zip(widths.values(), rows)] == [5, 5, 3, 3, 2, 2, 1, 1]
+
+
+def test_the_shipped_network_leaves_room_for_attention():
+    from brainsnn.analysis import target_auc
+
+    scenes = load_search_scenes(300, seed=5)
+    model, at_run = bs.load_model("search_post"), build_search_network(0.45, order="post_activation")
+    at_run.set_weights(model.get_weights())
+    for each in (model, at_run):
+        outputs = each.predict(scenes.images, batch_size=100, verbose=0)
+        assert 0.78 < target_auc(outputs, scenes.targets, scenes.labels) < 0.95  # see the card for 2,000 scenes
+
+
+def test_an_unknown_search_network_is_refused():
+    with pytest.raises(ValueError, match="order must be one of pre_activation, post_activation, got 'both'"):
+        build_search_network(order="both")
+
+
+@pytest.mark.slow
+def test_the_search_command(tmp_path):
+    out = tmp_path / "search.keras"
+    train_search(["post_activation", "--quick", "--out", str(out), "--threads", "1"])
+    card = out.with_suffix(".md").read_text()
+    assert "train_search post_activation --quick" in card and "m_f = 0.1)" in card and "m_f = 0.45)" in card
+    assert bs.load_model(out).name == "search_post"
