@@ -1,8 +1,11 @@
 """The training of the published attention experiments, on a few made-up pictures in the layouts of ImageNet and COCO."""
 
+import re
+
 import numpy as np
 import pytest
 from coco_files import write_coco
+from locations import ROOT
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
@@ -171,6 +174,12 @@ def test_published_switches_every_fault(command):
     assert _options([command, "folder", *own, "--published", "--keep", "best"]).keep == "best"
     expected = {"imagenet": (90, 240, 0.1), "coco": (100, 200, 1e-4)}[command]
     assert (sane["epochs"], sane["batch"], sane["rate"]) == expected
+
+
+def test_the_page_lists_all_faults():
+    text = (ROOT / "docs" / "published_network.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `--([\w-]+)`", text, re.MULTILINE))
+    assert listed == {name.replace("_", "-") for own in PUBLISHED.values() for name in own} | {"published"}
 
 
 def test_imagenet_end_to_end(trained):
