@@ -2,17 +2,14 @@
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from brainsnn.plain_arrays import is_number
-
-if TYPE_CHECKING:
-    from brainsnn.builders.graph.layer_graph import LayerGraph
 
 __all__ = ["pixel_widths", "residual_layers"]
 
 
-def residual_layers(graph: "LayerGraph") -> list[str]:
+def residual_layers(graph: Any) -> list[str]:
     """
     List the first spiking layer of each block of a post-activation residual network.
 
@@ -73,7 +70,7 @@ def _first(layer: str, block_input: str, sources: dict[str, list[str]]) -> str |
     return None
 
 
-def pixel_widths(graph: "LayerGraph", layers: Iterable[str], pixels: float = 40) -> dict[str, float]:
+def pixel_widths(graph: Any, layers: Iterable[str], pixels: float = 40) -> dict[str, float]:
     """
     Return the width of a field of so many pixels of the image, in whole pixels of each layer.
 

@@ -50,6 +50,8 @@ def test_architecture(model, graph):
     maps = [graph.populations[name].shape for name in spiking(graph)]
     blocks = [(n, n, c) for n, c in ((56, 64), (28, 128), (14, 256), (7, 512)) for _ in range(4)]
     assert maps == [(224, 224, 3), (56, 56, 64), *blocks, (1, 1, 512)]
+    norms = [layer for layer in model.layers if isinstance(layer, L.BatchNormalization)]
+    assert {(norm.epsilon, norm.momentum) for norm in norms} == {(1e-3, 0.99)}
     numbers = published_numbers(model)
     assert [numbers[name] for name in residual_layers(graph)] == [3, 7, 11, 16, 20, 25, 29, 34]
     assert [numbers[f"stage{s}_block{b}_asn2"] for s in (1, 2, 3, 4) for b in (1, 2)] == [6, 10, 15, 19, 24, 28, 33, 37]
