@@ -24,6 +24,8 @@ EXTRAS = {
     "skimage": "studies",
     "sklearn": "studies",
     "nir": "nir",
+    "pycocotools": "coco",
+    "PIL": "coco",
 }
 
 

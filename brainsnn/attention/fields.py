@@ -1,12 +1,14 @@
 """Attention fields: the distribution of attention over a layer, as a modulation around zero."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from brainsnn.attention.layer_names import by_population
 from brainsnn.plain_arrays import is_number, plain_array
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ __all__ = ["Field", "GaussianField", "ArrayField", "ProductField"]
 DECIMALS = 4
 SHAPES = ("oval", "cross")
 Shape = tuple[int, ...]
-Width = float | Sequence[float | None] | None
+#: For both axes, or for each.
+OneWidth = float | Sequence[float | None] | None
+#: In all layers, or by the name of the layer.
+Width = OneWidth | Mapping[str, OneWidth]
 
 
 class Field(ABC):
@@ -159,9 +164,9 @@ class GaussianField(Field):
     center : (row, column) or (n_images, 2) array_like
         Fractions of the layer; pixel centres lie at (k + 1/2)/n. Values outside 0-1 are allowed. None for a coordinate
         makes the field uniform along that axis.
-    width : float or (row, column), optional
+    width : float or (row, column), or dict of layer name to these, optional
         Standard deviation in fractions of the layer. None, or None for one axis, makes the field uniform along both axes or
-        that axis.
+        that axis. `pixel_widths` makes a dict for a width in pixels.
     shape : {"oval", "cross"}, optional
         Product of the Gaussians along both axes, or a cross of them.
     peak, base : float, optional
@@ -215,20 +220,44 @@ class GaussianField(Field):
                 "by more than half of its size. For pixel k of n, give (k + 0.5)/n."
             )
         self.n_images = len(self.center) if self.center.ndim == 2 else None
-        is_pair = isinstance(width, list | tuple) or (isinstance(width, np.ndarray) and width.ndim > 0)
-        widths: Any = width if is_pair else (width, width)
-        if len(widths) != 2 or not all(w is None or is_number(w, above=0) for w in widths):
-            raise ValueError(f"GaussianField.width: must be a positive number, or one for each axis, got {width!r}.")
+        self.width: Any = (
+            {layer: _both_axes(each) for layer, each in width.items()}
+            if isinstance(width, Mapping)
+            else _both_axes(width)
+        )
         if not (is_number(base, low=0) and is_number(peak, above=base)):
             raise ValueError(f"GaussianField: must have 0 <= base < peak, got base={base!r}, peak={peak!r}.")
         if not is_number(exponent, above=0):
             raise ValueError(f"GaussianField.exponent: must be a positive number, got {exponent!r}.")
-        self.width, self.shape, self.peak, self.base, self.exponent = tuple(widths), shape, peak, base, exponent
+        self.shape, self.peak, self.base, self.exponent = shape, peak, base, exponent
+
+    @property
+    def layer_names(self) -> set[str]:
+        """Layers to which a dict of widths gives one (set of str)."""
+        return set(self.width) if isinstance(self.width, dict) else set()
+
+    def for_layers(self, name_of: Callable[[str], str]) -> "GaussianField":
+        """Return the field with the names of populations; see `Field.for_layers`."""
+        field = copy(self)
+        if isinstance(self.width, dict):
+            field.width = by_population(self.width, name_of, "GaussianField.width")
+        return field
+
+    def _widths(self, layer: str | None) -> tuple[float | None, float | None]:
+        """Return the width along both axes in a layer."""
+        if not isinstance(self.width, dict):
+            return self.width
+        if layer not in self.width:
+            raise ValueError(
+                f"GaussianField.width: has no width for layer {layer!r}. Give one, or attend to the others alone: "
+                f"attend(..., layers={sorted(self.width)})."
+            )
+        return self.width[layer]
 
     def envelope(self, shape: Shape, image: int = 0, layer: str | None = None) -> np.ndarray:
         """Return the envelope, (H, W, 1); see `Field.envelope`."""
         center = self.center if self.n_images is None else self.center[image]
-        axes = [self._axis(n, place, width) for n, place, width in zip(shape[:2], center, self.width)]
+        axes = [self._axis(n, place, width) for n, place, width in zip(shape[:2], center, self._widths(layer))]
         if self.shape == "cross":
             axes = [self._rescale(axis) for axis in axes]
         product = axes[0][:, None] * axes[1][None, :]
@@ -340,6 +369,15 @@ class ProductField(Field):
 
     def __repr__(self) -> str:
         return f"<ProductField: {self.first!r} * {self.second!r}>"
+
+
+def _both_axes(width: Any) -> tuple[float | None, float | None]:
+    """Return the width along rows and columns."""
+    is_pair = isinstance(width, list | tuple) or (isinstance(width, np.ndarray) and width.ndim > 0)
+    widths = tuple(width) if is_pair else (width, width)
+    if len(widths) != 2 or not all(w is None or is_number(w, above=0) for w in widths):
+        raise ValueError(f"GaussianField.width: must be a positive number, or one for each axis, got {width!r}.")
+    return widths
 
 
 def _area_weights(n_in: int, n_out: int) -> np.ndarray:

@@ -14,6 +14,7 @@ _HOMES = {
     "small_vgg": "architectures",
     "vgg16": "architectures",
     "preactivation_resnet": "architectures",
+    "asn_resnet": "resnets",
 }
 
 __all__ = sorted(_HOMES)

@@ -352,6 +352,32 @@ def test_strengths_per_layer(networks):
     snn.attend(None)
 
 
+def test_widths_per_layer(networks):
+    """Named by populations or by layers that were folded into them, one number or one for each axis."""
+    snn, widths = networks["plain_cnn"], {"asn_1": 0.4, "conv_2": (0.1, None)}
+    attention = SpatialAttention((0.5, 0.1), widths, output_gain=0.5)
+    assert attention.layers == set(widths)
+    snn.attend(attention, layers=widths)
+    height = bs.ASN(m_f=M_F).parameters["h"]
+    for name, width in {"asn_1": (0.4, 0.4), "asn_2": (0.1, 1e6)}.items():
+        shape = snn.graph.populations[name].shape
+        R = np.broadcast_to(field_by_hand(*shape[:2], (0.5, 0.1), width)[..., None], shape)
+        assert_allclose(snn.populations[name].h[:], height * (1 + 0.5 * R.ravel()), rtol=1e-12)
+    assert (snn.populations["asn_3"].h[:] == height).all()
+    before = snn.populations["asn_1"].h[:].copy()
+    for wrong, layers, message in (
+        (widths, ["asn_1", "asn_3"], "has no width for layer 'asn_3'|without effect"),
+        ({"asn_1": 0.1, "conv_1": 0.2}, ["asn_1"], "are both 'asn_1'; give one of them"),
+        ({"asn_1": 0.1}, None, "has no width for layer 'asn_2'. Give one, or attend to the others alone"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            snn.attend(SpatialAttention((0.5, 0.1), wrong, output_gain=0.5), layers=layers)
+    with pytest.raises(bs.UnknownNameError):
+        snn.attend(SpatialAttention((0.5, 0.1), {"asn_11": 0.1}, output_gain=0.5))
+    assert_array_equal(snn.populations["asn_1"].h[:], before)
+    snn.attend(None)
+
+
 def test_a_refused_attention_changes_nothing(models, networks):
     snn = networks["plain_cnn"]
     snn.attend(SpatialAttention((0.5, 0.1), input_gain=0.5))

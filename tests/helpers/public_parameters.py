@@ -8,10 +8,16 @@ __all__ = ["public_parameters"]
 
 ROOMS = (
     "brainsnn",
-    *(f"brainsnn.{room}" for room in ("attention", "feedback", "stimuli", "training", "sweeps", "analysis")),
+    *(
+        f"brainsnn.{room}"
+        for room in ("attention", "feedback", "stimuli", "stimuli.coco", "training", "sweeps", "analysis")
+    ),
 )
 #: Modules of the training whose own ``__all__`` is public, too.
-TRAINING = ("train_digits", "train_relu", "train_search", "predictive_training", "predictive_vgg", "surrogate")
+TRAINING = (
+    "train_digits", "train_relu", "train_search", "train_resnet", "photographs", "rates", "epochs", "predictive_training",
+    "predictive_vgg", "surrogate",
+)  # fmt: skip
 
 
 def public_parameters() -> Iterator[tuple[str, str, list[str]]]:

@@ -10,13 +10,16 @@ from small_network import NEURON, make_model
 import brainsnn as bs
 from brainsnn.attention import GaussianField
 from brainsnn.stimuli import load_search_scenes
-from brainsnn.training import preactivation_resnet, small_vgg, vgg16
+from brainsnn.training import asn_resnet, preactivation_resnet, small_vgg, vgg16
 
 MS = bs.ms
 
 
 def printed_graph(**options):
-    return str(bs.read_keras(**options))
+    """Return the table, and the size of the weights."""
+    graph = bs.read_keras(**options)
+    kernels = [np.abs(getattr(p.operator, "kernel", 0)).sum() for p in graph.projections]
+    return str(graph), kernels
 
 
 def stream(seed=0):
@@ -76,7 +79,8 @@ VGG = {"input_shape": (8, 8, 1), "n_classes": 3, "channels": (2,), "dense": (4,)
 #: Function -> what it returns, arguments, and another value of each argument.
 CASES = {
     bs.read_keras: (
-        printed_graph, {"model": stream()}, {"model": stream(1), "average_pooling": "membrane", "junctions": False}),
+        printed_graph, {"model": stream()},
+        {"model": stream(1), "average_pooling": "membrane", "junctions": False, "batch_norm": "published"}),
     bs.ASN: (
         lambda **o: str(bs.ASN(**o)) + str(bs.ASN(**o).readout), {},
         {"m_f": 0.2, **{tau: 7 * MS for tau in ("tau_phi", "tau_beta", "tau_eta", "tau_gamma", "tau_readout")}}),
@@ -103,6 +107,10 @@ CASES = {
     bs.LocalLearning: (
         lambda **o: (str(bs.LocalLearning(**o)), str(bs.LocalLearning(**o).target_model(bs.IF())), o.get("parameters")),
         {}, {"learning_rate": 0.1, "w_max": 2.0, "on_pre": "I_post += 2*w*h_pre", "parameters": {"kept": 0.5}}),
+    asn_resnet: (
+        configuration(asn_resnet), {"input_shape": (32, 32, 1), "classes": 3, "width": 2},
+        {"depth": 34, "order": "pre_activation", "input_shape": (32, 48, 1), "classes": 4, "classifier_activation": "softmax",
+         "width": 3, "m_f": 0.2, "stem": "medium", "l2": 1e-3, "name": "other"}),
     preactivation_resnet: (
         configuration(preactivation_resnet), {"input_shape": (32, 32, 1), "n_classes": 3, "width": 2},
         {"depth": 20, "input_shape": (32, 48, 1), "n_classes": 4, "classifier_activation": None, "width": 3, "m_f": 0.2,

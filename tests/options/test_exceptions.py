@@ -139,6 +139,9 @@ REFUSED = {
     "None removes attention from all layers": lambda s, _: attend(s, None, layers=["conv"]),
     "layers=[] names no layer": lambda s, _: attend(s, attention(output_gain=0.1), layers=[]),
     "without effect, since only": lambda s, _: attend(s, attention(output_gain={"prediction": 0.1}), layers=["conv"]),
+    "has no width for layer": lambda s, _: attend(
+        s, bs.SpatialAttention((0.5, 0.5), {"conv": 0.2}, output_gain=0.1), layers=["conv", "prediction"]
+    ),
     "has no input_gain": lambda s, _: attend(s, attention(input_gain=0.1), neuron=bs.IF()),
     "attention cannot switch on and off": lambda s, _: attend(
         s, attention(input_gain=0.1, onset=1 * bs.ms), neuron=bs.ASN()

@@ -1,108 +1,132 @@
-"""Tests of COCO annotations, with small files in the format of instances_val2017.json."""
+"""Pictures from COCO: windows, criteria, cues and halves, on small data sets in its format."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
+from coco_files import CATEGORIES, instance, polygon, run_lengths, write_coco
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from brainsnn.stimuli.coco import _decode_counts, _decode_runs, load_coco_scenes, read_coco_targets
+pytest.importorskip("pycocotools")
 
-CATEGORIES = [
-    {"supercategory": "vehicle", "id": 2, "name": "bicycle"},
-    {"supercategory": "vehicle", "id": 3, "name": "car"},
-    {"supercategory": "outdoor", "id": 13, "name": "stop sign"},
-]
+from brainsnn.stimuli.coco import (
+    FOOD,
+    STREET,
+    center_of_mass,
+    halves,
+    invalid_cues,
+    load_coco_scenes,
+    load_coco_training,
+    read_photograph,
+    read_selection,
+    select,
+)
+from brainsnn.stimuli.coco.__main__ import main, read_features
+from brainsnn.stimuli.coco.annotations import mask_of, pools, read_annotations
+from brainsnn.stimuli.coco.windows import areas_in_windows, multi_window, single_window
 
-
-def annotation(number, image, category, segmentation, bbox, crowd=0):
-    return {
-        "segmentation": segmentation, "area": bbox[2] * bbox[3], "iscrowd": crowd, "image_id": image, "bbox": bbox,
-        "category_id": category, "id": number,
-    }  # fmt: skip
-
-
-def square(x, y, side):
-    return [[x, y, x + side, y, x + side, y + side, x, y + side]]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Six images of 40x20. Only the first three and the last one have exactly one target."""
-    mask = np.zeros((20, 40), dtype=bool)
-    mask[4:8, 30:40] = True
-    runs = np.diff(np.r_[0, np.flatnonzero(np.diff(mask.T.ravel())) + 1, mask.size]).tolist()
-    annotations = [
-        annotation(1, 139, 3, square(10.0, 5.0, 10.0), [10.0, 5.0, 10.0, 10.0]),
-        annotation(2, 285, 2, [*square(0.0, 0.0, 4.0), *square(10.0, 10.0, 2.0)], [0.0, 0.0, 12.0, 12.0]),
-        annotation(3, 632, 13, {"size": [20, 40], "counts": runs}, [30.0, 4.0, 10.0, 4.0]),
-        annotation(4, 724, 3, square(1.0, 1.0, 4.0), [1.0, 1.0, 4.0, 4.0]),
-        annotation(5, 724, 13, square(9.0, 9.0, 4.0), [9.0, 9.0, 4.0, 4.0]),
-        annotation(6, 776, 3, {"size": [20, 40], "counts": [0, 800]}, [0.0, 0.0, 40.0, 20.0], crowd=1),
-        annotation(7, 785, 3, [], [20.0, 10.0, 10.0, 6.0]),
-        annotation(8, 785, 99, square(0.0, 0.0, 4.0), [0.0, 0.0, 4.0, 4.0]),
-    ]
-    images = [
-        {
-            "license": 4, "file_name": f"{number:012d}.jpg", "coco_url": "", "height": 20, "width": 40,
-            "date_captured": "2013-11-14 17:02:52", "flickr_url": "", "id": number,
-        }
-        for number in (785, 139, 285, 632, 724, 776)
-    ]  # fmt: skip
-    data = {
-        "info": {"description": "COCO 2017 Dataset", "version": "1.0", "year": 2017},
-        "licenses": [{"url": "", "id": 4, "name": "Attribution License"}],
-        "images": images, "annotations": annotations, "categories": CATEGORIES,
-    }  # fmt: skip
-    (tmp_path / "instances.json").write_text(json.dumps(data))
-    for image in images:
-        pixels = np.zeros((20, 40, 3), dtype=np.uint8)
-        pixels[:, 20:] = 255
-        Image.fromarray(pixels).save(tmp_path / image["file_name"], quality=95)
-    return tmp_path
+masks = st.tuples(st.integers(2, 9), st.integers(2, 14)).flatmap(lambda shape: arrays(bool, shape))
 
 
-NAMES = ("car", "bicycle", "stop sign")
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coco")
+    return folder, write_coco(folder)
 
 
-def test_images_with_one_target_and_their_centres(folder):
-    targets = read_coco_targets(folder / "instances.json", NAMES)
-    assert [(t.image_id, t.category) for t in targets] == [(139, 0), (285, 1), (632, 2), (785, 0)]
-    # A square, two squares of area 16 and 4 at 2 and 11, a mask, and an annotation with only a box.
-    both = (16 * 2 + 4 * 11) / 20
-    centers = [(10 / 20, 15 / 40), (both / 20, both / 40), (6 / 20, 35 / 40), (13 / 20, 25 / 40)]
-    assert_allclose([t.center for t in targets], centers)
-    assert_allclose([t.area for t in targets], np.array([100, 20, 40, 60]) / 800)
-    assert len(read_coco_targets(folder / "instances.json", NAMES, min_area=0.06)) == 2
-    assert len(read_coco_targets(folder / "instances.json", ("bicycle",))) == 1
+@pytest.fixture(scope="module")
+def street(coco):
+    return select(coco[1], STREET)
 
 
-def test_scenes(folder):
-    scenes = load_coco_scenes(folder / "instances.json", folder, NAMES, size=32)
-    assert scenes.images.shape == (4, 32, 32, 3)
-    assert scenes.images[0, 16, 4].max() < 0.1 < 0.9 < scenes.images[0, 16, 28].min()
-    assert_array_equal(scenes.targets, [0, 1, 2, 0])
-    assert_array_equal(scenes.labels, np.eye(3)[[0, 1, 2, 0]])
-    assert np.linalg.norm(scenes.invalid_cues - scenes.cues, axis=1).min() >= 0.5
-    some = load_coco_scenes(folder / "instances.json", folder, NAMES, size=8, n_scenes=3)
-    assert sorted(some.targets) == [0, 1, 2]  # one of each category
+def windows_by_hand(mask):
+    """Return all windows of a mask, one array each."""
+    height, width = mask.shape
+    side, n = min(height, width), max(abs(height - width), 1)
+    return [mask[d : d + side] if height > width else mask[:, d : d + side] for d in range(n)]
 
 
-def test_polygons_in_either_direction(folder):
-    data = json.loads((folder / "instances.json").read_text())
-    points = np.reshape(data["annotations"][0]["segmentation"][0], (-1, 2))[::-1]
-    data["annotations"][0]["segmentation"] = [points.ravel().tolist()]
-    (folder / "turned.json").write_text(json.dumps(data))
-    assert_allclose(read_coco_targets(folder / "turned.json", NAMES)[0].center, (0.5, 15 / 40))
+# --- masks and windows ------------------------------------------------------------------------------------------------
 
 
-def encode(counts):
+@given(masks)
+def test_areas_equal_brute_force(mask):
+    assert areas_in_windows(mask).tolist() == [int(window.sum()) for window in windows_by_hand(mask)]
+
+
+def valid_by_hand(masks_, min_area):
+    """Return (window, target) of all windows that meet the criteria of a test picture."""
+    found, side = [], min(masks_[0].shape)
+    for d, windows in enumerate(zip(*map(windows_by_hand, masks_))):
+        large = [k for k, window in enumerate(windows) if window.sum() >= min_area * side**2]
+        if len(large) != 1:
+            continue
+        (k,) = large
+        kept = windows[k].sum() >= 0.8 * masks_[k].sum() or masks_[k].shape[0] == masks_[k].shape[1]
+        radius = np.ceil(0.05 * side) / 2
+        distances = [np.hypot(r + 0.5 - side / 2, c + 0.5 - side / 2) for r, c in np.argwhere(windows[k])]
+        if kept and min(distances) > radius:
+            found.append((d, k))
+    return found
+
+
+@settings(max_examples=200)
+@given(st.tuples(st.integers(2, 30), st.integers(2, 44), st.integers(1, 3)), st.integers(0, 2**32 - 1))
+def test_test_windows_equal_brute_force(shape, seed):
+    random = np.random.default_rng(seed)
+    height, width, n = shape
+    objects = []
+    for _ in range(n):
+        mask = np.zeros((height, width), dtype=bool)
+        row, column = random.integers(height), random.integers(width)
+        mask[row : row + random.integers(1, 9), column : column + random.integers(1, 9)] = True
+        objects.append(mask)
+    valid = valid_by_hand(objects, 0.05)
+    drawn = {single_window(objects, np.random.default_rng(k), 0.05) for k in range(30)}
+    assert drawn <= set(valid) if valid else drawn == {(None, None)}
+    if len(valid) <= 2:
+        assert drawn == set(valid) or not valid  # every one is drawn sooner or later
+
+
+@given(st.lists(st.integers(0, 10), min_size=1, max_size=4), st.integers(0, 2**16))
+def test_training_windows_hold_most_objects(places, seed):
+    objects = []
+    for place in places:
+        mask = np.zeros((4, 12), dtype=bool)
+        mask[1:3, place : place + 2] = True
+        objects.append(mask)
+    offset, inside = multi_window(objects, np.random.default_rng(seed), 0.2)
+    visible = [[k for k, mask in enumerate(objects) if mask[:, d : d + 4].sum() >= 3.2] for d in range(8)]
+    if not any(visible):
+        assert (offset, inside) == (None, [])
+    else:
+        assert inside == visible[offset] and len(inside) == max(map(len, visible))
+
+
+def test_masks_from_polygons_and_runs():
+    expected = np.zeros((9, 12), dtype=bool)
+    expected[2:5, 3:10] = True
+    compressed = {"size": [9, 12], "counts": _compress(run_lengths(expected)["counts"])}
+    for segmentation in (polygon(2, 3, 3, 7), run_lengths(expected), compressed):
+        assert_array_equal(mask_of({"id": 1, "segmentation": segmentation}, 9, 12), expected)
+    two = [*polygon(2, 3, 3, 7), *polygon(7, 0, 2, 1)]
+    expected[7:9, 0] = True
+    assert_array_equal(mask_of({"id": 1, "segmentation": two}, 9, 12), expected)
+    for wrong in ([], None, run_lengths(expected.T)):
+        with pytest.raises(ValueError, match="annotation 7 has no mask of 9 x 12 pixels"):
+            mask_of({"id": 7, "segmentation": wrong}, 9, 12)
+
+
+def _compress(counts):
     """Compress run lengths like rleToString in COCO's C code."""
     text = ""
     for k, count in enumerate(counts):
-        value = count - counts[k - 2] if k > 2 else count
-        more = True
+        value, more = count - counts[k - 2] if k > 2 else count, True
         while more:
             code = value & 0x1F
             value >>= 5
@@ -111,22 +135,271 @@ def encode(counts):
     return text
 
 
-def test_compressed_run_lengths():
-    counts = [6, 1, 40, 4, 5, 4, 5, 4, 700, 31]
-    assert _decode_counts(encode(counts)) == counts
-    mask = _decode_runs({"size": [20, 40], "counts": encode(counts)})
-    assert mask.shape == (20, 40)
-    assert_array_equal(np.flatnonzero(mask.T.ravel()), np.flatnonzero(np.repeat(np.arange(10) % 2, counts)))
+# --- pools ------------------------------------------------------------------------------------------------------------
 
 
-def test_errors(folder):
-    with pytest.raises(ValueError, match="no category 'tram'"):
-        read_coco_targets(folder / "instances.json", ("tram",))
-    (folder / "other.json").write_text("[1, 2]")
+def test_a_fifth_of_the_photographs_moves(coco):
+    files = coco[1]
+    train, test = pools(files["instances_train2017"], files["instances_val2017"])
+    assert (len(train), len(test)) == (48, 52)
+    order = np.arange(60)
+    np.random.RandomState(5).shuffle(order)  # as published: numpy seeded with 5, then a shuffle of the positions
+    moved = {files["instances_train2017"]["images"][k]["id"] for k in order[:12]}
+    assert {image["id"] for image in test.images if image["folder"] == "train2017"} == moved
+    assert not moved & set(train.annotations)
+    everything = [*files["instances_train2017"]["annotations"], *files["instances_val2017"]["annotations"]]
+    assert sum(map(len, [*train.annotations.values(), *test.annotations.values()])) == len(everything)
+
+
+def test_the_published_division_loses_annotations(coco):
+    """Deleting from a list while walking through it leaves every second one of neighbours there."""
+    files = coco[1]
+    train, test = pools(files["instances_train2017"], files["instances_val2017"], clean=False)
+    moved = {image["id"] for image in test.images if image["folder"] == "train2017"}
+    remaining, found = list(files["instances_train2017"]["annotations"]), []
+    for annotation in remaining:
+        if annotation["image_id"] in moved:
+            found.append(annotation["id"])
+            remaining.remove(annotation)
+    ours = [a["id"] for image in moved for a in test.annotations[image]]
+    assert sorted(ours) == sorted(found)
+    clean = pools(files["instances_train2017"], files["instances_val2017"])[1]
+    assert len(found) < sum(len(clean.annotations[image]) for image in moved)
+
+
+# --- selection --------------------------------------------------------------------------------------------------------
+
+
+def test_test_pictures_meet_the_criteria(coco, street):
+    files = coco[1]
+    by_id = {a["id"]: a for f in ("train2017", "val2017") for a in files[f"instances_{f}"]["annotations"]}
+    images = {i["file_name"]: i for f in ("train2017", "val2017") for i in files[f"instances_{f}"]["images"]}
+    roads = {
+        a["image_id"]
+        for f in ("train2017", "val2017")
+        for a in files[f"stuff_{f}"]["annotations"]
+        if a["category_id"] == 149
+    }
+    assert len(street.test) > 20
+    assert any(by_id[picture.annotation]["iscrowd"] for picture in street.test)  # crowds are allowed
+    for picture in street.test:
+        annotation, image = by_id[picture.annotation], images[picture.file_name]
+        assert image["id"] in roads and annotation["image_id"] == image["id"]
+        assert CATEGORIES[street.categories[picture.target]] == annotation["category_id"]
+        mask = mask_of(annotation, image["height"], image["width"])
+        crop = mask[picture.row : picture.row + picture.side, picture.column : picture.column + picture.side]
+        assert crop.shape == (picture.side, picture.side) == (40, 40)
+        assert crop.sum() >= 0.8 * mask.sum() and picture.area == crop.mean() >= 0.005
+        assert not crop[19:21, 19:21].any()  # a disc of 2 pixels
+        rows, columns = np.nonzero(crop)
+        assert_allclose(picture.cue, (rows.mean() / 40, columns.mean() / 40))
+    keys = [(picture.annotation, picture.file_name) for picture in street.test]
+    assert len(set(keys)) == len(keys)
+    both = [(picture.file_name, picture.target) for picture in street.test]
+    assert len(set(both)) == len(both) and len({name for name, _ in both}) < len(both)  # once per image and category
+    assert street.steps["one target of the category in the window"] == [
+        sum(picture.target == k for picture in street.test) for k in range(8)
+    ]
+
+
+def test_training_and_test_photographs_differ(street):
+    assert not {p.file_name for p in street.training} & {p.file_name for p in street.test}
+    assert {p.folder for p in street.training} == {"train2017"}
+    assert {p.folder for p in street.test} == {"train2017", "val2017"}
+    assert all(picture.labels for picture in street.training)
+
+
+def test_the_seed_gives_the_crops(coco, street):
+    assert select(coco[1], STREET, seed=0) == street
+    other = select(coco[1], STREET, seed=1)
+    assert [p.column for p in other.test] != [p.column for p in street.test]
+
+
+def test_salience_and_coherence(coco, street):
+    keys = [(picture.annotation, picture.file_name) for picture in street.test]
+    features = {key: (0.05, 1.0) for key in keys}
+    features[keys[0]], features[keys[1]] = (0.0399, 1.0), (0.05, 1.201)
+    features[keys[2]], features[keys[3]] = (0.04, 1.2), (np.nan, 1.0)
+    del features[keys[4]]
+    chosen = select(coco[1], STREET, features=features)
+    left = [(picture.annotation, picture.file_name) for picture in chosen.test]
+    assert left == [key for k, key in enumerate(keys) if k not in (0, 1, 3, 4)]
+    assert (chosen.test[0].salience, chosen.test[0].coherence) == (0.04, 1.2)
+    assert sum(chosen.steps["salience and coherence"]) == len(left)
+
+
+def test_food_has_one_class_for_cutlery():
+    assert len(FOOD.categories) == len(STREET.categories) == 8
+    assert list(FOOD.categories)[-1] == "cutlery" and FOOD.categories["cutlery"] == ("fork", "knife", "spoon")
+
+
+def test_smaller_and_other_objects_may_be_visible():
+    big, small = np.zeros((40, 40), dtype=bool), np.zeros((40, 40), dtype=bool)
+    big[2:12, 2:12], small[30:32, 30:32] = True, True  # 4 pixels are less than 0.5 %
+    assert single_window([big, small], np.random.default_rng(0)) == (0, 0)
+    assert single_window([big, big.T[::-1]], np.random.default_rng(0)) == (None, None)
+
+
+# --- cues and halves --------------------------------------------------------------------------------------------------
+
+
+def test_center_of_mass_counts_pixels_from_0():
+    mask = np.zeros((10, 10))
+    mask[2:4, 7] = 1
+    assert center_of_mass(mask) == (0.25, 0.7)
+
+
+@settings(max_examples=60)
+@given(st.integers(2, 40), st.integers(0, 1000))
+def test_invalid_cues_follow_the_rule(n, seed):
+    random = np.random.default_rng(seed)
+    valid = np.concatenate([random.uniform(0, 1, (n, 2)), [(0.02, 0.03), (0.97, 0.98), (0.02, 0.98), (0.97, 0.03)]])
+    invalid = invalid_cues(valid, seed)
+    assert np.linalg.norm(invalid - valid, axis=1).min() >= 0.5
+    others = valid[np.random.RandomState(seed).permutation(len(valid))]
+    far = np.linalg.norm(others - valid, axis=1) >= 0.5
+    assert_array_equal(invalid[far], others[far])
+    low, high = valid.min(axis=0), valid.max(axis=0)
+    assert ((invalid >= low) & (invalid <= high)).all()
+    narrow = np.array([(0.1, 0.1), (0.9, 0.9), (0.1, 0.9), (0.9, 0.1)])
+    drawn = invalid_cues(np.full((20, 2), 0.3), seed, ranges=narrow)
+    assert ((drawn >= 0.1) & (drawn <= 0.9)).all() and len(np.unique(drawn, axis=0)) == 20
+
+
+def test_invalid_cues_that_cannot_be_drawn_are_refused():
+    with pytest.raises(ValueError, match="is 0.5 away from cue 0, .* Use more pictures"):
+        invalid_cues([(0.4, 0.5), (0.6, 0.5)])
+
+
+@given(st.lists(st.integers(0, 3), min_size=4, max_size=60))
+def test_halves_are_stratified(targets):
+    targets = np.array([*targets, *range(4), *range(4)])
+    names = halves(targets)
+    for target in range(4):
+        n = [int((names[targets == target] == half).sum()) for half in ("search", "test")]
+        assert abs(n[0] - n[1]) <= 1
+    assert_array_equal(names, halves(targets))
+    with pytest.raises(ValueError, match="halves: target 9 has one picture"):
+        halves([*targets, 9])
+
+
+# --- the command and its file -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def file(coco, tmp_path_factory):
+    path = tmp_path_factory.mktemp("out") / "street.json"
+    main([str(coco[0]), "--out", str(path)])
+    return path
+
+
+def test_the_command_prints_counts_and_keeps_its_file(coco, street, file, capsys):
+    assert read_selection(file) == street
+    before = file.read_bytes()
+    main([str(coco[0]), "--out", str(file), "--seed", "7"])
+    printed = capsys.readouterr().out
+    assert "is kept" in printed and "Not applied: coherence <= 1.2" in printed
+    counts = street.steps["one target of the category in the window"]
+    row = next(line for line in printed.splitlines() if line.startswith("one target"))
+    assert [int(word) for word in row.split()[-9:]] == [*counts, sum(counts)]
+    assert file.read_bytes() == before
+
+
+def test_the_command_reads_features(coco, street, tmp_path, capsys):
+    table = "annotation,file_name,salience,coherence\n" + "\n".join(
+        f"{p.annotation},{p.file_name},{0.05 if k else 0.01},1.1" for k, p in enumerate(street.test)
+    )
+    (tmp_path / "features.csv").write_text(table)
+    chosen = main([str(coco[0]), "--out", str(tmp_path / "s.json"), "--features", str(tmp_path / "features.csv")])
+    assert len(chosen.test) == len(street.test) - 1
+    assert "Not applied" not in capsys.readouterr().out
+    (tmp_path / "wrong.csv").write_text("annotation,salience\n1,2\n")
+    with pytest.raises(ValueError, match="read_features: .* columns annotation, file_name, salience, coherence"):
+        read_features(tmp_path / "wrong.csv")
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["nowhere", "--out", "a.json"], "instances_train2017.json does not exist"),
+    (["nowhere", "--out", "a.csv"], "must end in .json"),
+])  # fmt: skip
+def test_the_command_refuses_wrong_files_before_it_reads(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("half", ["search", "test", None])
+def test_scenes(coco, street, file, half):
+    scenes = load_coco_scenes(file, coco[0], half, size=20)
+    pictures = [picture for picture in street.test if half in (None, picture.half)]
+    assert scenes.images.shape == (len(pictures), 20, 20, 3)
+    assert_array_equal(scenes.targets, [picture.target for picture in pictures])
+    assert_array_equal(scenes.labels, np.eye(8)[scenes.targets])
+    assert_array_equal(scenes.cues, [picture.cue for picture in pictures])
+    assert_array_equal(scenes.invalid_cues, [picture.invalid_cue for picture in pictures])
+    rows, columns = (scenes.cues * 20).astype(int).T
+    assert scenes.images[np.arange(len(pictures)), rows, columns].mean() > 0.6  # objects are light
+    assert len(load_coco_scenes(file, coco[0], half, size=4, n_scenes=3)) == 3
+
+
+def test_training_pictures(coco, street, file):
+    images, labels = load_coco_training(file, coco[0], size=20)
+    assert images.shape == (len(street.training), 20, 20, 3)
+    assert [np.flatnonzero(row).tolist() for row in labels] == [picture.labels for picture in street.training]
+    some, their_labels = load_coco_training(file, coco[0], 5, 20, seed=1)
+    k = np.random.default_rng(1).permutation(len(images))[:5]
+    assert_array_equal(some, images[k])
+    assert_array_equal(their_labels, labels[k])
+    with pytest.raises(ValueError, match="n_pictures=999, but .* Use at most these"):
+        load_coco_training(file, coco[0], 999)
+
+
+def test_pixels_are_those_of_the_crop(coco, street):
+    picture = street.test[0]
+    with Image.open(coco[0] / picture.folder / picture.file_name) as opened:
+        whole = np.asarray(opened, dtype=np.float32) / 255
+    crop = whole[picture.row : picture.row + 40, picture.column : picture.column + 40]
+    assert_allclose(read_photograph(coco[0], picture, 40), crop)
+    assert_allclose(read_photograph(coco[0], picture, 20), crop[1::2, 1::2])  # nearest: no pixel is averaged
+    with pytest.raises(ValueError, match="interpolation must be"):
+        read_photograph(coco[0], picture, 20, "cubic")
+
+
+def test_files_that_do_not_belong_together_are_refused(coco, street, tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist; the folder must be that of COCO"):
+        read_photograph(tmp_path, street.test[0], 10)
+    (tmp_path / street.test[0].folder).mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / street.test[0].folder / street.test[0].file_name)
+    with pytest.raises(ValueError, match="has 9 x 9 pixels, less than its crop"):
+        read_photograph(tmp_path, street.test[0], 10)
+    for text in ("[1, 2]", "{}", json.dumps({"format": "other"}), "x"):
+        (tmp_path / "other.json").write_text(text)
+        with pytest.raises(ValueError, match="is not a file of 'brainsnn coco scenes 1'"):
+            read_selection(tmp_path / "other.json")
+    (tmp_path / "other.json").write_text("[1, 2]")
     with pytest.raises(ValueError, match="needs lists"):
-        read_coco_targets(folder / "other.json", NAMES)
-    with pytest.raises(ValueError, match="not a JSON file"):
-        read_coco_targets(folder / "000000000139.jpg", NAMES)
-    (folder / "000000000139.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match="139.jpg does not exist"):
-        load_coco_scenes(folder / "instances.json", folder, NAMES)
+        read_annotations(tmp_path / "other.json")
+    (tmp_path / "other.json").write_text("x")
+    with pytest.raises(ValueError, match="is not a JSON file"):
+        read_annotations(tmp_path / "other.json")
+    with pytest.raises(ValueError, match="half must be"):
+        load_coco_scenes("a.json", tmp_path, "first")
+
+
+def test_a_missing_category_and_an_empty_set_are_refused(coco):
+    files = coco[1]
+    with pytest.raises(ValueError, match="instances_train2017 has no category 'bottle'"):
+        select(files, FOOD)
+    empty = {name: {**data, "annotations": []} for name, data in files.items()}
+    with pytest.raises(ValueError, match="no photograph meets the criteria"):
+        select(empty, STREET)
+
+
+def test_annotations_may_have_no_mask_where_they_do_not_count(coco, street):
+    """Those of other categories and small ones are never rasterised."""
+    files = json.loads(json.dumps(coco[1]))
+    extra = [instance(9001, 101, "dog", [], 900.0), instance(9002, 101, "car", [], 1.0)]
+    files["instances_train2017"]["annotations"] += extra
+    assert [asdict(p) for p in select(files, STREET).test] == [asdict(p) for p in street.test]

@@ -66,3 +66,23 @@ def test_loop_without_a_goal_changes_nothing(search_model):
     alone = snn.run(scenes.images[1:2], duration=120 * bs.ms)
     assert any((searched.spike_counts[name] != n_spikes[1][name]).any() for name in loop.ATTENDED)
     assert_array_equal(searched.output[1], alone.output[0])
+
+
+def test_photographs_come_in_their_stored_halves(tmp_path):
+    pytest.importorskip("pycocotools")
+    from coco_files import write_coco
+    from spatial_attention import load_scenes
+
+    from brainsnn.stimuli.coco import STREET, select, write_selection
+    from brainsnn.training import asn_resnet
+
+    selection = select(write_coco(tmp_path / "coco"), STREET)
+    write_selection(selection, tmp_path / "street.json")
+    asn_resnet(18, classes=8, input_shape=(32, 32, 3), width=2).save(tmp_path / "net.keras")
+    files = {"scenes": tmp_path / "street.json", "photographs": tmp_path / "coco", "model": tmp_path / "net.keras"}
+    scenes = load_scenes(SimpleNamespace(**files, weights="", n_scenes=20), 0)
+    assert scenes.images.shape == (20, 32, 32, 3)
+    for half, part in (("search", slice(10)), ("test", slice(10, 20))):
+        expected = [picture for picture in selection.test if picture.half == half][:10]
+        assert_array_equal(scenes[part].targets, [picture.target for picture in expected])
+        assert_array_equal(scenes[part].invalid_cues, [picture.invalid_cue for picture in expected])

@@ -1,5 +1,7 @@
 """One handler per Keras layer class: what the layer does to the affine maps of its inputs."""
 
+from functools import partial
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -10,7 +12,7 @@ from brainsnn.builders.graph.merging import average, concatenate
 from brainsnn.errors import ConversionError
 from brainsnn.plain_arrays import is_number
 
-__all__ = ["AFTER_OUTPUT", "HANDLERS", "IDENTITIES", "SUPPORTED", "shape3"]
+__all__ = ["AFTER_OUTPUT", "BATCH_NORMS", "HANDLERS", "IDENTITIES", "SUPPORTED", "shape3"]
 
 #: Layers that return their input at inference -> what the printed table says of them.
 IDENTITIES = {
@@ -134,9 +136,8 @@ def _check_axis(layer, node):
         raise ConversionError(f"axis={layer.axis} is not the channel axis.", layer, "Use axis=-1.")
 
 
-def _batch_normalization(layer, node, inputs, builder, label):
-    _check_axis(layer, node)
-    variance = _weight(layer, "moving_variance")
+def _deviation(layer, variance):
+    """Return what batch normalization divides by."""
     if not is_number(layer.epsilon) or (variance + layer.epsilon).min() <= 0:
         raise ConversionError(
             f"it divides by the root of a variance, the smallest of which is {variance.min():g}, plus epsilon={layer.epsilon!r}. "
@@ -144,7 +145,23 @@ def _batch_normalization(layer, node, inputs, builder, label):
             layer,
             "Set layer.epsilon, 0.001 by default, to the value with which the model was trained.",
         )
-    factor = 1 / np.sqrt(variance + layer.epsilon)
+    return np.sqrt(variance + layer.epsilon)
+
+
+def _published_deviation(layer, variance):
+    """Return what the network of Soerensen et al. (2022) divides by after conversion, whatever the layer's epsilon."""
+    if variance.min() < 0:
+        raise ConversionError(
+            f"its smallest variance is {variance.min():g}, of which batch_norm='published' takes the root.",
+            layer,
+            "Use batch_norm='exact', which adds epsilon first, or another checkpoint.",
+        )
+    return np.sqrt(variance) + 1e-5
+
+
+def _batch_normalization(layer, node, inputs, builder, label, deviation=_deviation):
+    _check_axis(layer, node)
+    factor = 1 / deviation(layer, _weight(layer, "moving_variance"))
     if layer.scale:
         factor = factor * _weight(layer, "gamma")
     bias = -_weight(layer, "moving_mean") * factor
@@ -270,6 +287,12 @@ HANDLERS = {
     "UpSampling2D": _up_sampling,
     **ACTIVATION_HANDLERS,
     "Softmax": _softmax,
+}
+
+#: How to fold batch normalization -> its handler.
+BATCH_NORMS = {
+    "exact": _batch_normalization,
+    "published": partial(_batch_normalization, deviation=_published_deviation),
 }
 
 #: Layers that can follow an output activation: they change no value.

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from brainsnn.builders.from_keras.classes import is_operation, keras_name, trains_by_default
-from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, IDENTITIES, SUPPORTED, shape3
+from brainsnn.builders.from_keras.layers import AFTER_OUTPUT, BATCH_NORMS, IDENTITIES, SUPPORTED, shape3
 from brainsnn.builders.from_keras.registry import find_handler, is_registered
 from brainsnn.builders.graph.activations import check_open
 from brainsnn.builders.graph.graph_builder import GraphBuilder
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["read_keras"]
 
 
-def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions: bool = True) -> LayerGraph:
+def read_keras(
+    model: "keras.Model", average_pooling: str = "spikes", junctions: bool = True, batch_norm: str = "exact"
+) -> LayerGraph:
     """
     Read a Keras model as populations and the linear operators between them.
 
@@ -33,6 +35,9 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
     junctions : bool, optional
         Whether to insert a graded population where several layers read a stream, or where a chain does not compose
         into one convolution. If False, each layer reads all its sources directly, through sparse matrices if needed.
+    batch_norm : {"exact", "published"}, optional
+        What batch normalization is divided by: ``"exact"``, the root of variance + epsilon, as in Keras; ``"published"``, the
+        root of the variance, plus 1e-5, as in the code of Soerensen et al. (2022), which amplifies channels of small variance.
 
     Returns
     -------
@@ -59,6 +64,8 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
     """
     if average_pooling not in ("spikes", "membrane"):
         raise ValueError(f"read_keras: average_pooling must be 'spikes' or 'membrane', got {average_pooling!r}.")
+    if batch_norm not in BATCH_NORMS:
+        raise ValueError(f"read_keras: batch_norm must be 'exact' or 'published', got {batch_norm!r}.")
     graph = _functional(model)
     if len(graph.inputs) != 1:
         names = [tensor._keras_history.operation.name for tensor in graph.inputs]
@@ -66,7 +73,7 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
             f"Model '{model.name}' has {len(names)} inputs: {names}. Concatenate them into one input before the model."
         )
     own_names = frozenset(node.operation.name for node in _sorted_nodes(graph.outputs, ()))
-    reader = _Reader(GraphBuilder(average_pooling, junctions), own_names)
+    reader = _Reader(GraphBuilder(average_pooling, junctions), own_names, BATCH_NORMS[batch_norm])
     layer = graph.inputs[0]._keras_history.operation
     shape = tuple(graph.inputs[0].shape[1:])
     tensor_shape = shape3(shape, layer)
@@ -127,8 +134,9 @@ def _node(tensor):
 class _Reader:
     """Walk a graph and keep the affine map of each tensor."""
 
-    def __init__(self, builder, names):
+    def __init__(self, builder, names, batch_norm):
         self.builder = builder
+        self.batch_norm = batch_norm  # the handler of batch normalization
         self.names = names  # of the layers that are not nested: model.get_layer finds these
         self.rows = []
         self.used, self.calls = set(), {}
@@ -178,6 +186,7 @@ class _Reader:
             row.note = "opened"
             return self.walk(_functional(layer), inputs, f"{label}/")
         name, handler = find_handler(type(layer))
+        handler = self.batch_norm if name == "BatchNormalization" else handler
         affine = _convert_layer(name, handler, node, inputs, self.builder, label)
         row.note = IDENTITIES.get(name, "ignored (identity)" if affine is inputs[0] else "")
         expected = shape3(shape, layer)

@@ -207,12 +207,29 @@ def conv(**changes):
 
 DENSE = read(L.Dense(2))
 
+
+def _normalised(variance):
+    """Return a model with a batch normalization of this variance."""
+    model = sequential(L.BatchNormalization(name="bn"), L.Dense(2))
+    one = np.ones(SHAPE[2])
+    model.get_layer("bn").set_weights([one, 0 * one, 0 * one, variance * one])
+    return model
+
+
 #: Words of the statement that refuses -> (an input that it refuses, its advice followed, or None where it gives none).
 REFUSALS = {
     # the walk over the graph
     "average_pooling must be 'spikes' or": (
         lambda: read_keras(sequential(L.Dense(2)), average_pooling="mean"),
         lambda: read_keras(sequential(L.Dense(2)), average_pooling="membrane"),
+    ),
+    "batch_norm must be 'exact' or": (
+        lambda: read_keras(sequential(L.Dense(2)), batch_norm="inexact"),
+        lambda: read_keras(sequential(L.Dense(2)), batch_norm="published"),
+    ),
+    "of which batch_norm='published' takes the root": (
+        lambda: read_keras(_normalised(-1e-4), batch_norm="published"),
+        lambda: read_keras(_normalised(-1e-4), batch_norm="exact"),
     ),
     "Concatenate them into one input before": (two_inputs, one_input),
     "is not built: it has no input shape": (lambda: read_keras(keras.Sequential([L.Dense(2)])), DENSE),

@@ -1,0 +1,125 @@
+"""Valid and invalid cues of a set of pictures, and its two halves."""
+
+import numpy as np
+
+from brainsnn.optional import optional_packages
+
+__all__ = ["CUE_SEED", "center_of_mass", "halves", "invalid_cues"]
+
+#: Seed of the invalid cues, and of the halves.
+CUE_SEED = 3
+#: Smallest distance of an invalid cue from the valid one, in fractions of the image.
+MIN_DISTANCE = 0.5
+HALVES = ("search", "test")
+
+
+def center_of_mass(mask):
+    """
+    Return the valid cue: the centre of mass of a target.
+
+    Parameters
+    ----------
+    mask : (side, side) ndarray of bool
+
+    Returns
+    -------
+    cue : tuple of float
+        (row, column) in fractions of the side. Pixel indices start at 0 and are those of corners, as published: the centre of a
+        pixel would be half a pixel further.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> center_of_mass(np.array([[0, 0, 0], [0, 0, 1], [0, 0, 1]]))
+    (0.5, 0.6666666666666666)
+    """
+    rows, columns = np.nonzero(mask)
+    return float(rows.mean() / len(mask)), float(columns.mean() / len(mask))
+
+
+def invalid_cues(valid, seed=CUE_SEED, ranges=None):
+    """
+    Return an invalid cue for each picture: the valid cue of another one, drawn at random.
+
+    Parameters
+    ----------
+    valid : (n, 2) array_like
+        Valid cues as (row, column) in fractions of the image.
+    seed : int, optional
+        Of numpy's legacy generator, as published.
+    ranges : (n, 2) array_like, optional
+        Cues whose smallest and largest row and column bound what is drawn again; the valid ones by default.
+
+    Returns
+    -------
+    invalid : (n, 2) ndarray
+        At least half of the image away from the valid cue. Where that of the other picture is nearer, both coordinates are drawn
+        from the ranges until it is not.
+
+    Raises
+    ------
+    ValueError
+        If a valid cue is nearer to all places in the ranges.
+
+    References
+    ----------
+    Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> invalid_cues([(0.1, 0.2), (0.8, 0.9)])
+    array([[0.8, 0.9],
+           [0.1, 0.2]])
+    """
+    valid = np.asarray(valid, dtype=float)
+    limits = valid if ranges is None else np.asarray(ranges, dtype=float)
+    low, high = limits.min(axis=0), limits.max(axis=0)
+    farthest = np.linalg.norm(np.maximum(valid - low, high - valid), axis=1)
+    if farthest.min() <= MIN_DISTANCE:
+        k = int(farthest.argmin())
+        raise ValueError(
+            f"invalid_cues: no place between {low.tolist()} and {high.tolist()} is {MIN_DISTANCE} away from cue {k}, "
+            f"{valid[k].tolist()}. Use more pictures, with targets in more places."
+        )
+    random = np.random.RandomState(seed)
+    invalid = valid[random.permutation(len(valid))]
+    for cue, target in zip(invalid, valid):
+        while np.linalg.norm(cue - target) < MIN_DISTANCE:
+            cue[:] = random.uniform(low[0], high[0]), random.uniform(low[1], high[1])
+    return invalid
+
+
+def halves(targets, seed=CUE_SEED):
+    """
+    Divide pictures into two halves, stratified by target: one for the search of strengths, one for what is reported.
+
+    Parameters
+    ----------
+    targets : (n,) array_like of int
+    seed : int, optional
+
+    Returns
+    -------
+    names : (n,) ndarray of str
+        ``"search"`` or ``"test"``.
+
+    Raises
+    ------
+    ValueError
+        If a target occurs only once.
+    ImportError
+        If scikit-learn is not installed.
+    """
+    with optional_packages("coco scenes", extra="coco"):
+        from sklearn.model_selection import StratifiedShuffleSplit
+    targets = np.asarray(targets)
+    values, counts = np.unique(targets, return_counts=True)
+    if counts.min() < 2:
+        raise ValueError(
+            f"halves: target {values[counts.argmin()]} has one picture; both halves need one. Use more pictures."
+        )
+    split = StratifiedShuffleSplit(n_splits=1, test_size=0.5, random_state=np.random.RandomState(seed))
+    search, test = next(split.split(np.zeros((len(targets), 1)), targets))
+    names = np.empty(len(targets), dtype="<U6")
+    names[search], names[test] = HALVES
+    return names
