@@ -33,6 +33,7 @@ _HOME = {
     "read_nir": "brainsnn.builders.from_nir",
     "register_layer": "brainsnn.builders.from_keras",
     "load_model": "brainsnn.training.keras_files",
+    "shipped_models": "brainsnn.shipped",
     "compare_activations": "brainsnn.analysis.compare",
     "ArrayField": "brainsnn.attention",
     "Attention": "brainsnn.attention",
@@ -53,6 +54,7 @@ _WITHOUT_BRIAN2 = {
     "brainsnn.builders.devices.cache",
     "brainsnn.errors",
     "brainsnn.results",
+    "brainsnn.shipped",
     "brainsnn.sweeps",
     "brainsnn.training.keras_files",
 }

@@ -34,6 +34,7 @@ from brainsnn.errors import UnknownNameError as UnknownNameError
 from brainsnn.feedback import LocalLearning as LocalLearning
 from brainsnn.feedback import PredictiveGate as PredictiveGate
 from brainsnn.results import Result as Result
+from brainsnn.shipped import shipped_models as shipped_models
 from brainsnn.sweeps import once as once
 from brainsnn.sweeps import sweep as sweep
 from brainsnn.training.keras_files import load_model as load_model

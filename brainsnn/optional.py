@@ -24,6 +24,7 @@ EXTRAS = {
     "skimage": "studies",
     "sklearn": "studies",
     "nir": "nir",
+    "typer": "cli",
 }
 
 
