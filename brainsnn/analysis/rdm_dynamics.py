@@ -64,7 +64,7 @@ def rdm_over_time(values, start=0, stop=None, images=None):
     width = max(1, CHUNK_BYTES // (len(images) * shape[2] * 8))
     for first in range(start, stop, width):
         last = min(first + width, stop)
-        block = np.array([np.asarray(values[int(k)][first:last]) for k in images])
+        block = np.array([np.asarray(values[int(k), first:last]) for k in images])
         for t in range(last - first):
             normed = _normed(block[:, t])
             distances[first - start + t] = 1 - (normed @ normed.T)[pairs]
