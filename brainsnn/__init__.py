@@ -22,6 +22,7 @@ _HOME = {
     "cached_programs": "brainsnn.builders.devices.cache",
     "clear_cache": "brainsnn.builders.devices.cache",
     "LayerGraph": "brainsnn.builders.graph",
+    "Readout": "brainsnn.builders.graph.readout_populations",
     "Result": "brainsnn.results",
     "SpikingNetwork": "brainsnn.builders.spiking_network",
     "calibrate": "brainsnn.builders.calibration",
