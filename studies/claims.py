@@ -88,6 +88,36 @@ class Claims:
         self.rows.append(Claim(claim, float(effect), float(low), float(high), int(n), test, float(p), verdict))
         return verdict
 
+    def equal(self, claim, effect, draws, n, test, margin):
+        """
+        Add a claim that two conditions differ by less than a margin (two one-sided tests).
+
+        Parameters
+        ----------
+        claim : str
+        effect : float
+        draws : (n_draws,) array_like
+            Bootstrap draws of the difference.
+        n : int
+        test : str
+        margin : float
+
+        Returns
+        -------
+        verdict : str
+            Reproduced if the interval lies within the margin, not reproduced if it lies outside of it.
+        """
+        draws = np.asarray(draws)
+        low, high = draw_interval(draws)
+        # A bootstrap of few images that differ is too narrow: rule of three (Hanley and Lippman-Hand 1983, JAMA 249).
+        low, high = min(low, effect - 3 / n), max(high, effect + 3 / n)
+        p = float(max((draws >= margin).mean(), (draws <= -margin).mean()))
+        outside = low > margin or high < -margin
+        verdict = REPRODUCED if -margin < low and high < margin else NOT_REPRODUCED if outside else UNDECIDABLE
+        name = f"{claim} (within {margin:g})"
+        self.rows.append(Claim(name, float(effect), float(low), float(high), int(n), f"equivalence, {test}", p, verdict))
+        return verdict
+
     def report(self):
         """Print the table and store it."""
         columns = ("claim", "effect [95 % interval]", "n", "test", "p", "verdict")
