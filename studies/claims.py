@@ -115,7 +115,9 @@ class Claims:
         outside = low > margin or high < -margin
         verdict = REPRODUCED if -margin < low and high < margin else NOT_REPRODUCED if outside else UNDECIDABLE
         name = f"{claim} (within {margin:g})"
-        self.rows.append(Claim(name, float(effect), float(low), float(high), int(n), f"equivalence, {test}", p, verdict))
+        self.rows.append(
+            Claim(name, float(effect), float(low), float(high), int(n), f"equivalence, {test}", p, verdict)
+        )
         return verdict
 
     def report(self):

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import warnings
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -175,22 +174,20 @@ def measures_of(result, labels):
     return {"correct": decisions == labels[:, None], **{name: np.cumsum(s, axis=1) for name, s in spikes.items()}}
 
 
+def run(snn, *arguments, **options):
+    """Run without the warning that the classifier's neurons spike in every step: they were trained to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.SaturationWarning)
+        return snn.run(*arguments, **options)
+
+
 def replay(checkpoint, device, trains, images, labels, gate):
     """Run spike trains through a network; a gate compares its predictions with the images."""
     snn = spiking_network(checkpoint, device, gate)
     given = {} if gate is None else {"images": images}
-    return snn.run(spikes=trains, seed=0, **given)
+    return run(snn, spikes=trains, seed=0, **given)
 
 
-@contextmanager
-def known_saturation():
-    """The classifiers were trained as spiking networks with neurons that spike in every step; hide the warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", bs.SaturationWarning)
-        yield
-
-
-@known_saturation()
 def measure(images, labels, condition, network, checkpoints, device, seed):
     """Run a batch in one condition of one trained network; see `measures_of`."""
     images = images.astype(float)
@@ -231,13 +228,12 @@ def controlled(condition, trains, images, labels, network, checkpoints, device, 
     return changed
 
 
-@known_saturation()
 def measure_dimmed(images, labels, dimming, gate, network, checkpoints, device, seed):
     """Return whether each digit with a dimmed upper half is recognised at the end."""
     images = images.astype(float)
     images[:, : images.shape[1] // 2] *= dimming
     checkpoint = checkpoints["feedback", network]
-    result = spiking_network(checkpoint, device, gate).run(images, checkpoint["steps"] * bs.ms, seed=seed)
+    result = run(spiking_network(checkpoint, device, gate), images, checkpoint["steps"] * bs.ms, seed)
     return {"correct": result.output[:, -1].argmax(axis=-1) == labels}
 
 

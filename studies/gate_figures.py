@@ -13,6 +13,8 @@ GATES = ("plain, open", "narrow, open", "feedback, open", "feedback, sticky", "f
 CONTROLS = ("feedback, sticky", "feedback, shuffled", "feedback, send-on-delta", "feedback, random", "feedback, oracle",
             "plain, shuffled", "plain, random")  # fmt: skip
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
+#: Lower accuracies, of the steps before the first spikes arrive, are left out.
+LOWEST = 80
 XLABELS = {"input": "input spikes per image", "total": "all spikes per image"}
 
 
@@ -35,15 +37,17 @@ def plot_curves(curves, n_images, n_networks):
         titles = ("gates and networks", "the sticky gate and its controls")
         for row, names, title in zip(axes, (GATES, CONTROLS), titles):
             for ax, part in zip(row, XLABELS):
-                for name, colour, dash in zip(names, PALETTE, DASHES):
+                for k, (name, colour, dash) in enumerate(zip(names, PALETTE, DASHES)):
                     own = curves[curves.condition == name]
-                    ax.plot(own[part], 100 * own.accuracy, color=colour, linestyle=dash, label=name)
+                    # The first line is wide, so that one on top of it does not hide it.
+                    width = {"linewidth": 4, "alpha": 0.5} if k == 0 else {}
+                    ax.plot(own[part], 100 * own.accuracy, color=colour, linestyle=dash, label=name, **width)
                     last = own.iloc[-1]
                     error = [[100 * (last.accuracy - last.low)], [100 * (last.high - last.accuracy)]]
                     ax.errorbar(
                         last[part], 100 * last.accuracy, error, color=colour, marker="o", markersize=4, capsize=2
                     )
-                ax.set(xlabel=XLABELS[part], title=title, xlim=(0, None))
+                ax.set(xlabel=XLABELS[part], title=title, xlim=(0, None), ylim=(LOWEST, 100.8))
             row[0].set_ylabel("correct so far (%)")
             row[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         networks = "1 trained network" if n_networks == 1 else f"{n_networks} trained networks"
@@ -76,5 +80,8 @@ def plot_contrast(rows):
         right.axhline(0, color="0.6", linewidth=1, zorder=0)
         right.set(xlabel="brightness of the upper half", ylabel="contrast - sticky (points)")
         n = rows.iloc[0]
-        right.set_title(f"95% interval, n = {n.n_images:.0f} digits x {n.n_networks:.0f} networks", fontsize=9)
+        right.set_title(
+            f"95% interval, n = {n.n_images:.0f} digits x {n.n_networks:.0f} network{'s' if n.n_networks > 1 else ''}",
+            fontsize=9,
+        )
     return figure
