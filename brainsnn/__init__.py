@@ -46,6 +46,7 @@ _HOME = {
     "PredictiveGate": "brainsnn.feedback",
     "once": "brainsnn.sweeps",
     "sweep": "brainsnn.sweeps",
+    "plot": "brainsnn.plot",
     "ms": "brian2",
     "second": "brian2",
 }
@@ -68,7 +69,8 @@ def __getattr__(name):
         raise AttributeError(f"module 'brainsnn' has no attribute {name!r}")
     if _HOME[name] not in _WITHOUT_BRIAN2:
         import_module("brainsnn.brian2_import").import_brian2()
-    value = getattr(import_module(_HOME[name]), name)
+    home = import_module(_HOME[name])
+    value = home if home.__name__ == f"brainsnn.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 
