@@ -1,8 +1,6 @@
 """``python -m brainsnn`` is the command ``brainsnn``."""
 
-from brainsnn.command_line import main
-
-__all__ = ["main"]
+from importlib import import_module
 
 if __name__ == "__main__":
-    main()
+    import_module("brainsnn.command_line").main()

@@ -1,15 +1,32 @@
 """Curves and budgets: tuning curves, spikes of each layer, activations of a network beside its spiking form."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from brainsnn.plain_arrays import plain_array
 from brainsnn.plot.panels import panel
 from brainsnn.plot_style import PALETTE
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from brainsnn.analysis.compare import ActivationComparison
+    from brainsnn.results import Result
+
 __all__ = ["activations", "spike_budget", "tuning_curve"]
 
 
-def tuning_curve(values, responses, xlabel, ylabel="firing rate (Hz)", label=None, ax=None):
+def tuning_curve(
+    values: ArrayLike,
+    responses: ArrayLike,
+    xlabel: str,
+    ylabel: str = "firing rate (Hz)",
+    label: str | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """
     Draw the response of neurons against a property of the stimulus.
 
@@ -63,7 +80,7 @@ def tuning_curve(values, responses, xlabel, ylabel="firing rate (Hz)", label=Non
     return ax
 
 
-def spike_budget(results, ax=None):
+def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = None) -> "Axes":
     """
     Draw the spikes per image of each layer, one bar for each network.
 
@@ -77,16 +94,16 @@ def spike_budget(results, ax=None):
     -------
     ax : `matplotlib.axes.Axes`
     """
-    results = results if isinstance(results, dict) else {"": results}
-    layers = list(dict.fromkeys(name for result in results.values() for name in result.spike_counts))
-    with panel(ax, 0.5 + 0.15 * len(results)) as ax:
-        base = np.zeros(len(results))
+    named = results if isinstance(results, Mapping) else {"": results}
+    layers = list(dict.fromkeys(name for result in named.values() for name in result.spike_counts))
+    with panel(ax, 0.5 + 0.15 * len(named)) as ax:
+        base = np.zeros(len(named))
         for k, layer in enumerate(layers):
-            own = np.array([r.spike_counts[layer].mean() if layer in r.spike_counts else 0.0 for r in results.values()])
+            own = np.array([r.spike_counts[layer].mean() if layer in r.spike_counts else 0.0 for r in named.values()])
             colour = PALETTE[k % len(PALETTE)]
             hatch = ("", "///", "...")[k // len(PALETTE) % 3]
             ax.barh(
-                list(results), own, left=base, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3, label=layer
+                list(named), own, left=base, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3, label=layer
             )
             base += own
         for k, total in enumerate(base):
@@ -94,13 +111,15 @@ def spike_budget(results, ax=None):
         ax.invert_yaxis()
         ax.margins(x=0.16)
         ax.locator_params(axis="x", nbins=4)
-        n = ", ".join(dict.fromkeys(str(r.n_images) for r in results.values()))
+        n = ", ".join(dict.fromkeys(str(r.n_images) for r in named.values()))
         ax.set(xlabel="spikes per image", title=f"mean of {n} images")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28 if len(results) > 1 else -0.35), ncols=2)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28 if len(named) > 1 else -0.35), ncols=2)
     return ax
 
 
-def activations(comparison, layer, max_points=3000, seed=0, ax=None):
+def activations(
+    comparison: "ActivationComparison", layer: str, max_points: int = 3000, seed: int = 0, ax: "Axes | None" = None
+) -> "Axes":
     """
     Draw the activations of a layer of the spiking network against those of the artificial one.
 

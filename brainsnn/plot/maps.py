@@ -1,16 +1,27 @@
 """Pictures: feature maps, latencies, attention fields, gates, dissimilarities."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from brainsnn.attention import Attention
+from brainsnn.attention.fields import Field
 from brainsnn.plain_arrays import plain_array
 from brainsnn.plot.panels import colour_bar, panel
 from brainsnn.plot_style import PALETTE
+from brainsnn.results import Result
 from brainsnn.results.selection import chosen_image
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
+    from matplotlib.axes import Axes
 
 __all__ = ["attention_field", "feature_maps", "gate", "latency_map", "mosaic", "rdm", "spike_maps"]
 
 
-def mosaic(maps, columns=None):
+def mosaic(maps: ArrayLike, columns: int | None = None) -> np.ndarray:
     """
     Lay the channels of a feature map out side by side.
 
@@ -57,7 +68,13 @@ def spike_maps(result, layer, image, start=0, stop=None):
     return counts.reshape(result.shapes[layer]) / ((stop - start) * result.dt)
 
 
-def feature_maps(source, layer=None, image=0, label=None, ax=None):
+def feature_maps(
+    source: "Result | ArrayLike",
+    layer: str | None = None,
+    image: int = 0,
+    label: str | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """
     Draw the channels of a layer side by side.
 
@@ -85,14 +102,16 @@ def feature_maps(source, layer=None, image=0, label=None, ax=None):
         If an array has other than three axes, or a result comes without a layer.
     """
     title = ""
-    if hasattr(source, "spikes"):
+    if isinstance(source, Result):
         if layer is None:
             raise ValueError("plot.feature_maps: layer=None; name a layer of the result.")
         image = chosen_image(image, source.n_images, "plot.feature_maps")
         title, label = source.shapes.name_of(layer), label or "firing rate (Hz)"
-        source = spike_maps(source, layer, image)
+        maps: ArrayLike = spike_maps(source, layer, image)
+    else:
+        maps = source
     with panel(ax, 0.9) as ax:
-        picture = mosaic(source)
+        picture = mosaic(maps)
         shown = ax.imshow(picture, cmap="viridis", interpolation="nearest")
         ax.set(xticks=[], yticks=[], title=title)
         ax.spines[:].set_visible(False)
@@ -100,7 +119,14 @@ def feature_maps(source, layer=None, image=0, label=None, ax=None):
     return ax
 
 
-def latency_map(result, layer, image=0, channel=None, onset=0.0, ax=None):
+def latency_map(
+    result: "Result",
+    layer: str,
+    image: int = 0,
+    channel: int | None = None,
+    onset: "float | Quantity" = 0.0,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """
     Draw when each neuron of a layer spikes first.
 
@@ -142,7 +168,13 @@ def latency_map(result, layer, image=0, channel=None, onset=0.0, ax=None):
     return ax
 
 
-def attention_field(field, image=None, index=0, shape=None, ax=None):
+def attention_field(
+    field: "Attention | Field | ArrayLike",
+    image: ArrayLike | None = None,
+    index: int = 0,
+    shape: tuple[int, int] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """
     Draw an attention field over an image.
 
@@ -168,25 +200,19 @@ def attention_field(field, image=None, index=0, shape=None, ax=None):
     ValueError
         If the image does not have two or three axes.
     """
-    if image is not None:
-        image = plain_array(image, "plot.attention_field: image", float)
-        if image.ndim not in (2, 3):
-            raise ValueError(
-                f"plot.attention_field: an image of shape {image.shape}; expected (rows, columns, channels)."
-            )
-        image = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    field = getattr(field, "field", field)
-    shape = shape or ((100, 100) if image is None else image.shape[:2])
-    values = field.modulation((*shape, 1), index) if hasattr(field, "modulation") else np.asarray(field, float)
+    picture = None if image is None else _picture(image)
+    shape = shape or ((100, 100) if picture is None else picture.shape[:2])
+    own = field.field if isinstance(field, Attention) else field
+    values = own.modulation((*shape, 1), index) if isinstance(own, Field) else np.asarray(own, float)
     values = values[..., 0] if values.ndim == 3 else values
     rows, columns = values.shape
     extent = (-0.5, shape[1] - 0.5, shape[0] - 0.5, -0.5)
     with panel(ax, 0.85) as ax:
-        if image is not None:
-            ax.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent)
+        if picture is not None:
+            ax.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=extent)
         limit = max(float(np.abs(values).max()), 1e-12)
         shown = ax.imshow(
-            values, cmap="PuOr_r", vmin=-limit, vmax=limit, extent=extent, alpha=1.0 if image is None else 0.55,
+            values, cmap="PuOr_r", vmin=-limit, vmax=limit, extent=extent, alpha=1.0 if picture is None else 0.55,
             interpolation="bilinear",
         )  # fmt: skip
         x, y = (np.arange(columns) + 0.5) * shape[1] / columns - 0.5, (np.arange(rows) + 0.5) * shape[0] / rows - 0.5
@@ -197,7 +223,15 @@ def attention_field(field, image=None, index=0, shape=None, ax=None):
     return ax
 
 
-def gate(result, images, image=0, ax=None):
+def _picture(image):
+    """Return an image without an axis for a single channel."""
+    image = plain_array(image, "plot.attention_field: image", float)
+    if image.ndim not in (2, 3):
+        raise ValueError(f"plot.attention_field: an image of shape {image.shape}; expected (rows, columns, channels).")
+    return image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+
+
+def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" = None) -> "Axes":
     """
     Draw how much of an image a predictive gate lets through, and how wrong its prediction is, over time.
 
@@ -223,12 +257,12 @@ def gate(result, images, image=0, ax=None):
     """
     image = chosen_image(image, result.n_images, "plot.gate")
     opened, predicted = result.gate[image], result.predicted_input[image]
-    images = plain_array(images, "plot.gate: images", float)
-    if images.shape != (result.n_images, *opened.shape[1:]):
+    shown = plain_array(images, "plot.gate: images", float)
+    if shown.shape != (result.n_images, *opened.shape[1:]):
         raise ValueError(
-            f"plot.gate: images of shape {images.shape} for {result.n_images} results of {opened.shape[1:]}."
+            f"plot.gate: images of shape {shown.shape} for {result.n_images} results of {opened.shape[1:]}."
         )
-    pixels = np.abs(images[image])
+    pixels = np.abs(shown[image])
     axes = tuple(range(1, opened.ndim))
     total = max(float(pixels.sum()), 1e-12)
     with panel(ax) as ax:
@@ -238,7 +272,7 @@ def gate(result, images, image=0, ax=None):
             color=PALETTE[0],
             label="open part of the image",
         )
-        error = np.abs(predicted - images[image]).sum(axis=axes) / total
+        error = np.abs(predicted - shown[image]).sum(axis=axes) / total
         ax.plot(result.times, 100 * error, color=PALETTE[1], linestyle="--", label="prediction error")
         ax.set(xlabel="time (ms)", ylabel="share of the intensity (%)", xlim=(0, result.n_steps * result.dt * 1e3))
         ax.set_ylim(0, None)
@@ -246,7 +280,13 @@ def gate(result, images, image=0, ax=None):
     return ax
 
 
-def rdm(dissimilarities, classes=None, names=None, label="1 - correlation", ax=None):
+def rdm(
+    dissimilarities: ArrayLike,
+    classes: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    label: str = "1 - correlation",
+    ax: "Axes | None" = None,
+) -> "Axes":
     """
     Draw a representational dissimilarity matrix.
 

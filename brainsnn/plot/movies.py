@@ -1,6 +1,8 @@
 """A feature map over time, as a film."""
 
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,12 +12,17 @@ from brainsnn.plot.maps import mosaic, spike_maps
 from brainsnn.plot.panels import COLUMN, colour_bar, panel
 from brainsnn.results.selection import chosen_image
 
+if TYPE_CHECKING:
+    from brainsnn.results import Result
+
 __all__ = ["feature_movie"]
 
 WRITERS = {".gif": "pillow", ".mp4": "ffmpeg"}
 
 
-def feature_movie(result, layer, path, image=0, window=20, fps=10):
+def feature_movie(
+    result: "Result", layer: str, path: str | PathLike[str], image: int = 0, window: int = 20, fps: int = 10
+) -> Path:
     """
     Write a film of the firing rates of a layer: its channels side by side, a frame for each window of time.
 
@@ -48,12 +55,12 @@ def feature_movie(result, layer, path, image=0, window=20, fps=10):
     import matplotlib.pyplot as plt
     from matplotlib import animation
 
-    path = checked_path(path, "plot.feature_movie: path", is_file=True)
+    target = checked_path(path, "plot.feature_movie: path", is_file=True)
     image = chosen_image(image, result.n_images, "plot.feature_movie")
     window, fps = whole_number(window, "plot.feature_movie: window", 1), whole_number(fps, "plot.feature_movie: fps", 1)
-    suffix = path.suffix.lower()
+    suffix = target.suffix.lower()
     if suffix not in WRITERS:
-        raise ValueError(f"plot.feature_movie: path={str(path)!r} must end in .gif or .mp4.")
+        raise ValueError(f"plot.feature_movie: path={str(target)!r} must end in .gif or .mp4.")
     if not animation.writers.is_available(WRITERS[suffix]):
         raise RuntimeError("plot.feature_movie: .mp4 needs the program ffmpeg, which is not installed. Write a .gif.")
     if window > result.n_steps:
@@ -77,7 +84,7 @@ def feature_movie(result, layer, path, image=0, window=20, fps=10):
             return shown, title
 
         film = animation.FuncAnimation(ax.figure, draw, frames=len(frames), blit=False)
-        with write_atomically(path) as file:
+        with write_atomically(target) as file:
             temporary = Path(file.name).with_suffix(".film" + suffix)  # the writers open a file by its name
             try:
                 film.save(temporary, writer=WRITERS[suffix], fps=fps, dpi=150)
@@ -85,4 +92,4 @@ def feature_movie(result, layer, path, image=0, window=20, fps=10):
             finally:
                 temporary.unlink(missing_ok=True)
         plt.close(ax.figure)
-    return path
+    return target

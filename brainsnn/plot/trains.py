@@ -1,15 +1,29 @@
 """Spike trains: rasters of several layers, and firing rates."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from brainsnn.plot.panels import panel
 from brainsnn.plot_style import PALETTE
 from brainsnn.results.selection import chosen_image
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from brainsnn.results import Result
+
 __all__ = ["raster", "rates"]
 
 
-def raster(result, layers=None, image=0, max_neurons=150, ax=None):
+def raster(
+    result: "Result",
+    layers: str | Sequence[str] | None = None,
+    image: int = 0,
+    max_neurons: int = 150,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """
     Draw the spikes of an image, layer above layer.
 
@@ -70,7 +84,7 @@ def raster(result, layers=None, image=0, max_neurons=150, ax=None):
     return ax
 
 
-def rates(result, ax=None):
+def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
     """
     Draw the mean firing rate of each layer, with the range of images in which 95% of them lie.
 
