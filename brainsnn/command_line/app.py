@@ -63,6 +63,7 @@ app.command("models")(networks.models)
 app.command("layers")(networks.layers)
 app.command("convert")(networks.convert)
 app.command("run")(runs.run)
+app.command("report")(runs.report)
 app.command(
     "study", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )(studies.study)

@@ -14,7 +14,7 @@ from brainsnn.command_line.values import neuron_model, recordings, time_value
 if TYPE_CHECKING:
     from brainsnn import Result
 
-__all__ = ["run"]
+__all__ = ["report", "run"]
 
 RESULTS = {".npz": "brainsnn", ".nc": "NetCDF", ".zarr": "Zarr"}
 #: Decisions of so many images are shown.
@@ -116,3 +116,24 @@ def _show(result: "Result", batch: Images) -> None:
         n = math.prod(result.shapes[name])
         rate = counts.mean() / n / (result.n_steps * result.dt)
         typer.echo(f"{name.ljust(width)}  {n:7,}  {rate:13.2f}  {counts.mean():16,.1f}")
+
+
+def report(
+    result: Annotated[Path, typer.Argument(help="A result: .npz, a streamed folder, .nc or .zarr.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The report, .html.")] = Path("report.html"),
+    title: Annotated[str, typer.Option(help="Its title.")] = "brainsnn report",
+    image: Annotated[int, typer.Option(help="Image whose spikes, feature maps and traces are drawn.")] = 0,
+    script: Annotated[Path | None, typer.Option(help="Python file that made the result.")] = None,
+    force: Force = False,
+) -> None:
+    """
+    Write a result as one HTML file: numbers, figures, populations, equations, settings.
+
+    Example: `brainsnn report result.nc -o report.html --script my_study.py`
+    """
+    import brainsnn as bs
+
+    check_output(output, {".html": "a web page"}, force)
+    read = bs.Result.from_xarray if result.suffix.lower() in (".nc", ".zarr") else bs.Result.load
+    path = read(result).report(output, title=title, image=image, script=script, overwrite=force)
+    typer.echo(f"Written: {path}")
