@@ -85,7 +85,7 @@ $(VENV)/.installed: setup.cfg setup.py pyproject.toml
 
 # Compiled networks, kept by content in the user's cache directory.
 clean-cache: $(VENV)/.installed
-	$(RUN) -m brainsnn cache --clear
+	$(RUN) -m brainsnn cache clear
 
 clean:
 	rm -rf $(VENV) $(PEERS) .venvs build dist *.egg-info results

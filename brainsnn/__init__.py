@@ -22,6 +22,7 @@ _HOME = {
     "cached_programs": "brainsnn.builders.devices.cache",
     "clear_cache": "brainsnn.builders.devices.cache",
     "LayerGraph": "brainsnn.builders.graph",
+    "Readout": "brainsnn.builders.graph.readout_populations",
     "Result": "brainsnn.results",
     "SpikingNetwork": "brainsnn.builders.spiking_network",
     "calibrate": "brainsnn.builders.calibration",
@@ -33,6 +34,7 @@ _HOME = {
     "read_nir": "brainsnn.builders.from_nir",
     "register_layer": "brainsnn.builders.from_keras",
     "load_model": "brainsnn.training.keras_files",
+    "shipped_models": "brainsnn.shipped",
     "compare_activations": "brainsnn.analysis.compare",
     "ArrayField": "brainsnn.attention",
     "Attention": "brainsnn.attention",
@@ -44,6 +46,7 @@ _HOME = {
     "PredictiveGate": "brainsnn.feedback",
     "once": "brainsnn.sweeps",
     "sweep": "brainsnn.sweeps",
+    "plot": "brainsnn.plot",
     "ms": "brian2",
     "second": "brian2",
 }
@@ -53,6 +56,7 @@ _WITHOUT_BRIAN2 = {
     "brainsnn.builders.devices.cache",
     "brainsnn.errors",
     "brainsnn.results",
+    "brainsnn.shipped",
     "brainsnn.sweeps",
     "brainsnn.training.keras_files",
 }
@@ -65,7 +69,8 @@ def __getattr__(name):
         raise AttributeError(f"module 'brainsnn' has no attribute {name!r}")
     if _HOME[name] not in _WITHOUT_BRIAN2:
         import_module("brainsnn.brian2_import").import_brian2()
-    value = getattr(import_module(_HOME[name]), name)
+    home = import_module(_HOME[name])
+    value = home if home.__name__ == f"brainsnn.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

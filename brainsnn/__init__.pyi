@@ -3,6 +3,7 @@
 from brian2 import ms as ms
 from brian2 import second as second
 
+from brainsnn import plot as plot
 from brainsnn.analysis.compare import compare_activations as compare_activations
 from brainsnn.attention import ArrayField as ArrayField
 from brainsnn.attention import Attention as Attention
@@ -20,6 +21,7 @@ from brainsnn.builders.from_keras import register_layer as register_layer
 from brainsnn.builders.from_nir import read_nir as read_nir
 from brainsnn.builders.from_onnx import read_onnx as read_onnx
 from brainsnn.builders.graph import LayerGraph as LayerGraph
+from brainsnn.builders.graph.readout_populations import Readout as Readout
 from brainsnn.builders.own_monitors import monitor as monitor
 from brainsnn.builders.own_monitors import monitored_images as monitored_images
 from brainsnn.builders.spiking_network import SpikingNetwork as SpikingNetwork
@@ -34,6 +36,7 @@ from brainsnn.errors import UnknownNameError as UnknownNameError
 from brainsnn.feedback import LocalLearning as LocalLearning
 from brainsnn.feedback import PredictiveGate as PredictiveGate
 from brainsnn.results import Result as Result
+from brainsnn.shipped import shipped_models as shipped_models
 from brainsnn.sweeps import once as once
 from brainsnn.sweeps import sweep as sweep
 from brainsnn.training.keras_files import load_model as load_model

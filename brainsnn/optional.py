@@ -26,6 +26,7 @@ EXTRAS = {
     "nir": "nir",
     "pycocotools": "coco",
     "PIL": "coco",
+    "typer": "cli",
 }
 
 

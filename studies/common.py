@@ -263,6 +263,20 @@ class Study:
         self.files.append(f"{name}.csv")
         return table
 
+    def text(self, text, name):
+        """
+        Write a text file, such as a table in Markdown.
+
+        Parameters
+        ----------
+        text : str
+        name : str
+            Name of the file, with its ending.
+        """
+        with write_atomically(self.folder / name) as file:
+            file.write(text.encode())
+        self.files.append(name)
+
     def report(self, name, value, text=None):
         """
         Print a headline number of the study and add it to the record.

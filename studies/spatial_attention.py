@@ -3,6 +3,11 @@
 The protocol of Soerensen, Zambrano, Slagter, Bohte and Scholte (2022), J. Cogn. Neurosci. 34, on scenes made from shipped
 images. Strengths are chosen on the first half of the scenes; valid, neutral and invalid cues are compared on the other half.
 
+This is a short form of the protocol, with activity in all layers. The published one, with all its figures and tables::
+
+    python studies/spatial_attention.py --protocol published
+    python studies/spatial_attention.py --protocol published --full
+
 To run the same protocol with the authors' network and COCO photographs::
 
     python -m brainsnn.stimuli.coco COCO --out street.json
@@ -10,6 +15,7 @@ To run the same protocol with the authors' network and COCO photographs::
         --photographs COCO --n-scenes 400 --duration-ms 750
 """
 
+import argparse
 from typing import NamedTuple
 
 import numpy as np
@@ -46,11 +52,12 @@ from brainsnn.stimuli.coco import load_coco_scenes
 #: The user's own network, file of selected scenes and folder of COCO instead of what ships.
 FILES = {"model": "", "weights": "", "scenes": "", "photographs": ""}
 QUICK = {
-    "n_scenes": 80, "n_analysed": 8, "strengths": [0.2, 0.5], "m_f": 0.45, "width": 0.18,
+    "protocol": "short", "n_scenes": 80, "n_analysed": 8, "strengths": [0.2, 0.5], "m_f": 0.45, "width": 0.18,
     "duration_ms": 400, "n_resamples": 300, "processes": 2, **FILES,
 }  # fmt: skip
 FULL = {
-    "n_scenes": 1200, "n_analysed": 80, "strengths": [0.15, 0.3, 0.45, 0.6, 0.75], "m_f": 0.45, "width": 0.18,
+    "protocol": "short", "n_scenes": 1200, "n_analysed": 80,
+    "strengths": [0.15, 0.3, 0.45, 0.6, 0.75], "m_f": 0.45, "width": 0.18,
     "duration_ms": 500, "n_resamples": 2000, "processes": 2, **FILES,
 }  # fmt: skip
 MECHANISMS = ("precision", "input_gain", "output_gain")
@@ -337,10 +344,24 @@ def report(study, table, strengths):
             study.report(f"order {measure}: {pair}", f"{verdict}; valid - invalid differ by {text(pair, measure, 3)}")
 
 
+def _protocol_of(argv):
+    """Return the protocol that the command line names; the study refuses unknown ones."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--protocol", default="short")
+    return parser.parse_known_args(argv)[0].protocol
+
+
 def main(argv=None):
     """Search strengths, compare cues, analyse activity, write figures and tables."""
+    if _protocol_of(argv) == "published":
+        import attention_published
+
+        attention_published.main(argv)
+        return
     study = Study("spatial_attention", __doc__, QUICK, FULL, argv, sweeps=True)
     parameters = study.parameters
+    if parameters.protocol != "short":
+        study.error(f"argument --protocol: {parameters.protocol!r}; choose short or published")
     if parameters.n_scenes < 2:
         study.error(
             f"argument --n-scenes: {parameters.n_scenes} must be at least 2; strengths and conditions need a scene each"

@@ -77,12 +77,12 @@ def check_contents(sdist, wheel):
     if missing:
         sys.exit(f"release-check: {sdist.name} lacks {', '.join(missing[:10])}; see MANIFEST.in")
     package = [name for name in files if name.startswith("brainsnn/")]
-    package += [f"brainsnn/{name}" for name in files if name.startswith("weights/")]
+    package += [f"brainsnn/{name}" for name in files if name.startswith(("weights/", "studies/"))]
     missing = [name for name in package if name not in in_wheel]
     if missing:
         sys.exit(f"release-check: {wheel.name} lacks {', '.join(missing[:10])}; see setup.cfg and setup.py")
     print(
-        f"{sdist.name}: all {len(files)} files; {wheel.name}: all {len(package)} files of the package and the weights"
+        f"{sdist.name}: all {len(files)} files; {wheel.name}: all {len(package)} files of package, weights and studies"
     )
 
 
@@ -97,10 +97,15 @@ def check(folder):
     check_contents(sdist, wheel)
     call(python, "-m", "venv", folder / "environment")
     executable = folder / "environment" / "bin" / "python"
-    call(executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[training]")
+    call(executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[cli,studies,training]")
     names = sorted(path.stem for path in (ROOT / "weights").glob("*.keras"))
     # isolated: neither the current folder nor PYTHONPATH may lend the checkout's package
     call(executable, "-I", "-c", MAIN_JOB, ROOT, *names, cwd=folder)
+    command = executable.with_name("brainsnn")
+    call(command, "layers", "digits", cwd=folder)
+    call(command, "study", "precision", "--n-images", "20", "--duration-ms", "100", cwd=folder)
+    if not (folder / "results" / "precision" / "record.json").is_file():
+        sys.exit("release-check: brainsnn study wrote no record to the folder results/precision")
 
 
 def main():

@@ -168,7 +168,8 @@ class _MeasuredActivations:
 
     def __init__(self, snn, n_images, n_window):
         self.snn, self.n_window = snn, n_window
-        self.populations = [p for p in snn.graph.populations.values() if p.kind in ("spiking", "readout")]
+        layers = snn.graph.populations.values()
+        self.populations = [p for p in layers if p.kind in ("spiking", "readout") and p.reads is None]
         self.activations = {p.name: np.zeros((n_images, p.size)) for p in self.populations}
         spiking = [p for p in self.populations if p.kind == "spiking"]
         self.heights = {p.name: _spike_heights(snn, p) for p in spiking}
@@ -265,7 +266,7 @@ def _spike_heights(snn, population):
 
 def _measurable(snn):
     """Return the network, or a copy of it if it does not record all spikes, is attended or learns."""
-    spiking = [name for name, population in snn.graph.populations.items() if population.kind == "spiking"]
+    spiking = snn.populations.of_model
     records_all = all(
         len(snn.recorded.get(name, {}).get("spikes", ())) == len(snn.populations[name]) for name in spiking
     )

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from brainsnn.builders.from_keras import read_keras
 from brainsnn.builders.graph import LayerGraph
 from brainsnn.builders.graph.layer_graph import Population
 from brainsnn.builders.graph.pooled_spikes import has_maximum, with_pooled_spikes
+from brainsnn.builders.graph.readout_populations import Readout, with_readouts
 from brainsnn.builders.network.assembly import CONNECTIVITIES
 from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
 from brainsnn.builders.network.neurons import choose_neurons, encoder_of, with_shared_filters
@@ -51,6 +53,7 @@ def convert(
     thresholds: Mapping[str, float] | None = None,
     feedback: PredictiveGate | None = None,
     dt: Quantity | None = None,
+    readouts: Mapping[str, str | Readout] | None = None,
 ) -> SpikingNetwork:
     """
     Turn a trained Keras model into a spiking network of Brian2 objects.
@@ -97,6 +100,9 @@ def convert(
         Let a generator's spikes predict the input and gate it; the input then spikes (``encoder="poisson"``).
     dt : `~brian2.units.fundamentalunits.Quantity`, optional
         Time step. By default 1 ms, or that of a graph that `read_nir` read.
+    readouts : dict of str to str or `~brainsnn.builders.graph.readout_populations.Readout`, optional
+        Name of an extra population -> the layer whose spikes it reads, neuron by neuron: ``{"behind": "conv2"}``. The other
+        layers spike as without it. It can be recorded and set as any layer, and it counts in rates of the whole network.
 
     Returns
     -------
@@ -152,6 +158,9 @@ def convert(
         _check_thresholds_of_calibrated(neurons, thresholds)
     elif feedback is None:
         _warn_of_uncalibrated(graph, thresholds or {})
+    if readouts is not None:
+        graph, models = with_readouts(graph, neurons.chosen, readouts)
+        neurons = replace(neurons, chosen={**neurons.chosen, **models})
     with collection_paused(), named_memory_errors(lambda: f"convert: the network of {_size(graph)}", _SMALLER):
         graph = with_shared_filters(graph, neurons)
         if encoder is None:

@@ -176,7 +176,8 @@ class SpikingNetwork(NetworkView):
         attention : `~brainsnn.attention.mechanisms.Attention` or None
             None removes attention and restores the parameters.
         layers : iterable of str, optional
-            Populations to change, all spiking ones by default. The strengths and fields may name no other layers.
+            Populations to change, all spiking ones of the model by default (no ``readouts``). The strengths and fields may name
+            no other layers.
 
         Raises
         ------
@@ -195,7 +196,7 @@ class SpikingNetwork(NetworkView):
         if not isinstance(attention, Attention | None):
             raise ValueError(f"attend: {attention!r} is no attention; give one such as SpatialAttention(...), or None.")
         name_of = self.populations.name_of
-        layers = [layers] if isinstance(layers, str) else self.populations.spiking if layers is None else layers
+        layers = [layers] if isinstance(layers, str) else self.populations.of_model if layers is None else layers
         try:
             wanted = list(layers)
         except TypeError:

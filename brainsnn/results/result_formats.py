@@ -1,6 +1,7 @@
 """The files and formats of a result: what is written and what is read."""
 
 from collections.abc import Iterable
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -71,6 +72,57 @@ class ResultFormats:
         """
         path = path_to_read(path)
         return (open_stream if is_stream(path) else read_result)(cls, path, max_bytes)
+
+    def report(
+        self,
+        path: str | PathLike[str],
+        *,
+        title: str = "brainsnn report",
+        image: int = 0,
+        script: str | PathLike[str] | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """
+        Write one HTML file that holds numbers, figures, populations, equations, settings, versions and the script.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File, ``report.html``. It needs no other file and loads nothing from elsewhere.
+        title : str, optional
+        image : int, optional
+            Image whose spikes, feature maps and traces are drawn.
+        script : str or path-like, optional
+            Python file whose text goes into the report; by default the script that runs, if there is one.
+        overwrite : bool, optional
+            Whether to replace a file.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists.
+        ValueError
+            If the path does not end in ``.html``.
+        IndexError
+            If the image does not exist.
+        OSError
+            If a script that was named cannot be read.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.stimuli import load_digits
+        >>> snn = bs.convert(bs.load_model("digits"), record={"conv2": ["spikes"]})
+        >>> result = snn.run(load_digits("test")[0][:2], 50 * bs.ms)
+        >>> result.report("report.html", title="Two digits").name
+        'report.html'
+        """
+        # The report draws with brainsnn.plot, which itself reads results.
+        return import_module("brainsnn.report").write_report(self, path, title, image, script, overwrite)
 
     def to_xarray(self) -> "xr.DataTree":
         """

@@ -2,7 +2,8 @@
 
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.once import once
+from brainsnn.sweeps.progress import SweepStatus, sweep_status
 from brainsnn.sweeps.running import SweepError, sweep
 from brainsnn.sweeps.store import UnitStore
 
-__all__ = ["SweepError", "UnitStore", "content_key", "once", "sweep"]
+__all__ = ["SweepError", "SweepStatus", "UnitStore", "content_key", "once", "sweep", "sweep_status"]

@@ -17,6 +17,7 @@ from brainsnn.plain_arrays import whole_number
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.grid import Grid
 from brainsnn.sweeps.jobs import Job, run_here
+from brainsnn.sweeps.progress import DATASET, note_sweep
 from brainsnn.sweeps.store import UnfitResultError, UnitStore
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ __all__ = ["SweepError", "sweep"]
 
 #: Seconds until a file written on another machine must be visible here; network file systems update with a delay.
 PATIENCE = 30
-DATASET = "dataset.nc"
 _UNREADABLE = "it was computed twice, and its file could not be read afterwards. Check the disk of the folder"
 
 
@@ -124,6 +124,7 @@ def _open_or_compute(grid, layout, job, workers, cluster, progress):
     check_writable(store.folder, "sweep: folder", "Choose another one; nothing was computed.")
     for place in (path.parent, store.folder):
         remove_leftovers(place)
+    note_sweep(store, grid)
     results = Results(grid, store, layout)
     _compute_all(grid, job, store, results, workers, cluster, progress)
 

@@ -39,7 +39,7 @@ class Small:
             "model": other, "neuron": NEURON.edit(tau_phi=5 * bs.ms), "connectivity": "synapses", "schedule": "synchronous",
             "average_pooling": "membrane", "device": "cpp_standalone", "record": {"conv": ["S"]}, "dtype": "float64",
             "threads": 2, "encoder": "current", "thresholds": {"conv": 0.25, "prediction": 0.5}, "feedback": bs.PredictiveGate(),
-            "dt": 0.5 * bs.ms, "max_pooling": "spikes",
+            "dt": 0.5 * bs.ms, "max_pooling": "spikes", "readouts": {"behind": "conv"},
         }  # fmt: skip
         self.run_base = {"images": self.images, "duration": N_STEPS * bs.ms}
         self.run_other = {

@@ -70,6 +70,14 @@ def scenes(**options):
     return found.images.tolist()
 
 
+def readout(**options):
+    """Return the readout population, its operator and its neurons."""
+    snn = bs.convert(make_model(), neuron=NEURON, readouts={"behind": bs.Readout(**options)}, encoder="poisson")
+    projection = snn.graph.incoming("behind")[0]
+    connections = [each.tolist() for each in projection.operator.to_coo()]
+    return str(snn.graph.populations["behind"]), projection.source, connections, str(snn.models["behind"])
+
+
 GATE = {"learning": bs.LocalLearning()}
 FIELD, OTHER_FIELD = GaussianField((0.3, 0.3)), GaussianField((0.6, 0.3))
 #: Precision is so strong that it clips.
@@ -99,6 +107,9 @@ CASES = {
         attended_by_field, {"field": FIELD, **STRONG},
         {"field": OTHER_FIELD, "input_gain": 0.2, "output_gain": 0.2, "precision": 0.1, "onset": 1 * MS, "offset": 2 * MS,
          "floor": 0.05, "conserve_sum": True}),
+    bs.Readout: (
+        readout, {"layer": "conv"},
+        {"layer": "prediction", "kind": "potential", "place": (1, 2), "sum_channels": True, "neuron": NEURON.edit(m_f=0.3)}),
     bs.PredictiveGate: (
         lambda **o: (str(bs.PredictiveGate(**o)), bs.PredictiveGate(**o).record), {},
         {"output": "other", "epsilon": 0.2, "mode": "graded", "squash": "tanh", "squash_step": 0.5, "contrast": True,
@@ -129,6 +140,7 @@ CASES = {
 
 #: Arguments that need another one: function name and argument -> more arguments of both calls.
 WITH = {
+    ("Readout", "sum_channels"): {"kind": "potential"},
     ("PredictiveGate", "max_contrast"): {"contrast": True},
     ("LocalLearning", "parameters"): {"on_pre": "I_post += w*h_pre; w = kept*w"},
 }

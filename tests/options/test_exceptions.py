@@ -155,6 +155,9 @@ REFUSED = {
     "are both 'conv'; give one of them": lambda s, _: attend(
         s, attention(output_gain={"conv": 0.1, "conv_linear": 0.2})
     ),
+    "is already the name of a layer": lambda s, _: convert(s, readouts={"most": "conv"}),
+    "which is a population of the kind": lambda s, _: convert(s, readouts={"behind": "readout"}),
+    "sums potentials; give kind": lambda s, _: bs.Readout("conv", sum_channels=True),
     "has no effect with mode='none'": lambda s, _: bs.PredictiveGate(mode="none", epsilon=0.1),
     "has no effect without contrast": lambda s, _: bs.PredictiveGate(max_contrast=2.0),
     "has no effect beside model, whose epsilon is": lambda s, _: gate_beside({}, epsilon=0.3),

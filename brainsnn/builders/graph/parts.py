@@ -54,6 +54,8 @@ class Population:
         on the membrane. None if no layer does.
     scale : float or (C,) ndarray, optional
         Activation of the trained layer that became 1, as `brainsnn.calibrate` has set it.
+    reads : str, optional
+        Population whose spikes a readout of `brainsnn.convert(readouts=...)` reads; None for those of the model.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Population:
     layers: tuple[str, ...] = ()
     keras_layer: str | None = None
     scale: float | np.ndarray = 1.0
+    reads: str | None = None
 
     def __post_init__(self) -> None:
         if self.bias is None:

@@ -24,6 +24,11 @@ class Populations(dict):
         """Names of the spiking populations, without the input (list of str)."""
         return [name for name in self if self._graph.populations[name].kind == "spiking"]
 
+    @property
+    def of_model(self):
+        """Names of the spiking populations of the model, without the input and readouts that were added (list of str)."""
+        return [name for name in self.spiking if self._graph.populations[name].reads is None]
+
     def name_of(self, layer):
         """
         Return the name of the population that a layer became.

@@ -1,11 +1,11 @@
-"""Tests of the command line: the cache of compiled programs."""
+"""``brainsnn cache`` shows and clears the cache of compiled programs."""
 
 import os
 import time
 
 import pytest
+from called_command import brainsnn
 
-from brainsnn.__main__ import main
 from brainsnn.builders.devices.cache import keep, make_private
 
 
@@ -24,20 +24,18 @@ def cache(tmp_path, monkeypatch):
     return folder
 
 
-def test_cache_is_shown_and_cleared(cache, capsys):
-    main(["cache"])
-    assert f"2 compiled networks, 3.0 MB in {cache}" in capsys.readouterr().out
-    main(["cache", "--clear", "--days", "5"])
-    assert "2.0 MB freed" in capsys.readouterr().out
+def test_cache_is_shown_and_cleared(cache):
+    shown = brainsnn("cache", "list").output
+    assert f"2 compiled networks, 3.0 MB in {cache}" in shown and str(cache / "old") in shown
+    assert "2.0 MB freed" in brainsnn("cache", "clear", "--days", "5").output
     assert [path.name for path in cache.iterdir()] == ["new"]
-    main(["cache", "--clear"])
+    assert brainsnn("cache", "clear").exit_code == 0
     assert not list(cache.iterdir())
-    main(["cache"])
-    assert "0 compiled networks" in capsys.readouterr().out
+    assert "0 compiled networks" in brainsnn("cache", "list").output
 
 
-@pytest.mark.parametrize("days", ["-1", "nan", "inf"])
-def test_bad_arguments(days, capsys):
-    with pytest.raises(SystemExit):
-        main(["cache", "--clear", "--days", days])
-    assert f"--days: must be 0 or more, got {days}" in capsys.readouterr().err
+@pytest.mark.parametrize("days", ["-1", "nan", "inf", "many"])
+def test_bad_days_clear_nothing(cache, days):
+    answer = brainsnn("cache", "clear", "--days", days)
+    assert answer.exit_code == 2 and "--days" in answer.output
+    assert len(list(cache.iterdir())) == 2

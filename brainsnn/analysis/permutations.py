@@ -1,0 +1,242 @@
+"""Permutation tests: of two conditions, of two areas under the ROC curve, and of several paired differences at once."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from brainsnn.analysis.checks import scores_and_targets
+from brainsnn.plain_arrays import plain_array, whole_number
+
+__all__ = ["Comparison", "auc_permutation_test", "max_t_test", "permutation_test"]
+
+#: Permutations that are computed at once.
+BATCH = 500
+STATISTICS = {"mean": np.mean, "nanmedian": np.nanmedian}
+
+
+class Comparison(NamedTuple):
+    """
+    Difference of two conditions, and the p-value of a test.
+
+    Attributes
+    ----------
+    difference : float
+        Statistic of the first sample minus that of the second.
+    p : float
+        Two-sided.
+    """
+
+    difference: float
+    p: float
+
+
+def _p_value(null, observed, published):
+    """Return the share of permutations at least as large; the observed one counts as one of them unless as published."""
+    n_larger = int((null >= observed * (1 - 1e-12)).sum())
+    return n_larger / len(null) if published else (n_larger + 1) / (len(null) + 1)
+
+
+def permutation_test(first, second, statistic="mean", n_permutations=10_000, seed=0, published=False):
+    """
+    Test whether two conditions differ, with permutations of all images between them (unpaired).
+
+    Parameters
+    ----------
+    first, second : (n,) array_like
+        A value for each image. NaN is allowed with ``statistic="nanmedian"``.
+    statistic : {"mean", "nanmedian"}, optional
+    n_permutations : int, optional
+    seed : int, optional
+    published : bool, optional
+        Whether p is the share of permutations alone, which can be 0; by default the observed data count as a permutation.
+
+    Returns
+    -------
+    result : `Comparison`
+        The test statistic is the absolute difference.
+
+    Raises
+    ------
+    ValueError
+        If a sample has fewer than two values, or only NaN, or an argument is not valid.
+
+    See Also
+    --------
+    scipy.stats.permutation_test
+
+    References
+    ----------
+    Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34. Phipson, Smyth (2010), Permutation p-values
+    should never be zero, Stat. Appl. Genet. Mol. Biol. 9:39.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import permutation_test
+    >>> permutation_test([1, 2, 3, 4], [11, 12, 13, 14], n_permutations=2000).p < 0.05
+    True
+    """
+    from scipy import stats
+
+    if statistic not in STATISTICS:
+        raise ValueError(
+            f"permutation_test: statistic={statistic!r}; choose one of {', '.join(map(repr, STATISTICS))}."
+        )
+    n_permutations = whole_number(n_permutations, "permutation_test: n_permutations", 1)
+    samples = [plain_array(x, f"permutation_test: {name}", float) for name, x in (("first", first), ("second", second))]
+    for name, sample in zip(("first", "second"), samples):
+        missing = np.isnan(sample)
+        if sample.ndim != 1 or len(sample) < 2 or missing.all() or (missing.any() and statistic == "mean"):
+            raise ValueError(
+                f"permutation_test: {name} needs two values or more, NaN only with statistic='nanmedian', got {sample}."
+            )
+    of = STATISTICS[statistic]
+
+    def absolute_difference(x, y, axis):
+        """Return the test statistic; permutations without any value in a half say nothing."""
+        return np.abs(of(x, axis=axis) - of(y, axis=axis))
+
+    found = stats.permutation_test(
+        samples, absolute_difference, permutation_type="independent", vectorized=True, n_resamples=n_permutations, batch=BATCH,
+        alternative="greater", random_state=np.random.default_rng(seed),
+    )  # fmt: skip
+    null = found.null_distribution[np.isfinite(found.null_distribution)]
+    return Comparison(float(of(samples[0]) - of(samples[1])), _p_value(null, float(found.statistic), published))
+
+
+def _pooled_wins(scores, targets):
+    """Return for each class the positive and the negative images, and how often the one beats the other."""
+    for label in range(scores.shape[1]):
+        with_it, without = np.flatnonzero(targets == label), np.flatnonzero(targets != label)
+        if len(with_it) and len(without):
+            one, other = scores[with_it, label][:, None], scores[without, label]
+            yield with_it, without, ((one > other) + 0.5 * (one == other)).astype(np.float32)
+
+
+def _areas(chosen, wins):
+    """Return the AUC, averaged over classes, of subsets of images; chosen is (n_subsets, n_images) of 0 and 1."""
+    areas = []
+    for with_it, without, won in wins:
+        positive, negative = chosen[:, with_it], chosen[:, without]
+        n_pairs = positive.sum(axis=1) * negative.sum(axis=1)
+        area = np.einsum("ij,ij->i", positive @ won, negative)
+        areas.append(np.divide(area, n_pairs, out=np.full(len(area), np.nan, dtype=area.dtype), where=n_pairs > 0))
+    return _nanmean(np.array(areas, dtype=float))
+
+
+def _nanmean(values):
+    """Return the mean along the first axis of what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    n = known.sum(axis=0)
+    return np.divide(np.where(known, values, 0).sum(axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
+
+
+def auc_permutation_test(
+    first, second, first_targets, second_targets=None, n_permutations=10_000, seed=0, published=False
+):
+    """
+    Test whether the AUC of the target differs between two conditions, with permutations of all images between them (unpaired).
+
+    Parameters
+    ----------
+    first, second : (n, n_classes) array_like
+        Outputs in both conditions.
+    first_targets, second_targets : (n,) array_like of int
+        Class of the target of each image, those of the first condition by default.
+    n_permutations, seed, published
+        As of `permutation_test`.
+
+    Returns
+    -------
+    result : `Comparison`
+        Difference of the areas, each the mean of one-vs-rest areas.
+
+    Raises
+    ------
+    ValueError
+        If no class has images with and without it as target, or an argument is not valid.
+
+    References
+    ----------
+    Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+    """
+    n_permutations = whole_number(n_permutations, "auc_permutation_test: n_permutations", 1)
+    second_targets = first_targets if second_targets is None else second_targets
+    first, first_targets = scores_and_targets("auc_permutation_test", first, first_targets)
+    second, second_targets = scores_and_targets("auc_permutation_test", second, second_targets)
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f"auc_permutation_test: outputs of {first.shape[1]} and {second.shape[1]} classes; give the same classes."
+        )
+    wins = list(_pooled_wins(np.r_[first, second], np.r_[first_targets, second_targets]))
+    if not wins:
+        raise ValueError(
+            "auc_permutation_test: needs a class with images in which it is the target and images without it; add images."
+        )
+    one_of = np.zeros(len(first) + len(second), dtype=np.float32)
+    one_of[: len(first)] = 1
+
+    def differences(chosen):
+        """Return the difference of AUC between the chosen images and the others."""
+        return _areas(chosen, wins) - _areas(1 - chosen, wins)
+
+    random, null = np.random.default_rng(seed), []
+    for start in range(0, n_permutations, BATCH):
+        rows = np.tile(one_of, (min(BATCH, n_permutations - start), 1))
+        null.append(differences(random.permuted(rows, axis=1)))
+    observed = float(differences(one_of[None])[0])
+    null = np.abs(np.concatenate(null))
+    # Single precision decides ties at 1e-6.
+    p = _p_value(null[np.isfinite(null)] + 1e-7, abs(observed), published)
+    return Comparison(observed, p)
+
+
+def max_t_test(differences, n_permutations=10_000, seed=0):
+    """
+    Test several paired differences at once, with p-values that hold for all of them together (max-T).
+
+    The signs of all differences of an image are flipped together, which keeps their correlations; each t is compared with the
+    largest t of each permutation.
+
+    Parameters
+    ----------
+    differences : (n_images, n_comparisons) array_like
+        Difference of two conditions in each image, one column for each comparison.
+    n_permutations, seed : int, optional
+
+    Returns
+    -------
+    t, p : (n_comparisons,) ndarray
+        One-sample t, and the adjusted two-sided p.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two images, or a value is not finite.
+
+    References
+    ----------
+    Westfall, Young (1993), Resampling-based multiple testing. Nichols, Holmes (2002), Hum. Brain Mapp. 15:1.
+    """
+    n_permutations = whole_number(n_permutations, "max_t_test: n_permutations", 1)
+    values = plain_array(differences, "max_t_test: differences", float)
+    if values.ndim != 2 or len(values) < 2 or values.shape[1] == 0 or not np.isfinite(values).all():
+        raise ValueError(
+            f"max_t_test: differences must be finite, of shape (n_images, n_comparisons) with two images or more, got "
+            f"{values.shape}."
+        )
+    n, squares = len(values), (values**2).sum(axis=0)
+
+    def t_of(signs):
+        """Return t for rows of signs; the sum of squares does not depend on them."""
+        mean = signs @ values / n
+        variance = np.maximum(squares / n - mean**2, 0) * n / (n - 1)
+        error = np.sqrt(variance / n)
+        return np.divide(mean, error, out=np.where(mean == 0, 0.0, np.copysign(np.inf, mean)), where=error > 0)
+
+    random, largest = np.random.default_rng(seed), []
+    for start in range(0, n_permutations, BATCH):
+        signs = random.choice([-1.0, 1.0], size=(min(BATCH, n_permutations - start), n))
+        largest.append(np.abs(t_of(signs)).max(axis=1))
+    observed = t_of(np.ones((1, n)))[0]
+    largest = np.concatenate(largest)
+    return observed, np.array([_p_value(largest, abs(t), False) for t in observed])

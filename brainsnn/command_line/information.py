@@ -1,0 +1,83 @@
+"""``brainsnn info``: what is installed, what this machine can do, and what is missing."""
+
+import json
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["info"]
+
+PACKAGES = ("brian2", "numpy", "scipy", "matplotlib", "tensorflow", "tensorflow-cpu", "keras")
+
+
+def info(as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False) -> None:
+    """
+    Show versions, compilers and devices; what is missing, and how to get it.
+
+    Example: `brainsnn info --json > machine.json`
+    """
+    found = _collect()
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for title, rows in found.items():
+        typer.secho(title.replace("_", " "), bold=True)
+        width = max(len(name) for name in rows)
+        for name, value in rows.items():
+            typer.echo(f"  {name.ljust(width)}  {value}")
+
+
+def _collect() -> dict[str, dict[str, Any]]:
+    import psutil
+
+    import brainsnn as bs
+    from brainsnn.builders.devices.registry import DEVICES, backend_class
+
+    versions = {"brainsnn": bs.__version__, "Python": platform.python_version()}
+    versions |= {name: found for name in PACKAGES if (found := _version(name)) is not None}
+    return {
+        "versions": versions,
+        "machine": {
+            "system": platform.platform(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
+            "C++ compiler": _compiler(),
+            "compiled networks": str(bs.cache_directory()),
+        },
+        "devices": {device: backend_class(device).missing() or "ready" for device in DEVICES},
+        "extras": _extras(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _compiler() -> str:
+    name = os.environ.get("CXX") or next(filter(shutil.which, ("c++", "g++", "clang++", "cl")), None)
+    if name is None:
+        return "none found; install g++ (Debian), Xcode's command line tools (macOS) or Visual C++ (Windows)"
+    return str(shutil.which(name.split()[0]) or f"{name}, which is not on the search path")
+
+
+def _extras() -> dict[str, str]:
+    """Return for each extra whether its packages are installed, and the command that installs it."""
+    from importlib.util import find_spec
+
+    from brainsnn.optional import EXTRAS
+
+    packages: dict[str, list[str]] = {}
+    for package, extra in EXTRAS.items():
+        packages.setdefault(extra, []).append(package)
+    rows = {}
+    for extra, names in packages.items():
+        missing = [name for name in names if find_spec(name) is None]
+        rows[extra] = f"pip install 'brainsnn[{extra}]' installs {', '.join(missing)}" if missing else "installed"
+    return rows

@@ -1,0 +1,139 @@
+"""``brainsnn run``: images through a spiking network."""
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from brainsnn.command_line.files import Images, check_output, read_graph, read_images, write_as
+from brainsnn.command_line.networks import AveragePooling, Force, Model, Neuron, Resize, Schedule, Weights
+from brainsnn.command_line.values import neuron_model, recordings, time_value
+
+if TYPE_CHECKING:
+    from brainsnn import Result
+
+__all__ = ["report", "run"]
+
+RESULTS = {".npz": "brainsnn", ".nc": "NetCDF", ".zarr": "Zarr"}
+#: Decisions of so many images are shown.
+N_SHOWN = 10
+
+
+ImagesPath = Annotated[
+    Path,
+    typer.Option("--images", "-i", help="Folder of pictures, a picture, .npz (with `images`, `labels`) or .npy."),
+]
+Duration = Annotated[str, typer.Option("--duration", "-t", help="Duration of a trial, with its unit: `300ms`.")]
+Record = Annotated[
+    list[str] | None, typer.Option("--record", "-r", help="LAYER:VARIABLES, as `conv2:spikes,S`; repeat it.")
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="File of the result: .npz, .nc or .zarr.")]
+Device = Annotated[str, typer.Option(help="`runtime`, `cpp_standalone`, ...; see `brainsnn info`.")]
+Calibrate = Annotated[bool, typer.Option("--calibrate", help="Normalise a ReLU network on these images first.")]
+Level = Annotated[float | None, typer.Option(help="Level of the input while the image is off.")]
+
+
+def run(
+    model: Model,
+    images: ImagesPath,
+    duration: Duration = "300ms",
+    neuron: Neuron = "ASN",
+    record: Record = None,
+    output: Output = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Run the first images only.")] = None,
+    resize: Resize = False,
+    onset: Annotated[str | None, typer.Option(help="When the image comes on: `100ms`.")] = None,
+    offset: Annotated[str | None, typer.Option(help="When it goes off.")] = None,
+    background: Level = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random numbers.")] = 0,
+    device: Device = "runtime",
+    schedule: Schedule = "pipelined",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one program.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Programs at once, on compiled devices.")] = 1,
+    calibrate: Calibrate = False,
+    weights: Weights = None,
+    average_pooling: AveragePooling = "spikes",
+    force: Force = False,
+) -> None:
+    """
+    Run images through the spiking network, and show decisions, rates and, with labels, accuracy.
+
+    Example: `brainsnn run digits --images digits.npz --duration 300ms --record conv2:spikes,S -o result.nc`
+    """
+    import brainsnn as bs
+
+    check_output(output, RESULTS, force)
+    times = {name: time_value(text, f"--{name}") for name, text in (("onset", onset), ("offset", offset))}
+    lasting, chosen, wanted = time_value(duration, "--duration"), neuron_model(neuron), recordings(record or [])
+    graph = read_graph(model, weights, average_pooling)
+    batch = read_images(images, graph.input.shape, limit, resize)
+    if calibrate:
+        graph = bs.calibrate(graph, batch.values)
+    snn = bs.convert(graph, chosen, schedule=schedule, device=device, threads=threads, record=wanted)
+    result = snn.run(
+        batch.values, lasting, seed, background=background, processes=processes, progress=sys.stderr.isatty(), **times
+    )
+    _show(result, batch)
+    if output is not None:
+        write_as(output, {
+            ".npz": lambda path: result.save(path, labels=batch.labels),
+            ".nc": lambda path: _labelled(result, batch).to_netcdf(path, overwrite=force),
+            ".zarr": lambda path: _labelled(result, batch).to_zarr(path),
+        })  # fmt: skip
+        typer.echo(f"Written: {output}")
+
+
+def _labelled(result: "Result", batch: Images) -> "Result":
+    result.labels = batch.labels
+    return result
+
+
+def _show(result: "Result", batch: Images) -> None:
+    """Print decisions, accuracy with its interval, and a row for each layer."""
+    from brainsnn.analysis import accuracy_interval
+
+    if result.outputs:
+        decisions = result.output[:, -1].reshape(result.n_images, -1).argmax(axis=1)
+        for k in range(min(N_SHOWN, result.n_images)):
+            truth = "" if batch.labels is None else f" (label {batch.labels[k]})"
+            typer.echo(
+                f"{batch.names[k]}: class {decisions[k]}{truth}, output {result.output[k, -1].flat[decisions[k]]:.3g}"
+            )
+        if result.n_images > N_SHOWN:
+            typer.echo(f"... and {result.n_images - N_SHOWN} more images")
+        if batch.labels is not None:
+            correct = int((decisions == batch.labels).sum())
+            low, high = accuracy_interval(correct, result.n_images)
+            typer.echo(
+                f"accuracy {100 * correct / result.n_images:.1f}%, 95% interval {100 * low:.1f} ... {100 * high:.1f}%, "
+                f"n = {result.n_images}"
+            )
+    width = max(map(len, result.spike_counts), default=5)
+    typer.echo(f"{'layer'.ljust(width)}  neurons  mean rate, Hz  spikes per image")
+    for name, counts in result.spike_counts.items():
+        n = math.prod(result.shapes[name])
+        rate = counts.mean() / n / (result.n_steps * result.dt)
+        typer.echo(f"{name.ljust(width)}  {n:7,}  {rate:13.2f}  {counts.mean():16,.1f}")
+
+
+def report(
+    result: Annotated[Path, typer.Argument(help="A result: .npz, a streamed folder, .nc or .zarr.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The report, .html.")] = Path("report.html"),
+    title: Annotated[str, typer.Option(help="Its title.")] = "brainsnn report",
+    image: Annotated[int, typer.Option(help="Image whose spikes, feature maps and traces are drawn.")] = 0,
+    script: Annotated[Path | None, typer.Option(help="Python file that made the result.")] = None,
+    force: Force = False,
+) -> None:
+    """
+    Write a result as one HTML file: numbers, figures, populations, equations, settings.
+
+    Example: `brainsnn report result.nc -o report.html --script my_study.py`
+    """
+    import brainsnn as bs
+
+    check_output(output, {".html": "a web page"}, force)
+    read = bs.Result.from_xarray if result.suffix.lower() in (".nc", ".zarr") else bs.Result.load
+    path = read(result).report(output, title=title, image=image, script=script, overwrite=force)
+    typer.echo(f"Written: {path}")

@@ -1,0 +1,19 @@
+"""
+Figures of results, fields and activities: ``brainsnn.plot``.
+
+Every function draws one panel on the axes that it is given, or on new ones of the width of a column (85 mm), and returns them.
+Axes have units, and the colours can be told apart by colour-blind readers. `feature_movie` writes a file.
+"""
+
+from brainsnn.analysis.plots import plot_accuracy_over_time as accuracy
+from brainsnn.analysis.plots import plot_comparison as comparison
+from brainsnn.plot.curves import activations, spike_budget, tuning_curve
+from brainsnn.plot.maps import attention_field, feature_maps, gate, latency_map, mosaic, rdm
+from brainsnn.plot.movies import feature_movie
+from brainsnn.plot.trains import raster, rates
+from brainsnn.results.plots import plot_traces as traces
+
+__all__ = [
+    "accuracy", "activations", "attention_field", "comparison", "feature_maps", "feature_movie", "gate", "latency_map", "mosaic",
+    "raster", "rates", "rdm", "spike_budget", "traces", "tuning_curve",
+]  # fmt: skip

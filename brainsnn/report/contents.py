@@ -1,0 +1,99 @@
+"""What a report says: tables and texts of a result."""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["equations_of", "numbers_of", "populations_of", "script_of", "settings_of"]
+
+#: Settings that are told elsewhere in the report.
+TABLES = ("parameters",)
+
+
+def numbers_of(result):
+    """Return the headline numbers as (name, value) pairs of text."""
+    from brainsnn.analysis import accuracy_interval
+
+    milliseconds = result.n_steps * result.dt * 1e3
+    rows = [
+        ("images", f"{result.n_images:,}"),
+        ("duration", f"{milliseconds:g} ms, {result.n_steps:,} steps of {result.dt * 1e3:g} ms"),
+    ]
+    if result.spike_counts:
+        total = sum(counts.mean() for counts in result.spike_counts.values())
+        rows += [("mean firing rate", f"{result.mean_firing_rate:.3g} Hz"), ("spikes per image", f"{total:,.1f}")]
+    if result.labels is not None and result.outputs:
+        accuracy = result.accuracy()[-1]
+        low, high = accuracy_interval(round(accuracy * result.n_images), result.n_images)
+        rows.append((
+            "accuracy at the last step",
+            f"{100 * accuracy:.1f}%, 95% interval {100 * low:.1f} to {100 * high:.1f}%, n = {result.n_images}",
+        ))  # fmt: skip
+    return rows
+
+
+def settings_of(result):
+    """Return the settings of the run as (name, value) pairs of text."""
+    return [(name, _text(value)) for name, value in result.settings.items() if name not in TABLES]
+
+
+def _text(value):
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def populations_of(result):
+    """Return a row for each population: name, shape, neurons, rate in Hz, spikes per image, parameters."""
+    rows, parameters = [], result.settings.get("parameters") or {}
+    for name, shape in result.shapes.items():
+        n, counts = int(np.prod(shape)), result.spike_counts.get(name)
+        rate = "" if counts is None else f"{counts.mean() / (n * result.n_steps * result.dt):.3g}"
+        own = parameters.get(name) or {}
+        shown = ", ".join(f"{key} {_range(value)}" for key, value in own.items())
+        size = " x ".join(map(str, shape))
+        rows.append((name, size, f"{n:,}", rate, "" if counts is None else f"{counts.mean():,.1f}", shown))
+    return rows
+
+
+def _range(value):
+    return " to ".join(f"{v:.3g}" for v in value) if isinstance(value, list | tuple) else f"{value:.3g}"
+
+
+def equations_of(result):
+    """Return (names of populations, equations) for each group of populations with the same equations."""
+    shown = sorted(((str(model), name) for name, model in result.models.items()), key=lambda pair: pair[0])
+    groups = [([name for _, name in own], text) for text, own in itertools.groupby(shown, key=lambda pair: pair[0])]
+    order = list(result.models)
+    return sorted(
+        ((sorted(names, key=order.index), text) for names, text in groups), key=lambda g: order.index(g[0][0])
+    )
+
+
+def script_of(script):
+    """
+    Return the name and the text of the script that made the result.
+
+    Parameters
+    ----------
+    script : str, path-like or None
+        None stands for the Python file that runs now, if it is one.
+
+    Returns
+    -------
+    script : (str, str) or None
+
+    Raises
+    ------
+    OSError
+        If a script that was named cannot be read.
+    """
+    if script is None:
+        running = Path(sys.argv[0]) if sys.argv and sys.argv[0] else None
+        # __main__.py is a program that was started by its name, such as ours
+        if running is None or running.suffix != ".py" or running.name == "__main__.py" or not running.is_file():
+            return None
+        script = running
+    path = Path(script)
+    return path.name, path.read_text(encoding="utf-8")

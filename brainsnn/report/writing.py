@@ -1,0 +1,47 @@
+"""Write a report."""
+
+from importlib.resources import files
+
+from brainsnn.files import checked_path, write_atomically
+from brainsnn.report.contents import equations_of, numbers_of, populations_of, script_of, settings_of
+from brainsnn.report.figures import figures_of
+from brainsnn.results.selection import chosen_image
+
+__all__ = ["write_report"]
+
+
+def write_report(result, path, title="brainsnn report", image=0, script=None, overwrite=False):
+    """
+    Write a result as one HTML file; see `~brainsnn.results.result.Result.report`.
+
+    Parameters
+    ----------
+    result : `~brainsnn.results.result.Result`
+    path, title, image, script, overwrite
+        See there.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+    """
+    from jinja2 import Environment
+
+    target = checked_path(path, "Result.report: path", is_file=True)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"Result.report: path={str(target)!r} must end in .html.")
+    if target.exists() and not overwrite:
+        raise FileExistsError(
+            f"Result.report: {str(target)!r} exists. Give overwrite=True to replace it, or another name."
+        )
+    image = chosen_image(image, result.n_images, "Result.report")
+    # autoescape: names of layers come from model files of others
+    template = Environment(autoescape=True).from_string(
+        (files("brainsnn.report") / "report.html").read_text(encoding="utf-8")
+    )
+    text = template.render(
+        title=title, numbers=numbers_of(result), settings=settings_of(result), populations=populations_of(result),
+        equations=equations_of(result), figures=figures_of(result, image), script=script_of(script),
+    )  # fmt: skip
+    with write_atomically(target) as file:
+        file.write(text.encode())
+    return target

@@ -1,0 +1,230 @@
+"""The command ``spatial_attention.py --protocol published``: run everything, and make all figures and tables."""
+
+import numpy as np
+from attention_measures import (
+    Responses,
+    behaviour_table,
+    comparisons_table,
+    make_claims,
+    power_table,
+)
+from attention_neurons import traces, transfer_curves
+from attention_panels import (
+    plot_activity,
+    plot_behaviour,
+    plot_one_picture,
+    plot_strengths,
+    plot_traces,
+    plot_transfer,
+)
+from attention_paper import paper_table
+from attention_protocol import (
+    BACKGROUNDS,
+    CHUNK,
+    CUES,
+    EVALUATION_MS,
+    MECHANISMS,
+    Condition,
+    analysed_layers,
+    average_images,
+    baseline,
+    halves,
+    load_network,
+    load_scenes,
+    rdm_scenes,
+    representation,
+    respond,
+)
+from attention_rdms import fits_table, plot_representations
+from common import Study
+from scipy.spatial.distance import pdist
+
+import brainsnn as bs
+from brainsnn.analysis import TargetAUC, bootstrap_draws, column_rate, draw_interval
+from brainsnn.stimuli.coco import STREET_CATEGORIES
+
+FILES = {"model": "", "weights": "", "annotations": "", "photographs": "", "categories": list(STREET_CATEGORIES)}
+COMMON = {
+    "protocol": "published",
+    "data": "search",
+    "network": "search",
+    "m_f": 0.45,
+    "width": 40 / 224,
+    "duration_ms": 750,
+}
+#: Published: 50 scenes of each class in the RDMs, 16 average images, 500 draws, 10,000 permutations.
+QUICK = {
+    **COMMON, "n_scenes": 60, "strengths": [0.15, 0.3, 0.45], "n_per_class": 3, "n_averages": 4, "n_draws": 200,
+    "n_permutations": 1000, "faults": "no", "processes": 2, **FILES,
+}  # fmt: skip
+FULL = {
+    **COMMON, "n_scenes": 1200, "strengths": [round(0.05 * k, 2) for k in range(1, 16)], "n_per_class": 50, "n_averages": 16,
+    "n_draws": 500, "n_permutations": 10_000, "faults": "yes", "processes": 2, **FILES,
+}  # fmt: skip
+#: The picture of figure 2 in the first half, as published.
+PICTURE = 105
+
+
+def main(argv=None):
+    """Run the published protocol."""
+    study = Study("spatial_attention_published", __doc__, QUICK, FULL, argv, sweeps=True)
+    parameters = study.parameters
+    _check(study)
+    with study:
+        model = load_network(parameters)
+        study.graph = bs.read_keras(model, average_pooling="membrane")
+        size = study.graph.input.shape[0]
+        study.trial = {key: getattr(parameters, key) for key in ("width", "duration_ms")}
+        study.trial["background"] = BACKGROUNDS[parameters.data]
+        scenes = load_scenes(parameters, size, study.seed + 1)
+        study.first, study.second = (scenes.chosen(index) for index in halves(scenes.targets, study.seed))
+        names = parameters.categories if parameters.data == "coco" else [str(k) for k in range(scenes.labels.shape[1])]
+        study.figure(plot_transfer(transfer_curves()), "figure1_transfer")
+        study.figure(plot_traces(traces()), "figure1_traces")
+        search, strengths, neutral_search = search_strengths(study)
+        ann_first, ann = (model.predict(half.images, verbose=0) for half in (study.first, study.second))
+        neutral_auc = float(search[search.strength == 0].auc.iloc[0])
+        auc_first = TargetAUC(ann_first, study.first.targets)()
+        study.figure(plot_strengths(study, search, neutral_auc, auc_first, len(ann_first)), "figure3")
+        one_picture(study, strengths, names)
+        responses = respond_all(study, strengths)
+        behaviour_table(study, responses, ann)
+        comparisons_table(study, responses, ann, neutral_search, parameters.n_permutations)
+        ann_auc = TargetAUC(ann, study.second.targets)()
+        study.figure(plot_behaviour(study, responses, ann_auc), "figure4")
+        study.figure(plot_activity(study, responses), "figure5")
+        representations, chosen, analog = represent(study, scenes, strengths)
+        fits_table(study, representations)
+        study.figure(plot_representations(study, representations, chosen.targets, names, analog), "figure6")
+        power_table(study, responses)
+        claims = make_claims(study, responses, representations, parameters.n_permutations)
+        claims.report()
+        paper_table(study, claims, responses, search, strengths, ann_auc, len(ann_first))
+        study.report("neutral AUC", neutral_auc)
+
+
+def _check(study):
+    """Refuse parameters that measure nothing."""
+    parameters = study.parameters
+    for name, choices in (("protocol", ("published",)), ("data", tuple(BACKGROUNDS)), ("faults", ("yes", "no"))):
+        if getattr(parameters, name) not in choices:
+            study.error(f"argument --{name}: {getattr(parameters, name)!r}; choose one of {', '.join(choices)}")
+    if parameters.data == "coco" and not (parameters.annotations and parameters.photographs and parameters.model):
+        study.error("argument --data: coco needs --annotations, --photographs and --model")
+    if parameters.duration_ms <= EVALUATION_MS + 150:
+        study.error(
+            f"argument --duration-ms: {parameters.duration_ms} is too short; RDMs are drawn up to {EVALUATION_MS + 150} ms"
+        )
+    if parameters.n_scenes < 40:
+        study.error(
+            f"argument --n-scenes: {parameters.n_scenes} is too few for two halves with all classes; give 40 or more"
+        )
+
+
+def constants_of(study):
+    """Return what all units share."""
+    parameters = study.parameters
+    return {"graph": study.graph, "m_f": parameters.m_f, "device": study.device, "trial": study.trial}
+
+
+def compute(study, half, other, conditions, name, over_time):
+    """Compute responses of a half as a data set; return the values of each condition, in the given order."""
+    k = np.arange(len(half.targets)) % len(other.targets)
+    images = {"images": half.images, "valid": half.valid, "invalid": half.invalid, "targets": half.targets,
+              "other_valid": other.valid[k], "other_invalid": other.invalid[k]}  # fmt: skip
+    dims = {"scores": "class", "output": ("time", "class"), "activity": "time", "potential": "time"}
+    coords = {key: ("condition", [getattr(c, key) for c in conditions]) for key in Condition._fields}
+    with study.sweep(
+        respond, {"condition": conditions}, images, name=name, coords=coords | {"target": ("image", half.targets)},
+        dims={key: value for key, value in dims.items() if over_time or key == "scores"},
+        constants=constants_of(study) | {"over_time": over_time}, chunk=CHUNK, workers=study.workers,
+    ) as data:  # fmt: skip
+        return [
+            {key: values.isel(condition=k).values for key, values in data.data_vars.items()}
+            for k in range(len(conditions))
+        ]
+
+
+def search_strengths(study):
+    """Return the AUC at each strength with intervals (first half, valid cue), the best strengths, and neutral scores."""
+    half, rows, best = study.first, [], {}
+    conditions = [
+        Condition(),
+        *(Condition(m, "valid", a) for m in MECHANISMS for a in dict.fromkeys(study.parameters.strengths)),
+    ]
+    found = compute(study, half, study.second, conditions, "strengths", over_time=False)
+    for condition, values in zip(conditions, found):
+        statistic, n = TargetAUC(values["scores"], half.targets), len(half.targets)
+        low, high = draw_interval(bootstrap_draws(statistic, n, study.parameters.n_draws, strata=half.targets))
+        row = {
+            "strength": condition.strength,
+            "auc": statistic(),
+            "low": low,
+            "high": high,
+            "rate_hz": values["rates"].mean(),
+        }
+        rows += [{"mechanism": m} | row for m in MECHANISMS if condition.mechanism in (m, "neutral")]
+    rows.sort(key=lambda row: (MECHANISMS.index(row["mechanism"]), row["strength"]))
+    for mechanism in MECHANISMS:
+        tried = [row for row in rows if row["mechanism"] == mechanism and row["strength"]]
+        best[mechanism] = max(tried, key=lambda row: row["auc"])["strength"]
+    return study.table(rows, "strengths"), best, found[0]["scores"]
+
+
+def conditions_of(strengths, cues="own"):
+    """Return valid and invalid cues for each mechanism at its strength."""
+    return [Condition(m, cue, strengths[m], cues) for m in MECHANISMS for cue in CUES]
+
+
+def one_picture(study, strengths, names):
+    """Make figure 2 from one picture of the first half."""
+    k = PICTURE % len(study.first.targets)
+    half = study.first.chosen([k])
+    conditions = [Condition(), *(Condition("output_gain", cue, strengths["output_gain"]) for cue in CUES)]
+    found = compute(study, half, half, conditions, "one_picture", over_time=True)
+    outputs = dict(zip(("neutral", *CUES), (values["output"][0] for values in found)))
+    figure = plot_one_picture(study, outputs, names, int(half.targets[0]), study.parameters.duration_ms)
+    study.figure(figure, "figure2")
+
+
+def respond_all(study, strengths):
+    """Measure the second half in all conditions, and the criteria for latencies; report what the published faults change."""
+    parameters, conditions = study.parameters, [Condition(), *conditions_of(strengths)]
+    faulty = (
+        [Condition(cues="other half"), *conditions_of(strengths, "other half")] if parameters.faults == "yes" else []
+    )
+    found = compute(study, study.second, study.first, conditions + faulty, "conditions", over_time=True)
+    averages = average_images(parameters, study.graph.input.shape[0], study.seed + 2)
+    baselines = {
+        c.name: study.unit(baseline, averages, c, *constants_of(study).values(), study.seed, study.processes)[
+            "activity"
+        ]
+        for c in study.progress(conditions, unit="condition")
+    }
+    n_channels = study.graph.populations[analysed_layers(study.graph)[0]].shape[2]
+    by_name = {c.name: values for c, values in zip(conditions, found)}
+    responses = Responses(by_name, study.second, n_channels, baselines, parameters.n_draws)
+    rows = []
+    for c, values in zip(conditions + faulty, found):
+        rate = column_rate(values["activity"], n_channels, EVALUATION_MS).mean()
+        rows.append(
+            {"condition": c.name, "cues and places": c.cues, "rate_hz": rate, "rate_hz_as_printed": rate * 500 / 450}
+        )
+    print(study.table(rows, "rates_and_faults").to_string(index=False))
+    return responses
+
+
+def represent(study, scenes, strengths):
+    """Return what `attention_protocol.representation` finds in each condition, the scenes, and the RDM of the ANN."""
+    parameters = study.parameters
+    chosen = rdm_scenes(scenes, parameters.n_per_class, study.seed)
+    last = analysed_layers(study.graph)[1]
+    of_ann = next(values for p, _, values in study.graph.evaluated(chosen.images, np.float32) if p.name == last)
+    analog = pdist(of_ann.reshape(len(of_ann), -1).astype(float), "correlation")
+    found = {}
+    for condition in study.progress([Condition(), *conditions_of(strengths)], unit="RDM"):
+        found[condition.name] = study.unit(
+            representation, chosen, analog, condition, *constants_of(study).values(), parameters.n_draws, study.seed,
+            study.processes,
+        )  # fmt: skip
+    return found, chosen, analog

@@ -1,0 +1,132 @@
+"""Findings as a table: each claim with its effect, interval, number of images, test and verdict."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from brainsnn.analysis import draw_interval
+
+__all__ = ["REPRODUCED", "Claims", "verdict_of"]
+
+REPRODUCED, NOT_REPRODUCED, UNDECIDABLE = "reproduced", "not reproduced", "undecidable with this n"
+
+
+@dataclass
+class Claim:
+    """One row."""
+
+    claim: str
+    effect: float
+    low: float
+    high: float
+    n: int
+    test: str
+    p: float
+    verdict: str
+
+
+def verdict_of(effect, low, high, p, sign, alpha=0.05):
+    """
+    Return the verdict on a claim that an effect has a sign.
+
+    It is decided if both the test and the interval exclude 0; a claim of no effect (sign 0) cannot be decided so.
+
+    Parameters
+    ----------
+    effect, low, high, p : float
+    sign : {1, -1, 0}
+    alpha : float, optional
+
+    Returns
+    -------
+    verdict : str
+    """
+    decided = np.isfinite([effect, low, high, p]).all() and p < alpha and (low > 0 or high < 0) and sign != 0
+    if not decided:
+        return UNDECIDABLE
+    return REPRODUCED if np.sign(effect) == sign else NOT_REPRODUCED
+
+
+class Claims:
+    """
+    The claims of a study, in the order in which they are added.
+
+    Parameters
+    ----------
+    study : `common.Study`
+        Prints them, and stores them as ``claims.csv`` and ``claims.md``.
+    """
+
+    def __init__(self, study):
+        self.study, self.rows = study, []
+
+    def add(self, claim, effect, draws, n, test, p, sign, alpha=0.05):
+        """
+        Add a claim.
+
+        Parameters
+        ----------
+        claim : str
+        effect : float
+        draws : (n_draws,) array_like or (low, high)
+            Bootstrap draws of the effect, or its interval as a tuple of two.
+        n : int
+            Number of images.
+        test : str
+            Name of the test, and its correction.
+        p : float
+        sign : {1, -1, 0}
+            Sign of the effect that is claimed.
+        alpha : float, optional
+
+        Returns
+        -------
+        verdict : str
+        """
+        low, high = draws if isinstance(draws, tuple) else draw_interval(draws)
+        verdict = verdict_of(effect, low, high, p, sign, alpha)
+        self.rows.append(Claim(claim, float(effect), float(low), float(high), int(n), test, float(p), verdict))
+        return verdict
+
+    def equal(self, claim, effect, draws, n, test, margin):
+        """
+        Add a claim that two conditions differ by less than a margin (two one-sided tests).
+
+        Parameters
+        ----------
+        claim : str
+        effect : float
+        draws : (n_draws,) array_like
+            Bootstrap draws of the difference.
+        n : int
+        test : str
+        margin : float
+
+        Returns
+        -------
+        verdict : str
+            Reproduced if the interval lies within the margin, not reproduced if it lies outside of it.
+        """
+        draws = np.asarray(draws)
+        low, high = draw_interval(draws)
+        # A bootstrap of few images that differ is too narrow: rule of three (Hanley and Lippman-Hand 1983, JAMA 249).
+        low, high = min(low, effect - 3 / n), max(high, effect + 3 / n)
+        p = float(max((draws >= margin).mean(), (draws <= -margin).mean()))
+        outside = low > margin or high < -margin
+        verdict = REPRODUCED if -margin < low and high < margin else NOT_REPRODUCED if outside else UNDECIDABLE
+        name = f"{claim} (within {margin:g})"
+        self.rows.append(
+            Claim(name, float(effect), float(low), float(high), int(n), f"equivalence, {test}", p, verdict)
+        )
+        return verdict
+
+    def report(self):
+        """Print the table and store it."""
+        columns = ("claim", "effect [95 % interval]", "n", "test", "p", "verdict")
+        lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+        for row in self.rows:
+            effect = f"{row.effect:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
+            lines.append(f"| {row.claim} | {effect} | {row.n} | {row.test} | {row.p:.4g} | {row.verdict} |")
+        self.study.table([asdict(row) for row in self.rows], "claims")
+        self.study.text("\n".join(lines) + "\n", "claims.md")
+        print("\n".join(lines))

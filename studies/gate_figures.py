@@ -1,0 +1,87 @@
+"""Figures of the study of gates: accuracy against spikes, and the gain of contrast against dimming."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from brainsnn.analysis import PALETTE, style
+
+__all__ = ["plot_contrast", "plot_curves"]
+
+#: Lines of the two rows of panels: gates and networks; the predictive gate and its controls.
+GATES = ("plain, open", "narrow, open", "feedback, open", "feedback, sticky", "feedback, dynamic", "feedback, graded",
+         "feedback, contrast")  # fmt: skip
+CONTROLS = ("feedback, sticky", "feedback, shuffled", "feedback, send-on-delta", "feedback, random", "feedback, oracle",
+            "plain, shuffled", "plain, random")  # fmt: skip
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
+#: Lower accuracies, of the steps before the first spikes arrive, are left out.
+LOWEST = 80
+XLABELS = {"input": "input spikes per image", "total": "all spikes per image"}
+
+
+def plot_curves(curves, n_images, n_networks):
+    """
+    Plot accuracy against the spikes so far, with the interval at the end.
+
+    Parameters
+    ----------
+    curves : `~pandas.DataFrame`
+        As of `gate_statistics.curve_rows`.
+    n_images, n_networks : int
+
+    Returns
+    -------
+    figure : `matplotlib.figure.Figure`
+    """
+    with style():
+        figure, axes = plt.subplots(2, 2, figsize=(10.5, 7.4), layout="constrained", sharey=True)
+        titles = ("gates and networks", "the sticky gate and its controls")
+        for row, names, title in zip(axes, (GATES, CONTROLS), titles):
+            for ax, part in zip(row, XLABELS):
+                for k, (name, colour, dash) in enumerate(zip(names, PALETTE, DASHES)):
+                    own = curves[curves.condition == name]
+                    # The first line is wide, so that one on top of it does not hide it.
+                    width = {"linewidth": 4, "alpha": 0.5} if k == 0 else {}
+                    ax.plot(own[part], 100 * own.accuracy, color=colour, linestyle=dash, label=name, **width)
+                    last = own.iloc[-1]
+                    error = [[100 * (last.accuracy - last.low)], [100 * (last.high - last.accuracy)]]
+                    ax.errorbar(
+                        last[part], 100 * last.accuracy, error, color=colour, marker="o", markersize=4, capsize=2
+                    )
+                ax.set(xlabel=XLABELS[part], title=title, xlim=(0, None), ylim=(LOWEST, 100.8))
+            row[0].set_ylabel("correct so far (%)")
+            row[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        networks = "1 trained network" if n_networks == 1 else f"{n_networks} trained networks"
+        kind = "" if n_images >= 1000 and n_networks >= 5 else "illustration, "
+        figure.suptitle(f"{kind}n = {n_images} digits, {networks}; dots: last step with 95% interval", fontsize=10)
+    return figure
+
+
+def plot_contrast(rows):
+    """
+    Plot the accuracy of each gate, and what contrast gains, against the dimming of one half of the digits.
+
+    Parameters
+    ----------
+    rows : `~pandas.DataFrame`
+        As of `gate_statistics.contrast_rows`.
+
+    Returns
+    -------
+    figure : `matplotlib.figure.Figure`
+    """
+    with style():
+        figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
+        for gate, colour, marker in zip(("open", "sticky", "contrast"), PALETTE, "osD"):
+            left.plot(rows.dimming, 100 * rows[gate], color=colour, marker=marker, label=gate)
+        left.set(xlabel="brightness of the upper half", ylabel="correct at the end (%)")
+        left.legend()
+        error = 100 * np.array([rows.gain - rows.low, rows.high - rows.gain])
+        right.errorbar(rows.dimming, 100 * rows.gain, error, color="black", marker="o", capsize=3)
+        right.axhline(0, color="0.6", linewidth=1, zorder=0)
+        right.set(xlabel="brightness of the upper half", ylabel="contrast - sticky (points)")
+        n = rows.iloc[0]
+        right.set_title(
+            f"95% interval, n = {n.n_images:.0f} digits x {n.n_networks:.0f} network{'s' if n.n_networks > 1 else ''}",
+            fontsize=9,
+        )
+    return figure

@@ -1,0 +1,185 @@
+"""The commands do what the Python names do, refuse before they compute, and end with their exit codes."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from called_command import brainsnn
+from PIL import Image
+
+import brainsnn as bs
+from brainsnn.command_line.studies import study_files
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """A small ReLU network without pooling, for images of 6 x 6 pixels."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((6, 6, 1), name="pixels")
+    x = keras.layers.Conv2D(3, 3, activation="relu", use_bias=False, name="conv")(inputs)
+    outputs = keras.layers.Dense(4, name="classes")(keras.layers.Flatten()(x))
+    path = tmp_path_factory.mktemp("model") / "small.keras"
+    keras.Model(inputs, outputs, name="small").save(path)
+    return path
+
+
+@pytest.fixture
+def images_file(tmp_path):
+    path = tmp_path / "images.npz"
+    np.savez(path, images=np.random.default_rng(0).random((4, 6, 6, 1)), labels=np.array([0, 1, 2, 3]))
+    return path
+
+
+def test_info_is_the_same_as_text_and_json():
+    found = json.loads(brainsnn("info", "--json").output)
+    shown = brainsnn("info").output
+    assert found["versions"]["brainsnn"] == bs.__version__ and found["devices"]["runtime"] == "ready"
+    assert all(name in shown and str(value) in shown for rows in found.values() for name, value in rows.items())
+
+
+def test_layers_is_the_table_of_python(model_file):
+    assert brainsnn("layers", model_file).output.strip() == str(bs.read_keras(bs.load_model(model_file))).strip()
+
+
+def test_models_are_listed_with_what_their_cards_say():
+    shown = brainsnn("models").output
+    for name, model in bs.shipped_models().items():
+        assert f"{name} " in shown and model.title in shown
+        assert model.path.is_file() and model.card.startswith(f"# {name}.keras") and model.facts
+
+
+def test_run_equals_python(model_file, images_file, tmp_path):
+    out = tmp_path / "result.npz"
+    answer = brainsnn(
+        "run", model_file, "--images", images_file, "-t", "40 ms", "-n", "IF", "-r", "conv:spikes,v", "--seed", "3", "-o", out,
+        "--schedule", "synchronous", "--limit", "3",
+    )  # fmt: skip
+    assert answer.exit_code == 0, answer.output
+    found = bs.Result.load(out)
+    with np.load(images_file) as data:
+        images, labels = data["images"][:3], data["labels"][:3]
+    with pytest.warns(bs.UncalibratedWarning):
+        snn = bs.convert(bs.load_model(model_file), bs.IF(), record={"conv": ["spikes", "v"]}, schedule="synchronous")
+    expected = snn.run(images, 40 * bs.ms, seed=3)
+    np.testing.assert_array_equal(found.output, expected.output)
+    np.testing.assert_array_equal(found.states["conv"]["v"], expected.states["conv"]["v"])
+    np.testing.assert_array_equal(found.labels, labels)
+    correct = expected.accuracy(labels)[-1]
+    assert f"accuracy {100 * correct:.1f}%" in answer.output and "n = 3" in answer.output
+    assert f"{expected.spike_counts['conv'].mean():,.1f}" in answer.output
+
+
+def test_pictures_are_scaled_and_need_the_size_of_the_network(model_file, tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 6, 6), dtype=np.uint8)
+    folder, out = tmp_path / "pictures", tmp_path / "result.npz"
+    folder.mkdir()
+    for k, values in enumerate(pixels):
+        Image.fromarray(values).save(folder / f"{k}.png")
+    (folder / "notes.txt").write_text("not a picture")
+    run = ["run", model_file, "--images", folder, "-n", "IF", "-t", "20ms", "--calibrate"]
+    assert brainsnn(*run, "-o", out).exit_code == 0
+    graph = bs.calibrate(bs.read_keras(bs.load_model(model_file)), pixels[..., None] / np.float32(255))
+    expected = bs.convert(graph, bs.IF()).run(pixels[..., None] / np.float32(255), 20 * bs.ms)
+    np.testing.assert_array_equal(bs.Result.load(out).output, expected.output)
+    Image.fromarray(np.zeros((9, 6), np.uint8)).save(folder / "2.png")
+    refused = brainsnn(*run)
+    assert refused.exit_code == 1 and "9 x 6 pixels" in refused.output and "--resize" in refused.output
+    assert brainsnn(*run, "--resize").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["layers", "digitz"], 1, "Did you mean 'digits'"),
+        (["layers", "nothing.keras"], 1, "nothing.keras"),
+        (["run", "MODEL", "--images", "IMAGES", "-t", "300"], 2, "unit of time"),
+        (["run", "MODEL", "--images", "nowhere"], 1, "does not exist"),
+        (["run", "MODEL", "--images", "IMAGES", "-n", "IF:v=3"], 2, "NAME=VALUE"),
+        (["run", "MODEL", "--images", "IMAGES", "-r", "none:spikes"], 1, "none"),
+        (["run", "MODEL", "--images", "IMAGES", "-o", "result.mat"], 1, "NetCDF"),
+        (["run", "MODEL", "--images", "IMAGES", "-o", "nowhere/result.npz"], 1, "Make it first"),
+        (["run", "MODEL", "--images", "IMAGES", "--device", "abacus"], 1, "cpp_standalone"),
+        (["run", "MODEL", "--images", "IMAGES", "--weights", "IMAGES"], 1, "no effect"),
+        (["convert", "MODEL", "-o", "net.nir", "-n", "ASN"], 1, "NIR"),
+        (["study", "nothing"], 1, "precision"),
+        (["sweep", "status", "."], 1, "holds no sweep"),
+        (["fly"], 2, "fly"),
+    ],
+)  # fmt: skip
+def test_refusals_are_one_message_without_a_traceback(
+    model_file, images_file, tmp_path, monkeypatch, arguments, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    answer = brainsnn(*({"MODEL": model_file, "IMAGES": images_file}.get(word, word) for word in arguments))
+    assert answer.exit_code == code and message in answer.output and "Traceback" not in answer.output
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_files_are_replaced_only_by_force_and_before_anything_is_computed(
+    model_file, images_file, tmp_path, monkeypatch
+):
+    out = tmp_path / "tables.md"
+    out.write_text("mine")
+    assert "--force" in brainsnn("convert", model_file, "-n", "IF", "-o", out).output and out.read_text() == "mine"
+    assert brainsnn("convert", model_file, "-n", "IF", "-o", out, "--force").exit_code == 0
+    with pytest.warns(bs.UncalibratedWarning):
+        assert (
+            out.read_text().strip() == bs.convert(bs.load_model(model_file), bs.IF()).describe().to_markdown().strip()
+        )
+    monkeypatch.setattr("brainsnn.command_line.runs.read_graph", lambda *_: pytest.fail("read the model first"))
+    (tmp_path / "r.nc").write_text("mine")
+    answer = brainsnn("run", model_file, "-i", images_file, "-o", tmp_path / "r.nc")
+    assert answer.exit_code == 1 and "exists" in answer.output and (tmp_path / "r.nc").read_text() == "mine"
+
+
+def test_debug_shows_where_an_error_arose():
+    answer = brainsnn("--debug", "layers", "digitz")
+    assert isinstance(answer.exception, bs.UnknownNameError)
+
+
+def test_studies_are_listed_with_their_questions_and_get_their_options():
+    shown = brainsnn("study").output
+    assert all(name in shown for name in study_files()) and "What does precision cost?" in shown
+    command = [sys.executable, "-m", "brainsnn", "study", "precision", "--n-images", "0"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2 and "--n-images" in answer.stderr
+
+
+SWEEP = """
+import sys
+import brainsnn as bs
+
+def square(x):
+    if x == 2 and len(sys.argv) > 1 and not __import__("os").path.exists("repaired"):
+        raise ValueError("not yet")
+    return {"y": x * x}
+
+if __name__ == "__main__":
+    bs.sweep(square, {"x": [1, 2, 3]}, folder="out", workers=1, progress=False)
+"""
+
+
+def test_a_sweep_that_failed_is_resumed_and_collected(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "squares.py").write_text(SWEEP)
+    failed = subprocess.run([sys.executable, "squares.py", "fail"], capture_output=True, check=False)
+    assert failed.returncode != 0
+    assert "2 of 3 units of" in brainsnn("sweep", "status", "out").output
+    answer = brainsnn("sweep", "collect", "out", "-o", "squares.csv")
+    assert (
+        answer.exit_code == 1
+        and "brainsnn sweep resume out" in answer.output
+        and not (tmp_path / "squares.csv").exists()
+    )
+    (tmp_path / "repaired").touch()
+    assert brainsnn("sweep", "resume", "out").exit_code == 1  # nobody confirmed
+    assert "2 of 3" in brainsnn("sweep", "status", "out").output
+    assert brainsnn("sweep", "resume", "out", "--yes").exit_code == 0
+    assert "3 of 3" in brainsnn("sweep", "status", "out").output
+    assert brainsnn("sweep", "collect", "out", "-o", "squares.csv").exit_code == 0
+    lines = (tmp_path / "squares.csv").read_text().split()
+    assert lines == ["x,y", "1,1", "2,4", "3,9"]

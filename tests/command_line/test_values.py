@@ -1,0 +1,51 @@
+"""What users type as values of options."""
+
+import pytest
+import typer
+from brian2 import ms, second
+from hypothesis import given
+from hypothesis import strategies as st
+
+import brainsnn as bs
+from brainsnn.command_line.values import neuron_model, recordings, time_value
+
+
+@given(
+    st.floats(1e-6, 1e6),
+    st.sampled_from([("ms", ms), ("s", second), ("second", second), ("msecond", ms)]),
+    st.sampled_from(["", " "]),
+)
+def test_times_are_those_of_brian2(number, unit, gap):
+    name, value = unit
+    assert time_value(f"{number!r}{gap}{name}", "--duration") == number * value
+
+
+@pytest.mark.parametrize("text", ["300", "", "ms", "3 mV", "300 parsecs", "1.2.3 ms", "nan ms", "3 ms 4"])
+def test_times_without_a_unit_of_time_are_refused(text):
+    with pytest.raises(typer.BadParameter, match="unit of time"):
+        time_value(text, "--duration")
+
+
+def test_neurons_are_those_of_python():
+    assert repr(neuron_model("asn:m_f=0.2, tau_gamma=5ms")) == repr(bs.ASN(m_f=0.2, tau_gamma=5 * ms))
+    assert repr(neuron_model("IF:reset=hard,initial=0.5")) == repr(bs.IF(reset="hard", initial=0.5))
+    assert repr(neuron_model("LIF")) == repr(bs.LIF())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Izhikevich", "ASN, IF, LIF"), ("ASN:mf=0.1", "NAME=VALUE"), ("ASN:m_f", "NAME=VALUE"), ("ASN:m_f=fast", "m_f"),
+        ("IF:reset=medium", "medium"), ("ASN:tau_gamma=5mV", "tau_gamma"),
+    ],
+)  # fmt: skip
+def test_unknown_neurons_and_values_are_refused(text, message):
+    with pytest.raises(typer.BadParameter, match=message):
+        neuron_model(text)
+
+
+def test_recordings():
+    assert recordings(["conv2:spikes, S", "dense1"]) == {"conv2": ["spikes", "S"], "dense1": ["spikes"]}
+    for texts in ([":S"], ["conv2:S", "conv2:spikes"]):
+        with pytest.raises(typer.BadParameter, match="--record|names"):
+            recordings(texts)

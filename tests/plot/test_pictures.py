@@ -1,0 +1,161 @@
+"""
+Every panel against a picture that somebody has looked at, on the axes that are given, and what panels refuse.
+
+After an intended change: ``BRAINSNN_NEW_BASELINES=1 pytest tests/plot``, look at ``tests/plot/baseline``, and commit it.
+"""
+
+import os
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.testing.compare import compare_images
+from PIL import Image
+
+import brainsnn as bs
+
+BASELINE = Path(__file__).parent / "baseline"
+#: Root mean square of the difference of pixel values (0 to 255): fonts differ a little between versions of matplotlib.
+TOLERANCE = 14.0
+SHAPES = {"conv1": (6, 5, 7), "conv2": (3, 3, 4), "dense": (1, 1, 12)}
+
+
+@pytest.fixture(scope="module")
+def result():
+    random = np.random.default_rng(0)
+    found = bs.Result(SHAPES | {"classes": (1, 1, 3)}, 1e-3, 80)
+    for k, (layer, shape) in enumerate(SHAPES.items()):
+        n = int(np.prod(shape))
+        chance = random.random(n) * 0.15
+        found.spikes[layer] = []
+        for _ in range(4):
+            neurons, steps = np.nonzero(random.random((n, 80)) < np.where(np.arange(80) >= 10 * k, chance[:, None], 0))
+            order = np.argsort(steps, kind="stable")
+            found.spikes[layer].append((neurons[order], steps[order]))
+        found.spike_counts[layer] = np.array([len(steps) for _, steps in found.spikes[layer]])
+    found.outputs["classes"] = np.cumsum(random.normal(0.02, 0.1, (4, 80, 3)), axis=1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def gated():
+    """A gate over images of 4 x 4 pixels that closes one pixel after the other."""
+    found = bs.Result({"input": (4, 4, 1)}, 1e-3, 40)
+    steps, pixels = np.arange(40)[:, None], np.arange(16)
+    opened = np.broadcast_to(steps < 8 + 2 * pixels, (2, 40, 16)).astype(float)
+    found.states["input"] = {"is_open": opened, "prediction": np.broadcast_to(steps / 40 * pixels / 16, (2, 40, 16))}
+    return found
+
+
+IMAGES = np.tile((np.arange(16) / 16).reshape(4, 4, 1), (2, 1, 1, 1))
+CLASSES = np.array([2, 0, 1, 0, 2, 1])
+
+
+def dissimilarities():
+    values = np.random.default_rng(3).normal(size=(6, 20)) + 2 * np.random.default_rng(4).normal(size=(3, 20))[CLASSES]
+    return 1 - np.corrcoef(values)
+
+
+PANELS = {
+    "raster": lambda r, g, ax: bs.plot.raster(r, max_neurons=40, ax=ax),
+    "rates": lambda r, g, ax: bs.plot.rates(r, ax=ax),
+    "feature_maps": lambda r, g, ax: bs.plot.feature_maps(r, "conv1", ax=ax),
+    "feature_array": lambda r, g, ax: bs.plot.feature_maps(np.arange(24.0).reshape(2, 3, 4), label="potential (mV)", ax=ax),
+    "latency_map": lambda r, g, ax: bs.plot.latency_map(r, "conv2", ax=ax),
+    "attention_field": lambda r, g, ax: bs.plot.attention_field(bs.SpatialAttention((0.3, 0.6), 0.2), IMAGES[0], ax=ax),
+    "gate": lambda r, g, ax: bs.plot.gate(g, IMAGES, ax=ax),
+    "rdm": lambda r, g, ax: bs.plot.rdm(dissimilarities(), CLASSES, ["cat", "dog", "fish"], ax=ax),
+    "tuning_curve": lambda r, g, ax: bs.plot.tuning_curve(
+        [0, 45, 90, 135], np.random.default_rng(0).poisson([[5] * 9, [20] * 9, [8] * 9, [3] * 9]), "orientation (degrees)", ax=ax
+    ),
+    "spike_budget": lambda r, g, ax: bs.plot.spike_budget({"one": r, "the same": r}, ax=ax),
+    "accuracy": lambda r, g, ax: bs.plot.accuracy(r, [0, 1, 2, 0], ax=ax),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_panel_looks_as_it_did(name, result, gated, tmp_path):
+    ax = PANELS[name](result, gated, None)
+    path = tmp_path / f"{name}.png"
+    ax.figure.savefig(path, dpi=100)
+    plt.close(ax.figure)
+    expected = BASELINE / path.name
+    if os.environ.get("BRAINSNN_NEW_BASELINES"):
+        expected.write_bytes(path.read_bytes())
+    assert compare_images(str(expected), str(path), TOLERANCE) is None
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_panel_is_drawn_on_the_axes_that_are_given_and_has_units(name, result, gated):
+    figure, (own, other) = plt.subplots(1, 2)
+    ax = PANELS[name](result, gated, own)
+    assert ax is own and ax.has_data() and not other.has_data()
+    labels = " ".join(text for axes in figure.axes for text in (axes.get_xlabel(), axes.get_ylabel()))
+    assert any(unit in labels for unit in ("(ms)", "(Hz)", "(%)", "(mV)", "modulation", "correlation", "per image"))
+    plt.close(figure)
+
+
+def test_new_panels_are_as_wide_as_a_column(result):
+    ax = bs.plot.raster(result)
+    assert ax.figure.get_size_inches()[0] == pytest.approx(85 / 25.4)
+    plt.close(ax.figure)
+
+
+def test_what_is_drawn_is_what_the_result_holds(result):
+    maps = bs.plot.feature_maps(result, "conv1", image=2)
+    picture = maps.images[0].get_array()
+    rates = result.raster("conv1")[2].sum(axis=0) / 0.08
+    np.testing.assert_allclose(picture[:6, :5], rates[..., 0])
+    np.testing.assert_allclose(np.nansum(picture), rates.sum())
+    first = bs.plot.latency_map(result, "conv2", channel=1).images[0].get_array()
+    raster = result.raster("conv2")[0][..., 1]
+    expected = np.where(raster.any(axis=0), raster.argmax(axis=0), np.nan)
+    np.testing.assert_allclose(np.ma.filled(first, np.nan), expected)
+    budget = bs.plot.spike_budget(result)
+    widths = {bar.get_label(): bar.patches[0].get_width() for bar in budget.containers}
+    assert widths == {name: counts.mean() for name, counts in result.spike_counts.items()}
+    plt.close("all")
+
+
+def test_film_has_a_frame_for_each_window(result, tmp_path):
+    path = bs.plot.feature_movie(result, "conv1", tmp_path / "film.gif", window=20)
+    with Image.open(path) as film:
+        assert film.n_frames == 4
+        film.seek(3)
+        assert np.asarray(film.convert("RGB")).std() > 10
+    assert [p.name for p in tmp_path.iterdir()] == ["film.gif"]
+
+
+def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
+    with pytest.raises(ValueError, match="name a layer"):
+        bs.plot.feature_maps(result)
+    with pytest.raises(bs.UnknownNameError, match="conv1"):
+        bs.plot.raster(result, "conv11")
+    with pytest.raises(ValueError, match="no spikes were recorded"):
+        bs.plot.raster(gated)
+    with pytest.raises(IndexError, match="4"):
+        bs.plot.latency_map(result, "conv1", image=4)
+    with pytest.raises(ValueError, match="rows, columns, channels"):
+        bs.plot.mosaic([1, 2])
+    with pytest.raises(ValueError, match="square"):
+        bs.plot.rdm(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="classes of shape"):
+        bs.plot.rdm(np.zeros((2, 2)), [0])
+    with pytest.raises(ValueError, match="responses of shape"):
+        bs.plot.tuning_curve([1, 2], [1], "x (mm)")
+    with pytest.raises(ValueError, match="images of shape"):
+        bs.plot.gate(gated, IMAGES[:1])
+    with pytest.raises(ValueError, match="image of shape"):
+        bs.plot.attention_field(bs.SpatialAttention((0.5, 0.5)), np.zeros(4))
+    for options, message in (({"window": 100}, "trial has 80"), ({"window": 0}, "window"), ({"fps": 0}, "fps")):
+        with pytest.raises(ValueError, match=message):
+            bs.plot.feature_movie(result, "conv1", tmp_path / "film.gif", **options)
+    with pytest.raises(ValueError, match=r"\.gif or \.mp4"):
+        bs.plot.feature_movie(result, "conv1", tmp_path / "film.avi")
+    assert not list(tmp_path.iterdir())
+    plt.close("all")

@@ -1,0 +1,270 @@
+"""The published protocol of spatial attention: cues, halves, fields, measures, verdicts, and a whole run."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from locations import ROOT
+
+import brainsnn as bs
+from brainsnn.analysis import smoothed_response, target_auc
+from brainsnn.equations import transfer_function
+
+sys.path.insert(0, str(ROOT / "studies"))
+
+import attention_measures as measures
+import attention_neurons as single
+import attention_protocol as protocol
+from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims, verdict_of
+from common import Study
+
+RANDOM = np.random.default_rng(0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.integers(2, 40))
+def test_invalid_cues_are_far_from_the_target_and_in_the_range_of_cues(seed, n):
+    cues = np.random.default_rng(seed).uniform(0.02, 0.98, (n, 2))
+    cues[:2] = [[0.05, 0.05], [0.95, 0.95]]
+    invalid = protocol.invalid_cues(cues, cues, seed)
+    assert (np.linalg.norm(invalid - cues, axis=1) >= 0.5).all()
+    assert (invalid >= cues.min(axis=0)).all() and (invalid <= cues.max(axis=0)).all()
+    np.testing.assert_array_equal(invalid, protocol.invalid_cues(cues, cues, seed))
+
+
+def test_most_invalid_cues_are_those_of_other_pictures():
+    cues = RANDOM.uniform(0, 1, (200, 2))
+    invalid = protocol.invalid_cues(cues, cues, 0)
+    own = (invalid[:, None] == cues[None]).all(axis=-1).any(axis=1)
+    assert 0.3 < own.mean() < 0.9
+
+
+def test_cues_without_a_far_place_are_refused():
+    with pytest.raises(ValueError, match="no place is 0.5 away"):
+        protocol.invalid_cues(np.full((3, 2), 0.5), np.full((3, 2), 0.5), 0)
+
+
+def test_halves_hold_as_many_of_each_class():
+    targets = RANDOM.permutation(np.repeat(np.arange(4), 10))
+    first, second = protocol.halves(targets, 3)
+    assert sorted([*first, *second]) == list(range(40))
+    assert np.bincount(targets[first]).tolist() == np.bincount(targets[second]).tolist() == [5] * 4
+    np.testing.assert_array_equal(protocol.halves(targets, 3)[0], first)
+
+
+@pytest.mark.parametrize(
+    ("rows", "width", "central", "corner"),
+    [
+        (56, 0.1786, 0.667, 0.815),
+        (28, 0.1786, 0.661, 0.812),
+        (14, 0.2143, 0.544, 0.763),
+        (7, 0.2857, 0.392, 0.647),
+    ],
+)
+def test_fields_are_the_published_ones(rows, width, central, corner):
+    """Widths and largest modulations for 40 pixels of 224."""
+    field = protocol.PixelField([(0.5, 0.5), (0.1, 0.1)], 40 / 224, 224)
+    found = [field.modulation((rows, rows, 1), k).max() for k in range(2)]
+    assert found == [pytest.approx(central, abs=6e-4), pytest.approx(corner, abs=6e-4)]
+    same = bs.GaussianField((0.5, 0.5), width).modulation((rows, rows, 1))
+    np.testing.assert_allclose(field.modulation((rows, rows, 1)), same, atol=2e-4)
+
+
+def test_one_layer_of_each_block_is_attended():
+    graph = bs.read_keras(bs.load_model("search"))
+    assert protocol.attended_layers(graph) == [f"stage{s}_block{b}_asn1" for s in (1, 2, 3) for b in (1, 2)]
+    assert protocol.analysed_layers(graph) == ("stage2_block2_asn1", "stage3_block2_asn2")
+    with pytest.raises(ValueError, match="the protocol needs three or more"):
+        protocol.attended_layers(bs.read_keras(bs.load_model("digits")))
+
+
+def test_average_images_are_means_of_25_training_scenes():
+    parameters = SimpleNamespace(data="search", n_averages=2)
+    images = protocol.average_images(parameters, 56, 4)
+    scenes = protocol.load_search_scenes(50, "train", seed=4).images
+    np.testing.assert_allclose(images, [scenes[:25].mean(axis=0), scenes[25:].mean(axis=0)], atol=1e-6)
+
+
+def test_rdm_scenes_hold_each_class_in_order():
+    scenes = protocol.load_scenes(SimpleNamespace(data="search", n_scenes=80), 56, 1)
+    chosen = protocol.rdm_scenes(scenes, 2, 0)
+    assert chosen.targets.tolist() == np.repeat(np.arange(10), 2).tolist()
+    assert (np.linalg.norm(chosen.valid - chosen.invalid, axis=1) >= 0.5).all()
+    with pytest.raises(ValueError, match="are needed; add scenes"):
+        protocol.rdm_scenes(scenes, 50, 0)
+
+
+# Single neurons
+
+
+def test_transfer_curves_of_single_neurons():
+    """The mean potential of the next neuron is the transfer function, scaled by the gains."""
+    curves = single.transfer_curves(500, 250)
+    k = np.flatnonzero(np.isin(single.CURRENTS, (1, 2, 4)))
+    neutral = transfer_function(single.CURRENTS[k], 0.45)
+    np.testing.assert_allclose(curves["input_gain"][1][0][k], neutral, rtol=0.12)
+    for panel in ("input_gain", "output_gain"):
+        np.testing.assert_array_equal(curves[panel][1], curves["precision"][1])
+    for setting, factor in ((0, 0.833), (2, 1.278)):
+        np.testing.assert_allclose(curves["output_gain"][setting][0], factor * curves["output_gain"][1][0], rtol=1e-9)
+    sd = [curves["precision"][k][1][8:].mean() for k in range(3)]
+    assert sd[0] > sd[1] > sd[2]  # more precise neurons vary less
+
+
+def test_traces_of_single_neurons():
+    rows = single.traces()
+    spikes = {name: [len(row["spikes"]) for row in found] for name, found in rows.items()}
+    assert len(set(spikes["output_gain"])) == 1 and spikes["precision"][0] < spikes["precision"][2]
+    assert all((row["spikes"] >= 25).all() for found in rows.values() for row in found)
+
+
+# Measures
+
+
+def responses(n=40, gain=0.3, seed=0):
+    """Made-up responses in which valid cues help, and invalid ones harm."""
+    random, targets = np.random.default_rng(seed), np.arange(n) % 4
+    noise = random.random((n, 4))
+    bumps = np.clip(np.arange(400) - 120, 0, 60) / 60
+    found = {}
+    for k, name in enumerate(["neutral", *(f"{m} {cue}" for m in protocol.MECHANISMS for cue in protocol.CUES)]):
+        help_ = 0 if k == 0 else gain * (1 if k % 2 else -1)
+        late = 10 * help_
+        activity = random.poisson(1 + (6 + 8 * help_) * np.clip(np.roll(bumps, int(-20 * help_)), 0, 1), (n, 400))
+        found[name] = {
+            "scores": noise + (0.3 + help_) * np.eye(4)[targets], "times": np.full(n, 300.0 - late) + random.normal(size=n),
+            "rates": random.random(n), "output": np.repeat(noise[:, None], 400, axis=1), "activity": activity,
+            "potential": 0.1 * activity.astype(float),
+        }  # fmt: skip
+        found[name]["times"][0] = np.nan
+    scenes = protocol.Scenes(np.zeros((n, 2, 2, 1)), targets, np.eye(4)[targets], np.zeros((n, 2)), np.zeros((n, 2)))
+    baselines = {name: random.poisson(1, (3, 400)) for name in found}
+    return measures.Responses(found, scenes, 16, baselines, 60)
+
+
+def test_measures_are_those_of_the_protocol():
+    made = responses()
+    values = made.found["neutral"]
+    n = len(made.scenes.targets)
+    assert made.draws("auc", "neutral")[0] == pytest.approx(target_auc(values["scores"], made.scenes.targets))
+    assert made.draws("detection_ms", "neutral")[0] == pytest.approx(np.nanmedian(values["times"]) - 100)
+    rate = values["activity"][:, 250:].sum() / n / 16 / 0.150
+    assert made.draws("rate_hz", "neutral")[0] == pytest.approx(rate)
+    assert made.draws("potential", "neutral")[0] == pytest.approx(values["potential"][:, 250:].mean() / 16)
+    response = smoothed_response(values["activity"])
+    assert response[:, 50:100].mean() == pytest.approx(0, abs=1e-9)
+    assert np.isfinite(made.draws("latency_ms", "neutral")[0])
+
+
+def test_effects_that_are_there_are_reproduced():
+    made = responses()
+    for measure, (_, sign, _) in measures.MEASURES.items():
+        effect, draws = made.difference(measure, "output_gain valid", "output_gain invalid")
+        assert np.sign(effect) == sign, measure
+        p = made.test(measure, "output_gain valid", "output_gain invalid", 199)
+        assert verdict_of(effect, *np.nanpercentile(draws, [2.5, 97.5]), p, sign) == REPRODUCED, measure
+
+
+def test_equal_conditions_are_undecidable():
+    made = responses(gain=0.0)
+    made.found["output_gain invalid"] = made.found["output_gain valid"]
+    effect, draws = made.difference("auc", "output_gain valid", "output_gain invalid")
+    assert effect == 0 and verdict_of(effect, *np.percentile(draws, [2.5, 97.5]), 1.0, 1) == UNDECIDABLE
+
+
+# Claims
+
+
+@pytest.mark.parametrize(
+    ("values", "sign", "verdict"),
+    [
+        ((0.2, 0.1, 0.3, 0.001), 1, REPRODUCED),
+        ((0.2, 0.1, 0.3, 0.001), -1, NOT_REPRODUCED),
+        ((-0.2, -0.3, -0.1, 0.001), -1, REPRODUCED),
+        ((0.2, 0.1, 0.3, 0.2), 1, UNDECIDABLE),
+        ((0.2, -0.1, 0.3, 0.001), 1, UNDECIDABLE),
+        ((0.2, 0.1, 0.3, 0.001), 0, UNDECIDABLE),
+        ((np.nan, np.nan, np.nan, np.nan), 1, UNDECIDABLE),
+    ],
+)
+def test_verdicts(values, sign, verdict):
+    assert verdict_of(*values, sign) == verdict
+
+
+def test_claims_are_printed_and_stored(tmp_path, capsys):
+    with Study("example", "?", {"n": 1}, {"n": 1}, ["--out", str(tmp_path)]) as study:
+        claims = Claims(study)
+        assert claims.add("rate: a - b", 0.2, np.linspace(0.1, 0.3, 100), 20, "permutation", 0.01, 1) == REPRODUCED
+        claims.add("rate: c - d", 0.1, (-0.1, 0.3), 20, "McNemar", 0.4, 1)
+        claims.report()
+    text = (tmp_path / "claims.md").read_text()
+    assert "| rate: a - b | +0.2 [+0.105, +0.295] | 20 | permutation | 0.01 | reproduced |" in text
+    assert text in capsys.readouterr().out and "undecidable with this n" in (tmp_path / "claims.csv").read_text()
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "imagenet"], "choose one of search, coco"),
+        (["--data", "coco"], "coco needs --annotations"),
+        (["--duration-ms", "300"], "is too short"),
+        (["--n-scenes", "10"], "give 40 or more"),
+        (["--faults", "some"], "choose one of yes, no"),
+    ],
+)
+def test_bad_arguments(tmp_path, capsys, arguments, message):
+    import spatial_attention
+
+    with pytest.raises(SystemExit):
+        spatial_attention.main(["--protocol", "published", "--out", str(tmp_path), *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_unknown_protocols_are_refused(tmp_path, capsys):
+    import spatial_attention
+
+    with pytest.raises(SystemExit):
+        spatial_attention.main(["--protocol", "long", "--out", str(tmp_path)])
+    assert "choose short or published" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_published_protocol(tmp_path):
+    import pandas as pd
+    import spatial_attention
+
+    spatial_attention.main([
+        "--protocol", "published", "--out", str(tmp_path), "--n-scenes", "60", "--strengths", "0.3", "--n-averages", "1",
+        "--n-per-class", "2", "--n-draws", "20", "--n-permutations", "50", "--duration-ms", "450", "--faults", "yes",
+    ])  # fmt: skip
+    record = json.loads((tmp_path / "record.json").read_text())
+    figures = ["figure1_transfer", "figure1_traces", "figure2", "figure3", "figure4", "figure5", "figure6"]
+    tables = [
+        "strengths",
+        "behaviour",
+        "comparisons",
+        "rates_and_faults",
+        "rdm_fits",
+        "power",
+        "claims",
+        "from_the_paper",
+    ]
+    for name in [*(f"{f}.png" for f in figures), *(f"{t}.csv" for t in tables), "claims.md", "from_the_paper.md"]:
+        assert (tmp_path / name).stat().st_size > 0 and name in record["files"]
+    paper = pd.read_csv(tmp_path / "from_the_paper.csv")
+    assert set(paper.figure) == {"3B", "4C", "4D", "5D", "5E", "5F", "6E"}
+    assert set(paper.verdict) <= {REPRODUCED, NOT_REPRODUCED, UNDECIDABLE, "other network and pictures"}
+    rates = pd.read_csv(tmp_path / "rates_and_faults.csv")
+    assert len(rates) == 14 and np.allclose(rates.rate_hz_as_printed, rates.rate_hz * 500 / 450, rtol=1e-4)
+    behaviour = pd.read_csv(tmp_path / "behaviour.csv").set_index(["condition", "measure"]).value
+    assert (
+        behaviour["neutral", "auc"] == pytest.approx(behaviour["precision valid", "auc"], abs=0.2)
+        and behaviour["ANN", "auc"] > 0.6
+    )
