@@ -18,9 +18,9 @@ from brainsnn.builders.devices.cache import clear_cache as clear_cache
 from brainsnn.builders.from_keras import read_keras as read_keras
 from brainsnn.builders.from_keras import register_layer as register_layer
 from brainsnn.builders.from_nir import read_nir as read_nir
-from brainsnn.builders.graph.readout_populations import Readout as Readout
 from brainsnn.builders.from_onnx import read_onnx as read_onnx
 from brainsnn.builders.graph import LayerGraph as LayerGraph
+from brainsnn.builders.graph.readout_populations import Readout as Readout
 from brainsnn.builders.own_monitors import monitor as monitor
 from brainsnn.builders.own_monitors import monitored_images as monitored_images
 from brainsnn.builders.spiking_network import SpikingNetwork as SpikingNetwork

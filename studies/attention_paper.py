@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from attention_measures import MEASURES, TITLES
+from attention_measures import MEASURES, NAMES, TITLES
 from attention_protocol import CUES, MECHANISMS
 
 from brainsnn.analysis import draw_interval
@@ -92,11 +92,19 @@ def paper_table(study, claims, responses, search, strengths, ann_auc, n_search):
         for condition, published in names:
             value, draws = responses.draws(measure, condition)
             low, high = draw_interval(draws)
-            about = measure + (" (x 1.11)" if measure == "rate_hz" else "")
-            paper.level(figure, f"{about}, {condition}", published, value * factor, low * factor, high * factor, n)
+            about = NAMES[measure] + (", x 1.11" if measure == "rate_hz" else "")
+            paper.level(
+                figure,
+                f"{about}, {condition.replace('_', ' ')}",
+                published,
+                value * factor,
+                low * factor,
+                high * factor,
+                n,
+            )
         for k, mechanism in enumerate(MECHANISMS):
             published = (PUBLISHED[measure]["valid"][k] - PUBLISHED[measure]["invalid"][k]) / factor
-            paper.difference(figure, f"{figure}: {measure}, {TITLES[mechanism]}: valid - invalid", published)
+            paper.difference(figure, f"{figure}: {NAMES[measure]}, {TITLES[mechanism]}: valid - invalid", published)
     for (model, cue), values in FITS.items():
         for mechanism, published in zip(MECHANISMS, values):
             paper.difference(

@@ -176,6 +176,22 @@ def test_equal_conditions_are_undecidable():
     assert effect == 0 and verdict_of(effect, *np.percentile(draws, [2.5, 97.5]), 1.0, 1) == UNDECIDABLE
 
 
+def test_fits_are_compared_in_the_same_drawn_images():
+    shared = RANDOM.normal(size=(100, 2))
+    made = {
+        "neutral": {f"draws_{r}": shared for r in ("images", "pairs")},
+        "a": {f"draws_{r}": shared + 0.1 for r in ("images", "pairs")},
+    }
+    np.testing.assert_allclose(measures.fit_draws(made, "a", "images"), 0.1)
+    np.testing.assert_allclose(measures.fit_draws(made, "a", "pairs"), shared + 0.1 - shared.mean(axis=0))
+
+
+def test_p_of_draws_is_never_below_one_draw():
+    assert measures.paired_p(np.ones(200), 3) == pytest.approx(0.03)
+    assert measures.paired_p(np.r_[np.ones(50), -np.ones(50)]) == 1
+    assert np.isnan(measures.paired_p(np.full(5, np.nan)))
+
+
 # Claims
 
 
