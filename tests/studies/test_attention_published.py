@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "studies"))
 import attention_measures as measures
 import attention_neurons as single
 import attention_protocol as protocol
+import attention_published as published
 from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims, verdict_of
 from common import Study
 
@@ -80,6 +81,21 @@ def test_one_layer_of_each_block_is_attended():
     assert protocol.analysed_layers(graph) == ("stage2_block2_asn1", "stage3_block2_asn2")
     with pytest.raises(ValueError, match="the protocol needs three or more"):
         protocol.attended_layers(bs.read_keras(bs.load_model("digits")))
+
+
+def test_schedule_pooling_readouts_and_grid_are_the_published_ones():
+    graph = bs.read_keras(bs.load_model("search"), average_pooling="membrane")
+    assert graph.averages_membranes
+    snn = protocol.make_network(graph, 0.45, "runtime")
+    assert snn.schedule == "synchronous" and set(np.unique(snn["behind"].m_f[:])) == {np.float32(0.45)}
+    middle, last = protocol.analysed_layers(graph)
+    assert snn.graph.populations["behind"].reads == snn.graph.populations["field"].reads == middle
+    assert protocol.make_network(graph, 0.45, "runtime", True).graph.populations["representation"].reads == last
+    full = published.FULL
+    assert full["strengths"] == [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75]
+    names = ("duration_ms", "width", "m_f", "n_per_class", "n_averages", "n_draws", "n_permutations")
+    assert [full[name] for name in names] == [750, 40 / 224, 0.45, 50, 16, 500, 10_000]
+    assert (protocol.ONSET_MS, protocol.EVALUATION_MS, protocol.BACKGROUNDS["coco"]) == (100, 250, 0.5)
 
 
 def test_average_images_are_means_of_25_training_scenes():
