@@ -4,14 +4,13 @@ from functools import cached_property
 
 import numpy as np
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS
-from claims import Claims
+from claims import Claims, paired_p
 
 from brainsnn.analysis import (
     TargetAUC,
     adjusted_p_values,
     auc_permutation_test,
     bootstrap_draws,
-    bootstrap_p_value,
     chance_level,
     column_rate,
     detection_scores,
@@ -301,9 +300,3 @@ def fit_draws(representations, condition, resample):
     """
     neutral = representations["neutral"][f"draws_{resample}"]
     return representations[condition][f"draws_{resample}"] - (neutral.mean(axis=0) if resample == "pairs" else neutral)
-
-
-def paired_p(draws, n_tests=1):
-    """Return the two-sided p of paired bootstrap draws, at least that of one draw, corrected for a number of tests."""
-    known = draws[np.isfinite(draws)]
-    return min(1.0, n_tests * max(bootstrap_p_value(known), 2 / len(known))) if len(known) else float("nan")

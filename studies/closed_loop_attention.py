@@ -14,7 +14,7 @@ Without a goal R = 0 and attention has no effect, so all conditions run in the s
 
 import numpy as np
 from brian2 import NeuronGroup, StateMonitor, Synapses, ms
-from claims import Claims
+from claims import Claims, paired_p
 from common import ROOT, Study
 
 import brainsnn as bs
@@ -23,7 +23,6 @@ from brainsnn.analysis import (
     auc,
     bootstrap_draws,
     bootstrap_interval,
-    bootstrap_p_value,
     required_images,
     style,
 )
@@ -363,7 +362,7 @@ def make_claims(study, scenes, found, controls, absent):
     for name, (one, other, sign) in compared.items():
         draws = bootstrap_draws(lambda i, a=one, b=other: a(i) - b(i), n, study.parameters.n_resamples)
         effect = one(everyone) - other(everyone)
-        claims.add(f"AUC, {name} - open loop", effect, draws, n, "bootstrap", bootstrap_p_value(draws), sign)
+        claims.add(f"AUC, {name} - open loop", effect, draws, n, "paired bootstrap", paired_p(draws), sign)
         if effect and draws.std() > 0:
             needed = required_images(effect, draws.std(), n)
             study.report(

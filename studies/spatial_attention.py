@@ -69,7 +69,7 @@ N_ELECTRODE = 300
 
 def attended_layers(graph):
     """Return the spiking populations of residual blocks or, if no name contains \"block\", all but the first and the last."""
-    names = [name for name, population in graph.populations.items() if population.kind == "spiking"]
+    names = [name for name, p in graph.populations.items() if p.kind == "spiking" and p.reads is None]
     return [name for name in names if "block" in name] or names[1:-1]
 
 

@@ -20,7 +20,7 @@ import attention_measures as measures
 import attention_neurons as single
 import attention_protocol as protocol
 import attention_published as published
-from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims, verdict_of
+from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims, paired_p, verdict_of
 from common import Study
 
 RANDOM = np.random.default_rng(0)
@@ -203,9 +203,9 @@ def test_fits_are_compared_in_the_same_drawn_images():
 
 
 def test_p_of_draws_is_never_below_one_draw():
-    assert measures.paired_p(np.ones(200), 3) == pytest.approx(0.03)
-    assert measures.paired_p(np.r_[np.ones(50), -np.ones(50)]) == 1
-    assert np.isnan(measures.paired_p(np.full(5, np.nan)))
+    assert paired_p(np.ones(200), 3) == pytest.approx(0.03)
+    assert paired_p(np.r_[np.ones(50), -np.ones(50)]) == 1
+    assert np.isnan(paired_p(np.full(5, np.nan)))
 
 
 # Claims

@@ -66,3 +66,39 @@ def test_loop_without_a_goal_changes_nothing(search_model):
     alone = snn.run(scenes.images[1:2], duration=120 * bs.ms)
     assert any((searched.spike_counts[name] != n_spikes[1][name]).any() for name in loop.ATTENDED)
     assert_array_equal(searched.output[1], alone.output[0])
+
+
+def test_controls_are_compared_with_the_open_loop(tmp_path):
+    """A control that finds every target is reproduced; one that changes nothing is not decided."""
+    from common import Study
+
+    scenes, random = load_search_scenes(40, seed=3), np.random.default_rng(0)
+    absent = loop.draw_absent(scenes, 0)
+    plain = random.random((40, 10))
+    better = plain + np.eye(10)[scenes.targets]
+    found = {name: {"scores": plain, "late": plain} for name in ("none", "target", "absent")}
+    controls = {"oracle": {"scores": better, "late": better}, "uniform": {"scores": plain, "late": plain}}
+    with Study("example", "?", {"n_resamples": 60}, {"n_resamples": 60}, ["--out", str(tmp_path)]) as study:
+        claims = loop.make_claims(study, scenes, found, controls, absent)
+    verdicts = {row.claim: row.verdict for row in claims.rows}
+    assert verdicts["AUC, control: oracle - open loop"] == "reproduced"
+    assert (
+        verdicts["AUC, control: uniform - open loop"]
+        == verdicts["AUC, closed loop - open loop"]
+        == "undecidable with this n"
+    )
+    assert study.headline["scenes needed: control: oracle"] < 40
+
+
+@pytest.mark.slow
+def test_closed_loop_with_its_controls(tmp_path):
+    loop.main(["--out", str(tmp_path), "--n-scenes", "6", "--n-resamples", "20", "--duration-ms", "400"])
+    text = (tmp_path / "claims.md").read_text()
+    for name in (
+        "closed loop",
+        "closed loop, late window",
+        "control: oracle",
+        "control: wrong scene",
+        "control: uniform",
+    ):
+        assert f"| AUC, {name} - open loop |" in text
