@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from attention_measures import MEASURES, NAMES, TITLES
 from attention_protocol import CUES, MECHANISMS
+from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE
 
 from brainsnn.analysis import draw_interval
 
@@ -27,6 +28,8 @@ FITS = {
     ("category", "valid"): (0.008, 0.018, 0.056), ("category", "invalid"): (-0.004, -0.008, -0.017),
 }  # fmt: skip
 NOT_COMPARED = "other network and pictures"
+#: Width of an interval, as a share of the published value, in which that value is reproduced.
+WIDEST = 0.2
 
 
 class Paper:
@@ -47,10 +50,16 @@ class Paper:
         self.command = shlex.join(["python", Path(sys.argv[0]).name or "spatial_attention.py", *sys.argv[1:]])
 
     def level(self, figure, what, published, ours, low=np.nan, high=np.nan, n=0):
-        """Add a value of one condition: reproduced on the published pictures alone if it lies in our interval."""
+        """
+        Add a value of one condition; the published pictures alone give it a verdict.
+
+        It is reproduced if it lies in our interval, and if this is not wider than a fifth of it, which would decide nothing.
+        """
         verdict = NOT_COMPARED
         if self.compares_levels and np.isfinite([low, high]).all():
-            verdict = "reproduced" if low <= published <= high else "not reproduced"
+            verdict = NOT_REPRODUCED
+            if low <= published <= high:
+                verdict = REPRODUCED if high - low <= WIDEST * abs(published) else UNDECIDABLE
         self._add(figure, what, published, ours, low, high, n, verdict)
 
     def difference(self, figure, claim, published):

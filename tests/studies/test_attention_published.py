@@ -20,6 +20,7 @@ import attention_measures as measures
 import attention_neurons as single
 import attention_protocol as protocol
 import attention_published as published
+from attention_paper import Paper
 from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims, paired_p, verdict_of
 from common import Study
 
@@ -236,6 +237,21 @@ def test_claims_are_printed_and_stored(tmp_path, capsys):
     text = (tmp_path / "claims.md").read_text()
     assert "| rate: a - b | +0.2 [+0.105, +0.295] | 20 | permutation | 0.01 | reproduced |" in text
     assert text in capsys.readouterr().out and "undecidable with this n" in (tmp_path / "claims.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("data", "interval", "verdict"),
+    [
+        ("coco", (0.79, 0.81), REPRODUCED),
+        ("coco", (0.5, 0.9), UNDECIDABLE),
+        ("coco", (0.81, 0.83), NOT_REPRODUCED),
+        ("search", (0.79, 0.81), "other network and pictures"),
+    ],
+)
+def test_levels_get_a_verdict_on_the_published_pictures_alone(data, interval, verdict):
+    table = Paper(SimpleNamespace(parameters=SimpleNamespace(data=data)), SimpleNamespace(rows=[]))
+    table.level("4C", "AUC, neutral", 0.797, 0.8, *interval, n=100)
+    assert table.rows[0]["verdict"] == verdict
 
 
 # The command
