@@ -9,6 +9,7 @@ from claims import Claims, paired_p
 from brainsnn.analysis import (
     TargetAUC,
     adjusted_p_values,
+    attention_modulation,
     auc_permutation_test,
     bootstrap_draws,
     chance_level,
@@ -143,6 +144,24 @@ def behaviour_table(study, responses, ann_scores):
     }
     rows += [{"condition": "ANN", "measure": k, "value": v, "n": len(ann_scores)} for k, v in extra.items()]
     return study.table(rows, "behaviour")
+
+
+def modulation_table(study, responses):
+    """Write the change of outputs from 250 ms on, for targets and other classes, with the published interval of the latter."""
+    late, targets, rows = slice(EVALUATION_MS, None), responses.scenes.targets, []
+    outputs = {
+        name: v["output"][:, late].mean(axis=1, keepdims=True, dtype=float) for name, v in responses.found.items()
+    }
+    for condition in (name for name in outputs if name != "neutral"):
+        for published in (False, True):
+            found = attention_modulation(outputs[condition], outputs["neutral"], targets, responses.n_draws, published)
+            parts = {"target": (found.target, found.target_interval), "others": (found.others, found.others_interval)}
+            rows += [
+                {"condition": condition, "outputs": name, "interval": "as published" if published else "all classes",
+                 "change": float(change[0]), "low": float(low[0]), "high": float(high[0])}
+                for name, (change, (low, high)) in parts.items() if name == "others" or not published
+            ]  # fmt: skip
+    return study.table(rows, "modulation")
 
 
 def scored(scores, scenes):

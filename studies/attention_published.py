@@ -6,6 +6,7 @@ from attention_measures import (
     behaviour_table,
     comparisons_table,
     make_claims,
+    modulation_table,
     power_table,
 )
 from attention_neurons import traces, transfer_curves
@@ -89,6 +90,7 @@ def main(argv=None):
         one_picture(study, strengths, names)
         responses = respond_all(study, strengths)
         behaviour_table(study, responses, ann)
+        print(modulation_table(study, responses).to_string(index=False))
         comparisons_table(study, responses, ann, neutral_search, parameters.n_permutations)
         ann_auc = TargetAUC(ann, study.second.targets)()
         study.figure(plot_behaviour(study, responses, ann_auc), "figure4")

@@ -209,6 +209,15 @@ def test_p_of_draws_is_never_below_one_draw():
     assert np.isnan(paired_p(np.full(5, np.nan)))
 
 
+def test_modulation_and_its_published_interval(tmp_path):
+    made = responses()
+    made.found["precision valid"]["output"] = made.found["neutral"]["output"] + np.eye(4)[made.scenes.targets][:, None]
+    with Study("example", "?", {"n": 1}, {"n": 1}, ["--out", str(tmp_path)]) as study:
+        table = measures.modulation_table(study, made).set_index(["condition", "outputs", "interval"])
+    assert len(table) == 18 and table.loc[("precision valid", "target", "all classes"), "change"] == pytest.approx(1)
+    assert table.loc[("precision valid", "others", "as published"), "change"] == pytest.approx(0, abs=1e-9)
+
+
 # Claims
 
 
