@@ -4,14 +4,14 @@ from functools import cached_property
 
 import numpy as np
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS
-from claims import Claims
+from claims import Claims, paired_p
 
 from brainsnn.analysis import (
     TargetAUC,
     adjusted_p_values,
+    attention_modulation,
     auc_permutation_test,
     bootstrap_draws,
-    bootstrap_p_value,
     chance_level,
     column_rate,
     detection_scores,
@@ -33,6 +33,9 @@ MEASURES = {
     "auc": ("auc", 1, "4C"), "detection_ms": ("nanmedian", -1, "4D"), "rate_hz": ("mean", 1, "5D"),
     "potential": ("mean", 1, "5E"), "latency_ms": ("nanmedian", -1, "5F"),
 }  # fmt: skip
+#: Of measures, in claims and tables for readers.
+NAMES = {"auc": "AUC", "detection_ms": "median detection time (ms)", "rate_hz": "rate (Hz)", "potential": "mean potential",
+         "latency_ms": "median latency (ms)"}  # fmt: skip
 TITLES = {"precision": "precision", "input_gain": "input gain", "output_gain": "output gain"}
 
 
@@ -100,7 +103,7 @@ class Responses:
         return a - b, a_draws - b_draws
 
     def test(self, measure, first, second, n_permutations, published=False):
-        """Return p of the published unpaired permutation test."""
+        """Return p of the published unpaired permutation test; NaN if nothing can be compared."""
         one, other = self.values[measure][first], self.values[measure][second]
         try:
             if measure == "auc":
@@ -141,6 +144,24 @@ def behaviour_table(study, responses, ann_scores):
     }
     rows += [{"condition": "ANN", "measure": k, "value": v, "n": len(ann_scores)} for k, v in extra.items()]
     return study.table(rows, "behaviour")
+
+
+def modulation_table(study, responses):
+    """Write the change of outputs from 250 ms on, for targets and other classes, with the published interval of the latter."""
+    late, targets, rows = slice(EVALUATION_MS, None), responses.scenes.targets, []
+    outputs = {
+        name: v["output"][:, late].mean(axis=1, keepdims=True, dtype=float) for name, v in responses.found.items()
+    }
+    for condition in (name for name in outputs if name != "neutral"):
+        for published in (False, True):
+            found = attention_modulation(outputs[condition], outputs["neutral"], targets, responses.n_draws, published)
+            parts = {"target": (found.target, found.target_interval), "others": (found.others, found.others_interval)}
+            rows += [
+                {"condition": condition, "outputs": name, "interval": "as published" if published else "all classes",
+                 "change": float(change[0]), "low": float(low[0]), "high": float(high[0])}
+                for name, (change, (low, high)) in parts.items() if name == "others" or not published
+            ]  # fmt: skip
+    return study.table(rows, "modulation")
 
 
 def scored(scores, scenes):
@@ -205,34 +226,32 @@ def comparisons_table(study, responses, ann_scores, other_neutral, n_permutation
     return study.table(rows, "comparisons")
 
 
-def make_claims(study, responses, representations, n_permutations):
-    """Return the claims of the paper, each with effect, interval, test and verdict."""
+def make_claims(study, responses, representations):
+    """Return the claims of the paper, with effect, interval, test and verdict; the published tests are in comparisons.csv."""
     claims, n = Claims(study), len(responses.scenes.targets)
     for measure, (_, sign, figure) in MEASURES.items():
-        tests = [responses.test(measure, f"{m} valid", f"{m} invalid", n_permutations) for m in MECHANISMS]
-        for mechanism, p in zip(MECHANISMS, tests):
-            effect, draws = responses.difference(measure, f"{mechanism} valid", f"{mechanism} invalid")
-            claims.add(f"{figure}: {measure}, {TITLES[mechanism]}: valid - invalid", effect, draws, n,
-                       "permutation, Bonferroni 3", min(1, 3 * p), sign)  # fmt: skip
+        about = f"{figure}: {NAMES[measure]}"
+        found = {m: responses.difference(measure, f"{m} valid", f"{m} invalid") for m in MECHANISMS}
+        for mechanism, (effect, draws) in found.items():
+            test, p = "paired bootstrap, Bonferroni 3", paired_p(draws, 3)
+            claims.add(f"{about}, {TITLES[mechanism]}: valid - invalid", effect, draws, n, test, p, sign)
         for better, worse in (("output_gain", "input_gain"), ("input_gain", "precision")):
-            (a, a_draws), (b, b_draws) = (
-                responses.difference(measure, f"{m} valid", f"{m} invalid") for m in (better, worse)
-            )
-            p = bootstrap_p_value(_known(a_draws - b_draws))
-            claims.add(f"{figure}: {measure}: effect of {TITLES[better]} - {TITLES[worse]}", a - b, a_draws - b_draws, n,
-                       "bootstrap", p, sign)  # fmt: skip
+            effect, draws = (one - other for one, other in zip(found[better], found[worse]))
+            name = f"{about}: effect of {TITLES[better]} - {TITLES[worse]}"
+            claims.add(name, effect, draws, n, "paired bootstrap, Bonferroni 2", paired_p(draws, 2), sign)
+    precise = responses.difference("rate_hz", "precision valid", "neutral")
     for mechanism in ("input_gain", "output_gain"):
-        (a, a_draws), (b, b_draws) = (
-            responses.difference("rate_hz", f"{m} valid", "neutral") for m in (mechanism, "precision")
-        )
-        claims.add(f"5D: rate_hz: rise with {TITLES[mechanism]} - rise with precision", a - b, a_draws - b_draws, n,
-                   "bootstrap", bootstrap_p_value(a_draws - b_draws), 1)  # fmt: skip
-    for (model, k), signs in {("category", 0): (1, -1), ("analog", 1): (1, -1)}.items():
+        rise = responses.difference("rate_hz", f"{mechanism} valid", "neutral")
+        effect, draws = (one - other for one, other in zip(rise, precise))
+        name = f"5D: rate: rise with {TITLES[mechanism]} - rise with precision"
+        claims.add(name, effect, draws, n, "paired bootstrap, Bonferroni 2", paired_p(draws, 2), 1)
+    for k, model in enumerate(("category", "analog")):
         for mechanism in MECHANISMS:
-            for cue, sign in zip(CUES, signs):
+            for cue, sign in zip(CUES, (1, -1)):
                 draws = fit_draws(representations, f"{mechanism} {cue}", "images")[:, k]
-                claims.add(f"6E: partial correlation with {model}, {TITLES[mechanism]} {cue} - neutral", draws[0], draws,
-                           n_images(representations), "bootstrap of images", bootstrap_p_value(_known(draws)), sign)  # fmt: skip
+                name = f"6E: partial correlation with {model}, {TITLES[mechanism]} {cue} - neutral"
+                test = "bootstrap of images, Bonferroni 6"
+                claims.add(name, draws[0], draws, n_images(representations), test, paired_p(draws, 6), sign)
     accuracy_claims(claims, responses)
     return claims
 
@@ -293,7 +312,10 @@ def n_images(representations):
 
 
 def fit_draws(representations, condition, resample):
-    """Return the change of the fits against neutral for each draw, (n_draws, 2); the neutral's mean over draws is taken off."""
-    return representations[condition][f"draws_{resample}"] - representations["neutral"][f"draws_{resample}"].mean(
-        axis=0
-    )
+    """
+    Return the change of the fits against neutral for each draw, (n_draws, 2).
+
+    Drawn images are the same in both conditions. Of drawn pairs, the mean over all draws of neutral is taken off, as published.
+    """
+    neutral = representations["neutral"][f"draws_{resample}"]
+    return representations[condition][f"draws_{resample}"] - (neutral.mean(axis=0) if resample == "pairs" else neutral)

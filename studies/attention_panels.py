@@ -91,11 +91,11 @@ def plot_one_picture(study, outputs, names, target, n_steps):
             )
         axes[0].set_ylabel("output")
         below(figure, axes[0], 6)
-        figure.suptitle(f"{study.parameters.data}: one picture, output gain", fontsize=9, color="0.35")
+        titled(figure, study, "1 picture, output gain")
     return figure
 
 
-def plot_strengths(study, search, neutral, ann, n, width=40 / 224):
+def plot_strengths(study, search, ann, n, width=40 / 224):
     """Plot profiles of m_f and of the gain, and the AUC at each strength (figure 3)."""
     strengths = np.arange(0, 0.751, 0.15)
     R = GaussianField((0.5, 0.5), width).modulation((224, 224, 1))[112, :, 0]
@@ -109,14 +109,22 @@ def plot_strengths(study, search, neutral, ann, n, width=40 / 224):
         axes[0].set(xlabel="column (pixels)", ylabel="precision m_f", title="A  precision; dashed: 0.06")
         axes[1].set(xlabel="column (pixels)", ylabel="gain 1 + a R", title="A  gains")
         axes[0].legend(fontsize=7, ncols=2)
-        for mechanism in MECHANISMS:
-            rows = search[search.mechanism == mechanism]
-            axes[2].errorbar(rows.strength, rows.auc, [rows.auc - rows.low, rows.high - rows.auc], capsize=2, ms=4, lw=1,
-                             color=COLOURS[mechanism], marker=MARKERS[mechanism], label=TITLES[mechanism])  # fmt: skip
-        axes[2].axhline(neutral, color="0.45", ls="--", lw=1, label="neutral")
+        for k, mechanism in enumerate(MECHANISMS):
+            rows = search[(search.mechanism == mechanism) & (search.strength > 0)]
+            bars = [rows.auc - rows.low, rows.high - rows.auc]
+            axes[2].errorbar(
+                rows.strength + 0.006 * (k - 1), rows.auc, bars, capsize=2, ms=4, lw=1, color=COLOURS[mechanism],
+                marker=MARKERS[mechanism], label=TITLES[mechanism],
+            )  # fmt: skip
+        none = search[search.strength == 0].iloc[0]
+        axes[2].axhspan(none.low, none.high, color="0.92", lw=0, zorder=0)
+        axes[2].axhline(none.auc, color="0.45", ls="--", lw=1, label="neutral (band)")
         axes[2].axhline(ann, color="k", ls=":", lw=1, label="ANN")
         axes[2].set(xlabel="strength a", ylabel="AUC", title=f"B  valid cue, first half (n = {n}, 95 %)")
-        axes[2].legend(fontsize=7)
+        low, high = axes[2].get_ylim()
+        axes[2].set(xlim=(0, 0.8), ylim=(low - 0.25 * (high - low), high))  # room for the legend
+        axes[2].legend(fontsize=7, loc="lower center", ncols=2)
+        titled(figure, study, f"{n} in B; A is computed")
     return figure
 
 
@@ -137,7 +145,7 @@ def plot_behaviour(study, responses, ann_auc):
                 _modulation(axes[0, 0], responses, mechanism, cue)
         axes[0, 0].axhline(0, color="0.6", lw=0.8)
         axes[0, 0].set(xlabel="time after onset (ms)", ylabel="attended - neutral output\n(bands: 95 %)",
-                       title="line: target, dots: other classes")  # fmt: skip
+                       title="thick: valid cue, thin: invalid; dots: other classes")  # fmt: skip
         axes[0, 0].legend(fontsize=7, ncols=2)
         _distributions(axes[0, 1], responses, "detection_ms", "detection time after onset (ms)")
         _points(axes[1, 0], responses, "auc", "AUC", mean_of_draws=True)
@@ -156,7 +164,8 @@ def _modulation(ax, responses, mechanism, cue):
     )  # fmt: skip
     time = np.arange(len(found.target) - ONSET_MS)
     colour, width = COLOURS[mechanism], 1.8 if cue == "valid" else 0.9
-    ax.plot(time, found.target[ONSET_MS:], color=colour, lw=width, label=f"{TITLES[mechanism]} {cue}")
+    line = "-" if cue == "valid" else "--"
+    ax.plot(time, found.target[ONSET_MS:], line, color=colour, lw=width, label=f"{TITLES[mechanism]} {cue}")
     ax.fill_between(time, *found.target_interval[:, ONSET_MS:], color=colour, alpha=0.12, lw=0)
     ax.plot(time, found.others[ONSET_MS:], color=colour, lw=width, ls=":")
 

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from attention_measures import MEASURES, TITLES
+from attention_measures import MEASURES, NAMES, TITLES
 from attention_protocol import CUES, MECHANISMS
+from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE
 
 from brainsnn.analysis import draw_interval
 
@@ -27,6 +28,8 @@ FITS = {
     ("category", "valid"): (0.008, 0.018, 0.056), ("category", "invalid"): (-0.004, -0.008, -0.017),
 }  # fmt: skip
 NOT_COMPARED = "other network and pictures"
+#: Width of an interval, as a share of the published value, in which that value is reproduced.
+WIDEST = 0.2
 
 
 class Paper:
@@ -47,10 +50,16 @@ class Paper:
         self.command = shlex.join(["python", Path(sys.argv[0]).name or "spatial_attention.py", *sys.argv[1:]])
 
     def level(self, figure, what, published, ours, low=np.nan, high=np.nan, n=0):
-        """Add a value of one condition: reproduced on the published pictures alone if it lies in our interval."""
+        """
+        Add a value of one condition; the published pictures alone give it a verdict.
+
+        It is reproduced if it lies in our interval, and if this is not wider than a fifth of it, which would decide nothing.
+        """
         verdict = NOT_COMPARED
         if self.compares_levels and np.isfinite([low, high]).all():
-            verdict = "reproduced" if low <= published <= high else "not reproduced"
+            verdict = NOT_REPRODUCED
+            if low <= published <= high:
+                verdict = REPRODUCED if high - low <= WIDEST * abs(published) else UNDECIDABLE
         self._add(figure, what, published, ours, low, high, n, verdict)
 
     def difference(self, figure, claim, published):
@@ -92,11 +101,19 @@ def paper_table(study, claims, responses, search, strengths, ann_auc, n_search):
         for condition, published in names:
             value, draws = responses.draws(measure, condition)
             low, high = draw_interval(draws)
-            about = measure + (" (x 1.11)" if measure == "rate_hz" else "")
-            paper.level(figure, f"{about}, {condition}", published, value * factor, low * factor, high * factor, n)
+            about = NAMES[measure] + (", x 1.11" if measure == "rate_hz" else "")
+            paper.level(
+                figure,
+                f"{about}, {condition.replace('_', ' ')}",
+                published,
+                value * factor,
+                low * factor,
+                high * factor,
+                n,
+            )
         for k, mechanism in enumerate(MECHANISMS):
             published = (PUBLISHED[measure]["valid"][k] - PUBLISHED[measure]["invalid"][k]) / factor
-            paper.difference(figure, f"{figure}: {measure}, {TITLES[mechanism]}: valid - invalid", published)
+            paper.difference(figure, f"{figure}: {NAMES[measure]}, {TITLES[mechanism]}: valid - invalid", published)
     for (model, cue), values in FITS.items():
         for mechanism, published in zip(MECHANISMS, values):
             paper.difference(

@@ -85,7 +85,7 @@ class PixelField(Field):
 
 def attended_layers(graph):
     """Return the first spiking layer of each residual block: the attended ones."""
-    names = [name for name, population in graph.populations.items() if population.kind == "spiking"]
+    names = [name for name, p in graph.populations.items() if p.kind == "spiking" and p.reads is None]
     found = [name for name in names if "block" in name and name.endswith("asn1")]
     if len(found) < 3:
         raise ValueError(
@@ -97,9 +97,7 @@ def attended_layers(graph):
 
 def analysed_layers(graph):
     """Return the layer of rates, latencies and potentials (the third last attended one), and that of the RDMs (the last one)."""
-    blocks = [
-        name for name, population in graph.populations.items() if population.kind == "spiking" and "block" in name
-    ]
+    blocks = [n for n, p in graph.populations.items() if p.kind == "spiking" and p.reads is None and "block" in n]
     return attended_layers(graph)[-3], blocks[-1]
 
 

@@ -6,6 +6,7 @@ from attention_measures import (
     behaviour_table,
     comparisons_table,
     make_claims,
+    modulation_table,
     power_table,
 )
 from attention_neurons import traces, transfer_curves
@@ -85,10 +86,11 @@ def main(argv=None):
         ann_first, ann = (model.predict(half.images, verbose=0) for half in (study.first, study.second))
         neutral_auc = float(search[search.strength == 0].auc.iloc[0])
         auc_first = TargetAUC(ann_first, study.first.targets)()
-        study.figure(plot_strengths(study, search, neutral_auc, auc_first, len(ann_first)), "figure3")
+        study.figure(plot_strengths(study, search, auc_first, len(ann_first)), "figure3")
         one_picture(study, strengths, names)
         responses = respond_all(study, strengths)
         behaviour_table(study, responses, ann)
+        print(modulation_table(study, responses).to_string(index=False))
         comparisons_table(study, responses, ann, neutral_search, parameters.n_permutations)
         ann_auc = TargetAUC(ann, study.second.targets)()
         study.figure(plot_behaviour(study, responses, ann_auc), "figure4")
@@ -97,7 +99,7 @@ def main(argv=None):
         fits_table(study, representations)
         study.figure(plot_representations(study, representations, chosen.targets, names, analog), "figure6")
         power_table(study, responses)
-        claims = make_claims(study, responses, representations, parameters.n_permutations)
+        claims = make_claims(study, responses, representations)
         claims.report()
         paper_table(study, claims, responses, search, strengths, ann_auc, len(ann_first))
         study.report("neutral AUC", neutral_auc)

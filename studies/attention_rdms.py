@@ -22,19 +22,21 @@ def plot_representations(study, representations, classes, names, analog):
     """Plot RDMs of the neutral network and of both models, fits over time, and their changes with attention."""
     n = n_images(representations)
     with style():
-        figure = plt.figure(figsize=(13, 11), layout="constrained")
-        axes = figure.subplot_mosaic("abcdef;gggggg;hhhhhh;iiijjj", height_ratios=[1.3, 1.2, 1.2, 1.2])
+        figure = plt.figure(figsize=(15, 11), layout="constrained")
+        axes = figure.subplot_mosaic("abgggg;cdhhhh;efiijj", width_ratios=[1.25, 1.25, 1, 1, 1, 1])
         shown = {f"neutral, {t} ms": rdm for t, rdm in zip(RDM_MS, representations["neutral"]["rdms"])}
         shown |= {"category model": class_model(classes), "analog model (ANN)": analog}
-        for label, (title, distances) in zip("abcdef", shown.items()):
-            _rdm(axes[label], distances, title, classes, names)
-        figure.colorbar(axes["a"].images[0], ax=[axes[k] for k in "abcdef"], label="rank of 1 - r", shrink=0.7)
+        for label, letter, (title, distances) in zip("abcdef", "AAAABC", shown.items()):
+            _rdm(axes[label], distances, f"{letter}  {title}", classes, names)
+        figure.colorbar(
+            axes["a"].images[0], ax=[axes[k] for k in "ef"], label="rank of 1 - r", location="bottom", shrink=0.6
+        )
         for label, model in zip("gh", range(2)):
             _fits(axes[label], representations, model)
-        axes["g"].legend(fontsize=7, ncols=7, loc="upper center", bbox_to_anchor=(0.5, 1.25))
+        axes["h"].legend(fontsize=8, ncols=2, loc="lower right")
         for label, model in zip("ij", range(2)):
             _changes(axes[label], representations, model)
-        for label, letter in zip("aefghij", "ABCDDEE"):
+        for label, letter in zip("ghij", "DDEE"):
             axes[label].set_title(letter, loc="left", fontweight="bold")
         titled(
             figure,
@@ -52,7 +54,7 @@ def _rdm(ax, distances, title, classes, names):
     ax.set_xticks(middles, names, rotation=90, fontsize=7)
     ax.set_yticks(middles, names, fontsize=7)
     ax.tick_params(length=0)
-    ax.set_title(title, fontsize=8, loc="right")
+    ax.set_title(title, fontsize=9, loc="left")
 
 
 def _fits(ax, representations, model):

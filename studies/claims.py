@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from brainsnn.analysis import draw_interval
+from brainsnn.analysis import bootstrap_p_value, draw_interval
 
-__all__ = ["REPRODUCED", "Claims", "verdict_of"]
+__all__ = ["NOT_REPRODUCED", "REPRODUCED", "UNDECIDABLE", "Claims", "paired_p", "verdict_of"]
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDABLE = "reproduced", "not reproduced", "undecidable with this n"
 
@@ -45,6 +45,25 @@ def verdict_of(effect, low, high, p, sign, alpha=0.05):
     if not decided:
         return UNDECIDABLE
     return REPRODUCED if np.sign(effect) == sign else NOT_REPRODUCED
+
+
+def paired_p(draws, n_tests=1):
+    """
+    Return the two-sided p of paired bootstrap draws.
+
+    Parameters
+    ----------
+    draws : (n_draws,) array_like
+    n_tests : int, optional
+        Number of tests by which it is multiplied (Bonferroni).
+
+    Returns
+    -------
+    p : float
+        At least that of one draw, ``2/n_draws``: draws that are all on one side do not show more.
+    """
+    known = draws[np.isfinite(draws)]
+    return min(1.0, n_tests * max(bootstrap_p_value(known), 2 / len(known))) if len(known) else float("nan")
 
 
 class Claims:

@@ -14,10 +14,18 @@ Without a goal R = 0 and attention has no effect, so all conditions run in the s
 
 import numpy as np
 from brian2 import NeuronGroup, StateMonitor, Synapses, ms
+from claims import Claims, paired_p
 from common import ROOT, Study
 
 import brainsnn as bs
-from brainsnn.analysis import PALETTE, auc, bootstrap_interval, style
+from brainsnn.analysis import (
+    PALETTE,
+    auc,
+    bootstrap_draws,
+    bootstrap_interval,
+    required_images,
+    style,
+)
 from brainsnn.stimuli import load_search_scenes
 
 QUICK = {
@@ -28,20 +36,26 @@ QUICK = {
     "sigma": 0.02,
     "duration_ms": 400,
     "n_resamples": 500,
+    "controls": "yes",
 }
 FULL = {
-    "n_scenes": 600,
+    "n_scenes": 2000,
     "m_f": 0.45,
     "strength": 0.5,
     "tau_ms": 50,
     "sigma": 0.02,
     "duration_ms": 500,
     "n_resamples": 2000,
+    "controls": "yes",
 }
 #: Populations whose gain the attention map sets, and the population that provides the evidence.
 ATTENDED = ("stage2_block1_asn1", "stage2_block2_asn1")
 SOURCE = "final_asn"
 ONSET_MS, EVALUATION_MS, BACKGROUND = 100, 250, 0.3
+#: A later start of the evaluation, as a control: the loop needs time to find the target.
+LATE_MS = 325
+#: Standard deviation of the field of controls with a cue, as a fraction of the image.
+CUE_WIDTH = 0.18
 
 EVIDENCE = """
 dE/dt = -E/tau_beta : 1                       # evidence of one class at one place
@@ -168,9 +182,10 @@ def search_for(scenes, goals, parameters, device, seed):
     """
     Run scenes, each with its goal (-1 for none).
 
-    Return the score of each class (n, 10) and the attention map at the end (n, n_places).
+    Return the score of each class (n, 10), that of a later window, and the attention map at the end (n, n_places).
     """
     snn, monitor = searching_network(parameters, device)
+    late = np.zeros((len(scenes), 10))
     scores, maps = np.zeros((len(scenes), 10)), np.zeros((len(scenes), monitor.n_indices))
     for goal in np.unique(goals):
         chosen = np.flatnonzero(goals == goal)
@@ -183,9 +198,46 @@ def search_for(scenes, goals, parameters, device, seed):
             background=BACKGROUND,
         )
         scores[chosen] = result.output[:, EVALUATION_MS:].mean(axis=1)
+        late[chosen] = result.output[:, LATE_MS:].mean(axis=1)
         R = np.asarray(monitor.R[:]).reshape(-1, len(chosen), result.n_steps)
         maps[chosen] = R[:, :, EVALUATION_MS:].mean(axis=2).T
-    return {"scores": scores, "maps": maps}
+    return {"scores": scores, "late": late, "maps": maps}
+
+
+@bs.once
+def open_network(m_f, device):
+    """Return the search network without the loop."""
+    return bs.convert(bs.load_model(ROOT / "weights" / "search.keras"), neuron=bs.ASN(m_f=m_f), device=device)
+
+
+def controlled(scenes, control, gain, parameters, device, seed):
+    """
+    Return the scores of scenes with gains that no search has found.
+
+    ``oracle``: a cue at the target. ``wrong scene``: the cue of another scene. ``uniform``: one gain everywhere.
+    """
+    snn = open_network(parameters.m_f, device)
+    snn.attend(None)
+    for name in ATTENDED:
+        snn.set_parameters(name, gain=gain if control == "uniform" else 1.0)
+    if control != "uniform":
+        cues = scenes.positions[:, 0] if control == "oracle" else np.roll(scenes.positions[:, 0], 1, axis=0)
+        snn.attend(bs.SpatialAttention(cues, CUE_WIDTH, input_gain=parameters.strength), layers=ATTENDED)
+    result = snn.run(
+        scenes.images, duration=parameters.duration_ms * ms, seed=seed, onset=ONSET_MS * ms, background=BACKGROUND
+    )
+    return {"scores": result.output[:, EVALUATION_MS:].mean(axis=1), "late": result.output[:, LATE_MS:].mean(axis=1)}
+
+
+def run_controls(study, scenes, found, size):
+    """Return the scores of all controls; the uniform gain is that which the loop gives to the target on average."""
+    rows, cols = (np.minimum((scenes.positions[:, 0, k] * size[k]).astype(int), size[k] - 1) for k in (0, 1))
+    at_target = found["target"]["maps"].reshape(-1, *size)[np.arange(len(scenes)), rows, cols].mean()
+    gain = float(1 + study.parameters.strength * at_target)
+    return {
+        control: study.unit(controlled, scenes, control, gain, study.parameters, study.device, study.seed)
+        for control in study.progress(("oracle", "wrong scene", "uniform"), unit="control")
+    }
 
 
 def draw_absent(scenes, seed):
@@ -233,6 +285,8 @@ def main(argv=None):
     """Search for a class that is present, for one that is absent, and for none."""
     with Study("closed_loop_attention", __doc__, QUICK, FULL, argv, devices=("cpp_standalone",)) as study:
         parameters = study.parameters
+        if parameters.controls not in ("yes", "no"):
+            study.error(f"argument --controls: {parameters.controls!r}; choose yes or no")
         scenes = load_search_scenes(parameters.n_scenes, "test", seed=study.seed + 2)
         snn, _ = searching_network(parameters, study.device)
         size = snn.graph.populations[SOURCE].shape[:2]
@@ -246,6 +300,8 @@ def main(argv=None):
         }
         study.figure(plot(scenes, found, size), "attention_maps")
         report(study, scenes, found, absent, size)
+        controls = run_controls(study, scenes, found, size) if parameters.controls == "yes" else {}
+        make_claims(study, scenes, found, controls, absent).report()
 
 
 def report(study, scenes, found, absent, size):
@@ -286,6 +342,33 @@ def report(study, scenes, found, absent, size):
         "distance from the map's peak to the target, while searching for an absent class",
     )
     study.table(rows)
+
+
+def make_claims(study, scenes, found, controls, absent):
+    """Return what the loop and each control change against the open loop, and report how many scenes decide it."""
+    claims, everyone, n = Claims(study), np.arange(len(scenes)), len(scenes)
+
+    def area(values, other, window="scores"):
+        """Return the AUC of present against absent classes."""
+        return detection_auc(values[window][everyone, scenes.targets], other[window][everyone, absent])
+
+    none = found["none"]
+    compared = {
+        "closed loop": (area(found["target"], found["absent"]), area(none, none), 1),
+        "closed loop, late window": (area(found["target"], found["absent"], "late"), area(none, none, "late"), 1),
+        **{f"control: {name}": (area(values, values), area(none, none), {"oracle": 1}.get(name, 0))
+           for name, values in controls.items()},
+    }  # fmt: skip
+    for name, (one, other, sign) in compared.items():
+        draws = bootstrap_draws(lambda i, a=one, b=other: a(i) - b(i), n, study.parameters.n_resamples)
+        effect = one(everyone) - other(everyone)
+        claims.add(f"AUC, {name} - open loop", effect, draws, n, "paired bootstrap", paired_p(draws), sign)
+        if effect and draws.std() > 0:
+            needed = required_images(effect, draws.std(), n)
+            study.report(
+                f"scenes needed: {name}", needed, f"scenes that decide '{name}' (power 0.8): {needed}, {n} were run"
+            )
+    return claims
 
 
 if __name__ == "__main__":

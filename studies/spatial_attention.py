@@ -16,7 +16,6 @@ To run the same protocol with the authors' network and COCO photographs::
 """
 
 import argparse
-from typing import NamedTuple
 
 import numpy as np
 from attention_figures import (
@@ -28,6 +27,7 @@ from attention_figures import (
     plot_representations,
     plot_search,
 )
+from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS, Condition
 from brian2 import ms
 from common import ROOT, Study
 
@@ -60,10 +60,6 @@ FULL = {
     "strengths": [0.15, 0.3, 0.45, 0.6, 0.75], "m_f": 0.45, "width": 0.18,
     "duration_ms": 500, "n_resamples": 2000, "processes": 2, **FILES,
 }  # fmt: skip
-MECHANISMS = ("precision", "input_gain", "output_gain")
-CUES = ("valid", "invalid")
-#: The scene appears after 100 ms of gray, and outputs are evaluated from 250 ms on, as published.
-ONSET_MS, EVALUATION_MS = 100, 250
 #: Gray level before a scene appears: the mean of the shipped scenes, and the published level for photographs.
 BACKGROUND, PHOTOGRAPH_BACKGROUND = 0.3, 0.5
 #: Scenes per unit of work: at most this many are lost per process after an interruption.
@@ -74,7 +70,7 @@ N_ELECTRODE = 300
 
 def attended_layers(graph):
     """Return the spiking populations of residual blocks or, if no name contains \"block\", all but the first and the last."""
-    names = [name for name, population in graph.populations.items() if population.kind == "spiking"]
+    names = [name for name, p in graph.populations.items() if p.kind == "spiking" and p.reads is None]
     return [name for name in names if "block" in name] or names[1:-1]
 
 
@@ -100,22 +96,6 @@ def load_scenes(parameters, seed):
     return SearchScenes(*(np.concatenate([getattr(half[:n], name) for half in halves]) for name in fields))
 
 
-class Condition(NamedTuple):
-    """Mechanism, cue and strength of attention; none by default."""
-
-    mechanism: str = "neutral"
-    cue: str = ""
-    strength: float = 0.0
-
-    @property
-    def name(self):
-        """Mechanism and cue, such as "output_gain valid"."""
-        return f"{self.mechanism} {self.cue}".strip()
-
-    def __str__(self):
-        return f"{self.name} {self.strength:g}" if self.cue else self.name
-
-
 def trial_of(parameters):
     """Return the settings that all trials share."""
     return {
@@ -127,8 +107,9 @@ def trial_of(parameters):
 
 @bs.once
 def make_network(graph, m_f, device, record=None):
-    """Return the spiking network."""
-    return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device=device, record=record)
+    """Return the spiking network; if it records, with a readout behind each attended layer."""
+    readouts = {f"behind_{name}": name for name in attended_layers(graph)} if record else None
+    return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device=device, record=record, readouts=readouts)
 
 
 def run(snn, images, cues, invalid_cues, condition, trial, seed, processes=1):
@@ -258,23 +239,30 @@ def make_table(study, found, strengths):
 
 # Activity ------------------------------------------------------------------------------------------
 def electrodes(graph, seed):
-    """Return what to record: spikes of all blocks, and membranes of some neurons in every other one."""
+    """Return what to record: spikes of all blocks and of what reads them, and membranes of some neurons in every other one."""
     random, record = np.random.default_rng(seed), {}
     for k, name in enumerate(attended_layers(graph)):
         n = int(np.prod(graph.populations[name].shape))
         chosen = np.sort(random.choice(n, min(N_ELECTRODE, n), replace=False))
         record[name] = {"spikes": True, "S": chosen} if k % 2 == 0 else {"spikes": True}
+        record[f"behind_{name}"] = {"spikes": True}
     return record
 
 
 def activity(scenes, condition, graph, m_f, device, trial, seed, processes):
-    """Return rates at the target and elsewhere, latencies, potentials and patterns of all blocks."""
+    """
+    Return rates at the target and elsewhere, latencies, potentials and patterns of all blocks.
+
+    Rates are those of a readout behind each layer, which is not attended: in the layer itself, precision changes what a spike
+    stands for. ``own`` is the rate at the target in the layer itself.
+    """
     snn, width = make_network(graph, m_f, device, electrodes(graph, seed)), trial["width"]
     result = run(snn, scenes.images, scenes.cues, scenes.invalid_cues, condition, trial, seed, processes)
     values = {}
     for name in attended_layers(snn.graph):
         masks = focus_masks(result.shapes[name], scenes.cues, width)
-        inside, outside = focus_rates(result, name, scenes.cues, width, EVALUATION_MS)
+        inside, outside = focus_rates(result, f"behind_{name}", scenes.cues, width, EVALUATION_MS)
+        values[f"own/{name}"] = focus_rates(result, name, scenes.cues, width, EVALUATION_MS)[0]
         latency = firing_latency(result, name, (ONSET_MS / 2, ONSET_MS), masks) - ONSET_MS
         values |= {f"inside/{name}": inside, f"outside/{name}": outside, f"latency/{name}": latency}
         values[f"pattern/{name}"] = layer_patterns(result, name, EVALUATION_MS)
@@ -310,6 +298,7 @@ def activity_table(study, found):
             rows.append({
                 "condition": condition, "layer": name,
                 "inside_hz": values[key].mean(), "outside_hz": np.nanmean(values[f"outside/{name}"]),
+                "own_inside_hz": values[f"own/{name}"].mean(),
                 "latency_ms": np.nanmean(latency) if np.isfinite(latency).any() else np.nan,
                 "n_latencies": int(np.isfinite(latency).sum()), "rdm_fit": rdm_fit(rdm, targets),
             })  # fmt: skip
@@ -351,6 +340,15 @@ def _protocol_of(argv):
     return parser.parse_known_args(argv)[0].protocol
 
 
+def report_rates(study, layers):
+    """Report how a valid cue changes rates at the target in the attended layers and behind them."""
+    means = layers.groupby("condition")[["inside_hz", "own_inside_hz"]].mean()
+    for mechanism in MECHANISMS:
+        change = 100 * (means.loc[f"{mechanism} valid"] / means.loc["neutral"] - 1)
+        text = f"behind the attended layers {change.inside_hz:+.1f} %, in them {change.own_inside_hz:+.1f} %"
+        study.report(f"rates at the target, {mechanism} valid", text)
+
+
 def main(argv=None):
     """Search strengths, compare cues, analyse activity, write figures and tables."""
     if _protocol_of(argv) == "published":
@@ -390,6 +388,7 @@ def main(argv=None):
             plot_representations(activities, layers, study.test.targets[: parameters.n_analysed]), "representations"
         )
         report(study, table, strengths)
+        report_rates(study, layers)
 
 
 if __name__ == "__main__":

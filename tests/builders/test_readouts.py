@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from chosen_device import DEVICE
 from example_models import example_images, example_models
+from refusals import check_refusal, check_table
 
 import brainsnn as bs
 from brainsnn.equations import spike_height
@@ -140,39 +141,66 @@ def test_it_is_found_like_a_layer(model):
     assert "behind" not in set(comparison.table.layer)
 
 
-@pytest.mark.parametrize(
-    ("readouts", "message"),
-    [
-        ({"behind": "asn_9"}, "Did you mean 'asn_"),
-        ({"asn_1": "asn_2"}, "'asn_1' is already the name of a layer"),
-        ({"conv_2": "asn_2"}, "'conv_2' is already the name of a layer"),
+def test_it_is_not_written_to_nir(model, tmp_path):
+    pytest.importorskip("nir")
+    snn = bs.convert(model, readouts=BOTH)
+    with pytest.raises(bs.ConversionError, match="'behind' is a readout, which is no layer of the model"):
+        snn.to_nir(tmp_path / "net.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def readouts_of(readouts):
+    """Convert with readouts."""
+    return lambda model: bs.convert(model, readouts=readouts)
+
+
+def readout(**options):
+    """Make a readout."""
+    return lambda model: bs.Readout(**{"layer": "asn_2", **options})
+
+
+MODULES = ("builders/graph/readout_populations.py",)
+#: Words of each refusal in the source -> inputs, and words of the message.
+REFUSALS = {
+    "must be the name of a layer": [(readout(layer=3), "layer=3 must be")],
+    "choose one of": [(readout(kind="spikes"), "choose one of 'spiking', 'potential'")],
+    "must be True or False": [(readout(sum_channels=2), "sum_channels=2")],
+    "sums potentials": [(readout(sum_channels=True), "give kind='potential'")],
+    "is no NeuronModel": [(readout(neuron="ASN"), "neuron='ASN'")],
+    "whole numbers from 0": [
+        (readout(place=place), "must be (row, column)") for place in (3, (1, -1), (1, 2, 3), (0.5, 1))
+    ],
+    "is a population of the kind": [
+        (readouts_of({"behind": "dense_2"}), "of the kind 'readout'; name one of the layers that spike: asn_1, asn_2"),
+        (readouts_of({"behind": "input_layer"}), "of the kind 'input'"),
+    ],
+    "is not a dict": [(readouts_of(["asn_2"]), "such as {'behind': 'conv1'}")],
+    "must be a name of letters": [
+        (readouts_of({name: "asn_2"}), "letters, digits and underscores") for name in ("a b", 3, "")
+    ],
+    "is already the name of a layer": [
+        (readouts_of({name: "asn_2"}), f"{name!r} is already") for name in ("asn_1", "conv_2")
+    ],
+    "give the name of a layer, or a Readout": [(readouts_of({"behind": 3}), "'behind' has 3")],
+    "lies outside": [
         (
-            {"behind": "dense_2"},
-            "is a population of the kind 'readout'; name one of the layers that spike: asn_1, asn_2",
-        ),
-        ({"behind": 3}, "give the name of a layer, or a Readout"),
-        ({"a b": "asn_2"}, "must be a name of letters"),
-        (["asn_2"], "is not a dict"),
-        ({"behind": bs.Readout("asn_2", place=(50, 0))}, "lies outside 'asn_2' of 5 rows and 5 columns"),
+            readouts_of({"behind": bs.Readout("asn_2", place=(5, 0))}),
+            "lies outside 'asn_2' of 5 rows and 5 columns; give 0 ... 4",
+        )
     ],
-)
-def test_refused(model, readouts, message):
-    with pytest.raises((ValueError, bs.UnknownNameError), match=message):
-        bs.convert(model, readouts=readouts)
+}
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"kind": "spikes"}, "choose one of 'spiking', 'potential'"),
-        ({"layer": 3}, "must be the name of a layer"),
-        ({"place": 3}, "whole numbers from 0"),
-        ({"place": (1, -1)}, "whole numbers from 0"),
-        ({"sum_channels": True}, "sums potentials"),
-        ({"sum_channels": 2}, "must be True or False"),
-        ({"neuron": "ASN"}, "is no NeuronModel"),
-    ],
-)
-def test_refused_when_it_is_described(options, message):
-    with pytest.raises(ValueError, match=message):
-        bs.Readout(**{"layer": "asn_2", **options})
+def test_every_refusal_has_an_input():
+    check_table(MODULES, REFUSALS)
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_refused(model, words):
+    for trigger, expected in REFUSALS[words]:
+        assert expected in check_refusal(MODULES, words, lambda t=trigger: t(model))
+
+
+def test_a_misspelt_layer_is_named(model):
+    with pytest.raises(bs.UnknownNameError, match="Did you mean 'asn_"):
+        bs.convert(model, readouts={"behind": "asn_9"})

@@ -19,7 +19,9 @@ sys.path.insert(0, str(ROOT / "studies"))
 import attention_measures as measures
 import attention_neurons as single
 import attention_protocol as protocol
-from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims, verdict_of
+import attention_published as published
+from attention_paper import Paper
+from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims, paired_p, verdict_of
 from common import Study
 
 RANDOM = np.random.default_rng(0)
@@ -80,6 +82,21 @@ def test_one_layer_of_each_block_is_attended():
     assert protocol.analysed_layers(graph) == ("stage2_block2_asn1", "stage3_block2_asn2")
     with pytest.raises(ValueError, match="the protocol needs three or more"):
         protocol.attended_layers(bs.read_keras(bs.load_model("digits")))
+
+
+def test_schedule_pooling_readouts_and_grid_are_the_published_ones():
+    graph = bs.read_keras(bs.load_model("search"), average_pooling="membrane")
+    assert graph.averages_membranes
+    snn = protocol.make_network(graph, 0.45, "runtime")
+    assert snn.schedule == "synchronous" and set(np.unique(snn["behind"].m_f[:])) == {np.float32(0.45)}
+    middle, last = protocol.analysed_layers(graph)
+    assert snn.graph.populations["behind"].reads == snn.graph.populations["field"].reads == middle
+    assert protocol.make_network(graph, 0.45, "runtime", True).graph.populations["representation"].reads == last
+    full = published.FULL
+    assert full["strengths"] == [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75]
+    names = ("duration_ms", "width", "m_f", "n_per_class", "n_averages", "n_draws", "n_permutations")
+    assert [full[name] for name in names] == [750, 40 / 224, 0.45, 50, 16, 500, 10_000]
+    assert (protocol.ONSET_MS, protocol.EVALUATION_MS, protocol.BACKGROUNDS["coco"]) == (100, 250, 0.5)
 
 
 def test_average_images_are_means_of_25_training_scenes():
@@ -176,6 +193,31 @@ def test_equal_conditions_are_undecidable():
     assert effect == 0 and verdict_of(effect, *np.percentile(draws, [2.5, 97.5]), 1.0, 1) == UNDECIDABLE
 
 
+def test_fits_are_compared_in_the_same_drawn_images():
+    shared = RANDOM.normal(size=(100, 2))
+    made = {
+        "neutral": {f"draws_{r}": shared for r in ("images", "pairs")},
+        "a": {f"draws_{r}": shared + 0.1 for r in ("images", "pairs")},
+    }
+    np.testing.assert_allclose(measures.fit_draws(made, "a", "images"), 0.1)
+    np.testing.assert_allclose(measures.fit_draws(made, "a", "pairs"), shared + 0.1 - shared.mean(axis=0))
+
+
+def test_p_of_draws_is_never_below_one_draw():
+    assert paired_p(np.ones(200), 3) == pytest.approx(0.03)
+    assert paired_p(np.r_[np.ones(50), -np.ones(50)]) == 1
+    assert np.isnan(paired_p(np.full(5, np.nan)))
+
+
+def test_modulation_and_its_published_interval(tmp_path):
+    made = responses()
+    made.found["precision valid"]["output"] = made.found["neutral"]["output"] + np.eye(4)[made.scenes.targets][:, None]
+    with Study("example", "?", {"n": 1}, {"n": 1}, ["--out", str(tmp_path)]) as study:
+        table = measures.modulation_table(study, made).set_index(["condition", "outputs", "interval"])
+    assert len(table) == 18 and table.loc[("precision valid", "target", "all classes"), "change"] == pytest.approx(1)
+    assert table.loc[("precision valid", "others", "as published"), "change"] == pytest.approx(0, abs=1e-9)
+
+
 # Claims
 
 
@@ -204,6 +246,21 @@ def test_claims_are_printed_and_stored(tmp_path, capsys):
     text = (tmp_path / "claims.md").read_text()
     assert "| rate: a - b | +0.2 [+0.105, +0.295] | 20 | permutation | 0.01 | reproduced |" in text
     assert text in capsys.readouterr().out and "undecidable with this n" in (tmp_path / "claims.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("data", "interval", "verdict"),
+    [
+        ("coco", (0.79, 0.81), REPRODUCED),
+        ("coco", (0.5, 0.9), UNDECIDABLE),
+        ("coco", (0.81, 0.83), NOT_REPRODUCED),
+        ("search", (0.79, 0.81), "other network and pictures"),
+    ],
+)
+def test_levels_get_a_verdict_on_the_published_pictures_alone(data, interval, verdict):
+    table = Paper(SimpleNamespace(parameters=SimpleNamespace(data=data)), SimpleNamespace(rows=[]))
+    table.level("4C", "AUC, neutral", 0.797, 0.8, *interval, n=100)
+    assert table.rows[0]["verdict"] == verdict
 
 
 # The command

@@ -68,21 +68,37 @@ def test_loop_without_a_goal_changes_nothing(search_model):
     assert_array_equal(searched.output[1], alone.output[0])
 
 
-def test_photographs_come_in_their_stored_halves(tmp_path):
-    pytest.importorskip("pycocotools")
-    from coco_files import write_coco
-    from spatial_attention import load_scenes
+def test_controls_are_compared_with_the_open_loop(tmp_path):
+    """A control that finds every target is reproduced; one that changes nothing is not decided."""
+    from common import Study
 
-    from brainsnn.stimuli.coco import STREET, select, write_selection
-    from brainsnn.training import asn_resnet
+    scenes, random = load_search_scenes(40, seed=3), np.random.default_rng(0)
+    absent = loop.draw_absent(scenes, 0)
+    plain = random.random((40, 10))
+    better = plain + np.eye(10)[scenes.targets]
+    found = {name: {"scores": plain, "late": plain} for name in ("none", "target", "absent")}
+    controls = {"oracle": {"scores": better, "late": better}, "uniform": {"scores": plain, "late": plain}}
+    with Study("example", "?", {"n_resamples": 60}, {"n_resamples": 60}, ["--out", str(tmp_path)]) as study:
+        claims = loop.make_claims(study, scenes, found, controls, absent)
+    verdicts = {row.claim: row.verdict for row in claims.rows}
+    assert verdicts["AUC, control: oracle - open loop"] == "reproduced"
+    assert (
+        verdicts["AUC, control: uniform - open loop"]
+        == verdicts["AUC, closed loop - open loop"]
+        == "undecidable with this n"
+    )
+    assert study.headline["scenes needed: control: oracle"] < 40
 
-    selection = select(write_coco(tmp_path / "coco"), STREET)
-    write_selection(selection, tmp_path / "street.json")
-    asn_resnet(18, classes=8, input_shape=(32, 32, 3), width=2).save(tmp_path / "net.keras")
-    files = {"scenes": tmp_path / "street.json", "photographs": tmp_path / "coco", "model": tmp_path / "net.keras"}
-    scenes = load_scenes(SimpleNamespace(**files, weights="", n_scenes=20), 0)
-    assert scenes.images.shape == (20, 32, 32, 3)
-    for half, part in (("search", slice(10)), ("test", slice(10, 20))):
-        expected = [picture for picture in selection.test if picture.half == half][:10]
-        assert_array_equal(scenes[part].targets, [picture.target for picture in expected])
-        assert_array_equal(scenes[part].invalid_cues, [picture.invalid_cue for picture in expected])
+
+@pytest.mark.slow
+def test_closed_loop_with_its_controls(tmp_path):
+    loop.main(["--out", str(tmp_path), "--n-scenes", "6", "--n-resamples", "20", "--duration-ms", "400"])
+    text = (tmp_path / "claims.md").read_text()
+    for name in (
+        "closed loop",
+        "closed loop, late window",
+        "control: oracle",
+        "control: wrong scene",
+        "control: uniform",
+    ):
+        assert f"| AUC, {name} - open loop |" in text

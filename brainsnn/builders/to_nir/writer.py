@@ -71,6 +71,10 @@ def _check_network(assembly, network, attention):
             f"to_nir: {', '.join(map(repr, added))} was added to the network and is in no layer. Remove it."
         )
     for population in assembly.graph.populations.values():
+        if population.reads is not None:
+            raise ConversionError(
+                f"to_nir: {population.name!r} is a readout, which is no layer of the model. Convert without readouts={{...}}."
+            )
         if population.kind == "membrane":
             raise ConversionError(
                 f"to_nir: {population.name!r} is pooled before spikes are generated (maximum pooling, or "
