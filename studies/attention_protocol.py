@@ -1,6 +1,5 @@
 """The experiments of Soerensen et al. (2022) as published: scenes, conditions, and what is measured in each of them."""
 
-import math
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -20,17 +19,15 @@ from brainsnn.analysis import (
     rdm_over_time,
     window_mean,
 )
-from brainsnn.attention import Field, GaussianField
+from brainsnn.attention import pixel_widths, residual_layers
 from brainsnn.stimuli import load_search_scenes
-from brainsnn.stimuli.coco import load_coco_scenes
+from brainsnn.stimuli.coco import halves, invalid_cues, load_coco_scenes, load_coco_training
 
 MECHANISMS, CUES = ("precision", "input_gain", "output_gain"), ("valid", "invalid")
 #: The scene appears after 100 ms of gray, and outputs are evaluated from 250 ms on.
 ONSET_MS, EVALUATION_MS = 100, 250
 #: Gray level before a scene appears: the mean of the shipped scenes, and the published level for photographs.
 BACKGROUNDS = {"search": 0.3, "coco": 0.5}
-#: Cues are at least this far apart, as a fraction of the image.
-MINIMUM_DISTANCE = 0.5
 #: Cues of the average images that set the criterion for latencies.
 BASELINE_CUES = {"valid": (0.5, 0.5), "invalid": (0.1, 0.2)}
 #: Training scenes in each average image.
@@ -59,46 +56,10 @@ class Condition(NamedTuple):
         return (f"{self.name} {self.strength:g}" if self.cue else self.name) + other
 
 
-class PixelField(Field):
-    """
-    The published field: its width is a whole number of pixels of each layer, rounded up.
-
-    Parameters
-    ----------
-    cues : (n, 2) array_like
-        (row, column) in fractions of the image.
-    width : float
-        Standard deviation as a fraction of the image, 40/224 as published.
-    size : int
-        Rows of the image.
-    """
-
-    def __init__(self, cues, width, size):
-        self.cues, self.width, self.size = np.atleast_2d(np.asarray(cues, dtype=float)), float(width), int(size)
-        self.n_images = len(self.cues)
-
-    def envelope(self, shape, image=0, layer=None):
-        """Return the envelope, (H, W, 1); see `brainsnn.attention.Field.envelope`."""
-        pixels = math.ceil(self.width * self.size / (self.size / shape[0]) - 1e-9)
-        return GaussianField(self.cues[image], pixels / shape[0]).envelope(shape)
-
-
-def attended_layers(graph):
-    """Return the first spiking layer of each residual block: the attended ones."""
-    names = [name for name, p in graph.populations.items() if p.kind == "spiking" and p.reads is None]
-    found = [name for name in names if "block" in name and name.endswith("asn1")]
-    if len(found) < 3:
-        raise ValueError(
-            f"attended_layers: {graph.name!r} has {len(found)} layers such as 'stage1_block1_asn1', the first of a block; the "
-            "protocol needs three or more. Name them in studies/attention_protocol.py."
-        )
-    return found
-
-
 def analysed_layers(graph):
     """Return the layer of rates, latencies and potentials (the third last attended one), and that of the RDMs (the last one)."""
-    blocks = [n for n, p in graph.populations.items() if p.kind == "spiking" and p.reads is None and "block" in n]
-    return attended_layers(graph)[-3], blocks[-1]
+    layers = residual_layers(graph)
+    return layers[-3], graph.outgoing(layers[-1])[0].target
 
 
 # Scenes ----------------------------------------------------------------------------------------------
@@ -116,35 +77,23 @@ class Scenes(NamedTuple):
         return Scenes(*(values[index] for values in self))
 
 
-def invalid_cues(cues, ranges_of, seed):
-    """Return for each scene the cue of another one, redrawn in the range of some cues while it is nearer than half an image."""
-    random = np.random.default_rng([seed, 3])
-    found, low, high = cues[random.permutation(len(cues))].copy(), ranges_of.min(axis=0), ranges_of.max(axis=0)
-    for _ in range(10_000):
-        near = np.flatnonzero(np.linalg.norm(found - cues, axis=1) < MINIMUM_DISTANCE)
-        if len(near) == 0:
-            return found
-        found[near] = random.uniform(low, high, (len(near), 2))
-    raise ValueError(
-        f"invalid_cues: the cues lie between {low} and {high}, where no place is {MINIMUM_DISTANCE} away from cue "
-        f"{cues[near[0]]}; add scenes."
-    )
+def load_halves(parameters, size, seed):
+    """Return the half in which strengths are chosen, and the one that is reported; those of COCO are in the file."""
+    if parameters.data == "coco":
+        found = [
+            load_coco_scenes(parameters.scenes, parameters.photographs, half, size, parameters.n_scenes // 2)
+            for half in ("search", "test")
+        ]
+        return tuple(Scenes(f.images, f.targets, f.labels, f.cues, f.invalid_cues) for f in found)
+    found = load_search_scenes(parameters.n_scenes, "test", seed=seed)
+    scenes = Scenes(found.images, found.targets, found.labels, found.cues, invalid_cues(found.cues, seed))
+    names = halves(scenes.targets, seed)
+    return tuple(scenes.chosen(np.flatnonzero(names == half)) for half in ("search", "test"))
 
 
-def load_scenes(parameters, size, seed):
-    """Return all scenes, with invalid cues by the published rule."""
-    if parameters.data == "search":
-        found = load_search_scenes(parameters.n_scenes, "test", seed=seed)
-    else:
-        found = load_coco_scenes(
-            parameters.annotations,
-            parameters.photographs,
-            parameters.categories,
-            size,
-            n_scenes=parameters.n_scenes,
-            seed=seed,
-        )
-    return Scenes(found.images, found.targets, found.labels, found.cues, invalid_cues(found.cues, found.cues, seed))
+def joined(*parts):
+    """Return scenes one after the other."""
+    return Scenes(*(np.concatenate(values) for values in zip(*parts)))
 
 
 def average_images(parameters, size, seed):
@@ -153,19 +102,8 @@ def average_images(parameters, size, seed):
     if parameters.data == "search":
         images = load_search_scenes(n, "train", seed=seed).images
     else:
-        images = load_coco_scenes(
-            parameters.annotations, parameters.photographs, parameters.categories, size, n_scenes=n, seed=seed + 1
-        ).images
-    return images[: len(images) // N_AVERAGED * N_AVERAGED].reshape(-1, N_AVERAGED, *images.shape[1:]).mean(axis=1)
-
-
-def halves(targets, seed):
-    """Return the indices of two halves, stratified by target: for the search of strengths, and for what is reported."""
-    from sklearn.model_selection import StratifiedShuffleSplit
-
-    split = StratifiedShuffleSplit(n_splits=1, test_size=0.5, random_state=seed)
-    first, second = next(split.split(targets[:, None], targets))
-    return np.sort(first), np.sort(second)
+        images, _ = load_coco_training(parameters.scenes, parameters.photographs, n, size, seed)
+    return images.reshape(-1, N_AVERAGED, *images.shape[1:]).mean(axis=1)
 
 
 def rdm_scenes(scenes, n_per_class, seed):
@@ -179,7 +117,7 @@ def rdm_scenes(scenes, n_per_class, seed):
             )
         chosen.append(np.sort(random.choice(own, n_per_class, replace=False)))
     found = scenes.chosen(np.concatenate(chosen))
-    return found._replace(invalid=invalid_cues(found.valid, found.valid, seed + 1))
+    return found._replace(invalid=invalid_cues(found.valid, seed + 1))
 
 
 # The network -----------------------------------------------------------------------------------------
@@ -210,9 +148,9 @@ def run(snn, images, cues, condition, trial, seed, processes=1):
     if condition.mechanism == "neutral":
         snn.attend(None)
     else:
-        field = PixelField(cues, trial["width"], snn.graph.input.shape[0])
-        attention = bs.Attention(field, **{condition.mechanism: condition.strength})
-        snn.attend(attention, layers=attended_layers(snn.graph))
+        layers = residual_layers(snn.graph)
+        widths = pixel_widths(snn.graph, layers, trial["width"] * snn.graph.input.shape[0])
+        snn.attend(bs.SpatialAttention(cues, widths, **{condition.mechanism: condition.strength}), layers=layers)
     return snn.run(
         images, duration=trial["duration_ms"] * ms, seed=seed, onset=ONSET_MS * ms, background=trial["background"],
         processes=processes,

@@ -29,9 +29,9 @@ from attention_protocol import (
     analysed_layers,
     average_images,
     baseline,
-    halves,
+    joined,
+    load_halves,
     load_network,
-    load_scenes,
     rdm_scenes,
     representation,
     respond,
@@ -42,13 +42,13 @@ from scipy.spatial.distance import pdist
 
 import brainsnn as bs
 from brainsnn.analysis import TargetAUC, bootstrap_draws, column_rate, draw_interval
-from brainsnn.stimuli.coco import STREET_CATEGORIES
+from brainsnn.stimuli.coco import read_selection
 
-FILES = {"model": "", "weights": "", "annotations": "", "photographs": "", "categories": list(STREET_CATEGORIES)}
+FILES = {"model": "", "weights": "", "scenes": "", "photographs": ""}
 COMMON = {
     "protocol": "published",
     "data": "search",
-    "network": "search",
+    "network": "search_post",
     "m_f": 0.45,
     "width": 40 / 224,
     "duration_ms": 750,
@@ -77,9 +77,8 @@ def main(argv=None):
         size = study.graph.input.shape[0]
         study.trial = {key: getattr(parameters, key) for key in ("width", "duration_ms")}
         study.trial["background"] = BACKGROUNDS[parameters.data]
-        scenes = load_scenes(parameters, size, study.seed + 1)
-        study.first, study.second = (scenes.chosen(index) for index in halves(scenes.targets, study.seed))
-        names = parameters.categories if parameters.data == "coco" else [str(k) for k in range(scenes.labels.shape[1])]
+        study.first, study.second = load_halves(parameters, size, study.seed + 1)
+        scenes, names = joined(study.first, study.second), class_names(parameters)
         study.figure(plot_transfer(transfer_curves()), "figure1_transfer")
         study.figure(plot_traces(traces()), "figure1_traces")
         search, strengths, neutral_search = search_strengths(study)
@@ -111,8 +110,8 @@ def _check(study):
     for name, choices in (("protocol", ("published",)), ("data", tuple(BACKGROUNDS)), ("faults", ("yes", "no"))):
         if getattr(parameters, name) not in choices:
             study.error(f"argument --{name}: {getattr(parameters, name)!r}; choose one of {', '.join(choices)}")
-    if parameters.data == "coco" and not (parameters.annotations and parameters.photographs and parameters.model):
-        study.error("argument --data: coco needs --annotations, --photographs and --model")
+    if parameters.data == "coco" and not (parameters.scenes and parameters.photographs and parameters.model):
+        study.error("argument --data: coco needs --scenes, --photographs and --model")
     if parameters.duration_ms <= EVALUATION_MS + 150:
         study.error(
             f"argument --duration-ms: {parameters.duration_ms} is too short; RDMs are drawn up to {EVALUATION_MS + 150} ms"
@@ -121,6 +120,11 @@ def _check(study):
         study.error(
             f"argument --n-scenes: {parameters.n_scenes} is too few for two halves with all classes; give 40 or more"
         )
+
+
+def class_names(parameters):
+    """Return the names of the classes, in the order of the outputs."""
+    return read_selection(parameters.scenes).categories if parameters.data == "coco" else [str(k) for k in range(10)]
 
 
 def constants_of(study):
