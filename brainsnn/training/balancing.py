@@ -28,8 +28,8 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, re
     Returns
     -------
     thresholds : dict of str to float
-        1 for a layer that no image excites (times ``scale`` if ``unscaled``). In the published order: features, generator, dense
-        layers.
+        1 for a layer that no image excites (times ``scale`` if ``unscaled``). If ``unscaled``, in the published order: features,
+        generator, dense layers.
 
     References
     ----------
@@ -37,7 +37,8 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, re
     """
     unroll.thresholds = {}
     by_name = {stage.name: stage for stage in unroll.stages}
-    for name in published_order(stage.name for stage in unroll.stages if stage.spikes):
+    names = [stage.name for stage in unroll.stages if stage.spikes]
+    for name in published_order(names) if unscaled else names:
         path = [by_name[name]]
         while path[0].source in by_name:
             path.insert(0, by_name[path[0].source])

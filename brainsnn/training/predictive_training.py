@@ -153,7 +153,8 @@ class Trainer:
         if clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
         if self.recipe.weight_decay:
-            gradients = [g + self.recipe.weight_decay * v for g, v in zip(gradients, variables)]
+            decay = self.recipe.weight_decay  # what the loss does not reach stays as it is
+            gradients = [None if g is None else g + decay * v for g, v in zip(gradients, variables)]
         self.optimizer.apply(gradients, variables)
 
     def _ann_outputs(self, images, training):
@@ -176,7 +177,7 @@ class Trainer:
     def _parts(self):
         """The network from images to features, and from features to logits and to the prediction."""
         features = self.model.get_layer("flatten").input
-        parts = (self.model.inputs, features), (features, self.model.outputs[0]), (features, self.model.outputs[1])
+        parts = (self.model.input, features), (features, self.model.outputs[0]), (features, self.model.outputs[1])
         if not hasattr(self, "_models"):
             self._models = [keras.Model(inputs, outputs) for inputs, outputs in parts]
         return self._models
