@@ -64,9 +64,7 @@ def test_contrast(model, images, schedule):
     for steps in (first, later):
         n, p = spikes[:, steps].sum(), chance[:, steps]
         assert abs(n - p.sum()) < 5 * np.sqrt((p * (1 - p)).sum()), steps
-    assert (
-        else True
-    )
+    assert (images[0] < 0).any()
     assert not result.raster("input")[-1].any()  # all equal
 
 
