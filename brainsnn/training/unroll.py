@@ -8,7 +8,7 @@ import tensorflow as tf
 from brainsnn.errors import UnknownNameError
 from brainsnn.training.surrogate import NEVER, linear_surrogate, squash_for_training
 
-__all__ = ["SpikingUnroll", "Stage", "stages_of"]
+__all__ = ["SpikingUnroll"]
 
 #: Layers that apply an activation and have no weights.
 ACTIVATIONS = ("ReLU", "LeakyReLU")

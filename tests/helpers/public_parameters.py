@@ -11,7 +11,10 @@ ROOMS = (
     *(f"brainsnn.{room}" for room in ("attention", "feedback", "stimuli", "training", "sweeps", "analysis")),
 )
 #: Modules of the training whose own ``__all__`` is public, too.
-TRAINING = ("train_digits", "train_relu", "train_search", "predictive_training", "predictive_vgg", "surrogate")
+TRAINING = (
+    "train_digits", "train_relu", "train_search", "train_predictive", "predictive_recipe", "predictive_data",
+    "predictive_training", "predictive_measures", "predictive_vgg", "hybrid_resnet", "surrogate", "unroll", "balancing",
+)  # fmt: skip
 
 
 def public_parameters() -> Iterator[tuple[str, str, list[str]]]:
