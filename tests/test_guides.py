@@ -5,7 +5,7 @@ import re
 import pytest
 from locations import ROOT
 
-GUIDES = ("relu",)
+GUIDES = ("relu", "feedback")
 
 
 @pytest.mark.parametrize("name", GUIDES)
