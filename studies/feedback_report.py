@@ -4,7 +4,7 @@ import numpy as np
 
 from brainsnn.analysis import accuracy_interval, bootstrap_interval
 
-__all__ = ["from_the_paper", "markdown"]
+__all__ = ["FULL_SIZE", "UNLEARNED", "from_the_paper", "markdown"]
 
 #: Logged figures of the SNNs: run -> accuracy (%), cross-entropy, squared error, spikes per image. MNIST, VGG5, 50 steps.
 LOGGED = {
@@ -63,6 +63,8 @@ def _ann_row(variant, accuracy, same):
 
 
 OTHER = "not comparable: another network or other data"
+#: Of effects between networks that classify less than this share of the images, which say nothing of trained ones.
+UNLEARNED, LEARNED = "undecidable: a network has learned too little", 0.9
 
 
 def _rows_of(run, published, measures, same):
@@ -115,12 +117,13 @@ def _effects(measures, epsilon, same):
         ),
         ("the same, upper half dimmed: blocking over none (points)", np.nan, difference(*dimmed[::-1]), 0),
     )
-    rows = []
+    rows, learned = [], min(plain["correct"].mean(), opened["correct"].mean()) >= LEARNED
     for quantity, published, statistic, neutral in tests:
         ours, low, high = bootstrap_interval(statistic, len(plain["correct"]))
+        verdict = _verdict(published, low, high, neutral, same) if same or learned else UNLEARNED
         rows.append({
             "quantity": quantity, "command": STUDY, "published": published, "ours": ours, "low": low, "high": high,
-            "n": len(plain["correct"]), "verdict": _verdict(published, low, high, neutral, same),
+            "n": len(plain["correct"]), "verdict": verdict,
         })  # fmt: skip
     return rows
 
