@@ -22,12 +22,10 @@ import brainsnn as bs
 from brainsnn.feedback import read_settings
 
 QUICK = {
-    "model": "vgg5", "dataset": "digits", "epsilon": [0.1], "n_images": 64, "weights": "", "plain_weights": "", "width": 0.0625,
-    "train_images": 1000, "ann_epochs": 9, "snn_epochs": 2, "gif_epsilon": 0.2, "cost": "no", "chunk": 32, "processes": 2,
+    "model": "vgg5", "dataset": "digits", "epsilon": [0.1], "n_images": 100, "weights": "", "plain_weights": "", "width": 0.125,
+    "train_images": 4000, "ann_epochs": 11, "snn_epochs": 2, "gif_epsilon": 0.2, "cost": "no", "chunk": 50, "processes": 2,
 }  # fmt: skip
-FULL = QUICK | {
-    "n_images": 1000, "width": 0.125, "train_images": 4000, "ann_epochs": 31, "snn_epochs": 6, "chunk": 100,
-}  # fmt: skip
+FULL = QUICK | {"n_images": 1000, "width": 0.25, "ann_epochs": 31, "snn_epochs": 6, "chunk": 100}
 MODELS = {"vgg5": 5, "vgg9": 9}
 #: Rows of the published corrupted image that are dimmed, as a share of its height, and the factor.
 DIMMED = 0.5, 0.15

@@ -130,7 +130,7 @@ def gated_input(
         "is_open : 1",
     ]
     lines += [f"{name} : 1" for name in MODE_VARIABLES[mode]]
-    parameters = {"squash_step": default_step if squash_step is None else squash_step}
+    parameters: dict[str, float | None] = {"squash_step": default_step if squash_step is None else squash_step}
     if mode != "none":
         lines.append("epsilon : 1 (shared)")
         parameters["epsilon"] = epsilon
