@@ -42,7 +42,8 @@ class Trainer:
     Raises
     ------
     ValueError
-        If the folder holds a checkpoint from another recipe, or the images cannot be augmented as the recipe says.
+        If the folder holds a checkpoint from another recipe, the images cannot be augmented as the recipe says, or the network
+        lacks the dropout layers that it names.
     """
 
     def __init__(self, model, recipe, folder, images, labels, validation, report=print):
@@ -50,6 +51,11 @@ class Trainer:
         self.images, self.labels, self.validation = images, labels, validation
         self.has_generator = len(model.outputs) > 1
         augmented(recipe.augmentation, images[:1], np.random.default_rng(0))  # refuses what images it is not for
+        if max(recipe.ann_conv_dropout, recipe.snn_conv_dropout) and not self._conv_dropouts:
+            raise ValueError(
+                f"Trainer: ann_conv_dropout={recipe.ann_conv_dropout!r} and snn_conv_dropout={recipe.snn_conv_dropout!r} have no "
+                "effect on a network without dropout after convolutions. Use predictive_vgg(conv_dropout=...), or give 0."
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         self.thresholds, self._runs = {}, {}
         self._done, self._best, self._restored = {"ann": 0, "snn": 0}, {"ann": -1.0, "snn": -1.0}, []
@@ -65,10 +71,13 @@ class Trainer:
             self.optimizer = keras.optimizers.Adam(rate, epsilon=recipe.adam_epsilon, amsgrad=recipe.amsgrad)
         self.optimizer.build(self.model.trainable_variables)
         self.stage = stage
-        for layer in self.model.layers:
-            if layer.name.endswith("_dropout"):
-                layer.rate = recipe.of_stage(stage, "conv_dropout")
+        for layer in self._conv_dropouts:
+            layer.rate = recipe.of_stage(stage, "conv_dropout")
         self._ann_batch = tf.function(lambda x: self._ann_outputs(x, False))
+
+    @property
+    def _conv_dropouts(self):
+        return [layer for layer in self.model.layers if layer.name.endswith("_dropout")]
 
     # Checkpoints
 

@@ -101,6 +101,21 @@ def test_trade_off():
     assert (recipe.ann_trade_off, recipe.snn_trade_off) == (2.5, 1)
 
 
+def test_conv_dropout_of_both_stages(tmp_path):
+    """0.2 in the ANN and 0.3 in the SNN after convolutions; 0.5 in both after dense layers."""
+    trainer = _trainer(tmp_path / "rates")
+
+    def rates():
+        return {layer.name: layer.rate for layer in trainer.model.layers if isinstance(layer, keras.layers.Dropout)}
+
+    assert sorted(rates().values()) == [0.2, 0.2, 0.5]
+    trainer._begin("snn")
+    assert sorted(rates().values()) == [0.3, 0.3, 0.5]
+    bare = predictive_vgg(5, (8, 8, 1), 4, width=1 / 16, dense=(6,), published=True)
+    with pytest.raises(ValueError, match="have no effect on a network without dropout after convolutions"):
+        Trainer(bare, trainer.recipe, tmp_path / "bare", IMAGES, LABELS, (IMAGES, LABELS))
+
+
 def test_time_of_reconstruction(tmp_path):
     """The last step; or t/T^2 at each, as a sum over the batch."""
     assert published_recipe().reconstruct_at == "last"
