@@ -2,7 +2,7 @@
 The published protocol of predictive feedback (``studies/predictive_feedback.py --protocol published``).
 
 Objective 1 blocks pixels that are predicted, objective 3 also scales the contrast of the others. Objective 2, to end a trial once
-every pixel is predicted, stands on the published slides only: there is no code of it.
+every pixel is predicted, stands on the published slides only and has no code.
 
 ``--weights`` and ``--plain-weights`` name networks that ``brainsnn.training.train_predictive --preset published`` wrote, or
 PyTorch checkpoints of the published code. Without them, small ones are trained first, on ``--train-images`` images and with

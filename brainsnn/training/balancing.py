@@ -1,4 +1,4 @@
-"""Thresholds from the currents that spikes cause: layer by layer, behind scaled or behind unscaled thresholds."""
+"""Thresholds from the currents that spikes cause, layer by layer."""
 
 import tensorflow as tf
 
@@ -20,8 +20,8 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, re
     n_steps : int
     scale : float
     unscaled : bool
-        Whether each layer is balanced behind thresholds that are not scaled yet, as published: the factor comes after the last
-        layer. Otherwise layers are balanced behind scaled thresholds.
+        Whether the factor comes after the last layer, as published: each layer gets the spikes of earlier layers with unscaled
+        thresholds. Otherwise these are scaled already.
     report : callable, optional
         Called with one line of text per layer.
 

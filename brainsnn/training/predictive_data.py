@@ -47,7 +47,7 @@ def load_dataset(name):
     Raises
     ------
     ValueError
-        If there is no data set of this name.
+        If no data set has this name.
     RuntimeError
         If the data are not on this machine and cannot be downloaded.
     """

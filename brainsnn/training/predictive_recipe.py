@@ -82,8 +82,8 @@ class Recipe:
     threshold_scale : float
         Factor on the balanced thresholds.
     balance : {"scaled", "published"}
-        Each layer behind scaled thresholds, on the first training images; or behind unscaled ones, without leak, on new random
-        images for each layer.
+        On the first training images, with scaled thresholds of earlier layers; or on new random images for each layer, with
+        unscaled ones and without leak.
     balance_images : int
     balance_steps : int or None
         None: ``steps``.

@@ -53,7 +53,7 @@ def read_torch_file(path):
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
         If it is damaged, has another ending, or holds more than tensors, numbers and texts.
     ModuleNotFoundError

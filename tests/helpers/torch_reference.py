@@ -36,7 +36,7 @@ def features(codes, channels, down):
 
 
 def generator(codes, n, channels):
-    """The generator: an up-sampling comes behind a leaky ReLU, a dropout only where "drop" stands."""
+    """The generator: an up-sampling follows a leaky ReLU, a dropout only where "drop" stands."""
     modules = []
     for code in codes:
         if code == "U":

@@ -102,7 +102,7 @@ def test_objective_2():
         "objective 3, epsilon 0.1",
     } <= runs
     assert not any("objective 2" in run for run in runs)
-    assert "there is no code" in feedback_published.__doc__
+    assert "has no code" in feedback_published.__doc__
 
 
 def _measures(n, **changes):

@@ -199,7 +199,7 @@ def test_balancing_sample(tmp_path):
 
 
 def test_balancing_scale():
-    """Each layer behind unscaled thresholds, all scaled at the end. Pixels of 0 and 1 leave nothing to chance."""
+    """Earlier layers have unscaled thresholds; all are scaled at the end. Pixels of 0 and 1 leave nothing to chance."""
     model, images = _small(), (IMAGES > 0.3).astype(np.float32)
     unroll = SpikingUnroll(model, spiking=spiking_layers(model))
     found = balance_thresholds(unroll, images, 12, 0.7, unscaled=True)

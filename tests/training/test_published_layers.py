@@ -73,7 +73,7 @@ def test_down_sampling(case):
     assert not {"pool1", "pool2"} & set(case.outputs["spikes"])
     case.assert_equal("conv2")
     case.assert_equal("conv3")
-    case.assert_equal("dense1")  # behind the second one, which the generator reads as well
+    case.assert_equal("dense1")  # after the second one, which the generator reads as well
 
 
 def test_up_sampling(case):
