@@ -68,6 +68,20 @@ def test_contrast(model, images, schedule):
     assert not result.raster("input")[-1].any()  # all equal
 
 
+@pytest.mark.slow
+def test_equal_with_each_connectivity_and_device(model, images):
+    """What is drawn does not depend on how connections are stored, nor on the device."""
+    gate = bs.PredictiveGate(epsilon=EPSILON, squash="rescaled_sigmoid", strict=True, contrast="published")
+    found = [
+        bs.convert(
+            model, neuron=bs.IF(), thresholds={"conv1": 1.5, "prediction": 2.5}, feedback=gate, device=device,
+            connectivity=connectivity, record={"input": ["spikes"]},
+        ).run(images[:2], duration=N_STEPS * bs.ms).raster("input")
+        for device in ("runtime", "cpp_standalone") for connectivity in ("event_driven", "synapses")
+    ]  # fmt: skip
+    assert found[0].any() and all(np.array_equal(found[0], raster) for raster in found[1:])
+
+
 def test_contrast_of_the_unrolled_network(model, images):
     tf = pytest.importorskip("tensorflow")
     from brainsnn.training.unroll import SpikingUnroll
