@@ -12,6 +12,8 @@ EXTRAS = {
     "mlxtend": "training",
     "tensorflow": "training",
     "onnx": "onnx",
+    "safetensors": "safetensors",
+    "torch": "torch",
     "cloudpickle": "sweep",
     "dask": "sweep",
     "distributed": "sweep",

@@ -5,7 +5,7 @@ import re
 import pytest
 from locations import ROOT
 
-GUIDES = ("relu", "published_network")
+GUIDES = ("relu", "published_network", "feedback")
 
 
 @pytest.mark.parametrize("name", GUIDES)

@@ -1,6 +1,7 @@
 """Predictive feedback: a generator predicts the input and gates it."""
 
-from brainsnn.feedback.gate import GATE_MODES, SQUASHES, PredictiveGate
+from brainsnn.feedback.gate import PredictiveGate
+from brainsnn.feedback.gate_equations import GATE_MODES, SQUASHES
 from brainsnn.feedback.learning import LocalLearning
 from brainsnn.feedback.settings import read_settings
 

@@ -4,7 +4,7 @@ import json
 from os import PathLike
 from typing import Any
 
-from brainsnn.feedback.gate import SQUASHES
+from brainsnn.feedback.gate_equations import SQUASHES
 from brainsnn.files import check_file, checked_path
 from brainsnn.plain_arrays import is_number
 from brainsnn.shipped import shipped_path
@@ -24,8 +24,8 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     settings : dict
-        ``thresholds`` (dict of layer to threshold), ``leak``, ``steps``, ``squash``, ``squash_step``, ``epsilon`` and other
-        settings of the training.
+        ``thresholds`` (dict of layer to threshold), ``leak``, ``steps``, ``squash``, ``squash_step``, ``epsilon`` (None if
+        training had no gate) and other settings of the training. ``gate_squash``, if given, is that of the gate.
 
     Raises
     ------
@@ -75,7 +75,8 @@ def _check(settings, file):
         if not is_number(value, above=0):
             refuse(f"the threshold of {layer!r}", value, "a number greater than 0")
     for name in ("leak", "steps", "squash_step", "epsilon"):
-        if name in settings and not is_number(settings[name]):
+        if name in settings and not is_number(settings[name]) and not (name == "epsilon" and settings[name] is None):
             refuse(repr(name), settings[name], "a number")
-    if settings.get("squash", "clip") not in list(SQUASHES):
-        refuse("'squash'", settings["squash"], f"one of {', '.join(map(repr, SQUASHES))}")
+    for name in ("squash", "gate_squash"):
+        if settings.get(name, "clip") not in list(SQUASHES):
+            refuse(repr(name), settings[name], f"one of {', '.join(map(repr, SQUASHES))}")

@@ -1,4 +1,4 @@
-"""Labelled images: 5,000 digits that need no download, MNIST and CIFAR-10."""
+"""Labelled images: 5,000 digits that need no download, MNIST, CIFAR-10 and CIFAR-100."""
 
 from functools import cache
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from brainsnn.optional import optional_packages
 
-__all__ = ["check_split", "load_cifar10", "load_digits", "load_mnist", "load_with_keras"]
+__all__ = ["check_split", "load_cifar10", "load_cifar100", "load_digits", "load_mnist", "load_with_keras"]
 
 #: Seed of the split that all results refer to. Never change it.
 SPLIT_SEED = 20191
@@ -117,6 +117,34 @@ def load_cifar10(split="test"):
     """
     return load_with_keras(
         "cifar10", split, "load_cifar10", "On a machine without network access, copy the archive to the cache."
+    )
+
+
+def load_cifar100(split="test"):
+    """
+    Return CIFAR-100, 50,000 training and 10,000 test photographs. Keras downloads them at the first use.
+
+    Parameters
+    ----------
+    split : {"train", "test", "all"}, optional
+        The official split.
+
+    Returns
+    -------
+    images : ndarray of float32, shape (n_images, 32, 32, 3)
+        Colours from 0 to 1.
+    labels : ndarray of int64, shape (n_images,)
+        Fine classes from 0 to 99.
+
+    Raises
+    ------
+    ValueError
+        If `split` has another value.
+    RuntimeError
+        If the data are not in Keras's cache and cannot be downloaded.
+    """
+    return load_with_keras(
+        "cifar100", split, "load_cifar100", "On a machine without network access, copy the archive to the cache."
     )
 
 

@@ -11,6 +11,7 @@ _HOMES = {
     "ASNTransfer": "asn_transfer",
     "ModelFileError": "keras_files",
     "load_model": "keras_files",
+    "read_published_feedback": "published_weights",
     "small_vgg": "architectures",
     "vgg16": "architectures",
     "preactivation_resnet": "architectures",

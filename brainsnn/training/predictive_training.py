@@ -3,7 +3,7 @@
 import csv
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -11,121 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from brainsnn.files import check_file, write_atomically
-from brainsnn.training.surrogate import (
-    SpikingUnroll,
-    balance_thresholds,
-    linear_surrogate,
-    spike_time_surrogate,
-    squash_for_training,
-    time_weights,
-)
-from brainsnn.training.train_digits import augment
+from brainsnn.training.balancing import balance_thresholds
+from brainsnn.training.predictive_data import augmented
+from brainsnn.training.predictive_measures import cross_entropy, evaluate_unrolled
+from brainsnn.training.predictive_recipe import Recipe, learning_rate_of
+from brainsnn.training.predictive_vgg import spiking_layers
+from brainsnn.training.surrogate import linear_surrogate, spike_time_surrogate, squash_for_training, time_weights
+from brainsnn.training.unroll import SpikingUnroll
 
-__all__ = ["Recipe", "Trainer", "evaluate_unrolled"]
-
-#: Fractions of the epochs after which the learning rate is multiplied by LEARNING_RATE_DROP, as published.
-LEARNING_RATE_STEPS = (0.6, 0.8, 0.9)
-LEARNING_RATE_DROP = 0.2
-
-
-@dataclass
-class Recipe:
-    """
-    All parameters of a training, apart from network and data.
-
-    Parameters
-    ----------
-    ann_epochs, snn_epochs : int
-    steps : int
-        Length of a trial of the SNN, in steps.
-    training_steps : int or None
-        Steps over which the SNN is unrolled for training; None for all. The loss is computed at the last of them.
-    snn_images : int or None
-        Number of randomly chosen training images per epoch of the SNN; None for all.
-    batch_size : int
-    ann_learning_rate, snn_learning_rate : float
-        Initial values; both fall in steps.
-    trade_off : float
-        Weight of the reconstruction loss (the squared error, summed over the pixels of an image) relative to the
-        cross-entropy.
-    squash : {"clip", "tanh", "sigmoid"}
-    squash_step : float
-        Contribution of one spike of the generator to the prediction, before the squash.
-    surrogate : {"linear", "spike_time"}
-    gamma, alpha, beta : float
-        Parameters of the surrogate gradients.
-    leak : float
-    threshold_scale : float
-        Factor on the balanced thresholds.
-    reconstruct_at : {"last", "late", "linear"}
-        Steps at which the SNN's reconstruction enters the loss; see `~brainsnn.training.surrogate.time_weights`.
-    gate_epsilon : float or None
-        During training of the SNN, the sticky gate closes on pixels predicted within this error. None: no gate.
-    spike_cost : float
-        Weight, in the loss of the SNN, of the mean number of spikes per image divided by 1000.
-    seed : int
-    """
-
-    ann_epochs: int = 25
-    snn_epochs: int = 5
-    steps: int = 50
-    training_steps: int | None = 30
-    snn_images: int | None = 1600
-    batch_size: int = 32
-    ann_learning_rate: float = 1e-3
-    snn_learning_rate: float = 5e-4
-    trade_off: float = 0.01
-    squash: str = "clip"
-    squash_step: float = 0.125
-    surrogate: str = "linear"
-    gamma: float = 0.3
-    alpha: float = 0.3
-    beta: float = 0.01
-    leak: float = 1.0
-    threshold_scale: float = 0.5
-    reconstruct_at: str = "linear"
-    gate_epsilon: float | None = 0.1
-    spike_cost: float = 0.0
-    seed: int = 0
-
-
-def evaluate_unrolled(unroll, images, labels, n_steps, gate_epsilon=None, batch_size=200, run=None):
-    """
-    Measure accuracy, reconstruction error and spikes of the unrolled network.
-
-    Parameters
-    ----------
-    unroll : `~brainsnn.training.surrogate.SpikingUnroll`
-    images : (n, H, W, C) ndarray
-    labels : (n,) ndarray of int
-    n_steps : int
-    gate_epsilon : float, optional
-    batch_size : int
-    run : callable, optional
-        A compiled ``unroll.run`` of one batch, to avoid tracing it again.
-
-    Returns
-    -------
-    measures : dict
-        ``accuracy``, ``reconstruction`` (squared error per image; nan without a generator) and ``spikes`` (dict from
-        layer to spikes per image).
-    """
-    run = run or tf.function(lambda x: unroll.run(x, n_steps, gate_epsilon))
-    correct, error, spikes = 0, 0.0, {}
-    for first in range(0, len(images), batch_size):
-        batch = tf.convert_to_tensor(images[first : first + batch_size])
-        outputs = run(batch)
-        correct += int(np.sum(np.argmax(outputs["logits"], 1) == labels[first : first + batch_size]))
-        if outputs["predictions"]:
-            error += float(tf.reduce_sum((outputs["predictions"][-1] - batch) ** 2))
-        for name, counts in outputs["spikes"].items():
-            spikes[name] = spikes.get(name, 0.0) + float(tf.reduce_sum(counts))
-    n, has_generator = len(images), bool(outputs["predictions"])
-    return {
-        "accuracy": correct / n,
-        "reconstruction": error / n if has_generator else float("nan"),
-        "spikes": {name: count / n for name, count in spikes.items()},
-    }
+__all__ = ["Recipe", "Trainer"]
 
 
 class Trainer:
@@ -141,26 +35,49 @@ class Trainer:
     images, labels : ndarray
         (n, H, W, C) and (n,).
     validation : tuple of ndarray
-        Images and labels for the log.
+        Images and labels for the log, and for ``keep="best-test"`` and ``stop_below`` of the recipe.
     report : callable
         Called with one line of text per epoch.
 
     Raises
     ------
     ValueError
-        If the folder holds a checkpoint from another recipe.
+        If the folder holds a checkpoint from another recipe, the images cannot be augmented as the recipe says, or the network
+        lacks the dropout layers that it names.
     """
 
     def __init__(self, model, recipe, folder, images, labels, validation, report=print):
         self.model, self.recipe, self.folder, self.report = model, recipe, Path(folder), report
         self.images, self.labels, self.validation = images, labels, validation
         self.has_generator = len(model.outputs) > 1
-        self.optimizer = keras.optimizers.Adam(recipe.ann_learning_rate)
-        self.optimizer.build(model.trainable_variables)
+        augmented(recipe.augmentation, images[:1], np.random.default_rng(0))  # refuses what images it is not for
+        if max(recipe.ann_conv_dropout, recipe.snn_conv_dropout) and not self._conv_dropouts:
+            raise ValueError(
+                f"Trainer: ann_conv_dropout={recipe.ann_conv_dropout!r} and snn_conv_dropout={recipe.snn_conv_dropout!r} have no "
+                "effect on a network without dropout after convolutions. Use predictive_vgg(conv_dropout=...), or give 0."
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.thresholds, self._run = {}, None
-        self._done = {"ann": 0, "snn": 0}
+        self.thresholds, self._runs = {}, {}
+        self._done, self._best, self._restored = {"ann": 0, "snn": 0}, {"ann": -1.0, "snn": -1.0}, []
+        self._begin("ann")
         self._resume()
+
+    def _begin(self, stage):
+        """Take a new optimizer, and the dropout rates of a stage."""
+        recipe, rate = self.recipe, self.recipe.of_stage(stage, "learning_rate")
+        if recipe.of_stage(stage, "optimizer") == "sgd":
+            self.optimizer = keras.optimizers.SGD(rate, recipe.of_stage(stage, "momentum"))
+        else:
+            self.optimizer = keras.optimizers.Adam(rate, epsilon=recipe.adam_epsilon, amsgrad=recipe.amsgrad)
+        self.optimizer.build(self.model.trainable_variables)
+        self.stage = stage
+        for layer in self._conv_dropouts:
+            layer.rate = recipe.of_stage(stage, "conv_dropout")
+        self._ann_batch = tf.function(lambda x: self._ann_outputs(x, False))
+
+    @property
+    def _conv_dropouts(self):
+        return [layer for layer in self.model.layers if layer.name.endswith("_dropout")]
 
     # Checkpoints
 
@@ -179,16 +96,39 @@ class Trainer:
                 raise ValueError(
                     f"{path} is from another recipe. Choose another --checkpoints folder, or remove this one to start again."
                 )
+            self._begin(state["stage"])
             for k, variable in enumerate(self._variables):
                 variable.assign(data[f"variable_{k}"])
         self._done, self.thresholds = state["done"], state["thresholds"]
+        self._best, self._restored = state["best"], state["restored"]
         self.report(f"resumed after {self._done['ann']} ANN and {self._done['snn']} SNN epochs")
 
     def _save(self):
-        state = {"recipe": asdict(self.recipe), "done": self._done, "thresholds": self.thresholds}
+        state = {
+            "recipe": asdict(self.recipe), "stage": self.stage, "done": self._done, "thresholds": self.thresholds,
+            "best": self._best, "restored": self._restored,
+        }  # fmt: skip
         arrays = {f"variable_{k}": variable.numpy() for k, variable in enumerate(self._variables)}
         with write_atomically(self.folder / "checkpoint.npz") as file:
             np.savez(file, state=json.dumps(state), **arrays)
+
+    def _keep(self, stage, accuracy):
+        """Keep the weights of an epoch if they are the best so far."""
+        if self.recipe.keep == "best-test" and accuracy > self._best[stage]:
+            self._best[stage] = accuracy
+            with write_atomically(self.folder / f"best_{stage}.npz") as file:
+                np.savez(file, *[variable.numpy() for variable in self.model.weights])
+
+    def _restore(self, stage):
+        """Take the best weights of a stage, once."""
+        if self.recipe.keep != "best-test" or stage in self._restored or self._best[stage] < 0:
+            return
+        with np.load(self.folder / f"best_{stage}.npz", allow_pickle=False) as data:
+            for k, variable in enumerate(self.model.weights):
+                variable.assign(data[f"arr_{k}"])
+        self._restored.append(stage)
+        self.report(f"{stage}: weights of the epoch with {100 * self._best[stage]:.2f} %")
+        self._save()
 
     def _log(self, **row):
         path = self.folder / "log.csv"
@@ -207,57 +147,116 @@ class Trainer:
 
     # Losses
 
-    def _loss(self, logits, predictions, weights, images, labels):
+    def _loss(self, logits, predictions, weights, images, labels, trade_off, batch_sum=False):
         """Return the cross-entropy plus the weighted squared errors of the predictions."""
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        loss = tf.reduce_mean(cross_entropy(labels, logits))
         for weight, prediction in zip(weights, predictions):
             if weight:
                 error = tf.reduce_sum((prediction - images) ** 2, (1, 2, 3))
-                loss += self.recipe.trade_off * weight * tf.reduce_mean(error)
+                loss += trade_off * weight * (tf.reduce_sum if batch_sum else tf.reduce_mean)(error)
         return loss
 
+    def _apply(self, gradients, clip_norm=None):
+        """Change the weights. Weight decay is part of the gradient, unlike in Keras."""
+        variables = self.model.trainable_variables
+        if clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+        if self.recipe.weight_decay:
+            decay = self.recipe.weight_decay  # what the loss does not reach stays as it is
+            gradients = [None if g is None else g + decay * v for g, v in zip(gradients, variables)]
+        self.optimizer.apply(gradients, variables)
+
+    def _ann_outputs(self, images, training):
+        """Return logits and predictions of the ANN; each iteration adds the features of the error of the one before."""
+        if not self.has_generator:
+            return self.model(images, training=training), []
+        squash = self.recipe.squash
+        if self.recipe.ann_iterations == 1:
+            logits, raw = self.model(images, training=training)
+            return logits, [squash_for_training(squash, raw)]
+        encode, classify, generate = self._parts
+        features, predictions, error = 0.0, [], images
+        for _ in range(self.recipe.ann_iterations):
+            features += encode(error, training=training)
+            predictions.append(squash_for_training(squash, generate(features, training=training)))
+            error = images - predictions[-1]
+        return classify(features, training=training), predictions
+
+    @property
+    def _parts(self):
+        """The network from images to features, and from features to logits and to the prediction."""
+        features = self.model.get_layer("flatten").input
+        parts = (self.model.input, features), (features, self.model.outputs[0]), (features, self.model.outputs[1])
+        if not hasattr(self, "_models"):
+            self._models = [keras.Model(inputs, outputs) for inputs, outputs in parts]
+        return self._models
+
     def _ann_step(self):
-        recipe = self.recipe
+        n = self.recipe.ann_iterations
 
         @tf.function
         def step(images, labels):
             with tf.GradientTape() as tape:
-                outputs = self.model(images, training=True)
-                logits, raw = outputs if self.has_generator else (outputs, None)
-                predictions = [squash_for_training(recipe.squash, raw)] if self.has_generator else []
-                loss = self._loss(logits, predictions, [1.0], images, labels)
-            gradients = tape.gradient(loss, self.model.trainable_variables)
-            self.optimizer.apply(gradients, self.model.trainable_variables)
+                logits, predictions = self._ann_outputs(images, True)
+                loss = self._loss(logits, predictions, [1.0] * n, images, labels, self.recipe.ann_trade_off)
+            self._apply(tape.gradient(loss, self.model.trainable_variables))
             return loss, tf.reduce_mean(tf.cast(tf.argmax(logits, 1) == labels, tf.float32))
 
         return step
 
+    def measure_ann(self, images, labels, batch_size=200):
+        """
+        Measure accuracy, cross-entropy and reconstruction error of the ANN.
+
+        Parameters
+        ----------
+        images, labels : ndarray
+        batch_size : int
+
+        Returns
+        -------
+        measures : dict
+            As of `~brainsnn.training.predictive_measures.evaluate_unrolled`, without spikes.
+        """
+        correct, entropy, error = 0, 0.0, 0.0 if self.has_generator else float("nan")
+        for first in range(0, len(images), batch_size):
+            batch, own = images[first : first + batch_size], labels[first : first + batch_size]
+            logits, predictions = self._ann_batch(batch)
+            correct += int(np.sum(np.argmax(logits, 1) == own))
+            entropy += float(tf.reduce_sum(cross_entropy(own, logits)))
+            if predictions:
+                error += float(tf.reduce_sum((predictions[-1] - batch) ** 2))
+        n = len(images)
+        return {"accuracy": correct / n, "cross_entropy": entropy / n, "reconstruction": error / n, "spikes": {}}
+
     def unroll(self):
-        """Return the model as a `~brainsnn.training.surrogate.SpikingUnroll` with the balanced thresholds."""
+        """Return the model as a `~brainsnn.training.unroll.SpikingUnroll` with the balanced thresholds."""
         recipe = self.recipe
         spike = {
             "linear": lambda: linear_surrogate(recipe.gamma),
             "spike_time": lambda: spike_time_surrogate(recipe.alpha, recipe.beta),
         }[recipe.surrogate]()
-        return SpikingUnroll(self.model, self.thresholds, recipe.leak, spike, recipe.squash, recipe.squash_step)
+        return SpikingUnroll(
+            self.model, self.thresholds, recipe.leak, spike, recipe.squash, recipe.squash_step, spiking_layers(self.model),
+            recipe.gate_squash, recipe.strict_gate,
+        )  # fmt: skip
 
     def _snn_step(self):
         recipe, unroll = self.recipe, self.unroll()
         n_steps = recipe.training_steps or recipe.steps
-        weights = time_weights(recipe.reconstruct_at, n_steps)
+        weights, summed = time_weights(recipe.reconstruct_at, n_steps), recipe.reconstruct_at == "published_linear"
 
         @tf.function
         def step(images, labels):
             with tf.GradientTape() as tape:
-                outputs = unroll.run(images, n_steps, recipe.gate_epsilon)
-                logits = outputs["logits"] * (10.0 / n_steps)
-                loss = self._loss(logits, outputs["predictions"], weights, images, labels)
+                outputs = unroll.run(images, n_steps, recipe.gate_epsilon, recipe.snn_dropout)
+                logits = outputs["logits"] * (1.0 if recipe.logit_scale is None else recipe.logit_scale / n_steps)
+                predictions = outputs["predictions"]
+                loss = self._loss(logits, predictions, weights, images, labels, recipe.snn_trade_off, summed)
                 if recipe.spike_cost:
                     total = tf.add_n([tf.reduce_mean(counts) for counts in outputs["spikes"].values()])
                     loss += recipe.spike_cost * total / 1000
-            gradients = tape.gradient(loss, self.model.trainable_variables)
-            gradients, _ = tf.clip_by_global_norm(gradients, 1.0)
-            self.optimizer.apply(gradients, self.model.trainable_variables)
+            self._apply(tape.gradient(loss, self.model.trainable_variables), recipe.clip_norm)
             return loss, tf.reduce_mean(tf.cast(tf.argmax(logits, 1) == labels, tf.float32))
 
         return step
@@ -266,70 +265,85 @@ class Trainer:
 
     def train_ann(self):
         """Run the remaining epochs of the first stage."""
-        self._epochs("ann", self.recipe.ann_epochs, self.recipe.ann_learning_rate, self._ann_step)
+        self._epochs("ann", self._ann_step)
 
     def train_snn(self):
-        """Balance the thresholds if needed, and run the remaining epochs of the second stage."""
+        """Balance the thresholds if needed, and run the remaining epochs of the second stage, with a new optimizer."""
         if not self.thresholds:
             self.balance()
-        self._epochs("snn", self.recipe.snn_epochs, self.recipe.snn_learning_rate, self._snn_step)
+        self._epochs("snn", self._snn_step)
 
-    def balance(self, n_images=128):
-        """
-        Set the thresholds for the current weights.
+    def balance(self):
+        """Set the thresholds for the current weights."""
+        recipe, n = self.recipe, min(self.recipe.balance_images, len(self.images))
+        tf.random.set_seed(recipe.seed)
+        unroll, images, published = self.unroll(), self.images[:n], recipe.balance == "published"
+        if published:
+            unroll.leak, random = 1.0, np.random.default_rng([recipe.seed, 2])
 
-        Parameters
-        ----------
-        n_images : int
-            Size of the calibration batch.
-        """
-        tf.random.set_seed(self.recipe.seed)
+            def images():
+                """Draw new random images."""
+                chosen = random.choice(len(self.images), n, replace=False)
+                return augmented(recipe.augmentation, self.images[chosen], random).astype(np.float32)
+
         self.thresholds = balance_thresholds(
-            self.unroll(), self.images[:n_images], self.recipe.steps, self.recipe.threshold_scale
-        )
+            unroll, images, recipe.balance_steps or recipe.steps, recipe.threshold_scale, published,
+            self.report if published else None,
+        )  # fmt: skip
         self.report("thresholds: " + ", ".join(f"{name} {value:.2f}" for name, value in self.thresholds.items()))
-        for variable in self.optimizer.variables:  # discard the moments, which belong to another loss
-            variable.assign(tf.zeros_like(variable))
+        self._begin("snn")
         self._save()
 
-    def _epochs(self, stage, n_epochs, learning_rate, make_step):
-        step, start = None, time.perf_counter()
-        for epoch in range(self._done[stage], n_epochs):
+    def _epochs(self, stage, make_step):
+        recipe, step, start = self.recipe, None, time.perf_counter()
+        n_epochs = recipe.of_stage(stage, "epochs") - recipe.first_epoch
+        while self._done[stage] < n_epochs:
+            epoch = self._done[stage]
             step = step or make_step()
-            drops = sum(epoch >= int(share * n_epochs) for share in LEARNING_RATE_STEPS)
-            self.optimizer.learning_rate = learning_rate * LEARNING_RATE_DROP**drops
-            # Seeded by the epoch: a resumed training sees the same images in the same order.
-            seed = [self.recipe.seed, stage == "snn", epoch]
-            random = np.random.default_rng(seed)
-            tf.random.set_seed(int(random.integers(2**31)))
-            images = augment(self.images, random) if self.images.shape[-1] == 1 else self.images
-            order = random.permutation(len(images))
-            if stage == "snn" and self.recipe.snn_images:
-                order = order[: self.recipe.snn_images]
-            losses = []
-            for first in range(0, len(order) - self.recipe.batch_size + 1, self.recipe.batch_size):
-                chosen = order[first : first + self.recipe.batch_size]
-                losses.append([float(x) for x in step(images[chosen].astype(np.float32), self.labels[chosen])])
-            loss, accuracy = np.mean(losses, axis=0)
+            self.optimizer.learning_rate = learning_rate_of(recipe, stage, epoch)
+            loss, accuracy = self._epoch(stage, epoch, step)
+            measures = self._measure(stage)
+            self._keep(stage, measures["accuracy"])
             self._done[stage] = epoch + 1
+            number = epoch + max(1, recipe.first_epoch)
+            if recipe.stop_below is not None and number > recipe.of_stage(stage, "stop_after"):
+                if measures["accuracy"] < recipe.stop_below:
+                    self._done[stage] = n_epochs
+                    self.report(f"{stage}: stopped, accuracy below {100 * recipe.stop_below:g} % after epoch {number}")
             self._save()
-            self._after_epoch(stage, epoch + 1, n_epochs, loss, accuracy, time.perf_counter() - start)
+            self._log_epoch(stage, number, n_epochs, loss, accuracy, measures, time.perf_counter() - start)
             start = time.perf_counter()
+        self._restore(stage)
 
-    def _after_epoch(self, stage, epoch, n_epochs, loss, accuracy, seconds):
+    def _epoch(self, stage, epoch, step):
+        """Train an epoch; return mean loss and accuracy."""
+        recipe = self.recipe
+        # Seeded by the epoch: a resumed training sees the same images in the same order.
+        random = np.random.default_rng([recipe.seed, stage == "snn", epoch])
+        tf.random.set_seed(int(random.integers(2**31)))
+        images = augmented(recipe.augmentation, self.images, random)
+        order = random.permutation(len(images))
+        if stage == "snn" and recipe.snn_images:
+            order = order[: recipe.snn_images]
+        n_kept = len(order) if recipe.keep_remainder else len(order) // recipe.batch_size * recipe.batch_size
+        losses, sizes = [], []
+        for first in range(0, n_kept, recipe.batch_size):
+            chosen = order[first : first + recipe.batch_size]
+            losses.append([float(x) for x in step(images[chosen].astype(np.float32), self.labels[chosen])])
+            sizes.append(len(chosen))
+        return np.average(losses, axis=0, weights=sizes)
+
+    def _measure(self, stage):
+        """Measure the network of a stage on the images for validation."""
         images, labels = self.validation
         if stage == "ann":
-            outputs = self.model.predict(images, batch_size=200, verbose=0)
-            logits = outputs[0] if self.has_generator else outputs
-            error = np.nan
-            if self.has_generator:
-                prediction = np.asarray(squash_for_training(self.recipe.squash, outputs[1]))
-                error = np.mean(np.sum((prediction - images) ** 2, (1, 2, 3)))
-            measures = {"accuracy": np.mean(logits.argmax(1) == labels), "reconstruction": error, "spikes": {}}
-        else:
-            unroll, recipe = self.unroll(), self.recipe
-            self._run = self._run or tf.function(lambda x: unroll.run(x, recipe.steps, recipe.gate_epsilon))
-            measures = evaluate_unrolled(unroll, images, labels, recipe.steps, run=self._run)
+            return self.measure_ann(images, labels)
+        recipe, unroll = self.recipe, self.unroll()
+        if stage not in self._runs:
+            self._runs[stage] = tf.function(lambda x: unroll.run(x, recipe.steps, recipe.gate_epsilon))
+        return evaluate_unrolled(unroll, images, labels, recipe.steps, run=self._runs[stage])
+
+    def _log_epoch(self, stage, epoch, n_epochs, loss, accuracy, measures, seconds):
         spikes = sum(measures["spikes"].values())
         self._log(
             stage=stage, epoch=epoch, loss=loss, accuracy=accuracy, validation_accuracy=measures["accuracy"],

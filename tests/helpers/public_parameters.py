@@ -15,8 +15,9 @@ ROOMS = (
 )
 #: Modules of the training whose own ``__all__`` is public, too.
 TRAINING = (
-    "train_digits", "train_relu", "train_search", "train_resnet", "photographs", "rates", "epochs", "predictive_training",
-    "predictive_vgg", "surrogate",
+    "train_digits", "train_relu", "train_search", "train_resnet", "train_predictive", "photographs", "rates", "epochs",
+    "predictive_recipe", "predictive_data", "predictive_training", "predictive_measures", "predictive_vgg", "hybrid_resnet",
+    "surrogate", "unroll", "balancing",
 )  # fmt: skip
 
 

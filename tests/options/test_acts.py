@@ -88,7 +88,8 @@ VGG = {"input_shape": (8, 8, 1), "n_classes": 3, "channels": (2,), "dense": (4,)
 CASES = {
     bs.read_keras: (
         printed_graph, {"model": stream()},
-        {"model": stream(1), "average_pooling": "membrane", "junctions": False, "batch_norm": "published"}),
+        {"model": stream(1), "average_pooling": "membrane", "junctions": False, "batch_norm": "published",
+         "spiking": ["first"]}),
     bs.ASN: (
         lambda **o: str(bs.ASN(**o)) + str(bs.ASN(**o).readout), {},
         {"m_f": 0.2, **{tau: 7 * MS for tau in ("tau_phi", "tau_beta", "tau_eta", "tau_gamma", "tau_readout")}}),
@@ -113,7 +114,7 @@ CASES = {
     bs.PredictiveGate: (
         lambda **o: (str(bs.PredictiveGate(**o)), bs.PredictiveGate(**o).record), {},
         {"output": "other", "epsilon": 0.2, "mode": "graded", "squash": "tanh", "squash_step": 0.5, "contrast": True,
-         "max_contrast": 5.0, "learning": bs.LocalLearning(), "record": False,
+         "max_contrast": 5.0, "strict": True, "learning": bs.LocalLearning(), "record": False,
          "model": bs.PredictiveGate().edit(update="is_open = 1; passed = 1").model}),
     bs.LocalLearning: (
         lambda **o: (str(bs.LocalLearning(**o)), str(bs.LocalLearning(**o).target_model(bs.IF())), o.get("parameters")),

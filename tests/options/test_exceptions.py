@@ -160,6 +160,10 @@ REFUSED = {
     "sums potentials; give kind": lambda s, _: bs.Readout("conv", sum_channels=True),
     "has no effect with mode='none'": lambda s, _: bs.PredictiveGate(mode="none", epsilon=0.1),
     "has no effect without contrast": lambda s, _: bs.PredictiveGate(max_contrast=2.0),
+    "epsilon=None has no effect beside model, whose": lambda s, _: gate_beside({}, epsilon=None),
+    "strict=True has no effect with mode='none'": lambda s, _: bs.PredictiveGate(mode="none", strict=True),
+    "has no effect with contrast='published'": lambda s, _: bs.PredictiveGate(contrast="published", max_contrast=2.0),
+    "has no effect beside model, whose strict is": lambda s, _: gate_beside({}, strict=True),
     "has no effect beside model, whose epsilon is": lambda s, _: gate_beside({}, epsilon=0.3),
     "has no effect beside model, whose mode is": lambda s, _: gate_beside({}, mode="dynamic"),
     "has no effect beside model, whose squash is": lambda s, _: gate_beside({}, squash="tanh"),
@@ -248,6 +252,8 @@ SHOWN = {
     ("run.seed", "run.spikes"): lambda s, f: tuple(outputs(s, images=None, spikes=s.spikes, seed=k) for k in (0, 1)),
     ("Attention.field", "Attention.input_gain"): lambda s, f: (
         unattended(s, 0.0), convert(s, neuron=bs.ASN(), thresholds=None).run(**s.run_base).output.tolist()),
+    ("PredictiveGate.mode", "PredictiveGate.epsilon"): lambda s, f: (
+        bs.PredictiveGate(mode="graded", epsilon=None).model.update, bs.PredictiveGate(mode="graded").model.update),
     ("GaussianField.center", "GaussianField.width"): lambda s, f: (field(0.2, 0.1), field(0.2, 0.9)),
     ("Field.plot.alpha", "Field.plot.image"): lambda s, f: (drawn_field(0.2), drawn_field(0.9)),
     ("plot_traces.variables", "plot_traces.threshold"): lambda s, f: (drawn_lines(threshold=True), drawn_lines(threshold=False)),

@@ -7,16 +7,16 @@ tf = pytest.importorskip("tensorflow")
 
 from dense_feedback_reference import balanced_thresholds, simulate_feedback  # noqa: E402
 
+from brainsnn.training.balancing import balance_thresholds  # noqa: E402
 from brainsnn.training.predictive_training import Recipe, Trainer  # noqa: E402
 from brainsnn.training.predictive_vgg import predictive_vgg  # noqa: E402
 from brainsnn.training.surrogate import (  # noqa: E402
-    SpikingUnroll,
-    balance_thresholds,
     linear_surrogate,
     spike_time_surrogate,
     squash_for_training,
     time_weights,
 )
+from brainsnn.training.unroll import SpikingUnroll  # noqa: E402
 
 
 def _shapes(model):

@@ -309,8 +309,10 @@ def _attention_and_feedback(snn):
         for what, time in times:
             rows.append((f"Attention {what}", shown(np.asarray(time) * second)))
     if gate is not None:
+        contrast = {False: "", True: ", contrast"}.get(gate.contrast, f", contrast as {gate.contrast}")
+        options = f"mode {gate.mode}, squash {gate.squash}, epsilon {gate.epsilon}{', strict' * gate.strict}{contrast}"
         rows += [
-            ("Predictive feedback", f"mode {gate.mode}, squash {gate.squash}, epsilon {gate.epsilon}"),
+            ("Predictive feedback", options),
             ("Prediction", _code(f"spikes of {gate.output}")),
         ]
         if gate.learning is not None:

@@ -1,6 +1,7 @@
 """Read a Keras model as a `LayerGraph`: walk its calls and hand each to the handler of its layer."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from brainsnn.builders.from_keras.classes import is_operation, keras_name, trains_by_default
@@ -9,7 +10,7 @@ from brainsnn.builders.from_keras.registry import find_handler, is_registered
 from brainsnn.builders.graph.activations import check_open
 from brainsnn.builders.graph.graph_builder import GraphBuilder
 from brainsnn.builders.graph.layer_graph import LayerGraph, LayerRow
-from brainsnn.errors import ConversionError
+from brainsnn.errors import ConversionError, UnknownNameError
 from brainsnn.memory import named_memory_errors
 
 if TYPE_CHECKING:
@@ -19,7 +20,11 @@ __all__ = ["read_keras"]
 
 
 def read_keras(
-    model: "keras.Model", average_pooling: str = "spikes", junctions: bool = True, batch_norm: str = "exact"
+    model: "keras.Model",
+    average_pooling: str = "spikes",
+    junctions: bool = True,
+    batch_norm: str = "exact",
+    spiking: Iterable[str] = (),
 ) -> LayerGraph:
     """
     Read a Keras model as populations and the linear operators between them.
@@ -38,6 +43,10 @@ def read_keras(
     batch_norm : {"exact", "published"}, optional
         What batch normalization is divided by: ``"exact"``, the root of variance + epsilon, as in Keras; ``"published"``, the
         root of the variance, plus 1e-5, as in the code of Soerensen et al. (2022), which amplifies channels of small variance.
+    spiking : iterable of str, optional
+        Layers that become spiking populations although they are linear or leaky ReLUs, as in networks that are trained further
+        with spikes. What the trained layer returns below 0 is lost; the printed graph says so. Layers with a ReLU may be
+        among them.
 
     Returns
     -------
@@ -47,6 +56,8 @@ def read_keras(
     ------
     ConversionError
         If the model cannot be read or a layer has no spiking counterpart. The message names the layer and a fix.
+    UnknownNameError
+        If a layer of ``spiking`` does not exist.
     MemoryError
         If a layer does not fit into the memory; the message names it.
 
@@ -66,6 +77,8 @@ def read_keras(
         raise ValueError(f"read_keras: average_pooling must be 'spikes' or 'membrane', got {average_pooling!r}.")
     if batch_norm not in BATCH_NORMS:
         raise ValueError(f"read_keras: batch_norm must be 'exact' or 'published', got {batch_norm!r}.")
+    if isinstance(spiking, str):
+        raise ValueError(f"read_keras: spiking={spiking!r} is one name; give a list of layers, such as [{spiking!r}].")
     graph = _functional(model)
     if len(graph.inputs) != 1:
         names = [tensor._keras_history.operation.name for tensor in graph.inputs]
@@ -73,7 +86,8 @@ def read_keras(
             f"Model '{model.name}' has {len(names)} inputs: {names}. Concatenate them into one input before the model."
         )
     own_names = frozenset(node.operation.name for node in _sorted_nodes(graph.outputs, ()))
-    reader = _Reader(GraphBuilder(average_pooling, junctions), own_names, BATCH_NORMS[batch_norm])
+    builder = GraphBuilder(average_pooling, junctions, frozenset(spiking))
+    reader = _Reader(builder, own_names, BATCH_NORMS[batch_norm])
     layer = graph.inputs[0]._keras_history.operation
     shape = tuple(graph.inputs[0].shape[1:])
     tensor_shape = shape3(shape, layer)
@@ -84,6 +98,9 @@ def read_keras(
     fix = "Make the layer or the images smaller, or read the model on a machine with more memory."
     with named_memory_errors(lambda: f"read_keras: layer {reader.rows[-1].name!r} of {model.name!r}", fix):
         outputs = reader.walk(graph, [affine], prefix="")
+        for name in spiking:
+            if name not in reader.used:
+                raise UnknownNameError(name, sorted(reader.used), "layer for read_keras.spiking")
         for output in outputs:
             reader.builder.readout(output)
         return reader.builder.finish(reader.rows, model.name)
@@ -189,6 +206,8 @@ class _Reader:
         handler = self.batch_norm if name == "BatchNormalization" else handler
         affine = _convert_layer(name, handler, node, inputs, self.builder, label)
         row.note = IDENTITIES.get(name, "ignored (identity)" if affine is inputs[0] else "")
+        if label in self.builder.spiking:
+            affine, row.note = _spiking(affine, layer, self.builder, label)
         expected = shape3(shape, layer)
         if affine.shape != expected:
             raise ConversionError(
@@ -211,6 +230,15 @@ class _Reader:
             label = f"{prefix}{name}_call{number}"
         self.used.add(label)
         return label
+
+
+def _spiking(affine, layer, builder, label):
+    """Return the output of a layer as that of the neurons that were asked for, and what the printed table says of it."""
+    check_open([affine], layer)
+    if label in builder.populations:
+        leaky = keras_name(type(layer)) == "LeakyReLU"
+        return affine, f"spikes; its slope of {layer.negative_slope:g} below 0 is lost" if leaky else ""
+    return builder.spike(affine, label, "relu"), "spikes although linear; what is below 0 is lost"
 
 
 def _sorted_nodes(outputs, known):

@@ -26,11 +26,14 @@ class GraphBuilder(Pooling):
     average_pooling : {"spikes", "membrane"}
     junctions : bool
         Whether to insert a graded population where several layers read a stream, or where a chain does not compose.
+    spiking : frozenset of str
+        Calls whose output is that of spiking neurons although it is linear or a leaky ReLU.
     """
 
-    def __init__(self, average_pooling, junctions):
+    def __init__(self, average_pooling, junctions, spiking=frozenset()):
         self.average_pooling = average_pooling
         self.junctions = junctions
+        self.spiking = spiking
         super().__init__()
 
     def _unique(self, name, suffix):
@@ -156,7 +159,7 @@ class GraphBuilder(Pooling):
         -------
         AffineMap
         """
-        sloped = bool(np.any(negative_slope))
+        sloped = bool(np.any(negative_slope)) and label not in self.spiking
         if max_value is None and not sloped:
             return self.spike(affine, label, "relu")
         affine = self.shared(affine)  # several populations read it

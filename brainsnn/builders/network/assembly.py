@@ -12,7 +12,7 @@ from brainsnn.builders.network.connections import (
     GradedProjection,
     SynapticProjection,
 )
-from brainsnn.builders.network.feedback import add_feedback
+from brainsnn.builders.network.feedback import add_feedback, drawing_part
 from brainsnn.builders.network.groups import make_group, model_for, parameter_names, state_variables
 from brainsnn.builders.network.inputs import Inputs, inputs_of
 from brainsnn.builders.network.neurons import Neurons
@@ -180,7 +180,8 @@ def assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback=No
             continue
         model = feedback.model if feedback is not None and population.kind == "input" else None
         learning = feedback.learning if feedback is not None and name == feedback.output else None
-        _add_population(assembly, population, connectivity, schedule, depth, model, learning)
+        part = None if model is None else drawing_part(feedback)
+        _add_population(assembly, population, connectivity, schedule, depth, model, learning, part)
         if population.kind != "input":
             _add_connections(assembly, name, graph, connectivity, schedule, depth, learning)
             loops.append((name, depth, [p for p in inputs[name].spikes if p.source not in assembly.groups], learning))
@@ -192,7 +193,8 @@ def assemble(graph, neurons, connectivity, schedule, encoder, clock, feedback=No
     return assembly
 
 
-def _add_population(assembly, population, connectivity, schedule, depth, model=None, learning=None):
+def _add_population(assembly, population, connectivity, schedule, depth, model=None, learning=None, part=None):
+    """Add the group of a population; ``part`` is the model that it executes itself, if not all of ``model``."""
     name = population.name
     inputs = assembly.inputs.get(name, Inputs())
     n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
@@ -201,7 +203,7 @@ def _add_population(assembly, population, connectivity, schedule, depth, model=N
     model = model or model_for(population, inputs, assembly.neuron_of(name), n_graded, counted=name in assembly.counted)
     model = model if learning is None else learning.target_model(model)
     n_neurons = population.shape[0] * population.shape[1] * population.shape[2]
-    group = make_group(model, n_neurons, assembly.group_names[name], assembly.clock)
+    group = make_group(part or model, n_neurons, assembly.group_names[name], assembly.clock)
     assembly.groups[name], assembly.models[name] = group, model
     assembly.written[name] = set()
     schedule.group(group, depth, is_junction=population.kind == "junction")

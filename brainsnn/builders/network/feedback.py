@@ -6,16 +6,33 @@ import numpy as np
 from scipy import sparse
 
 from brainsnn.builders.network.connections import EventDrivenProjection, GradedProjection, SynapticProjection
+from brainsnn.builders.network.statement_checks import check_neuron_statements
 from brainsnn.builders.operators import SparseOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import MaxPool
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.variants import counted_spikes
 from brainsnn.errors import ConversionError, UnknownNameError
+from brainsnn.feedback.gate_equations import split_at_contrast
 
-__all__ = ["add_feedback", "with_recorded_feedback", "without_prediction_readout"]
+__all__ = ["add_feedback", "drawing_part", "with_recorded_feedback", "without_prediction_readout"]
 
 ON_PRE = "predicted_post += w*h_pre"
+
+#: What the published contrast needs of all pixels together, and what it makes of it. The deviation is that of a sample.
+EXTREMES = """
+largest : 1
+largest_below : 1
+total : 1
+total_squared : 1
+n_pixels : 1 (shared)
+smallest : 1
+span : 1
+"""
+SPAN = """
+smallest = -largest_below
+span = largest - smallest + 1e-5*sqrt(clip(total_squared - total**2/n_pixels, 0, inf)/(n_pixels - 1))
+"""
 
 
 def without_prediction_readout(graph, feedback):
@@ -45,7 +62,8 @@ def without_prediction_readout(graph, feedback):
     if population.kind != "spiking":
         raise ConversionError(
             f"PredictiveGate.output: {feedback.output!r} is a {population.kind} and does not spike; give the last layer of the "
-            "generator the activation 'relu' and leave the squash to the gate."
+            "generator the activation 'relu' and leave the squash to the gate. If it was trained to spike although linear, as in "
+            f"the published networks, read the model with read_keras(model, spiking=[{feedback.output!r}])."
         )
     if population.shape != graph.input.shape:
         raise ConversionError(
@@ -89,6 +107,23 @@ def with_recorded_feedback(record, feedback, name):
     return {layer: wanted for layer, wanted in record.items() if wanted}
 
 
+def drawing_part(feedback):
+    """
+    Return the input neurons without the statements that a network runs for them earlier in the step.
+
+    Parameters
+    ----------
+    feedback : `~brainsnn.feedback.gate.PredictiveGate`
+
+    Returns
+    -------
+    model : `~brainsnn.equations.model.NeuronModel`
+    """
+    if feedback.contrast != "published":
+        return feedback.model
+    return replace(feedback.model, update=split_at_contrast(feedback.model.update)[1])
+
+
 def add_feedback(assembly, graph, feedback, connectivity, schedule):
     """
     Connect the last layer of a generator to the input neurons, one to one, with the weight 1.
@@ -116,7 +151,9 @@ def add_feedback(assembly, graph, feedback, connectivity, schedule):
     assembly.written[name].add("predicted")
     if feedback.learning is not None:
         _add_error(assembly, feedback, source, target, operator, connectivity, schedule)
-    if feedback.contrast:
+    if feedback.contrast == "published":
+        _add_published_contrast(assembly, graph.input, target, feedback.model)
+    elif feedback.contrast:
         _add_contrast(assembly, graph.input, target)
 
 
@@ -156,3 +193,36 @@ def _add_contrast(assembly, population, target):
             GradedProjection(source, to, operator, read, "largest", title, when="synapses", order=10**6 + k)
         )
     assembly.written[population.name].add("largest")
+
+
+def _add_published_contrast(assembly, population, target, model):
+    """Add a group with the extremes of what is shown in this step, and its connections from and to all input neurons."""
+    check_neuron_statements(target, model)
+    before, title = split_at_contrast(model.update)[0], assembly.names.free(f"{target.name}_shown")
+    target.run_regularly(before, when="groups", order=-30, name=title, clock=assembly.clock)
+    flat = (population.shape[0], population.shape[1] * population.shape[2], 1)  # all colours together
+    n_pixels = flat[0] * flat[1]
+    extremes = NeuronModel(
+        name="contrast", equations=EXTREMES, update=SPAN, receives="largest", spike_height=None, bias=None,
+        parameters={"n_pixels": float(n_pixels)},
+    )  # fmt: skip
+    name = assembly.add_group(f"{population.name}_contrast", extremes, 1)
+    group = assembly.groups[name]
+    group.updates[0].order = -10
+    maximum = MaxPool(flat, (1, 1, 1), pool=flat[:2], stride=flat[:2])
+    everywhere = SparseOperator((1, 1, 1), flat, sparse.csr_matrix(np.ones((1, n_pixels))))
+    total = SparseOperator(flat, (1, 1, 1), sparse.csr_matrix(np.ones((n_pixels, 1))))
+    for k, (source, to, operator, read, written) in enumerate((
+        (target, group, maximum, "shown", "largest"),
+        (target, group, maximum, "below", "largest_below"),
+        (target, group, total, "shown", "total"),
+        (target, group, total, "squared", "total_squared"),
+        (group, target, everywhere, "smallest", "smallest"),
+        (group, target, everywhere, "span", "span"),
+    )):  # fmt: skip
+        title = assembly.names.free(f"{source.name}_to_{to.name}_{written}")
+        order = -20 + k if to is group else -9 + k
+        assembly.connections.append(
+            GradedProjection(source, to, operator, read, written, title, when="groups", order=order)
+        )
+        assembly.written[name if to is group else population.name].add(written)

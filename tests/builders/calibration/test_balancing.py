@@ -11,8 +11,9 @@ keras = pytest.importorskip("keras")
 
 def test_balanced_scales_are_the_thresholds_of_the_training():
     """Pixels of 0 and 1 leave nothing to chance. There a spike has the height 1, here that of its threshold."""
+    from brainsnn.training.balancing import balance_thresholds
     from brainsnn.training.predictive_vgg import predictive_vgg
-    from brainsnn.training.surrogate import SpikingUnroll, balance_thresholds
+    from brainsnn.training.unroll import SpikingUnroll
 
     network = predictive_vgg(5, (8, 8, 1), 4, width=1 / 16, dense=(6,))
     rng = np.random.default_rng(3)

@@ -232,6 +232,14 @@ REFUSALS = {
         lambda: read_keras(_normalised(-1e-4), batch_norm="exact"),
     ),
     "Concatenate them into one input before": (two_inputs, one_input),
+    "is one name; give a list of layers": (
+        lambda: read_keras(sequential(L.Dense(2, name="d")), spiking="d"),
+        lambda: read_keras(sequential(L.Dense(2, name="d")), spiking=["d"]),
+    ),
+    "layer for read_keras.spiking": (
+        lambda: read_keras(sequential(L.Dense(2, name="d")), spiking=["e"]),
+        lambda: read_keras(sequential(L.Dense(2, name="d")), spiking=["d"]),
+    ),
     "is not built: it has no input shape": (lambda: read_keras(keras.Sequential([L.Dense(2)])), DENSE),
     "of its own, so its layers do not say": (
         lambda: read_keras(own_sequential(OwnSequential)),

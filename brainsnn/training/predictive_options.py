@@ -1,0 +1,184 @@
+"""The command line of `brainsnn.training.train_predictive`: options of network, data and recipe, and the published preset."""
+
+import argparse
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from brainsnn.training.commands import check_out
+from brainsnn.training.predictive_data import DATASETS
+from brainsnn.training.predictive_recipe import CHOICES, Recipe, published_recipe
+from brainsnn.training.predictive_vgg import CONFIGURATIONS
+
+__all__ = ["command_of", "network_options", "parse_options", "recipe_of"]
+
+#: Options of the network: of the shipped networks, and as published.
+NETWORK = {"depth": 5, "width": 0.25, "generator_width": 0.125, "dense": [128, 128], "dropout": 0.2}
+PUBLISHED = {"depth": 5, "width": 1.0, "generator_width": 1.0, "dense": [4096, 4096], "dropout": 0.5}
+HELP = {
+    "depth": "VGG5, 9, 11, 13, 16 or 19; 5 or 9 with feedback",
+    "width": "factor on the channels of the published network",
+    "generator_width": "the same for the generator",
+    "dense": "units of the hidden dense layers",
+    "dropout": "after each hidden dense layer",
+}
+N_QUICK = 192
+
+
+def _field(item):
+    """Return the parser of a field of the recipe: numbers, texts, and "none" where it may be None."""
+    hint = get_type_hints(Recipe)[item.name]
+    kinds = get_args(hint) or (hint,)
+    kind = next(k for k in kinds if k is not type(None))
+
+    def parse(text):
+        """Return the value of an option."""
+        if type(None) in kinds and text.lower() in ("none", "all"):
+            return None
+        if kind is bool:
+            if text.lower() not in ("true", "false"):
+                raise argparse.ArgumentTypeError(f"{text!r} is neither 'true' nor 'false'")
+            return text.lower() == "true"
+        try:
+            return kind(text)
+        except ValueError:
+            extra = ", nor 'none'" if type(None) in kinds else ""
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a {'whole ' if kind is int else ''}number{extra}"
+            ) from None
+
+    return parse
+
+
+def _parser(network, recipe):
+    """Return the parser with the defaults of a preset."""
+    parser = argparse.ArgumentParser(
+        prog="python -m brainsnn.training.train_predictive",
+        description="Train a network with or without predictive feedback.",
+    )
+    parser.add_argument(
+        "--preset", choices=("shipped", "published"), default="shipped", help="defaults of all others (shipped)"
+    )
+    parser.add_argument("--variant", choices=("plain", "feedback"), required=True)
+    parser.add_argument(
+        "--dataset", choices=tuple(DATASETS), default="digits", help="(digits: 5,000 that need no download)"
+    )
+    parser.add_argument(
+        "--stages", choices=("ann", "both"), default="both", help="train the ANN only, or the SNN, too (both)"
+    )
+    for name, value in network.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=type(value[0] if name == "dense" else value), default=value,
+            nargs="*" if name == "dense" else None, choices=tuple(CONFIGURATIONS) if name == "depth" else None,
+            help=f"{HELP[name]} ({' '.join(map(str, value)) if name == 'dense' else value})",
+        )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="file to write (weights/digits_VARIANT_if.keras, or in results/)")
+    parser.add_argument(
+        "--checkpoints", type=Path, help="folder of checkpoints and log (results/train_predictive/NAME)"
+    )
+    parser.add_argument("--quick", action="store_true", help=f"one epoch of each stage on {N_QUICK} images")
+    parser.add_argument("--images", type=int, help="use only so many training and test images (all)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of TensorFlow (2)")
+    for item in fields(Recipe):
+        value = getattr(recipe, item.name)
+        parser.add_argument(
+            f"--{item.name.replace('_', '-')}",
+            type=_field(item),
+            default=value,
+            choices=CHOICES.get(item.name),
+            help=f"({value})",
+        )
+    return parser
+
+
+def _defaults(preset, variant, dataset):
+    """Return the options of the network and the recipe of a preset."""
+    if preset == "shipped":
+        return NETWORK, Recipe()
+    return PUBLISHED, published_recipe(variant, colour=DATASETS[dataset][2])
+
+
+def parse_options(arguments=None):
+    """
+    Parse the command line.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        That of the process by default.
+
+    Returns
+    -------
+    options : argparse.Namespace
+        An invalid option ends the process with a message.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name, default in (("preset", "shipped"), ("variant", "feedback"), ("dataset", "digits")):
+        first.add_argument(f"--{name}", default=default)
+    chosen = first.parse_known_args(arguments)[0]
+    if chosen.preset not in ("shipped", "published") or chosen.dataset not in DATASETS:
+        chosen.preset, chosen.dataset = "shipped", "digits"  # the other parser refuses it
+    parser = _parser(*_defaults(chosen.preset, chosen.variant, chosen.dataset))
+    options = parser.parse_args(arguments)
+    if options.variant == "plain" and options.ann_iterations > 1:
+        parser.error("--ann-iterations needs a generator; use --variant feedback.")
+    if options.images is not None and options.images < 1:
+        parser.error(f"--images must be at least 1, got {options.images}.")
+    if options.quick:
+        options.ann_epochs = options.snn_epochs = 1 + options.first_epoch
+        options.steps = options.training_steps = min(options.steps, 12)
+        options.snn_images, options.balance_steps = N_QUICK, options.steps
+        options.images = N_QUICK if options.images is None else min(options.images, N_QUICK)
+    if options.out is None:
+        options.out = _default_out(options)
+    check_out(parser, options.out)
+    if options.checkpoints is None:
+        options.checkpoints = Path("results/train_predictive") / (options.out.stem + "_quick" * options.quick)
+    return options
+
+
+def _default_out(options):
+    if options.preset == "shipped" and options.dataset == "digits":
+        return Path("results/quick" if options.quick else "weights") / f"digits_{options.variant}_if.keras"
+    published = "_published" * (options.preset == "published")
+    name = f"{options.dataset}_vgg{options.depth}_{options.variant}{published}.keras"
+    return Path("results/quick" if options.quick else "results/train_predictive") / name
+
+
+def recipe_of(options):
+    """Return the `Recipe` of parsed options."""
+    return Recipe(**{item.name: getattr(options, item.name) for item in fields(Recipe)})
+
+
+def network_options(options):
+    """Return the options of the network, by name."""
+    return {name: getattr(options, name) for name in NETWORK}
+
+
+def command_of(options):
+    """
+    Return the command line that makes a checkpoint again, with all options that differ from the defaults.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Returns
+    -------
+    command : str
+    """
+    network, recipe = _defaults(options.preset, options.variant, options.dataset)
+    parts = [f"--preset {options.preset}"] * (options.preset != "shipped") + [f"--variant {options.variant}"]
+    defaults = {"dataset": "digits", "stages": "both", **network, "quick": False, "images": None, **asdict(recipe)}
+    for name, default in defaults.items():
+        value = getattr(options, name)
+        if value != default and not (options.quick and name in QUICK_SETS):
+            shown = (
+                " ".join(map(str, value)) if isinstance(value, list) else "" if name == "quick" else str(value).lower()
+            )
+            parts.append(f"--{name.replace('_', '-')} {shown}".strip())
+    return "python -m brainsnn.training.train_predictive " + " ".join([*parts, f"--out {options.out}"])
+
+
+#: Options that ``--quick`` sets.
+QUICK_SETS = ("ann_epochs", "snn_epochs", "steps", "training_steps", "snn_images", "balance_steps", "images")

@@ -1,0 +1,177 @@
+"""The published protocol of predictive feedback: counts, corrupted image, animation, objectives, and the table of verdicts."""
+
+import io
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from locations import STUDIES
+
+sys.path.insert(0, str(STUDIES))
+pytest.importorskip("tensorflow")
+
+import feedback_published
+import predictive_feedback
+from feedback_figures import published_gif
+from feedback_published import Run, corrupted_example, dimmed_images, last_batch, measure, runs_of
+from feedback_report import FULL_SIZE, UNLEARNED, from_the_paper, markdown
+from published_reference import simulate_published
+
+import brainsnn as bs
+from brainsnn.training.predictive_measures import published_count
+from brainsnn.training.predictive_vgg import predictive_vgg, spiking_layers
+
+SPIKING = ("conv1", "conv2", "conv3", "generator1", "generator2", "prediction", "dense1", "dense2")
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    model = predictive_vgg(5, (8, 8, 1), 4, width=1 / 16, dense=(6, 5), published=True)
+    rng = np.random.default_rng(3)
+    for layer in model.layers:
+        layer.set_weights([rng.normal(0.25, 0.3, w.shape) for w in layer.get_weights()])
+    thresholds = dict(zip(SPIKING, (0.7, 3.0, 6.0, 3.0, 6.0, 4.0, 6.0, 1.5)))
+    graph = bs.read_keras(model, spiking=spiking_layers(model))
+    return model, {"graph": graph, "thresholds": thresholds, "leak": 1.0, "steps": 20, "ann": 0.5, "parameters": 0}
+
+
+def test_spike_count(checkpoint):
+    """All neurons but the input, the last layer of the generator among them; errors and losses as published."""
+    model, network = checkpoint
+    images, labels = np.random.default_rng(1).integers(0, 2, (3, 8, 8, 1)).astype(float), np.array([0, 1, 2])
+    expected = simulate_published(model, images, network["thresholds"], 20, 0.1)
+    found = measure(images, labels, Run("objective 1", epsilon=0.1), {"feedback": network}, "runtime", 0)
+    counts = {name: spikes.reshape(3, -1).sum(1) for name, spikes in expected["spikes"].items()}
+    np.testing.assert_array_equal(found["spikes"], sum(counts.values()))
+    assert counts["prediction"].all()
+    np.testing.assert_array_equal(found["input_spikes"], (images[:, None] * expected["open"]).sum((1, 2, 3, 4)))
+    p = 1 / (1 + np.exp(-expected["sums"][:, -1]))
+    np.testing.assert_allclose(found["error"], ((p - images) ** 2).sum((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_array_equal(found["predicted"], (np.abs(2 * p - 1 - images) < 0.1).sum((1, 2, 3)))
+    exp = np.exp(expected["logits"] - expected["logits"].max(1, keepdims=True))
+    entropy = -np.log(exp[np.arange(3), labels] / exp.sum(1))
+    np.testing.assert_allclose(found["cross_entropy"], entropy, rtol=1e-4, atol=1e-4)
+    assert published_count({"input": 5.0, "conv1": 1.0, "pool1": 7.0, "prediction": 2.0}) == 3
+
+
+def test_corrupted_image(checkpoint):
+    """The sixth image of the last batch of 64, its upper half times 0.15, under objective 3; the class after every step."""
+    assert [last_batch(np.zeros(n)) for n in (10_000, 64, 65, 3)] == [9984, 0, 64, 0]
+    images = np.random.default_rng(0).random((70, 8, 8, 1))
+    dimmed = dimmed_images(images)
+    np.testing.assert_allclose(dimmed[:, :4], 0.15 * images[:, :4])
+    np.testing.assert_array_equal(dimmed[:, 4:], images[:, 4:])
+    found = corrupted_example(images, np.arange(70), checkpoint[1], "runtime", 0, [0.0, 0.1])
+    assert (found["index"], found["label"]) == (69, 69)
+    assert [len(found[f"epsilon {e}"]) for e in ("0", "0.1")] == [20, 20]
+
+
+def test_gif():
+    """Two grids, 8 digits a row; below, white is what is not predicted in this step; two frames per second."""
+    from PIL import Image
+
+    images = np.zeros((16, 4, 4, 1))
+    images[:, 0, 0] = 1
+    predictions = np.zeros((16, 3, 4, 4, 1))
+    predictions[:, 1, 0, 0] = 0.95  # predicted in step 1 only
+    gif = Image.open(io.BytesIO(published_gif(images, predictions, epsilon=0.2, scale=1)))
+    assert gif.n_frames == 3 and gif.info["duration"] == 500
+    height, width = 2 * (4 + 2) + 2, 8 * (4 + 2) + 2
+    assert gif.size == (width, 20 + 2 * height)
+    seen = []
+    for t in range(3):
+        gif.seek(t)
+        frame = np.asarray(gif.convert("L")).astype(int)
+        seen.append((frame[20 + 2, 2], frame[20 + height + 2, 2], frame[20 + height + 2, 3]))
+    bright = [int(np.rint(255 * p)) for p in (0, 0.95, 0)]
+    assert [s[0] for s in seen] == pytest.approx(bright, abs=2)
+    assert [s[1:] for s in seen] == [(255, 0), (0, 0), (255, 0)]
+
+
+def test_objective_2():
+    """It has no code; the others keep their numbers."""
+    names = [name for name, *_ in predictive_feedback.OBJECTIVES]
+    assert names == ["none: gate open", "1: blocking", "3: contrast"]
+    runs = {str(run) for run in runs_of([0.1])}
+    assert {
+        "plain",
+        "no blocking",
+        "objective 1, epsilon 0",
+        "objective 1, epsilon 0.1",
+        "objective 3, epsilon 0.1",
+    } <= runs
+    assert not any("objective 2" in run for run in runs)
+    assert "has no code" in feedback_published.__doc__
+
+
+def _measures(n, **changes):
+    rng = np.random.default_rng(0)
+    found = {}
+    for run in runs_of([0.1]):
+        spikes = changes.get(str(run), 1000.0) + rng.normal(0, 1, n)
+        found[str(run)] = {
+            "correct": np.ones(n),
+            "cross_entropy": np.full(n, 0.04),
+            "error": np.full(n, 163.375),
+            "spikes": spikes,
+        }
+    return found
+
+
+@pytest.mark.parametrize(
+    ("parameters", "absolute"), [(FULL_SIZE, "not reproduced"), ({"plain": 1, "feedback": 2}, "not comparable")]
+)
+def test_verdicts(parameters, absolute):
+    """Only the published network on the published data can reproduce a figure; a ratio of another one has a direction."""
+    spikes = {"objective 1, epsilon 0": 3300.0, "objective 1, epsilon 0.1": 3069.0, "plain": 1000.0}
+    checkpoints = {name: {"ann": 0.9, "parameters": n} for name, n in parameters.items()}
+    rows = from_the_paper(_measures(50, **spikes), checkpoints, SimpleNamespace(dataset="mnist"), [0.0, 0.1])
+    verdicts = {row["quantity"]: row["verdict"] for row in rows}
+    assert verdicts["SNN plain: spikes per image, without input"].startswith(absolute)
+    blocked = verdicts["spikes saved by blocking at epsilon 0.1 (%)"]
+    assert blocked == ("reproduced" if parameters is FULL_SIZE else "same direction")
+    unlearned = _measures(50, **spikes)
+    unlearned["plain"]["correct"] = np.arange(50) < 30
+    rows = from_the_paper(unlearned, checkpoints, SimpleNamespace(dataset="mnist"), [0.0, 0.1])
+    effect = next(row["verdict"] for row in rows if "relative to plain" in row["quantity"])
+    assert (effect == UNLEARNED) == (parameters is not FULL_SIZE)
+    if parameters is FULL_SIZE:
+        assert verdicts["SNN no blocking: squared error per image"] == "reproduced"
+    else:
+        assert verdicts["accuracy lost by blocking (points)"] == "direction undecidable with this n"
+    assert markdown(rows).count("\n| ") == len(rows) and "--protocol published" in markdown(rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--model vgg16", "choose one of vgg5, vgg9"), ("--dataset svhn", "choose one of digits"),
+        ("--cost maybe", "neither 'yes' nor"), ("--snn-epochs 1", "must be 2 or more"),
+        ("--weights none.keras", "none.keras does not exist"),
+    ],
+)  # fmt: skip
+def test_refused(tmp_path, words, message, capsys):
+    with pytest.raises(SystemExit):
+        predictive_feedback.main(["--protocol", "published", *words.split(), "--out", str(tmp_path)])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_from_training_to_table(tmp_path, capsys):
+    """A tiny study: it trains both networks, evaluates all objectives, and writes every file."""
+    words = (
+        "--protocol published --n-images 6 --chunk 6 --processes 1 --train-images 64 --ann-epochs 2 --snn-epochs 2 "
+        "--width 0.03125 --device cpp_standalone"
+    )
+    predictive_feedback.main([*words.split(), "--out", str(tmp_path)])
+    for name in (
+        "table.csv",
+        "from_the_paper.csv",
+        "from_the_paper.md",
+        "corrupted_image.csv",
+        "predictions.gif",
+        "record.json",
+    ):
+        assert (tmp_path / name).stat().st_size > 0, name
+    assert "| spikes saved by blocking at epsilon 0.1 (%) | 7 |" in capsys.readouterr().out
