@@ -111,6 +111,10 @@ class Assembly:
         self.models[key], self.written[key] = model, set()
         return key
 
+    def is_biased(self, name):
+        """Return whether a population is a junction with a bias, which a maximum over its neurons needs before it."""
+        return self.graph.populations[name].kind == "junction" and "biased" in self.models[name].brian_equations
+
     def neuron_of(self, name):
         """Return the neuron model that a population's equations were made from."""
         return self._neuron_models[name]
@@ -224,7 +228,15 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
     for projection in [*inputs.membrane, *inputs.counts]:
         _add_pooling(assembly, projection, target, connectivity, schedule, depth)
         assembly.written[name].add("pooled")
-    if graph.populations[name].kind == "junction" and inputs.has_spikes and inputs.current:
+    if assembly.is_biased(name):
+        # What arrives and the bias, which a maximum needs before it, in one array that readers of this junction read.
+        model = assembly.models[name]
+        total = " + ".join([*_held(assembly, name, connectivity), model.bias])
+        title = assembly.names.free(f"{target.name}_biased")
+        statement = target.run_regularly(f"biased = {total}", name=title, clock=target.clock)
+        schedule.graded(statement, depth, step=1)
+        assembly.written[name].add("biased")
+    elif graph.populations[name].kind == "junction" and inputs.has_spikes and inputs.current:
         if connectivity == "event_driven":
             # Readers of this junction need one array: the sum of its own current and of the junction upstream.
             shape = graph.populations[name].shape
@@ -272,13 +284,12 @@ def _spike_projection(source, target, operator, on_pre, constants, connectivity,
 
 def _current_projection(assembly, projection, target, variable, connectivity, first):
     """Connect a junction to a population that reads it; the junction's value is the sum of its variables."""
-    source = assembly.groups[projection.source]
-    inputs, model = assembly.inputs[projection.source], assembly.models[projection.source]
+    source, model = assembly.groups[projection.source], assembly.models[projection.source]
     name = assembly.names.free(f"{source.name}_to_{target.name}", f"_summed_variable_{variable}")
+    terms = ["biased"] if assembly.is_biased(projection.source) else _held(assembly, projection.source, connectivity)
     if connectivity == "event_driven":
-        read = "graded" if inputs.current else model.receives
-        return GradedProjection(source, target, projection.operator, read, variable, name, overwrite=first)
-    terms = ([model.receives] if inputs.has_spikes else []) + graded_variables(len(inputs.current))
+        # The last variable holds the sum of all.
+        return GradedProjection(source, target, projection.operator, terms[-1], variable, name, overwrite=first)
     if isinstance(projection.operator, MaxPool):  # a maximum is not a sum over synapses
         if len(terms) > 1:
             raise ConversionError(
@@ -289,6 +300,13 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
     total = " + ".join(f"{term}_pre" for term in terms)
     equations = f"{variable}_post = w*({total}) : {model.unit_of(model.receives)} (summed)"
     return SynapticProjection(source, target, projection.operator, name, equations=equations)
+
+
+def _held(assembly, name, connectivity):
+    """Return the variables of a junction in which its current arrives: of spikes, and of junctions upstream."""
+    inputs = assembly.inputs[name]
+    n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
+    return ([assembly.models[name].receives] if inputs.has_spikes else []) + graded_variables(n_graded)
 
 
 def _add_pooling(assembly, projection, target, connectivity, schedule, depth):

@@ -274,7 +274,9 @@ def drives_of(graph, inputs, groups, encoder):
                 for projection in incoming[name]
                 if (source := _linear(graph, projection, image, currents)) is not None
             ]
-            currents[name] = sum(values, np.zeros(population.size)) if values else None
+            # A maximum over a junction needs the junction's bias before it.
+            bias = np.broadcast_to(population.bias if population.kind == "junction" else 0.0, population.shape).ravel()
+            currents[name] = sum(values, bias) if values else None
         return currents
 
     names = [name for name, found in inputs.items() if found.stimulus and name in groups and _has_own(graph, name)]
