@@ -82,7 +82,7 @@ class GraphBuilder(Pooling):
         -------
         AffineMap
         """
-        terms = [self._composed(term, operator) for term in affine.terms]
+        terms, gain = [self._composed(term, operator) for term in affine.terms], gain_after(affine.gain, operator)
         if None in terms:
             affine = self.junction(affine)
             terms = [self._composed(term, operator) for term in affine.terms]
@@ -90,13 +90,12 @@ class GraphBuilder(Pooling):
         if bias is not None and np.any(bias):
             bias = np.broadcast_to(np.asarray(bias, dtype=float), operator.output_shape)
             total = bias if total is None else total + bias
-        gain = self._noted(gain_after(affine.gain, operator), total)
+        self._note_pixels(gain, total)
         return affine.relabel(label, shape=operator.output_shape, terms=tuple(terms), bias=total, gain=gain)
 
-    def _noted(self, gain, bias):
-        """Return the gain of pixels, after noting which pixels it expects."""
+    def _note_pixels(self, gain, bias):
+        """Note the size of pixels that a gain and a bias expect."""
         self.pixel_unit = max(self.pixel_unit, unit_of_pixels(gain, bias))
-        return gain
 
     def _composed(self, term, operator):
         """Return the term followed by an operator, or None where a graded stage is needed."""
@@ -123,7 +122,8 @@ class GraphBuilder(Pooling):
         layers = tuple(dict.fromkeys(name for f in maps for name in f.layers))
         terms = tuple(term for f in maps for term in f.terms)
         bias, gains = sum(biases) if biases else None, [f.gain for f in maps]
-        gain = self._noted(None if None in gains else max(gains), bias)
+        gain = None if None in gains else max(gains)
+        self._note_pixels(gain, bias)
         return AffineMap(maps[0].shape, terms, bias, label, (*layers, label), gain=gain)
 
     def junction(self, affine):

@@ -222,7 +222,8 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
     for k, projection in enumerate(inputs.current):
         variable = graded_variables(k + 1)[-1] if connectivity == "synapses" else "graded"
         connection = _current_projection(assembly, projection, target, variable, connectivity, first=k == 0)
-        schedule.graded(connection, depth)
+        # The first one overwrites what the others add to, and Brian2 orders objects of one place by their names.
+        schedule.graded(connection, depth, step=min(k, 1))
         assembly.connections.append(connection)
         assembly.written[name].add(variable)
     for projection in [*inputs.membrane, *inputs.counts]:
@@ -234,7 +235,7 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
         total = " + ".join([*_held(assembly, name, connectivity), model.bias])
         title = assembly.names.free(f"{target.name}_biased")
         statement = target.run_regularly(f"biased = {total}", name=title, clock=target.clock)
-        schedule.graded(statement, depth, step=1)
+        schedule.graded(statement, depth, step=2)
         assembly.written[name].add("biased")
     elif graph.populations[name].kind == "junction" and inputs.has_spikes and inputs.current:
         if connectivity == "event_driven":
@@ -242,7 +243,7 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
             shape = graph.populations[name].shape
             title = assembly.names.free(f"{target.name}_total")
             total = GradedProjection(target, target, identity(shape), neuron.receives, "graded", title, overwrite=False)
-            schedule.graded(total, depth, step=1)
+            schedule.graded(total, depth, step=2)
             assembly.connections.append(total)
 
 

@@ -22,6 +22,7 @@ from brainsnn.builders.codegen.scatter_tables import (
     source_table,
     target_table,
 )
+from brainsnn.builders.network.assignments import ASSIGNED
 from brainsnn.builders.network.statement_checks import check_on_pre
 from brainsnn.builders.operators import ConvOperator, SparseOperator, to_matrix
 from brainsnn.builders.operators.pooling import MaxPool
@@ -235,6 +236,7 @@ class SynapticProjection(Synapses):
         if self.active:
             self.connect(i=i, j=j)
             self.w = w
+            ASSIGNED.discard(self.variables["w"])  # from now on, users assign
 
     def _check_constants(self, on_pre):
         """Refuse constants with the name of a variable of synapses, which Brian2 would use instead, such as the delay."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from brainsnn.builders.network.assignments import ASSIGNED
 from brainsnn.builders.network.connections import SynapticProjection
 from brainsnn.builders.network.groups import state_variables
 from brainsnn.builders.network.objects import MONITORS
@@ -49,7 +50,9 @@ def check_unchanged(assembly, network, read):
         The message names the object.
     """
     objects = network.sorted_objects
-    if added := [obj.name for obj in objects if obj.name in network.added and not isinstance(obj, MONITORS)]:
+    names = network.added
+    parts = {part for obj in network.objects if obj.name in names for part in obj.contained_objects}
+    if added := [o.name for o in objects if o.name in names and o not in parts and not isinstance(o, MONITORS)]:
         raise ConversionError(
             f"to_nir: {', '.join(map(repr, added))} was added to the network and is in no layer. Remove it."
         )
@@ -71,7 +74,7 @@ def check_unchanged(assembly, network, read):
             _check_empty(name, start_of(assembly, name, read))
     for connection in assembly.connections:
         if isinstance(connection, SynapticProjection) and connection not in unused:
-            _check_synapses(connection, read)
+            _check_synapses(connection)
 
 
 def _unused(projection):
@@ -89,16 +92,15 @@ def _check_empty(name, start):
             )
 
 
-def _check_synapses(projection, read):
-    """Refuse weights that differ from those of the graph, and delays."""
-    weights, (_, _, given) = read(projection, "w"), projection.to_coo()
-    if not np.array_equal(weights, given.astype(weights.dtype)):
+def _check_synapses(projection):
+    """Refuse weights and delays that users have assigned."""
+    if projection.variables["w"] in ASSIGNED:
         raise ConversionError(
             f"to_nir: weights were assigned to {projection.name!r}, and the file gets those of the graph. Change the weights of "
             "the model that was converted."
         )
     for pathway in projection._pathways:
-        if np.any(read(pathway, "delay")):
+        if pathway.variables["delay"] in ASSIGNED:
             raise ConversionError(
-                f"to_nir: {pathway.name!r} has a delay, and a projection of a NIR file acts at once. Assign 0*ms to its delay."
+                f"to_nir: a delay was assigned to {pathway.name!r}, and a projection of a NIR file acts at once. Convert again."
             )

@@ -156,6 +156,21 @@ def test_spikes_follow_the_activations_with_a_bias_of_each_position(options):
         assert np.corrcoef(ann, found)[0, 1] > 0.99 and np.abs(ann - found).max() < 0.1 * np.abs(ann).max()
 
 
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_currents_are_added_whatever_their_names(names):
+    """Brian2 orders objects by their names: the current that is set must come before those that are added."""
+    inputs = keras.Input(SHAPE, name="pixels")
+    x = ASNTransfer(name="first")(L.Conv2D(3, 3, padding="same")(inputs))
+    pools = [L.MaxPooling2D(2)(L.Conv2D(2, 1, name=name)(x)) for name in names]
+    x = ASNTransfer(name="last")(L.Add(name="sum")(pools))
+    model = randomise(keras.Model(inputs, L.Dense(2, name="out")(L.Flatten()(x))), 2)
+    snn = bs.convert(model, record={"last": ["spikes"]})
+    assert sum(p.target == "last" and p.mode == "current" for p in snn.graph.projections) == 2
+    compared = bs.compare_activations(model, snn, images(model, 2), 800 * ms, 400 * ms)
+    ann, found = compared.ann["last"].ravel(), compared.snn["last"].ravel()
+    assert np.corrcoef(ann, found)[0, 1] > 0.99 and np.abs(ann - found).max() < 0.1 * np.abs(ann).max()
+
+
 def test_the_current_of_an_image_gets_the_bias_before_a_maximum():
     inputs = keras.Input(SHAPE, name="pixels")
     pooled = L.MaxPooling2D(2)(L.Conv2D(2, 3, padding="same")(L.Rescaling(1, 0.5)(inputs)))

@@ -331,22 +331,24 @@ REFUSED = {
     ),
     "edited statement": (lambda: bs.convert(cnn(), neuron=bs.IF().edit(on_pre="I_post += 2*w*h_pre")), "NIR has a fixed set"),
     "refractory": (lambda: bs.convert(cnn(), neuron=bs.IF().edit(refractory=2 * bs.ms)), "NIR has a fixed set of neurons"),
-    "initial": (lambda: bs.convert(cnn(), neuron=bs.IF(initial=0.5)), r"'v' of 'r1' starts at 0.5, and a NIR neuron at 0: files hold"),
-    "initial LIF": (lambda: bs.convert(cnn(), neuron=bs.LIF().edit(initial={"I": 0.1})), "'I' of 'r1' starts at 0.1"),
+    "initial": (lambda: bs.convert(cnn(), neuron=bs.IF(initial=0.5)), "'v' of 'r1' starts at 0.5, and a NIR neuron at 0: files"),
+    "initial LIF": (lambda: bs.convert(cnn(), neuron=bs.LIF().edit(initial={"I": 0.1})), "'I' of 'r2' starts at 0.1"),
     "spike counts": (max_pooled, "takes the maximum over the spike counts of 'r1'; NIR has no such node"),
     "attention": (attended, "attention changes parameters from image to image"),
     "added": (extended, "'lateral' was added to the network and is in no layer"),
     "assigned start": (changed(lambda snn: setattr(snn["r1"], "v", 0.3)), "'v' of 'r1' starts at 0.3, and a NIR neuron at 0"),
     "assigned current": (
-        changed(lambda snn: setattr(snn["r2"], "I", [*np.arange(4) / 4, *[0] * 8]) , encoder="poisson"),
+        changed(lambda snn: setattr(snn["r2"], "I", [*np.arange(4) / 4, *[0] * 12]) , encoder="poisson"),
         r"'I' of 'r2' starts at 0, 0.25, 0.5, \.\.\., and",
     ),
     "current of a junction": (with_a_current_in_a_junction, "NIR has no such current: it is written as sums of spikes"),
     "NaN": (changed(lambda snn: setattr(snn["r1"], "v_th", np.nan)), "'v_th' of 'r1' was set to NaN. Assign finite values"),
     "run_regularly": (
-        changed(lambda snn: snn["r1"].run_regularly("v = 0", dt=5 * bs.ms, name="clearing")), "'clearing' was added to the network"
+        changed(lambda snn: snn["r1"].run_regularly("v = 0", dt=5 * bs.ms, name="clear")), "'clear' was added to the network"
     ),
-    "switched off": (changed(lambda snn: setattr(snn["r1"].resetter["spike"], "active", False)), "'r1_spike_resetter' was switched off"),
+    "switched off": (
+        changed(lambda snn: setattr(snn["r1"].resetter["spike"], "active", False)), "'r1_spike_resetter' was switched off"
+    ),
     "threshold": (
         changed(lambda snn: snn["r1"].events.update(spike="S > 2*v_th")),
         "the threshold of 'r1' was changed from 'S > v_th' to 'S > 2[*]v_th'. Give convert a neuron model that has it",
@@ -357,7 +359,7 @@ REFUSED = {
     ),
     "delay": (
         changed(lambda snn: setattr(snn.projections[0], "delay", 5 * bs.ms), connectivity="synapses", encoder="poisson"),
-        "'.*_to_r1_pre' has a delay",
+        "a delay was assigned to '.*_to_r1_pre'",
     ),
     "large matrix": (huge, r"the projection .* a matrix in its place would have 96,040,000 weights; 16,777,216 are allowed"),
 }  # fmt: skip
