@@ -14,7 +14,7 @@ import zoo
 def test_a_network_of_a_package(model):
     if not model.file.exists():
         pytest.skip(f"{model.package} is not in {zoo.FOLDER}: make test-zoo")
-    name, _, read, difference, *_, theirs, at_200_ms, at_500_ms, spikes, _ = zoo.row_of(model, 10)
+    name, _, read, difference, *_, at_200_ms, at_500_ms, _, _, _ = zoo.row_of(model, 10)
     assert read == "read" and float(difference) <= 1e-5
     assert int(at_500_ms.split("%")[0]) >= 80, (name, at_200_ms, at_500_ms)
 
@@ -30,4 +30,6 @@ def test_faces_and_sounds_are_what_the_networks_expect():
 def test_intervals():
     assert zoo.interval(8, 10) == "80% (49 ... 94)"
     np.testing.assert_array_equal(zoo.classes(np.array([[0.2], [0.7]])), [0, 1])
+    np.testing.assert_allclose(zoo.lead(np.array([[0.2], [0.7]])), [0.6, 0.4])
+    np.testing.assert_allclose(zoo.lead(np.array([[0.2, 0.1, 0.7]])), [0.5])
     np.testing.assert_array_equal(zoo.classes(np.array([[0.2, 0.8], [0.7, 0.3]])), [1, 0])

@@ -10,6 +10,7 @@ from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.graph.parts import Population, Projection
 from brainsnn.builders.graph.pixels import gain_after, unit_of_pixels
 from brainsnn.builders.graph.pooling import Pooling
+from brainsnn.builders.graph.shared_weights import share_weights
 from brainsnn.builders.operators.composition import LARGE_KERNEL, compose, compose_sparse, composed_size
 from brainsnn.builders.operators.layers import diagonal, identity, scale
 from brainsnn.builders.operators.pooling import OperatorChain
@@ -198,6 +199,7 @@ class GraphBuilder(Pooling):
         self._add(affine, name, "readout", affine.bias, activation=activation, keras_layer=label)
 
     def finish(self, rows, name):
-        """Return the graph, with membranes in place of nonlinearities that only pooling layers read."""
+        """Return the graph, with membranes in place of nonlinearities that only pooling layers read, and equal weights once."""
         self.settle_pooled()
+        share_weights(self.projections)
         return LayerGraph(self.populations, self.projections, rows, name, pixel_unit=self.pixel_unit)

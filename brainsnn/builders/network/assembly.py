@@ -65,6 +65,8 @@ class Assembly:
         Of its Brian2 objects.
     group_names : dict of str to str
         Name of the group of each population, in Brian2.
+    weights : dict
+        Projections whose kernel others with the same one share.
     """
 
     graph: LayerGraph
@@ -83,6 +85,7 @@ class Assembly:
     written: dict = field(default_factory=dict)
     names: BrianNames = field(default_factory=lambda: BrianNames(*OWN_NAMES))
     group_names: dict = field(default_factory=dict)
+    weights: dict = field(default_factory=dict)
 
     def __post_init__(self):
         # All of them before anything else, so that a layer keeps its name whatever we call our own objects.
@@ -257,7 +260,10 @@ def _add_spikes(assembly, name, projections, connectivity, schedule, depth, lear
         source = assembly.groups[projection.source]
         title = assembly.names.free(f"{source.name}_to_{target.name}", "_pre")
         statement = spikes_between(on_pre, constants, assembly.models[projection.source], neuron)
-        connection = _spike_projection(source, target, projection.operator, *statement, connectivity, title, learning)
+        options = {"weights": assembly.weights} if connectivity == "event_driven" else {}
+        connection = _spike_projection(
+            source, target, projection.operator, *statement, connectivity, title, learning, **options
+        )
         for variable in assigned(on_pre):
             written = {"_post": name, "_pre": projection.source}.get(variable[variable.rfind("_") :])
             if written is not None:
@@ -273,14 +279,15 @@ def _statement(model, neuron, learning):
     return model.on_pre, model.constants
 
 
-def _spike_projection(source, target, operator, on_pre, constants, connectivity, name, learning=None):
+def _spike_projection(source, target, operator, on_pre, constants, connectivity, name, learning=None, **options):
     if learning is None and "w" in assigned(on_pre):
         raise ValueError(
             f"convert: on_pre {on_pre!r} changes the weight, which all connections of a kernel share and which a trial must not "
             "change. Use PredictiveGate(learning=LocalLearning(on_pre=...)) for weights that are learned."
         )
     make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
-    return make(source, target, operator, name=name, on_pre=on_pre, namespace=constants, plastic=learning is not None)
+    plastic = learning is not None
+    return make(source, target, operator, name=name, on_pre=on_pre, namespace=constants, plastic=plastic, **options)
 
 
 def _current_projection(assembly, projection, target, variable, connectivity, first):
@@ -290,7 +297,9 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
     terms = ["biased"] if assembly.is_biased(projection.source) else _held(assembly, projection.source, connectivity)
     if connectivity == "event_driven":
         # The last variable holds the sum of all.
-        return GradedProjection(source, target, projection.operator, terms[-1], variable, name, overwrite=first)
+        return GradedProjection(
+            source, target, projection.operator, terms[-1], variable, name, overwrite=first, weights=assembly.weights
+        )
     if isinstance(projection.operator, MaxPool):  # a maximum is not a sum over synapses
         if len(terms) > 1:
             raise ConversionError(
