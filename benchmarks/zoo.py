@@ -185,8 +185,8 @@ def main():
         print(" ", *rows[-1], flush=True)
     headers = (
         "model", "layers", "read", "largest relative difference", "spiking neurons", "activations", "images",
-        "classes that Keras names", *(f"same class at {steps} ms" for steps in MS), f"largest lead where it differs at {MS[-1]} ms",
-        "spikes per image", "s per image",
+        "classes that Keras names", *(f"same class at {steps} ms" for steps in MS),
+        f"largest lead where it differs at {MS[-1]} ms", "spikes per image", "s per image",
     )  # fmt: skip
     blocks = [
         "\n".join(f"- {line}" for line in environment()),

@@ -61,9 +61,11 @@ def read_keras(model: "keras.Model", average_pooling: str = "spikes", junctions:
         raise ValueError(f"read_keras: average_pooling must be 'spikes' or 'membrane', got {average_pooling!r}.")
     graph = _functional(model)
     if len(graph.inputs) != 1:
-        names = [tensor._keras_history.operation.name for tensor in graph.inputs]
+        names = [f"{t._keras_history.operation.name!r} {tuple(t.shape[1:])}" for t in graph.inputs]
         raise ConversionError(
-            f"Model '{model.name}' has {len(names)} inputs: {names}. Concatenate them into one input before the model."
+            f"Model '{model.name}' has {len(names)} inputs: {', '.join(names)}. A network has one. Make an input with the "
+            "channels of all, of which each part of the model takes its own with a Conv2D(channels, 1, use_bias=False) that "
+            "selects them, as docs/mistakes.md shows."
         )
     own_names = frozenset(node.operation.name for node in _sorted_nodes(graph.outputs, ()))
     reader = _Reader(GraphBuilder(average_pooling, junctions), own_names)

@@ -218,7 +218,7 @@ REFUSALS = {
         lambda: read_keras(sequential(L.Dense(2)), average_pooling="mean"),
         lambda: read_keras(sequential(L.Dense(2)), average_pooling="membrane"),
     ),
-    "Concatenate them into one input before": (two_inputs, one_input),
+    "A network has one. Make an input": (two_inputs, one_input),
     "is not built: it has no input shape": (lambda: read_keras(keras.Sequential([L.Dense(2)])), DENSE),
     "of its own, so its layers do not say": (
         lambda: read_keras(own_sequential(OwnSequential)),
