@@ -5,6 +5,7 @@
 #                      ONLY="oldest newest" chooses among them
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
 # make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
+# make test-zoo        trained networks that ship inside other packages are read and run (downloads 90 MB once)
 # make fuzz       random cases against independent computations, counted by kind; FUZZ_ARGS="--only graphs --cases 1000"
 # make lint       ruff: rules and formatting
 # make types      mypy over the public names
@@ -20,7 +21,7 @@ PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
 BENCHMARKS := projection digits throughput resnet cost first_result large_graphs scaling devices streaming sweep conversion applications
 
-.PHONY: demo test test-all test-versions test-genn test-cuda fuzz lint types coverage release-check benchmarks peers clean clean-cache
+.PHONY: demo test test-all test-versions test-genn test-cuda test-zoo fuzz lint types coverage release-check benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -41,6 +42,11 @@ test-genn:
 
 test-cuda:
 	$(PYTHON) tools/test_versions.py --only cuda $(or $(PYTEST_ARGS),-m "slow or not slow")
+
+# Model files of packages are downloaded and unpacked into .venvs/zoo; nothing of the packages is installed or executed.
+test-zoo: $(VENV)/.installed
+	$(RUN) benchmarks/zoo.py --fetch
+	$(RUN) -m pytest -q tests/test_zoo.py $(PYTEST_ARGS)
 
 fuzz: $(VENV)/.installed
 	$(RUN) tools/fuzz.py $(FUZZ_ARGS)

@@ -180,8 +180,9 @@ class NetworkView:
         ------
         ConversionError
             If NIR cannot express the network: neurons other than ``IF``, ``LIF`` and those that `read_nir` makes, such as
-            ``ASN``; maximum pooling; a gate on the input; attention; neurons that start at other values; a projection that is not
-            a convolution and is too large for a matrix. The message names the population or projection. Nothing is written.
+            ``ASN``; maximum pooling; a gate on the input; attention; neurons that start at other values; objects that were added,
+            switched off or changed, such as weights of synapses; a projection that is not a convolution and is too large for a
+            matrix. The message names the population or projection. Nothing is written.
         FileExistsError
             If the file exists.
         ModuleNotFoundError
@@ -206,7 +207,8 @@ class NetworkView:
         from brainsnn.builders.to_nir import write_nir
 
         self._note_namespaces()
-        return write_nir(self._assembly, self.network, self._read, self._attended.attention, path, overwrite)
+        read = self._backend.get_values
+        return write_nir(self._assembly, self.network, read, self._attended.attention, path, overwrite)
 
     def __getitem__(self, layer: str) -> NeuronGroup:
         return self.populations[layer]

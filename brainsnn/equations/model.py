@@ -19,7 +19,7 @@ from brainsnn.equations import integration  # noqa: F401  (registers the method 
 from brainsnn.equations.checks import check_model, parsed_equations
 from brainsnn.equations.expression_limits import check_expression_limits
 from brainsnn.equations.roles import check_roles
-from brainsnn.equations.statements import cleaned
+from brainsnn.equations.statements import assigned, cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
 
@@ -228,6 +228,12 @@ class NeuronModel(NetworkVariants):
         refractory = self.refractory if isinstance(self.refractory, str) else None
         return self.threshold, refractory, self.reset, self.update
 
+    @property
+    def _arrival(self):
+        """What an arriving spike does; None if no equation defines what it changes, as in neurons that pool others."""
+        written = {name.removesuffix("_post") for name in assigned(self.on_pre) if not name.endswith("_pre")}
+        return self.on_pre if not written or written & set(self.brian_equations) else None
+
     def __str__(self) -> str:
         parts = [f"{self.name}", "  equations"]
         parts += [f"    {line}" for line in self.equations.splitlines()]
@@ -236,7 +242,7 @@ class NeuronModel(NetworkVariants):
             ("threshold", self.threshold),
             ("refractory", None if self.refractory is None else str(self.refractory)),
             ("reset", self.reset),
-            ("spike arrives", self.on_pre),
+            ("spike arrives", self._arrival),
         ):
             if code:
                 parts.append(f"  {title}")

@@ -117,7 +117,7 @@ def _neuron_models(models, labels):
         if model.refractory is not None:
             refractory = model.refractory if isinstance(model.refractory, str) else shown(model.refractory)
             rows.append(("Refractory", _code(refractory)))
-        rows += [("Spike arrives", Cell(line, True, latex_statement(line))) for line in _lines(model.on_pre)]
+        rows += [("Spike arrives", Cell(line, True, latex_statement(line))) for line in _lines(model._arrival)]
         rows += [("At the start", _code(f"{name} = {shown(value)}")) for name, value in model.initial.items()]
         if model.brian_equations.diff_eq_names:
             methods = [model.method] if isinstance(model.method, str) else model.method

@@ -81,9 +81,11 @@ def read_keras(
         raise ValueError(f"read_keras: spiking={spiking!r} is one name; give a list of layers, such as [{spiking!r}].")
     graph = _functional(model)
     if len(graph.inputs) != 1:
-        names = [tensor._keras_history.operation.name for tensor in graph.inputs]
+        names = [f"{t._keras_history.operation.name!r} {tuple(t.shape[1:])}" for t in graph.inputs]
         raise ConversionError(
-            f"Model '{model.name}' has {len(names)} inputs: {names}. Concatenate them into one input before the model."
+            f"Model '{model.name}' has {len(names)} inputs: {', '.join(names)}. A network has one. Make an input with the "
+            "channels of all, of which each part of the model takes its own with a Conv2D(channels, 1, use_bias=False) that "
+            "selects them, as docs/mistakes.md shows."
         )
     own_names = frozenset(node.operation.name for node in _sorted_nodes(graph.outputs, ()))
     builder = GraphBuilder(average_pooling, junctions, frozenset(spiking))

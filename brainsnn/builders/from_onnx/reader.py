@@ -93,8 +93,9 @@ def read_onnx(
     model = open_model(path, limit)
     if len(model.inputs) != 1:
         raise ConversionError(
-            f"Model '{model.name}' has {len(model.inputs)} inputs: {list(model.inputs)}. Concatenate them into one input before "
-            "the model, or store fixed ones as constants."
+            f"Model '{model.name}' has {len(model.inputs)} inputs: {list(model.inputs)}. A network has one. Store fixed ones as "
+            "constants, or export a module whose input has the channels of all, of which each part takes its own with a 1x1 "
+            "Conv2d with fixed weights."
         )
     reader = _Reader(model, GraphBuilder(average_pooling, junctions), limit)
     fix = "Make the layer or the images smaller, or read the model on a machine with more memory."

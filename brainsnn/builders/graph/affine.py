@@ -48,6 +48,8 @@ class AffineMap:
         Output activation applied last, such as softmax, and the layer that applies it. No further layer can follow.
     n_together : int, optional
         Length of the last axis when the activation was applied: a softmax is taken over so many values.
+    gain : float, optional
+        By how much the pixels of the image have been multiplied; None once layers have mixed them.
     """
 
     shape: tuple
@@ -57,6 +59,7 @@ class AffineMap:
     layers: tuple = ()
     activation: tuple | None = None
     n_together: int | None = None
+    gain: float | None = None
 
     @property
     def is_channelwise(self):

@@ -8,7 +8,9 @@ from brainsnn.builders.graph.affine import AffineMap, Term, reduce_bias
 from brainsnn.builders.graph.junctions import merge_projections
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.graph.parts import Population, Projection
+from brainsnn.builders.graph.pixels import gain_after, unit_of_pixels
 from brainsnn.builders.graph.pooling import Pooling
+from brainsnn.builders.graph.shared_weights import share_weights
 from brainsnn.builders.operators.composition import LARGE_KERNEL, compose, compose_sparse, composed_size
 from brainsnn.builders.operators.layers import diagonal, identity, scale
 from brainsnn.builders.operators.pooling import OperatorChain
@@ -34,6 +36,7 @@ class GraphBuilder(Pooling):
         self.average_pooling = average_pooling
         self.junctions = junctions
         self.spiking = spiking
+        self.pixel_unit = 1.0
         super().__init__()
 
     def _unique(self, name, suffix):
@@ -65,7 +68,7 @@ class GraphBuilder(Pooling):
     def input(self, label, shape, tensor_shape):
         """Add the input population and return its output, in a shape of the same size."""
         self.populations[label] = Population(label, "input", tuple(shape), layers=(label,), keras_layer=label)
-        return self._output(label, shape=tuple(tensor_shape))
+        return replace(self._output(label, shape=tuple(tensor_shape)), gain=1.0)
 
     def apply(self, affine, operator, label, bias=None):
         """
@@ -83,7 +86,7 @@ class GraphBuilder(Pooling):
         -------
         AffineMap
         """
-        terms = [self._composed(term, operator) for term in affine.terms]
+        terms, gain = [self._composed(term, operator) for term in affine.terms], gain_after(affine.gain, operator)
         if None in terms:
             affine = self.junction(affine)
             terms = [self._composed(term, operator) for term in affine.terms]
@@ -91,7 +94,12 @@ class GraphBuilder(Pooling):
         if bias is not None and np.any(bias):
             bias = np.broadcast_to(np.asarray(bias, dtype=float), operator.output_shape)
             total = bias if total is None else total + bias
-        return affine.relabel(label, shape=operator.output_shape, terms=tuple(terms), bias=total)
+        self._note_pixels(gain, total)
+        return affine.relabel(label, shape=operator.output_shape, terms=tuple(terms), bias=total, gain=gain)
+
+    def _note_pixels(self, gain, bias):
+        """Note the size of pixels that a gain and a bias expect."""
+        self.pixel_unit = max(self.pixel_unit, unit_of_pixels(gain, bias))
 
     def _composed(self, term, operator):
         """Return the term followed by an operator, or None where a graded stage is needed."""
@@ -117,7 +125,10 @@ class GraphBuilder(Pooling):
         biases = [f.bias for f in maps if f.bias is not None]
         layers = tuple(dict.fromkeys(name for f in maps for name in f.layers))
         terms = tuple(term for f in maps for term in f.terms)
-        return AffineMap(maps[0].shape, terms, sum(biases) if biases else None, label, (*layers, label))
+        bias, gains = sum(biases) if biases else None, [f.gain for f in maps]
+        gain = None if None in gains else max(gains)
+        self._note_pixels(gain, bias)
+        return AffineMap(maps[0].shape, terms, bias, label, (*layers, label), gain=gain)
 
     def junction(self, affine):
         """Add a graded population for the terms of a map; return its output with the bias of the map."""
@@ -191,6 +202,7 @@ class GraphBuilder(Pooling):
         self._add(affine, name, "readout", affine.bias, activation=activation, keras_layer=label)
 
     def finish(self, rows, name):
-        """Return the graph, with membranes in place of nonlinearities that only pooling layers read."""
+        """Return the graph, with membranes in place of nonlinearities that only pooling layers read, and equal weights once."""
         self.settle_pooled()
-        return LayerGraph(self.populations, self.projections, rows, name)
+        share_weights(self.projections)
+        return LayerGraph(self.populations, self.projections, rows, name, pixel_unit=self.pixel_unit)

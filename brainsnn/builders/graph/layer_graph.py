@@ -44,6 +44,9 @@ class LayerGraph:
         unless it is given others. Empty for a graph of a trained network.
     dt : `~brian2.units.fundamentalunits.Quantity`, optional
         Time step that these neurons are made for.
+    pixel_unit : float, optional
+        Size of pixels that the first layers turn into values of about 1: 255 for a network that divides images by 255. 1 if they
+        do not scale images.
 
     See Also
     --------
@@ -59,6 +62,7 @@ class LayerGraph:
     calibration: Calibration | None = None
     neurons: "dict[str, NeuronModel]" = field(default_factory=dict)
     dt: "Quantity | None" = None
+    pixel_unit: float = 1.0
 
     @property
     def input(self) -> Population:

@@ -100,12 +100,13 @@ class Pooling:
         Returns
         -------
         AffineMap
-            Its maxima are junctions: of the filtered current that the membrane would integrate.
+            Its maxima are junctions: of the filtered current that the membrane would integrate, and of a bias that differs
+            between the positions of a window.
 
         Raises
         ------
         ConversionError
-            If the builder makes no junctions, or a bias differs between the positions of a window.
+            If the builder makes no junctions.
         """
         terms = (self._pooled_current(term, reader) if term.mode == "membrane" else term for term in affine.terms)
         return replace(affine, terms=tuple(terms))
@@ -113,17 +114,12 @@ class Pooling:
     def _pooled_current(self, term, reader):
         membrane = self.populations[term.source]
         pool, *rest = getattr(term.operator, "operators", (term.operator,))
-        if not self.junctions or np.any(membrane.bias):
-            reason = (
-                "its bias differs between positions"
-                if self.junctions
-                else "they can be negative, and a neuron model without a "
-                "linear synaptic filter, such as IF, has no current of which a maximum could be taken"
-            )
+        if not self.junctions:
             raise ConversionError(
                 f"'{reader}' reads a maximum over values of '{membrane.name}' together with other values, added or concatenated, "
-                f"and {reason}. Train with a nonlinearity (ReLU, ASNTransfer) before or after the pooling layer, or convert with "
-                "ASN()."
+                "and they can be negative, and a neuron model without a linear synaptic filter, such as IF, has no current of "
+                "which a maximum could be taken. Train with a nonlinearity (ReLU, ASNTransfer) before or after the pooling "
+                "layer, or convert with ASN()."
             )
         key = membrane.name, id(pool)
         if key not in self._pooled_currents:

@@ -65,6 +65,8 @@ class Assembly:
         Of its Brian2 objects.
     group_names : dict of str to str
         Name of the group of each population, in Brian2.
+    weights : dict
+        Projections whose kernel others with the same one share.
     """
 
     graph: LayerGraph
@@ -83,6 +85,7 @@ class Assembly:
     written: dict = field(default_factory=dict)
     names: BrianNames = field(default_factory=lambda: BrianNames(*OWN_NAMES))
     group_names: dict = field(default_factory=dict)
+    weights: dict = field(default_factory=dict)
 
     def __post_init__(self):
         # All of them before anything else, so that a layer keeps its name whatever we call our own objects.
@@ -110,6 +113,10 @@ class Assembly:
         self.groups[key] = make_group(model, n_neurons, self.names.free(name, *GROUP_PARTS), self.clock)
         self.models[key], self.written[key] = model, set()
         return key
+
+    def is_biased(self, name):
+        """Return whether a population is a junction with a bias, which a maximum over its neurons needs before it."""
+        return self.graph.populations[name].kind == "junction" and "biased" in self.models[name].brian_equations
 
     def neuron_of(self, name):
         """Return the neuron model that a population's equations were made from."""
@@ -220,19 +227,28 @@ def _add_connections(assembly, name, graph, connectivity, schedule, depth, learn
     for k, projection in enumerate(inputs.current):
         variable = graded_variables(k + 1)[-1] if connectivity == "synapses" else "graded"
         connection = _current_projection(assembly, projection, target, variable, connectivity, first=k == 0)
-        schedule.graded(connection, depth)
+        # The first one overwrites what the others add to, and Brian2 orders objects of one place by their names.
+        schedule.graded(connection, depth, step=min(k, 1))
         assembly.connections.append(connection)
         assembly.written[name].add(variable)
     for projection in [*inputs.membrane, *inputs.counts]:
         _add_pooling(assembly, projection, target, connectivity, schedule, depth)
         assembly.written[name].add("pooled")
-    if graph.populations[name].kind == "junction" and inputs.has_spikes and inputs.current:
+    if assembly.is_biased(name):
+        # What arrives and the bias, which a maximum needs before it, in one array that readers of this junction read.
+        model = assembly.models[name]
+        total = " + ".join([*_held(assembly, name, connectivity), model.bias])
+        title = assembly.names.free(f"{target.name}_biased")
+        statement = target.run_regularly(f"biased = {total}", name=title, clock=target.clock)
+        schedule.graded(statement, depth, step=2)
+        assembly.written[name].add("biased")
+    elif graph.populations[name].kind == "junction" and inputs.has_spikes and inputs.current:
         if connectivity == "event_driven":
             # Readers of this junction need one array: the sum of its own current and of the junction upstream.
             shape = graph.populations[name].shape
             title = assembly.names.free(f"{target.name}_total")
             total = GradedProjection(target, target, identity(shape), neuron.receives, "graded", title, overwrite=False)
-            schedule.graded(total, depth, step=1)
+            schedule.graded(total, depth, step=2)
             assembly.connections.append(total)
 
 
@@ -246,7 +262,10 @@ def _add_spikes(assembly, name, projections, connectivity, schedule, depth, lear
         source = assembly.groups[projection.source]
         title = assembly.names.free(f"{source.name}_to_{target.name}", "_pre")
         statement = spikes_between(on_pre, constants, assembly.models[projection.source], neuron)
-        connection = _spike_projection(source, target, projection.operator, *statement, connectivity, title, learning)
+        options = {"weights": assembly.weights} if connectivity == "event_driven" else {}
+        connection = _spike_projection(
+            source, target, projection.operator, *statement, connectivity, title, learning, **options
+        )
         for variable in assigned(on_pre):
             written = {"_post": name, "_pre": projection.source}.get(variable[variable.rfind("_") :])
             if written is not None:
@@ -262,25 +281,27 @@ def _statement(model, neuron, learning):
     return model.on_pre, model.constants
 
 
-def _spike_projection(source, target, operator, on_pre, constants, connectivity, name, learning=None):
+def _spike_projection(source, target, operator, on_pre, constants, connectivity, name, learning=None, **options):
     if learning is None and "w" in assigned(on_pre):
         raise ValueError(
             f"convert: on_pre {on_pre!r} changes the weight, which all connections of a kernel share and which a trial must not "
             "change. Use PredictiveGate(learning=LocalLearning(on_pre=...)) for weights that are learned."
         )
     make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
-    return make(source, target, operator, name=name, on_pre=on_pre, namespace=constants, plastic=learning is not None)
+    plastic = learning is not None
+    return make(source, target, operator, name=name, on_pre=on_pre, namespace=constants, plastic=plastic, **options)
 
 
 def _current_projection(assembly, projection, target, variable, connectivity, first):
     """Connect a junction to a population that reads it; the junction's value is the sum of its variables."""
-    source = assembly.groups[projection.source]
-    inputs, model = assembly.inputs[projection.source], assembly.models[projection.source]
+    source, model = assembly.groups[projection.source], assembly.models[projection.source]
     name = assembly.names.free(f"{source.name}_to_{target.name}", f"_summed_variable_{variable}")
+    terms = ["biased"] if assembly.is_biased(projection.source) else _held(assembly, projection.source, connectivity)
     if connectivity == "event_driven":
-        read = "graded" if inputs.current else model.receives
-        return GradedProjection(source, target, projection.operator, read, variable, name, overwrite=first)
-    terms = ([model.receives] if inputs.has_spikes else []) + graded_variables(len(inputs.current))
+        # The last variable holds the sum of all.
+        return GradedProjection(
+            source, target, projection.operator, terms[-1], variable, name, overwrite=first, weights=assembly.weights
+        )
     if isinstance(projection.operator, MaxPool):  # a maximum is not a sum over synapses
         if len(terms) > 1:
             raise ConversionError(
@@ -291,6 +312,13 @@ def _current_projection(assembly, projection, target, variable, connectivity, fi
     total = " + ".join(f"{term}_pre" for term in terms)
     equations = f"{variable}_post = w*({total}) : {model.unit_of(model.receives)} (summed)"
     return SynapticProjection(source, target, projection.operator, name, equations=equations)
+
+
+def _held(assembly, name, connectivity):
+    """Return the variables of a junction in which its current arrives: of spikes, and of junctions upstream."""
+    inputs = assembly.inputs[name]
+    n_graded = len(inputs.current) if connectivity == "synapses" else min(1, len(inputs.current))
+    return ([assembly.models[name].receives] if inputs.has_spikes else []) + graded_variables(n_graded)
 
 
 def _add_pooling(assembly, projection, target, connectivity, schedule, depth):

@@ -22,6 +22,7 @@ from brainsnn.builders.codegen.scatter_tables import (
     source_table,
     target_table,
 )
+from brainsnn.builders.network.assignments import ASSIGNED
 from brainsnn.builders.network.statement_checks import check_on_pre
 from brainsnn.builders.operators import ConvOperator, SparseOperator, to_matrix
 from brainsnn.builders.operators.pooling import MaxPool
@@ -61,6 +62,27 @@ class Connection(Group, CodeRunner):
         for name, values in tables.items():
             self._add_table(name, values, values.dtype if name in ("w", "first") else np.int32)
 
+    def _add_weights(self, values, dtype, weights, key):
+        """Add the table of weights, or refer to that of a projection with the same ones in the same order."""
+        if key in weights:
+            self.variables.add_reference("w", weights[key])
+        else:
+            self._add_table("w", values(), dtype)
+            weights[key] = self
+
+
+def _connections(self):
+    """
+    Return the connections one by one.
+
+    Returns
+    -------
+    i, j, w : ndarray
+        Source neuron, target neuron and current weight of each connection.
+    """
+    i, j, w = _by_source(self.operator)
+    return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
+
 
 class EventDrivenProjection(Connection):
     """
@@ -86,6 +108,8 @@ class EventDrivenProjection(Connection):
         Constants that ``on_pre`` uses.
     plastic : bool
         Whether ``on_pre`` may change ``w``. Each connection then has its own weight.
+    weights : dict, optional
+        Of the network: what tells kernels apart -> the projection that stores the kernel, of which others refer to the array.
 
     Raises
     ------
@@ -97,7 +121,19 @@ class EventDrivenProjection(Connection):
     brian2.synapses.synapses.Synapses, GradedProjection
     """
 
-    def __init__(self, source, target, operator, on_pre, name, when="synapses", order=0, namespace=None, plastic=False):
+    def __init__(
+        self,
+        source,
+        target,
+        operator,
+        on_pre,
+        name,
+        when="synapses",
+        order=0,
+        namespace=None,
+        plastic=False,
+        weights=None,
+    ):
         _check_sizes(name, source, target, operator)
         self.plastic = plastic
         if plastic:
@@ -109,7 +145,8 @@ class EventDrivenProjection(Connection):
         if self.codeobj_class.gathers:
             template, sizes = self._add_gathered(operator, dtype)
         elif isinstance(operator, ConvOperator):
-            template, sizes = "convolve_spikes", self._add_convolution(operator, dtype)
+            shared = {} if weights is None else weights
+            template, sizes = "convolve_spikes", self._add_convolution(operator, dtype, shared)
         else:
             template, sizes = "scatter_spikes", self._add_sparse(operator, dtype)
         self.variables.add_reference("_spikes", source, "_spikespace", index="0")
@@ -125,7 +162,7 @@ class EventDrivenProjection(Connection):
         self.check_units = True
         self._use_template(template, on_pre, tables=self._tables, n_sources=len(source), **sizes)
 
-    def _add_convolution(self, operator, dtype):
+    def _add_convolution(self, operator, dtype, weights):
         _, n_columns, n_channels = operator.input_shape
         _, n_target_columns, n_target_channels = operator.output_shape
         (H, W, _), (Ho, Wo, _) = operator.input_shape, operator.output_shape
@@ -144,11 +181,16 @@ class EventDrivenProjection(Connection):
             self._add_table(name, table)
         self._add_table("channel_start", operator.channel_start)
         n_row_taps, n_column_taps, n_fan_channels = len(stored_rows), len(stored_columns), kernel.shape[3]
-        stored = np.empty((n_channels, n_row_taps, n_column_taps, n_fan_channels), dtype)
-        for r, row in enumerate(stored_rows):  # a large kernel is copied once
-            for c, column in enumerate(stored_columns):
-                stored[:, r, c] = kernel[row, column]
-        self._add_table("w", stored, dtype)
+
+        def stored():
+            """Return the kernel in the order in which it is visited; a large one is copied once."""
+            values = np.empty((n_channels, n_row_taps, n_column_taps, n_fan_channels), dtype)
+            for r, row in enumerate(stored_rows):
+                for c, column in enumerate(stored_columns):
+                    values[:, r, c] = kernel[row, column]
+            return values
+
+        self._add_weights(stored, dtype, weights, ("spikes", id(kernel), tuple(stored_rows), tuple(stored_columns)))
         return {
             "n_columns": n_columns, "n_channels": n_channels, "n_target_rows": Ho, "n_target_columns": n_target_columns,
             "n_target_channels": n_target_channels, "n_row_taps": n_row_taps, "n_column_taps": n_column_taps,
@@ -175,17 +217,7 @@ class EventDrivenProjection(Connection):
                                  "model and convert it again, or use connectivity='synapses'.")  # fmt: skip
         super().__setattr__(name, value)
 
-    def to_coo(self):
-        """
-        Return the connections one by one.
-
-        Returns
-        -------
-        i, j, w : ndarray
-            Source neuron, target neuron and current weight of each connection.
-        """
-        i, j, w = _by_source(self.operator)
-        return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
+    to_coo = _connections
 
 
 class SynapticProjection(Synapses):
@@ -235,6 +267,7 @@ class SynapticProjection(Synapses):
         if self.active:
             self.connect(i=i, j=j)
             self.w = w
+            ASSIGNED.discard(self.variables["w"])  # from now on, users assign
 
     def _check_constants(self, on_pre):
         """Refuse constants with the name of a variable of synapses, which Brian2 would use instead, such as the delay."""
@@ -245,17 +278,7 @@ class SynapticProjection(Synapses):
                 f"another name, such as {taken[0]}_0, or connectivity='event_driven'."
             )
 
-    def to_coo(self):
-        """
-        Return the connections one by one.
-
-        Returns
-        -------
-        i, j, w : ndarray
-            Source neuron, target neuron and current weight of each connection.
-        """
-        i, j, w = _by_source(self.operator)
-        return (i, j, np.array(self.variables["w"].get_value())) if self.plastic else (i, j, w)
+    to_coo = _connections
 
 
 class GradedProjection(Connection):
@@ -278,6 +301,8 @@ class GradedProjection(Connection):
         Place in Brian2's schedule.
     overwrite : bool
         False for the second and further projections on the same target variable.
+    weights : dict, optional
+        As of `EventDrivenProjection`.
 
     Raises
     ------
@@ -286,12 +311,14 @@ class GradedProjection(Connection):
     """
 
     def __init__(
-        self, source, target, operator, source_variable, target_variable, name, when="synapses", order=0, overwrite=True
-    ):
+        self, source, target, operator, source_variable, target_variable, name, when="synapses", order=0, overwrite=True,
+        weights=None,
+    ):  # fmt: skip
         _check_sizes(name, source, target, operator)
         self.source, self.target, self.operator = source, target, operator
         self.source_variable, self.target_variable, self.overwrite = source_variable, target_variable, overwrite
         super().__init__(source, name, when, order)
+        self._weights = {} if weights is None else weights
         dtype = prefs.core.default_float_dtype
         add = {ConvOperator: self._add_convolution, SparseOperator: self._add_sparse, MaxPool: self._add_max_pool}
         template, kwds = add[type(operator)](operator, dtype)
@@ -312,9 +339,10 @@ class GradedProjection(Connection):
         kernel, shared_fan = operator.kernel, fan == Co and not start.any()
         if self.codeobj_class.gathers:
             self._add_tables(gathered_channels(operator))
-        elif shared_fan:
-            kernel = panels(kernel, dtype)
-        self._add_table("w", kernel, dtype)
+            self._add_table("w", kernel, dtype)
+        else:
+            stored = (lambda: panels(kernel, dtype)) if shared_fan else (lambda: kernel)
+            self._add_weights(stored, dtype, self._weights, ("graded", id(kernel), bool(shared_fan)))
         return "graded", {
             "n_columns": W, "n_channels": C, "n_target_rows": Ho, "n_target_columns": Wo, "n_target_channels": Co,
             "n_column_taps": operator.kernel.shape[1], "n_fan_channels": fan,

@@ -49,11 +49,7 @@ def model_for(population, inputs, neuron, n_graded, counted=False):
     if population.kind == "input":
         return signed_spike_input()
     if population.kind == "junction":
-        model = neuron.junction()
-        extra = [f"{name} : {model.unit_of(model.receives)}" for name in graded_variables(n_graded)]
-        if inputs.has_spikes:
-            return replace(model, equations="\n".join([model.equations, *extra]))
-        return replace(model, equations="\n".join(extra), receives="graded", parameters={})
+        return _junction(population, inputs, neuron, n_graded)
     if population.kind == "readout":
         model = _with_statement(neuron.readout, neuron)
     elif population.kind == "membrane":
@@ -81,6 +77,19 @@ def model_for(population, inputs, neuron, n_graded, counted=False):
             membrane="biased",
         )
     return model
+
+
+def _junction(population, inputs, neuron, n_graded):
+    """Return the model of a population that holds a current. One with a bias, read by a maximum, has it in ``biased``."""
+    model = neuron.junction()
+    unit, bias = model.unit_of(model.receives), None
+    extra = [f"{name} : {unit}" for name in graded_variables(n_graded)]
+    if np.any(population.bias) and neuron.bias:
+        bias = neuron.bias
+        extra += [neuron.definition(bias), f"biased : {unit}"]
+    if inputs.has_spikes:
+        return replace(model, equations="\n".join([model.equations, *extra]), bias=bias)
+    return replace(model, equations="\n".join(extra), receives="graded", parameters={}, bias=bias)
 
 
 def _with_statement(readout, neuron):

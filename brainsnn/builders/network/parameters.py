@@ -62,7 +62,7 @@ def initial_parameters(assembly, thresholds):
         if population is not None and model.bias is not None:
             bias = np.broadcast_to(population.bias, population.shape).ravel()
             values[name][model.bias] = bias * assembly.neuron_of(name).input_unit
-        elif population is not None and population.kind not in ("input", "junction") and np.any(population.bias):
+        elif population is not None and population.kind != "input" and np.any(population.bias):
             raise ValueError(
                 f"convert: {name!r} has biases, and its neuron model {model.name!r} names no parameter for them. Declare one, "
                 "as in 'bias : 1', and name it with bias='bias'."

@@ -37,7 +37,7 @@ class NirNeurons:
     has_bias: bool = True
 
 
-def nir_neurons(name, given, inputs, values, dt):
+def nir_neurons(name, given, inputs, values, start, dt):
     """
     Return what the neurons of a population are in NIR.
 
@@ -50,6 +50,8 @@ def nir_neurons(name, given, inputs, values, dt):
     inputs : `~brainsnn.builders.network.inputs.Inputs`
     values : callable
         ``values(name)`` returns the value of a parameter or constant, (n_neurons,) ndarray in SI units.
+    start : dict of str to (n_neurons,) ndarray
+        Values of the state variables at the start of each trial.
     dt : float
         Time step in seconds.
 
@@ -62,12 +64,12 @@ def nir_neurons(name, given, inputs, values, dt):
     ConversionError
         If NIR has no such neurons, or they start at other values than NIR's. The message says why.
     """
-    neurons = _nir_neurons(name, given, inputs, values, dt)
-    _check_start(name, given, neurons)
+    neurons = _nir_neurons(name, given, inputs, values, start, dt)
+    _check_start(name, given, neurons, start)
     return neurons
 
 
-def _nir_neurons(name, given, inputs, values, dt):
+def _nir_neurons(name, given, inputs, values, start, dt):
     found = _signature(given)
     if found == _signature(IF()):
         return _leaky_map(name, values, dt)
@@ -79,23 +81,28 @@ def _nir_neurons(name, given, inputs, values, dt):
         kind, integration, reset, condition, has_bias = known[found]
         fields = {} if kind == "Output" else {field: values(field) for field in FIELDS[kind]}
         if kind == "IF" and reset != "value":  # v_reset is the value at the start alone
-            fields["v_reset"] = np.zeros_like(fields["v_threshold"]) + given.initial.get("v", 0.0)
+            fields["v_reset"] = start["v"]
         return NirNeurons(kind, fields, Convention(dt, integration, reset, condition), has_bias)
     raise ConversionError(f"to_nir: {name!r} has neurons of the model {given.name!r}: {_reason(given)}")
 
 
-def _check_start(name, given, neurons):
+def _check_start(name, given, neurons, start):
     """Refuse initial values that the file would lose: a NIR neuron starts at v_leak, an IF that NIR made at v_reset."""
     own = _signature(given) in _read_models()
-    start = neurons.fields.get("v_reset" if neurons.type == "IF" else "v_leak", 0.0) if own else 0.0
-    expected = {"v": start} if np.any(start) else {}
-    for variable in {**given.initial, **expected}:
-        value, needed = given.initial.get(variable, 0.0), expected.get(variable, 0.0)
-        if not np.allclose(np.asarray(value, float), needed, rtol=1e-6, atol=0):
+    expected = {"v": neurons.fields.get("v_reset" if neurons.type == "IF" else "v_leak", 0.0)} if own else {}
+    for variable, values in start.items():
+        needed = expected.get(variable, 0.0)
+        if not np.allclose(values, needed, rtol=1e-6, atol=0):
             raise ConversionError(
-                f"to_nir: {variable!r} of {name!r} starts at {value}, and a NIR neuron at {np.unique(needed)[:3]}: files hold no "
-                f"initial values. Convert with a model without initial={{{variable!r}: ...}}."
+                f"to_nir: {variable!r} of {name!r} starts at {_some(values)}, and a NIR neuron at {_some(needed)}: files hold no "
+                f"initial values. Convert with a model without initial={{{variable!r}: ...}}, and assign nothing to {variable!r}."
             )
+
+
+def _some(values):
+    """Return the first three values as text."""
+    found = np.unique(values)
+    return ", ".join(f"{value:g}" for value in found[:3]) + (", ..." if len(found) > 3 else "")
 
 
 def _reason(model):

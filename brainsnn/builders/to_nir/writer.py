@@ -4,9 +4,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from brian2 import NetworkOperation, NeuronGroup, PoissonGroup, PoissonInput, SpikeGeneratorGroup, Synapses
 
 from brainsnn.builders.from_nir.conventions import METADATA
+from brainsnn.builders.to_nir.changes import check_unchanged, start_of
 from brainsnn.builders.to_nir.neurons import nir_neurons
 from brainsnn.builders.to_nir.projections import as_convolution, as_matrix
 from brainsnn.errors import ConversionError
@@ -25,7 +25,7 @@ def write_nir(assembly, network, read, attention, path, overwrite):
     assembly : `~brainsnn.builders.network.assembly.Assembly`
     network : `~brainsnn.builders.network.trial_network.TrialNetwork`
     read : callable
-        ``read(population, parameter)`` returns the current values.
+        ``read(object, variable)`` returns the values with which the next run starts.
     attention : object or None
         The attention that is set.
     path : str or path-like
@@ -42,7 +42,8 @@ def write_nir(assembly, network, read, attention, path, overwrite):
         raise FileExistsError(f"to_nir: {str(path)!r} exists. Give another path, or overwrite=True.")
     with optional_packages("to_nir"):
         import nir
-    _check_network(assembly, network, attention)
+    _check_network(assembly, attention)
+    check_unchanged(assembly, network, read)
     nodes, edges = _Writer(nir, assembly, read).nodes_and_edges()
     graph = nir.NIRGraph(nodes, edges, metadata={METADATA["dt"]: assembly.dt}, type_check=False)
     check_writable(path.parent, "to_nir", "Give a path in another folder.")
@@ -59,17 +60,12 @@ def write_nir(assembly, network, read, attention, path, overwrite):
     return Path(path)
 
 
-def _check_network(assembly, network, attention):
+def _check_network(assembly, attention):
     """Refuse what is not in the populations and projections of the graph."""
     if assembly.feedback is not None:
         raise ConversionError("to_nir: NIR has no gate on the input; PredictiveGate cannot be written.")
     if attention is not None:
         raise ConversionError("to_nir: attention changes parameters from image to image. Remove it: snn.attend(None).")
-    kinds = (NetworkOperation, NeuronGroup, PoissonGroup, PoissonInput, SpikeGeneratorGroup, Synapses)
-    if added := [obj.name for obj in network.objects if isinstance(obj, kinds) and obj.name in network.added]:
-        raise ConversionError(
-            f"to_nir: {', '.join(map(repr, added))} was added to the network and is in no layer. Remove it."
-        )
     for population in assembly.graph.populations.values():
         if population.reads is not None:
             raise ConversionError(
@@ -104,6 +100,9 @@ class _Writer:
             self.nodes[self.names[name]] = None  # keeps the name, and the order of the graph
         self.convolutions = {id(p): self._convolution(p) for p in self.graph.projections}
         self.flat = self._flat_populations()
+
+    def _values(self, name, variable):
+        return self._read(self.assembly.groups[name], variable)
 
     def nodes_and_edges(self):
         """Return the nodes by name, and the edges."""
@@ -141,9 +140,11 @@ class _Writer:
         def values(parameter):
             """Return the values of a parameter or constant, one for each neuron."""
             if parameter in assembly.parameters[name]:
-                found = self._read(name, parameter)
+                found = self._values(name, parameter)
             else:
                 found = model.parameters.get(parameter, {"w_in": 1.0}.get(parameter, 0.0))
+            if np.isnan(np.asarray(found, dtype=float)).any():
+                raise ConversionError(f"to_nir: {parameter!r} of {name!r} was set to NaN. Assign finite values.")
             return np.broadcast_to(np.asarray(found, dtype=float).ravel(), population.size).astype(float)
 
         if population.kind == "readout":
@@ -153,7 +154,8 @@ class _Writer:
                     f"to_nir: a spike that arrives at {name!r} does {model.on_pre!r}. NIR adds weighted spikes: "
                     f"'{given.receives}_post += w*h_pre'."
                 )
-        return nir_neurons(name, given, assembly.inputs[name], values, assembly.dt)
+        start = start_of(assembly, name, self._read)
+        return nir_neurons(name, given, assembly.inputs[name], values, start, assembly.dt)
 
     def _convolution(self, projection):
         """Return a projection as the arguments of a Conv2d, or None."""
@@ -203,7 +205,7 @@ class _Writer:
         """Return the bias that is added to the input of a population, (n,) or one for each channel; None for none."""
         if not self.neurons[name].has_bias or self.assembly.models[name].bias is None:
             return None
-        bias = np.asarray(self._read(name, self.assembly.models[name].bias), dtype=float)
+        bias = np.asarray(self._values(name, self.assembly.models[name].bias), dtype=float)
         if not np.any(bias):
             return None
         bias = np.broadcast_to(bias, self.graph.populations[name].size)
@@ -255,7 +257,7 @@ class _Writer:
         """Multiply spikes by their height, where it is not 1."""
         model = self.assembly.models[source]
         height = np.broadcast_to(
-            np.asarray(self._read(source, model.spike_height), float), self.graph.populations[source].size
+            np.asarray(self._values(source, model.spike_height), float), self.graph.populations[source].size
         )
         if np.all(height == 1):
             return last

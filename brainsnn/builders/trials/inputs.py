@@ -233,10 +233,11 @@ def image_range_check(graph, images, encoder, what="images", about="run"):
     if not np.isfinite(images).all():
         raise ValueError(f"{about}: the {what} hold{'s' if what == 'background' else ''} NaN or infinite values.")
     largest = np.abs(images).max()
-    rescales = any(row.class_name == "Rescaling" for row in graph.rows)
     if encoder == "poisson" and largest > 1:
         raise ValueError(f"{about}: {what}: a pixel of {largest:g} is not a probability to spike; scale to -1 ... 1.")
-    if largest > 2 and not rescales and np.array_equal(images, np.rint(images)):
+    # A network that divides by 255, or subtracts a mean of 120, is made for such values.
+    fitting = 2 if graph.pixel_unit <= 2 else 16 * graph.pixel_unit
+    if largest > fitting and np.array_equal(images, np.rint(images)):
         looks = f"look{'s' if what == 'background' else ''} like 8-bit values (up to {largest:g})"
         raise ValueError(f"{about}: {what} {looks}; networks take {what}/255.")
     return images
@@ -273,7 +274,9 @@ def drives_of(graph, inputs, groups, encoder):
                 for projection in incoming[name]
                 if (source := _linear(graph, projection, image, currents)) is not None
             ]
-            currents[name] = sum(values, np.zeros(population.size)) if values else None
+            # A maximum over a junction needs the junction's bias before it.
+            bias = np.broadcast_to(population.bias if population.kind == "junction" else 0.0, population.shape).ravel()
+            currents[name] = sum(values, bias) if values else None
         return currents
 
     names = [name for name, found in inputs.items() if found.stimulus and name in groups and _has_own(graph, name)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_graphs import ASNTransfer, L, close, functional, hidden_equal, images, kinds, randomise
+from keras_graphs import ASNTransfer, L, close, hidden_equal, images, kinds, randomise
 
 import brainsnn as bs
 from brainsnn import ms
@@ -112,12 +112,74 @@ def test_refused_where_no_current_has_a_maximum():
     rectified = block("pool, concatenate", ["relu", "relu"], 2, 2, False, 0)
     bs.convert(bs.calibrate(rectified, images(rectified)), neuron=bs.IF())
 
-    def padded(x):
-        a = L.MaxPooling2D(2)(L.Conv2D(2, 3, padding="same")(L.BatchNormalization()(x)))
-        return L.Flatten()(L.ReLU()(L.Add()([a, L.Conv2D(2, 2, 2)(x)])))
 
-    with pytest.raises(bs.ConversionError, match="its bias differs between positions. Train with a nonlinearity"):
-        bs.read_keras(randomise(functional(padded, SHAPE)))
+def padded(zeros="padding", spikes=L.ReLU, twice=False):
+    """As in NASNet: zeros around a batch norm are pooled, so that its bias differs between the positions of a window."""
+    inputs = keras.Input(SHAPE, name="pixels")
+    x = spikes(name="first")(L.Conv2D(3, 3, padding="same", name="conv")(inputs))
+    stream = (
+        L.Add(name="stream")([L.Conv2D(3, 1)(x), L.BatchNormalization()(x)]) if twice else L.BatchNormalization()(x)
+    )
+    around = L.ZeroPadding2D(1)(stream)
+    if zeros == "convolution":
+        around = L.Conv2D(3, 3, padding="same")(stream)
+    pooled = L.MaxPooling2D(3, 2, padding="same")(around)
+    n = pooled.shape[1]
+    side = L.Resizing(n, n)(stream) if twice else L.Resizing(n, n)(x)
+    x = spikes(name="last")(L.Add(name="sum")([pooled, L.Conv2D(3, 1)(side)]))
+    return randomise(keras.Model(inputs, L.Dense(2, name="out")(L.Flatten(name="flat")(x))), 4)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("zeros", ["padding", "convolution"])
+def test_a_bias_of_each_position_is_added_before_a_maximum(zeros, twice):
+    model = padded(zeros, twice=twice)
+    graph = bs.read_keras(model)
+    x = images(model)
+    expected, found = np.asarray(model(x)), graph.activations(x)["out"].reshape(3, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.abs(expected).max()))
+    hidden_equal(graph, model)
+    biased = [p for p in graph.populations.values() if p.kind == "junction" and p.bias.any()]
+    assert biased and all(p.bias.shape == p.shape for p in biased)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"schedule": "synchronous"}, {"connectivity": "synapses"}, {"device": "cpp_standalone"}]
+)
+def test_spikes_follow_the_activations_with_a_bias_of_each_position(options):
+    model = padded(spikes=ASNTransfer, twice=options.get("connectivity") != "synapses")
+    x = images(model, 2)
+    snn = bs.convert(model, record={"last": ["spikes"]}, **options)
+    compared = bs.compare_activations(model, snn, x, 1000 * ms, 600 * ms)
+    for layer in ("last", "out"):
+        ann, found = compared.ann[layer].ravel(), compared.snn[layer].ravel()
+        assert np.corrcoef(ann, found)[0, 1] > 0.99 and np.abs(ann - found).max() < 0.1 * np.abs(ann).max()
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_currents_are_added_whatever_their_names(names):
+    """Brian2 orders objects by their names: the current that is set must come before those that are added."""
+    inputs = keras.Input(SHAPE, name="pixels")
+    x = ASNTransfer(name="first")(L.Conv2D(3, 3, padding="same")(inputs))
+    pools = [L.MaxPooling2D(2)(L.Conv2D(2, 1, name=name)(x)) for name in names]
+    x = ASNTransfer(name="last")(L.Add(name="sum")(pools))
+    model = randomise(keras.Model(inputs, L.Dense(2, name="out")(L.Flatten()(x))), 2)
+    snn = bs.convert(model, record={"last": ["spikes"]})
+    assert sum(p.target == "last" and p.mode == "current" for p in snn.graph.projections) == 2
+    compared = bs.compare_activations(model, snn, images(model, 2), 800 * ms, 400 * ms)
+    ann, found = compared.ann["last"].ravel(), compared.snn["last"].ravel()
+    assert np.corrcoef(ann, found)[0, 1] > 0.99 and np.abs(ann - found).max() < 0.1 * np.abs(ann).max()
+
+
+def test_the_current_of_an_image_gets_the_bias_before_a_maximum():
+    inputs = keras.Input(SHAPE, name="pixels")
+    pooled = L.MaxPooling2D(2)(L.Conv2D(2, 3, padding="same")(L.Rescaling(1, 0.5)(inputs)))
+    x = ASNTransfer(name="last")(L.Add()([pooled, L.Conv2D(2, 2, 2)(inputs)]))
+    model = randomise(keras.Model(inputs, L.Dense(2, name="out")(L.Flatten()(x))))
+    snn = bs.convert(model, record={"last": ["spikes"]})
+    compared = bs.compare_activations(model, snn, images(model, 2), 600 * ms, 300 * ms)
+    ann, found = compared.ann["last"].ravel(), compared.snn["last"].ravel()
+    assert np.corrcoef(ann, found)[0, 1] > 0.999
 
 
 def test_the_image_and_spikes_have_no_common_maximum():

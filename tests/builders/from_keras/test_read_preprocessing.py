@@ -11,6 +11,7 @@ from keras_graphs import close, functional, images, randomise
 from brainsnn.builders.from_keras.layers import HANDLERS
 from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS
 from brainsnn.builders.from_keras.reader import read_keras
+from brainsnn.builders.trials.inputs import image_range_check
 from brainsnn.errors import ConversionError
 from brainsnn.training import load_model
 
@@ -157,3 +158,61 @@ def test_a_reshape_of_keras_ops_is_loaded(tmp_path):
     for name in ("model.keras", "model.h5"):
         model.save(tmp_path / name)
         close(read_keras(load_model(tmp_path / name)), model)
+
+
+def _normed(mean, deviation):
+    """Return a batch normalisation that has seen pixels of this mean and deviation."""
+    return L.BatchNormalization(
+        epsilon=1e-6, moving_mean_initializer=keras.initializers.Constant(mean),
+        moving_variance_initializer=keras.initializers.Constant(deviation**2),
+    )  # fmt: skip
+
+
+TAKE_8_BIT = {
+    "divided by 255": lambda: [L.Rescaling(1 / 255)],
+    "to -1 ... 1": lambda: [L.Rescaling(1 / 127.5, -1)],
+    "normalised": lambda: [L.Normalization(mean=[120.0, 110.0, 100.0], variance=[4900.0, 4800.0, 5000.0])],
+    "dark images": lambda: [L.Normalization(mean=[3.0, 3.0, 3.0], variance=[900.0, 900.0, 900.0])],
+    "batch-normalised": lambda: [_normed(120.0, 60.0)],
+    "only centred": lambda: [L.Rescaling(1, np.array([-104.0, -117.0, -124.0]))],
+    "after other layers": lambda: [L.RandomFlip(), L.ZeroPadding2D(1), L.Resizing(7, 7), L.Rescaling(1 / 255)],
+    "in two steps": lambda: [L.Rescaling(1 / 255), L.Normalization(mean=[0.4] * 3, variance=[0.06] * 3)],
+}
+TAKE_0_TO_1 = {
+    "nothing": lambda: [],
+    "to -1 ... 1": lambda: [L.Rescaling(2.0, -1.0)],
+    "batch-normalised": lambda: [_normed(0.45, 0.25)],
+    "normalised": lambda: [L.Normalization(mean=[0.48, 0.45, 0.4], variance=[0.05, 0.05, 0.05])],
+    "augmented": lambda: [L.RandomFlip(), L.RandomRotation(0.1), L.Resizing(5, 5)],
+    "scaled after a convolution": lambda: [L.Conv2D(2, 3), L.Rescaling(1 / 255)],
+}
+
+
+def _checked(layers):
+    """Return the range check of the graph of a model with these first layers."""
+    graph = read_keras(
+        keras.Sequential([keras.Input((6, 6, 3)), *layers, L.Conv2D(2, 3, activation="relu"), L.Flatten()])
+    )
+    return lambda images: image_range_check(graph, images, "current")
+
+
+@pytest.mark.parametrize("case", TAKE_8_BIT)
+def test_8_bit_values_are_taken_where_the_network_scales_them(case):
+    check = _checked(TAKE_8_BIT[case]())
+    image = np.random.default_rng(0).integers(0, 256, (1, 6, 6, 3)).astype(float)
+    np.testing.assert_array_equal(check(image), image)
+
+
+@pytest.mark.parametrize("case", TAKE_0_TO_1)
+def test_8_bit_values_are_refused_where_the_network_takes_0_to_1(case):
+    check = _checked(TAKE_0_TO_1[case]())
+    image = np.random.default_rng(0).integers(0, 256, (1, 6, 6, 3)).astype(float)
+    with pytest.raises(ValueError, match="look like 8-bit values"):
+        check(image)
+    assert check(image / 255).max() <= 1
+
+
+def test_values_far_above_8_bit_are_refused_by_a_network_that_scales():
+    check = _checked([L.Rescaling(1 / 255)])
+    with pytest.raises(ValueError, match="up to 65535"):
+        check(np.full((1, 6, 6, 3), 65535.0))

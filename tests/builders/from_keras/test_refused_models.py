@@ -137,6 +137,10 @@ def rectified_pool(x):
     return padded_pool(x, L.ReLU())
 
 
+def no_junctions(make):
+    return lambda: read_keras(functional(make), junctions=False)
+
+
 def own_sequential(cls):
     model = cls([keras.Input(SHAPE), L.Dense(2, activation="relu")])
     model(np.zeros((1, *SHAPE), "float32"))
@@ -231,7 +235,7 @@ REFUSALS = {
         lambda: read_keras(_normalised(-1e-4), batch_norm="published"),
         lambda: read_keras(_normalised(-1e-4), batch_norm="exact"),
     ),
-    "Concatenate them into one input before": (two_inputs, one_input),
+    "A network has one. Make an input": (two_inputs, one_input),
     "is one name; give a list of layers": (
         lambda: read_keras(sequential(L.Dense(2, name="d")), spiking="d"),
         lambda: read_keras(sequential(L.Dense(2, name="d")), spiking=["d"]),
@@ -272,8 +276,8 @@ REFUSALS = {
         graph(lambda x: L.AveragePooling2D((8, 1))(x)),
     ),
     "this class has no spiking": (read(Own), returns(half)),
-    "ConversionError(str(error), layer)": (lambda: read_keras(functional(padded_pool)), graph(rectified_pool)),
-    "together with other values, added or": (lambda: read_keras(functional(padded_pool)), graph(rectified_pool)),
+    "ConversionError(str(error), layer)": (no_junctions(padded_pool), no_junctions(rectified_pool)),
+    "together with other values, added or": (no_junctions(padded_pool), no_junctions(rectified_pool)),
     "changes the last axis, over which": (
         read(L.Conv2D(2, 3, activation="softmax"), L.Flatten()),
         read(L.Conv2D(2, 3), L.Flatten(), L.Softmax()),

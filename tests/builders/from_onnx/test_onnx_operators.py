@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx_models import close, make, node, onnx, read, run, values
 
+from brainsnn.builders.trials.inputs import image_range_check
 from brainsnn.errors import ConversionError
 
 SEEDS = st.integers(0, 2**31)
@@ -365,3 +366,37 @@ def test_dropout_cast_and_identity_change_nothing(tmp_path):
     graph = close(make(nodes, (2, 3, 3)), tmp_path)
     assert "ignored (does nothing at inference)" in str(graph)
     close(make([node("Dropout", "x", "d", ratio=0.5), node("Relu", "d", "y")], (2, 3, 3), opset=7), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "takes_8_bit"),
+    [
+        ([node("Div", "x large", "z")], True),
+        ([node("Sub", "x mean", "z")], True),
+        ([node("Div", "x large", "y0"), node("Sub", "y0 small", "y1"), node("Mul", "y1 factor", "z")], True),
+        ([node("BatchNormalization", "x one zero mean large", "z")], True),
+        ([node("Sub", "x small", "y0"), node("Mul", "y0 factor", "z")], False),
+        ([node("BatchNormalization", "x one zero small small", "z")], False),
+        ([node("Identity", "x", "z")], False),
+    ],
+)
+def test_8_bit_values_are_taken_where_the_network_scales_them(nodes, takes_8_bit, tmp_path):
+    rng = np.random.default_rng(0)
+    weights = {"large": [255.0] * 3, "small": [0.48, 0.45, 0.4], "factor": [4.0] * 3, "mean": [104.0, 117.0, 124.0]}
+    by_channel = any(each.op_type == "BatchNormalization" for each in nodes)
+    weights |= {"one": [1.0] * 3, "zero": [0.0] * 3}
+    weights = {
+        name: np.array(value, dtype=np.float32).reshape((3,) if by_channel else (3, 1, 1))
+        for name, value in weights.items()
+    }
+    weights["w"] = values(rng, 2, 3, 3, 3)
+    nodes = [*nodes, node("Conv", "z w", "c"), node("Relu", "c", "y")]
+    used = {name for each in nodes for name in each.input}
+    model = make(nodes, (3, 5, 5), {name: value for name, value in weights.items() if name in used})
+    graph = close(model, tmp_path)
+    image = rng.integers(0, 256, (1, 5, 5, 3)).astype(float)
+    if takes_8_bit:
+        np.testing.assert_array_equal(image_range_check(graph, image, "current"), image)
+    else:
+        with pytest.raises(ValueError, match="look like 8-bit values"):
+            image_range_check(graph, image, "current")

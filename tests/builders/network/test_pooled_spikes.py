@@ -140,3 +140,16 @@ def test_the_output_gain_of_passed_spikes():
     snn.set_parameters("pool", h=2.0)
     bias = np.asarray(model.get_layer("out").bias) * np.arange(1, 21)[:, None]
     np.testing.assert_allclose(snn.run(x, duration=20 * ms).output - bias, 2 * (plain - bias), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["membrane", "spikes"])
+def test_spikes_that_never_arrive_are_not_printed(pooling):
+    """Neurons that pool others, and those that get the image as a current, have no synapses."""
+    model, x = network(before=pooling == "membrane")
+    snn = bs.convert(bs.calibrate(model, x), neuron=bs.ASN(), max_pooling=pooling)
+    printed = {name: "spike arrives" in str(one) for name, one in snn.models.items()}
+    receives = {name: bool(snn._assembly.inputs[name].spikes) for name in printed}
+    assert printed == receives and sum(receives.values()) == 1 and printed["out"]
+    rows = snn.describe().tables["D"].rows
+    assert sum(row[0] == "Spike arrives" for row in rows) == 1
+    assert "spike arrives" in str(bs.ASN()) and "spike arrives" in str(bs.IF())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from keras_graphs import L, sequential
+from keras_graphs import L, functional, sequential
 from nir_files import chain, lif, write_nir
 from nir_reference import LINEAR, run
 
@@ -81,6 +81,35 @@ def test_parameters_that_were_set_are_written(tmp_path):
     snn.set_parameters("r1", h=rng.uniform(2, 4, snn.graph.populations["r1"].size), tau_m=15 * bs.ms)
     snn.set_parameters("r3", tau_s=rng.uniform(3, 6, 5) * bs.ms)
     assert assert_round_trip(snn, tmp_path / "net.nir").raster("r3").any()
+
+
+def test_parameters_that_were_assigned_are_written(tmp_path):
+    snn = bs.convert(cnn(), neuron=bs.LIF(threshold=0.3), encoder="poisson", dtype="float64", record=LAYERS)
+    before = snn.run(spikes=SPIKES).raster("r1").sum()
+    n = snn.graph.populations["r2"].size
+    snn["r1"].v_th = 0.2
+    snn["r2"].v_th = np.linspace(0.2, 0.4, n)
+    snn["r2"].h[: n // 2] = 3
+    snn["r3"].bias = "0.1*rand()"
+    result = assert_round_trip(snn, tmp_path / "net.nir")  # also: a run leaves potentials, with which no trial starts
+    assert result.raster("r1").sum() > before and result.raster("r3").any()
+
+
+@pytest.mark.parametrize("connectivity", ["event_driven", "synapses"])
+@pytest.mark.parametrize("device", ["runtime", "cpp_standalone"])
+def test_assigned_values_on_each_device(tmp_path, device, connectivity):
+    snn = bs.convert(cnn(), neuron=bs.IF(), device=device, connectivity=connectivity, dtype="float64")
+    snn["r1"].v_th = 0.5
+    snn["r2"].v_th[:3] = 0.25
+    graph = bs.read_nir(snn.to_nir(tmp_path / "net.nir"))
+    assert np.unique(graph.neurons["r1"].parameters["v_threshold"]) == 0.5
+    np.testing.assert_array_equal(
+        np.unique(graph.neurons["r2"].parameters["v_threshold"], return_counts=True)[0], [0.25, 1]
+    )
+    snn["r2"].v[1] = 0.1
+    with pytest.raises(ConversionError, match="'v' of 'r2' starts at 0, 0.1, and a NIR neuron at 0"):
+        snn.to_nir(tmp_path / "other.nir")
+    assert [file.name for file in tmp_path.iterdir()] == ["net.nir"]
 
 
 def test_a_bias_of_each_position_and_a_transposed_convolution(tmp_path):
@@ -263,6 +292,29 @@ def extended():
     return snn
 
 
+def changed(change, **options):
+    """A network of which something was changed after it was converted."""
+
+    def make():
+        snn = bs.convert(cnn(), **{"neuron": bs.LIF(), **options})
+        change(snn)
+        return snn
+
+    return make
+
+
+def residual(x):
+    both = L.Add(name="sum")([x, L.ReLU(name="r1")(L.Conv2D(2, 3, padding="same")(x))])
+    return L.Dense(2)(L.Flatten()(L.ReLU(name="r2")(L.Add()([both, L.ReLU(name="r3")(both)]))))
+
+
+def with_a_current_in_a_junction():
+    snn = bs.convert(functional(residual, (4, 4, 2)), neuron=bs.LIF(), encoder="poisson")
+    (junction,) = [name for name, p in snn.graph.populations.items() if p.kind == "junction"]
+    snn[junction].I = 0.1
+    return snn
+
+
 def huge():
     model = sequential(L.Conv2DTranspose(1, 2, strides=2), L.ReLU(), L.Flatten(), L.Dense(1), shape=(70, 70, 1))
     return bs.convert(model, neuron=bs.IF())
@@ -279,11 +331,36 @@ REFUSED = {
     ),
     "edited statement": (lambda: bs.convert(cnn(), neuron=bs.IF().edit(on_pre="I_post += 2*w*h_pre")), "NIR has a fixed set"),
     "refractory": (lambda: bs.convert(cnn(), neuron=bs.IF().edit(refractory=2 * bs.ms)), "NIR has a fixed set of neurons"),
-    "initial": (lambda: bs.convert(cnn(), neuron=bs.IF(initial=0.5)), r"'v' of 'r1' starts at 0.5, and a NIR neuron at \[0.\]"),
-    "initial LIF": (lambda: bs.convert(cnn(), neuron=bs.LIF().edit(initial={"I": 0.1})), "'I' of 'r1' starts at 0.1"),
+    "initial": (lambda: bs.convert(cnn(), neuron=bs.IF(initial=0.5)), "'v' of 'r1' starts at 0.5, and a NIR neuron at 0: files"),
+    "initial LIF": (lambda: bs.convert(cnn(), neuron=bs.LIF().edit(initial={"I": 0.1})), "'I' of 'r2' starts at 0.1"),
     "spike counts": (max_pooled, "takes the maximum over the spike counts of 'r1'; NIR has no such node"),
     "attention": (attended, "attention changes parameters from image to image"),
     "added": (extended, "'lateral' was added to the network and is in no layer"),
+    "assigned start": (changed(lambda snn: setattr(snn["r1"], "v", 0.3)), "'v' of 'r1' starts at 0.3, and a NIR neuron at 0"),
+    "assigned current": (
+        changed(lambda snn: setattr(snn["r2"], "I", [*np.arange(4) / 4, *[0] * 12]) , encoder="poisson"),
+        r"'I' of 'r2' starts at 0, 0.25, 0.5, \.\.\., and",
+    ),
+    "current of a junction": (with_a_current_in_a_junction, "NIR has no such current: it is written as sums of spikes"),
+    "NaN": (changed(lambda snn: setattr(snn["r1"], "v_th", np.nan)), "'v_th' of 'r1' was set to NaN. Assign finite values"),
+    "run_regularly": (
+        changed(lambda snn: snn["r1"].run_regularly("v = 0", dt=5 * bs.ms, name="clear")), "'clear' was added to the network"
+    ),
+    "switched off": (
+        changed(lambda snn: setattr(snn["r1"].resetter["spike"], "active", False)), "'r1_spike_resetter' was switched off"
+    ),
+    "threshold": (
+        changed(lambda snn: snn["r1"].events.update(spike="S > 2*v_th")),
+        "the threshold of 'r1' was changed from 'S > v_th' to 'S > 2[*]v_th'. Give convert a neuron model that has it",
+    ),
+    "weights": (
+        changed(lambda snn: setattr(snn.projections[0], "w", 0.5), connectivity="synapses", encoder="poisson"),
+        "weights were assigned to '.*_to_r1', and the file gets those of the graph",
+    ),
+    "delay": (
+        changed(lambda snn: setattr(snn.projections[0], "delay", 5 * bs.ms), connectivity="synapses", encoder="poisson"),
+        "a delay was assigned to '.*_to_r1_pre'",
+    ),
     "large matrix": (huge, r"the projection .* a matrix in its place would have 96,040,000 weights; 16,777,216 are allowed"),
 }  # fmt: skip
 
@@ -324,3 +401,16 @@ def test_the_start_of_neurons_that_lose_their_threshold(tmp_path):
     copy = bs.read_nir(bs.convert(graph).to_nir(tmp_path / "copy.nir"))
     (name,) = (name for name, model in graph.neurons.items() if model.initial)
     np.testing.assert_array_equal(copy.neurons[name].initial["v"], graph.neurons[name].initial["v"])
+
+
+def test_a_start_that_was_assigned_to_neurons_that_lose_their_threshold(tmp_path):
+    node = ("IF", {"r": np.full(4, 1e4), "v_threshold": np.ones(4), "v_reset": np.zeros(4)})
+    path = write_nir(
+        tmp_path / "net.nir", *chain(("Linear", {"weight": np.full((4, 3), 0.3)}), node, shape=(3,), out=(4,))
+    )
+    graph = bs.read_nir(path, reset="subtract")
+    snn = bs.convert(graph)
+    (name,) = (name for name, model in graph.neurons.items() if model.threshold)
+    snn[name].v = [0.5, 0.25, 0, 0]
+    copy = bs.read_nir(snn.to_nir(tmp_path / "copy.nir"))
+    np.testing.assert_array_equal(np.ravel(copy.neurons[name].initial["v"]), [0.5, 0.25, 0, 0])
