@@ -7,6 +7,7 @@
 # make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
 # make test-zoo        trained networks that ship inside other packages are read and run (downloads 90 MB once)
 # make fuzz       random cases against independent computations, counted by kind; FUZZ_ARGS="--only graphs --cases 1000"
+# make docs   builds the documentation into docs/_build, warnings are errors; BRAINSNN_GALLERY=0 make docs leaves the figures of the gallery out
 # make lint       ruff: rules and formatting
 # make types      mypy over the public names
 # make coverage   the tests, and the share of lines of the package that they run
@@ -21,7 +22,7 @@ PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
 BENCHMARKS := projection digits throughput resnet cost first_result large_graphs scaling devices streaming sweep conversion applications
 
-.PHONY: demo test test-all test-versions test-genn test-cuda test-zoo fuzz lint types coverage release-check benchmarks peers clean clean-cache
+.PHONY: demo test test-all test-versions test-genn test-cuda test-zoo fuzz docs lint types coverage release-check benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -50,6 +51,10 @@ test-zoo: $(VENV)/.installed
 
 fuzz: $(VENV)/.installed
 	$(RUN) tools/fuzz.py $(FUZZ_ARGS)
+
+docs: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,18 @@
+"""
+Spikes of all layers
+====================
+
+A handwritten digit goes through the network: the same image as spikes of each layer.
+"""
+
+import brainsnn as bs
+from brainsnn.stimuli import load_digits
+
+images, labels = load_digits("test")
+layers = ["encoding_asn", "conv1", "conv2", "dense1"]
+snn = bs.convert(bs.load_model("digits"), record={layer: ["spikes"] for layer in layers})
+result = snn.run(images[:1], duration=200 * bs.ms)
+
+# %%
+# Deeper layers start later and spike more sparsely in time. The first neurons of a layer are those of its upper left corner.
+bs.plot.raster(result)
