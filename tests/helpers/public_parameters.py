@@ -26,6 +26,7 @@ def public_parameters() -> Iterator[tuple[str, str, list[str]]]:
     seen = set()
     for room, title, prefix in (
         *((room, room, "") for room in ROOMS),
+        ("brainsnn.plot", "brainsnn.plot", "plot."),
         *((f"brainsnn.training.{module}", "brainsnn.training, its modules", f"{module}.") for module in TRAINING),
     ):
         module = import_module(room)
