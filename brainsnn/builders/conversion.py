@@ -165,6 +165,8 @@ def convert(
         graph = with_shared_filters(graph, neurons)
         if encoder is None:
             encoder = _encoder(graph, neurons) if feedback is None else "poisson"
+        if encoder == "poisson" and feedback is None:
+            _warn_of_unscaled_spikes(graph, neurons)
         return SpikingNetwork(
             graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
             dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
@@ -220,6 +222,21 @@ def _warn_of_uncalibrated(graph, thresholds):
             f"convert: the ReLU layers {shown} have the activations with which they were trained. Neurons express activations "
             "from 0 to about 1 best: IF neurons cannot exceed 1. Normalise them with "
             "graph = brainsnn.calibrate(model, images), and convert the graph.",
+            UncalibratedWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_unscaled_spikes(graph, neurons):
+    """Warn of input spikes into neurons that are made for currents: a spike of height 1 stays in their filters."""
+    first = {p.target for p in graph.projections if p.source == graph.input.name} & set(neurons.chosen)
+    filtered = [name for name in first if neurons.chosen[name].encoder == "current"]
+    if filtered:
+        model = neurons.chosen[filtered[0]]
+        warnings.warn(
+            f"convert: encoder='poisson' with {model.name}: input spikes have the height 1 and are not scaled to the filters of "
+            f"{filtered[0]!r}, which are made for currents, so that pixels arrive several times too large. Use "
+            "encoder='current', or IF().",
             UncalibratedWarning,
             stacklevel=3,
         )

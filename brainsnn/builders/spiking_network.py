@@ -14,7 +14,7 @@ from brainsnn.attention import Attention
 from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.devices.active_device import nothing_left_on_error, preferences
 from brainsnn.builders.devices.registry import make_backend
-from brainsnn.builders.graph.layer_graph import OUTPUT_ACTIVATIONS, LayerGraph
+from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.network.assembly import assemble
 from brainsnn.builders.network.constants import make_settable
 from brainsnn.builders.network.monitors import Monitors
@@ -369,7 +369,7 @@ class SpikingNetwork(NetworkView):
         result.settings = settings
         result.models.update(self._model_descriptions)
         self._monitors.prepare(result, trials.n_trials, self.dtype, trials.stream)
-        activations = {p.name: OUTPUT_ACTIVATIONS[p.activation or "linear"] for p in self.graph.readouts}
+        activations = {p.name: p.output for p in self.graph.readouts}
         with tqdm(total=trials.n_trials, unit="image", disable=not progress) as bar, self._preferences():
 
             def on_record(trial, record):

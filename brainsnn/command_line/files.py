@@ -83,21 +83,23 @@ class Images:
     labels: np.ndarray | None = None
 
 
-def read_images(path: Path, shape: tuple[int, ...], limit: int | None, resize: bool) -> Images:
+def read_images(path: Path, shape: tuple[int, ...], limit: int | None, resize: bool, unit: float = 1.0) -> Images:
     """
     Read images from a folder of pictures or a file of arrays.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        A folder, whose pictures are scaled to 0 ... 1, in the order of their names; a picture; ``.npy`` with the images; or
-        ``.npz`` with ``images`` and, if known, ``labels``, whose values stay as they are.
+        A folder of pictures, in the order of their names; a picture; ``.npy`` with the images; or ``.npz`` with ``images`` and,
+        if known, ``labels``, whose values stay as they are.
     shape : (H, W, C)
         What the network takes.
     limit : int or None
         Read the first images only.
     resize : bool
         Whether to bring pictures of another size to that of the network (bicubic).
+    unit : float, optional
+        The `pixel_unit` of the network: pictures are scaled to 0 ... 1, or stay 0 ... 255 if it scales them itself.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def read_images(path: Path, shape: tuple[int, ...], limit: int | None, resize: b
     if not path.exists():
         raise FileNotFoundError(f"--images {str(path)!r} does not exist.")
     if path.is_dir() or path.suffix.lower() in PICTURES:
-        return _read_pictures(path, shape, limit, resize)
+        return _read_pictures(path, shape, limit, resize, 1.0 if unit > 2 else 255.0)
     if path.suffix.lower() not in (".npy", ".npz"):
         raise ValueError(f"--images {str(path)!r} must be a folder of pictures, a picture, or a file .npz or .npy.")
     found = np.load(path, allow_pickle=False)
@@ -138,7 +140,7 @@ def read_images(path: Path, shape: tuple[int, ...], limit: int | None, resize: b
     return Images(values[kept], names, None if labels is None else labels[kept])
 
 
-def _read_pictures(path: Path, shape: tuple[int, ...], limit: int | None, resize: bool) -> Images:
+def _read_pictures(path: Path, shape: tuple[int, ...], limit: int | None, resize: bool, divisor: float) -> Images:
     from PIL import Image
 
     files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.suffix.lower() in PICTURES)
@@ -159,7 +161,7 @@ def _read_pictures(path: Path, shape: tuple[int, ...], limit: int | None, resize
                     f"{shape[0]} x {shape[1]}. Use --resize, or pictures of this size."
                 )
             picture = picture.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
-        values.append(np.asarray(picture, dtype=np.float32).reshape(shape) / 255)
+        values.append(np.asarray(picture, dtype=np.float32).reshape(shape) / divisor)
     return Images(np.stack(values), [file.name for file in files[: len(values)]])
 
 

@@ -18,7 +18,12 @@ Model = Annotated[
 ]
 Weights = Annotated[Path | None, typer.Option(help="File of weights of a .json model.")]
 AveragePooling = Annotated[str, typer.Option(help="Average `spikes` or `membrane`s.")]
-Neuron = Annotated[str, typer.Option("--neuron", "-n", help="Neuron model and its values, as `ASN:m_f=0.1`.")]
+Neuron = Annotated[
+    str | None,
+    typer.Option(
+        "--neuron", "-n", help="Neuron model and its values, as `ASN:m_f=0.1`; ASN, or those of a NIR file, by default."
+    ),
+]
 Schedule = Annotated[str, typer.Option(help="`pipelined` or `synchronous`.")]
 Resize = Annotated[bool, typer.Option("--resize", help="Bring pictures to the size that the network takes.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
@@ -53,7 +58,7 @@ def layers(model: Model, weights: Weights = None, average_pooling: AveragePoolin
 
 def convert(
     model: Model,
-    neuron: Neuron = "ASN",
+    neuron: Neuron = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write: .md, .tex or .txt (tables), .nir (network).")
     ] = None,
@@ -77,7 +82,7 @@ def convert(
     model_of_neurons = neuron_model(neuron)
     graph = read_graph(model, weights, average_pooling)
     if calibrate is not None:
-        graph = bs.calibrate(graph, read_images(calibrate, graph.input.shape, None, resize).values)
+        graph = bs.calibrate(graph, read_images(calibrate, graph.input.shape, None, resize, graph.pixel_unit).values)
     snn = bs.convert(graph, model_of_neurons, schedule=schedule)
     if output is None:
         typer.echo(str(snn.describe()))

@@ -39,7 +39,7 @@ def run(
     model: Model,
     images: ImagesPath,
     duration: Duration = "300ms",
-    neuron: Neuron = "ASN",
+    neuron: Neuron = None,
     record: Record = None,
     output: Output = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Run the first images only.")] = None,
@@ -68,7 +68,7 @@ def run(
     times = {name: time_value(text, f"--{name}") for name, text in (("onset", onset), ("offset", offset))}
     lasting, chosen, wanted = time_value(duration, "--duration"), neuron_model(neuron), recordings(record or [])
     graph = read_graph(model, weights, average_pooling)
-    batch = read_images(images, graph.input.shape, limit, resize)
+    batch = read_images(images, graph.input.shape, limit, resize, graph.pixel_unit)
     if calibrate:
         graph = bs.calibrate(graph, batch.values)
     snn = bs.convert(graph, chosen, schedule=schedule, device=device, threads=threads, record=wanted)

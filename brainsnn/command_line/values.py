@@ -73,24 +73,26 @@ def _value(text: str) -> Any:
     return text if value is None else value
 
 
-def neuron_model(text: str) -> "NeuronModel":
+def neuron_model(text: str | None) -> "NeuronModel | None":
     """
     Return the neuron model that a text describes.
 
     Parameters
     ----------
-    text : str
-        A name, and after a colon its arguments, such as ``"ASN:m_f=0.1,tau_gamma=5ms"``.
+    text : str or None
+        A name, and after a colon its arguments, such as ``"ASN:m_f=0.1,tau_gamma=5ms"``; None stays None.
 
     Returns
     -------
-    model : `~brainsnn.equations.model.NeuronModel`
+    model : `~brainsnn.equations.model.NeuronModel` or None
 
     Raises
     ------
     typer.BadParameter
         If the name or an argument is unknown, or a value is refused.
     """
+    if text is None:
+        return None
     import brainsnn as bs
 
     name, _, rest = text.partition(":")

@@ -61,11 +61,14 @@ def mosaic(maps: ArrayLike, columns: int | None = None) -> np.ndarray:
 
 
 def spike_maps(result, layer, image, start=0, stop=None):
-    """Return the firing rate of each neuron of a layer in a range of steps, (H, W, C) in Hz."""
+    """Return the firing rate of each neuron of a layer in a range of steps, (H, W, C) in Hz; NaN where it was not recorded."""
     stop = result.n_steps if stop is None else stop
     neurons, steps = result.spikes[layer][image]
     counts = np.bincount(neurons[(steps >= start) & (steps < stop)], minlength=int(np.prod(result.shapes[layer])))
-    return counts.reshape(result.shapes[layer]) / ((stop - start) * result.dt)
+    rates = counts / ((stop - start) * result.dt)
+    if layer in result.spike_neurons:
+        rates[np.setdiff1d(np.arange(len(rates)), result.spike_neurons[layer])] = np.nan
+    return rates.reshape(result.shapes[layer])
 
 
 def feature_maps(
@@ -81,7 +84,7 @@ def feature_maps(
     Parameters
     ----------
     source : `~brainsnn.results.result.Result` or (H, W, C) array_like
-        Of a result, the firing rate of each neuron.
+        Of a result, the firing rate of each neuron; those that were not recorded are white.
     layer : str, optional
         Layer of a result; its spikes must have been recorded.
     image : int, optional

@@ -66,9 +66,10 @@ def raster(
         for k, layer in enumerate(names):
             neurons, steps = result.spikes[layer][image]
             name, n = result.shapes.name_of(layer), int(np.prod(result.shapes[layer]))
-            n_shown = min(n, max_neurons)
+            known = result.spike_neurons[layer] if layer in result.spike_neurons else np.arange(n)
+            n_shown = min(len(known), max_neurons)
             # Neuron of each row: evenly spaced, so that all rows of the image are there.
-            shown = np.linspace(0, n - 1, n_shown).round().astype(int)
+            shown = np.sort(known)[np.linspace(0, len(known) - 1, n_shown).round().astype(int)]
             rows = np.searchsorted(shown, neurons)
             kept = shown[np.minimum(rows, n_shown - 1)] == neurons
             ax.plot(

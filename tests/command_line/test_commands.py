@@ -183,3 +183,42 @@ def test_a_sweep_that_failed_is_resumed_and_collected(tmp_path, monkeypatch):
     assert brainsnn("sweep", "collect", "out", "-o", "squares.csv").exit_code == 0
     lines = (tmp_path / "squares.csv").read_text().split()
     assert lines == ["x,y", "1,1", "2,4", "3,9"]
+
+
+def test_a_nir_file_brings_its_neurons(model_file, images_file, tmp_path):
+    assert (
+        brainsnn("convert", model_file, "-n", "IF", "--calibrate", images_file, "-o", tmp_path / "net.nir").exit_code
+        == 0
+    )
+    assert (
+        brainsnn("run", tmp_path / "net.nir", "-i", images_file, "-t", "40ms", "-o", tmp_path / "r.npz").exit_code == 0
+    )
+    with np.load(images_file) as data:
+        expected = bs.convert(bs.read_nir(tmp_path / "net.nir")).run(data["images"], 40 * bs.ms)
+    np.testing.assert_array_equal(bs.Result.load(tmp_path / "r.npz").output, expected.output)
+
+
+def test_pictures_stay_8_bit_for_a_network_that_scales_them(tmp_path):
+    inputs = keras.Input((6, 6, 1), name="pixels")
+    x = keras.layers.Conv2D(3, 3, activation="relu", name="conv")(keras.layers.Rescaling(1 / 255)(inputs))
+    keras.Model(inputs, keras.layers.Dense(4, name="classes")(keras.layers.Flatten()(x))).save(
+        tmp_path / "scales.keras"
+    )
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 6), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "0.png")
+    answer = brainsnn(
+        "run",
+        tmp_path / "scales.keras",
+        "-i",
+        tmp_path / "0.png",
+        "--calibrate",
+        "-t",
+        "20ms",
+        "-o",
+        tmp_path / "r.npz",
+    )
+    assert answer.exit_code == 0, answer.output
+    images = pixels[None, ..., None].astype(float)
+    graph = bs.calibrate(bs.load_model(tmp_path / "scales.keras"), images)
+    expected = bs.convert(graph).run(images, 20 * bs.ms)
+    np.testing.assert_allclose(bs.Result.load(tmp_path / "r.npz").output, expected.output, rtol=1e-5)

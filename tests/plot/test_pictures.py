@@ -122,6 +122,22 @@ def test_what_is_drawn_is_what_the_result_holds(result):
     plt.close("all")
 
 
+def test_neurons_that_were_not_recorded_are_not_drawn_as_silent(result):
+    partly = bs.Result(SHAPES, 1e-3, 80)
+    recorded = np.array([3, 50, 100])
+    neurons, steps = result.spikes["conv1"][0]
+    kept = np.isin(neurons, recorded)
+    partly.spikes["conv1"] = [(neurons[kept], steps[kept])]
+    partly.spike_counts["conv1"] = np.array([len(neurons)])
+    partly.spike_neurons["conv1"] = recorded
+    picture = np.ma.filled(bs.plot.feature_maps(partly, "conv1").images[0].get_array(), np.nan)
+    assert np.isfinite(picture).sum() == 3
+    ax = bs.plot.raster(partly)
+    assert ax.get_yticklabels()[0].get_text() == "conv1:\n3 of 210 neurons"
+    assert len(ax.lines[0].get_xdata()) == kept.sum()
+    plt.close("all")
+
+
 def test_film_has_a_frame_for_each_window(result, tmp_path):
     path = bs.plot.feature_movie(result, "conv1", tmp_path / "film.gif", window=20)
     with Image.open(path) as film:

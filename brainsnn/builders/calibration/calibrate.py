@@ -141,6 +141,10 @@ def _checked(percentile, method, per, encoder, factor):
     )
     if not is_number(percentile, above=0, high=100):
         raise ValueError(f"calibrate: percentile must lie in (0, 100], got {percentile!r}.")
+    if percentile <= 1:  # a share by mistake would make activations a thousand times too large
+        raise ValueError(
+            f"calibrate: percentile={percentile!r} is a percentage, such as 99.9; for this share give {100 * percentile:g}."
+        )
     if not is_number(factor, above=0):
         raise ValueError(f"calibrate: factor must be greater than 0, got {factor!r}.")
     return float(percentile), float(factor)

@@ -7,6 +7,7 @@ import numpy as np
 from brainsnn.builders.graph.affine import AffineMap, Term, reduce_bias
 from brainsnn.builders.graph.junctions import merge_projections
 from brainsnn.builders.graph.layer_graph import LayerGraph
+from brainsnn.builders.graph.nested_pooling import join_maxima
 from brainsnn.builders.graph.parts import Population, Projection
 from brainsnn.builders.graph.pixels import gain_after, unit_of_pixels
 from brainsnn.builders.graph.pooling import Pooling
@@ -204,5 +205,6 @@ class GraphBuilder(Pooling):
     def finish(self, rows, name):
         """Return the graph, with membranes in place of nonlinearities that only pooling layers read, and equal weights once."""
         self.settle_pooled()
+        self.populations, self.projections = join_maxima(self.populations, self.projections)
         share_weights(self.projections)
         return LayerGraph(self.populations, self.projections, rows, name, pixel_unit=self.pixel_unit)

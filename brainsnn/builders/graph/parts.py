@@ -80,6 +80,22 @@ class Population:
         """Number of neurons."""
         return int(np.prod(self.shape))
 
+    def output(self, values: np.ndarray) -> np.ndarray:
+        """
+        Return the output of a readout.
+
+        Parameters
+        ----------
+        values : (..., size) ndarray
+            Of all neurons, flat. A softmax is taken over the channels of each place.
+
+        Returns
+        -------
+        output : (..., size) ndarray
+        """
+        activation = OUTPUT_ACTIVATIONS[self.activation or "linear"]
+        return activation(values.reshape(*values.shape[:-1], *self.shape)).reshape(values.shape)
+
     def transfer(self, S: np.ndarray) -> np.ndarray:
         """
         Return the activation for a constant input that includes the bias.

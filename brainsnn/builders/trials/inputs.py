@@ -228,19 +228,33 @@ def image_range_check(graph, images, encoder, what="images", about="run"):
     if not np.issubdtype(images.dtype, np.floating):
         raise ValueError(
             f"{about}: {what} of type {images.dtype}; give them as floats in the range on which the network was trained, for "
-            "8-bit images usually images/255."
+            f"8-bit images {_eight_bit(graph, what)}."
         )
     if not np.isfinite(images).all():
         raise ValueError(f"{about}: the {what} hold{'s' if what == 'background' else ''} NaN or infinite values.")
     largest = np.abs(images).max()
     if encoder == "poisson" and largest > 1:
-        raise ValueError(f"{about}: {what}: a pixel of {largest:g} is not a probability to spike; scale to -1 ... 1.")
+        scaled = (
+            "; this network scales pixels itself, so use encoder='current'"
+            if graph.pixel_unit > 2
+            else "; scale to -1 ... 1"
+        )
+        raise ValueError(f"{about}: {what}: a pixel of {largest:g} is not a probability to spike{scaled}.")
     # A network that divides by 255, or subtracts a mean of 120, is made for such values.
     fitting = 2 if graph.pixel_unit <= 2 else 16 * graph.pixel_unit
     if largest > fitting and np.array_equal(images, np.rint(images)):
         looks = f"look{'s' if what == 'background' else ''} like 8-bit values (up to {largest:g})"
         raise ValueError(f"{about}: {what} {looks}; networks take {what}/255.")
     return images
+
+
+def _eight_bit(graph, what):
+    """Return how 8-bit images become what the network takes."""
+    return (
+        f"{what}.astype(float), since this network scales them itself"
+        if graph.pixel_unit > 2
+        else f"usually {what}/255"
+    )
 
 
 def drives_of(graph, inputs, groups, encoder):
