@@ -82,7 +82,7 @@ def join_maxima(
                 raise ConversionError(
                     f"'{p.target}' takes a maximum over '{middle.name}', which itself takes one over '{nested.source}', and the "
                     "two cannot become one maximum.",
-                    fix="Train with a ReLU between the pooling layers, with one pooling layer for two, or average pooling.",
+                    fix="Train with a ReLU before the first pooling layer, with one pooling layer for two, or average pooling.",
                 )
             joined.append(replace(p, source=nested.source, operator=operator))
         projections = [p for p in projections if p.target != middle.name and p.source != middle.name]

@@ -68,5 +68,5 @@ def test_spikes_follow_pooling_of_pooling(k, neuron):
 def test_a_convolution_between_maxima_is_refused():
     i = L.Input((8, 8, 2), name="pixels")
     x = L.Conv2D(3, 3, activation="relu", name="c")(L.MaxPooling2D(2, name="first")(i))
-    with pytest.raises(bs.ConversionError, match="cannot become one maximum. Train with a ReLU between"):
+    with pytest.raises(bs.ConversionError, match="cannot become one maximum. Train with a ReLU before"):
         bs.read_keras(keras.Model(i, L.MaxPooling2D(2, name="second")(x)))

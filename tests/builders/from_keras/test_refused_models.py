@@ -237,8 +237,10 @@ REFUSALS = {
     ),
     "A network has one. Make an input": (two_inputs, one_input),
     "two cannot become one maximum.": (
-        lambda: read_keras(sequential(L.MaxPooling2D(2), L.Conv2D(2, 1), L.MaxPooling2D(2), shape=(8, 8, 2))),
-        lambda: read_keras(sequential(L.MaxPooling2D(2), L.Conv2D(2, 1, activation="relu"), L.MaxPooling2D(2), shape=(8, 8, 2))),
+        lambda: read_keras(sequential(L.MaxPooling2D(2), L.Conv2D(2, 1), L.MaxPooling2D(2))),
+        lambda: read_keras(
+            sequential(L.Conv2D(2, 1, activation="relu"), L.MaxPooling2D(2), L.Conv2D(2, 1), L.MaxPooling2D(2))
+        ),
     ),
     "is one name; give a list of layers": (
         lambda: read_keras(sequential(L.Dense(2, name="d")), spiking="d"),
