@@ -124,7 +124,8 @@ def _open_or_compute(grid, layout, job, workers, cluster, progress):
     check_writable(store.folder, "sweep: folder", "Choose another one; nothing was computed.")
     for place in (path.parent, store.folder):
         remove_leftovers(place)
-    note_sweep(store, grid)
+    if cluster is None:
+        note_sweep(store, grid)
     results = Results(grid, store, layout)
     _compute_all(grid, job, store, results, workers, cluster, progress)
 
@@ -209,7 +210,9 @@ def _compute_all(grid, job, store, results, workers, cluster, progress):
             taken, lost, lost_before = [], [], lost
             outcomes = _run(job, tasks, workers, cluster)
             try:
-                for outcome in outcomes:
+                for k, outcome in enumerate(outcomes):
+                    if k == 0 and cluster is not None:  # before, the cluster may refuse its settings
+                        note_sweep(store, grid)
                     if outcome.status == "full":
                         raise SweepError(
                             f"sweep: no disk space left for {str(store.folder)!r} ({outcome.error}). {bar.n} of {total} "

@@ -172,7 +172,7 @@ REFUSALS = {
     ],
     "is a population of the kind": [
         (readouts_of({"behind": "dense_2"}), "of the kind 'readout'; name one of the layers that spike: asn_1, asn_2"),
-        (readouts_of({"behind": "input_layer"}), "of the kind 'input'"),
+        (lambda model: bs.convert(model, readouts={"behind": model.layers[0].name}), "of the kind 'input'"),
     ],
     "is not a dict": [(readouts_of(["asn_2"]), "such as {'behind': 'conv1'}")],
     "must be a name of letters": [
