@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from brian2 import Quantity, ms
+from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.from_keras import read_keras
 from brainsnn.builders.graph import LayerGraph
@@ -118,7 +119,8 @@ def convert(
     Warns
     -----
     UncalibratedWarning
-        If there are ReLU layers whose activations `calibrate` has not normalised and that have no ``thresholds``.
+        If there are ReLU layers whose activations `calibrate` has not normalised and that have no ``thresholds``; if Poisson
+        spikes reach neurons that are made for currents; if spikes reach neurons whose synapses differ from those of their source.
 
     Notes
     -----
@@ -167,6 +169,8 @@ def convert(
             encoder = _encoder(graph, neurons) if feedback is None else "poisson"
         if encoder == "poisson" and feedback is None:
             _warn_of_unscaled_spikes(graph, neurons)
+        if not graph.neurons:
+            _warn_of_other_synapses(graph, neurons)
         return SpikingNetwork(
             graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
             dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
@@ -240,6 +244,31 @@ def _warn_of_unscaled_spikes(graph, neurons):
             UncalibratedWarning,
             stacklevel=3,
         )
+
+
+def _warn_of_other_synapses(graph, neurons):
+    """Warn of spikes whose height is made for synapses with another time course than those that they reach."""
+    models = neurons.of_each(graph)
+    for p in graph.projections:
+        if p.source not in neurons.chosen or p.target not in models:
+            continue
+        source, target = models[p.source], models[p.target]
+        if _synapse(source) != _synapse(target):
+            warnings.warn(
+                f"convert: the spikes of {p.source!r} ({source.name}) are made for synapses like its own, and those of "
+                f"{p.target!r} ({target.name}) differ: activations arrive scaled, unless you have set the height of these "
+                "spikes. Give both layers one synapse, or compare activations with brainsnn.compare_activations.",
+                UncalibratedWarning,
+                stacklevel=3,
+            )
+            return
+
+
+def _synapse(model):
+    """Return what decides how large an activation a spike is: the equation of the received variable, with its constants."""
+    definition = model.definition(model.receives)
+    values = {name: str(model.constants[name]) for name in get_identifiers(definition) if name in model.constants}
+    return definition, tuple(sorted(values.items()))
 
 
 def _time_step(graph, dt):

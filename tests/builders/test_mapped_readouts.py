@@ -63,3 +63,15 @@ def test_8_bit_images_get_the_advice_that_fits_the_network():
         bs.calibrate(scales, bytes_of.astype(float), encoder="poisson")
     with pytest.raises(ValueError, match="for this share give 99.9"):
         bs.calibrate(network(), IMAGES, percentile=0.999)
+
+
+@pytest.mark.parametrize("other", [bs.IF(), bs.ASN(tau_beta=10 * bs.ms), bs.LIF()], ids=["IF", "tau_beta", "LIF"])
+def test_spikes_into_other_synapses_warn(other):
+    graph = bs.calibrate(network(), IMAGES)
+    with pytest.warns(bs.UncalibratedWarning, match="'conv' .* activations arrive scaled"):
+        bs.convert(graph, {"conv": other, ...: bs.ASN()})
+
+
+def test_neurons_with_equal_synapses_do_not_warn(recwarn):
+    bs.convert(bs.calibrate(network(), IMAGES), {"conv": bs.ASN(m_f=0.3, tau_gamma=5 * bs.ms), ...: bs.ASN()})
+    assert not [w for w in recwarn if issubclass(w.category, bs.UncalibratedWarning)]
