@@ -244,6 +244,7 @@ def plot_activity(study, responses):
                 axes[1, 0].axhline(neutral * (1 + sign * percent / 100), color="0.85", lw=0.6, zorder=0)
         _points(axes[1, 1], responses, "potential", "mean potential")
         _points(axes[1, 2], responses, "latency_ms", "median latency (ms)")
+        below(figure, axes[0, 0], 7)
         label_panels(axes.flat)
         titled(figure, study, f"{len(responses.scenes.targets)} in every panel, images with a latency in C and F; bars: 95 %; "
                               "lines in D: ±5, 10, 20, 30 % of neutral")  # fmt: skip
@@ -269,4 +270,3 @@ def _time_courses(ax, responses, what, label):
             draws = bootstrap_draws(lambda i, v=values: v[i].mean(axis=0), len(values), min(responses.n_draws, 200))
             ax.fill_between(time, *draw_interval(draws), color=colour, alpha=0.12, lw=0)
     ax.set(xlabel="time after onset (ms)", ylabel=label)
-    ax.legend(fontsize=7)

@@ -55,7 +55,7 @@ COMMON = {
 }
 #: Published: 50 scenes of each class in the RDMs, 16 average images, 500 draws, 10,000 permutations.
 QUICK = {
-    **COMMON, "n_scenes": 60, "strengths": [0.15, 0.3, 0.45], "n_per_class": 3, "n_averages": 4, "n_draws": 200,
+    **COMMON, "n_scenes": 60, "strengths": [0.15, 0.3, 0.45], "n_per_class": 3, "n_averages": 4, "n_draws": 500,
     "n_permutations": 1000, "faults": "no", "processes": 2, **FILES,
 }  # fmt: skip
 FULL = {

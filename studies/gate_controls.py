@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from claims import Claims
 from common import ROOT, Study
+from feedback_networks import EPSILON, load_network, spiking_network
 from gate_figures import plot_contrast, plot_curves
 from gate_statistics import contrast_rows, control_claims, curve_rows
 
 import brainsnn as bs
-from brainsnn.feedback import read_settings
 from brainsnn.stimuli import load_digits
 
 QUICK = {"n_images": 60, "n_networks": 1, "dimming": [0.15, 1.0], "n_resamples": 500, "chunk": 60, "processes": 2}
@@ -20,8 +20,6 @@ FULL = {
     "n_images": 1000, "n_networks": 5, "dimming": [0.05, 0.1, 0.15, 0.25, 0.5, 1.0], "n_resamples": 2000, "chunk": 50,
     "processes": 2,
 }  # fmt: skip
-#: Tolerance with which the networks were trained.
-EPSILON = 0.1
 GATES = ("sticky", "dynamic", "graded", "contrast")
 #: What closes pixels in place of a prediction.
 CONTROLS = ("shuffled", "send-on-delta", "random", "oracle")
@@ -62,34 +60,17 @@ def trained_networks(study):
                 print(f"training {path.name} ...", flush=True)
                 command = [sys.executable, "-m", "brainsnn.training.train_predictive", "--variant", *arguments]
                 command += ["--seed", str(seed), "--out", str(path), "--checkpoints", str(folder / f"{variant}_{seed}")]
-                subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+                subprocess.run(command, check=True)  # it prints a line for each epoch, and goes on where it was stopped
             paths[variant, seed] = path
     return paths
 
 
-def checkpoint_of(path):
-    """Return a network and its settings as plain values that need no TensorFlow."""
-    settings = read_settings(path)
-    names = ("leak", "thresholds", "squash", "squash_step", "steps")
-    return {"graph": bs.read_keras(bs.load_model(path)), **{name: settings[name] for name in names}}
-
-
-@bs.once
-def spiking_network(checkpoint, device, gate):
-    """Return the network of a checkpoint with a gate, which records the spikes of all layers."""
-    feedback = None
-    if gate is not None:
-        mode = {"contrast": "sticky", "open": "none"}.get(gate, gate)
-        feedback = bs.PredictiveGate(
-            mode=mode, epsilon=None if mode == "none" else EPSILON, squash=checkpoint["squash"],
-            squash_step=checkpoint["squash_step"], contrast=gate == "contrast",
-        )  # fmt: skip
-    graph = checkpoint["graph"]
+def gated_network(network, device, gate):
+    """Return a spiking network with a gate by its name in `Condition`, or None; it records the spikes of all layers."""
+    graph = network["graph"]
     record = {name: ["spikes"] for name, p in graph.populations.items() if p.kind == "spiking" or p is graph.input}
-    return bs.convert(
-        graph, bs.IF(leak=checkpoint["leak"]), thresholds=checkpoint["thresholds"], feedback=feedback, device=device,
-        record=record, encoder="poisson",
-    )  # fmt: skip
+    mode = {"contrast": "sticky", "open": "none"}.get(gate, gate)
+    return spiking_network(network, device, mode, gate == "contrast", record)
 
 
 # Input spikes of the controls ------------------------------------------------------------------------
@@ -183,7 +164,7 @@ def run(snn, *arguments, **options):
 
 def replay(checkpoint, device, trains, images, labels, gate):
     """Run spike trains through a network; a gate compares its predictions with the images."""
-    snn = spiking_network(checkpoint, device, gate)
+    snn = gated_network(checkpoint, device, gate)
     given = {} if gate is None else {"images": images}
     return run(snn, spikes=trains, seed=0, **given)
 
@@ -195,9 +176,7 @@ def measure(images, labels, condition, network, checkpoints, device, seed):
     with_feedback = condition.variant == "feedback"
     steps = checkpoint["steps"]
     if condition.gate == "contrast":  # which scales the drawing of spikes itself
-        return measures_of(
-            spiking_network(checkpoint, device, "contrast").run(images, steps * bs.ms, seed=seed), labels
-        )
+        return measures_of(run(gated_network(checkpoint, device, "contrast"), images, steps * bs.ms, seed), labels)
     trains = drawn_spikes(images, steps, seed)
     if condition.gate in CONTROLS:
         trains = controlled(condition, trains, images, labels, network, checkpoints, device, seed)
@@ -233,7 +212,7 @@ def measure_dimmed(images, labels, dimming, gate, network, checkpoints, device, 
     images = images.astype(float)
     images[:, : images.shape[1] // 2] *= dimming
     checkpoint = checkpoints["feedback", network]
-    result = run(spiking_network(checkpoint, device, gate), images, checkpoint["steps"] * bs.ms, seed)
+    result = run(gated_network(checkpoint, device, gate), images, checkpoint["steps"] * bs.ms, seed)
     return {"correct": result.output[:, -1].argmax(axis=-1) == labels}
 
 
@@ -242,7 +221,7 @@ def main(argv=None):
     with Study("gate_controls", __doc__, QUICK, FULL, argv, sweeps=True) as study:
         p = study.parameters
         images, labels = (a[: p.n_images] for a in load_digits("test"))
-        checkpoints = {key: checkpoint_of(path) for key, path in trained_networks(study).items()}
+        checkpoints = {key: load_network(path) for key, path in trained_networks(study).items()}
         networks = list(range(p.n_networks))
         batch, constants = {"images": images, "labels": labels}, {"checkpoints": checkpoints, "device": study.device}
         options = {"chunk": p.chunk, "workers": study.workers, "constants": constants}

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from common import ROOT, Study, write_atomically
 from feedback_figures import animated_gif, plot_frames
+from feedback_networks import EPSILON, load_network, spiking_network
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE, style
@@ -17,8 +18,6 @@ QUICK = {"n_images": 60, "epsilons": [0.1, 0.2], "chunk": 60, "processes": 2}
 FULL = {"n_images": 1000, "epsilons": [0.05, 0.1, 0.15, 0.2], "chunk": 100, "processes": 2}
 
 MODES = ("sticky", "dynamic", "graded")
-#: Epsilon for which the feedback network was trained; used in the comparison with the plain network.
-EPSILON = 0.1
 PARTS = ("input", "forward", "feedback", "classifier")
 #: (name, gate mode, contrast): the open gate, and the objectives of the published code. Objective 2, to end a trial once every
 #: pixel is predicted, stands on slides only. `feedback_published` has the objectives exactly as published.
@@ -44,32 +43,6 @@ class Network(NamedTuple):
 
     def __str__(self):
         return self.name if np.isnan(self.epsilon) else f"{self.name} {self.epsilon:g}"
-
-
-def load_checkpoint(variant):
-    """Load the shipped network of a variant and its settings, as plain values that need no TensorFlow."""
-    path = ROOT / "weights" / f"digits_{variant}_if.keras"
-    settings = read_settings(path)
-    names = ("leak", "thresholds", "squash", "squash_step", "steps")
-    return {"graph": bs.read_keras(bs.load_model(path)), **{name: settings[name] for name in names}}
-
-
-@bs.once
-def spiking_network(checkpoint, device, mode=None, contrast=False, record=None):
-    """Return the network of a checkpoint, with a gate if a mode is given."""
-    feedback = None
-    if mode is not None:
-        feedback = bs.PredictiveGate(
-            mode=mode,
-            epsilon=None if mode == "none" else EPSILON,
-            squash=checkpoint["squash"],
-            squash_step=checkpoint["squash_step"],
-            contrast=contrast,
-        )
-    return bs.convert(
-        checkpoint["graph"], neuron=bs.IF(leak=checkpoint["leak"]), thresholds=checkpoint["thresholds"],
-        feedback=feedback, device=device, record=record,
-    )  # fmt: skip
 
 
 def part_of(layer):
@@ -333,7 +306,9 @@ def main(argv=None):
     with Study("predictive_feedback", __doc__, QUICK, FULL, argv, sweeps=True) as study:
         images, labels = load_digits("test")
         images, labels = images[: study.parameters.n_images], labels[: study.parameters.n_images]
-        checkpoints = {variant: load_checkpoint(variant) for variant in ("plain", "feedback")}
+        checkpoints = {
+            variant: load_network(ROOT / "weights" / f"digits_{variant}_if.keras") for variant in ("plain", "feedback")
+        }
         rows = compare(study, checkpoints, images, labels)
         example = study.unit(example_run, images[:N_SHOWN], checkpoints["feedback"], study.device, study.seed)
         vectors = {"blocked", "latency", "never", "largest"}

@@ -110,7 +110,7 @@ def bootstrap_p_value(draws):
     Raises
     ------
     ValueError
-        If there is no draw, or one is NaN.
+        If the draws are empty, or one is NaN.
 
     References
     ----------

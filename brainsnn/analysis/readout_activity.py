@@ -132,7 +132,7 @@ def column_rate(activity, n_neurons, start, stop=None, dt=1e-3, published=False)
     Raises
     ------
     ValueError
-        If start and stop do not delimit a part of the trial, or there is no neuron.
+        If start and stop do not delimit a part of the trial, or n_neurons is not positive.
     """
     activity = plain_array(activity, "column_rate: activity", float)
     n_neurons = whole_number(n_neurons, "column_rate: n_neurons", 1)

@@ -82,7 +82,7 @@ def bootstrap_draws(statistic, n_items, n_draws=500, strata=None, clusters=None)
     Raises
     ------
     ValueError
-        If there is no draw, or as `resampled_items`.
+        If n_draws is not a positive number, or as `resampled_items`.
 
     See Also
     --------
@@ -113,7 +113,7 @@ def draw_interval(draws, confidence=0.95):
     Raises
     ------
     ValueError
-        If there is no draw, or the confidence is not between 0 and 1.
+        If the draws are empty, or the confidence is not between 0 and 1.
     """
     draws = plain_array(draws, "draw_interval: draws", float)
     if draws.ndim == 0 or len(draws) == 0:

@@ -69,7 +69,7 @@ def weighted_f1(scores, targets, criterion=0.5):
     Raises
     ------
     ValueError
-        If there is no image, an output is NaN, or an argument does not fit the others.
+        If the batch is empty, an output is NaN, or an argument does not fit the others.
 
     See Also
     --------
@@ -188,7 +188,7 @@ def detected_share(times, end, start=0.0):
     Raises
     ------
     ValueError
-        If there is no target, or a time lies after the end.
+        If times is empty, or a time lies after the end.
 
     References
     ----------

@@ -1,15 +1,12 @@
 """From a trained Keras model to a spiking network: check the options, read the model, build the network."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from brian2 import Quantity, ms
-from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.builders.from_keras import read_keras
 from brainsnn.builders.graph import LayerGraph
@@ -20,10 +17,10 @@ from brainsnn.builders.network.assembly import CONNECTIVITIES
 from brainsnn.builders.network.feedback import with_recorded_feedback, without_prediction_readout
 from brainsnn.builders.network.neurons import choose_neurons, encoder_of, with_shared_filters
 from brainsnn.builders.network.schedule import SCHEDULES
+from brainsnn.builders.scales import check_scales
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.equations import ASN, NeuronModel
 from brainsnn.equations.checks import is_time
-from brainsnn.errors import UncalibratedWarning
 from brainsnn.feedback import PredictiveGate
 from brainsnn.memory import collection_paused, named_memory_errors
 
@@ -156,10 +153,6 @@ def convert(
     if pooled := _pooled_by_spikes(graph, neurons, max_pooling):
         graph = with_pooled_spikes(graph, pooled)
         neurons = choose_neurons(graph, neuron)
-    if graph.calibration is not None:
-        _check_thresholds_of_calibrated(neurons, thresholds)
-    elif feedback is None:
-        _warn_of_uncalibrated(graph, thresholds or {})
     if readouts is not None:
         graph, models = with_readouts(graph, neurons.chosen, readouts)
         neurons = replace(neurons, chosen={**neurons.chosen, **models})
@@ -167,10 +160,7 @@ def convert(
         graph = with_shared_filters(graph, neurons)
         if encoder is None:
             encoder = _encoder(graph, neurons) if feedback is None else "poisson"
-        if encoder == "poisson" and feedback is None:
-            _warn_of_unscaled_spikes(graph, neurons)
-        if not graph.neurons:
-            _warn_of_other_synapses(graph, neurons)
+        check_scales(graph, neurons, thresholds or {}, encoder, feedback is not None)
         return SpikingNetwork(
             graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
             dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,
@@ -197,78 +187,6 @@ def _pooled_by_spikes(graph, neurons, max_pooling):
         models = neurons.of_each(graph)
         wanted = {n for n in wanted if graph.populations[n].kind == "spiking" and not models[n].has_pooled_membrane}
     return wanted
-
-
-def _check_thresholds_of_calibrated(neurons, thresholds):
-    """Refuse thresholds with which a spike would not count as the activation that it stands for."""
-    if thresholds:
-        raise ValueError(
-            f"convert: thresholds of {', '.join(map(repr, thresholds))}, and the graph is calibrated: an activation of 1 is one "
-            "spike in each step with a threshold of 1. Leave thresholds out, or convert the graph that was not calibrated."
-        )
-    for name, model in neurons.chosen.items():
-        threshold = model.parameters.get(model.threshold_parameter)
-        height = model.parameters.get(model.spike_height)
-        if threshold is not None and not model.has_linear_filter and not np.array_equal(threshold, height):
-            raise ValueError(
-                f"convert: the neurons of {name!r} ({model.name}) have the threshold {threshold} and the spike height {height}. "
-                "In a calibrated graph a spike counts as its threshold: give both one value, as in "
-                f"IF(threshold={threshold}).edit({model.spike_height}={threshold})."
-            )
-
-
-def _warn_of_uncalibrated(graph, thresholds):
-    named = {graph.population(layer).name for layer in thresholds}
-    layers = [n for n, p in graph.populations.items() if p.activation == "relu" and n not in named]
-    if layers and not graph.neurons:
-        shown = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
-        warnings.warn(
-            f"convert: the ReLU layers {shown} have the activations with which they were trained. Neurons express activations "
-            "from 0 to about 1 best: IF neurons cannot exceed 1. Normalise them with "
-            "graph = brainsnn.calibrate(model, images), and convert the graph.",
-            UncalibratedWarning,
-            stacklevel=3,
-        )
-
-
-def _warn_of_unscaled_spikes(graph, neurons):
-    """Warn of input spikes into neurons that are made for currents: a spike of height 1 stays in their filters."""
-    first = {p.target for p in graph.projections if p.source == graph.input.name} & set(neurons.chosen)
-    filtered = [name for name in first if neurons.chosen[name].encoder == "current"]
-    if filtered:
-        model = neurons.chosen[filtered[0]]
-        warnings.warn(
-            f"convert: encoder='poisson' with {model.name}: input spikes have the height 1 and are not scaled to the filters of "
-            f"{filtered[0]!r}, which are made for currents, so that pixels arrive several times too large. Use "
-            "encoder='current', or IF().",
-            UncalibratedWarning,
-            stacklevel=3,
-        )
-
-
-def _warn_of_other_synapses(graph, neurons):
-    """Warn of spikes whose height is made for synapses with another time course than those that they reach."""
-    models = neurons.of_each(graph)
-    for p in graph.projections:
-        if p.source not in neurons.chosen or p.target not in models:
-            continue
-        source, target = models[p.source], models[p.target]
-        if _synapse(source) != _synapse(target):
-            warnings.warn(
-                f"convert: the spikes of {p.source!r} ({source.name}) are made for synapses like its own, and those of "
-                f"{p.target!r} ({target.name}) differ: activations arrive scaled, unless you have set the height of these "
-                "spikes. Give both layers one synapse, or compare activations with brainsnn.compare_activations.",
-                UncalibratedWarning,
-                stacklevel=3,
-            )
-            return
-
-
-def _synapse(model):
-    """Return what decides how large an activation a spike is: the equation of the received variable, with its constants."""
-    definition = model.definition(model.receives)
-    values = {name: str(model.constants[name]) for name in get_identifiers(definition) if name in model.constants}
-    return definition, tuple(sorted(values.items()))
 
 
 def _time_step(graph, dt):

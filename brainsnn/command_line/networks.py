@@ -89,14 +89,14 @@ def convert(
         return
     from brainsnn.files import write_atomically
 
-    def write_text(text: str) -> None:
+    def _write_text(text: str) -> None:
         with write_atomically(output) as file:
             file.write((text + "\n").encode())
 
     write_as(output, {
-        ".md": lambda path: write_text(snn.describe().to_markdown()),
-        ".tex": lambda path: write_text(snn.describe().to_latex()),
-        ".txt": lambda path: write_text(str(snn.describe())),
+        ".md": lambda path: _write_text(snn.describe().to_markdown()),
+        ".tex": lambda path: _write_text(snn.describe().to_latex()),
+        ".txt": lambda path: _write_text(str(snn.describe())),
         ".nir": lambda path: snn.to_nir(path, overwrite=force),
     })  # fmt: skip
     typer.echo(f"Written: {output}")

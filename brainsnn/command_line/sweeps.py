@@ -78,13 +78,13 @@ def collect(
     with optional_packages("sweep collect"):
         import xarray as xr
 
-    def copy(path: Path) -> None:
+    def _copy(path: Path) -> None:
         with write_atomically(path) as file, open(found.dataset, "rb") as source:
             shutil.copyfileobj(source, file)
 
-    def write_table(path: Path) -> None:
+    def _write_table(path: Path) -> None:
         with xr.open_dataset(found.dataset) as data, write_atomically(path) as file:
             data.to_dataframe().reset_index().to_csv(file, index=False)
 
-    write_as(output, {".nc": copy, ".csv": write_table})
+    write_as(output, {".nc": _copy, ".csv": _write_table})
     typer.echo(f"Written: {output}")

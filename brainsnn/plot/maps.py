@@ -161,7 +161,9 @@ def latency_map(
     first = np.full(int(np.prod(result.shapes[layer])), np.inf)
     np.minimum.at(first, neurons[times >= 0], times[times >= 0])
     first = np.where(np.isfinite(first), first * 1e3, np.nan).reshape(result.shapes[layer])
-    name = result.shapes.name_of(layer)
+    name, n_channels = result.shapes.name_of(layer), result.shapes[layer][2]
+    if channel is not None and not 0 <= channel < n_channels:
+        raise IndexError(f"plot.latency_map: channel={channel!r}, and {name!r} has the channels 0 to {n_channels - 1}.")
     with panel(ax, 0.85) as ax:
         picture = mosaic(first) if channel is None else first[..., channel]
         shown = ax.imshow(picture, cmap="viridis_r", interpolation="nearest")

@@ -59,7 +59,12 @@ def raster(
     """
     names = [layers] if isinstance(layers, str) else list(result.spikes if layers is None else layers)
     if not names:
-        raise ValueError("plot.raster: no spikes were recorded. Convert with record={layer: ['spikes']}.")
+        reason = (
+            "no spikes were recorded. Convert with record={layer: ['spikes']}."
+            if layers is None
+            else "layers=[] names no layer."
+        )
+        raise ValueError(f"plot.raster: {reason}")
     image = chosen_image(image, result.n_images, "plot.raster")
     ticks, top = [], 0
     with panel(ax, 0.8) as ax:
@@ -109,6 +114,6 @@ def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
             ax.errorbar(means, positions, xerr=error, fmt="none", ecolor="black", elinewidth=1, capsize=2)
         ax.set_yticks(positions, list(found))
         ax.invert_yaxis()
-        several = f"mean and 95% of {result.n_images} images" if result.n_images > 1 else "one image"
+        several = f"mean, and range of 95% of {result.n_images} images" if result.n_images > 1 else "one image"
         ax.set(xlabel="firing rate (Hz)", title=several)
     return ax

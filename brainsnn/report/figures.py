@@ -4,6 +4,7 @@ import base64
 import io
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 import brainsnn.plot as plot
 
@@ -41,7 +42,7 @@ def figures_of(result, image):
         panels.append((f"Firing rates of {name}, image {image}.", lambda n=name: plot.feature_maps(result, n, image)))
     for name, recorded in result.recorded.items():
         if recorded:
-            neuron = int(next(iter(recorded.values()))[0])
+            neuron = _liveliest(result, name, next(iter(recorded.values())), image)
             panels.append(
                 (
                     f"Neuron {neuron} of {name}, image {image}.",
@@ -49,6 +50,14 @@ def figures_of(result, image):
                 )
             )
     return [(caption, _picture(draw)) for caption, draw in panels]
+
+
+def _liveliest(result, name, neurons, image):
+    """Return which of some neurons spikes most, the first one if spikes were not recorded."""
+    if name not in result.spikes:
+        return int(neurons[0])
+    counts = np.bincount(result.spikes[name][image][0], minlength=int(np.max(neurons)) + 1)
+    return int(neurons[np.argmax(counts[neurons])])
 
 
 def _picture(draw):

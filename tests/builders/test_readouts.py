@@ -144,7 +144,7 @@ def test_it_is_found_like_a_layer(model):
 def test_it_is_not_written_to_nir(model, tmp_path):
     pytest.importorskip("nir")
     snn = bs.convert(model, readouts=BOTH)
-    with pytest.raises(bs.ConversionError, match="'behind' is a readout, which is no layer of the model"):
+    with pytest.raises(bs.ConversionError, match="'behind' is a readout that convert added, not a layer of the model"):
         snn.to_nir(tmp_path / "net.nir")
     assert not list(tmp_path.iterdir())
 

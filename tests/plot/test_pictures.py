@@ -156,6 +156,10 @@ def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
         bs.plot.raster(gated)
     with pytest.raises(IndexError, match="4"):
         bs.plot.latency_map(result, "conv1", image=4)
+    with pytest.raises(IndexError, match="channels 0 to 3"):
+        bs.plot.latency_map(result, "conv2", channel=-1)
+    with pytest.raises(ValueError, match="names no layer"):
+        bs.plot.raster(result, [])
     with pytest.raises(ValueError, match="rows, columns, channels"):
         bs.plot.mosaic([1, 2])
     with pytest.raises(ValueError, match="square"):

@@ -69,7 +69,8 @@ def _check_network(assembly, attention):
     for population in assembly.graph.populations.values():
         if population.reads is not None:
             raise ConversionError(
-                f"to_nir: {population.name!r} is a readout, which is no layer of the model. Convert without readouts={{...}}."
+                f"to_nir: {population.name!r} is a readout that convert added, not a layer of the model. Convert "
+                "without readouts={...}."
             )
         if population.kind == "membrane":
             raise ConversionError(

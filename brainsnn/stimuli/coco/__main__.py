@@ -41,7 +41,7 @@ def read_features(path):
     Raises
     ------
     ValueError
-        If a column is missing or a value is no number.
+        If a column is missing or a value is not a number.
     """
     import pandas as pd
 
