@@ -27,13 +27,14 @@ BENCHMARKS := projection digits throughput resnet cost first_result large_graphs
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
 
-# The tests, and the examples of the docstrings (pyproject.toml).
+# The tests, and the examples of the docstrings (pyproject.toml). Property tests try the same cases each time here; those of
+# test-all search on.
 test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
-	$(RUN) -m pytest -q -n 2 --dist worksteal $(or $(PYTEST_ARGS),-m "not slow")
+	$(RUN) -m pytest -q -n 2 --dist worksteal $(or $(PYTEST_ARGS),-m "not slow" --hypothesis-profile=ci)
 
 test-all:
-	$(MAKE) test PYTEST_ARGS='-m "slow or not slow"'
+	$(MAKE) test PYTEST_ARGS='-m "slow or not slow" --hypothesis-profile=default'
 
 test-versions:
 	$(PYTHON) tools/test_versions.py $(addprefix --only ,$(ONLY)) $(PYTEST_ARGS)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from brainsnn.builders.graph.parts import Operator, Population, Projection
-from brainsnn.builders.operators.pooling import MaxPool
+from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import ConversionError
 
 __all__ = ["composed_maximum", "join_maxima"]
@@ -36,10 +36,12 @@ def composed_maximum(first: MaxPool, second: MaxPool) -> MaxPool | None:
     return joined if (reads_both != _windows(joined).astype(bool)).nnz == 0 else None
 
 
-def _joined(first: Operator, second: Operator) -> MaxPool | None:
-    if isinstance(first, MaxPool) and isinstance(second, MaxPool):
-        return composed_maximum(first, second)
-    return None
+def _joined(first: Operator, second: Operator) -> Operator | None:
+    head, *rest = second.operators if isinstance(second, OperatorChain) else (second,)
+    if not (isinstance(first, MaxPool) and isinstance(head, MaxPool)):
+        return None
+    maximum = composed_maximum(first, head)
+    return OperatorChain((maximum, *rest)) if maximum and rest else maximum
 
 
 def _windows(operator):

@@ -39,7 +39,7 @@ def test_two_maxima_are_one_wherever_one_reads_the_same(rows, columns, n, step, 
 
 
 def networks():
-    """Pooling twice; pooling beside a branch and again (Inception); and twice with overlapping windows."""
+    """Pooling twice; pooling beside a branch and again (Inception); twice with overlapping windows; and twice on the image."""
     i = L.Input((8, 8, 2), name="pixels")
     x = L.Conv2D(3, 3, activation="relu", padding="same", name="c")(i)
     yield L.MaxPooling2D(2, name="second")(L.MaxPooling2D(2, name="first")(x)), i
@@ -47,11 +47,15 @@ def networks():
     branch = L.Conv2D(2, 1, name="branch", activation="relu")(y)
     yield L.Concatenate(name="joined")([branch, L.MaxPooling2D(3, 1, padding="same", name="again")(y)]), i
     yield L.MaxPooling2D(3, 1, padding="same")(L.MaxPooling2D(3, 2, padding="same")(x)), i
+    pixels = L.MaxPooling2D(3, 2, padding="same")(L.MaxPooling2D(3, 2, padding="same")(i))
+    yield L.Conv2D(4, 2, activation="relu", padding="same", name="d")(pixels), i
 
 
 @pytest.mark.parametrize("neuron", [bs.ASN(m_f=0.05, tau_gamma=5 * bs.ms), bs.IF(initial=0.5)], ids=["ASN", "IF"])
-@pytest.mark.parametrize("k", range(3))
+@pytest.mark.parametrize("k", range(4))
 def test_spikes_follow_pooling_of_pooling(k, neuron):
+    if k == 3 and neuron.name == "IF":
+        pytest.skip("pixels are pooled by membranes")
     keras.utils.set_random_seed(4)
     x, i = list(networks())[k]
     model = keras.Model(i, L.Dense(3, name="out")(L.Flatten()(x)))

@@ -1,8 +1,10 @@
 """Keras models read as layer graphs: same activations, the right populations, and errors that name the fix."""
 
+import re
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from keras_graphs import (
     ASNTransfer,
@@ -185,6 +187,7 @@ LAYERS = {
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(sorted(LAYERS)), min_size=1, max_size=6), st.booleans(), st.booleans())
+@example(["max", "max"], False, False)
 def test_any_chain_of_layers(names, shortcut, junctions):
     inputs = x = keras.Input((6, 5, 2))
     for name in names:
@@ -193,7 +196,12 @@ def test_any_chain_of_layers(names, shortcut, junctions):
     if shortcut and "max" not in names:
         x = L.Add()([L.Conv2D(x.shape[-1], 3, padding="same")(x), x])
     model = randomise(keras.Model(inputs, L.Dense(2, name="out")(L.Flatten()(x))))
-    close(read_keras(model, junctions=junctions), model)
+    # Only what a linear layer between two maxima keeps apart is refused: neither can the two be one, nor spikes pass between.
+    between = re.findall("(?<=max )(?:(?!max|relu)[a-z]+ )+(?=max)", " ".join(names))
+    try:
+        close(read_keras(model, junctions=junctions), model)
+    except ConversionError as error:
+        assert between and "cannot become one maximum" in str(error)
 
 
 class Strange(L.Layer):
