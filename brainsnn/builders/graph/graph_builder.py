@@ -206,5 +206,6 @@ class GraphBuilder(Pooling):
         """Return the graph, with membranes in place of nonlinearities that only pooling layers read, and equal weights once."""
         self.settle_pooled()
         self.populations, self.projections = join_maxima(self.populations, self.projections)
+        self.settle_nested()
         share_weights(self.projections)
         return LayerGraph(self.populations, self.projections, rows, name, pixel_unit=self.pixel_unit)

@@ -7,7 +7,6 @@ from scipy import sparse
 
 from brainsnn.builders.graph.parts import Operator, Population, Projection
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
-from brainsnn.errors import ConversionError
 
 __all__ = ["composed_maximum", "join_maxima"]
 
@@ -55,7 +54,7 @@ def join_maxima(
     populations: dict[str, Population], projections: list[Projection]
 ) -> tuple[dict[str, Population], list[Projection]]:
     """
-    Return populations and projections in which no membrane takes a maximum over another.
+    Return populations and projections in which a membrane that only takes the maximum of another is left out.
 
     Parameters
     ----------
@@ -65,29 +64,16 @@ def join_maxima(
     Returns
     -------
     populations, projections
-
-    Raises
-    ------
-    ConversionError
-        If a membrane does more than to take the maximum of another, so that two maxima cannot become one.
+        Those with more between two maxima, such as a convolution, are as they were.
     """
     kinds = {name: population.kind for name, population in populations.items()}
-    while nested := next((p for p in projections if kinds[p.source] == kinds[p.target] == "membrane"), None):
+    for nested in [p for p in projections if kinds[p.source] == kinds[p.target] == "membrane"]:
         middle = populations[nested.target]
         incoming = [p for p in projections if p.target == middle.name]
         outgoing = [p for p in projections if p.source == middle.name]
-        plain = len(incoming) == 1 and not np.any(middle.bias)
-        joined = []
-        for p in outgoing:
-            operator = _joined(nested.operator, p.operator) if plain else None
-            if operator is None:
-                raise ConversionError(
-                    f"'{p.target}' takes a maximum over '{middle.name}', which itself takes one over '{nested.source}', and the "
-                    "two cannot become one maximum.",
-                    fix="Train with a ReLU before the first pooling layer, with one pooling layer for two, or average pooling.",
-                )
-            joined.append(replace(p, source=nested.source, operator=operator))
-        projections = [p for p in projections if p.target != middle.name and p.source != middle.name]
-        projections += joined
-        populations = {name: population for name, population in populations.items() if name != middle.name}
+        operators = [_joined(incoming[0].operator, p.operator) for p in outgoing]
+        if len(incoming) == 1 and not np.any(middle.bias) and all(operators):
+            joined = [replace(p, source=incoming[0].source, operator=one) for p, one in zip(outgoing, operators)]
+            projections = [p for p in projections if middle.name not in (p.source, p.target)] + joined
+            populations = {name: population for name, population in populations.items() if name != middle.name}
     return populations, projections

@@ -116,19 +116,18 @@ class Pooling:
         pool, *rest = getattr(term.operator, "operators", (term.operator,))
         if not self.junctions:
             raise ConversionError(
-                f"'{reader}' reads a maximum over values of '{membrane.name}' together with other values, added or concatenated, "
-                "and they can be negative, and a neuron model without a linear synaptic filter, such as IF, has no current of "
+                f"'{reader}' reads a maximum over values of '{membrane.name}' that can be negative, together with other values "
+                "or to be pooled itself, and a neuron model without a linear synaptic filter, such as IF, has no current of "
                 "which a maximum could be taken. Train with a nonlinearity (ReLU, ASNTransfer) before or after the pooling "
                 "layer, or convert with ASN()."
             )
         key = membrane.name, id(pool)
         if key not in self._pooled_currents:
             current = self._unique(membrane.name + "_current", "_2")
+            terms = [Term(p.source, p.mode, p.operator) for p in self.projections if p.target == membrane.name]
+            terms = [self._pooled_current(term, reader) if term.mode == "membrane" else term for term in terms]
             self.populations[current] = replace(membrane, name=current, kind="junction", keras_layer=None)
-            for p in [p for p in self.projections if p.target == membrane.name]:
-                term = Term(p.source, p.mode, p.operator)
-                term = self._pooled_current(term, reader) if p.mode == "membrane" else term
-                self.projections.append(Projection(term.source, current, term.operator, term.mode))
+            self.projections += [Projection(term.source, current, term.operator, term.mode) for term in terms]
             maximum = self._unique(membrane.name + "_maximum", "_2")
             self.populations[maximum] = Population(maximum, "junction", pool.output_shape)
             self.projections.append(Projection(current, maximum, pool, "current"))
@@ -221,6 +220,20 @@ class Pooling:
         for projection in self.projections:
             if len(outgoing[projection.source]) == 1:
                 self._scale_before_maximum(projection, incoming[projection.source])
+
+    def settle_nested(self):
+        """Put maxima over currents in place of maxima over membranes that another membrane reads."""
+        kinds = {name: population.kind for name, population in self.populations.items()}
+        for k, p in list(enumerate(self.projections)):
+            if p.mode == kinds[p.source] == kinds[p.target] == "membrane":
+                before = dict(self.populations)
+                term = self._pooled_current(Term(p.source, p.mode, p.operator), p.target)
+                self.projections[k] = Projection(term.source, p.target, term.operator, term.mode)
+                new = {name: each for name, each in self.populations.items() if name not in before}
+                names = list(before)
+                at = names.index(p.target)  # populations stand in the order in which activity reaches them
+                self.populations = {n: {**before, **new}[n] for n in (*names[:at], *new, *names[at:])}
+        self._drop_unread_membranes()
 
     def _drop_unread_membranes(self):
         """Remove membranes whose maximum is read as a current instead."""

@@ -236,12 +236,6 @@ REFUSALS = {
         lambda: read_keras(_normalised(-1e-4), batch_norm="exact"),
     ),
     "A network has one. Make an input": (two_inputs, one_input),
-    "two cannot become one maximum.": (
-        lambda: read_keras(sequential(L.MaxPooling2D(2), L.Conv2D(2, 1), L.MaxPooling2D(2))),
-        lambda: read_keras(
-            sequential(L.Conv2D(2, 1, activation="relu"), L.MaxPooling2D(2), L.Conv2D(2, 1), L.MaxPooling2D(2))
-        ),
-    ),
     "is one name; give a list of layers": (
         lambda: read_keras(sequential(L.Dense(2, name="d")), spiking="d"),
         lambda: read_keras(sequential(L.Dense(2, name="d")), spiking=["d"]),
@@ -283,7 +277,7 @@ REFUSALS = {
     ),
     "this class has no spiking": (read(Own), returns(half)),
     "ConversionError(str(error), layer)": (no_junctions(padded_pool), no_junctions(rectified_pool)),
-    "together with other values, added or": (no_junctions(padded_pool), no_junctions(rectified_pool)),
+    "that can be negative, together with other": (no_junctions(padded_pool), no_junctions(rectified_pool)),
     "changes the last axis, over which": (
         read(L.Conv2D(2, 3, activation="softmax"), L.Flatten()),
         read(L.Conv2D(2, 3), L.Flatten(), L.Softmax()),
