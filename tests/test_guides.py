@@ -1,4 +1,4 @@
-"""The how-to pages in docs/: their code runs, block after block."""
+"""The pages and notebooks in docs/: their code runs, block after block."""
 
 import os
 import re
@@ -22,6 +22,62 @@ def test_the_code_of_a_guide_runs(name, tmp_path, monkeypatch):
     pytest.importorskip("keras")
     monkeypatch.chdir(tmp_path)
     run_page(name, {})
+
+
+#: Pages of one task, and what their code needs besides Keras.
+TASKS = {path.stem: () for path in sorted((ROOT / "docs" / "howto").glob("*.md"))} | {
+    "scan": ("xarray", "dask", "h5netcdf"),
+    "cluster": ("xarray", "dask", "distributed", "h5netcdf"),
+    "export": ("xarray", "h5netcdf", "nir"),
+    "find_a_neuron": ("xarray",),
+    "small": ("zarr",),
+}
+
+
+@pytest.mark.filterwarnings("ignore:to_nir:UserWarning")
+@pytest.mark.parametrize("task", TASKS)
+def test_the_code_of_a_task_runs(task, tmp_path, monkeypatch):
+    for package in ("keras", "mlxtend", *TASKS[task]):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}  # so that what stands below the usual line of a script runs, too
+    run_page(f"howto/{task}", names)
+    plt.close("all")
+    if task in FOUND:
+        assert FOUND[task](names)
+
+
+#: What a page says that its code does, and that does not show as an error: names of the page -> bool.
+FOUND = {
+    "attend": lambda n: n["attended"].firing_rates["behind"].mean() != n["neutral"].firing_rates["behind"].mean(),
+    "edit_an_equation": lambda n: (
+        "sigma" in n["noisy"].parameters and n["slow"].parameters["h"] != n["neuron"].parameters["h"]
+    ),
+    "fast": lambda n: n["accuracy"][199] > n["accuracy"][50],
+    "find_a_neuron": lambda n: n["inputs"].size > 0 and n["counts"].max() == n["counts"][n["best"]],
+    "gate": lambda n: (
+        "0.9*is_blocked" in n["leaky"].model.update
+        and n["wider"].spike_counts["input"].sum() < n["result"].spike_counts["input"].sum()
+    ),
+    "lesion": lambda n: (
+        n["spikes"][:, 50:100].sum() == 0 < min(n["spikes"][:, :50].sum(), n["spikes"][:, 100:].sum())
+        and n["intact"].firing_rates["dense1"].mean() != n["lesioned"].firing_rates["dense1"].mean()
+    ),
+    "methods": lambda n: "conv2_asn" in n["Path"]("methods.md").read_text(),
+    "own_neuron": lambda n: n["result"].accuracy(n["labels"][:10])[-1] >= 0.7,
+    "record": lambda n: (n["history"][0][n["name"]] != n["history"][-1][n["name"]]).any(),
+    "scan": lambda n: n["data"]["rate"].sel(gain=1.0).mean() > n["data"]["rate"].sel(gain=0.5).mean(),
+}
+
+
+def test_a_task_fits_on_a_screen_and_says_what_to_do():
+    """Titles start with a verb: they are the names of tasks, and every page leads on."""
+    verbs = {"Attend", "Bring", "Cite", "Edit", "Export", "Find", "Gate", "Lesion", "Make", "Record", "Scan", "Use"}
+    index = (ROOT / "docs" / "howto.md").read_text(encoding="utf-8")
+    for task in TASKS:
+        lines = (ROOT / "docs" / "howto" / f"{task}.md").read_text(encoding="utf-8").splitlines()
+        assert lines[0].removeprefix("# ").split()[0] in verbs, task
+        assert len(lines) < 80 and f"\nhowto/{task}\n" in index, task
 
 
 def run_page(name, names):
