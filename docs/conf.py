@@ -13,7 +13,7 @@ extensions = [
     "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc", "sphinx_gallery.gen_gallery",
     "sphinx_copybutton", "sphinx_design",
 ]  # fmt: skip
-exclude_patterns = ["_build", "gallery/*.rst", "gallery/*.md"]
+exclude_patterns = ["_build", "gallery/*.rst", "gallery/*.md", "notebooks/*"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]
@@ -23,9 +23,9 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 sphinx_gallery_conf = {
-    "examples_dirs": "gallery",
-    "gallery_dirs": "auto_gallery",
-    "filename_pattern": r"/plot_",
+    "examples_dirs": ["gallery", "notebooks"],
+    "gallery_dirs": ["auto_gallery", "auto_notebooks"],
+    "filename_pattern": r"/(plot_|notebooks/)",
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "abort_on_example_error": True,

@@ -118,6 +118,49 @@ def test_a_script_of_the_gallery_draws_its_figure(name, monkeypatch, tmp_path):
     plt.close("all")
 
 
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "docs" / "notebooks").glob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "inspect_a_layer" else pytest.mark.slow) for n in NOTEBOOKS]
+)
+def test_a_notebook_runs(name, monkeypatch, tmp_path, capsys):
+    for package in ("keras", "mlxtend", "skimage", "sklearn"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    plt.close("all")
+    path = ROOT / "docs" / "notebooks" / f"{name}.py"
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), {"__name__": "__main__"})
+    shown = capsys.readouterr().out
+    assert plt.get_fignums() and all(ax.has_data() for ax in plt.gcf().axes[:1])
+    plt.close("all")
+    assert re.search(EXPECTED[name], shown), shown
+
+
+#: What a notebook prints if it has found what its text says.
+EXPECTED = {
+    "attention_experiment": r"output_gain +\+0\.\d+ \[\+",
+    "inspect_a_layer": r"equal to the recorded values",
+    "prediction_and_gate": r"the sticky gate saves (3|4)\d%",
+    "tweak_equations": r"no adaptation +0\.[89]\d.*\nrefractory 10 ms +0\.[1-3]",
+}
+
+
+def test_jupytext_makes_notebooks_of_them():
+    """Cells of text are Markdown, the others run in this order; sphinx-gallery reads the same files."""
+    jupytext = pytest.importorskip("jupytext")
+    assert len(NOTEBOOKS) == 4 and set(NOTEBOOKS) == set(EXPECTED)
+    for name in NOTEBOOKS:
+        text = (ROOT / "docs" / "notebooks" / f"{name}.py").read_text(encoding="utf-8")
+        cells = jupytext.reads(text, fmt="py:percent").cells
+        assert cells[0].cell_type == "markdown" and cells[0].source.splitlines()[1] == "=" * len(
+            cells[0].source.splitlines()[0]
+        )
+        code = [cell.source for cell in cells if cell.cell_type == "code"]
+        assert len(code) >= 5 and not any(line.startswith("# **") for source in code for line in source.splitlines())
+        compile("\n".join(code), name, "exec")
+
+
 @pytest.mark.slow
 def test_the_documentation_builds_without_warnings(tmp_path):
     pytest.importorskip("sphinx_gallery")
