@@ -1,4 +1,4 @@
-"""Exceptions whose messages name the object, the value and the fix."""
+"""Exceptions whose messages name the object, the value and the fix; docs/troubleshooting.md leads to a page of all messages."""
 
 import difflib
 from collections.abc import Iterable

@@ -2,8 +2,13 @@
 
 import os
 import re
+import sys
+from pathlib import Path
 
 import brainsnn
+
+sys.path.insert(0, str(Path(__file__).parent))
+from make_messages import write_page
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -49,3 +54,4 @@ def _unlink_files(app, relative_path, parent_name, content):
 def setup(app):
     """Connect what this file adds to Sphinx."""
     app.connect("include-read", _unlink_files)
+    write_page()

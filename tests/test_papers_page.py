@@ -1,0 +1,87 @@
+"""docs/from_the_papers.md: published values are those of the studies' code, and ours those of a run that the pages tell of."""
+
+import csv
+import re
+import shlex
+import sys
+
+import pytest
+from locations import ROOT
+
+PAGE = (ROOT / "docs" / "from_the_papers.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tool():
+    before = list(sys.path)
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        import papers_page
+    finally:
+        sys.path[:] = before
+    return papers_page
+
+
+def test_published_values_are_those_of_the_code(tool):
+    published = tool.published_attention() | tool.published_feedback()
+    assert len(published) > 70
+    assert {key: f"{value:,.7g}" for key, value in published.items()} == {
+        k: row[0] for k, row in tool.read_page().items()
+    }
+    assert published["4C", "AUC, output gain invalid"] == 0.781
+    assert round(published["log", "spikes saved by blocking at epsilon 0.1 (%)"], 1) == 7.0
+
+
+def test_quantities_are_those_that_the_studies_write(tool):
+    """So that the results of a run find their rows."""
+    source = (ROOT / "studies" / "feedback_report.py").read_text(encoding="utf-8")
+    assert 'f"SNN {run}: {quantity}"' in source and 'f"ANN {variant}: accuracy (%)"' in source
+    assert "spikes saved by blocking at epsilon" in source and "spikes with feedback relative to plain" in source
+
+
+def test_our_values_have_a_verdict_and_are_told_of(tool):
+    told = (ROOT / "docs" / "feedback.md").read_text(encoding="utf-8") + (ROOT / "docs" / "findings.md").read_text(
+        encoding="utf-8"
+    )
+    ours = {key: row[1:] for key, row in tool.read_page().items() if row[1:] != tool.NOT_RUN}
+    for (_, quantity), (value, verdict) in ours.items():
+        assert verdict, quantity
+        assert re.search(rf"\b{re.escape(value.split(',')[0])}\b", told), quantity
+
+
+def test_the_results_of_a_run_take_their_places(tool, tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, "PAGE", tmp_path / "page.md")
+    tool.PAGE.write_text(PAGE, encoding="utf-8")
+    before = tool.read_page()
+    with open(tmp_path / "from_the_paper.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(
+            file, ["figure", "quantity", "published", "ours", "low", "high", "n", "verdict", "command"]
+        )
+        writer.writeheader()
+        writer.writerow({"figure": "4C", "quantity": "AUC, neutral", "published": 0.797, "ours": 0.81, "low": 0.8, "high": 0.82,
+                         "n": 600, "verdict": "reproduced", "command": ""})  # fmt: skip
+    tool.write_page([tmp_path / "from_the_paper.csv"])
+    changed = {key: row for key, row in tool.read_page().items() if row != before[key]}
+    assert changed == {("4C", "AUC, neutral"): ("0.797", "0.81 [0.8, 0.82], n = 600", "reproduced")}
+
+
+def test_files_and_commands_exist():
+    attention = (ROOT / "studies" / "attention_published.py").read_text(encoding="utf-8")
+    feedback = (ROOT / "studies" / "feedback_published.py").read_text(encoding="utf-8")
+    figures = re.findall(r"\| `(figure\d\w*)` \|", PAGE)
+    assert sorted(figures) == sorted(re.findall(r'"(figure\d\w*)"', attention))
+    assert all(f'"{name}"' in feedback for name in re.findall(r"\| `(\w+\.(?:md|gif))` \|", PAGE))
+    commands = [line for line in PAGE.splitlines() if line.startswith("python ")]
+    assert len(commands) == 5
+    for command in commands:
+        words = shlex.split(command)
+        source = attention if "spatial_attention" in command else feedback
+        if words[1] == "-m":
+            source = (ROOT / "brainsnn" / "training" / "train_predictive.py").read_text(encoding="utf-8")
+        else:
+            assert (ROOT / words[1]).exists()
+            source += (ROOT / "studies" / "common.py").read_text(encoding="utf-8") + (ROOT / words[1]).read_text(
+                encoding="utf-8"
+            )
+        for option in (word.removeprefix("--") for word in words if word.startswith("--")):
+            assert re.search(rf"[\"'](--)?{option.replace('-', '[-_]')}[\"']", source), (command, option)
