@@ -77,11 +77,12 @@ def test_files_and_commands_exist():
         words = shlex.split(command)
         source = attention if "spatial_attention" in command else feedback
         if words[1] == "-m":
-            source = (ROOT / "brainsnn" / "training" / "train_predictive.py").read_text(encoding="utf-8")
+            files = (ROOT / "brainsnn" / "training").glob("*predictive*.py")
+            source = "".join(path.read_text(encoding="utf-8") for path in files)
         else:
             assert (ROOT / words[1]).exists()
             source += (ROOT / "studies" / "common.py").read_text(encoding="utf-8") + (ROOT / words[1]).read_text(
                 encoding="utf-8"
             )
         for option in (word.removeprefix("--") for word in words if word.startswith("--")):
-            assert re.search(rf"[\"'](--)?{option.replace('-', '[-_]')}[\"']", source), (command, option)
+            assert re.search(rf"(--|\b){option.replace('-', '[-_]')}\b", source), (command, option)

@@ -68,8 +68,8 @@ def published_feedback():
                 values["log", f"SNN {run}: {quantity}"] = value
     spikes = {run: logged[3] for run, logged in feedback.LOGGED.items()}
     opened, blocked = spikes["objective 1, epsilon 0"], spikes["objective 1, epsilon 0.1"]
-    values["log", "spikes saved by blocking at epsilon 0.1 (%)"] = 100 * (1 - blocked / opened)
-    values["log", "spikes with feedback relative to plain"] = opened / spikes["plain"]
+    values["log", "spikes saved by blocking at epsilon 0.1 (%)"] = round(100 * (1 - blocked / opened), 2)
+    values["log", "spikes with feedback relative to plain"] = round(opened / spikes["plain"], 2)
     return values
 
 
