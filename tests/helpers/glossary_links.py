@@ -1,0 +1,55 @@
+"""Find the terms of docs/glossary.md in a page, where a reader meets them for the first time."""
+
+import re
+
+from locations import ROOT
+
+__all__ = ["PAGES", "first_uses", "terms"]
+
+#: Pages of concepts and of tasks.
+PAGES = sorted([*(ROOT / "docs" / "concepts").glob("[!i]*.md"), *(ROOT / "docs" / "howto").glob("*.md")])
+#: What is no prose: code, formulas, headings, links, other roles, and references.
+NO_PROSE = re.compile(
+    r"^(```|:::).*?^\1|\$\$.*?\$\$|\$[^$\n]+\$|^#.*?$|!?\[[^\]]*\]\([^)]*\)|\{(?!term\})\w+\}`[^`]*`|<!--.*?-->"
+    r"|^\*\*(References|See also).*?(?=\n\n|\Z)|(?<!\})`[^`\n]*`",
+    re.DOTALL | re.MULTILINE,
+)
+LINK = re.compile(r"\{term\}`(?:[^`<]*<)?([^`<>]+)>?`")
+
+
+def terms():
+    """Return the terms of the glossary (list of str)."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    return re.findall(r"^(\S.*)\n  ", text.split("{glossary}\n")[1], re.MULTILINE)
+
+
+def first_uses(text):
+    """
+    Return where each term of the glossary stands first.
+
+    Parameters
+    ----------
+    text : str
+        A page.
+
+    Returns
+    -------
+    uses : dict of str to (int, int, bool)
+        Term -> start and end of its first use, and whether it is a link to the glossary. Symbols count as code, too: `` `m_f` ``.
+    """
+    links = {match.span(): match[1] for match in LINK.finditer(text)}
+    known, uses = terms(), {}
+
+    def blank(match):
+        """Keep symbols of the glossary that stand as code, and blank out the rest."""
+        return match[0] if match[0].strip("`") in known else re.sub(r"[^\n]", " ", match[0])
+
+    prose = NO_PROSE.sub(blank, text)
+    for term in known:
+        is_word = term.islower() and len(term) > 3 and term != "theta"
+        pattern = rf"\b{re.escape(term)}s?\b" if is_word else rf"(?<![\w.]){re.escape(term)}(?!\w)"
+        match = re.search(pattern, prose, re.IGNORECASE if is_word else 0)
+        if match is not None:
+            inside = [span for span, target in links.items() if span[0] <= match.start() < span[1] and target == term]
+            uses[term] = (*(inside[0] if inside else match.span()), bool(inside))
+    return uses
