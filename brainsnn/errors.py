@@ -24,6 +24,10 @@ class ConversionError(ValueError):
     ----------
     layer_name, layer_class : str or None
         Name and class (or operator) of the layer.
+
+    Notes
+    -----
+    All messages are on the page :doc:`/messages`, each at an address of its own.
     """
 
     def __init__(self, message: str, layer: object = None, fix: str | None = None) -> None:
@@ -54,7 +58,8 @@ class UnknownNameError(KeyError):
 
     Notes
     -----
-    This is a `KeyError`, so mappings behave as usual, but it prints as a sentence instead of a quoted key.
+    This is a `KeyError`, so mappings behave as usual, but it prints as a sentence instead of a quoted key. All messages are on
+    the page :doc:`/messages`, each at an address of its own.
     """
 
     def __init__(

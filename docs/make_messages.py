@@ -61,8 +61,9 @@ def find_messages(package=PACKAGE):
         relative = path.relative_to(package)
         parts = relative.parts[:-1][: 2 if relative.parts[0] == "builders" else 1]
         room = "/".join(parts) or "top level"
-        for owner, call in _calls(ast.parse(path.read_text(encoding="utf-8"))):
-            kind, text = _described(call, MADE | MADE_IN.get(room, {}))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        described = [(owner, *_described(call, MADE | MADE_IN.get(room, {}))) for owner, call in _calls(tree)]
+        for owner, kind, text in [*described, *_reasons(tree)]:
             if re.search(r"[A-Za-z]{2}", re.sub(r"\{[^{}]*\}", "", text)):  # not only values
                 place = ".".join(
                     name for name in (*relative.with_suffix("").parts, owner) if name and name != "__init__"
@@ -120,6 +121,23 @@ class _Named(ast.NodeTransformer):
 
     def visit_Name(self, node):
         return self.constants.get(node.id, node)
+
+
+def _reasons(tree):
+    """Return constants of a module that are a reason and a fix, of which messages are made: name, kind, text."""
+    pairs = [
+        (node.targets[0], node.value.elts)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2
+    ]
+    texts = [
+        (ast.unparse(name), _text(reason), _text(fix))
+        for name, (reason, fix) in pairs
+        if _is_text(reason) and _is_text(fix)
+    ]
+    return [
+        (n, "ConversionError", f"{{name}} {r}. {f}.") for n, r, f in texts if min(len(r.split()), len(f.split())) > 2
+    ]
 
 
 def _is_text(node):

@@ -6,6 +6,8 @@ import re
 import pytest
 from locations import ROOT
 
+from brainsnn.builders.graph.activations import NO_COUNTERPART
+
 PACKAGE = ROOT / "brainsnn"
 #: Raised without words of their own: steps inside a function that catches them, and messages that were made elsewhere.
 WITHOUT_WORDS = {
@@ -84,6 +86,8 @@ def test_each_raise_and_warning_of_the_package_is_on_the_page(messages):
         else:
             n_checked += 1
             missing += [(where, part) for part in parts if part not in page]
+    for reason, fix in NO_COUNTERPART.values():
+        assert f"{reason}. {fix}." in page
     assert n_checked > 900 and n_of_values < 20 and not missing
 
 
