@@ -55,7 +55,7 @@ _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.plot(result.times, open_share, label="share of bright pixels that are open")
 ax.plot(result.times, error, label="error of the prediction of bright pixels")
 ax.set(xlabel="time (ms)", ylim=(0, 1.05), title=f"n = {len(images)} digits")
-ax.legend()
+ax.legend(loc="lower left")
 
 # %% [markdown]
 # **What a gate saves.** Input spikes, all spikes, and accuracy, for each mode. ``mode="none"`` predicts and closes

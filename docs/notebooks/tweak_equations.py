@@ -63,11 +63,13 @@ for name, result in results.items():
     )
 
 # %% [markdown]
-# **When is the decision made?** Noise and a slow membrane delay it.
+# **When is the decision made?** A slow membrane and a coarse code delay it; much noise in all layers prevents it.
 
 # %%
-bs.plot.accuracy(results, labels)
-plt.gca().set_title(f"n = {len(labels)} digits")
+_, ax = plt.subplots(figsize=(8, 3.5), layout="constrained")
+bs.plot.accuracy(results, labels, ax=ax)
+ax.set_title(f"n = {len(labels)} digits")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
 bs.plot.spike_budget(results)
@@ -85,7 +87,7 @@ intervals = np.array([accuracy_interval(int(k), len(labels)) for k in scores])
 means = np.array(scores) / len(labels)
 _, ax = plt.subplots(figsize=(5, 3), layout="constrained")
 ax.errorbar(layers, means, yerr=np.abs(intervals.T - means), fmt="o", capsize=4)
-ax.set(ylabel="accuracy", title=f"noise (sigma = 0.1) in one layer, 95 % intervals, n = {len(labels)}")
+ax.set(ylabel="accuracy", title=f"noise in one layer, 95 % intervals, n = {len(labels)}")
 
 # %% [markdown]
 # **The values of a parameter without compiling again.** Set a constant before the first run, and it becomes a
