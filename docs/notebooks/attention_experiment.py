@@ -102,9 +102,9 @@ for (mechanism, (effect, d)), p in zip(effects.items(), adjusted_p_values(p_valu
     print(f"{mechanism:12} {effect:+.3f} [{low:+.3f}, {high:+.3f}]        {p:10.3f}   {needed}")
 
 # %% [markdown]
-# The last column says how many scenes decide an effect of the size that was seen. An interval that contains 0 with
-# fewer scenes is no evidence of no effect. Are two mechanisms different? That is a test of its own, of the difference
-# of differences:
+# The last column says how many scenes decide an effect of the size that was seen. If an interval of few scenes contains
+# 0, the effect may still exist. Are two mechanisms different? That needs a test of its own, of the difference of the
+# differences:
 
 # %%
 difference = effects["output_gain"][1] - effects["precision"][1]

@@ -8,7 +8,7 @@ __all__ = ["PAGES", "first_uses", "terms"]
 
 #: Pages of concepts and of tasks.
 PAGES = sorted([*(ROOT / "docs" / "concepts").glob("[!i]*.md"), *(ROOT / "docs" / "howto").glob("*.md")])
-#: What is no prose: code, formulas, headings, links, other roles, and references.
+#: What to skip: code, formulas, headings, links, other roles, and references.
 NO_PROSE = re.compile(
     r"^(```|:::).*?^\1|\$\$.*?\$\$|\$[^$\n]+\$|^#.*?$|!?\[[^\]]*\]\([^)]*\)|\{(?!term\})\w+\}`[^`]*`|<!--.*?-->"
     r"|^\*\*(References|See also).*?(?=\n\n|\Z)|(?<!\})`[^`\n]*`",
