@@ -52,7 +52,12 @@ def test_the_first_page_runs(tmp_path, monkeypatch, capsys):
     plt.close("all")
 
 
-@pytest.mark.parametrize("name", ["plot_03_threshold", "plot_06_gate"])
+#: Scripts of the gallery that every run of the tests draws: the fastest ones.
+FAST = ("plot_03_threshold", "plot_06_gate", "plot_15_adaptive_coding", "plot_21_film")
+SCRIPTS = sorted(path.stem for path in (ROOT / "docs" / "gallery").glob("plot_*.py"))
+
+
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in SCRIPTS])
 def test_a_script_of_the_gallery_draws_its_figure(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     plt.close("all")

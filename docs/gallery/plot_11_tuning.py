@@ -2,8 +2,8 @@
 Orientation tuning
 ==================
 
-Gratings of all orientations drive the first convolution. Its channels prefer different orientations, as cells of primary visual
-cortex do (Hubel, Wiesel 1962, J. Physiol. 160:106).
+Gratings of all orientations drive the first convolution. Its channels prefer different orientations, as cells of primary
+visual cortex do (Hubel, Wiesel 1962, J. Physiol. 160:106).
 """
 
 import matplotlib.pyplot as plt
@@ -32,7 +32,8 @@ rates = [1000 * result.raster("conv1", images=k)[0, :, 8:20, 8:20].mean(axis=(0,
 rates = np.reshape(rates, (len(orientations), len(phases), 16))
 
 # %%
-# The three channels whose mean rate depends most on the orientation. A 3 x 3 kernel sees little of a stripe, so tuning is broad.
+# The three channels whose mean rate depends most on the orientation. A 3 x 3 kernel sees little of a stripe, so tuning is
+# broad.
 tuned = np.argsort(rates.mean(axis=1).std(axis=0))[::-1][:3]
 with style():
     figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")

@@ -2,8 +2,8 @@
 Receptive fields
 ================
 
-What drives a neuron? The weights say it, and so do its spikes: the mean of random images, weighted by the spikes that they evoke,
-is proportional to the linear receptive field (Chichilnisky 2001, Network 12:199).
+What drives a neuron? The weights say it, and so do its spikes: the mean of random images, weighted by the spikes that they
+evoke, is proportional to the linear receptive field (Chichilnisky 2001, Network 12:199).
 """
 
 import matplotlib.pyplot as plt
@@ -15,8 +15,8 @@ snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
 kernel = next(p.operator.kernel for p in snn.graph.projections if p.target == "conv1_asn")  # (3, 3, 1, 16)
 
 # %%
-# Two hundred images of noise. The neurons of a channel have the same weights at each place, so their 26 x 26 places, away from
-# the border, are averaged.
+# Two hundred images of noise. The neurons of a channel have the same weights at each place, so their 26 x 26 places, away
+# from the border, are averaged.
 noise = np.random.default_rng(0).random((200, 28, 28, 1))
 result = snn.run(noise, duration=200 * bs.ms)
 counts = result.raster("conv1").sum(axis=1)[:, 1:-1, 1:-1].astype(float)

@@ -2,8 +2,8 @@
 A cue that comes and goes
 =========================
 
-Attention is on from 200 to 400 ms of each trial. `brainsnn.switchable` gives each neuron both values of its parameters, and two
-times choose between them.
+Attention is on from 200 to 400 ms of each trial. `brainsnn.switchable` gives each neuron both values of its parameters, and
+two times choose between them.
 """
 
 import matplotlib.pyplot as plt

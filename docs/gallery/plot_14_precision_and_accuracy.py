@@ -3,7 +3,7 @@ How few spikes suffice
 ======================
 
 A larger ``m_f`` saves spikes, until decisions suffer. The precision is a parameter: the network is compiled once. This is the
-question of ``studies/precision.py`` with few digits.
+question of :download:`studies/precision.py </../studies/precision.py>` with few digits.
 """
 
 import matplotlib.pyplot as plt
@@ -28,7 +28,9 @@ for m_f in precisions:
 share = np.array(correct)
 low, high = (100 * bound for bound in accuracy_interval(share, 100))
 figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
-ax.errorbar(rates, share, yerr=np.maximum([share - low, high - share], 0), fmt="o-", markersize=4, capsize=2, color=PALETTE[0])
+ax.errorbar(
+    rates, share, yerr=np.maximum([share - low, high - share], 0), fmt="o-", markersize=4, capsize=2, color=PALETTE[0]
+)
 for rate, value, m_f in zip(rates, low, precisions):
     ax.annotate(f"{m_f:g}", (rate, value), textcoords="offset points", xytext=(0, -11), ha="center", fontsize=7)
 ax.set(xscale="log", xlabel="mean firing rate (Hz)", ylabel="correct (%) at 200 ms", ylim=(0, 103))

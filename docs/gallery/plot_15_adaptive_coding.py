@@ -2,8 +2,9 @@
 The transfer function of a neuron
 =================================
 
-Networks are trained with a formula for the mean output of an adaptive spiking neuron (Zambrano, Nusselder, Scholte, Bohte 2019,
-Front. Neurosci. 12:987). Do the neurons follow it? ``studies/adaptive_coding.py`` asks this for more values and for changing signals.
+Networks are trained with a formula for the mean output of an adaptive spiking neuron (Zambrano, Nusselder, Scholte, Bohte
+2019, Front. Neurosci. 12:987). Do the neurons follow it? :download:`studies/adaptive_coding.py
+</../studies/adaptive_coding.py>` asks this for more values and for changing signals.
 """
 
 import brian2 as b2
@@ -38,8 +39,8 @@ for m_f, colour in ((0.05, PALETTE[0]), (0.2, PALETTE[2]), (0.6, PALETTE[1])):
 b2.prefs.codegen.target = "auto"
 
 # %%
-# Dots are neurons, lines the formula. The height of spikes is such that an input of 1 gives an output of 1. A neuron whose input
-# is below half of its threshold is silent, and a coarse code has steps.
+# Dots are neurons, lines the formula. The height of spikes is such that an input of 1 gives an output of 1. A neuron whose
+# input is below half of its threshold is silent, and a coarse code has steps.
 left.set(xlabel="constant input", ylabel="mean output (activation)")
 left.legend(frameon=False, fontsize=8)
 right.set(xlabel="constant input", ylabel="firing rate (Hz)")

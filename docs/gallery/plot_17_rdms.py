@@ -2,8 +2,8 @@
 Representations over time
 =========================
 
-Which digits does a layer treat alike, and from when on? Dissimilarity is 1 - Pearson's correlation of the patterns of two images
-(Kriegeskorte, Mur, Bandettini 2008, Front. Syst. Neurosci. 2:4), computed in each step.
+Which digits does a layer treat alike, and from when on? Dissimilarity is 1 - Pearson's correlation of the patterns of two
+images (Kriegeskorte, Mur, Bandettini 2008, Front. Syst. Neurosci. 2:4), computed in each step.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ snn = bs.convert(bs.load_model("digits"), readouts=readout, record={"behind": ["
 distances = rdm_over_time(snn.run(images, duration=200 * bs.ms).states["behind"]["S"], start=10)  # no spikes before
 
 # %%
-# Two models: digits of a class are alike, and images are alike whose pixels are. The curves are partial correlations: what each
-# model explains and the other does not.
+# Two models: digits of a class are alike, and images are alike whose pixels are. The curves are partial correlations: what
+# each model explains and the other does not.
 pixels = squareform(dissimilarity_matrix(images.reshape(len(images), -1)), checks=False)
 draws = rdm_draws(distances, class_model(labels), pixels, n_draws=200)["partial"]
 low, high = np.percentile(draws[1:], [2.5, 97.5], axis=0)

@@ -2,8 +2,9 @@
 An inhibitory pool
 ==================
 
-Any Brian2 object can join the network. Here a group of our own, one neuron for each place, listens to all channels of the first
-convolution at this place and inhibits them: a simple form of normalisation (Carandini, Heeger 2012, Nat. Rev. Neurosci. 13:51).
+Any Brian2 object can join the network. Here a group of our own, one neuron for each place, listens to all channels of the
+first convolution at this place and inhibits them, as the pools in models of normalisation do (Carandini, Heeger 2012, Nat.
+Rev. Neurosci. 13:51).
 """
 
 import brian2 as b2
@@ -15,7 +16,7 @@ from brainsnn.analysis import style
 from brainsnn.stimuli import load_digits
 
 images, _ = load_digits("test")
-contrasts = np.array([0.1, 0.25, 0.5, 0.75, 1.0])
+contrasts = np.array([0.1, 0.4, 0.7, 1.0])
 digits = (contrasts[:, None, None, None, None] * images[:3]).reshape(-1, 28, 28, 1)
 
 
@@ -35,7 +36,7 @@ def rates(strength):
 
 
 # %%
-# The pool spikes more at high contrast, so that it takes more of the response there: the curve bends.
+# The pool spikes more where the layer does, so that it takes about the same share of the rate at each contrast.
 with style():
     figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
 for strength, name in ((0.0, "no inhibition"), (0.02, "with the pool")):

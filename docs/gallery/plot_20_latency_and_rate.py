@@ -2,8 +2,8 @@
 Latency code and rate code
 ==========================
 
-The same spikes read in two ways: how often a neuron has spiked so far, or when it has spiked first. How soon does each tell which
-digit it is? (Thorpe, Delorme, Van Rullen 2001, Neural Netw. 14:715.)
+The same spikes read in two ways: how often a neuron has spiked so far, or when it has spiked first. How soon does each tell
+which digit it is? (Thorpe, Delorme, Van Rullen 2001, Neural Netw. 14:715.)
 """
 
 import matplotlib.pyplot as plt
@@ -20,8 +20,8 @@ snn = bs.convert(bs.load_model("digits"), bs.ASN(m_f=0.1), record={"conv2": ["sp
 result = snn.run(np.concatenate([train, test]), duration=60 * bs.ms)
 
 # %%
-# Counts of each neuron, and 1/2 to the power of the latency in units of 5 ms, so that silent neurons have 0. An image goes to the
-# class whose mean pattern correlates best with its own.
+# Counts of each neuron, and 1/2 to the power of the latency in units of 5 ms, so that silent neurons have 0. An image goes to
+# the class whose mean pattern correlates best with its own.
 steps, correct = np.arange(4, 61, 4), {"spike counts": [], "first spikes": []}
 
 
@@ -44,7 +44,7 @@ for begin, end in zip((0, *steps[:-1]), steps):
     correct["first spikes"].append(decide(np.where(first < end, 0.5 ** (first / 5), 0)))
 
 # %%
-# In this network, counts say as much as latencies at all times: neurons that spike first also spike most.
+# In this network, counts say at least as much as latencies at all times: neurons that spike first also spike most.
 figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
 for (name, found), colour in zip(correct.items(), PALETTE):
     low, high = (100 * bound for bound in accuracy_interval(np.array(found), 100))

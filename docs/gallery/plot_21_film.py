@@ -2,8 +2,8 @@
 Frames of a film
 ================
 
-A layer while an image comes and goes: firing rates of its channels in windows of 20 ms. `brainsnn.plot.feature_movie` writes all
-windows as a film, ``bs.plot.feature_movie(result, "conv1", "conv1.gif")``.
+A layer while an image comes and goes: firing rates of its channels in windows of 20 ms. `brainsnn.plot.feature_movie` writes
+all windows as a film, ``bs.plot.feature_movie(result, "conv1", "conv1.gif")``.
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +18,8 @@ result = snn.run(images[:1], duration=200 * bs.ms, onset=40 * bs.ms, offset=120 
 spikes = result.raster("conv1")[0]  # (steps, rows, columns, channels)
 
 # %%
-# The image is there from 40 to 120 ms. Neurons that have a positive bias spike without it; what the image has evoked lasts for a
-# while, as the current of synapses decays with 50 ms.
+# The image is there from 40 to 120 ms. Neurons that have a positive bias spike without it; what the image has evoked lasts
+# for a while, as the current of synapses decays with 50 ms.
 starts = (20, 40, 80, 120, 180)
 frames = [bs.plot.mosaic(1000 * spikes[start : start + 20].mean(axis=0)) for start in starts]
 figure, axes = plt.subplots(1, len(starts), figsize=(8.4, 2.2), layout="constrained")

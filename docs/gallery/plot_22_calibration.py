@@ -2,8 +2,8 @@
 A ReLU network becomes spikes
 =============================
 
-An ordinary ReLU network is calibrated, so that the activations of each layer lie between 0 and about 1, and converted (Rueckauer et
-al. 2017, Front. Neurosci. 11:682). Activations of a neuron in spikes against those of the trained network.
+An ordinary ReLU network is calibrated, so that the activations of each layer lie between 0 and about 1, and converted
+(Rueckauer et al. 2017, Front. Neurosci. 11:682). Activations of a neuron in spikes against those of the trained network.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Accuracy and spikes after conversion
 ====================================
 
-How many spikes does a converted ReLU network need, and how soon is it right? Two neurons in small; ``studies/conversion.py``
-compares eleven of them on thousands of images.
+How many spikes does a converted ReLU network need, and how soon is it right? Two neurons in small;
+:download:`studies/conversion.py </../studies/conversion.py>` compares eleven of them on thousands of images.
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,8 @@ layers = ("relu1", "relu2", "relu3", "dense")
 ann = 100 * (graph.activations(images)["readout"].reshape(60, 10).argmax(axis=1) == labels).mean()
 
 # %%
-# The same calibrated network with integrate-and-fire neurons that start at half of their threshold, and with adaptive neurons.
+# The same calibrated network with integrate-and-fire neurons that start at half of their threshold, and with adaptive
+# neurons.
 figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
 for (name, neuron), colour in zip({"IF": bs.IF(initial=0.5), "ASN, m_f = 0.1": bs.ASN(m_f=0.1)}.items(), PALETTE):
     snn = bs.convert(graph, neuron, record={layer: ["spikes"] for layer in layers})

@@ -2,13 +2,12 @@
 Valid and invalid cues
 ======================
 
-Attention helps where it is and costs elsewhere. Three digits lie in each scene, and the cue is at the target or at least half an
-image away from it. This is ``studies/spatial_attention.py`` in small; its design is that of Soerensen, Zambrano, Slagter, Bohte,
-Scholte (2022), J. Cogn. Neurosci. 34.
+Attention helps where it is and costs elsewhere. Three digits lie in each scene, and the cue is at the target or at least half
+an image away from it. This is :download:`studies/spatial_attention.py </../studies/spatial_attention.py>` in small; its
+design is that of Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE, TargetAUC, bootstrap_interval
@@ -28,14 +27,16 @@ for name, places in (("valid", scenes.cues), ("invalid", scenes.invalid_cues)):
     found[name] = snn.run(scenes.images, **trial).output[:, 250:].mean(axis=1)
 
 # %%
-# The intervals are bootstraps over scenes. All conditions have the same scenes, so the intervals of differences are shown, too.
+# The intervals are bootstraps over scenes. All conditions have the same scenes, so the intervals of differences are shown,
+# too.
 area = {name: TargetAUC(scores, scenes.targets, scenes.labels) for name, scores in found.items()}
 figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3), layout="constrained")
 for k, name in enumerate(("invalid", "neutral", "valid")):
     value, low, high = bootstrap_interval(area[name], n, 500)
     left.errorbar(k, value, yerr=[[value - low], [high - value]], fmt="o", capsize=3, color=PALETTE[k])
-for k, (more, less) in enumerate((("valid", "neutral"), ("neutral", "invalid"))):
-    value, low, high = bootstrap_interval(lambda index: area[more](index) - area[less](index), n, 500)
+effects = (lambda i: area["valid"](i) - area["neutral"](i), lambda i: area["neutral"](i) - area["invalid"](i))
+for k, effect in enumerate(effects):
+    value, low, high = bootstrap_interval(effect, n, 500)
     right.errorbar(k, value, yerr=[[value - low], [high - value]], fmt="o", capsize=3, color="black")
 left.axhline(0.5, color="0.5", linestyle=":", linewidth=1)
 right.axhline(0, color="0.5", linestyle=":", linewidth=1)

@@ -2,9 +2,9 @@
 What a network predicts
 =======================
 
-A generator predicts the pixels from the features of the network, and pixels that are predicted well are blocked: what is left of
-the image, and what this saves. ``studies/predictive_feedback.py`` measures it for many images and gates. The network extends Rathi,
-Srinivasan, Panda, Roy (2020), ICLR.
+A generator predicts the pixels from the features of the network, and pixels that are predicted well are blocked: what is left
+of the image, and what this saves. :download:`studies/predictive_feedback.py </../studies/predictive_feedback.py>` measures it
+for many images and gates. The network extends Rathi, Srinivasan, Panda, Roy (2020), ICLR.
 """
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ result = snn.run(images, duration=50 * bs.ms)
 # %%
 # Above, the prediction for the first digit; below, the pixels that the gate lets through. The share is that of the image's
 # intensity, as a mean of 20 digits.
-shown = (5, 10, 15, 25, 50)
+shown = (15, 20, 25, 30, 50)
 figure, axes = plt.subplots(2, 6, figsize=(7, 2.8), layout="constrained")
 axes[0, 0].imshow(images[0, ..., 0], cmap="gray", vmin=0, vmax=1)
 axes[0, 0].set_title("image", fontsize=9)

@@ -1,9 +1,10 @@
 """
-Attention makes predictions come earlier?
-=========================================
+Is what is attended predicted sooner?
+=====================================
 
-A cue raises the output gain in one half of the image, in a network that predicts its input. Are pixels of the cued half predicted
-sooner? ``studies/attention_and_feedback.py`` varies the strength and lets the predictor learn.
+A cue raises the output gain in one half of the image, in a network that predicts its input and blocks what it has predicted.
+:download:`studies/attention_and_feedback.py </../studies/attention_and_feedback.py>` varies the strength and lets the
+predictor learn.
 """
 
 import matplotlib.pyplot as plt
