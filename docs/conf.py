@@ -35,6 +35,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "show_memory": False,
     "download_all_examples": False,
+    "write_computation_times": False,  # their page loads scripts from elsewhere
     "plot_gallery": os.environ.get("BRAINSNN_GALLERY", "1") == "1",
 }
 html_theme = "pydata_sphinx_theme"
@@ -53,12 +54,14 @@ def _unlink_files(app, relative_path, parent_name, content):
 
 def _write_formula(translator, node):
     """Write a formula as MathML: browsers draw it themselves, so the pages need no network."""
+    is_block = isinstance(node, nodes.math_block)
     try:
-        formula = tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block))
+        formula = tex2mathml(node.astext(), as_block=is_block)
     except ValueError as error:
         raise ExtensionError(f"{node.source or translator.builder.current_docname}: {node.astext()}: {error}") from None
     # Without a font for formulas, browsers draw an "accent", such as the hat of S, through its letter.
-    translator.body.append(formula.replace('<mover accent="true">', "<mover>"))
+    formula = formula.replace('<mover accent="true">', "<mover>")
+    translator.body.append(f"<p>{formula}</p>" if is_block else formula)
     raise nodes.SkipNode
 
 

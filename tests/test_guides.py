@@ -67,6 +67,13 @@ def test_a_script_of_the_gallery_draws_its_figure(name, monkeypatch, tmp_path):
     plt.close("all")
 
 
+def test_each_study_has_a_script_in_the_gallery():
+    studies = {p.stem for p in (ROOT / "studies").glob("*.py") if f'Study("{p.stem}"' in p.read_text(encoding="utf-8")}
+    texts = [(ROOT / "docs" / "gallery" / f"{name}.py").read_text(encoding="utf-8") for name in SCRIPTS]
+    assert {"precision", "tweaks"} <= studies
+    assert not {study for study in studies if not any(f"</../studies/{study}.py>" in text for text in texts)}
+
+
 @pytest.mark.slow
 def test_the_documentation_builds_without_warnings(tmp_path):
     pytest.importorskip("sphinx_gallery")
@@ -80,3 +87,9 @@ def test_the_documentation_builds_without_warnings(tmp_path):
     )
     assert answer.returncode == 0, answer.stderr[-3000:]
     assert (tmp_path / "html" / "generated" / "brainsnn.convert.html").is_file()
+    assert "<math" in (tmp_path / "html" / "concepts" / "neurons.html").read_text(encoding="utf-8")
+    for page in (tmp_path / "html").rglob("*.html"):  # which work without a network
+        elsewhere = re.findall(
+            r'<(?:script|img|link)[^>]*(?:src|href)="(?:https?:)?//[^"]*"', page.read_text(encoding="utf-8")
+        )
+        assert not elsewhere, page
