@@ -35,6 +35,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "show_memory": False,
     "download_all_examples": False,
+    "capture_repr": (),
     "write_computation_times": False,  # their page loads scripts from elsewhere
     "plot_gallery": os.environ.get("BRAINSNN_GALLERY", "1") == "1",
 }

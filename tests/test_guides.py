@@ -67,6 +67,15 @@ def test_a_script_of_the_gallery_draws_its_figure(name, monkeypatch, tmp_path):
     plt.close("all")
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_figure_of_a_script_is_made_in_its_last_block(name):
+    """The gallery shows a figure as it is at the end of the block that makes it."""
+    text = (ROOT / "docs" / "gallery" / f"{name}.py").read_text(encoding="utf-8")
+    *before, last = text.split("# %%\n")
+    drawing = re.compile(r"plt\.(subplots|figure)\(|bs\.plot\.|plot_traces\(")
+    assert drawing.search(last) and not any(re.search(r"plt\.(subplots|figure)\(", block) for block in before)
+
+
 def test_each_study_has_a_script_in_the_gallery():
     studies = {p.stem for p in (ROOT / "studies").glob("*.py") if f'Study("{p.stem}"' in p.read_text(encoding="utf-8")}
     texts = [(ROOT / "docs" / "gallery" / f"{name}.py").read_text(encoding="utf-8") for name in SCRIPTS]

@@ -16,7 +16,9 @@ from brainsnn.analysis import PALETTE
 from brainsnn.equations import spike_height, transfer_function
 
 # %%
-# Neuron models are equations, so they run in Brian2 without a network: the bias is the constant input.
+# Neuron models are equations, so they run in Brian2 without a network: the bias is the constant input. Dots are neurons,
+# lines the formula. The height of spikes is such that an input of 1 gives an output of 1. A neuron whose input is below half
+# of its threshold is silent, and a coarse code has steps.
 b2.prefs.codegen.target = "numpy"
 inputs, seconds = np.linspace(0, 2, 41), 2.0
 figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 2.9), layout="constrained")
@@ -37,10 +39,6 @@ for m_f, colour in ((0.05, PALETTE[0]), (0.2, PALETTE[2]), (0.6, PALETTE[1])):
     left.plot(inputs, transfer_function(inputs, m_f), color=colour, linewidth=1)
     right.plot(inputs, rate, color=colour)
 b2.prefs.codegen.target = "auto"
-
-# %%
-# Dots are neurons, lines the formula. The height of spikes is such that an input of 1 gives an output of 1. A neuron whose
-# input is below half of its threshold is silent, and a coarse code has steps.
 left.set(xlabel="constant input", ylabel="mean output (activation)")
 left.legend(frameon=False, fontsize=8)
 right.set(xlabel="constant input", ylabel="firing rate (Hz)")

@@ -20,7 +20,7 @@ cue = bs.SpatialAttention(scenes.cues, 0.18, output_gain=0.5)
 
 # %%
 # The scene comes on at 100 ms, after a gray image. A target is detected when the output of its class exceeds what any class
-# has reached on gray.
+# has reached on gray. The bands are 95% intervals of each curve; the scenes are the same in both.
 trial = {"duration": end * bs.ms, "onset": onset * bs.ms, "background": 0.3}
 results = {"no cue": snn.run(scenes.images, **trial)}
 snn.attend(cue, layers=blocks)
@@ -39,9 +39,6 @@ for (name, result), colour in zip(results.items(), PALETTE):
     ax.fill_between(
         at, [100 * s for s in low], [100 * s for s in high], step="post", color=colour, alpha=0.2, linewidth=0
     )
-
-# %%
-# The bands are 95% intervals of each curve; the scenes are the same in both.
 ax.set(xlabel="time since the scene (ms)", ylabel="targets detected (%)", xlim=(0, end - onset), ylim=(0, 103))
 ax.set_title(f"illustration, n = {n} scenes", fontsize=9)
 ax.legend(frameon=False, fontsize=8, loc="upper left")

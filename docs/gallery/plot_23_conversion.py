@@ -21,7 +21,7 @@ ann = 100 * (graph.activations(images)["readout"].reshape(60, 10).argmax(axis=1)
 
 # %%
 # The same calibrated network with integrate-and-fire neurons that start at half of their threshold, and with adaptive
-# neurons.
+# neurons. Dots are 10, 20, 30, 50, 100 and 200 ms.
 figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
 for (name, neuron), colour in zip({"IF": bs.IF(initial=0.5), "ASN, m_f = 0.1": bs.ASN(m_f=0.1)}.items(), PALETTE):
     snn = bs.convert(graph, neuron, record={layer: ["spikes"] for layer in layers})
@@ -33,9 +33,6 @@ for (name, neuron), colour in zip({"IF": bs.IF(initial=0.5), "ASN, m_f = 0.1": b
     error = np.maximum([share - 100 * low, 100 * high - share], 0)
     ax.errorbar(spikes, share, yerr=error, fmt="o-", markersize=4, capsize=2, color=colour, label=name)
 ax.axhline(ann, color="black", linestyle="--", linewidth=1, label="trained network")
-
-# %%
-# Dots are 10, 20, 30, 50, 100 and 200 ms.
 ax.set(xscale="log", xlabel="spikes per image", ylabel="correct (%)", ylim=(0, 103))
 ax.set_title("95% intervals, n = 60 digits", fontsize=9)
 ax.legend(frameon=False, fontsize=8)

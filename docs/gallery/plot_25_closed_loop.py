@@ -42,8 +42,8 @@ snn.network.add(field, evidence, mean, gain, monitor)
 snn.run(scenes.images, duration=250 * bs.ms, onset=50 * bs.ms, background=0.3)
 
 # %%
-# Attention at the place of the target, and at the others, in all scenes with this target. The scene on the left is the
-# one with the median attention at its target.
+# Attention at the place of the target, and at the others, in all scenes with this target. The scene on the left is the one
+# with the median attention at its target.
 n, maps = len(scenes), np.array(monitor.R).T.reshape(-1, 250, 7, 7)
 places = np.minimum((scenes.cues * 7).astype(int), 6)
 at_target = maps[np.arange(n), :, places[:, 0], places[:, 1]]

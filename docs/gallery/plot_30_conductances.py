@@ -2,8 +2,9 @@
 A neuron of your own, with conductances
 =======================================
 
-Leaky integrate-and-fire neurons in physical units, whose excitatory and inhibitory synapses have reversal potentials, take the
-place of those of the training. :download:`studies/custom_neuron.py </../studies/custom_neuron.py>` has adaptive exponential ones.
+Leaky integrate-and-fire neurons in physical units, whose excitatory and inhibitory synapses have reversal potentials, take
+the place of those of the training. :download:`studies/custom_neuron.py </../studies/custom_neuron.py>` has adaptive
+exponential ones.
 """
 
 import brian2 as b2
