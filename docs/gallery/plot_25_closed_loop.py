@@ -51,10 +51,10 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
 k = np.argsort(at_target[:, -1])[n // 2]
 bs.plot.attention_field(maps[k, -1], scenes.images[k], ax=left)
 left.plot(*(scenes.cues[k, ::-1] * 56 - 0.5), "o", markersize=26, fillstyle="none", color="white")
-left.set_title(f"attention at 250 ms; target: the {wanted} in the circle", fontsize=9)
+left.set_title(f"attention; circle: the target, a {wanted}", fontsize=9)
 for k, (values, name) in enumerate(((at_target, "target"), ((maps.sum(axis=(2, 3)) - at_target) / 48, "other places"))):
     middle, error = values.mean(axis=0), 1.96 * values.std(axis=0, ddof=1) / np.sqrt(n)
     right.plot(np.arange(250), middle, color=PALETTE[1 - k], label=name)
     right.fill_between(np.arange(250), middle - error, middle + error, color=PALETTE[1 - k], alpha=0.25, linewidth=0)
-right.set(xlabel="time (ms), scene from 50 ms on", ylabel="attention R", xlim=(0, 250))
+right.set(xlabel="time (ms), scene from 50 ms on", ylabel="attention R", xlim=(0, 250), ylim=(-1, 1.6))
 right.legend(title=f"illustration, mean and 95% interval, n = {n}", frameon=False, fontsize=7, title_fontsize=7)
