@@ -5,6 +5,10 @@ import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.errors import ExtensionError
+
 import brainsnn
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -15,8 +19,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 project, author, copyright = "brainsnn", "the brainsnn developers", "the brainsnn developers"
 version = release = brainsnn.__version__
 extensions = [
-    "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc", "sphinx_gallery.gen_gallery",
-    "sphinx_copybutton", "sphinx_design",
+    "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_gallery.gen_gallery", "sphinx_copybutton",
+    "sphinx_design",
 ]  # fmt: skip
 exclude_patterns = ["_build", "gallery/*.rst", "gallery/*.md", "notebooks/*"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
@@ -36,12 +40,15 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "show_memory": False,
     "download_all_examples": False,
+    "capture_repr": (),
+    "write_computation_times": False,  # their page loads scripts from elsewhere
     "plot_gallery": os.environ.get("BRAINSNN_GALLERY", "1") == "1",
 }
 html_theme = "pydata_sphinx_theme"
 html_title = "brainsnn"
 html_theme_options = {"navigation_with_keys": False, "show_prev_next": True, "secondary_sidebar_items": ["page-toc"]}
 html_show_sourcelink = False
+html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
@@ -51,7 +58,21 @@ def _unlink_files(app, relative_path, parent_name, content):
     content[0] = re.sub(r"\[([^\]]+)\]\((?!docs/|https?:|#)[^)]+\)", r"`\1`", content[0])
 
 
+def _write_formula(translator, node):
+    """Write a formula as MathML: browsers draw it themselves, so the pages need no network."""
+    is_block = isinstance(node, nodes.math_block)
+    try:
+        formula = tex2mathml(node.astext(), as_block=is_block)
+    except ValueError as error:
+        raise ExtensionError(f"{node.source or translator.builder.current_docname}: {node.astext()}: {error}") from None
+    # Without a font for formulas, browsers draw an "accent", such as the hat of S, through its letter.
+    formula = formula.replace('<mover accent="true">', "<mover>")
+    translator.body.append(f"<p>{formula}</p>" if is_block else formula)
+    raise nodes.SkipNode
+
+
 def setup(app):
     """Connect what this file adds to Sphinx."""
     app.connect("include-read", _unlink_files)
     write_page()
+    app.add_html_math_renderer("mathml", (_write_formula, None), (_write_formula, None))

@@ -108,7 +108,12 @@ def test_the_first_page_runs(tmp_path, monkeypatch, capsys):
     plt.close("all")
 
 
-@pytest.mark.parametrize("name", ["plot_03_threshold", "plot_06_gate"])
+#: Scripts of the gallery that every run of the tests draws: the fastest ones.
+FAST = ("plot_03_threshold", "plot_06_gate", "plot_15_adaptive_coding", "plot_21_film")
+SCRIPTS = sorted(path.stem for path in (ROOT / "docs" / "gallery").glob("plot_*.py"))
+
+
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in SCRIPTS])
 def test_a_script_of_the_gallery_draws_its_figure(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     plt.close("all")
@@ -161,6 +166,22 @@ def test_jupytext_makes_notebooks_of_them():
         compile("\n".join(code), name, "exec")
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_figure_of_a_script_is_made_in_its_last_block(name):
+    """The gallery shows a figure as it is at the end of the block that makes it."""
+    text = (ROOT / "docs" / "gallery" / f"{name}.py").read_text(encoding="utf-8")
+    *before, last = text.split("# %%\n")
+    drawing = re.compile(r"plt\.(subplots|figure)\(|bs\.plot\.|plot_traces\(")
+    assert drawing.search(last) and not any(re.search(r"plt\.(subplots|figure)\(", block) for block in before)
+
+
+def test_each_study_has_a_script_in_the_gallery():
+    studies = {p.stem for p in (ROOT / "studies").glob("*.py") if f'Study("{p.stem}"' in p.read_text(encoding="utf-8")}
+    texts = [(ROOT / "docs" / "gallery" / f"{name}.py").read_text(encoding="utf-8") for name in SCRIPTS]
+    assert {"precision", "tweaks"} <= studies
+    assert not {study for study in studies if not any(f"</../studies/{study}.py>" in text for text in texts)}
+
+
 @pytest.mark.slow
 def test_the_documentation_builds_without_warnings(tmp_path):
     pytest.importorskip("sphinx_gallery")
@@ -174,3 +195,9 @@ def test_the_documentation_builds_without_warnings(tmp_path):
     )
     assert answer.returncode == 0, answer.stderr[-3000:]
     assert (tmp_path / "html" / "generated" / "brainsnn.convert.html").is_file()
+    assert "<math" in (tmp_path / "html" / "concepts" / "neurons.html").read_text(encoding="utf-8")
+    for page in (tmp_path / "html").rglob("*.html"):  # which work without a network
+        elsewhere = re.findall(
+            r'<(?:script|img|link)[^>]*(?:src|href)="(?:https?:)?//[^"]*"', page.read_text(encoding="utf-8")
+        )
+        assert not elsewhere, page

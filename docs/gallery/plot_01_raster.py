@@ -3,6 +3,7 @@ Spikes of all layers
 ====================
 
 A handwritten digit goes through the network: the same image as spikes of each layer.
+:download:`studies/demo.py </../studies/demo.py>` says how many of many digits are recognised.
 """
 
 import brainsnn as bs

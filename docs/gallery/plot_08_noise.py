@@ -10,14 +10,16 @@ import matplotlib.pyplot as plt
 import brainsnn as bs
 from brainsnn.stimuli import load_digits
 
-images, labels = load_digits("test")
-model, results = bs.load_model("digits"), {}
-for sigma in (0.0, 0.01, 0.03, 0.1):
-    neuron = bs.ASN(m_f=0.1).replace(
-        "dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1",
-        "dS_dyn/dt = (gain*I - S_dyn)/tau_phi + sigma*xi/sqrt(tau_phi) : 1",
-        sigma=sigma,
-    )
-    results[f"sigma = {sigma}"] = bs.convert(model, neuron).run(images[:50], 300 * bs.ms)
-bs.plot.accuracy(results, labels[:50])
-plt.gca().set_title("n = 50 digits")
+images, labels = (part[:30] for part in load_digits("test"))
+noisy = bs.ASN(m_f=0.1).replace(
+    "dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1",
+    "dS_dyn/dt = (gain*I - S_dyn)/tau_phi + sigma*xi/sqrt(tau_phi) : 1\nsigma : 1",
+    sigma=0.0,
+)
+snn, results = bs.convert(bs.load_model("digits"), noisy), {}
+for sigma in (0.0, 0.03, 0.1):
+    for layer in ("encoding_asn", "conv1", "conv2", "dense1"):
+        snn.set_parameters(layer, sigma=sigma)
+    results[f"sigma = {sigma}"] = snn.run(images, 200 * bs.ms)
+bs.plot.accuracy(results, labels)
+plt.gca().set_title("n = 30 digits")

@@ -6,6 +6,8 @@ When the neurons of a layer spike first: strong features are early. These integr
 the image drives them.
 """
 
+import warnings
+
 import brainsnn as bs
 from brainsnn.feedback import read_settings
 from brainsnn.shipped import shipped_path
@@ -17,5 +19,7 @@ settings = read_settings(path)
 snn = bs.convert(
     bs.load_model(path), bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], record={"conv1": ["spikes"]}
 )  # fmt: skip
-result = snn.run(images[:1].astype(float), duration=50 * bs.ms)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", bs.SaturationWarning)  # some neurons were trained to spike in each step
+    result = snn.run(images[:1].astype(float), duration=50 * bs.ms)
 bs.plot.latency_map(result, "conv1")
