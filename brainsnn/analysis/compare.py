@@ -5,10 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import sympy as sp
 from brian2 import Quantity, get_dimensions, ms
-from brian2.parsing.sympytools import str_to_sympy
-from brian2.units.allunits import all_units
 from numpy.typing import ArrayLike
 
 from brainsnn.analysis.metrics import filtered_spikes
@@ -17,6 +14,7 @@ from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.builders.trials.inputs import image_range_check
 from brainsnn.equations.checks import is_time
+from brainsnn.equations.synaptic_decay import synaptic_decay
 from brainsnn.errors import SaturationWarning, UnknownNameError
 from brainsnn.plain_arrays import whole_number
 from brainsnn.results.names import LayerDict
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["ActivationComparison", "compare_activations", "synaptic_decay"]
+__all__ = ["ActivationComparison", "compare_activations"]
 
 #: Number of images whose spikes are in memory at once.
 BATCH = 20
@@ -173,7 +171,7 @@ class _MeasuredActivations:
         self.activations = {p.name: np.zeros((n_images, p.size)) for p in self.populations}
         spiking = [p for p in self.populations if p.kind == "spiking"]
         self.heights = {p.name: _spike_heights(snn, p) for p in spiking}
-        self.decays = {p.name: synaptic_decay(_neuron_as_set(snn, p), snn.dt) for p in spiking}
+        self.decays = {p.name: _decay(snn, p) for p in spiking}
         self.counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
         self.late_counts = {p.name: np.zeros((n_images, p.size), dtype=np.int32) for p in spiking}
 
@@ -201,44 +199,13 @@ class _MeasuredActivations:
                 self.late_counts[p.name][k] = np.bincount(late, minlength=p.size)
 
 
-def synaptic_decay(neuron, dt):
-    """
-    Return the factor by which a synaptic current decays in one time step.
-
-    Parameters
-    ----------
-    neuron : `~brainsnn.equations.model.NeuronModel`
-    dt : float
-        Time step in seconds.
-
-    Returns
-    -------
-    decay : float
-        ``exp(-dt/tau)``; 0 for a discrete map, whose input acts for one step.
-
-    Raises
-    ------
-    ValueError
-        If the filter is not an exponential decay that is the same for all neurons.
-    """
-    if not neuron.has_linear_filter:
-        if neuron.update:
-            return 0.0
+def _decay(snn, population):
+    try:
+        return synaptic_decay(_neuron_as_set(snn, population), snn.dt)
+    except ValueError as error:
         raise ValueError(
-            f"compare_activations: {neuron.name}.{neuron.receives} must be a linear filter of the spikes, so that spikes can be "
-            "expressed in ANN units. Compare result.firing_rates with graph.activations(images) instead."
-        )
-    equation = neuron.brian_equations[neuron.receives]
-    expression = str_to_sympy(equation.expr.code)
-    known = {**{str(unit): unit for unit in all_units}, **neuron.constants}
-    rate = sp.diff(expression, next(s for s in expression.free_symbols if s.name == neuron.receives))
-    rate = rate.subs({s: float(known[s.name]) for s in rate.free_symbols if s.name in known})
-    if not rate.is_number or rate >= 0:
-        raise ValueError(
-            f"compare_activations: '{neuron.receives}' of {neuron.name} must decay exponentially, as in "
-            f"'d{neuron.receives}/dt = -{neuron.receives}/tau', got '{equation}'."
-        )
-    return float(np.exp(float(rate) * dt))
+            f"compare_activations: {error} Compare result.firing_rates with graph.activations(images) instead."
+        ) from None
 
 
 def _neuron_as_set(snn, population):
@@ -248,8 +215,7 @@ def _neuron_as_set(snn, population):
     for constant, values in current.items():
         if np.ptp(values) > 0 and constant in neuron.brian_equations[neuron.receives].identifiers:
             raise ValueError(
-                f"compare_activations: {constant} of {name!r} differs between its neurons, so spikes cannot be expressed in ANN "
-                "units. Compare result.firing_rates with graph.activations(images) instead."
+                f"{constant} of {name!r} differs between its neurons, so spikes cannot be expressed in ANN units."
             )
     values = {n: Quantity(v.flat[0], get_dimensions(neuron.constants[n])) for n, v in current.items()}
     return replace(neuron, parameters={**neuron.parameters, **values})

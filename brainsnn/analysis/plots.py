@@ -10,7 +10,7 @@ from brainsnn.results.names import LayerDict
 __all__ = ["plot_accuracy_over_time", "plot_comparison", "plot_training"]
 
 
-def plot_accuracy_over_time(results, labels, ann_accuracy=None, window=1, ax=None):
+def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, ax=None):
     """
     Plot the fraction of correctly classified images at every step.
 
@@ -18,7 +18,8 @@ def plot_accuracy_over_time(results, labels, ann_accuracy=None, window=1, ax=Non
     ----------
     results : `~brainsnn.results.result.Result` or dict of str to Result
         One result, or several results by the label of their line.
-    labels : (n,) array_like of int
+    labels : (n,) array_like of int, optional
+        ``labels`` of each result by default.
     ann_accuracy : float, optional
         Accuracy of the artificial network on the same images, plotted as a dashed line.
     window : int, optional

@@ -116,16 +116,17 @@ def convert(
     Warns
     -----
     UncalibratedWarning
-        If there are ReLU layers whose activations `calibrate` has not normalised and that have no ``thresholds``; if Poisson
-        spikes reach neurons that are made for currents; if spikes reach neurons whose synapses differ from those of their source.
+        If there are ReLU layers whose activations `calibrate` has not normalised and that have no ``thresholds``; if spikes
+        reach neurons with another synapse, of which it is not known how large an activation a spike is.
 
     Notes
     -----
     What a spike does follows from the model of its target (``on_pre``), its height from that of its source. One ``input_unit``
-    of the source becomes one of the target. The height that ``ASN`` computes is for a target with the synapse of the source:
-    where ``tau_beta`` differs, activations arrive scaled by the ratio of the two; set ``h`` to undo this. A layer with a
-    synapse of its own reads the spikes of a residual stream directly instead of a junction. A pooled membrane has the
-    model of the layer that pools it, unless it is named itself.
+    of the source becomes one of the target. A spike carries the same activation to neurons with another synapse: where the
+    decays per step differ, heights are multiplied by ``(1 - decay of the target)/(1 - decay of the source)``, with a decay of 0
+    for the input and for ``IF``, whose spikes act for one step. A layer with a synapse of its own reads the spikes of a
+    residual stream directly instead of a junction. A pooled membrane has the model of the layer that pools it, unless it is
+    named itself.
 
     Examples
     --------
@@ -160,7 +161,7 @@ def convert(
         graph = with_shared_filters(graph, neurons)
         if encoder is None:
             encoder = _encoder(graph, neurons) if feedback is None else "poisson"
-        check_scales(graph, neurons, thresholds or {}, encoder, feedback is not None)
+        check_scales(graph, neurons, thresholds or {}, encoder, feedback is not None, dt)
         return SpikingNetwork(
             graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
             dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,

@@ -3,14 +3,19 @@
 import warnings
 
 import numpy as np
-from brian2.utils.stringtools import get_identifiers
 
+from brainsnn.builders.network.neurons import scale_of_spikes
 from brainsnn.errors import UncalibratedWarning
 
 __all__ = ["check_scales"]
 
+#: Thresholds of leaky neurons above which a calibrated network loses much: 10 of 100 digits at 0.1, 1 at 0.05.
+HIGH_THRESHOLD = 0.2
+#: Functions of a readout that a sum over time drives to their bounds. The largest class of a softmax stays the largest.
+BOUNDED = ("sigmoid", "tanh")
 
-def check_scales(graph, neurons, thresholds, encoder, has_feedback):
+
+def check_scales(graph, neurons, thresholds, encoder, has_feedback, dt):
     """
     Refuse what would scale the activations of a calibrated graph, and warn of activations that neurons cannot express.
 
@@ -22,6 +27,7 @@ def check_scales(graph, neurons, thresholds, encoder, has_feedback):
     encoder : {"current", "poisson"}
     has_feedback : bool
         Networks with predictive feedback were trained with spikes, and need no calibration.
+    dt : `~brian2.units.fundamentalunits.Quantity`
 
     Raises
     ------
@@ -35,12 +41,11 @@ def check_scales(graph, neurons, thresholds, encoder, has_feedback):
     """
     if graph.calibration is not None:
         _check_thresholds_of_calibrated(neurons, thresholds)
+        _warn_of_silence(neurons)
     elif not has_feedback:
         _warn_of_uncalibrated(graph, thresholds)
-    if encoder == "poisson" and not has_feedback:
-        _warn_of_unscaled_spikes(graph, neurons)
-    if not graph.neurons:
-        _warn_of_other_synapses(graph, neurons)
+    _warn_of_unknown_scales(graph, neurons, encoder, dt)
+    _warn_of_summed_readouts(graph, neurons)
 
 
 def _check_thresholds_of_calibrated(neurons, thresholds):
@@ -61,6 +66,21 @@ def _check_thresholds_of_calibrated(neurons, thresholds):
             )
 
 
+def _warn_of_silence(neurons):
+    """Warn of leaky neurons that most calibrated activations, which lie between 0 and 1, leave below the threshold."""
+    for name, model in neurons.chosen.items():
+        threshold = model.parameters.get(model.threshold_parameter)
+        if threshold is not None and model.has_linear_filter and np.min(threshold) > HIGH_THRESHOLD:
+            warnings.warn(
+                f"convert: the neurons of {name!r} ({model.name}) are silent for activations below their threshold of "
+                f"{threshold}, and those of a calibrated graph lie between 0 and about 1. Use a small threshold and a slow "
+                "membrane, as in LIF(tau_m=100*ms, threshold=0.02).",
+                UncalibratedWarning,
+                stacklevel=4,
+            )
+            return
+
+
 def _warn_of_uncalibrated(graph, thresholds):
     named = {graph.population(layer).name for layer in thresholds}
     layers = [n for n, p in graph.populations.items() if p.activation == "relu" and n not in named]
@@ -75,41 +95,34 @@ def _warn_of_uncalibrated(graph, thresholds):
         )
 
 
-def _warn_of_unscaled_spikes(graph, neurons):
-    """Warn of input spikes into neurons that are made for currents: a spike of height 1 stays in their filters."""
-    first = {p.target for p in graph.projections if p.source == graph.input.name} & set(neurons.chosen)
-    filtered = [name for name in first if neurons.chosen[name].encoder == "current"]
-    if filtered:
-        model = neurons.chosen[filtered[0]]
-        warnings.warn(
-            f"convert: encoder='poisson' with {model.name}: input spikes have the height 1 and are not scaled to the filters of "
-            f"{filtered[0]!r}, which are made for currents, so that pixels arrive several times too large. Use "
-            "encoder='current', or IF().",
-            UncalibratedWarning,
-            stacklevel=4,
-        )
-
-
-def _warn_of_other_synapses(graph, neurons):
-    """Warn of spikes whose height is made for synapses with another time course than those that they reach."""
+def _warn_of_unknown_scales(graph, neurons, encoder, dt):
+    """Warn of spikes that reach another kind of synapse of which it is not known how large an activation a spike is."""
     models = neurons.of_each(graph)
     for p in graph.projections:
-        if p.source not in neurons.chosen or p.target not in models:
+        if p.mode != "spikes" or p.target not in models or (p.source == graph.input.name and encoder == "current"):
             continue
-        source, target = models[p.source], models[p.target]
-        if _synapse(source) != _synapse(target):
+        if scale_of_spikes(graph, models, p, float(dt)) is None:
+            sent = f"{p.source!r} ({'pixels' if p.source == graph.input.name else models[p.source].name})"
             warnings.warn(
-                f"convert: the spikes of {p.source!r} ({source.name}) are made for synapses like its own, and those of "
-                f"{p.target!r} ({target.name}) differ: activations arrive scaled, unless you have set the height of these "
-                "spikes. Give both layers one synapse, or compare activations with brainsnn.compare_activations.",
+                f"convert: the spikes of {sent} reach {p.target!r} ({models[p.target].name}), whose synapse is another one, and "
+                "one of the two is neither an exponential filter nor cleared in every step: it is not known with which height "
+                "they carry the same activation, and they keep theirs. Give both layers one synapse, or compare activations "
+                "with brainsnn.compare_activations.",
                 UncalibratedWarning,
                 stacklevel=4,
             )
             return
 
 
-def _synapse(model):
-    """Return what decides how large an activation a spike is: the equation of the received variable, with its constants."""
-    definition = model.definition(model.receives)
-    values = {name: str(model.constants[name]) for name in get_identifiers(definition) if name in model.constants}
-    return definition, tuple(sorted(values.items()))
+def _warn_of_summed_readouts(graph, neurons):
+    """Warn of bounded functions of a sum over the steps, which soon reach their bound."""
+    for name, population in graph.populations.items():
+        readout = neurons.chosen[name].readout if population.kind == "readout" and name in neurons.chosen else None
+        if population.activation in BOUNDED and readout is not None and not readout.brian_equations.diff_eq_names:
+            warnings.warn(
+                f"convert: the readout {name!r} ({readout.name}) adds up its input over the steps, and {population.activation} "
+                "of a growing sum goes to its bounds. Use a readout that averages, as in IF().edit(readout=ASN().readout).",
+                UncalibratedWarning,
+                stacklevel=4,
+            )
+            return

@@ -44,7 +44,8 @@ def why_not_linear(model):
     if [(target.removesuffix("_post"), operator) for target, operator, _ in statements] != [(name, "+=")]:
         return f"on_pre {model.on_pre!r} does more than to add to {name!r}"
     _, _, added = statements[0]
-    sources = {f"{n}_pre" for n in model.brian_equations}
+    # The spikes that reach a readout, which sends none, have the height of their source.
+    sources = {f"{n}_pre" for n in (*model.brian_equations, *(["h"] if model.spike_height is None else []))}
     if not _is_homogeneous(added, "w", constants | sources):
         return f"on_pre {model.on_pre!r} does not add a multiple of the weight"
     if name in assigned(model.reset) | assigned(model.update):

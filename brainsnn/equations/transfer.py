@@ -71,7 +71,8 @@ def spike_height(m_f, tau_beta=TAU_BETA_MS, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GA
     Raises
     ------
     ValueError
-        If an ``m_f`` is negative or not finite, or a time constant is not positive.
+        If an ``m_f`` is negative, not finite or so large that a signal of 1 causes no spikes (5.4 with the published time
+        constants), or a time constant is not positive.
 
     Notes
     -----
@@ -92,6 +93,11 @@ def spike_height(m_f, tau_beta=TAU_BETA_MS, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GA
             raise ValueError(f"spike_height: {name} must be greater than 0, got a minimum of {np.min(tau)!r}.")
     tau_beta, tau_eta, tau_gamma = time_constants
     height = tau_eta / tau_beta / _unit_transfer(1.0, np.maximum(m_f, minimum), tau_eta, tau_gamma)
+    if np.any(height <= 0):
+        raise ValueError(
+            f"spike_height: m_f={np.max(m_f):g} is so large that a constant signal of 1 stays below the threshold, and no spike "
+            "height passes it on. The published networks use 0.03 to 0.5."
+        )
     return float(height) if height.ndim == 0 else height
 
 

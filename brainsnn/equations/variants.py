@@ -15,7 +15,9 @@ __all__ = [
 ]  # fmt: skip
 
 #: Names that the builder adds to a user's equations, and graded_2, graded_3, ...
-RESERVED = tuple("stimulus image background is_on t_on t_off graded pooled biased input_unit n_spikes n_passed".split())
+RESERVED = tuple(
+    "stimulus image background is_on t_on t_off graded pooled biased input_unit spike_scale n_spikes n_passed".split()
+)
 
 
 class NetworkVariants:
@@ -320,7 +322,7 @@ def stimulus_equations(unit):
     ]
 
 
-def spikes_between(on_pre, constants, source, target):
+def spikes_between(on_pre, constants, source, target, scale=1.0):
     """
     Return what a spike of one model's neurons does to another model's neurons.
 
@@ -333,18 +335,20 @@ def spikes_between(on_pre, constants, source, target):
     constants : dict
         Constants that it uses.
     source, target : `~brainsnn.equations.model.NeuronModel`
+    scale : float
+        Factor of the height for the synapse of the target, see `~brainsnn.equations.synaptic_decay.spike_scale`.
 
     Returns
     -------
     on_pre : str
     constants : dict
     """
-    height, ratio = f"{height_name(source)}_pre", target.input_unit / source.input_unit
+    height, ratio = f"{height_name(source)}_pre", scale * (target.input_unit / source.input_unit)
     if have_same_dimensions(ratio, 1) and float(ratio) == 1:
         if height_name(source) == height_name(target):
             return on_pre, constants
     else:
-        height, constants = f"({height}*input_unit)", {**constants, "input_unit": ratio}
+        height, constants = f"({height}*spike_scale)", {**constants, "spike_scale": ratio}
     return word_substitute(on_pre, {f"{height_name(target)}_pre": height}), constants
 
 

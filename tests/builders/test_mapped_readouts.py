@@ -38,18 +38,6 @@ def network():
     )
 
 
-@pytest.mark.parametrize("neuron", [bs.ASN(), bs.LIF()], ids=["ASN", "LIF"])
-def test_poisson_spikes_into_neurons_made_for_currents_warn(neuron):
-    graph = bs.calibrate(network(), IMAGES)
-    with pytest.warns(bs.UncalibratedWarning, match="pixels arrive several times too large"):
-        bs.convert(graph, neuron, encoder="poisson")
-
-
-def test_poisson_spikes_into_if_neurons_do_not_warn(recwarn):
-    bs.convert(bs.calibrate(network(), IMAGES, encoder="poisson"), bs.IF())
-    assert not [w for w in recwarn if issubclass(w.category, bs.UncalibratedWarning)]
-
-
 def test_8_bit_images_get_the_advice_that_fits_the_network():
     inputs = L.Input((6, 6, 2), name="pixels")
     x = L.Conv2D(2, 3, activation="relu", name="conv")(L.Rescaling(1 / 255)(inputs))
@@ -63,15 +51,3 @@ def test_8_bit_images_get_the_advice_that_fits_the_network():
         bs.calibrate(scales, bytes_of.astype(float), encoder="poisson")
     with pytest.raises(ValueError, match="for this share give 99.9"):
         bs.calibrate(network(), IMAGES, percentile=0.999)
-
-
-@pytest.mark.parametrize("other", [bs.IF(), bs.ASN(tau_beta=10 * bs.ms), bs.LIF()], ids=["IF", "tau_beta", "LIF"])
-def test_spikes_into_other_synapses_warn(other):
-    graph = bs.calibrate(network(), IMAGES)
-    with pytest.warns(bs.UncalibratedWarning, match="'conv' .* activations arrive scaled"):
-        bs.convert(graph, {"conv": other, ...: bs.ASN()})
-
-
-def test_neurons_with_equal_synapses_do_not_warn(recwarn):
-    bs.convert(bs.calibrate(network(), IMAGES), {"conv": bs.ASN(m_f=0.3, tau_gamma=5 * bs.ms), ...: bs.ASN()})
-    assert not [w for w in recwarn if issubclass(w.category, bs.UncalibratedWarning)]

@@ -77,7 +77,7 @@ def test_a_function_of_the_layer_chooses_models(model):
 
 @pytest.mark.parametrize("default", [FAST, with_units()], ids=["to units", "from units"])
 def test_spikes_between_models_keep_their_meaning_across_units(model, default):
-    """A spike of height 1 input_unit is one of height 1 input_unit everywhere, whatever its variable is called."""
+    """A spike stands for the same multiple of input_unit everywhere, whatever its variable is called and its synapse is."""
     other = with_units() if default is FAST else FAST
     mixed = {"second": other, ...: default}
     snn = converted(model, mixed, record={"second": ["I"], "first": ["spikes"]})
@@ -86,9 +86,9 @@ def test_spikes_between_models_keep_their_meaning_across_units(model, default):
     height = float(source.parameters[source.spike_height] / source.input_unit)
     spikes = result.raster("first")[0].reshape(40, -1).astype(float)
     projection = next(p for p in snn.graph.projections if p.target == "second")
-    arriving = projection.operator.apply(spikes).reshape(40, -1) * height * unit
+    decay, own = (np.exp(-1e-3 / float(m.parameters["tau_beta" if m is FAST else "tau_s"])) for m in (other, default))
+    arriving = projection.operator.apply(spikes).reshape(40, -1) * height * unit * (1 - decay) / (1 - own)
     assert np.abs(arriving).max() > 0
-    decay = np.exp(-1e-3 / float(other.parameters["tau_beta" if other is FAST else "tau_s"]))
     current = np.zeros(arriving.shape[1])
     for k in range(40):
         current = current * decay + arriving[k]

@@ -147,11 +147,11 @@ class PlainNetwork:
         order = np.argsort(i, kind="stable")
         model, on_pre = self.snn.models[projection.target], "\n".join(self.printed[projection.target]["spike arrives"])
         constants = {k: v for k, v in model.parameters.items() if k not in model.brian_equations}
-        if projection.source == self.graph.input.name:  # the sign of a pixel stands for the unit of the input
-            on_pre, constants = (
-                on_pre.replace("h_pre", "(h_pre*input_unit)"),
-                {**constants, "input_unit": self.units[projection.target]},
-            )
+        # The sign of a pixel stands for the unit of the input; a spike keeps its activation where the synapse is another one.
+        unit = self.units[projection.target] if projection.source == self.graph.input.name else 1
+        factor = unit * self._scale(projection.source, projection.target)
+        if factor != 1:
+            on_pre, constants = on_pre.replace("h_pre", "(h_pre*factor)"), {**constants, "factor": factor}
         synapses = Synapses(
             self.groups[projection.source], self.groups[projection.target], "w : 1", on_pre=on_pre, namespace=constants,
             clock=self.clock, name=f"plain_{projection.source}_to_{projection.target}",
@@ -163,6 +163,20 @@ class PlainNetwork:
         if self.is_synchronous:
             self._place(synapses._pathways, self.depths[projection.target], 10)
         self.objects.append(synapses)
+
+    def _scale(self, source, target):
+        def response(model):
+            tau = next(
+                (model.parameters[name] for name in ("tau_beta", "tau_s") if name in model.parameters), 0 * second
+            )
+            return 1 - np.exp(-self.clock.dt / tau) if tau > 0 * second else 1.0
+
+        model = self.snn.neurons[target]
+        model = model.readout if self.graph.populations[target].kind == "readout" else model
+        if source == self.graph.input.name:
+            return response(model) if model.encoder == "current" else 1.0
+        own, read = response(self.snn.neurons[source]), response(model)
+        return 1.0 if own == read else read / own
 
     def _value(self, junction):
         """What a junction holds: its own current and what it reads from junctions upstream."""

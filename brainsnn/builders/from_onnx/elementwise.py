@@ -87,8 +87,8 @@ def _output_activation(name):
 def _softmax(call):
     tensor = call.standard()
     rank = len(tensor.shape) + 1
-    axis = call.attribute("axis", -1 if call.node.version > 12 else 1)
-    axis = axis % rank if -rank <= axis < rank else 0
+    given = call.attribute("axis", -1 if call.node.version > 12 else 1)
+    axis = given % rank if -rank <= given < rank else 0
     if call.node.version < 13:  # all axes from this one on are one
         together = [k for k in range(axis, rank) if tensor.shape[k - 1] > 1] if axis else []
         axis = axis if not together else together[0] if len(together) == 1 else 0
@@ -96,8 +96,7 @@ def _softmax(call):
     last = 1 if rank == 4 else rank - 1
     if axis == 0 or axis != last or rank > 4:
         raise call.refuse(
-            f"axis={call.attribute('axis')} of a tensor of the shape {(call.batch, *tensor.shape)} is not the axis of the "
-            "classes.",
+            f"axis={given} of a tensor of the shape {(call.batch, *tensor.shape)} is not the axis of the classes.",
             "Take the softmax over axis 1, or over the last one of a tensor of two axes.",
         )
     return Tensor(tensor.shape, with_output_activation(tensor.affine, "softmax", call.label))

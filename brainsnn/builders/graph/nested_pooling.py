@@ -73,7 +73,7 @@ def join_maxima(
         outgoing = [p for p in projections if p.source == middle.name]
         operators = [_joined(incoming[0].operator, p.operator) for p in outgoing]
         if len(incoming) == 1 and not np.any(middle.bias) and all(operators):
-            joined = [replace(p, source=incoming[0].source, operator=one) for p, one in zip(outgoing, operators)]
+            joined = [replace(p, source=incoming[0].source, operator=one) for p, one in zip(outgoing, operators) if one]
             projections = [p for p in projections if middle.name not in (p.source, p.target)] + joined
             populations = {name: population for name, population in populations.items() if name != middle.name}
     return populations, projections

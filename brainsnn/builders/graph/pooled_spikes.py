@@ -79,9 +79,9 @@ def _check_maximum(projection: Projection, target: Population) -> None:
     """Refuse an operator other than a maximum, and neurons that do not rectify what they pool."""
     if target.kind != "spiking" or not isinstance(projection.operator, MaxPool):
         raise ConversionError(
-            f"'{projection.target}' reads a maximum over values of '{projection.source}' that can be negative, and only spikes "
-            "can be pooled here. Train with a ReLU before the pooling layer, or use a neuron that is pooled before it spikes, "
-            "such as ASN()."
+            f"'{projection.target}' reads a maximum over values of '{projection.source}' that are not the spikes of one "
+            "population: they can be negative, or are an average, or a difference as of relu6 and leaky ReLU. Train with a ReLU "
+            "before the pooling layer, or use a neuron that is pooled before it spikes, such as ASN()."
         )
 
 

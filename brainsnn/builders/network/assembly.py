@@ -15,7 +15,7 @@ from brainsnn.builders.network.connections import (
 from brainsnn.builders.network.feedback import add_feedback, drawing_part
 from brainsnn.builders.network.groups import make_group, model_for, parameter_names, state_variables
 from brainsnn.builders.network.inputs import Inputs, inputs_of
-from brainsnn.builders.network.neurons import Neurons
+from brainsnn.builders.network.neurons import Neurons, scale_of_spikes
 from brainsnn.builders.network.replay import SpikeReplay
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.operators import ConvOperator
@@ -125,6 +125,12 @@ class Assembly:
     @cached_property
     def _neuron_models(self):
         return self.neurons.of_each(self.graph)
+
+    def spike_scale(self, projection):
+        """Return the factor of the height of the spikes of a projection; None where it is not known, 1 for images as currents."""
+        if projection.source == self.graph.input.name and self.encoder == "current":
+            return 1.0
+        return scale_of_spikes(self.graph, self._neuron_models, projection, self.dt)
 
     @cached_property
     def counted(self):
@@ -261,7 +267,8 @@ def _add_spikes(assembly, name, projections, connectivity, schedule, depth, lear
     for projection in projections:
         source = assembly.groups[projection.source]
         title = assembly.names.free(f"{source.name}_to_{target.name}", "_pre")
-        statement = spikes_between(on_pre, constants, assembly.models[projection.source], neuron)
+        scale = assembly.spike_scale(projection) or 1.0  # convert has warned of an unknown one
+        statement = spikes_between(on_pre, constants, assembly.models[projection.source], neuron, scale)
         options = {"weights": assembly.weights} if connectivity == "event_driven" else {}
         connection = _spike_projection(
             source, target, projection.operator, *statement, connectivity, title, learning, **options

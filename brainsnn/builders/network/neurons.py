@@ -10,8 +10,9 @@ from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.linear_filter import why_not_linear
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.synaptic_decay import spike_scale
 
-__all__ = ["Neurons", "choose_neurons", "encoder_of", "with_shared_filters"]
+__all__ = ["Neurons", "choose_neurons", "encoder_of", "scale_of_spikes", "with_shared_filters"]
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,34 @@ def encoder_of(graph, neurons):
             f"convert: the neuron models of the first layers want different encoders: {said}. Give encoder=..."
         )
     return next(iter(encoders.values()), neurons.default.encoder)
+
+
+def scale_of_spikes(graph, models, projection, dt):
+    """
+    Return the factor of the height of the spikes of a projection, see `~brainsnn.equations.synaptic_decay.spike_scale`.
+
+    It is 1 in networks that were read as spiking, whose weights contain it, and where neurons want spikes of the input.
+
+    Parameters
+    ----------
+    graph : `~brainsnn.builders.graph.layer_graph.LayerGraph`
+    models : dict of str to `~brainsnn.equations.model.NeuronModel`
+        As returned by `Neurons.of_each`.
+    projection : `~brainsnn.builders.graph.parts.Projection`
+    dt : float
+        Time step in seconds.
+
+    Returns
+    -------
+    scale : float or None
+        None where it is not known.
+    """
+    target, is_input = models[projection.target], projection.source == graph.input.name
+    if graph.neurons or (is_input and target.encoder == "poisson"):
+        return 1.0
+    if graph.populations[projection.target].kind == "readout":
+        target = replace(target.readout, on_pre=target.readout.on_pre or target.on_pre)
+    return spike_scale(None if is_input else models[projection.source], target, dt)
 
 
 def with_shared_filters(graph, neurons):

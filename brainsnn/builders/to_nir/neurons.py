@@ -71,8 +71,8 @@ def nir_neurons(name, given, inputs, values, start, dt):
 
 def _nir_neurons(name, given, inputs, values, start, dt):
     found = _signature(given)
-    if found == _signature(IF()):
-        return _leaky_map(name, values, dt)
+    if found in (_signature(IF()), _signature(IF(reset="hard"))):
+        return _leaky_map(name, values, dt, hard=found != _signature(IF()))
     if found == _signature(IF().readout):
         return NirNeurons("I", {"r": np.full_like(values("bias"), 1 / dt)}, Convention(dt, "euler"))
     if found in (_signature(LIF()), _signature(LIF().readout)):
@@ -117,19 +117,23 @@ def _reason(model):
     )
 
 
-def _leaky_map(name, values, dt):
-    """Return the discrete map of `IF`: without leak an integrator, else Euler steps of a leaky one."""
-    leak, threshold = values("leak"), values("v_th")
+def _leaky_map(name, values, dt, hard):
+    """Return the discrete map of `IF`: without leak an integrator, else Euler steps of a leaky one; the reset soft or to 0."""
+    leak, threshold, reset = values("leak"), values("v_th"), "value" if hard else "subtract"
     fields = {"v_threshold": threshold, "v_reset": np.zeros_like(threshold)}
     if np.all(leak == 1):
-        return NirNeurons("IF", {"r": np.full_like(threshold, 1 / dt), **fields}, Convention(dt, "euler", "subtract"))
+        return NirNeurons(
+            "IF",
+            {"r": np.full_like(threshold, 1 / dt), **fields},
+            Convention(dt, "euler", reset),
+        )
     if leak.max() >= 1:
         raise ConversionError(
             f"to_nir: some neurons of {name!r} leak and others do not; NIR has different nodes for them."
         )
     tau = dt / (1 - leak)
     fields |= {"tau": tau, "r": tau / dt, "v_leak": np.zeros_like(tau)}
-    return NirNeurons("LIF", fields, Convention(dt, "euler", "subtract_next"))
+    return NirNeurons("LIF", fields, Convention(dt, "euler", "value" if hard else "subtract_next"))
 
 
 def _exponential_synapse(name, inputs, values, dt, spiking):

@@ -223,6 +223,9 @@ class _Writer:
         last, shapes = self.names[source], [self.graph.populations[name].shape for name in (source, target)]
         if source != self.graph.input.name:
             last = self._scaled(source, last)
+        if projection.mode == "spikes" and (scale := self.assembly.spike_scale(projection) or 1.0) != 1:
+            factor = np.full(self.graph.populations[source].size, scale)
+            last = self._append(last, f"{self.names[source]}_scale", self.nir.Scale(self._arranged(source, factor)))
         to_flat, from_flat, one_pixel = target in self.flat, source in self.flat, shapes[1][:2] == (1, 1)
         convolution = (
             None if from_flat or (to_flat and (one_pixel or bias is not None)) else self._convolution(projection)

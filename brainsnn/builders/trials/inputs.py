@@ -1,5 +1,6 @@
 """Trials from the images, spikes and times that a user gives: checks, and the constant currents that an image drives."""
 
+import warnings
 from functools import lru_cache
 from numbers import Integral
 
@@ -13,6 +14,8 @@ __all__ = ["drives_of", "image_range_check", "make_trials"]
 
 #: Programs count the steps of a trial with 32 bits.
 MAX_STEPS = 2**31 - 1
+#: Range of the largest pixel of images that were resized as 8-bit values. Standardised images stay below it.
+EIGHT_BIT = 50, 260
 
 
 def make_trials(assembly, images, duration, seed, spikes, onset, offset, background, per_trial):
@@ -245,6 +248,11 @@ def image_range_check(graph, images, encoder, what="images", about="run"):
     if largest > fitting and np.array_equal(images, np.rint(images)):
         looks = f"look{'s' if what == 'background' else ''} like 8-bit values (up to {largest:g})"
         raise ValueError(f"{about}: {what} {looks}; networks take {what}/255.")
+    if EIGHT_BIT[0] < largest <= EIGHT_BIT[1] and largest > fitting and images.min() >= 0:
+        warnings.warn(
+            f"{about}: {what} from {images.min():g} to {largest:g}: resized 8-bit values? Networks usually take {what}/255.",
+            stacklevel=3,
+        )
     return images
 
 

@@ -61,10 +61,12 @@ def assert_round_trip(snn, path, record=None, images=None, **options):
     [
         (bs.IF(), None),
         (bs.IF(leak=0.9, threshold=0.7), None),
+        (bs.IF(reset="hard"), None),
+        (bs.IF(leak=0.9, threshold=0.7, reset="hard"), None),
         (bs.LIF(threshold=0.3), "poisson"),
         (bs.LIF(threshold=0.1), "current"),
     ],
-    ids=["IF", "leaky IF", "LIF", "LIF current"],
+    ids=["IF", "leaky IF", "hard IF", "leaky hard IF", "LIF", "LIF current"],
 )
 def test_round_trip(tmp_path, neuron, encoder, schedule):
     snn = bs.convert(cnn(), neuron=neuron, encoder=encoder, schedule=schedule, dtype="float64", record=LAYERS)

@@ -1,0 +1,95 @@
+"""How large an activation one spike is at a synapse, and the factor for spikes that reach neurons with another synapse."""
+
+import numpy as np
+import sympy as sp
+from brian2.parsing.sympytools import str_to_sympy
+from brian2.units.allunits import all_units
+
+from brainsnn.equations.statements import assignments
+
+__all__ = ["spike_scale", "synaptic_decay"]
+
+
+def synaptic_decay(neuron, dt):
+    """
+    Return the factor by which a synaptic current decays in one time step.
+
+    Parameters
+    ----------
+    neuron : `~brainsnn.equations.model.NeuronModel`
+    dt : float
+        Time step in seconds.
+
+    Returns
+    -------
+    decay : float
+        ``exp(-dt/tau)``; 0 for a discrete map whose input acts for one step.
+
+    Raises
+    ------
+    ValueError
+        If the filter is not an exponential decay that is the same for all neurons.
+    """
+    if not neuron.has_linear_filter:
+        if _is_cleared(neuron):
+            return 0.0
+        raise ValueError(
+            f"{neuron.name}.{neuron.receives} must be a linear filter of the spikes, or be cleared in every step, so that spikes "
+            "can be expressed in ANN units."
+        )
+    equation = neuron.brian_equations[neuron.receives]
+    expression = str_to_sympy(equation.expr.code)
+    known = {**{str(unit): unit for unit in all_units}, **neuron.constants}
+    rate = sp.diff(expression, next(s for s in expression.free_symbols if s.name == neuron.receives))
+    rate = rate.subs({s: float(known[s.name]) for s in rate.free_symbols if s.name in known})
+    if not rate.is_number or rate >= 0:
+        raise ValueError(
+            f"'{neuron.receives}' of {neuron.name} must decay exponentially, as in "
+            f"'d{neuron.receives}/dt = -{neuron.receives}/tau', got '{equation}'."
+        )
+    return float(np.exp(float(rate) * dt))
+
+
+def spike_scale(source, target, dt):
+    """
+    Return the factor with which the spikes of one neuron carry the same activation to a neuron with another synapse.
+
+    A spike of height 1 in every step adds up to ``1/(1 - decay)`` at a synapse. Between neurons whose synapses have different
+    decays, the same spikes would stand for activations that differ by the ratio of these sums.
+
+    Parameters
+    ----------
+    source : `~brainsnn.equations.model.NeuronModel` or None
+        Model for whose synapse the height of the spikes was made; None for spikes of the input, where 1 in every step is 1.
+    target : `~brainsnn.equations.model.NeuronModel`
+        Model that receives them; of readouts, that of the readout.
+    dt : float
+        Time step in seconds.
+
+    Returns
+    -------
+    scale : float or None
+        1 between equal synapses; None where a synapse is neither an exponential filter nor cleared in every step.
+    """
+    if source is not None and _synapse(source) == _synapse(target):
+        return 1.0
+    try:
+        own = 0.0 if source is None else synaptic_decay(source, dt)
+        return (1 - synaptic_decay(target, dt)) / (1 - own)
+    except ValueError:
+        return None
+
+
+def _is_cleared(neuron):
+    """Return whether the input of a step acts in this step only: the last statement on it in the update sets it to 0."""
+    written = [
+        (operator, code.strip()) for name, operator, code in assignments(neuron.update) if name == neuron.receives
+    ]
+    return bool(written) and written[-1] == ("=", "0")
+
+
+def _synapse(model):
+    """Return what decides how large an activation a spike is: the equation of what receives it, with its constants."""
+    definition = model.definition(model.receives)
+    names = model.brian_equations[model.receives].identifiers
+    return definition, tuple(sorted((name, str(model.constants[name])) for name in names if name in model.constants))

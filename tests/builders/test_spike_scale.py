@@ -1,0 +1,114 @@
+"""A spike carries the same activation to every synapse, and convert says where it cannot know how large that is."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import brainsnn as bs
+from brainsnn import ms
+
+L = keras.layers
+STEPS = 400
+LIF = bs.LIF(tau_m=100 * ms, threshold=0.02)
+MODELS = {
+    "IF": bs.IF(initial=0.5), "ASN": bs.ASN(m_f=0.05, tau_gamma=5 * ms), "fast ASN": bs.ASN(m_f=0.05, tau_beta=10 * ms),
+    "edited ASN": bs.ASN(m_f=0.05).edit(tau_beta=8 * ms), "LIF": LIF, "slow LIF": LIF.edit(tau_s=30 * ms),
+}  # fmt: skip
+
+
+def network(seed=1):
+    keras.utils.set_random_seed(seed)
+    inputs = L.Input((4, 4, 1), name="pixels")
+    x = L.Conv2D(2, 1, activation="relu", name="first", kernel_initializer="ones")(inputs)
+    x = L.Conv2D(2, 1, name="second", activation="relu", kernel_initializer="ones")(x)
+    return keras.Model(inputs, L.Dense(3, name="out")(L.Flatten()(x)))
+
+
+GRAPH = bs.calibrate(network(), np.ones((2, 4, 4, 1)))
+
+
+def received(result, layer):
+    """What a layer receives at the end of a run (mean of 200 steps), of neurons whose input acts for one step what they send."""
+    if "dI/dt" not in str(result.models[layer]):
+        return result.raster(layer)[0, -200:].mean(axis=0)
+    return result.states[layer]["I"][0, -200:].mean(axis=0)
+
+
+@settings(deadline=None, max_examples=12)
+@given(source=st.sampled_from(sorted(MODELS)), target=st.sampled_from(sorted(MODELS)))
+def test_activations_pass_between_any_two_models(source, target):
+    images = np.full((1, 4, 4, 1), 0.6)
+    snn = bs.convert(GRAPH, {"first": MODELS[source], "second": MODELS[target], ...: MODELS["ASN"]}, encoder="current",
+                     record={"second": ["spikes", "I"]})  # fmt: skip
+    result = snn.run(images, STEPS * ms)
+    activations = GRAPH.activations(images)
+    operator = next(p.operator for p in GRAPH.projections if p.target == "second")
+    expected = operator.apply(activations["first"].reshape(1, 4, 4, 2)).ravel()
+    # Neurons express activations to within some hundredths; a synapse of another decay would be wrong by a factor of 1.7 or more.
+    np.testing.assert_allclose(received(result, "second").ravel(), expected, rtol=0.12, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["ASN", "fast ASN", "LIF", "IF"])
+def test_a_spike_of_the_image_in_every_step_is_a_current_of_1(name):
+    snn = bs.convert(GRAPH, MODELS[name], encoder="poisson", record={"first": ["spikes", "I"]})
+    result = snn.run(np.full((1, 4, 4, 1), 1.0), STEPS * ms)
+    operator = next(p.operator for p in GRAPH.projections if p.target == "first")
+    expected = operator.apply(np.ones((1, 4, 4, 1))).ravel()
+    np.testing.assert_allclose(received(result, "first").ravel(), expected, rtol=0.03)
+
+
+def test_equal_synapses_leave_the_statement_of_a_spike_as_it_is():
+    snn = bs.convert(GRAPH, {"first": bs.ASN(m_f=0.3), ...: bs.ASN()}, connectivity="synapses")
+    statements = {c.name: c._pathways[0].code for c in snn._assembly.connections if getattr(c, "_pathways", None)}
+    assert statements and all("scale" not in code for code in statements.values())
+    snn = bs.convert(GRAPH, {"first": bs.IF(), ...: bs.ASN()}, connectivity="synapses", encoder="current")
+    codes = [c._pathways[0].code for c in snn._assembly.connections if getattr(c, "_pathways", None)]
+    assert sum("spike_scale" in code for code in codes) == 1
+
+
+@pytest.mark.filterwarnings("error::brainsnn.errors.UncalibratedWarning")
+def test_models_with_known_synapses_do_not_warn():
+    for other in MODELS.values():
+        bs.convert(GRAPH, {"first": other, ...: bs.ASN()}, encoder="poisson")
+
+
+def test_an_unknown_scale_is_said():
+    saturating = bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = -I/tau_beta - I**3/tau_beta : 1")
+    with pytest.warns(
+        bs.UncalibratedWarning, match="the spikes of 'first' .IF. reach 'second' .ASN., whose synapse is another"
+    ):
+        bs.convert(GRAPH, {"first": bs.IF(), "second": saturating, ...: bs.ASN()}, encoder="current")
+    with pytest.warns(bs.UncalibratedWarning, match=r"the spikes of '.*' \(pixels\) reach 'first'"):
+        bs.convert(GRAPH, saturating, encoder="poisson")
+    own = bs.IF().edit(update="v = leak*v + I + bias; I = 0.9*I")
+    with pytest.warns(bs.UncalibratedWarning, match="neither an exponential filter nor cleared in every step"):
+        bs.convert(GRAPH, {"second": own, ...: bs.ASN()}, encoder="current")
+
+
+def test_leaky_neurons_that_would_be_silent_are_said():
+    with pytest.warns(
+        bs.UncalibratedWarning, match="silent for activations below their threshold of 1.0.*LIF.tau_m=100"
+    ):
+        bs.convert(GRAPH, bs.LIF())
+
+
+def test_a_sigmoid_of_a_sum_is_said_and_the_readout_that_is_advised_gives_that_of_the_network():
+    keras.utils.set_random_seed(3)
+    inputs = L.Input((4, 4, 1), name="pixels")
+    x = L.Conv2D(4, 2, activation="relu", name="first")(inputs)
+    model = keras.Model(inputs, L.Dense(3, activation="sigmoid", name="out")(L.Flatten()(x)))
+    images = np.random.default_rng(0).random((3, 4, 4, 1))
+    graph = bs.calibrate(model, images)
+    with pytest.warns(bs.UncalibratedWarning, match=r"'out' .IF readout. adds up .* sigmoid .*ASN\(\).readout"):
+        bs.convert(graph, bs.IF())
+    snn = bs.convert(graph, bs.IF(initial=0.5).edit(readout=bs.ASN().readout), encoder="current")
+    output = snn.run(images, STEPS * ms).output[:, -200:].mean(axis=1)
+    np.testing.assert_allclose(output, model.predict(images, verbose=0), atol=0.02)
+
+
+def test_images_in_the_range_of_8_bits_are_said():
+    snn = bs.convert(GRAPH, bs.ASN())
+    with pytest.warns(UserWarning, match="images from 0.5 to 254.5: resized 8-bit values"):
+        snn.run(np.linspace(0.5, 254.5, 16).reshape(1, 4, 4, 1), 5 * ms)
