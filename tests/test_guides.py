@@ -52,6 +52,21 @@ def test_the_first_page_runs(tmp_path, monkeypatch, capsys):
     plt.close("all")
 
 
+def test_the_blocks_of_the_readme_are_scripts(tmp_path, monkeypatch, capsys):
+    """``make newcomer`` runs them from the wheel, and its table has their names."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    from newcomer import STEPS, accuracy_of, blocks_of
+
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for block, (title, name, least) in zip(blocks_of(ROOT / "README.md"), STEPS, strict=True):
+        assert f"| {title} | `python {name}` |" in text
+        exec(compile(block, f"README.md, {name}", "exec"), {})
+        assert least <= accuracy_of(capsys.readouterr().out.rstrip()) <= 1
+    assert (tmp_path / "spikes.png").is_file()
+    plt.close("all")
+
+
 @pytest.mark.parametrize("name", ["plot_03_threshold", "plot_06_gate"])
 def test_a_script_of_the_gallery_draws_its_figure(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

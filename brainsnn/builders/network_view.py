@@ -268,6 +268,9 @@ class NetworkView:
         what = f"{len(self.populations)} populations, {neurons} neurons, {' and '.join(names)}"
         return f"<SpikingNetwork: {what}, {self._backend.name}>"
 
+    def _repr_html_(self):
+        return self.describe().to_html(repr(self).strip("<>"))
+
     @property
     def _n_recorded(self):
         """Number of neurons whose spikes are recorded, by population."""

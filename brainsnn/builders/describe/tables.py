@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from brainsnn.builders.describe.latex_math import escaped
 from brainsnn.builders.graph.summary import aligned
+from brainsnn.html_tables import folded, fragment, html_table
 
 __all__ = ["Cell", "Description", "Table"]
 
@@ -92,6 +93,11 @@ class Table:
             [f"**{letter}: {self.title}**", "", *lines, *(["", Cell(self.note).to_markdown()] if self.note else [])]
         )
 
+    def to_html(self) -> str:
+        """Return the table as HTML, without its title."""
+        rows = [[cell.line for cell in row] for row in self.cells]
+        return html_table(rows, self.header, self.right, Cell(self.note).line)
+
     def to_latex(self, letter: str) -> str:
         """Return the table as a ``longtable``."""
         n = len(self.header)
@@ -159,3 +165,18 @@ class Description:
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+    def to_html(self, title: str) -> str:
+        """
+        Return the tables as HTML for a notebook: the first is open, the others open at a click.
+
+        Parameters
+        ----------
+        title : str
+
+        Returns
+        -------
+        html : str
+        """
+        first, *others = self.tables.values()
+        return fragment(title, first.to_html(), *(folded(table.title, table.to_html()) for table in others))

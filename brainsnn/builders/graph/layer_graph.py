@@ -241,3 +241,8 @@ class LayerGraph:
         from brainsnn.builders.graph.summary import layer_table
 
         return layer_table(self)
+
+    def _repr_html_(self) -> str:
+        from brainsnn.builders.graph.summary import layer_html
+
+        return layer_html(self)
