@@ -23,6 +23,7 @@ from brainsnn.equations.statements import assigned, cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
 from brainsnn.html_tables import code_rows, fragment
+from brainsnn.one_line import one_line
 
 __all__ = ["INTEGRATION_METHODS", "NeuronModel", "shown"]
 
@@ -258,6 +259,11 @@ class NeuronModel(NetworkVariants):
             scope = "" if equation is None else "   (shared)" if "shared" in equation.flags else "   (per neuron)"
             lines.append(f"{name} = {shown(value)}{scope}")
         yield "parameters", lines
+
+    def __repr__(self) -> str:
+        moving = ", ".join(self.brian_equations.diff_eq_names) or ", ".join(sorted(assigned(self.update or "")))
+        values = ", ".join(f"{name}={shown(value)}" for name, value in self.parameters.items())
+        return one_line(self, f"{self.name}, spikes when {self.threshold}, of {moving}; {values}")
 
     def __str__(self) -> str:
         parts = [[f"  {title}", *(f"    {line}" for line in lines)] for title, lines in self._parts()]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from brainsnn.builders.describe.latex_math import escaped
 from brainsnn.builders.graph.summary import aligned
 from brainsnn.html_tables import folded, fragment, html_table
+from brainsnn.one_line import fields_line, one_line
 
 __all__ = ["Cell", "Description", "Table"]
 
@@ -29,6 +30,8 @@ class Cell:
     text: str
     is_code: bool = False
     latex: str | None = None
+
+    __repr__ = fields_line
 
     @property
     def line(self) -> str:
@@ -71,6 +74,8 @@ class Table:
     rows: Sequence[tuple["str | Cell", ...]]
     note: str = ""
     right: int = 0
+
+    __repr__ = fields_line
 
     @property
     def cells(self) -> list[list[Cell]]:
@@ -133,6 +138,9 @@ class Description:
 
     name: str
     tables: dict[str, Table]
+
+    def __repr__(self) -> str:
+        return one_line(self, f"{self.name}; {', '.join(table.title for table in self.tables.values())}")
 
     def __str__(self) -> str:
         title = f"{self.name}, in the tables of {_REFERENCE}"
