@@ -266,7 +266,7 @@ class NetworkView:
         neurons = sum(len(group) for group in self._assembly.groups.values())
         spiking = (self._assembly.neuron_of(name).name for name in self.populations.spiking)
         names = dict.fromkeys(spiking) or [self.neuron.name]
-        what = f"{len(self.populations)} populations, {neurons} neurons, {self._backend.name}, {' and '.join(names)}"
+        what = f"{len(self.populations)} populations, {neurons} neurons, {' and '.join(names)}, {self._backend.name}"
         return one_line(self, what)
 
     def _repr_html_(self):
