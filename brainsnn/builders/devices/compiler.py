@@ -18,7 +18,7 @@ from brainsnn.leftovers import process_mark
 __all__ = ["compile_project", "makefile_variables", "merged_source"]
 
 #: Users can silence it: ``BrianLogger.suppress_name("brainsnn")``.
-LOGGER = get_logger("brainsnn")
+LOGGER = get_logger("brian2.brainsnn")
 #: What all files of Brian2's programs include. Reading it takes longer than compiling most of them.
 _NAMES = "algorithm climits cmath csignal cstdint cstdlib ctime fstream iostream map random string tuple vector"
 HEADERS = "".join(f"#include <{name}>\n" for name in _NAMES.split())

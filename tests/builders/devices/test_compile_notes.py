@@ -18,7 +18,7 @@ def test_the_first_run_says_that_it_compiles(device, tmp_path, monkeypatch):
     for _ in range(2):
         with catch_logs(log_level=20) as logs:
             bs.convert(one_layer_graph(), device=device).run(np.full((1, *SHAPE), 0.5), 3 * ms)
-        notes.append([text for level, name, text in logs if name.endswith("brainsnn") and level == "INFO"])
+        notes.append([text for level, name, text in logs if name == "brian2.brainsnn" and level == "INFO"])
     begins, ends = notes[0]
     assert re.fullmatch(r"Compiling the network with \S+ \(\d+ files\)\.", begins)
     assert 0 < float(re.fullmatch(r"Compiled in ([\d.]+) s\.", ends)[1]) < 600
