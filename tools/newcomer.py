@@ -71,7 +71,8 @@ def table(rows):
 
 def spoken(seconds):
     """Return seconds as text, with minutes from 100 s on."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60} s"
 
 
 def main(argv=None):
