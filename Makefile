@@ -12,6 +12,7 @@
 # make types      mypy over the public names
 # make coverage   the tests, and the share of lines of the package that they run
 # make release-check   builds sdist and wheel and runs the main job with them in a new environment
+# make newcomer   times what somebody new does: install the wheel, first figure, own Keras model, own equation
 # make benchmarks   measures everything in docs/benchmarks.md again (more than an hour on a quiet machine)
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +23,7 @@ PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
 BENCHMARKS := projection digits throughput resnet cost first_result large_graphs scaling devices streaming sweep conversion applications
 
-.PHONY: demo test test-all test-versions test-genn test-cuda test-zoo fuzz docs lint types coverage release-check benchmarks peers clean clean-cache
+.PHONY: demo test test-all test-versions test-genn test-cuda test-zoo fuzz docs lint types coverage release-check newcomer benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -70,6 +71,9 @@ coverage: $(VENV)/.installed
 
 release-check: $(VENV)/.installed
 	$(RUN) tools/release_check.py
+
+newcomer: $(VENV)/.installed
+	$(RUN) tools/newcomer.py
 
 # One after the other; a benchmark that fails does not keep the others from running, but make fails in the end. Peers that
 # cannot be installed get a row that says so.

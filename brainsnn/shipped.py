@@ -5,6 +5,8 @@ from os import PathLike
 from pathlib import Path
 
 from brainsnn.errors import UnknownNameError
+from brainsnn.html_tables import fragment, html_table
+from brainsnn.one_line import fields_line, one_line
 
 __all__ = ["ShippedModel", "ShippedModels", "shipped_models", "shipped_names", "shipped_path"]
 
@@ -55,6 +57,8 @@ class ShippedModel:
     title: str
     facts: dict[str, str]
 
+    __repr__ = fields_line
+
     @property
     def card(self) -> str:
         """How it was made, on which data, and its limits: Markdown (str)."""
@@ -65,6 +69,12 @@ class ShippedModels(dict[str, ShippedModel]):
     """The shipped networks by their names; prints as a table."""
 
     def __repr__(self) -> str:
+        return one_line(self, ", ".join(self))
+
+    def _repr_html_(self) -> str:
+        return fragment("Shipped networks", html_table((name, model.title) for name, model in self.items()))
+
+    def __str__(self) -> str:
         width = max(map(len, self), default=0)
         return "\n".join(f"{name.ljust(width)}  {model.title}" for name, model in self.items())
 

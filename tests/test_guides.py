@@ -108,6 +108,21 @@ def test_the_first_page_runs(tmp_path, monkeypatch, capsys):
     plt.close("all")
 
 
+def test_the_blocks_of_the_readme_are_scripts(tmp_path, monkeypatch, capsys):
+    """``make newcomer`` runs them from the wheel, and its table has their names."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    from newcomer import STEPS, accuracy_of, blocks_of
+
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for block, (title, name, least) in zip(blocks_of(ROOT / "README.md"), STEPS, strict=True):
+        assert f"| {title} | `python {name}` |" in text
+        exec(compile(block, f"README.md, {name}", "exec"), {})
+        assert least <= accuracy_of(capsys.readouterr().out.rstrip()) <= 1
+    assert (tmp_path / "spikes.png").is_file()
+    plt.close("all")
+
+
 #: Scripts of the gallery that every run of the tests draws: the fastest ones.
 FAST = ("plot_03_threshold", "plot_06_gate", "plot_15_adaptive_coding", "plot_21_film")
 SCRIPTS = sorted(path.stem for path in (ROOT / "docs" / "gallery").glob("plot_*.py"))

@@ -40,11 +40,20 @@ def test_shipped_networks_are_as_small_as_pre_commit_allows():
     assert max(path.stat().st_size for path in files) <= 1024 * kilobytes
 
 
+def test_the_readme_is_short_and_its_picture_small():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 120
+    (picture,) = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert 20_000 < (ROOT / picture).stat().st_size < 200_000
+    script = re.search(r"python (docs/make_\w+\.py)", text)[1]
+    assert f'"{(ROOT / picture).name}"' in (ROOT / script).read_text(encoding="utf-8")
+
+
 def test_issue_templates_and_links_are_valid():
     templates = [read_yaml(path.relative_to(ROOT)) for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")]
     forms = {form["name"]: form["body"] for form in templates if "body" in form}
     assert set(forms) == {"Bug", "Feature", "Question"}
-    for name in ("CONTRIBUTING.md", "SECURITY.md"):
+    for name in ("CONTRIBUTING.md", "README.md", "SECURITY.md"):
         text = (ROOT / name).read_text()
         mentioned = re.findall(r"\]\(([^)#:]+)\)|`((?:brainsnn|tests|tools|docs|studies)/[\w/.]+)`", text)
         for path in filter(None, (one or other for one, other in mentioned)):

@@ -49,7 +49,7 @@ def test_an_installed_package_has_its_weights_inside(tmp_path):
     package = tmp_path / "brainsnn"
     (package / "weights").mkdir(parents=True)
     (package / "weights" / "mine.keras").touch()
-    for name in ("__init__.py", "errors.py", "shipped.py"):
+    for name in ("__init__.py", "errors.py", "html_tables.py", "one_line.py", "shipped.py"):
         (package / name).write_bytes((ROOT / "brainsnn" / name).read_bytes())
     code = "from brainsnn.shipped import *; print(shipped_names(), shipped_path('mine'))"
     answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -8,7 +8,6 @@ converts the shipped digit network and classifies test digits there. Needs the p
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from release_files import ROOT, build, call, new_environment
+
 #: Folders that the source distribution must hold as they are in the checkout.
 FOLDERS = ("benchmarks", "brainsnn", "docs", "studies", "tests", "tools", "weights")
 
@@ -42,19 +42,6 @@ accuracy = result.accuracy(labels[:20])[-1]
 print(f"brainsnn {bs.__version__} from {Path(bs.__file__).parent}: {100 * accuracy:.0f} % of 20 digits right")
 assert accuracy >= 0.9, f"only {100 * accuracy:.0f} % of 20 test digits are right"
 """
-
-
-def call(*command, cwd=ROOT):
-    """Run a command and print the last line that it says; print everything and end if it fails."""
-    print("$", *(str(part) if len(str(part)) < 100 else "..." for part in command), flush=True)
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-    answer = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=environment, check=False, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    print(answer.stdout if answer.returncode else "".join(answer.stdout.splitlines(keepends=True)[-1:]), end="")
-    if answer.returncode:
-        sys.exit(f"release-check: the last command failed with exit status {answer.returncode}")
 
 
 def tracked_files():
@@ -91,13 +78,10 @@ def check(folder):
     python = sys.executable
     if (ROOT / ".git").exists():
         call(python, "-m", "check_manifest", ROOT)
-    call(python, "-m", "build", "--outdir", folder / "dist", ROOT)
-    (sdist,), (wheel,) = (list((folder / "dist").glob(pattern)) for pattern in ("*.tar.gz", "*.whl"))
+    sdist, wheel = build(folder / "dist")
     call(python, "-m", "twine", "check", "--strict", sdist, wheel)
     check_contents(sdist, wheel)
-    call(python, "-m", "venv", folder / "environment")
-    executable = folder / "environment" / "bin" / "python"
-    call(executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[cli,studies,training]")
+    executable = new_environment(folder / "environment", f"{wheel}[cli,studies,training]")
     names = sorted(path.stem for path in (ROOT / "weights").glob("*.keras"))
     # isolated: neither the current folder nor PYTHONPATH may lend the checkout's package
     call(executable, "-I", "-c", MAIN_JOB, ROOT, *names, cwd=folder)

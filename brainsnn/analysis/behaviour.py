@@ -4,6 +4,7 @@ import numpy as np
 
 from brainsnn.analysis.checks import check_range, scores_and_targets
 from brainsnn.analysis.metrics import d_prime
+from brainsnn.one_line import one_line
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import truth_values, whole_number, whole_numbers
 
@@ -81,6 +82,9 @@ class TargetAUC:
             raise ValueError(
                 "TargetAUC: needs a class with scenes in which it is the target and scenes without it; add scenes."
             )
+
+    def __repr__(self):
+        return one_line(self, f"{self.n_scenes} scenes, {len(self.classes)} classes, area {self():.4g}")
 
     def __call__(self, indices=None):
         """

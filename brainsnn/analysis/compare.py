@@ -16,6 +16,7 @@ from brainsnn.builders.trials.inputs import image_range_check
 from brainsnn.equations.checks import is_time
 from brainsnn.equations.synaptic_decay import synaptic_decay
 from brainsnn.errors import SaturationWarning, UnknownNameError
+from brainsnn.one_line import one_line
 from brainsnn.plain_arrays import whole_number
 from brainsnn.results.names import LayerDict
 from brainsnn.results.saturation import SATURATED
@@ -55,6 +56,10 @@ class ActivationComparison:
     snn: dict[str, np.ndarray] = field(repr=False)
     duration: Quantity
     window: Quantity
+
+    def __repr__(self) -> str:
+        window = f"last {self.window} of {self.duration}"
+        return one_line(self, f"{len(self.table)} layers, {window}, {', '.join(map(str, self.table.layer))}")
 
     def __str__(self) -> str:
         head = f"activations of ANN and SNN, {self.duration} per image, filtered spikes averaged over the last {self.window}"

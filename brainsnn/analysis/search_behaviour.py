@@ -8,6 +8,7 @@ import numpy as np
 from brainsnn.analysis.checks import check_range, part_of_trial, scores_and_targets
 from brainsnn.analysis.metrics import auc
 from brainsnn.analysis.resampling import draw_interval, resampled_items
+from brainsnn.one_line import one_line
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import plain_array, whole_number, whole_numbers
 
@@ -275,6 +276,11 @@ class AttentionModulation(NamedTuple):
     others: np.ndarray
     target_interval: np.ndarray
     others_interval: np.ndarray
+
+    def __repr__(self):
+        return one_line(
+            self, f"{len(self.target)} steps, at the last one {self.target[-1]:.4g}, others {self.others[-1]:.4g}"
+        )
 
 
 def attention_modulation(attended, neutral, targets, n_draws=500, published=False):

@@ -73,6 +73,6 @@ class FeatureField(Field):
             return self
         return FeatureField(by_population(self.layers, name_of, "FeatureField"))
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         shapes = ", ".join(f"{name or 'all'} {array.shape}" for name, array in self.arrays.items())
         return f"<FeatureField: {shapes}>"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from brainsnn.attention.layer_names import by_population
+from brainsnn.one_line import shortened
 from brainsnn.plain_arrays import is_number, plain_array
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ class Field(ABC):
     """
 
     n_images: int | None = None
+
+    def __repr__(self) -> str:
+        return shortened(str(self))
+
+    def __str__(self) -> str:
+        return f"<{type(self).__name__}>"
 
     @property
     def layer_names(self) -> set[str]:
@@ -272,7 +279,7 @@ class GaussianField(Field):
             return np.ones(n)
         return np.exp(-((((np.arange(n) + 0.5) / n) - place) ** 2) / (2 * width**2))
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         where = f"{self.n_images} locations" if self.n_images else tuple(self.center.tolist())
         return f"<GaussianField: {self.shape} at {where}, width {self.width}>"
 
@@ -327,7 +334,7 @@ class ArrayField(Field):
         rows, cols = (_area_weights(n_in, n_out) for n_in, n_out in zip(values.shape[:2], shape[:2]))
         return np.einsum("ij,jkc,lk->ilc", rows, values, cols)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return f"<ArrayField: {self.values.shape}>"
 
 
@@ -367,8 +374,8 @@ class ProductField(Field):
         """Return the field with the names of populations; see `Field.for_layers`."""
         return ProductField(self.first.for_layers(name_of), self.second.for_layers(name_of))
 
-    def __repr__(self) -> str:
-        return f"<ProductField: {self.first!r} * {self.second!r}>"
+    def __str__(self) -> str:
+        return f"<ProductField: {self.first} * {self.second}>"
 
 
 def _both_axes(width: Any) -> tuple[float | None, float | None]:

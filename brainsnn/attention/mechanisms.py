@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from brainsnn.attention.fields import Field, GaussianField, Shape, Width
 from brainsnn.attention.layer_names import by_population
 from brainsnn.equations.model import NeuronModel
+from brainsnn.one_line import shortened
 from brainsnn.plain_arrays import is_number
 
 __all__ = ["Attention", "SpatialAttention", "MECHANISMS"]
@@ -266,8 +267,11 @@ class Attention:
         return of(self.onset, 0.0), of(self.offset, np.inf)
 
     def __repr__(self) -> str:
+        return shortened(str(self))
+
+    def __str__(self) -> str:
         strengths = ", ".join(f"{m}={a}" for m, a in self.strengths.items() if a)
-        return f"<{type(self).__name__}: {self.field!r}, {strengths or 'no strength'}>"
+        return f"<{type(self).__name__}: {self.field}, {strengths or 'no strength'}>"
 
 
 class SpatialAttention(Attention):

@@ -21,6 +21,7 @@ from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.run_description import model_descriptions, saturation_fixes
 from brainsnn.equations import NeuronModel
 from brainsnn.feedback import PredictiveGate
+from brainsnn.one_line import one_line
 from brainsnn.results.names import LayerDict
 from brainsnn.results.selection import PLACE, checked_place
 
@@ -265,8 +266,11 @@ class NetworkView:
         neurons = sum(len(group) for group in self._assembly.groups.values())
         spiking = (self._assembly.neuron_of(name).name for name in self.populations.spiking)
         names = dict.fromkeys(spiking) or [self.neuron.name]
-        what = f"{len(self.populations)} populations, {neurons} neurons, {' and '.join(names)}"
-        return f"<SpikingNetwork: {what}, {self._backend.name}>"
+        what = f"{len(self.populations)} populations, {neurons} neurons, {' and '.join(names)}, {self._backend.name}"
+        return one_line(self, what)
+
+    def _repr_html_(self):
+        return self.describe().to_html(repr(self).strip("<>"))
 
     @property
     def _n_recorded(self):

@@ -80,7 +80,7 @@ def _attention(attended):
         return None
     center = getattr(attention.field, "center", None)
     return {
-        "text": repr(attention), "strengths": {name: _plain(strength) for name, strength in attention.strengths.items()},
+        "text": str(attention), "strengths": {name: _plain(strength) for name, strength in attention.strengths.items()},
         "center": None if center is None else np.asarray(center).tolist(), "layers": attended.layers,
         "onset": _seconds(attention.onset), "offset": _seconds(attention.offset),
     }  # fmt: skip

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
+
 if TYPE_CHECKING:
     from brainsnn import LayerGraph
 
@@ -50,7 +52,7 @@ def read_graph(model: str, weights: Path | None, average_pooling: str) -> "Layer
         return bs.read_onnx(model, average_pooling=average_pooling)
     if suffix == ".nir":
         return bs.read_nir(model)
-    with _notes_hidden():
+    with optional_packages(model), _notes_hidden():
         import keras  # noqa: F401
     loaded = bs.load_model(model) if weights is None else bs.load_model(model, weights=str(weights))
     return bs.read_keras(loaded, average_pooling=average_pooling)
@@ -141,7 +143,8 @@ def read_images(path: Path, shape: tuple[int, ...], limit: int | None, resize: b
 
 
 def _read_pictures(path: Path, shape: tuple[int, ...], limit: int | None, resize: bool, divisor: float) -> Images:
-    from PIL import Image
+    with optional_packages("--images with pictures", "cli"):
+        from PIL import Image
 
     files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.suffix.lower() in PICTURES)
     if not files:

@@ -22,6 +22,8 @@ from brainsnn.equations.roles import check_roles
 from brainsnn.equations.statements import assigned, cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
+from brainsnn.html_tables import code_rows, fragment
+from brainsnn.one_line import one_line
 
 __all__ = ["INTEGRATION_METHODS", "NeuronModel", "shown"]
 
@@ -234,9 +236,9 @@ class NeuronModel(NetworkVariants):
         written = {name.removesuffix("_post") for name in assigned(self.on_pre) if not name.endswith("_pre")}
         return self.on_pre if not written or written & set(self.brian_equations) else None
 
-    def __str__(self) -> str:
-        parts = [f"{self.name}", "  equations"]
-        parts += [f"    {line}" for line in self.equations.splitlines()]
+    def _parts(self):
+        """Yield title and lines of each part of the model."""
+        yield "equations", self.equations.splitlines()
         for title, code in (
             ("every step", self.update),
             ("threshold", self.threshold),
@@ -245,19 +247,30 @@ class NeuronModel(NetworkVariants):
             ("spike arrives", self._arrival),
         ):
             if code:
-                parts.append(f"  {title}")
-                parts += [f"    {line.strip()}" for line in code.replace(";", "\n").splitlines() if line.strip()]
+                yield title, [line.strip() for line in code.replace(";", "\n").splitlines() if line.strip()]
         if self.initial:
-            parts += ["  at the start", *(f"    {name} = {shown(value)}" for name, value in self.initial.items())]
+            yield "at the start", [f"{name} = {shown(value)}" for name, value in self.initial.items()]
         if self.brian_equations.diff_eq_names:
             methods = [self.method] if isinstance(self.method, str) else self.method
-            parts += ["  method", f"    {', '.join(methods)}" + (" (the first that can)" if len(methods) > 1 else "")]
-        parts.append("  parameters")
+            yield "method", [", ".join(methods) + (" (the first that can)" if len(methods) > 1 else "")]
+        lines = []
         for name, value in self.parameters.items():
             equation = self.brian_equations.get(name)
             scope = "" if equation is None else "   (shared)" if "shared" in equation.flags else "   (per neuron)"
-            parts.append(f"    {name} = {shown(value)}{scope}")
-        return "\n".join(parts)
+            lines.append(f"{name} = {shown(value)}{scope}")
+        yield "parameters", lines
+
+    def __repr__(self) -> str:
+        moving = ", ".join(self.brian_equations.diff_eq_names) or ", ".join(sorted(assigned(self.update or "")))
+        values = ", ".join(f"{name}={shown(value)}" for name, value in self.parameters.items())
+        return one_line(self, f"{self.name}, spikes when {self.threshold}, of {moving}; {values}")
+
+    def __str__(self) -> str:
+        parts = [[f"  {title}", *(f"    {line}" for line in lines)] for title, lines in self._parts()]
+        return "\n".join([self.name, *(line for part in parts for line in part)])
+
+    def _repr_html_(self) -> str:
+        return fragment(self.name, code_rows((title, "\n".join(lines)) for title, lines in self._parts() if lines))
 
     def _repr_latex_(self):
         return self.brian_equations._repr_latex_()

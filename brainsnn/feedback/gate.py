@@ -9,6 +9,7 @@ import numpy as np
 from brainsnn.equations.model import NeuronModel
 from brainsnn.feedback.gate_equations import CONTRASTS, GATE_MODES, SQUASHES, gated_input
 from brainsnn.feedback.learning import LocalLearning
+from brainsnn.one_line import fields_line
 from brainsnn.plain_arrays import is_number
 
 __all__ = ["PredictiveGate"]
@@ -206,6 +207,8 @@ class PredictiveGate:
                         f"PredictiveGate.{name}={own!r} has no effect beside model, whose {name} is {its!r}. Make a gate with "
                         f"{name}={own!r} first, then edit it."
                     )
+
+    __repr__ = fields_line
 
     def __str__(self) -> str:
         text = f"prediction: spikes of {self.output!r}\n{self.model}"

@@ -9,6 +9,7 @@ from brian2.utils.stringtools import get_identifiers
 from brainsnn.equations.expression_limits import check_code_limits
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.statements import assignments
+from brainsnn.one_line import fields_line
 from brainsnn.plain_arrays import is_number
 
 __all__ = ["LocalLearning"]
@@ -78,6 +79,8 @@ class LocalLearning:
     w_max: float = 1.0
     on_pre: str = ON_PRE
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    __repr__ = fields_line
 
     def __post_init__(self) -> None:
         if not is_number(self.learning_rate, low=0):

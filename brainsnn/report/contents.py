@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["equations_of", "numbers_of", "populations_of", "script_of", "settings_of"]
+from brainsnn.html_tables import folded, fragment, html_table
+
+__all__ = ["equations_of", "numbers_of", "populations_html", "result_html", "script_of", "settings_of"]
 
 #: Settings that are told elsewhere in the report.
 TABLES = ("parameters",)
@@ -44,8 +46,8 @@ def _text(value):
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def populations_of(result):
-    """Return a row for each population: name, shape, neurons, rate in Hz, spikes per image, parameters."""
+def populations_html(result):
+    """Return a table of the populations: name, shape, neurons, rate in Hz, spikes per image, parameters (str)."""
     rows, parameters = [], result.settings.get("parameters") or {}
     for name, shape in result.shapes.items():
         n, counts = int(np.prod(shape)), result.spike_counts.get(name)
@@ -53,8 +55,25 @@ def populations_of(result):
         own = parameters.get(name) or {}
         shown = ", ".join(f"{key} {_range(value)}" for key, value in own.items())
         size = " x ".join(map(str, shape))
-        rows.append((name, size, f"{n:,}", rate, "" if counts is None else f"{counts.mean():,.1f}", shown))
-    return rows
+        rows.append((name, size, shown, f"{n:,}", rate, "" if counts is None else f"{counts.mean():,.1f}"))
+    header = ("population", "rows x columns x channels", "parameters", "neurons", "rate (Hz)", "spikes per image")
+    return html_table(rows, header, right=3)
+
+
+def result_html(result):
+    """Return numbers, populations, what was recorded, and settings as HTML for a notebook (str)."""
+    recorded = [(name, ", ".join(found)) for name in result.shapes for found in [_recorded(result, name)] if found]
+    parts = [html_table(numbers_of(result)), folded("populations", populations_html(result))]
+    if recorded:
+        parts.append(folded("recorded", html_table(recorded, ("population", "spikes and states"))))
+    if result.settings:
+        parts.append(folded("settings and versions", html_table(settings_of(result))))
+    return fragment("Result", *parts)
+
+
+def _recorded(result, name):
+    """Return what was recorded of a population."""
+    return [*(["spikes"] if name in result.spikes else []), *(result.states[name] if name in result.states else ())]
 
 
 def _range(value):

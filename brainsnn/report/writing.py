@@ -3,7 +3,8 @@
 from importlib.resources import files
 
 from brainsnn.files import checked_path, write_atomically
-from brainsnn.report.contents import equations_of, numbers_of, populations_of, script_of, settings_of
+from brainsnn.html_tables import TABLE_STYLE, html_table
+from brainsnn.report.contents import equations_of, numbers_of, populations_html, script_of, settings_of
 from brainsnn.report.figures import figures_of
 from brainsnn.results.selection import chosen_image
 
@@ -25,6 +26,7 @@ def write_report(result, path, title="brainsnn report", image=0, script=None, ov
     path : `~pathlib.Path`
     """
     from jinja2 import Environment
+    from markupsafe import Markup
 
     target = checked_path(path, "Result.report: path", is_file=True)
     if target.suffix.lower() not in (".html", ".htm"):
@@ -38,9 +40,13 @@ def write_report(result, path, title="brainsnn report", image=0, script=None, ov
     template = Environment(autoescape=True).from_string(
         (files("brainsnn.report") / "report.html").read_text(encoding="utf-8")
     )
+    tables = {
+        "style": TABLE_STYLE, "numbers": html_table(numbers_of(result)), "settings": html_table(settings_of(result)),
+        "populations": populations_html(result),
+    }  # fmt: skip
     text = template.render(
-        title=title, numbers=numbers_of(result), settings=settings_of(result), populations=populations_of(result),
-        equations=equations_of(result), figures=figures_of(result, image), script=script_of(script),
+        title=title, equations=equations_of(result), figures=figures_of(result, image), script=script_of(script),
+        **{name: Markup(table) for name, table in tables.items()},
     )  # fmt: skip
     with write_atomically(target) as file:
         file.write(text.encode())

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
+from brainsnn.one_line import one_line
+
 __all__ = ["PopulationModel", "description_of", "use_description"]
 
 
@@ -28,6 +30,9 @@ class PopulationModel:
     threshold: str | None
     constants: dict[str, float]
     units: dict[str, str]
+
+    def __repr__(self) -> str:
+        return one_line(self, f"{self.text.splitlines()[0] if self.text else ''}, spikes when {self.threshold}")
 
     def __str__(self) -> str:
         return self.text

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from brainsnn.errors import UnknownNameError
+from brainsnn.one_line import dict_line
 
 __all__ = ["LayerDict", "NameDict", "file_name", "free_name"]
 
@@ -62,6 +63,8 @@ class NameDict(dict[str, Any]):
         super().__init__(values)
         self.kind = kind
 
+    __repr__ = dict_line
+
     def __missing__(self, name: object) -> Any:
         raise UnknownNameError(name, self, self.kind)
 
@@ -96,6 +99,8 @@ class LayerDict(dict[str, Any]):
         self.aliases, self.kind, self.fix, self.populations = aliases, kind, fix, populations
         for layer, value in values.items():
             self[layer] = value
+
+    __repr__ = dict_line
 
     def __setitem__(self, layer: str, values: Any) -> None:
         if type(values) is dict:  # of the variables of one population

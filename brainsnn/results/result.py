@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from brainsnn.one_line import one_line
 from brainsnn.plain_arrays import plain_array
 from brainsnn.results.accuracy import accuracy_over_time
 from brainsnn.results.names import LayerDict
@@ -158,7 +159,12 @@ class Result(ResultFormats):
         return np.arange(self.n_steps) * self.dt * second
 
     def __repr__(self) -> str:
-        return f"<Result: {self.n_images} images, {self.n_steps} steps of {self.dt * 1e3:g} ms, recorded {list(self.spikes)}>"
+        recorded = {name: ["spikes"] for name in self.spikes}
+        for name, variables in self.states.items():
+            recorded[name] = [*recorded.get(name, ()), *variables]
+        shown = "; ".join(f"{name}: {', '.join(variables)}" for name, variables in recorded.items())
+        size = f"{self.n_images} images, {self.n_steps} steps of {self.dt * 1e3:g} ms"
+        return one_line(self, f"{size}, recorded {shown or 'nothing but spike counts and outputs'}")
 
     def raster(self, layer: str, images: int | slice | ArrayLike | None = None) -> np.ndarray:
         """

@@ -124,6 +124,9 @@ class ResultFormats:
         # The report draws with brainsnn.plot, which itself reads results.
         return import_module("brainsnn.report").write_report(self, path, title, image, script, overwrite)
 
+    def _repr_html_(self) -> str:
+        return import_module("brainsnn.report").result_html(self)
+
     def to_xarray(self) -> "xr.DataTree":
         """
         Return the result as an xarray tree that holds everything: ``Result.from_xarray`` makes an equal result of it.

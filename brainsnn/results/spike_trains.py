@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.one_line import brief, one_line
 from brainsnn.results.checks import check_spikes
 
 __all__ = ["SpikeTrains"]
@@ -60,6 +61,9 @@ class SpikeTrains:
                     os.truncate(self.file(part, what), 4 * int(self.counts[of_part].sum()))
         self.counts = self.counts[trials]
         self.firsts = [sum(map(len, kept[:part])) for part in range(len(kept))]
+
+    def __repr__(self) -> str:
+        return one_line(self, f"{int(self.counts.sum()):,} spikes of {len(self)} images in {brief(self.path, 100)}")
 
     def __len__(self) -> int:
         return len(self.counts)

@@ -13,6 +13,7 @@ import numpy as np
 from brainsnn.disk_space import disk_full_error, is_full, reserve
 from brainsnn.files import check_writable, checked_path
 from brainsnn.leftovers import remove_leftovers, temporary_start
+from brainsnn.one_line import brief, one_line
 from brainsnn.results.description import description_of
 from brainsnn.results.names import file_name
 from brainsnn.results.opened_stream import DESCRIPTION, files_in, open_stream, zarr_package
@@ -84,6 +85,9 @@ class StreamFolder:
         self._stopped, self._reserved = None, 0
         self.folder = Path(tempfile.mkdtemp(".part", temporary_start(self.path.name), self.path.parent))
         os.chmod(self.folder, 0o755)
+
+    def __repr__(self):
+        return one_line(self, f"{self.n_trials} images, {self.n_steps} steps, {brief(self.path, 100)}")
 
     def __enter__(self):
         return self

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 
+from brainsnn.one_line import fields_line
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import whole_number
 from brainsnn.stimuli.digits import load_digits
@@ -57,6 +58,8 @@ class SearchScenes:
     classes: np.ndarray
     positions: np.ndarray
     invalid_cues: np.ndarray
+
+    __repr__ = fields_line
 
     @property
     def cues(self):

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from brainsnn.one_line import brief, one_line
 from brainsnn.plain_arrays import whole_number
 from brainsnn.sweeps.content import content_key
 from brainsnn.sweeps.sources import SourceError
@@ -74,6 +75,9 @@ class once(Generic[P, R]):
                 self._results.popitem(last=False)
         self._results.move_to_end(key)
         return self._results[key]
+
+    def __repr__(self) -> str:
+        return one_line(self, f"{brief(self.__wrapped__)}, {len(self._results)} results kept, at most {self.size}")
 
     def __reduce__(self):
         return once, (self.__wrapped__, self.size)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brainsnn.files import checked_path, write_atomically
+from brainsnn.one_line import fields_line
 from brainsnn.sweeps.store import UnitStore
 
 __all__ = ["SweepStatus", "note_sweep", "sweep_status"]
@@ -44,6 +45,8 @@ class SweepStatus:
     dataset: Path | None
     command: list[str] = field(default_factory=list)
     directory: str = "."
+
+    __repr__ = fields_line
 
     def __str__(self) -> str:
         if self.function is None:

@@ -101,7 +101,7 @@ def sweep(
     SweepError
         If units failed. The others are saved, and the same call computes what is missing.
     """
-    with optional_packages("sweep"):
+    with optional_packages("sweep", "sweep"):
         from brainsnn.sweeps.dataset import Layout
 
     grid = Grid(function, parameters, images, chunk, constants, seed, version)

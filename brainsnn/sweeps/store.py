@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from brainsnn.files import check_file, write_atomically
+from brainsnn.one_line import brief, one_line
 from brainsnn.results.npz import read_arrays
 from brainsnn.sweeps.quantities import as_array, exponents_of, with_unit
 
@@ -40,6 +41,9 @@ class UnitStore:
 
     def __init__(self, folder):
         self.folder = Path(folder).expanduser() / "units"
+
+    def __repr__(self):
+        return one_line(self, brief(self.folder, 150))
 
     def path(self, key):
         """Return the file of a unit (`~pathlib.Path`)."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
 from brainsnn.stimuli.digits import SPLIT_SEED, load_digits
 from brainsnn.training.cards import DIGIT_LIMITS, MNIST_LICENCE, card_text
 from brainsnn.training.checkpoints import save
@@ -206,6 +207,7 @@ def _parse(arguments):
     )  # fmt: skip
 
 
+@optional_packages("python -m brainsnn.training.train_digits")
 def main(arguments=None):
     """
     Train, test and save the network.

@@ -21,6 +21,7 @@ import sys
 from dataclasses import asdict
 
 from brainsnn.files import write_atomically
+from brainsnn.optional import optional_packages
 from brainsnn.stimuli.digits import SPLIT_SEED
 from brainsnn.training.cards import DIGIT_LIMITS, MNIST_LICENCE, card_text
 from brainsnn.training.checkpoints import save
@@ -120,6 +121,7 @@ def _data_text(options, n_train, n_held_out, n_test):
         `brainsnn.stimuli.load_digits` (split seed {SPLIT_SEED}): {numbers} {MNIST_LICENCE}"""
 
 
+@optional_packages("python -m brainsnn.training.train_predictive")
 def main(arguments=None):
     """
     Train, test and save the network.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
 from brainsnn.stimuli.digits import load_digits
 from brainsnn.stimuli.fashion import load_fashion_mnist
 from brainsnn.training.cards import DIGIT_LIMITS, MNIST_LICENCE, card_text
@@ -155,6 +156,7 @@ def _card(model, name, options, n_train, accuracy, n_test, duration):
     return card_text(model, options.out, title, measures, facts, command, paragraphs)
 
 
+@optional_packages("python -m brainsnn.training.train_relu")
 def main(arguments=None):
     """
     Train, test and save one network.

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.optional import optional_packages
 from brainsnn.training.cards import card_text
 from brainsnn.training.checkpoints import save
 from brainsnn.training.commands import check_out, prepare_tensorflow, report_written
@@ -226,8 +227,6 @@ def null_f1(outputs, labels, n_permutations=N_PERMUTATIONS, seed=0):
     >>> f1, sorted(set(null.tolist()))
     (1.0, [0.0, 1.0])
     """
-    from brainsnn.optional import optional_packages
-
     with optional_packages("null_f1", extra="coco"):
         from sklearn.metrics import f1_score
     found, labels = np.asarray(outputs) > 0.5, np.asarray(labels) > 0.5
@@ -289,6 +288,7 @@ def _settings(options):
     return {name: str(value) for name, value in vars(options).items() if name not in outside}
 
 
+@optional_packages("python -m brainsnn.training.train_resnet")
 def main(arguments=None):
     """
     Train, measure and save a network.

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from brainsnn.optional import optional_packages
 from brainsnn.stimuli.digits import SPLIT_SEED
 from brainsnn.stimuli.search import DIGIT_CONTRAST, PHOTOGRAPHS, load_search_scenes
 from brainsnn.training.cards import card_text
@@ -220,6 +221,7 @@ def _aucs(model, order, scenes):
     }
 
 
+@optional_packages("python -m brainsnn.training.train_search")
 def main(arguments=None):
     """
     Train, test and save a network.

@@ -27,9 +27,9 @@ def test_times_without_a_unit_of_time_are_refused(text):
 
 
 def test_neurons_are_those_of_python():
-    assert repr(neuron_model("asn:m_f=0.2, tau_gamma=5ms")) == repr(bs.ASN(m_f=0.2, tau_gamma=5 * ms))
-    assert repr(neuron_model("IF:reset=hard,initial=0.5")) == repr(bs.IF(reset="hard", initial=0.5))
-    assert repr(neuron_model("LIF")) == repr(bs.LIF())
+    assert str(neuron_model("asn:m_f=0.2, tau_gamma=5ms")) == str(bs.ASN(m_f=0.2, tau_gamma=5 * ms))
+    assert str(neuron_model("IF:reset=hard,initial=0.5")) == str(bs.IF(reset="hard", initial=0.5))
+    assert str(neuron_model("LIF")) == str(bs.LIF())
 
 
 @pytest.mark.parametrize(

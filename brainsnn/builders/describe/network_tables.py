@@ -302,7 +302,7 @@ def _merged(values):
 def _attention_and_feedback(snn):
     rows, attention, gate = [], snn._attended.attention, snn.feedback
     if attention is not None:
-        rows += [("Attention", _code(repr(attention))), ("Attended", _code(_names(snn._attended.layers)))]
+        rows += [("Attention", _code(str(attention))), ("Attended", _code(_names(snn._attended.layers)))]
         times = [
             (what, time) for what, time in (("on", attention.onset), ("off", attention.offset)) if time is not None
         ]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from brainsnn.builders.describe.latex_math import escaped
 from brainsnn.builders.graph.summary import aligned
+from brainsnn.html_tables import folded, fragment, html_table
+from brainsnn.one_line import fields_line, one_line
 
 __all__ = ["Cell", "Description", "Table"]
 
@@ -28,6 +30,8 @@ class Cell:
     text: str
     is_code: bool = False
     latex: str | None = None
+
+    __repr__ = fields_line
 
     @property
     def line(self) -> str:
@@ -71,6 +75,8 @@ class Table:
     note: str = ""
     right: int = 0
 
+    __repr__ = fields_line
+
     @property
     def cells(self) -> list[list[Cell]]:
         """The rows, in cells."""
@@ -91,6 +97,11 @@ class Table:
         return "\n".join(
             [f"**{letter}: {self.title}**", "", *lines, *(["", Cell(self.note).to_markdown()] if self.note else [])]
         )
+
+    def to_html(self) -> str:
+        """Return the table as HTML, without its title."""
+        rows = [[cell.line for cell in row] for row in self.cells]
+        return html_table(rows, self.header, self.right, Cell(self.note).line)
 
     def to_latex(self, letter: str) -> str:
         """Return the table as a ``longtable``."""
@@ -128,6 +139,9 @@ class Description:
     name: str
     tables: dict[str, Table]
 
+    def __repr__(self) -> str:
+        return one_line(self, f"{self.name}; {', '.join(table.title for table in self.tables.values())}")
+
     def __str__(self) -> str:
         title = f"{self.name}, in the tables of {_REFERENCE}"
         return "\n\n".join([title, *(table.to_text(letter) for letter, table in self.tables.items())])
@@ -159,3 +173,18 @@ class Description:
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+    def to_html(self, title: str) -> str:
+        """
+        Return the tables as HTML for a notebook: the first is open, the others open at a click.
+
+        Parameters
+        ----------
+        title : str
+
+        Returns
+        -------
+        html : str
+        """
+        first, *others = self.tables.values()
+        return fragment(title, first.to_html(), *(folded(table.title, table.to_html()) for table in others))

@@ -4,9 +4,12 @@ import hashlib
 import os
 import re
 import shlex
+import time
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from brian2 import get_logger
 
 from brainsnn.builders.devices.cache import is_intact, keep
 from brainsnn.builders.devices.compiler_command import CPP, cpp_compiler, output_of, run_compiler
@@ -14,6 +17,8 @@ from brainsnn.leftovers import process_mark
 
 __all__ = ["compile_project", "makefile_variables", "merged_source"]
 
+#: Users can silence it: ``BrianLogger.suppress_name("brainsnn")``.
+LOGGER = get_logger("brian2.brainsnn")
 #: What all files of Brian2's programs include. Reading it takes longer than compiling most of them.
 _NAMES = "algorithm climits cmath csignal cstdint cstdlib ctime fstream iostream map random string tuple vector"
 HEADERS = "".join(f"#include <{name}>\n" for name in _NAMES.split())
@@ -165,8 +170,9 @@ def compile_library(project, cache, flags):
 
 
 def _compile(project, cache, sources, link):
-    """Compile files at once, each with its flags (dict of str to tuple of str), and link them."""
-    compiler, jobs = cpp_compiler(), os.cpu_count() or 1
+    """Compile files at once, each with its flags (dict of str to tuple of str), and link them. Says so: it takes seconds."""
+    compiler, jobs, began = cpp_compiler(), os.cpu_count() or 1, time.monotonic()
+    LOGGER.info(f"Compiling the network with {compiler[0]} ({len(sources)} files).")
 
     def compile_file(source):
         """Compile one file; without the precompiled headers if the compiler fails, so that its words are about this file."""
@@ -181,3 +187,4 @@ def _compile(project, cache, sources, link):
         headers = dict(zip(options, pool.starmap(_precompiled_headers, [(compiler, each, cache) for each in options])))
         pool.map(compile_file, sources, chunksize=1)
     run_compiler([*compiler, *(f"{source}.o" for source in sources), *link], project)
+    LOGGER.info(f"Compiled in {time.monotonic() - began:.1f} s.")

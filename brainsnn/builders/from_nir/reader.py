@@ -117,7 +117,7 @@ def read_nir(
     }
     chosen_convention({}, library, **given)  # refuses arguments before anything is read
     limit = size_limit(max_bytes, "read_nir")
-    with optional_packages("read_nir"):
+    with optional_packages("read_nir", "nir"):
         nir = read_graph(file, limit)
 
     def convention_of(node=None):

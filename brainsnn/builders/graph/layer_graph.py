@@ -13,6 +13,7 @@ from brainsnn.builders.graph.junctions import without_junctions
 from brainsnn.builders.graph.parts import OUTPUT_ACTIVATIONS, LayerRow, Population, Projection
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.errors import UnknownNameError
+from brainsnn.one_line import one_line
 from brainsnn.plain_arrays import plain_array
 
 if TYPE_CHECKING:
@@ -235,9 +236,14 @@ class LayerGraph:
         return without_junctions(self, readers)
 
     def __repr__(self) -> str:
-        return f"<LayerGraph '{self.name}': {', '.join(self.populations)}>"
+        return one_line(self, f"{self.name!r}, {len(self.populations)} populations, {', '.join(self.populations)}")
 
     def __str__(self) -> str:
         from brainsnn.builders.graph.summary import layer_table
 
         return layer_table(self)
+
+    def _repr_html_(self) -> str:
+        from brainsnn.builders.graph.summary import layer_html
+
+        return layer_html(self)

@@ -9,6 +9,7 @@ from scipy.special import expit, softmax
 
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+from brainsnn.one_line import fields_line
 
 __all__ = ["LayerRow", "Operator", "OUTPUT_ACTIVATIONS", "Population", "Projection"]
 
@@ -70,6 +71,8 @@ class Population:
     keras_layer: str | None = None
     scale: float | np.ndarray = 1.0
     reads: str | None = None
+
+    __repr__ = fields_line
 
     def __post_init__(self) -> None:
         if self.bias is None:
@@ -141,6 +144,8 @@ class Projection:
     operator: Operator
     mode: str = "spikes"
 
+    __repr__ = fields_line
+
 
 @dataclass
 class LayerRow:
@@ -160,3 +165,5 @@ class LayerRow:
     class_name: str
     shape: tuple[int | None, ...]
     note: str = ""
+
+    __repr__ = fields_line

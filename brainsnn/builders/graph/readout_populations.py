@@ -12,6 +12,7 @@ from brainsnn.builders.graph.parts import Operator, Projection
 from brainsnn.builders.operators.layers import conv2d, identity
 from brainsnn.builders.operators.linear import SparseOperator
 from brainsnn.equations.model import NeuronModel
+from brainsnn.one_line import fields_line
 from brainsnn.plain_arrays import is_number
 
 __all__ = ["Readout", "with_readouts"]
@@ -65,6 +66,8 @@ class Readout:
     place: tuple[int, int] | None = None
     sum_channels: bool = False
     neuron: NeuronModel | None = field(default=None, repr=False)
+
+    __repr__ = fields_line
 
     def __post_init__(self) -> None:
         if not isinstance(self.layer, str):

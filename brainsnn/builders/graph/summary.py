@@ -4,8 +4,9 @@ import numpy as np
 
 from brainsnn.builders.operators.linear import SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+from brainsnn.html_tables import fragment, html_table
 
-__all__ = ["aligned", "by", "describe_operator", "layer_table"]
+__all__ = ["aligned", "by", "describe_operator", "layer_html", "layer_table"]
 
 
 def layer_table(graph):
@@ -20,30 +21,47 @@ def layer_table(graph):
     -------
     str
     """
-    layers, incoming, owners = [("layer", "class", "output", "became")], graph.by_target(), {}
+    layers, projections = _layer_rows(graph), _projection_rows(graph)
+    return "\n".join([_headline(graph), "", *aligned(layers, right=0), "", *aligned(projections, right=3)])
+
+
+def layer_html(graph):
+    """Return the tables of `layer_table` as HTML for a notebook (str)."""
+    layers, projections = _layer_rows(graph), _projection_rows(graph)
+    tables = [html_table(layers[1:], layers[0]), html_table(projections[1:], projections[0], right=3)]
+    return fragment(_headline(graph), *tables)
+
+
+def _headline(graph):
+    """Return name and size of a graph as a line."""
+    neurons = sum(p.size for p in graph.populations.values() if p.kind == "spiking")
+    connections = sum(p.operator.n_connections for p in graph.projections)
+    return (
+        f"LayerGraph of '{graph.name}': {len(graph.populations)} populations, {neurons:,} spiking neurons, "
+        f"{len(graph.projections)} projections, {connections:,} connections"
+    )
+
+
+def _layer_rows(graph):
+    """Return header and rows: what became of each layer."""
+    rows, incoming, owners = [("layer", "class", "output", "became")], graph.by_target(), {}
     for population in graph.populations.values():
         for layer in population.layers:
             owners.setdefault(layer, []).append(population)
     for row in graph.rows:
         fate = _fate(graph, row, owners.get(row.name), incoming)
-        layers.append((row.name, row.class_name, by(row.shape), fate))
-    projections = [("projection", "mode", "operator", "kernel", "stride", "fan-in", "connections", "weights")]
+        rows.append((row.name, row.class_name, by(row.shape), fate))
+    return rows
+
+
+def _projection_rows(graph):
+    """Return header and rows: the projections and their operators."""
+    rows = [("projection", "mode", "operator", "kernel", "stride", "fan-in", "connections", "weights")]
     for p in graph.projections:
         kind, kernel, stride = describe_operator(p.operator)
         counts = (p.operator.fan_in, p.operator.n_connections, p.operator.n_weights)
-        projections.append((f"{p.source} -> {p.target}", p.mode, kind, kernel, stride, *(f"{n:,}" for n in counts)))
-    neurons = sum(p.size for p in graph.populations.values() if p.kind == "spiking")
-    connections = sum(p.operator.n_connections for p in graph.projections)
-    return "\n".join(
-        [
-            f"LayerGraph of '{graph.name}': {len(graph.populations)} populations, {neurons:,} spiking neurons, "
-            f"{len(graph.projections)} projections, {connections:,} connections",
-            "",
-            *aligned(layers, right=0),
-            "",
-            *aligned(projections, right=3),
-        ]
-    )
+        rows.append((f"{p.source} -> {p.target}", p.mode, kind, kernel, stride, *(f"{n:,}" for n in counts)))
+    return rows
 
 
 def describe_operator(operator):

@@ -1,6 +1,7 @@
 """The populations of a network by the names of the Keras layers that became them."""
 
 from brainsnn.errors import UnknownNameError
+from brainsnn.one_line import one_line
 
 __all__ = ["Populations"]
 
@@ -18,6 +19,9 @@ class Populations(dict):
         ordered = sorted(names, key=lambda name: kinds[graph.populations[name].kind])
         super().__init__((name, groups[name]) for name in ordered)
         self._graph, self._groups = graph, groups
+
+    def __repr__(self):
+        return one_line(self, ", ".join(f"{name} ({len(group):,} neurons)" for name, group in self.items()))
 
     @property
     def spiking(self):

@@ -17,6 +17,7 @@ from brainsnn.builders.network.settings import differences, names_used, settings
 from brainsnn.equations.checks import innermost
 from brainsnn.equations.expression_limits import check_code_limits
 from brainsnn.memory import collection_paused
+from brainsnn.one_line import one_line
 
 __all__ = ["TrialNetwork"]
 
@@ -52,6 +53,9 @@ class TrialNetwork(Network):
         for obj in self.sorted_objects:
             # Brian2 warns of objects that were never run, but users may convert a network only to look at it.
             obj._network = self.id
+
+    def __repr__(self):
+        return one_line(self, f"{self.name}, {len(self.objects)} objects, at {self.t}")
 
     @property
     def added(self):

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from brainsnn.one_line import fields_line
+
 __all__ = ["TrialRecord", "Trials"]
 
 
@@ -39,6 +41,8 @@ class Trials:
     per_trial: dict = field(default_factory=dict)
     trains: dict = field(default_factory=dict)
     stream: object = None
+
+    __repr__ = fields_line
 
     @property
     def chunk_steps(self):
@@ -84,3 +88,5 @@ class TrialRecord:
     spikes: dict
     states: dict
     first_step: int = 0
+
+    __repr__ = fields_line

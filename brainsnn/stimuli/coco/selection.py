@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from brainsnn.one_line import fields_line
 from brainsnn.stimuli.coco.annotations import category_numbers, mask_of, pools
 from brainsnn.stimuli.coco.cues import CUE_SEED, center_of_mass, halves, invalid_cues
 from brainsnn.stimuli.coco.windows import MIN_AREA, multi_window, single_window
@@ -36,6 +37,8 @@ class TrainingPicture:
     column: int
     side: int
     labels: list
+
+    __repr__ = fields_line
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class TestPicture:
     salience: float | None = None
     coherence: float | None = None
 
+    __repr__ = fields_line
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -102,6 +107,8 @@ class Selection:
     training: list
     test: list
     steps: dict
+
+    __repr__ = fields_line
 
 
 def select(files, scenes, seed=0, features=None, clean=True, progress=iter):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from brainsnn.one_line import fields_line
+
 __all__ = ["FOOD", "SETS", "STREET", "SceneSet"]
 
 
@@ -22,6 +24,8 @@ class SceneSet:
     name: str
     stuff: tuple
     categories: dict
+
+    __repr__ = fields_line
 
 
 def _one_each(*names):
