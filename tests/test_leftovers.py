@@ -11,9 +11,9 @@ import pytest
 from locations import ROOT
 
 import brainsnn as bs
-from brainsnn.system import processes
 from brainsnn.files import write_atomically
 from brainsnn.leftovers import process_mark, remove_leftovers
+from brainsnn.system import processes
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from brainsnn.system.fallbacks import IS_POSIX, is_portable
 
 __all__ = [
     "has_mode",
+    "ignores_capitals",
     "is_mine",
     "link_folder",
     "path_bytes",
@@ -75,6 +76,22 @@ def link_folder(link, folder):
             os.link(path, link / path.name)
         except OSError:
             shutil.copy2(path, link / path.name)
+
+
+def ignores_capitals(path):
+    """
+    Return whether a file is also found by its name in other capitals, as on most disks of macOS and Windows.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        A file whose name has letters.
+
+    Returns
+    -------
+    ignores : bool
+    """
+    return is_portable() or path.with_name(path.name.swapcase()).exists()
 
 
 def path_bytes(path):

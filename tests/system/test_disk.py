@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from brainsnn.disk_space import is_full, reserve
+from brainsnn.results.names import file_name, free_name
+from brainsnn.results.streaming import StreamFolder
 from brainsnn.system import disk
 
 
@@ -82,3 +84,22 @@ def test_owners_count_also_if_fallbacks_are_forced(tmp_path, portable, monkeypat
     user = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: user + 1)
     assert not disk.is_mine(status)
+
+
+def test_layers_whose_names_differ_in_capitals(tmp_path, portable):
+    """On a disk that does not tell their files apart, one would overwrite the other."""
+    pytest.importorskip("zarr", reason="streaming needs zarr")
+    with StreamFolder(tmp_path / "run", 1, 2, 8) as stream:
+        stream.output_array("out", 2, "f4")
+        stream.output_array("Other", 2, "f4")
+        stream.spike_trains("monitor", "OUT")  # in another folder
+        if portable:
+            with pytest.raises(ValueError, match="stream_to: the disk .* 'out' and 'OUT' apart.*Choose another disk"):
+                stream.output_array("OUT", 2, "f4")
+        else:
+            stream.output_array("OUT", 2, "f4")
+
+
+def test_a_layer_may_have_the_name_of_a_device_of_windows():
+    assert file_name("aux") == "%61ux" and file_name("CON", "S") == "%43ON.S" and file_name("aux2", "S") == "aux2.S"
+    assert free_name("aux", set()) == "aux"

@@ -40,14 +40,16 @@ void end_with(const char* process)
 #elif defined(__linux__) && !{{is_portable()|int}}
     // Also with its thread, which waits.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)  // it has ended before
-        _Exit(1);
 #else
     std::thread([parent] {
         while (getppid() == parent)
             std::this_thread::sleep_for(std::chrono::seconds(1));
         _Exit(1);
     }).detach();
+#endif
+#if !defined(_WIN32)
+    if (getppid() != parent)  // it has ended before
+        _Exit(1);
 #endif
 }
 {{"\n"}}
