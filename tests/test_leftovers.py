@@ -98,7 +98,7 @@ def test_a_clock_that_jumps_changes_no_mark(tmp_path, monkeypatch):
     for name in ("time", "monotonic"):
         monkeypatch.setattr(time, name, lambda: 1e12)
     monkeypatch.setattr(psutil, "boot_time", lambda: 1e12)
-    processes.machine_name.cache_clear()
+    processes._machine_name.cache_clear()
     remove_leftovers(tmp_path)
     assert process_mark() == before and path.exists()
 

@@ -81,7 +81,6 @@ def after_fork(function):
 # Which process is which
 
 
-@functools.cache
 def machine_name():
     """
     Return a name for this machine, and for the numbers that it gives to processes.
@@ -94,9 +93,14 @@ def machine_name():
     name : str
         Of 12 characters. On Linux, it is another one after each start of the machine; elsewhere `process_start` is a date.
     """
+    return _machine_name(is_portable())  # the two ways give the start of a process in different units
+
+
+@functools.cache
+def _machine_name(portable):
     parts = [platform.node()]
     try:
-        if is_portable():
+        if portable:
             raise OSError
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
         parts += [os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "time")]

@@ -7,16 +7,10 @@ import sys
 import psutil
 import pytest
 
+from brainsnn.leftovers import remove_leftovers, temporary_start
 from brainsnn.system import processes
 from brainsnn.system.fallbacks import is_portable
 from brainsnn.system.memory import container_memory, huge_zeros, untouched_zeros
-
-
-@pytest.fixture(autouse=True)
-def _other_name():
-    processes.machine_name.cache_clear()
-    yield
-    processes.machine_name.cache_clear()
 
 
 def test_only_two_values_are_taken(monkeypatch):
@@ -47,13 +41,13 @@ def test_names_of_this_machine(portable):
     assert processes.machine_name() == other and len(other) == 12
 
 
-def test_the_two_ways_give_different_names(monkeypatch):
-    names = set()
-    for value in ("0", "1"):
+def test_what_is_known_by_one_way_is_unknown_by_the_other(tmp_path, monkeypatch):
+    """Also if the variable changes while a process runs: it must not take another one for gone."""
+    for value in ("0", "1", "0"):
         monkeypatch.setenv("BRAINSNN_PORTABLE", value)
-        processes.machine_name.cache_clear()
-        names.add(processes.machine_name())
-    assert len(names) == 2  # a process that is told by one way is not known to the other
+        (tmp_path / f"{temporary_start('x')}{value}.part").touch()
+        remove_leftovers(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_cores(portable):
