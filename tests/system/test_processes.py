@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-import psutil
 import pytest
+from sweep_example import wait_for
 
 from brainsnn.leftovers import remove_leftovers, temporary_start
 from brainsnn.system import processes
@@ -28,9 +28,7 @@ def test_a_process_is_gone_when_it_has_ended(portable):
     assert start > 0 and not processes.is_gone(process.pid, start)
     assert processes.is_gone(process.pid, start + 10**6)  # another one with this number
     process.kill()
-    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
-        pass
-    assert processes.is_gone(process.pid, start)
+    wait_for(lambda: processes.is_gone(process.pid, start), "end of the process")  # its parent has not asked for it yet
     process.communicate()
     assert processes.is_gone(process.pid, start) and processes.process_start(process.pid) == 0
 
