@@ -5,6 +5,8 @@
 #                      ONLY="oldest newest" chooses among them
 # make test-genn       the tests of the GeNN device, in an environment of their own; GENN_PATH names the folder of GeNN
 # make test-cuda       the tests of the CUDA device, in an environment of their own, with nvcc and a GPU where they are
+# make test-portable   a slice of the tests with the fallbacks for other operating systems (docs/systems.md)
+# make test-clang      the same slice with clang as the compiler (Debian: apt install clang libomp-dev)
 # make test-zoo        trained networks that ship inside other packages are read and run (downloads 90 MB once)
 # make fuzz       random cases against independent computations, counted by kind; FUZZ_ARGS="--only graphs --cases 1000"
 # make docs   builds the documentation into docs/_build, warnings are errors; BRAINSNN_GALLERY=0 make docs leaves the figures of the gallery out
@@ -21,9 +23,13 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # A separate environment for ANNarchy, torch and spikingjelly
 PEERS := .venv-peers
 export BRAINSNN_PEER_PYTHON ?= $(PEERS)/bin/python
+# What depends on the operating system and the compiler, and a slice of the rest
+SYSTEMS := tests/system tests/test_files.py tests/test_leftovers.py tests/builders/test_exactness.py tests/builders/test_run_guard.py \
+	tests/builders/devices tests/results/test_streaming.py tests/results/test_full_disk.py tests/sweeps \
+	tests/training/test_hostile_model_files.py
 BENCHMARKS := projection digits throughput resnet cost first_result large_graphs scaling devices streaming sweep conversion applications
 
-.PHONY: demo test test-all test-versions test-genn test-cuda test-zoo fuzz docs lint types coverage release-check newcomer benchmarks peers clean clean-cache
+.PHONY: demo test test-all test-versions test-genn test-cuda test-portable test-clang test-zoo fuzz docs lint types coverage release-check newcomer benchmarks peers clean clean-cache
 
 demo: $(VENV)/.installed
 	$(RUN) studies/demo.py
@@ -45,6 +51,13 @@ test-genn:
 
 test-cuda:
 	$(PYTHON) tools/test_versions.py --only cuda $(or $(PYTEST_ARGS),-m "slow or not slow")
+
+test-portable: $(VENV)/.installed
+	BRAINSNN_PORTABLE=1 $(RUN) -m pytest -q -n 2 --dist worksteal $(SYSTEMS) $(or $(PYTEST_ARGS),-m "not slow" --hypothesis-profile=ci)
+
+test-clang: $(VENV)/.installed
+	@command -v clang++ >/dev/null || { echo "clang++ is missing: apt-get install clang libomp-dev" >&2; exit 1; }
+	CC=clang CXX=clang++ $(RUN) -m pytest -q -n 2 --dist worksteal $(SYSTEMS) $(or $(PYTEST_ARGS),-m "not slow" --hypothesis-profile=ci)
 
 # Model files of packages are downloaded and unpacked into .venvs/zoo; nothing of the packages is installed or executed.
 test-zoo: $(VENV)/.installed

@@ -1,5 +1,7 @@
 """Where pytest looks for tests: in the files of tests/, and in the examples of the docstrings of brainsnn; how it compiles."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ collect_ignore = [
     *(str(path) for path in ROOT.glob("tests/fuzz/fuzz*.py")),
 ]
 
+#: The compiler in the name of Brian2's folder of modules, if it is not the usual one.
+COMPILER = re.sub(r"\W+", "_", f"_{os.environ['CC']}") if os.environ.get("CC") else ""
 #: Most of the time of the tests is that of compiling the modules of runtime mode. Without optimisation they need a quarter of it.
 get_compiler_and_args = cython_rt.get_compiler_and_args
 
@@ -26,7 +30,7 @@ def _compile_modules(quickly):
     compiler, flags = get_compiler_and_args()
     quick = compiler, [flag for flag in flags if not flag.startswith("-O")] + ["-O0"]
     cython_rt.get_compiler_and_args = (lambda: quick) if quickly else get_compiler_and_args
-    prefs.codegen.runtime.cython.cache_dir = "~/.cython/brainsnn_tests" if quickly else None
+    prefs.codegen.runtime.cython.cache_dir = f"~/.cython/brainsnn_tests{COMPILER}" if quickly else None
 
 
 def pytest_configure():

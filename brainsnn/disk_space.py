@@ -1,12 +1,12 @@
 """Reserve space on a disk, and recognise that it is full."""
 
 import errno
-import os
+
+from brainsnn.system.disk import reserve_space
 
 __all__ = ["disk_full_error", "is_full", "reserve"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 def is_full(error):
@@ -53,12 +53,5 @@ def reserve(path, n_bytes):
     OSError
         If the disk has not enough space.
     """
-    with open(path, "ab") as file:
-        if n_bytes and hasattr(os, "posix_fallocate"):
-            try:
-                os.posix_fallocate(file.fileno(), 0, n_bytes)
-            except OSError as error:
-                if error.errno not in _CANNOT_RESERVE:
-                    raise
-        if os.fstat(file.fileno()).st_size < n_bytes:
-            os.truncate(file.fileno(), n_bytes)
+    with open(path, "ab", buffering=0) as file:
+        reserve_space(file, n_bytes)

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from brainsnn.leftovers import remove_leftovers, temporary_start
+from brainsnn.system.disk import replace
 
 __all__ = ["atomic_path", "check_file", "check_writable", "checked_path", "write_atomically"]
 
@@ -159,7 +160,7 @@ def atomic_path(path, suffix=".part", sync=False):
         if sync:
             with open(part, "rb+") as file:
                 os.fsync(file.fileno())
-        os.replace(part, path)
+        replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,14 +1,14 @@
-"""Read an HDF5 file in a process of its own, a program that imports only h5py: ``hdf5_child.py options [path]``."""
+"""Read an HDF5 file in a process of its own, a program that imports little but h5py: ``hdf5_child.py options [path]``."""
 
 # A damaged file can make the HDF5 library loop for ever or crash. Here it takes only this process with it.
 import io
 import json
 import sys
 
+from brainsnn.system.processes import limit_this_process
+
 #: Filters that h5py has: deflate, shuffle, Fletcher32, LZF. Others may be code that HDF5 loads from a folder.
 FILTERS = {1, 2, 3, 32000}
-#: Bytes of memory for all else that the library does.
-MARGIN = 64 * 2**20
 #: Texts that an array may hold.
 MAX_TEXTS = 10**6
 
@@ -109,32 +109,13 @@ def _send(output, header):
     output.write(len(text).to_bytes(8, "big") + text)
 
 
-def _limit(options):
-    """Bound the processor time and memory of this process, and let it write no file, where the system can."""
-    try:
-        import resource
-    except ImportError:
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (options["seconds"], options["seconds"]))
-    try:
-        with open("/proc/self/statm") as file:  # Linux
-            n_bytes = int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return
-    # Beside an array, the library holds its chunks, and this process a copy.
-    n_bytes += 3 * int(options["max_bytes"]) + MARGIN
-    resource.setrlimit(resource.RLIMIT_AS, (n_bytes, n_bytes))
-
-
 def main(options, path=None):
     """Read a file, or what comes from standard input, and write a header and the arrays to standard output."""
     output, reader = sys.stdout.buffer, Reader(options["max_bytes"], options["skip"], options["texts"])
     source = path or io.BytesIO(sys.stdin.buffer.read())
     import h5py
 
-    _limit(options)
+    limit_this_process(options["seconds"], options["n_bytes"])
     try:
         file = h5py.File(source, "r")
     except Exception as error:  # of many types

@@ -6,17 +6,19 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Timer
 
 import numpy as np
 
 from brainsnn.memory import check_size
+from brainsnn.system.processes import limited
 
 __all__ = ["Array", "Group", "read_hdf5"]
 
 _CHILD = Path(__file__).with_name("hdf5_child.py")
 #: The process may take so many seconds, and one more for so many bytes.
 SECONDS, BYTES_PER_SECOND = 10, 10 * 2**20
+#: Bytes of memory for what the library does besides reading arrays: it holds chunks of an array, and the process a copy.
+MARGIN = 64 * 2**20
 
 
 @dataclass
@@ -77,10 +79,11 @@ class Group:
 
 @dataclass(frozen=True)
 class _Refusal:
-    """Class of the errors, and the sentence that says what to do."""
+    """Class of the errors, the sentence that says what to do, and why the process was ended, if it was."""
 
     error: type[Exception]
     fix: str
+    ended: list[str]
 
     def __call__(self, problem):
         """Return the error for a problem."""
@@ -132,26 +135,22 @@ def read_hdf5(
 
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     seconds = SECONDS + size // BYTES_PER_SECOND
-    options = json.dumps({"max_bytes": max_bytes, "seconds": seconds, "skip": skip, "texts": with_texts})
+    n_bytes = 3 * int(max_bytes) + MARGIN
+    options = {"max_bytes": max_bytes, "seconds": seconds, "n_bytes": n_bytes, "skip": skip, "texts": with_texts}
     process = subprocess.Popen(
-        [sys.executable, "-P", str(_CHILD), options, *([] if isinstance(source, bytes) else [str(source)])],
+        [sys.executable, "-P", str(_CHILD), json.dumps(options), *([] if isinstance(source, bytes) else [str(source)])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
-    timer = Timer(6 * seconds, process.kill)  # the process may wait for the disk, besides its own limit
-    timer.start()
-    try:
-        with process:
-            _write(process.stdin, source if isinstance(source, bytes) else b"")
-            return _read_tree(process, max_bytes, _Refusal(error, fix))
-    finally:
-        timer.cancel()
+    with limited(process, seconds, n_bytes) as ended, process:
+        _write(process.stdin, source if isinstance(source, bytes) else b"")
+        return _read_tree(process, max_bytes, _Refusal(error, fix, ended))
 
 
-def _end_of(code):
+def _end_of(code, ended):
     """Return in words how the process ended."""
-    if -code in (9, 24):
-        return "took too long"
+    if ended or -code in (9, 24):
+        return (ended or ["took too long"])[0]
     return f"ended with the signal {-code}" if code < 0 else f"ended with the status {code}"
 
 
@@ -168,7 +167,7 @@ def _read(process, n, refusal):
     data = process.stdout.read(n)
     if len(data) < n:
         raise refusal(
-            f"the HDF5 library did not get through it (it {_end_of(process.wait())}): it is truncated or damaged."
+            f"the HDF5 library did not get through it (it {_end_of(process.wait(), refusal.ended)}): it is truncated or damaged."
         )
     return data
 

@@ -1,15 +1,12 @@
 """Mark temporary files with their process, and remove those of processes that were killed."""
 
 import contextlib
-import functools
-import hashlib
 import os
-import platform
 import re
 import shutil
-from pathlib import Path
 
-import psutil
+from brainsnn.system.disk import is_mine
+from brainsnn.system.processes import is_gone, machine_name, process_start
 
 __all__ = ["COMPLETE", "process_mark", "remove_leftovers", "temporary_start"]
 
@@ -20,32 +17,6 @@ COMPLETE = "result.json"
 _NAME = re.compile(r"(?:\..+\.|brainsnn_)p([0-9a-f]{12})-(\d+)-(\d+)[._]\w+(?:\.\w+)?")
 
 
-@functools.cache
-def _machine():
-    """
-    Return a name for this machine since its last start, and for the numbers that it gives to processes.
-
-    A container numbers its processes from 1 on, and a machine does so again after a restart, so a number means nothing
-    elsewhere.
-    """
-    parts = [platform.node()]
-    try:
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-        parts += [os.readlink(f"/proc/self/ns/{kind}") for kind in ("pid", "time")]
-    except OSError:
-        parts.append(f"{psutil.boot_time()}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def _status(process):
-    """Return the state of a process and its start, in clock ticks since that of the machine, which no clock changes."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return fields[0], int(fields[19])
-    except (OSError, IndexError, ValueError):
-        return "", 0
-
-
 def process_mark():
     """
     Return a text that only temporary files and folders of this process have in their names.
@@ -54,7 +25,7 @@ def process_mark():
     -------
     mark : str
     """
-    return f"p{_machine()}-{os.getpid()}-{_status(os.getpid())[1]}"
+    return f"p{machine_name()}-{os.getpid()}-{process_start(os.getpid())}"
 
 
 def temporary_start(name):
@@ -73,14 +44,9 @@ def temporary_start(name):
     return f".{name[:25]}.{process_mark()}."
 
 
-def _is_gone(machine, process, start):
-    """Return whether a process does not run any more; False if that is not known, as of a process elsewhere."""
-    if machine != _machine():
-        return False
-    if not psutil.pid_exists(process):
-        return True
-    state, known_start = _status(process)
-    return state in ("Z", "X") or 0 not in (start, known_start) and start != known_start  # another one has its number
+def _is_left(machine, process, start):
+    """Return whether a process has ended; False if that is not known, as of a process elsewhere."""
+    return machine == machine_name() and is_gone(process, start)
 
 
 def remove_leftovers(folder):
@@ -94,10 +60,10 @@ def remove_leftovers(folder):
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if (found := _NAME.fullmatch(entry.name)) is None or not _is_gone(found[1], int(found[2]), int(found[3])):
+            if (found := _NAME.fullmatch(entry.name)) is None or not _is_left(found[1], int(found[2]), int(found[3])):
                 continue
             with contextlib.suppress(OSError):  # another process removes it, too
-                if os.name == "posix" and entry.stat(follow_symlinks=False).st_uid != os.getuid():
+                if not is_mine(entry.stat(follow_symlinks=False)):
                     continue
                 if entry.is_dir(follow_symlinks=False) and not os.path.exists(os.path.join(entry.path, COMPLETE)):
                     shutil.rmtree(entry.path, ignore_errors=True)

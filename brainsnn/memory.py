@@ -3,11 +3,11 @@
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
 from brainsnn.plain_arrays import is_number
+from brainsnn.system.memory import container_memory
 
 __all__ = [
     "available_memory",
@@ -17,9 +17,6 @@ __all__ = [
     "shown_bytes",
     "size_limit",
 ]
-
-#: Where Linux keeps the limit of a container and what it uses of it.
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int:
@@ -36,14 +33,8 @@ def available_memory() -> int:
     >>> available_memory() > 0
     True
     """
-    free = psutil.virtual_memory().available
-    try:
-        limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-        statistics = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):  # not a container, or one without a limit ("max")
-        return free
-    used -= int(statistics.get("inactive_file", 0))  # copies of files, which the kernel gives up when memory is needed
-    return min(free, max(limit - used, 0))
+    free, left = psutil.virtual_memory().available, container_memory()
+    return free if left is None else min(free, left)
 
 
 def size_limit(max_bytes: float | None, what: str) -> int:

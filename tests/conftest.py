@@ -96,3 +96,16 @@ def undisturbed(tmp_path, log):
     sweep_example.run(tmp_path / "undisturbed", workers=1).close()
     log.write_text("")
     return sweep_example.bits(tmp_path / "undisturbed")
+
+
+@pytest.fixture(params=["0", "1"], ids=["of this system", "fallback"])
+def portable(request, monkeypatch):
+    """Whether the fallbacks for other operating systems are forced: the test runs with and without them."""
+    monkeypatch.setenv("BRAINSNN_PORTABLE", request.param)
+    return request.param == "1"
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    """Force the fallbacks for other operating systems."""
+    monkeypatch.setenv("BRAINSNN_PORTABLE", "1")

@@ -148,3 +148,4 @@ def test_the_extras_exist_and_install_the_package():
     for package, extra in EXTRAS.items():
         name = {**distributions, **indirect}.get(package, package).replace("_", "-")
         assert name in extras[extra], (package, extra)
+    assert 'tensorflow >=2.16; platform_system == "Darwin"' in extras["training"]  # macOS has no tensorflow-cpu

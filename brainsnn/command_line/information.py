@@ -36,6 +36,7 @@ def _collect() -> dict[str, dict[str, Any]]:
 
     import brainsnn as bs
     from brainsnn.builders.devices.registry import DEVICES, backend_class
+    from brainsnn.system.processes import n_cores
 
     versions = {"brainsnn": bs.__version__, "Python": platform.python_version()}
     versions |= {name: found for name in PACKAGES if (found := _version(name)) is not None}
@@ -43,7 +44,7 @@ def _collect() -> dict[str, dict[str, Any]]:
         "versions": versions,
         "machine": {
             "system": platform.platform(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": n_cores(),
             "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
             "C++ compiler": _compiler(),
             "compiled networks": str(bs.cache_directory()),

@@ -12,8 +12,17 @@ from brainsnn.one_line import dict_line
 __all__ = ["LayerDict", "NameDict", "file_name", "free_name"]
 
 
+#: Names that Windows keeps for devices, also before a dot.
+_DEVICES = {"aux", "con", "nul", "prn", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
+
+
 def file_name(*parts):
-    """Return a valid file name that is unique for these names of layers and variables."""
+    """Return a valid file name that is unique for these names of layers and variables, but for capitals."""
+    name = _plain_name(*parts)
+    return f"%{ord(name[0]):02X}{name[1:]}" if parts[0].lower() in _DEVICES else name
+
+
+def _plain_name(*parts):
     name = ".".join(quote(part, safe=" ").replace(".", "%2E") for part in parts)
     # A file system allows 255 bytes, with what is appended.
     return name if len(name) <= 200 else f"{name[:120]}.{hashlib.sha256(name.encode()).hexdigest()}"
@@ -40,7 +49,7 @@ def free_name(name, taken):
     >>> free_name("conv2", taken), free_name("output", taken), free_name("block/conv", taken)
     ('conv2', 'output_', 'block%2Fconv')
     """
-    free = file_name(name) or "_"
+    free = _plain_name(name) or "_"
     free = f"%5F{free[1:]}" if free.startswith("__") else free  # zarr keeps such names for itself
     while free in taken:
         free += "_"

@@ -19,6 +19,7 @@ from brainsnn.results.names import file_name
 from brainsnn.results.opened_stream import DESCRIPTION, files_in, open_stream, zarr_package
 from brainsnn.results.output_file import OutputFile
 from brainsnn.results.spike_trains import SpikeTrains
+from brainsnn.system.disk import ignores_capitals
 
 __all__ = ["StreamFolder"]
 
@@ -82,7 +83,7 @@ class StreamFolder:
         chunk_steps = min(CHUNK_BYTES // max(state_bytes, 1), SPIKE_CHUNK_BYTES // max(spike_bytes, 1))
         self.chunk_steps = int(np.clip(chunk_steps, 1, n_steps))
         self.states, self.trains, self._is_complete = {}, {}, False
-        self._stopped, self._reserved = None, 0
+        self._stopped, self._reserved, self._names = None, 0, {}
         self.folder = Path(tempfile.mkdtemp(".part", temporary_start(self.path.name), self.path.parent))
         os.chmod(self.folder, 0o755)
 
@@ -97,11 +98,17 @@ class StreamFolder:
             rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
-    def _making(self, folder, n_bytes):
-        """Make a folder for files, and keep space on the disk for what `finish` writes about them."""
+    def _making(self, folder, name, n_bytes):
+        """Make a folder for the files of a layer, and keep space on the disk for what `finish` writes about them."""
         try:
             self._reserved += n_bytes
             reserve(self.folder / RESERVE, self._reserved + 4 * FILE_BYTES)
+            other = self._names.setdefault((folder, name.lower()), name)
+            if other != name and ignores_capitals(self.folder / RESERVE):
+                raise ValueError(
+                    f"run: stream_to: the disk of {str(self.path.parent)!r} does not tell the files of {other!r} and {name!r} "
+                    "apart, whose names differ in capitals. Choose another disk, or record one of them."
+                )
             (self.folder / folder).mkdir(exist_ok=True)
             yield self.folder / folder
         except OSError as error:
@@ -137,7 +144,9 @@ class StreamFolder:
         """
         name = f"{file_name(layer, variable)}.zarr"
         n_chunks = self.n_trials * -(-self.n_steps // self.chunk_steps)
-        with self._making("states", FILE_BYTES + 8 * width + n_chunks * (ENTRY_BYTES + len(name))) as folder:
+        with self._making(
+            "states", f"{layer}.{variable}", FILE_BYTES + 8 * width + n_chunks * (ENTRY_BYTES + len(name))
+        ) as folder:
             self.states[monitor, variable] = folder / name
             return self._zarr.create_array(
                 store=folder / name, shape=(self.n_trials, self.n_steps, width), chunks=(1, self.chunk_steps, width),
@@ -147,7 +156,7 @@ class StreamFolder:
 
     def output_array(self, layer, width, dtype):
         """Create the file of a readout's activation, (n_trials, n_steps, width) (`OutputFile`)."""
-        with self._making("outputs", FILE_BYTES) as folder:
+        with self._making("outputs", layer, FILE_BYTES) as folder:
             return OutputFile(folder / f"{file_name(layer)}.npy", (self.n_trials, self.n_steps, width), dtype)
 
     def spike_trains(self, monitor, layer, wanted=None):
@@ -164,7 +173,7 @@ class StreamFolder:
         -------
         trains : `SpikeTrains`
         """
-        with self._making("spikes", FILE_BYTES + 16 * self.n_trials + 8 * np.size(wanted)) as folder:
+        with self._making("spikes", layer, FILE_BYTES + 16 * self.n_trials + 8 * np.size(wanted)) as folder:
             self.trains[monitor] = SpikeTrains(
                 folder / file_name(layer), np.zeros(self.n_trials, np.int64), [0], wanted
             )

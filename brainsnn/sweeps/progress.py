@@ -1,6 +1,5 @@
 """How far the sweep of a folder is: a note beside its units says what it consists of and how it was started."""
 
-import fcntl
 import json
 import os
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from brainsnn.files import checked_path, write_atomically
 from brainsnn.one_line import fields_line
 from brainsnn.sweeps.store import UnitStore
+from brainsnn.system.locks import is_locked
 
 __all__ = ["SweepStatus", "note_sweep", "sweep_status"]
 
@@ -109,22 +109,7 @@ def sweep_status(folder):
             f"{str(store.folder / NOTE)!r} is damaged ({error}). Start the sweep again; units are kept."
         ) from None
     done = sum(key in store for key in keys)
-    running = sum(_is_claimed(store.folder / f".{key}.claim") for key in keys)
+    running = sum(is_locked(store.claim_path(key)) for key in keys)
     return SweepStatus(
         folder, function, len(keys), done, running, complete if done == len(keys) else None, command, directory
     )
-
-
-def _is_claimed(path):
-    """Return whether a process holds the claim of a unit; that of one that died is free."""
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,7 @@ from brainsnn.sweeps.grid import Grid
 from brainsnn.sweeps.jobs import Job, run_here
 from brainsnn.sweeps.progress import DATASET, note_sweep
 from brainsnn.sweeps.store import UnfitResultError, UnitStore
+from brainsnn.system.processes import n_cores
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -194,7 +195,7 @@ def _checked_workers(workers, cluster):
             raise ValueError(
                 "sweep: cluster='slurm' needs workers, the number of processes to submit jobs for, such as workers=40."
             )
-        workers = len(os.sched_getaffinity(0))
+        workers = n_cores()
     return whole_number(workers, "sweep: workers", 1)
 
 

@@ -1,10 +1,8 @@
 """Store finished units of work in a folder that any number of processes may share."""
 
 import contextlib
-import fcntl
 import io
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ from brainsnn.files import check_file, write_atomically
 from brainsnn.one_line import brief, one_line
 from brainsnn.results.npz import read_arrays
 from brainsnn.sweeps.quantities import as_array, exponents_of, with_unit
+from brainsnn.system.locks import lock
 
 __all__ = ["UnfitResultError", "UnitStore"]
 
@@ -48,6 +47,10 @@ class UnitStore:
     def path(self, key):
         """Return the file of a unit (`~pathlib.Path`)."""
         return self.folder / f"{key}.npz"
+
+    def claim_path(self, key):
+        """Return the file that is locked while a unit is computed (`~pathlib.Path`)."""
+        return self.folder / f".{key}.claim"
 
     def __contains__(self, key):
         return self.path(key).is_file()
@@ -120,26 +123,8 @@ class UnitStore:
             False while another process computes the unit.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f".{key}.claim"
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            except OSError:  # a file system without locks: work may be done twice, but no file is damaged
-                yield True
-                return
-            if not _is_still(path, descriptor):  # the previous owner has just removed it
-                yield False
-                return
-            try:
-                yield True
-            finally:
-                path.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)
+        with lock(self.claim_path(key), remove=True) as is_mine:
+            yield is_mine
 
     def compute(self, key, function, *args, **kwds):
         """
@@ -183,13 +168,6 @@ class UnitStore:
             if not self.compute(key, function, *args, **kwds):
                 time.sleep(0.2)
         return values
-
-
-def _is_still(path, descriptor):
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _unpacked(data, key):

@@ -157,7 +157,9 @@ def test_a_chunk_that_inflates(tmp_path):
     data = b"".join(compressor.compress(bytes(10**7)) for _ in range(150)) + compressor.flush()
     path = h5(tmp_path / "m.h5", deflated(data, 1))
     assert path.stat().st_size < 2 * 10**6
-    assert "'model_weights/dense_1/dense_1/bias:0'" in confined(path)
+    said = confined(path)
+    # Where the system cannot limit the memory of a process, it is ended instead (brainsnn/system/processes.py).
+    assert "'model_weights/dense_1/dense_1/bias:0'" in said or "took too much memory" in said
 
 
 def test_weights_beyond_the_range_of_their_type(tmp_path):

@@ -11,6 +11,8 @@ from brian2.core.variables import ArrayVariable
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import RuntimeDevice, get_device
 
+from brainsnn.system.fallbacks import is_portable
+
 __all__ = [
     "connection_codeobject_class",
     "render",
@@ -95,6 +97,7 @@ class ConnectionStandaloneCodeObject(CPPStandaloneCodeObject):
             "single_precision": _single_precision,
             "test_type": _test_type,
             "of_spike": _of_spike,
+            "is_portable": is_portable,
         },
     )
 

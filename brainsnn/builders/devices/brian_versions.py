@@ -5,15 +5,19 @@ import re
 
 from brian2 import prefs
 from brian2.codegen import cpp_prefs
+from brian2.codegen.cpp_prefs import get_compiler_and_args
 from brian2.devices.cpp_standalone.codeobject import generate_rand_code
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from brainsnn.builders.codegen.codeobjects import render
 from brainsnn.builders.devices.programs import DISK_FULL
+from brainsnn.system.compilers import FLAGS
+from brainsnn.system.fallbacks import IS_POSIX
 
 __all__ = [
     "HAS_STANDARD_GENERATORS",
     "check_result_files",
+    "compiler_flags",
     "drop_repeated_clock_settings",
     "forget_refused_flags",
     "note_working_flags",
@@ -135,6 +139,20 @@ def wanted_flags():
     """
     given = prefs.codegen.cpp.extra_compile_args
     return list(prefs.codegen.cpp.extra_compile_args_gcc if given is None else given)
+
+
+def compiler_flags():
+    """
+    Return the flags with which GCC or clang compile: those of `wanted_flags` that Brian2 has found the compiler to know.
+
+    Returns
+    -------
+    flags : list of str
+    """
+    if IS_POSIX:
+        return get_compiler_and_args()[1]
+    given = prefs.codegen.cpp.extra_compile_args
+    return list(FLAGS if given is None else given)
 
 
 def note_working_flags(compiler, flags):

@@ -13,14 +13,14 @@ import platformdirs
 from brainsnn.files import atomic_path, check_file, write_atomically
 from brainsnn.leftovers import remove_leftovers
 from brainsnn.plain_arrays import is_number
+from brainsnn.system.disk import has_mode, is_mine, writable_by_others
 
 __all__ = ["cache_directory", "cached_programs", "clear_cache", "is_intact", "keep", "make_private"]
 
 #: File in each folder of the cache: the checksums of the others. Nothing without it is used or removed.
 MARKER = "brainsnn.json"
-#: Of kept files, and the bits that folders must not have: what others can write may be another program.
+#: Of kept files: what others can write may be another program.
 MODE = 0o755
-WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def cache_directory() -> Path:
@@ -75,15 +75,13 @@ def make_private(folder):
             error.errno, f"The cache folder {str(folder)!r} cannot be made ({error.strerror}). Set BRAINSNN_CACHE to a folder "
             "that you can write to."
         ) from None  # fmt: skip
-    if os.name != "posix":
-        return
     status = folder.stat()
-    if status.st_uid != os.getuid():
+    if not is_mine(status):
         raise PermissionError(
             f"The cache folder {str(folder)!r} belongs to another user, who could replace the programs in it. Set "
             "BRAINSNN_CACHE to a folder of your own."
         )
-    if status.st_mode & WRITABLE_BY_OTHERS:
+    if writable_by_others(status):
         raise PermissionError(
             f"Other users can write to the cache folder {str(folder)!r} and could replace the programs in it. "
             f"Run: chmod go-w {str(folder)!r}, or set BRAINSNN_CACHE to another folder."
@@ -162,7 +160,7 @@ def is_intact(folder):
     try:
         return all(
             _is_regular(folder / name)
-            and (os.name != "posix" or (folder / name).stat().st_mode & 0o777 == MODE)
+            and has_mode((folder / name).stat(), MODE)
             and hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksum
             for name, checksum in noted.items()
         )

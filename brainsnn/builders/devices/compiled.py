@@ -16,7 +16,7 @@ from brian2.core.variables import DynamicArrayVariable
 from brainsnn.builders.devices.active_device import make_active, runtime_device
 from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.devices.brian_versions import check_result_files, results_file, use_results
-from brainsnn.builders.devices.compiler_command import check_compiler, cpp_compiler
+from brainsnn.builders.devices.compiler_command import check_compiler, check_openmp, cpp_compiler
 from brainsnn.builders.devices.cython_compiler import check_brian_compiler
 from brainsnn.builders.devices.programs import run_programs
 from brainsnn.builders.devices.trial_folder import write_trial_folder
@@ -27,6 +27,7 @@ from brainsnn.disk_space import disk_full_error, is_full
 from brainsnn.errors import DeviceLimitError
 from brainsnn.leftovers import process_mark, remove_leftovers
 from brainsnn.memory import collection_paused
+from brainsnn.system.disk import link_folder
 
 __all__ = ["CompiledBackend"]
 
@@ -88,7 +89,7 @@ class CompiledBackend(Backend):
 
     def _write_trials(self, folder, trials, indices):
         write_trial_folder(folder, trials, indices, self._filled)
-        (folder / "static_arrays").symlink_to(self.project / "static_arrays")
+        link_folder(folder / "static_arrays", self.project / "static_arrays")
 
     # Values
 
@@ -153,6 +154,8 @@ class CompiledBackend(Backend):
             try:
                 check_brian_compiler()
                 check_compiler(tuple(cpp_compiler()))
+                if self.threads > 1:
+                    check_openmp(tuple(cpp_compiler()))
             except RuntimeError:
                 make_active(runtime_device)  # as after each error
                 raise

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import shlex
 import time
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -14,6 +13,7 @@ from brian2 import get_logger
 from brainsnn.builders.devices.cache import is_intact, keep
 from brainsnn.builders.devices.compiler_command import CPP, cpp_compiler, output_of, run_compiler
 from brainsnn.leftovers import process_mark
+from brainsnn.system.compilers import PROGRAM, WHEN_LINKING, split_command
 
 __all__ = ["compile_project", "makefile_variables", "merged_source"]
 
@@ -22,6 +22,9 @@ LOGGER = get_logger("brian2.brainsnn")
 #: What all files of Brian2's programs include. Reading it takes longer than compiling most of them.
 _NAMES = "algorithm climits cmath csignal cstdint cstdlib ctime fstream iostream map random string tuple vector"
 HEADERS = "".join(f"#include <{name}>\n" for name in _NAMES.split())
+
+#: First lines of a file that runs once, so that optimising it takes longer than it saves.
+NOT_OPTIMISED = '#if defined(__clang__)\n#pragma clang optimize off\n#else\n#pragma GCC optimize ("O0")\n#endif\n'
 
 
 def merged_source(code_objects):
@@ -92,10 +95,13 @@ def _precompiled_headers(compiler, flags, cache):
     """
     Return the options that include precompiled headers, compiled first if they are not in the cache.
 
-    They are an optimisation, so a compiler that cannot precompile headers gets no options.
+    They are an optimisation, so a compiler that cannot precompile headers gets no options; nor does clang, which wants the
+    header where and when it was precompiled, and gains little.
     """
     command = [*compiler, *(flag for flag in flags if not flag.startswith("-I"))]
     version = output_of([*compiler, "--version"], CPP)
+    if "clang" in version:
+        return []
     key = hashlib.sha256("\0".join([HEADERS, version, *command]).encode()).hexdigest()[:32]
     folder = cache / f"headers_{key}"
     header = folder / "headers.h"
@@ -129,17 +135,19 @@ def compile_project(project, cache):
         If the compiler fails; the message holds the end of its output.
     """
     makefile = makefile_variables(project)
-    flags = shlex.split(makefile["CXXFLAGS"].replace("$(OPTIMISATIONS)", makefile["OPTIMISATIONS"]))
+    flags = split_command(makefile["CXXFLAGS"].replace("$(OPTIMISATIONS)", makefile["OPTIMISATIONS"]))
     # At link time this makes the program treat denormal numbers as 0, as the compiled code may assume.
     fast_math = [flag for flag in flags if flag == "-ffast-math"]
     others, merged = _merge_code_objects(project, os.cpu_count() or 1)
     if "objects.cpp" in others:
-        # It runs once; optimising its thousands of assignments takes longer than that.
+        # Thousands of assignments.
         path = project / "objects.cpp"
-        path.write_text(f'#pragma GCC optimize ("O0")\n{path.read_text()}')
+        path.write_text(f"{NOT_OPTIMISED}{path.read_text()}")
     others.sort(key=lambda source: source != "objects.cpp")
     sources = {**dict.fromkeys(others, (*flags, "-O1")), **dict.fromkeys(merged, tuple(flags))}
-    _compile(project, cache, sources, ["-o", "main", *fast_math, *shlex.split(makefile.get("LFLAGS", ""))])
+    _compile(
+        project, cache, sources, ["-o", PROGRAM, "-pthread", *fast_math, *split_command(makefile.get("LFLAGS", ""))]
+    )
 
 
 def compile_library(project, cache, flags):
@@ -165,7 +173,7 @@ def compile_library(project, cache, flags):
         project,
         cache,
         {**sources, "library.cpp": ("-c", *flags, "-I.", "-O1")},
-        ["-shared", "-pthread", "-o", "library.so"],
+        ["-shared", "-pthread", "-o", "library.so"],  # whatever the system would call it
     )
 
 
@@ -186,5 +194,5 @@ def _compile(project, cache, sources, link):
         options = list(dict.fromkeys(sources.values()))
         headers = dict(zip(options, pool.starmap(_precompiled_headers, [(compiler, each, cache) for each in options])))
         pool.map(compile_file, sources, chunksize=1)
-    run_compiler([*compiler, *(f"{source}.o" for source in sources), *link], project)
+    run_compiler([*compiler, *(f"{source}.o" for source in sources), *link, *WHEN_LINKING], project)
     LOGGER.info(f"Compiled in {time.monotonic() - began:.1f} s.")

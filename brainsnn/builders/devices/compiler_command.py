@@ -9,11 +9,21 @@ from functools import cache
 from pathlib import Path
 
 from brainsnn.leftovers import process_mark
+from brainsnn.system.compilers import PROGRAM, refused_compiler, split_command
 
-__all__ = ["CPP", "check_compiler", "cpp_compiler", "output_of", "run_compiler"]
+__all__ = ["CPP", "check_compiler", "check_openmp", "cpp_compiler", "output_of", "run_compiler"]
 
 #: What to do about a C++ compiler that cannot be run or fails.
-CPP = "Install a C++ compiler (Debian and Ubuntu: apt install g++; macOS: xcode-select --install), or set CXX to one."
+CPP = (
+    "Install a C++ compiler (Debian and Ubuntu: apt install g++; macOS: xcode-select --install; Windows: GCC of MSYS2 or of "
+    "conda-forge's gxx), or set CXX to one: GCC or clang."
+)
+
+#: What to do about one without OpenMP.
+OPENMP = (
+    "Use threads=1, or device='runtime', whose threads need no OpenMP; or install OpenMP (Debian and Ubuntu, for clang: apt "
+    "install libomp-dev; macOS: brew install gcc, and set CXX to that compiler, such as CXX=g++-15)."
+)
 
 #: Lines of the compiler's output that a message shows, and how long they and the command may be.
 N_LINES, LENGTH, COMMAND_LENGTH = 30, 3000, 300
@@ -30,15 +40,18 @@ def cpp_compiler():
     Raises
     ------
     RuntimeError
-        If ``$CXX`` has a quotation mark too many.
+        If ``$CXX`` has a quotation mark too many, or is Visual C++.
     """
     given = os.environ.get("CXX", "")
     try:
-        return shlex.split(given) or ["c++"]
+        command = split_command(given) or ["c++"]
     except ValueError as error:
         raise RuntimeError(
             f"The environment variable CXX={given!r} is not a command: {error}. Set it to a C++ compiler, such as CXX=g++."
         ) from None
+    if (reason := refused_compiler(command)) is not None:
+        raise RuntimeError(f"The environment variable CXX={given!r} cannot be used: {reason}. {CPP}")
+    return command
 
 
 def output_of(command, fix, folder=None, **environment):
@@ -135,3 +148,25 @@ def check_compiler(command, fix=CPP):
             output_of([*command, "-fsyntax-only", "empty.cpp"], fix, folder)
         except RuntimeError as error:
             raise RuntimeError(f"Compiling is not possible; the compiler fails on an empty program:\n{error}") from None
+
+
+@cache  # of those that have it
+def check_openmp(command):
+    """
+    Refuse a C++ compiler without OpenMP, such as the one of macOS.
+
+    Parameters
+    ----------
+    command : tuple of str
+
+    Raises
+    ------
+    RuntimeError
+        As from `output_of`.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as folder:
+        (Path(folder) / "openmp.cpp").write_text("#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
+        try:
+            output_of([*command, "-fopenmp", "openmp.cpp", "-o", PROGRAM], OPENMP, folder)
+        except RuntimeError as error:
+            raise RuntimeError(f"threads above 1 need OpenMP on this device; the compiler has none:\n{error}") from None

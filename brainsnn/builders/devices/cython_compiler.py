@@ -13,6 +13,7 @@ from brian2.utils.logger import catch_logs
 
 from brainsnn.builders.devices.brian_versions import forget_refused_flags, note_working_flags, wanted_flags
 from brainsnn.builders.devices.compiler_command import check_compiler
+from brainsnn.system.fallbacks import IS_POSIX
 
 __all__ = ["check_brian_compiler", "check_cython", "check_translated", "compiler_error"]
 
@@ -33,7 +34,7 @@ def check_brian_compiler():
         The message holds the command, its output and the fix.
     """
     forget_refused_flags()
-    if os.name != "posix":
+    if not IS_POSIX:
         return
     from distutils.ccompiler import new_compiler
     from distutils.sysconfig import customize_compiler
@@ -81,7 +82,7 @@ def check_cython():
 def _check_everything():
     check_brian_compiler()
     header = Path(sysconfig.get_path("include")) / "Python.h"
-    if os.name == "posix" and not header.is_file():
+    if IS_POSIX and not header.is_file():
         raise RuntimeError(f"There is no {header}, one of the headers of Python {sys.version.split()[0]}. {CYTHON}")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import platform
 import re
 from pathlib import Path
@@ -12,16 +13,21 @@ from brainsnn.builders.devices.cache import cache_directory, is_intact, keep, ma
 from brainsnn.builders.devices.compiler import compile_project
 from brainsnn.builders.devices.compiler_command import CPP, cpp_compiler, output_of
 from brainsnn.files import check_writable
+from brainsnn.system.compilers import PROGRAM
+from brainsnn.system.processes import processor_flags
 
 __all__ = ["compiled_program"]
 
 
 def _machine():
-    """What -march=native depends on."""
-    try:
-        flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
-    except (OSError, StopIteration):
-        flags = platform.processor()
+    """What -march=native depends on. Where the system does not tell, the compiler does: what it defines."""
+    flags = processor_flags()
+    if flags is None:
+        command = [*cpp_compiler(), "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
+        try:
+            flags = "\n".join(sorted(output_of(command, CPP).splitlines()))
+        except RuntimeError:  # it does not know -march=native
+            flags = platform.processor()
     return f"{platform.machine()} {flags}"
 
 
@@ -65,7 +71,7 @@ def _canonical_names():
     return lambda text: pattern.sub(canonical, text)
 
 
-def compiled_program(project, build=None, products=("main",), extra_key=""):
+def compiled_program(project, build=None, products=(PROGRAM,), extra_key=""):
     """
     Return the program of a standalone project, compiled if it is not in the cache.
 

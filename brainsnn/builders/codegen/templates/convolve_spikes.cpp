@@ -21,8 +21,7 @@
                 {% endfor %}
                 {% endif %}
                 {% endfor %}
-                // Each target is its own, which the compiler cannot see.
-                #pragma GCC ivdep
+{% include 'independent.cpp' %}
                 for (size_t _idx=0; _idx<_length; _idx++)
                 {
                     const size_t _vectorisation_idx = _idx;

@@ -10,8 +10,7 @@
 {% endblock %}
 {% block maincode %}
 {% macro update(n) %}
-            // Each neuron has its own element of every array, which the compiler cannot see.
-            #pragma GCC ivdep
+{% include 'independent.cpp' %}
             for (size_t _i=0; _i<{{n}}; _i++)
             {
                 const size_t _idx = _start + _i;

@@ -35,6 +35,7 @@
         {% endfor %}
     }
     std::ofstream counts_file("results/trial_counts", std::ios::binary);
+    bool disk_is_full(int error);  // in objects.cpp
     // A recorded variable. A chunk is appended to the file, or gets a file of its own if the target is a folder of chunks.
     struct Stream
     {
@@ -78,16 +79,19 @@
             const std::error_code error(errno, std::generic_category());
             std::cerr << "Cannot write recordings to '" << target << "': " << error.message() << std::endl;
             // At once: destructors would try to write again.
-            _Exit(error.value() == ENOSPC || error.value() == EDQUOT ? {{disk_full}} : 1);
+            _Exit(disk_is_full(error.value()) ? {{disk_full}} : 1);
         }
     };
     std::vector<Stream> streams({{n_streams}});
-    for (size_t k=0; k<streams.size(); k++)
+    std::ifstream targets(path + "/targets", std::ios::binary);
+    for (Stream& stream : streams)
     {
         int in_chunks;
         std::streamoff start;
+        std::string target;
         manifest >> in_chunks >> start;
-        streams[k].open(path + "/stream_" + std::to_string(k), in_chunks, start);
+        std::getline(targets, target, '\0');
+        stream.open(target, in_chunks, start);
     }
 {% endblock %}
 {% block run_trial %}

@@ -19,20 +19,8 @@
         return 1;
     }
     const std::string path(directory);
-#ifdef __linux__
-    // End with the process that started this one, or with its thread, which waits. Declared by hand, because no header can be
-    // included inside of a function.
-    int ask_kernel(int, unsigned long, unsigned long, unsigned long, unsigned long) __asm__("prctl");
-    int parent_process(void) __asm__("getppid");
-    const char* parent = getenv("BRAINSNN_PARENT");
-    if (parent != NULL)
-    {
-        const int set_parent_death_signal = 1, kill_signal = 9;
-        ask_kernel(set_parent_death_signal, kill_signal, 0, 0, 0);
-        if (parent_process() != atoi(parent))  // it has ended before
-            return 1;
-    }
-#endif
+    void end_with(const char* process);  // in objects.cpp
+    end_with(getenv("BRAINSNN_PARENT"));
     std::ifstream manifest(path + "/manifest.txt");
     long first_trial, n_trials, n_steps, chunk_steps, n_shared, n_per_trial;
     double trial_dt;

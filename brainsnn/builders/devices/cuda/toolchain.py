@@ -13,6 +13,7 @@ from pathlib import Path
 
 from brainsnn.builders.devices.compiler import makefile_variables, merged_source
 from brainsnn.builders.devices.compiler_command import output_of, run_compiler
+from brainsnn.system.fallbacks import IS_POSIX
 
 __all__ = [
     "Toolchain",
@@ -75,6 +76,10 @@ def find_toolchain():
         raise ImportError(
             "convert: device='cuda_standalone' needs brian2cuda; in a separate environment with Python 3.12, "
             f"pip install 'brainsnn[cuda]'. {INSTEAD}"
+        )
+    if not IS_POSIX:
+        raise RuntimeError(
+            f"convert: device='cuda_standalone' needs Linux; brian2cuda does not run on Windows. {INSTEAD}"
         )
     candidates = [
         os.environ.get("CUDA_PATH", "") and str(Path(os.environ["CUDA_PATH"]) / "bin" / "nvcc"),

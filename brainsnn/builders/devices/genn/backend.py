@@ -14,6 +14,7 @@ from brainsnn.builders.devices.genn import build as genn_build
 from brainsnn.builders.devices.genn.limits import check_graph, check_statements, recorded_late
 from brainsnn.builders.devices.monitor_files import MonitorFiles
 from brainsnn.errors import DeviceLimitError
+from brainsnn.system.disk import link_folder
 
 __all__ = ["GennBackend", "GennCudaBackend"]
 
@@ -210,7 +211,7 @@ class GennBackend(CompiledBackend):
 
     def _write_trials(self, folder, trials, indices):
         super()._write_trials(folder, trials, indices)
-        (folder / genn_build.LIBRARY_FOLDER).symlink_to(self._program.parent)
+        link_folder(folder / genn_build.LIBRARY_FOLDER, self._program.parent)
 
     def _command(self):
         # The name of a folder for timings, and the duration of brian2genn's own run after ours: 0.

@@ -1,6 +1,5 @@
 """Build a program from the files that brian2genn writes: GeNN's generator, the compiler, and the cache."""
 
-import fcntl
 import hashlib
 import os
 import re
@@ -11,6 +10,8 @@ from brian2 import prefs
 from brainsnn.builders.devices.cache import cache_directory
 from brainsnn.builders.devices.compiler_command import output_of, run_compiler
 from brainsnn.builders.devices.program_cache import compiled_program
+from brainsnn.system.fallbacks import IS_POSIX
+from brainsnn.system.locks import lock
 
 __all__ = ["LIBRARY_FOLDER", "find_genn", "missing_cuda", "compiled_genn"]
 
@@ -34,6 +35,10 @@ def find_genn():
     RuntimeError
         If neither names a GeNN of version 4.
     """
+    if not IS_POSIX:
+        raise RuntimeError(
+            "GeNN's generator is built here by shell scripts and make, which Windows lacks: use device='cpp_standalone'."
+        )
     path = prefs.devices.genn.path or os.environ.get("GENN_PATH")
     if not path:
         raise RuntimeError(
@@ -114,8 +119,7 @@ def _build(project, genn, use_gpu):
     include = f"{project}:{project / 'brianlib' / 'randomkit'}"
     # The generator compiles GeNN itself when it runs for the first time.
     cache_directory().mkdir(parents=True, exist_ok=True)
-    with open(cache_directory() / "genn.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock(cache_directory() / "genn.lock", wait=True):
         backend = [] if use_gpu else ["-c"]
         run(str(genn / "bin" / "genn-buildmodel.sh"), *backend, "-i", include, "magicnetwork_model.cpp")
     flags = list(prefs.codegen.cpp.extra_compile_args or prefs.codegen.cpp.extra_compile_args_gcc)

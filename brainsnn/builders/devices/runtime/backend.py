@@ -1,6 +1,5 @@
 """Run the trials of a network in this process, in Brian2's runtime mode."""
 
-import os
 from contextlib import contextmanager
 from threading import RLock
 
@@ -28,6 +27,7 @@ from brainsnn.builders.trials.trials import TrialRecord
 from brainsnn.disk_space import is_full
 from brainsnn.equations.checks import innermost
 from brainsnn.memory import collection_paused
+from brainsnn.system.processes import after_fork
 
 __all__ = ["RuntimeBackend"]
 
@@ -232,8 +232,7 @@ def _forget_turn():
     RuntimeBackend._turn = RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_turn)
+after_fork(_forget_turn)
 
 
 def _set_clock(clock, start, duration):

@@ -12,10 +12,10 @@ from weakref import WeakValueDictionary
 import brian2
 import numpy as np
 from brian2 import Clock
-from brian2.codegen.cpp_prefs import get_compiler_and_args
 from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable
 
+from brainsnn.builders.devices.brian_versions import compiler_flags
 from brainsnn.builders.devices.cache import cache_directory
 from brainsnn.builders.devices.compiler import compile_library
 from brainsnn.builders.devices.program_cache import compiled_program
@@ -24,6 +24,7 @@ from brainsnn.builders.devices.runtime.memory import kept_memory
 from brainsnn.builders.time_blocks.accesses import access_of, n_spiking, plan_codes
 from brainsnn.builders.time_blocks.plan import block_steps
 from brainsnn.leftovers import process_mark
+from brainsnn.system.compilers import FOR_LIBRARY
 
 __all__ = ["Library"]
 
@@ -244,8 +245,7 @@ def _times(code_objects):
 
 def _compiled(files):
     """Return the path of a library, compiled if it is not in the cache."""
-    _, flags = get_compiler_and_args()
-    flags = [*flags, "-fPIC"]
+    flags = [*compiler_flags(), *FOR_LIBRARY]
     with TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as folder:
         project = Path(folder)
         (project / "brianlib").mkdir()

@@ -1,11 +1,10 @@
 """Where the arrays of a network in this process start; see ``codegen/templates/memory.cpp``, which does the same in programs."""
 
-import mmap
-
 import numpy as np
 from brian2.core.variables import DynamicArrayVariable
 
 from brainsnn.builders.devices.active_device import runtime_device
+from brainsnn.system.memory import huge_zeros, untouched_zeros
 
 __all__ = ["kept_memory", "place_arrays"]
 
@@ -52,18 +51,14 @@ def kept_memory(n_steps, n_bytes, sparse):
     """
     size = n_steps * (LINE + -(-n_bytes // LINE) * LINE)
     if sparse:
-        return np.frombuffer(mmap.mmap(-1, size), np.uint8)
+        return untouched_zeros(size)
     return _zeros(size, size >= LARGE, 0)
 
 
 def _zeros(n_bytes, is_large, shift):
     """Return zeros, as bytes, that start so far behind the start of a page, or of a line, with zeros in between."""
     unit = PAGE if is_large else LINE
-    if is_large and hasattr(mmap, "MADV_HUGEPAGE"):
-        buffer = mmap.mmap(-1, n_bytes + shift + unit, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        buffer.madvise(mmap.MADV_HUGEPAGE)
-        found = np.frombuffer(buffer, np.uint8)
-    else:
-        found = np.zeros(n_bytes + shift + unit, np.uint8)
+    size = n_bytes + shift + unit
+    found = huge_zeros(size) if is_large else np.zeros(size, np.uint8)
     start = -found.ctypes.data % unit + shift
     return found[start : start + n_bytes]

@@ -9,7 +9,11 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from brainsnn.builders.codegen.codeobjects import render
 from brainsnn.builders.devices.active_device import preferences
-from brainsnn.builders.devices.brian_versions import HAS_STANDARD_GENERATORS, drop_repeated_clock_settings
+from brainsnn.builders.devices.brian_versions import (
+    HAS_STANDARD_GENERATORS,
+    compiler_flags,
+    drop_repeated_clock_settings,
+)
 from brainsnn.builders.devices.compiled import CompiledBackend
 from brainsnn.builders.devices.program_cache import compiled_program
 from brainsnn.builders.devices.programs import DISK_FULL
@@ -18,6 +22,7 @@ from brainsnn.builders.devices.standalone.recordings import RecordingFiles, reco
 from brainsnn.builders.network.fused_group import SpikingGroup
 from brainsnn.builders.time_blocks.accesses import n_spiking, plan_codes
 from brainsnn.builders.time_blocks.plan import block_steps
+from brainsnn.system.compilers import written_makefile
 
 __all__ = ["NetworkDevice", "StandaloneBackend"]
 
@@ -70,6 +75,9 @@ class StandaloneBackend(CompiledBackend):
         self.device.insert_code("main", self._trials_code(objects))
         drop_repeated_clock_settings(self.device)
         self.device.build(directory=str(self.project), compile=False, run=False)
+        makefile = self.project / "makefile"
+        if not makefile.exists():  # on Windows
+            makefile.write_text(written_makefile(compiler_flags(), self.threads > 1))
         (self.project / "memory.cpp").write_text(render("memory.cpp"))
 
     def _compiled(self):

@@ -5,6 +5,7 @@ from brian2 import SpikeMonitor
 
 from brainsnn.builders.trials.trials import TrialRecord
 from brainsnn.disk_space import reserve
+from brainsnn.system.disk import path_bytes, take_array
 
 __all__ = ["RecordingFiles", "recorded_arrays"]
 
@@ -109,8 +110,8 @@ class RecordingFiles:
         first : int
             Its first trial.
         """
-        lines = []
-        for k, (monitor, variable) in enumerate(self._streams):
+        lines, targets = [], []
+        for monitor, variable in self._streams:
             target, start, in_chunks = self._spike_file(folder, monitor, variable, part), 0, 0
             if self._is_state(monitor):
                 target = self._folder_of(monitor, variable)
@@ -120,10 +121,11 @@ class RecordingFiles:
                     start = first * self._trial_bytes(monitor, variable)
             else:
                 target.touch()
-            (folder / f"stream_{k}").symlink_to(target)
+            targets.append(path_bytes(target) + b"\0")
             lines.append(f"{in_chunks} {start}\n")
-        with open(folder / "manifest.txt", "a") as file:
+        with open(folder / "manifest.txt", "a", encoding="ascii") as file:
             file.writelines(lines)
+        (folder / "targets").write_bytes(b"".join(targets))
 
     def _spike_file(self, folder, monitor, variable, part):
         stream = self._trials.stream
@@ -213,7 +215,5 @@ class RecordingFiles:
             path = self._shared.get((monitor.name, variable))
             if path is not None:
                 shape = (self._trials.n_trials, self._trials.n_steps, monitor.n_indices)
-                mapped = np.memmap(path, monitor.variables[variable].dtype, "c", shape=shape)
-                arrays[monitor.name, variable] = mapped.view(np.ndarray)
-                path.unlink()
+                arrays[monitor.name, variable] = take_array(path, monitor.variables[variable].dtype, shape)
         return arrays
