@@ -7,7 +7,9 @@ from attention_measures import (
     comparisons_table,
     make_claims,
     modulation_table,
+    n_images,
     power_table,
+    valid_invalid_effects,
 )
 from attention_neurons import traces, transfer_curves
 from attention_panels import (
@@ -38,6 +40,7 @@ from attention_protocol import (
 )
 from attention_rdms import fits_table, plot_representations
 from common import Study
+from photographs import report_photographs
 from scipy.spatial.distance import pdist
 
 import brainsnn as bs
@@ -75,29 +78,37 @@ def main(argv=None):
         model = load_network(parameters)
         study.graph = bs.read_keras(model, average_pooling="membrane")
         size = study.graph.input.shape[0]
+        study.kind = {"search": "search scenes", "coco": "COCO scenes"}[parameters.data]
         study.trial = {key: getattr(parameters, key) for key in ("width", "duration_ms")}
         study.trial["background"] = BACKGROUNDS[parameters.data]
         study.first, study.second = load_halves(parameters, size, study.seed + 1)
         scenes, names = joined(study.first, study.second), class_names(parameters)
-        study.figure(plot_transfer(transfer_curves()), "figure1_transfer")
-        study.figure(plot_traces(traces()), "figure1_traces")
+        study.figure(plot_transfer(transfer_curves()), "figure1_transfer", "1 neuron for each line, without noise")
+        study.figure(plot_traces(traces()), "figure1_traces", "1 neuron for each line, without noise")
         search, strengths, neutral_search = search_strengths(study)
         ann_first, ann = (model.predict(half.images, verbose=0) for half in (study.first, study.second))
         neutral_auc = float(search[search.strength == 0].auc.iloc[0])
         auc_first = TargetAUC(ann_first, study.first.targets)()
-        study.figure(plot_strengths(study, search, auc_first, len(ann_first)), "figure3")
+        n = f"{len(ann_first)} {study.kind} in B; bars and band: 95 %; A is computed"
+        study.figure(plot_strengths(search, auc_first), "figure3", n)
         one_picture(study, strengths, names)
         responses = respond_all(study, strengths)
         behaviour_table(study, responses, ann)
         print(modulation_table(study, responses).to_string(index=False))
         comparisons_table(study, responses, ann, neutral_search, parameters.n_permutations)
         ann_auc = TargetAUC(ann, study.second.targets)()
-        study.figure(plot_behaviour(study, responses, ann_auc), "figure4")
-        study.figure(plot_activity(study, responses), "figure5")
+        n = f"{len(ann)} {study.kind} in every panel"
+        drawn = "bars and bands: 95 % of bootstrap draws"
+        study.figure(plot_behaviour(responses, ann_auc), "figure4", f"{n}, detected ones in B and D; {drawn}")
+        n += ", those with a latency in C and F; lines in D: ±5, 10, 20, 30 % of neutral"
+        study.figure(plot_activity(responses), "figure5", f"{n}; {drawn}")
         representations, chosen, analog = represent(study, scenes, strengths)
         fits_table(study, representations)
-        study.figure(plot_representations(study, representations, chosen.targets, names, analog), "figure6")
+        n = f"{n_images(representations)} {study.kind} in every panel; bands and bars: 95 % of draws of images"
+        figure = plot_representations(representations, chosen.targets, names, analog)
+        study.figure(figure, "figure6", f"{n}; thin bars in E: of pairs, as published")
         power_table(study, responses)
+        report_photographs(study, valid_invalid_effects(responses), study.second.photographs, parameters.n_draws)
         claims = make_claims(study, responses, representations)
         claims.report()
         paper_table(study, claims, responses, search, strengths, ann_auc, len(ann_first))
@@ -189,8 +200,8 @@ def one_picture(study, strengths, names):
     conditions = [Condition(), *(Condition("output_gain", cue, strengths["output_gain"]) for cue in CUES)]
     found = compute(study, half, half, conditions, "one_picture", over_time=True)
     outputs = dict(zip(("neutral", *CUES), (values["output"][0] for values in found)))
-    figure = plot_one_picture(study, outputs, names, int(half.targets[0]), study.parameters.duration_ms)
-    study.figure(figure, "figure2")
+    figure = plot_one_picture(outputs, names, int(half.targets[0]), study.parameters.duration_ms)
+    study.figure(figure, "figure2", "1 picture; output gain")
 
 
 def respond_all(study, strengths):

@@ -298,7 +298,7 @@ def main(argv=None):
             name: study.unit(search_for, scenes, goal, parameters, study.device, study.seed)
             for name, goal in study.progress(goals.items(), unit="condition")
         }
-        study.figure(plot(scenes, found, size), "attention_maps")
+        study.figure(plot(scenes, found, size), "attention_maps", f"the first 4 of {len(scenes)} scenes")
         report(study, scenes, found, absent, size)
         controls = run_controls(study, scenes, found, size) if parameters.controls == "yes" else {}
         make_claims(study, scenes, found, controls, absent).report()

@@ -78,8 +78,11 @@ def contrast_rows(correct, dimming, n_resamples, seed):
         opened, sticky, contrast = correct[k].astype(float)
         draws = resampled_means(contrast - sticky, n_resamples, seed)
         low, high = draw_interval(draws)
+        own = {"open": opened, "sticky": sticky, "contrast": contrast}
+        bounds = {name: draw_interval(resampled_means(values, n_resamples, seed)) for name, values in own.items()}
         rows.append({
-            "dimming": factor, "open": opened.mean(), "sticky": sticky.mean(), "contrast": contrast.mean(),
+            "dimming": factor, **{name: values.mean() for name, values in own.items()},
+            **{f"{name}_{end}": bound for name, both in bounds.items() for end, bound in zip(("low", "high"), both)},
             "gain": (contrast - sticky).mean(), "low": low, "high": high, "p": bootstrap_p_value(draws),
             "n_images": correct.shape[3], "n_networks": correct.shape[2],
         })  # fmt: skip

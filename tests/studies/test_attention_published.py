@@ -130,7 +130,9 @@ def responses(n=40, gain=0.3, seed=0):
             "potential": 0.1 * activity.astype(float),
         }  # fmt: skip
         found[name]["times"][0] = np.nan
-    scenes = protocol.Scenes(np.zeros((n, 2, 2, 1)), targets, np.eye(4)[targets], np.zeros((n, 2)), np.zeros((n, 2)))
+    scenes = protocol.Scenes(
+        np.zeros((n, 2, 2, 1)), targets, np.eye(4)[targets], *np.zeros((2, n, 2)), np.tile(list("abcde"), n)[:n]
+    )
     baselines = {name: random.poisson(1, (3, 400)) for name in found}
     return measures.Responses(found, scenes, 16, baselines, 60)
 
