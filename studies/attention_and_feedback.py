@@ -103,7 +103,9 @@ def plot_attention(rows):
         axes[0].set(ylabel="step", title="First step with bright pixels blocked")
         axes[1].set(ylabel="spikes per image", title="Input spikes", ylim=(0, None))
         axes[2].set(
-            ylabel="accuracy (%)", title="Accuracy", ylim=(min(90, 100 * min(r["accuracy_low"] for r in rows)), 100.5)
+            ylabel="accuracy (%)",
+            title="Accuracy",
+            ylim=(min(90, 100 * min(r["accuracy_low"] for r in rows) - 1), 100.5),
         )
         for ax in axes:
             ax.set_xlabel("output gain of the cue")
@@ -231,7 +233,7 @@ def main(argv=None):
             for kind in EXAMS
         ]
         study.table(rows, "learning")
-        n = " and ".join(f"{found[f'online, {kind}'].shape[1]} {kind}" for kind in ("digits", "faces"))
+        n = " and ".join(f"{found[f'online, {kind}'].shape[1]} lessons with {kind}" for kind in ("digits", "faces"))
         study.figure(
             plot_learning(found), "learning", f"{n}, a dot each, in the order of learning; dashed, with band: 95 %"
         )

@@ -1,6 +1,7 @@
 """The command ``spatial_attention.py --protocol published``: run everything, and make all figures and tables."""
 
 import numpy as np
+from attention_conditions import compute, conditions_of, constants_of, search_strengths
 from attention_measures import (
     Responses,
     behaviour_table,
@@ -11,6 +12,7 @@ from attention_measures import (
     power_table,
     valid_invalid_effects,
 )
+from attention_networks import rank_orders
 from attention_neurons import traces, transfer_curves
 from attention_panels import (
     plot_activity,
@@ -23,10 +25,8 @@ from attention_panels import (
 from attention_paper import paper_table
 from attention_protocol import (
     BACKGROUNDS,
-    CHUNK,
     CUES,
     EVALUATION_MS,
-    MECHANISMS,
     Condition,
     analysed_layers,
     average_images,
@@ -36,7 +36,6 @@ from attention_protocol import (
     load_network,
     rdm_scenes,
     representation,
-    respond,
 )
 from attention_rdms import fits_table, plot_representations
 from common import Study
@@ -44,7 +43,7 @@ from photographs import report_photographs
 from scipy.spatial.distance import pdist
 
 import brainsnn as bs
-from brainsnn.analysis import TargetAUC, bootstrap_draws, column_rate, draw_interval
+from brainsnn.analysis import TargetAUC, column_rate
 from brainsnn.stimuli.coco import read_selection
 
 FILES = {"model": "", "weights": "", "scenes": "", "photographs": ""}
@@ -55,6 +54,8 @@ COMMON = {
     "m_f": 0.45,
     "width": 40 / 224,
     "duration_ms": 750,
+    "n_networks": 1,
+    "training_epochs": 16,
 }
 #: Published: 50 scenes of each class in the RDMs, 16 average images, 500 draws, 10,000 permutations.
 QUICK = {
@@ -112,6 +113,8 @@ def main(argv=None):
         claims = make_claims(study, responses, representations)
         claims.report()
         paper_table(study, claims, responses, search, strengths, ann_auc, len(ann_first))
+        if parameters.n_networks > 1:
+            rank_orders(study, responses, strengths)
         study.report("neutral AUC", neutral_auc)
 
 
@@ -127,6 +130,11 @@ def _check(study):
         study.error(
             f"argument --duration-ms: {parameters.duration_ms} is too short; RDMs are drawn up to {EVALUATION_MS + 150} ms"
         )
+    if parameters.n_networks > 1 and (parameters.data != "search" or parameters.model):
+        study.error(
+            f"argument --n-networks: {parameters.n_networks} networks are trained on the shipped scenes alone; leave out --data "
+            "and --model"
+        )
     if parameters.n_scenes < 40:
         study.error(
             f"argument --n-scenes: {parameters.n_scenes} is too few for two halves with all classes; give 40 or more"
@@ -136,61 +144,6 @@ def _check(study):
 def class_names(parameters):
     """Return the names of the classes, in the order of the outputs."""
     return read_selection(parameters.scenes).categories if parameters.data == "coco" else [str(k) for k in range(10)]
-
-
-def constants_of(study):
-    """Return what all units share."""
-    parameters = study.parameters
-    return {"graph": study.graph, "m_f": parameters.m_f, "device": study.device, "trial": study.trial}
-
-
-def compute(study, half, other, conditions, name, over_time):
-    """Compute responses of a half as a data set; return the values of each condition, in the given order."""
-    k = np.arange(len(half.targets)) % len(other.targets)
-    images = {"images": half.images, "valid": half.valid, "invalid": half.invalid, "targets": half.targets,
-              "other_valid": other.valid[k], "other_invalid": other.invalid[k]}  # fmt: skip
-    dims = {"scores": "class", "output": ("time", "class"), "activity": "time", "potential": "time"}
-    coords = {key: ("condition", [getattr(c, key) for c in conditions]) for key in Condition._fields}
-    with study.sweep(
-        respond, {"condition": conditions}, images, name=name, coords=coords | {"target": ("image", half.targets)},
-        dims={key: value for key, value in dims.items() if over_time or key == "scores"},
-        constants=constants_of(study) | {"over_time": over_time}, chunk=CHUNK, workers=study.workers,
-    ) as data:  # fmt: skip
-        return [
-            {key: values.isel(condition=k).values for key, values in data.data_vars.items()}
-            for k in range(len(conditions))
-        ]
-
-
-def search_strengths(study):
-    """Return the AUC at each strength with intervals (first half, valid cue), the best strengths, and neutral scores."""
-    half, rows, best = study.first, [], {}
-    conditions = [
-        Condition(),
-        *(Condition(m, "valid", a) for m in MECHANISMS for a in dict.fromkeys(study.parameters.strengths)),
-    ]
-    found = compute(study, half, study.second, conditions, "strengths", over_time=False)
-    for condition, values in zip(conditions, found):
-        statistic, n = TargetAUC(values["scores"], half.targets), len(half.targets)
-        low, high = draw_interval(bootstrap_draws(statistic, n, study.parameters.n_draws, strata=half.targets))
-        row = {
-            "strength": condition.strength,
-            "auc": statistic(),
-            "low": low,
-            "high": high,
-            "rate_hz": values["rates"].mean(),
-        }
-        rows += [{"mechanism": m} | row for m in MECHANISMS if condition.mechanism in (m, "neutral")]
-    rows.sort(key=lambda row: (MECHANISMS.index(row["mechanism"]), row["strength"]))
-    for mechanism in MECHANISMS:
-        tried = [row for row in rows if row["mechanism"] == mechanism and row["strength"]]
-        best[mechanism] = max(tried, key=lambda row: row["auc"])["strength"]
-    return study.table(rows, "strengths"), best, found[0]["scores"]
-
-
-def conditions_of(strengths, cues="own"):
-    """Return valid and invalid cues for each mechanism at its strength."""
-    return [Condition(m, cue, strengths[m], cues) for m in MECHANISMS for cue in CUES]
 
 
 def one_picture(study, strengths, names):

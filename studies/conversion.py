@@ -68,15 +68,35 @@ def measure(images, labels, graphs, coding, device, times_ms, seed):
     return {"correct": decisions == labels[:, None], "decision": decisions, "spikes": spikes}
 
 
+def paired_interval(lost):
+    """
+    Return the 95 % interval of a difference of paired decisions (Bonett and Price 2012, J. Educ. Behav. Stat. 37:479).
+
+    It has a width where no decision differs.
+
+    Parameters
+    ----------
+    lost : (n,) ndarray of -1, 0 or 1
+
+    Returns
+    -------
+    low, high : float
+    """
+    n = len(lost) + 2
+    worse, better = ((np.sum(lost == sign) + 1) / n for sign in (1, -1))
+    error = 1.96 * np.sqrt((worse + better - (worse - better) ** 2) / n)
+    return worse - better - error, worse - better + error
+
+
 def row(data, coding, time, found, ann):
     """Return the row of a coding at one time; the interval is that of the difference of paired decisions."""
     correct = found["correct"].values
     lost = ann["correct"].astype(int) - correct.astype(int)
-    error = 1.96 * lost.std() / np.sqrt(len(lost))
+    low, high = paired_interval(lost)
     return {
         "data": data, "coding": coding, "time_ms": int(time), "n_images": len(lost), "ann": 100 * ann["correct"].mean(),
-        "snn": 100 * correct.mean(), "loss": 100 * lost.mean(), "loss_low": 100 * (lost.mean() - error),
-        "loss_high": 100 * (lost.mean() + error), "same_decision": 100 * (found["decision"].values == ann["decision"]).mean(),
+        "snn": 100 * correct.mean(), "loss": 100 * lost.mean(), "loss_low": 100 * low, "loss_high": 100 * high,
+        "same_decision": 100 * (found["decision"].values == ann["decision"]).mean(),
         "spikes_per_image": float(found["spikes"].mean()),
     }  # fmt: skip
 

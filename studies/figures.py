@@ -8,6 +8,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import same_color
 
 from brainsnn.analysis import accuracy_interval, draw_interval
 
@@ -43,7 +44,12 @@ def set_apart(figure):
         lines = [line for line in ax.lines if len(line.get_xdata()) > 1 and line.get_linestyle() not in ("None", "")]
         points = [(line.get_transform() - ax.transAxes).transform(line.get_xydata().astype(float)) for line in lines]
         for k, line in enumerate(lines):
-            hidden = sum(_coincide(points[k], other) for other in points[k + 1 :])
+            others = [
+                p
+                for p, other in zip(points[k + 1 :], lines[k + 1 :])
+                if not same_color(line.get_color(), other.get_color())
+            ]
+            hidden = sum(_coincide(points[k], other) for other in others)  # lines of one colour are one series
             if hidden:
                 look = {"linewidth": line.get_linewidth() + 2.4 * hidden, "alpha": 0.5}
                 for each in (line, *_marks(figure, ax, line)):

@@ -56,10 +56,12 @@ def test_lines_that_cross_or_are_undefined_are_left_alone(axes):
     set_apart(axes[0].figure)
     assert [line.get_linewidth() for line in lines] == widths
     level = axes[1].axhline(3.0, lw=1)
-    axes[1].axhline(3.0, lw=1)
+    axes[1].axhline(3.0, lw=1, color="red")
     axes[1].set_ylim(0, 10)
+    one_series = [axes[1].plot(x, x / 2, color="0.7", lw=1)[0] for _ in range(2)]
     set_apart(axes[1].figure)
     assert level.get_linewidth() > 3
+    assert [line.get_linewidth() for line in one_series] == [1, 1]
 
 
 def test_shares_have_wilsons_interval():
@@ -96,3 +98,15 @@ def test_classes_are_named_in_the_middle_of_their_items(axes, names):
     for axis in (axes[0].xaxis, axes[0].yaxis):
         assert [label.get_text() for label in axis.get_ticklabels()] == shown
         assert list(axis.get_ticklocs()) == [1.0, 3.5]
+
+
+def test_paired_decisions_have_an_interval_even_if_none_differs():
+    from conversion import paired_interval
+
+    low, high = paired_interval(np.zeros(100, dtype=int))
+    assert 0.01 < high == -low < 0.05
+    random, covered = np.random.default_rng(0), 0
+    for _ in range(400):  # 95 % of the intervals hold the true difference of 0.02
+        low, high = paired_interval(random.choice([1, 0, -1], 200, p=[0.04, 0.94, 0.02]))
+        covered += low <= 0.02 <= high
+    assert covered >= 370
