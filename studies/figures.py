@@ -2,7 +2,7 @@
 
 - n, and what bars or bands stand for, above the panels; "illustration" if a quick run made it;
 - an interval at every estimate: Wilson's for accuracies, else of bootstrap draws of images (`image_draws`);
-- lines that coincide are set apart: the lower one is wider, in the legend, too;
+- two lines that coincide are set apart: the lower one is wider, in the legend, too; of more, the panel says how many coincide;
 - names of classes on RDMs.
 """
 
@@ -39,21 +39,34 @@ def apply_law(figure, mode, n):
 
 
 def set_apart(figure):
-    """Widen each line that later lines hide, and its mark in the legends."""
+    """Widen a line that another one hides, and its mark in the legend; of three or more, write that they coincide."""
     for ax in figure.axes:
-        lines = [line for line in ax.lines if len(line.get_xdata()) > 1 and line.get_linestyle() not in ("None", "")]
-        points = [(line.get_transform() - ax.transAxes).transform(line.get_xydata().astype(float)) for line in lines]
-        for k, line in enumerate(lines):
-            others = [
-                p
-                for p, other in zip(points[k + 1 :], lines[k + 1 :])
-                if not same_color(line.get_color(), other.get_color())
-            ]
-            hidden = sum(_coincide(points[k], other) for other in others)  # lines of one colour are one series
-            if hidden:
-                look = {"linewidth": line.get_linewidth() + 2.4 * hidden, "alpha": 0.5}
-                for each in (line, *_marks(figure, ax, line)):
+        for group in _hidden_groups(ax):
+            if len(group) == 2:
+                lower = group[0]
+                look = {"linewidth": lower.get_linewidth() + 2.4, "alpha": 0.5}
+                for each in (lower, *_marks(figure, ax, lower)):
                     each.set(**look)
+            else:
+                ax.text(
+                    0.98, 0.98, f"{len(group)} lines coincide", transform=ax.transAxes, ha="right", va="top", fontsize=8
+                )
+
+
+def _hidden_groups(ax):
+    """Return lists of lines that coincide, the lowest first; lines of one colour are one series."""
+    lines = [line for line in ax.lines if len(line.get_xdata()) > 1 and line.get_linestyle() not in ("None", "")]
+    points = [(line.get_transform() - ax.transAxes).transform(line.get_xydata().astype(float)) for line in lines]
+    groups, seen = [], set()
+    for k, line in enumerate(lines):
+        if k in seen:
+            continue
+        later = [j for j in range(k + 1, len(lines)) if j not in seen and _coincide(points[k], points[j])]
+        seen.update(later)
+        group = [line, *(lines[j] for j in later)]
+        if any(not same_color(line.get_color(), other.get_color()) for other in group):
+            groups.append(group)
+    return groups
 
 
 def _coincide(one, other):

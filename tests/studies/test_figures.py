@@ -49,6 +49,14 @@ def test_hidden_lines_are_widened_in_the_legend_too(axes):
     assert {line.get_linewidth() for line in (above, other, elsewhere, marks["above"], marks["other"])} == {1}
 
 
+def test_a_panel_says_how_many_lines_coincide(axes):
+    x = np.arange(5.0)
+    lines = [axes[0].plot(x, x, lw=1, label=str(k))[0] for k in range(4)]
+    set_apart(axes[0].figure)
+    assert [text.get_text() for text in axes[0].texts] == ["4 lines coincide"] and not axes[1].texts
+    assert {line.get_linewidth() for line in lines} == {1}
+
+
 def test_lines_that_cross_or_are_undefined_are_left_alone(axes):
     x = np.arange(10.0)
     lines = [axes[0].plot(x, y)[0] for y in (x, 9 - x, np.full(10, np.nan))]
