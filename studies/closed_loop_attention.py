@@ -16,6 +16,7 @@ import numpy as np
 from brian2 import NeuronGroup, StateMonitor, Synapses, ms
 from claims import Claims, paired_p
 from common import ROOT, Study
+from photographs import report_photographs
 
 import brainsnn as bs
 from brainsnn.analysis import (
@@ -298,7 +299,7 @@ def main(argv=None):
             name: study.unit(search_for, scenes, goal, parameters, study.device, study.seed)
             for name, goal in study.progress(goals.items(), unit="condition")
         }
-        study.figure(plot(scenes, found, size), "attention_maps", f"the first 4 of {len(scenes)} scenes")
+        study.figure(plot(scenes, found, size), "attention_maps", f"4 of {len(scenes)} scenes")
         report(study, scenes, found, absent, size)
         controls = run_controls(study, scenes, found, size) if parameters.controls == "yes" else {}
         make_claims(study, scenes, found, controls, absent).report()
@@ -359,8 +360,10 @@ def make_claims(study, scenes, found, controls, absent):
         **{f"control: {name}": (area(values, values), area(none, none), {"oracle": 1}.get(name, 0))
            for name, values in controls.items()},
     }  # fmt: skip
+    changes = {}
     for name, (one, other, sign) in compared.items():
-        draws = bootstrap_draws(lambda i, a=one, b=other: a(i) - b(i), n, study.parameters.n_resamples)
+        changes[f"AUC, {name}"] = lambda i, a=one, b=other: a(i) - b(i)
+        draws = bootstrap_draws(changes[f"AUC, {name}"], n, study.parameters.n_resamples)
         effect = one(everyone) - other(everyone)
         claims.add(f"AUC, {name} - open loop", effect, draws, n, "paired bootstrap", paired_p(draws), sign)
         if effect and draws.std() > 0:
@@ -368,6 +371,7 @@ def make_claims(study, scenes, found, controls, absent):
             study.report(
                 f"scenes needed: {name}", needed, f"scenes that decide '{name}' (power 0.8): {needed}, {n} were run"
             )
+    report_photographs(study, changes, scenes.photographs)
     return claims
 
 

@@ -255,9 +255,7 @@ def main(argv=None):
         rows = from_the_paper(measures, checkpoints, p, sorted({0.0, *p.epsilon}))
         study.table(rows, "from_the_paper")
         text = markdown(rows)
-        with write_atomically(study.folder / "from_the_paper.md") as file:
-            file.write(text.encode())
-        study.files.append("from_the_paper.md")
+        study.text(text, "from_the_paper.md")
         print(text)
         feedback = checkpoints["feedback"]
         _report_corrupted(study, images, labels, feedback)
