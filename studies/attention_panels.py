@@ -172,7 +172,7 @@ def _detected(ax, responses, cue):
             ax.plot(np.nanmedian(times), 0.5, "v", color=colour, ms=7, mec="white", clip_on=False)
     ax.axhline(0.5, color="0.8", lw=0.8, zorder=0)
     ax.set(xlabel="time after onset (ms)", ylabel="detected so far (Kaplan-Meier)", ylim=(0, 1))
-    ax.set_title(f"not in the paper: {cue} cue; triangles: published medians, without misses", fontsize=9)
+    ax.set_title(f"{cue} cue (not in the paper);\ntriangles: published medians, without misses", fontsize=9)
     ax.legend(fontsize=8, loc="lower right")
 
 
