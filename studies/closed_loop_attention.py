@@ -254,12 +254,10 @@ def distances(maps, places, size):
 
 
 def detection_auc(present, absent):
-    """Return a function of scene indices: the AUC of present classes against absent classes."""
-    labels = np.r_[np.ones(len(present)), np.zeros(len(absent))]
+    """Return a function of scene indices, any number of them: the AUC of present classes against absent classes."""
 
     def statistic(index):
-        half = len(index)
-        return auc(np.r_[present[index], absent[index]], labels[np.r_[:half, len(present) : len(present) + half]])
+        return auc(np.r_[present[index], absent[index]], np.repeat([1, 0], len(index)))
 
     return statistic
 
