@@ -153,12 +153,13 @@ def main(argv=None):
         with few_neurons():
             traces = record_traces(p.trace_m_f)
             transfer = measure_transfer(p.m_f, np.linspace(0, 2, p.n_inputs), p.duration_ms)
-        study.figure(plot_coding(traces, p.trace_m_f), "coding")
+        study.figure(plot_coding(traces, p.trace_m_f), "coding", "1 neuron without noise")
         spikes = np.isin(traces["time_ms"], np.rint(traces.pop("spikes_ms")).astype(int)).astype(int)
         study.table({**traces, "spike": spikes}, "coding")
 
         table = study.table(transfer, "transfer")
-        study.figure(plot_transfer(table, p.m_f), "transfer")
+        n = f"{p.n_inputs} inputs to a neuron without noise: exact, no interval"
+        study.figure(plot_transfer(table, p.m_f), "transfer", n)
         study.report("n_spikes", int(spikes.sum()), f"spikes for the changing signal: {spikes.sum()}")
         for m_f, rows in table.groupby("m_f"):
             error = float(np.abs(rows["measured"] - rows["formula"]).mean())

@@ -3,9 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from common import ROOT, Study
+from figures import band, bars, mean_interval
 
 import brainsnn as bs
-from brainsnn.analysis import PALETTE, style
+from brainsnn.analysis import PALETTE, accuracy_interval, style
 from brainsnn.feedback import read_settings
 from brainsnn.stimuli import load_digits, load_faces
 from brainsnn.training.predictive_vgg import add_predictor
@@ -17,6 +18,7 @@ FULL = {
 
 CHECKPOINT = ROOT / "weights" / "digits_feedback_if.keras"
 LAYERS = ("conv1", "pool1", "conv2", "conv3", "pool2")
+MEASURES = ("blocked_attended", "blocked_other", "spikes_attended", "spikes_other", "accuracy", "total")
 #: Centres of the two cues: the left and the right half of the image.
 CUES = ((0.5, 0.25), (0.5, 0.75))
 #: The layer that learns and its learning rate; when and on what it is tested, and how many images of each kind are shown.
@@ -46,12 +48,12 @@ def attend_and_block(images, labels, gain, width, device, seed):
     Returns
     -------
     measures : dict
-        ``accuracy``; ``blocked_attended`` and ``blocked_other``, the mean step at which bright pixels are first blocked in the
-        cued and in the other half; ``spikes_attended`` and ``spikes_other``, input spikes per image; ``total``, all spikes.
+        For each image, mean over both cues: ``accuracy``; ``blocked_attended`` and ``blocked_other``, the mean step at which
+        bright pixels are first blocked in the cued and in the other half, NaN without such pixels; ``spikes_attended`` and
+        ``spikes_other``, input spikes; ``total``, all spikes.
     """
     snn, n_steps = network(device, "sticky", {"input": ["spikes"]}), read_settings(CHECKPOINT)["steps"]
-    found = {name: [] for name in ("blocked_attended", "blocked_other", "spikes_attended", "spikes_other")}
-    accuracy, total = [], []
+    found = {name: [] for name in MEASURES}
     bright = images[..., 0] > 0.5
     for centre in CUES:
         snn.attend(bs.SpatialAttention(center=centre, width=width, output_gain=gain), layers=LAYERS)
@@ -61,30 +63,49 @@ def attend_and_block(images, labels, gain, width, device, seed):
         half = np.arange(PIXELS) < PIXELS // 2
         half = half if centre[1] < 0.5 else ~half
         for name, columns in (("attended", half), ("other", ~half)):
-            found[f"blocked_{name}"].append(first[:, :, columns][bright[:, :, columns]].mean())
-            found[f"spikes_{name}"].append(spikes[..., columns].sum() / len(images))
-        accuracy.append(result.accuracy(labels)[-1])
-        total.append(sum(counts.mean() for counts in result.spike_counts.values()))
+            n_bright = bright[:, :, columns].sum(axis=(1, 2))
+            steps = (first * bright)[:, :, columns].sum(axis=(1, 2))
+            found[f"blocked_{name}"].append(np.where(n_bright, steps / np.maximum(n_bright, 1), np.nan))
+            found[f"spikes_{name}"].append(spikes[..., columns].sum(axis=(1, 2, 3)))
+        found["accuracy"].append(result.output[:, -1].argmax(axis=-1) == labels)
+        found["total"].append(sum(result.spike_counts.values()))
     snn.attend(None)
-    return {name: np.mean(values) for name, values in found.items()} | {
-        "accuracy": np.mean(accuracy),
-        "total": np.mean(total),
-    }
+    return {name: np.mean(values, axis=0, dtype=float) for name, values in found.items()}
+
+
+def with_intervals(measures):
+    """Return mean, low and high of each measure over images; of accuracy, Wilson's interval for the number of images."""
+    row = {}
+    for name, values in measures.items():
+        mean, low, high = mean_interval(values)
+        if name == "accuracy":  # of two cues, which are not independent: as of one run of each image
+            low, high = accuracy_interval(round(mean * len(values)), len(values))
+        row |= {name: float(mean), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return row
 
 
 def plot_attention(rows):
     """Plot blocking latency and input spikes in both halves against the strength of the cue."""
-    gain = [row["gain"] for row in rows]
+    gain = np.array([row["gain"] for row in rows])
     with style():
         figure, axes = plt.subplots(1, 3, figsize=(9.5, 3.1), layout="constrained")
-        for name, colour in (("attended", PALETTE[1]), ("other", PALETTE[0])):
-            axes[0].plot(gain, [row[f"blocked_{name}"] for row in rows], "o-", color=colour, label=f"{name} half")
-            axes[1].plot(gain, [row[f"spikes_{name}"] for row in rows], "o-", color=colour, label=f"{name} half")
-        axes[2].plot(gain, [100 * row["accuracy"] for row in rows], "o-", color="0.2")
+
+        def draw(ax, measure, shift=0.0, unit=1, **look):
+            value, low, high = (
+                unit * np.array([row[f"{measure}{end}"] for row in rows]) for end in ("", "_low", "_high")
+            )
+            ax.errorbar(gain + shift, value, bars(value, low, high), marker="o", ms=4, capsize=2, **look)
+
+        for name, colour, shift in (("attended", PALETTE[1], 0.004), ("other", PALETTE[0], -0.004)):
+            for ax, measure in zip(axes, ("blocked", "spikes")):
+                draw(ax, f"{measure}_{name}", shift, color=colour, label=f"{name} half")
+        draw(axes[2], "accuracy", unit=100, color="0.2")
         axes[0].set(ylabel="step", title="First step with bright pixels blocked")
         axes[1].set(ylabel="spikes per image", title="Input spikes", ylim=(0, None))
         axes[2].set(
-            ylabel="accuracy (%)", title="Accuracy", ylim=(min(90, 100 * min(r["accuracy"] for r in rows)), 100)
+            ylabel="accuracy (%)",
+            title="Accuracy",
+            ylim=(min(90, 100 * min(r["accuracy_low"] for r in rows) - 1), 100.5),
         )
         for ax in axes:
             ax.set_xlabel("output gain of the cue")
@@ -131,6 +152,7 @@ def learn_new_images(p, device, seed):
         for kind, images in exams.items():
             result, explained, spikes = show(snn, images, seed)
             found[f"explained, {kind}, {name}"], found[f"spikes, {kind}, {name}"] = explained.mean(), spikes.mean()
+            found[f"interval of spikes, {kind}, {name}"] = mean_interval(spikes)[1:]
             if kind == "digits":
                 found[f"accuracy, {name}"] = result.accuracy(labels)[-1]
             found[f"predictions, {kind}, {name}"] = result.predicted_input[:N_SHOWN, -1, ..., 0]
@@ -159,6 +181,8 @@ def plot_learning(found):
             ax.plot(first + np.arange(len(spikes)), spikes, ".", ms=3, color=colour, alpha=0.6, label=name)
             level = 100 * float(found[f"spikes, {name}, generator"])
             ax.hlines(level, first, first + len(spikes), color=colour, ls="--", lw=1.2)
+            low, high = 100 * found[f"interval of spikes, {name}, generator"]
+            band(ax, [first, first + len(spikes)], low, high, colour)
             first += len(spikes)
         ax.plot([], [], "--", color="0.4", label="generator trained on digits\nby backpropagation")
         ax.set(
@@ -187,9 +211,10 @@ def main(argv=None):
         rows = []
         for gain in study.progress([0.0, *p.gains], "gain"):
             measures = study.unit(attend_and_block, images, labels, gain, p.width, study.device, study.seed)
-            rows.append({"gain": gain, **{name: float(value) for name, value in measures.items()}})
+            rows.append({"gain": gain, "n_images": len(images), **with_intervals(measures)})
         study.table(rows, "attention")
-        study.figure(plot_attention(rows), "attention")
+        n = f"{len(images)} digits, each with both cues; bars: 95 %"
+        study.figure(plot_attention(rows), "attention", n)
         strongest = rows[-1]
         study.report(
             "attended half blocked earlier by (steps)",
@@ -208,7 +233,10 @@ def main(argv=None):
             for kind in EXAMS
         ]
         study.table(rows, "learning")
-        study.figure(plot_learning(found), "learning")
+        n = " and ".join(f"{found[f'online, {kind}'].shape[1]} lessons with {kind}" for kind in ("digits", "faces"))
+        study.figure(
+            plot_learning(found), "learning", f"{n}, a dot each, in the order of learning; dashed, with band: 95 %"
+        )
         for row in rows:
             what = (
                 "that pass (%)" if row["predictor"] == "generator" else f"that pass, predictor {row['predictor']} (%)"

@@ -4,6 +4,7 @@ import re
 
 import matplotlib.pyplot as plt
 import numpy as np
+from figures import band, bars, class_ticks, mean_interval
 
 from brainsnn.analysis import PALETTE, dissimilarity_matrix, style
 from brainsnn.attention import GaussianField
@@ -12,6 +13,8 @@ from brainsnn.equations import spike_height, transfer_function
 COLOURS = {"precision": PALETTE[2], "input_gain": PALETTE[0], "output_gain": PALETTE[1], "neutral": "0.45"}
 NAMES = {"precision": "precision", "input_gain": "input gain", "output_gain": "output gain", "neutral": "neutral"}
 LINES = {"valid": "-", "invalid": ":"}
+#: Of points of mechanisms along an axis.
+SHIFTS = {"precision": -1, "input_gain": 0, "output_gain": 1, "neutral": 0}
 
 
 def _split(condition):
@@ -24,6 +27,17 @@ def _line_of(condition):
     mechanism, cue = _split(condition)
     label = f"{NAMES[mechanism]} {cue}".strip()
     return {"color": COLOURS[mechanism], "ls": LINES.get(cue, "--"), "label": label}
+
+
+def _points_of(condition):
+    """Return the look of points with bars."""
+    return {**_line_of(condition), "marker": ".", "elinewidth": 0.8, "lw": 1.1}
+
+
+def _apart(condition, layers):
+    """Return the places of layers on the axis, a bit apart for each condition, so that none hides another."""
+    mechanism, cue = _split(condition)
+    return np.arange(len(layers)) + 0.24 * SHIFTS.get(mechanism, 0) + {"valid": -0.06, "invalid": 0.06}.get(cue, 0)
 
 
 def _short(layer):
@@ -86,9 +100,12 @@ def plot_search(table):
         figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
         for mechanism, rows in table.groupby("mechanism", sort=False):
             best = rows.loc[rows[rows.strength > 0].auc.idxmax()]
+            x = rows.strength + SHIFTS[mechanism] * 0.05 * rows.strength.max()
             for ax, column in zip(axes, ("auc", "rate_hz")):
-                ax.plot(rows.strength, rows[column], "o-", ms=4, color=COLOURS[mechanism], label=NAMES[mechanism])
-                ax.plot(best.strength, best[column], "o", ms=10, mfc="none", color=COLOURS[mechanism])
+                error = bars(rows[column], rows[f"{column}_low"], rows[f"{column}_high"])
+                look = {"color": COLOURS[mechanism], "label": NAMES[mechanism]}
+                ax.errorbar(x, rows[column], error, marker="o", ms=4, capsize=2, **look)
+                ax.plot(x[best.name], best[column], "o", ms=10, mfc="none", color=COLOURS[mechanism])
         axes[0].set(xlabel="strength a", ylabel="AUC of the target", title="valid cue; circles: chosen")
         axes[1].set(xlabel="strength a", ylabel="mean firing rate (Hz)")
         axes[0].legend()
@@ -104,8 +121,7 @@ def plot_behaviour(table):
             rows = table[table.measure == measure].set_index("comparison")
             for k, mechanism in enumerate(name for name in COLOURS if name != "neutral"):
                 shown = rows.loc[[f"{mechanism} valid", "neutral", f"{mechanism} invalid"]]
-                x = np.arange(3) + 0.12 * (k - 1)
-                errors = [shown.value - shown.low, shown.high - shown.value]
+                x, errors = np.arange(3) + 0.12 * (k - 1), bars(shown.value, shown.low, shown.high)
                 ax.errorbar(
                     x, shown.value, errors, fmt="o-", ms=4, capsize=2, color=COLOURS[mechanism], label=NAMES[mechanism]
                 )
@@ -125,8 +141,10 @@ def plot_rates(layers):
             if condition == "neutral":
                 continue
             rows = rows.set_index("layer").loc[names]
-            for ax, column in zip(axes, ("inside_hz", "outside_hz")):
-                ax.plot(range(len(names)), rows[column] / neutral.loc[names][column], marker=".", **_line_of(condition))
+            for ax, where in zip(axes, ("inside", "outside")):
+                ratio = rows[f"{where}_hz"] / neutral.loc[names][f"{where}_hz"]
+                error = bars(ratio, rows[f"{where}_ratio_low"], rows[f"{where}_ratio_high"])
+                ax.errorbar(_apart(condition, names), ratio, error, **_points_of(condition))
         for ax, title in zip(axes, ("at the target", "elsewhere")):
             ax.axhline(1, color="0.45", lw=0.8)
             ax.set_title(title)
@@ -146,7 +164,10 @@ def plot_evoked(activities, onset):
         )
         for ax, name in zip(axes.flat, names):
             for condition, values in activities.items():
-                ax.plot(values[f"evoked/{name}"], **{**_line_of(condition), "lw": 1.1})
+                potential = values[f"evoked/{name}"]
+                ax.plot(potential.mean(axis=0), **{**_line_of(condition), "lw": 1.1})
+                _, low, high = mean_interval(potential, 200)
+                band(ax, np.arange(len(low)), low, high, _line_of(condition)["color"])
             ax.axvline(onset, color="0.7", lw=0.8)
             ax.set_title(_short(name))
         for ax in axes[-1]:
@@ -163,7 +184,9 @@ def plot_latencies(layers):
     with style():
         figure, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
         for condition, rows in layers.groupby("condition", sort=False):
-            ax.plot(range(len(names)), rows.set_index("layer").loc[names].latency_ms, marker=".", **_line_of(condition))
+            rows = rows.set_index("layer").loc[names]
+            error = bars(rows.latency_ms, rows.latency_low, rows.latency_high)
+            ax.errorbar(_apart(condition, names), rows.latency_ms, error, **_points_of(condition))
         _layer_axis(ax, names)
         ax.set_ylabel("firing latency after onset (ms)")
         _legend_below(figure, ax)
@@ -182,13 +205,14 @@ def plot_representations(activities, layers, targets):
         for label, condition, rdm in zip("abcd", shown, rdms):
             drawn = axes[label].imshow(rdm, vmin=0, vmax=largest, cmap="viridis")
             axes[label].set_title(_line_of(condition)["label"])
-            axes[label].set(xticks=[], yticks=[], xlabel="scenes by target")
+            class_ticks(axes[label], np.asarray(targets)[order])
+            axes[label].set(xlabel="class of the target")
         axes["a"].set_ylabel(_short(names[-1]))
         figure.colorbar(drawn, ax=[axes[label] for label in "abcd"], label="1 - correlation", shrink=0.8)
         for condition, rows in layers.groupby("condition", sort=False):
-            axes["e"].plot(
-                range(len(names)), rows.set_index("layer").loc[names].rdm_fit, marker=".", **_line_of(condition)
-            )
+            rows = rows.set_index("layer").loc[names]
+            error = bars(rows.rdm_fit, rows.rdm_fit_low, rows.rdm_fit_high)
+            axes["e"].errorbar(_apart(condition, names), rows.rdm_fit, error, **_points_of(condition))
         _layer_axis(axes["e"], names)
         axes["e"].set_ylabel("fit of the target's class\n(Spearman)")
         axes["e"].axhline(0, color="0.7", lw=0.8)

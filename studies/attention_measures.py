@@ -281,6 +281,16 @@ def accuracy_claims(claims, responses):
         claims.add(f"accuracy, {TITLES[mechanism]}: valid - invalid", test.difference, draws, n, "McNemar", test.p, 1)
 
 
+def valid_invalid_effects(responses):
+    """Return the effect of each cue, valid - invalid, as functions of scene indices, by measure and mechanism."""
+
+    def effect(measure, mechanism):
+        valid, invalid = (responses.statistic(measure, f"{mechanism} {cue}") for cue in CUES)
+        return lambda index: valid(index) - invalid(index)
+
+    return {f"{NAMES[measure]}, {TITLES[m]}": effect(measure, m) for measure in MEASURES for m in MECHANISMS}
+
+
 def power_table(study, responses):
     """Write how many scenes decide each effect, if it is as large as it was found here."""
     rows = []

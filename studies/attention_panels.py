@@ -4,21 +4,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from attention_measures import TITLES
 from attention_neurons import CURRENTS, LABELS
-from attention_protocol import CUES, MECHANISMS, ONSET_MS
+from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS
+from figures import band, image_draws
 
-from brainsnn.analysis import PALETTE, attention_modulation, bootstrap_draws, draw_interval, smoothed_response, style
+from brainsnn.analysis import PALETTE, attention_modulation, detected_share, draw_interval, smoothed_response, style
 from brainsnn.attention import GaussianField
 
 #: As in the paper: valid yellow, invalid blue, neutral gray.
 CUE_COLOURS = {"valid": "#c99700", "invalid": "#2f5fb3", "": "0.45"}
 COLOURS = {"precision": PALETTE[2], "input_gain": PALETTE[0], "output_gain": PALETTE[1]}
 MARKERS = {"precision": "s", "input_gain": "o", "output_gain": "^"}
-
-
-def titled(figure, study, n):
-    """Write the number of images above a figure, and that a quick run only illustrates."""
-    what = f"illustration, n = {n}" if study.mode == "quick" else f"n = {n}"
-    figure.suptitle(f"{study.parameters.data}: {what}", fontsize=9, color="0.35")
 
 
 def label_panels(axes, first="A"):
@@ -73,7 +68,7 @@ def plot_traces(traces):
     return figure
 
 
-def plot_one_picture(study, outputs, names, target, n_steps):
+def plot_one_picture(outputs, names, target, n_steps):
     """Plot all outputs over time of one picture without attention, with a valid and with an invalid cue (figure 2)."""
     time = np.arange(n_steps) - ONSET_MS
     with style():
@@ -91,11 +86,10 @@ def plot_one_picture(study, outputs, names, target, n_steps):
             )
         axes[0].set_ylabel("output")
         below(figure, axes[0], 6)
-        titled(figure, study, "1 picture, output gain")
     return figure
 
 
-def plot_strengths(study, search, ann, n, width=40 / 224):
+def plot_strengths(search, ann, width=40 / 224):
     """Plot profiles of m_f and of the gain, and the AUC at each strength (figure 3)."""
     strengths = np.arange(0, 0.751, 0.15)
     R = GaussianField((0.5, 0.5), width).modulation((224, 224, 1))[112, :, 0]
@@ -120,11 +114,10 @@ def plot_strengths(study, search, ann, n, width=40 / 224):
         axes[2].axhspan(none.low, none.high, color="0.92", lw=0, zorder=0)
         axes[2].axhline(none.auc, color="0.45", ls="--", lw=1, label="neutral (band)")
         axes[2].axhline(ann, color="k", ls=":", lw=1, label="ANN")
-        axes[2].set(xlabel="strength a", ylabel="AUC", title=f"B  valid cue, first half (n = {n}, 95 %)")
+        axes[2].set(xlabel="strength a", ylabel="AUC", title="B  valid cue, first half")
         low, high = axes[2].get_ylim()
         axes[2].set(xlim=(0, 0.8), ylim=(low - 0.25 * (high - low), high))  # room for the legend
         axes[2].legend(fontsize=7, loc="lower center", ncols=2)
-        titled(figure, study, f"{n} in B; A is computed")
     return figure
 
 
@@ -135,11 +128,10 @@ def _precision(a, width, m_f=0.45, size=224):
     return np.maximum(values * (m_f * R.size / values.sum()), 0)[size // 2]
 
 
-def plot_behaviour(study, responses, ann_auc):
-    """Plot modulation over time, distributions of detection times, AUC and median detection times (figure 4)."""
-    n = len(responses.scenes.targets)
+def plot_behaviour(responses, ann_auc):
+    """Plot modulation over time, detection times, AUC and medians (figure 4), and the shares detected by each time."""
     with style():
-        figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+        figure, axes = plt.subplots(2, 3, figsize=(15, 8), layout="constrained", width_ratios=(1, 1, 1.1))
         for mechanism in MECHANISMS:
             for cue in CUES:
                 _modulation(axes[0, 0], responses, mechanism, cue)
@@ -152,9 +144,36 @@ def plot_behaviour(study, responses, ann_auc):
         axes[1, 0].axhline(ann_auc, color="k", ls=":", lw=1, label="ANN")
         axes[1, 0].legend(fontsize=8)
         _points(axes[1, 1], responses, "detection_ms", "median detection time (ms)")
-        label_panels(axes.flat)
-        titled(figure, study, f"{n} in every panel, detected ones in B and D; bars: 95 % of bootstrap draws")
+        label_panels([*axes[0, :2], *axes[1, :2]])
+        for ax, cue in zip(axes[:, 2], CUES):
+            _detected(ax, responses, cue)
     return figure
+
+
+def _detected(ax, responses, cue):
+    """
+    Plot the share of targets detected by each time, those never detected as censored; the paper has no such panel.
+
+    Triangles are the published medians, which leave out missed targets, where the share crosses half if none is missed.
+    """
+    end = next(iter(responses.found.values()))["output"].shape[1] - ONSET_MS
+    for condition in ("neutral", *(f"{m} {cue}" for m in MECHANISMS)):
+        mechanism = condition.split()[0]
+        colour, times = COLOURS.get(mechanism, "0.45"), responses.values["detection_ms"][condition]
+        at, share, low, high = detected_share(times, end, start=EVALUATION_MS - ONSET_MS)
+        at = np.r_[at, end]
+        share, low, high = (np.r_[values, values[-1]] for values in (share, low, high))
+        missed = int(np.isnan(times).sum())
+        ax.step(
+            at, share, where="post", color=colour, lw=1.4, label=f"{TITLES.get(mechanism, mechanism)}: {missed} missed"
+        )
+        ax.fill_between(at, low, high, step="post", color=colour, alpha=0.12, lw=0)
+        if missed < len(times):
+            ax.plot(np.nanmedian(times), 0.5, "v", color=colour, ms=7, mec="white", clip_on=False)
+    ax.axhline(0.5, color="0.8", lw=0.8, zorder=0)
+    ax.set(xlabel="time after onset (ms)", ylabel="detected so far (Kaplan-Meier)", ylim=(0, 1))
+    ax.set_title(f"{cue} cue (not in the paper);\ntriangles: published medians, without misses", fontsize=9)
+    ax.legend(fontsize=8, loc="lower right")
 
 
 def _modulation(ax, responses, mechanism, cue):
@@ -168,6 +187,7 @@ def _modulation(ax, responses, mechanism, cue):
     ax.plot(time, found.target[ONSET_MS:], line, color=colour, lw=width, label=f"{TITLES[mechanism]} {cue}")
     ax.fill_between(time, *found.target_interval[:, ONSET_MS:], color=colour, alpha=0.12, lw=0)
     ax.plot(time, found.others[ONSET_MS:], color=colour, lw=width, ls=":")
+    band(ax, time, *found.others_interval[:, ONSET_MS:], colour)
 
 
 def _distributions(ax, responses, measure, label):
@@ -228,7 +248,7 @@ def _points(ax, responses, measure, label, mean_of_draws=False):
     ax.legend(fontsize=8)
 
 
-def plot_activity(study, responses):
+def plot_activity(responses):
     """Plot activity and potentials over time, latencies, and their means or medians (figure 5)."""
     with style():
         figure, axes = plt.subplots(2, 3, figsize=(13, 8), layout="constrained")
@@ -246,8 +266,6 @@ def plot_activity(study, responses):
         _points(axes[1, 2], responses, "latency_ms", "median latency (ms)")
         below(figure, axes[0, 0], 7)
         label_panels(axes.flat)
-        titled(figure, study, f"{len(responses.scenes.targets)} in every panel, images with a latency in C and F; bars: 95 %; "
-                              "lines in D: ±5, 10, 20, 30 % of neutral")  # fmt: skip
     return figure
 
 
@@ -266,7 +284,5 @@ def _time_courses(ax, responses, what, label):
             lw=1.3,
             label=f"{TITLES.get(mechanism, mechanism)} {cue}".strip(),
         )
-        if cue != "invalid":
-            draws = bootstrap_draws(lambda i, v=values: v[i].mean(axis=0), len(values), min(responses.n_draws, 200))
-            ax.fill_between(time, *draw_interval(draws), color=colour, alpha=0.12, lw=0)
+        band(ax, time, *draw_interval(image_draws(values, min(responses.n_draws, 200))), colour)
     ax.set(xlabel="time after onset (ms)", ylabel=label)

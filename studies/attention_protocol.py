@@ -64,13 +64,14 @@ def analysed_layers(graph):
 
 # Scenes ----------------------------------------------------------------------------------------------
 class Scenes(NamedTuple):
-    """Images, targets, labels of all classes in them, and cues, each with one entry per scene."""
+    """Images, targets, labels of all classes in them, cues, and names of photographs, each with one entry per scene."""
 
     images: np.ndarray
     targets: np.ndarray
     labels: np.ndarray
     valid: np.ndarray
     invalid: np.ndarray
+    photographs: np.ndarray
 
     def chosen(self, index):
         """Return some of the scenes."""
@@ -84,9 +85,11 @@ def load_halves(parameters, size, seed):
             load_coco_scenes(parameters.scenes, parameters.photographs, half, size, parameters.n_scenes // 2)
             for half in ("search", "test")
         ]
-        return tuple(Scenes(f.images, f.targets, f.labels, f.cues, f.invalid_cues) for f in found)
+        return tuple(Scenes(f.images, f.targets, f.labels, f.cues, f.invalid_cues, f.photographs) for f in found)
     found = load_search_scenes(parameters.n_scenes, "test", seed=seed)
-    scenes = Scenes(found.images, found.targets, found.labels, found.cues, invalid_cues(found.cues, seed))
+    scenes = Scenes(
+        found.images, found.targets, found.labels, found.cues, invalid_cues(found.cues, seed), found.photographs
+    )
     names = halves(scenes.targets, seed)
     return tuple(scenes.chosen(np.flatnonzero(names == half)) for half in ("search", "test"))
 

@@ -1,14 +1,18 @@
 """The command ``spatial_attention.py --protocol published``: run everything, and make all figures and tables."""
 
 import numpy as np
+from attention_conditions import compute, conditions_of, constants_of, search_strengths
 from attention_measures import (
     Responses,
     behaviour_table,
     comparisons_table,
     make_claims,
     modulation_table,
+    n_images,
     power_table,
+    valid_invalid_effects,
 )
+from attention_networks import rank_orders
 from attention_neurons import traces, transfer_curves
 from attention_panels import (
     plot_activity,
@@ -21,10 +25,8 @@ from attention_panels import (
 from attention_paper import paper_table
 from attention_protocol import (
     BACKGROUNDS,
-    CHUNK,
     CUES,
     EVALUATION_MS,
-    MECHANISMS,
     Condition,
     analysed_layers,
     average_images,
@@ -34,14 +36,14 @@ from attention_protocol import (
     load_network,
     rdm_scenes,
     representation,
-    respond,
 )
 from attention_rdms import fits_table, plot_representations
 from common import Study
+from photographs import report_photographs
 from scipy.spatial.distance import pdist
 
 import brainsnn as bs
-from brainsnn.analysis import TargetAUC, bootstrap_draws, column_rate, draw_interval
+from brainsnn.analysis import TargetAUC, column_rate
 from brainsnn.stimuli.coco import read_selection
 
 FILES = {"model": "", "weights": "", "scenes": "", "photographs": ""}
@@ -52,6 +54,8 @@ COMMON = {
     "m_f": 0.45,
     "width": 40 / 224,
     "duration_ms": 750,
+    "n_networks": 1,
+    "training_epochs": 16,
 }
 #: Published: 50 scenes of each class in the RDMs, 16 average images, 500 draws, 10,000 permutations.
 QUICK = {
@@ -75,32 +79,42 @@ def main(argv=None):
         model = load_network(parameters)
         study.graph = bs.read_keras(model, average_pooling="membrane")
         size = study.graph.input.shape[0]
+        study.kind = {"search": "search scenes", "coco": "COCO scenes"}[parameters.data]
         study.trial = {key: getattr(parameters, key) for key in ("width", "duration_ms")}
         study.trial["background"] = BACKGROUNDS[parameters.data]
         study.first, study.second = load_halves(parameters, size, study.seed + 1)
         scenes, names = joined(study.first, study.second), class_names(parameters)
-        study.figure(plot_transfer(transfer_curves()), "figure1_transfer")
-        study.figure(plot_traces(traces()), "figure1_traces")
+        study.figure(plot_transfer(transfer_curves()), "figure1_transfer", "1 neuron for each line, without noise")
+        study.figure(plot_traces(traces()), "figure1_traces", "1 neuron for each line, without noise")
         search, strengths, neutral_search = search_strengths(study)
         ann_first, ann = (model.predict(half.images, verbose=0) for half in (study.first, study.second))
         neutral_auc = float(search[search.strength == 0].auc.iloc[0])
         auc_first = TargetAUC(ann_first, study.first.targets)()
-        study.figure(plot_strengths(study, search, auc_first, len(ann_first)), "figure3")
+        n = f"{len(ann_first)} {study.kind} in B; bars and band: 95 %; A is computed"
+        study.figure(plot_strengths(search, auc_first), "figure3", n)
         one_picture(study, strengths, names)
         responses = respond_all(study, strengths)
         behaviour_table(study, responses, ann)
         print(modulation_table(study, responses).to_string(index=False))
         comparisons_table(study, responses, ann, neutral_search, parameters.n_permutations)
         ann_auc = TargetAUC(ann, study.second.targets)()
-        study.figure(plot_behaviour(study, responses, ann_auc), "figure4")
-        study.figure(plot_activity(study, responses), "figure5")
+        n = f"{len(ann)} {study.kind} in every panel"
+        drawn = "bars and bands: 95 % of bootstrap draws"
+        study.figure(plot_behaviour(responses, ann_auc), "figure4", f"{n}, detected ones in B and D; {drawn}")
+        n += ", those with a latency in C and F; lines in D: ±5, 10, 20, 30 % of neutral"
+        study.figure(plot_activity(responses), "figure5", f"{n}; {drawn}")
         representations, chosen, analog = represent(study, scenes, strengths)
         fits_table(study, representations)
-        study.figure(plot_representations(study, representations, chosen.targets, names, analog), "figure6")
+        n = f"{n_images(representations)} {study.kind} in every panel; bands and bars: 95 % of draws of images"
+        figure = plot_representations(representations, chosen.targets, names, analog)
+        study.figure(figure, "figure6", f"{n}; thin bars in E: of pairs, as published")
         power_table(study, responses)
+        report_photographs(study, valid_invalid_effects(responses), study.second.photographs, parameters.n_draws)
         claims = make_claims(study, responses, representations)
         claims.report()
         paper_table(study, claims, responses, search, strengths, ann_auc, len(ann_first))
+        if parameters.n_networks > 1:
+            rank_orders(study, responses, strengths)
         study.report("neutral AUC", neutral_auc)
 
 
@@ -116,6 +130,11 @@ def _check(study):
         study.error(
             f"argument --duration-ms: {parameters.duration_ms} is too short; RDMs are drawn up to {EVALUATION_MS + 150} ms"
         )
+    if parameters.n_networks > 1 and (parameters.data != "search" or parameters.model):
+        study.error(
+            f"argument --n-networks: {parameters.n_networks} networks are trained on the shipped scenes alone; leave out --data "
+            "and --model"
+        )
     if parameters.n_scenes < 40:
         study.error(
             f"argument --n-scenes: {parameters.n_scenes} is too few for two halves with all classes; give 40 or more"
@@ -127,61 +146,6 @@ def class_names(parameters):
     return read_selection(parameters.scenes).categories if parameters.data == "coco" else [str(k) for k in range(10)]
 
 
-def constants_of(study):
-    """Return what all units share."""
-    parameters = study.parameters
-    return {"graph": study.graph, "m_f": parameters.m_f, "device": study.device, "trial": study.trial}
-
-
-def compute(study, half, other, conditions, name, over_time):
-    """Compute responses of a half as a data set; return the values of each condition, in the given order."""
-    k = np.arange(len(half.targets)) % len(other.targets)
-    images = {"images": half.images, "valid": half.valid, "invalid": half.invalid, "targets": half.targets,
-              "other_valid": other.valid[k], "other_invalid": other.invalid[k]}  # fmt: skip
-    dims = {"scores": "class", "output": ("time", "class"), "activity": "time", "potential": "time"}
-    coords = {key: ("condition", [getattr(c, key) for c in conditions]) for key in Condition._fields}
-    with study.sweep(
-        respond, {"condition": conditions}, images, name=name, coords=coords | {"target": ("image", half.targets)},
-        dims={key: value for key, value in dims.items() if over_time or key == "scores"},
-        constants=constants_of(study) | {"over_time": over_time}, chunk=CHUNK, workers=study.workers,
-    ) as data:  # fmt: skip
-        return [
-            {key: values.isel(condition=k).values for key, values in data.data_vars.items()}
-            for k in range(len(conditions))
-        ]
-
-
-def search_strengths(study):
-    """Return the AUC at each strength with intervals (first half, valid cue), the best strengths, and neutral scores."""
-    half, rows, best = study.first, [], {}
-    conditions = [
-        Condition(),
-        *(Condition(m, "valid", a) for m in MECHANISMS for a in dict.fromkeys(study.parameters.strengths)),
-    ]
-    found = compute(study, half, study.second, conditions, "strengths", over_time=False)
-    for condition, values in zip(conditions, found):
-        statistic, n = TargetAUC(values["scores"], half.targets), len(half.targets)
-        low, high = draw_interval(bootstrap_draws(statistic, n, study.parameters.n_draws, strata=half.targets))
-        row = {
-            "strength": condition.strength,
-            "auc": statistic(),
-            "low": low,
-            "high": high,
-            "rate_hz": values["rates"].mean(),
-        }
-        rows += [{"mechanism": m} | row for m in MECHANISMS if condition.mechanism in (m, "neutral")]
-    rows.sort(key=lambda row: (MECHANISMS.index(row["mechanism"]), row["strength"]))
-    for mechanism in MECHANISMS:
-        tried = [row for row in rows if row["mechanism"] == mechanism and row["strength"]]
-        best[mechanism] = max(tried, key=lambda row: row["auc"])["strength"]
-    return study.table(rows, "strengths"), best, found[0]["scores"]
-
-
-def conditions_of(strengths, cues="own"):
-    """Return valid and invalid cues for each mechanism at its strength."""
-    return [Condition(m, cue, strengths[m], cues) for m in MECHANISMS for cue in CUES]
-
-
 def one_picture(study, strengths, names):
     """Make figure 2 from one picture of the first half."""
     k = PICTURE % len(study.first.targets)
@@ -189,8 +153,8 @@ def one_picture(study, strengths, names):
     conditions = [Condition(), *(Condition("output_gain", cue, strengths["output_gain"]) for cue in CUES)]
     found = compute(study, half, half, conditions, "one_picture", over_time=True)
     outputs = dict(zip(("neutral", *CUES), (values["output"][0] for values in found)))
-    figure = plot_one_picture(study, outputs, names, int(half.targets[0]), study.parameters.duration_ms)
-    study.figure(figure, "figure2")
+    figure = plot_one_picture(outputs, names, int(half.targets[0]), study.parameters.duration_ms)
+    study.figure(figure, "figure2", "1 picture; output gain")
 
 
 def respond_all(study, strengths):

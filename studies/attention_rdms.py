@@ -2,9 +2,10 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from attention_measures import TITLES, fit_draws, n_images
-from attention_panels import COLOURS, CUE_COLOURS, titled
+from attention_measures import TITLES, fit_draws
+from attention_panels import COLOURS, CUE_COLOURS
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS, RDM_MS
+from figures import band, class_ticks
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
@@ -18,9 +19,8 @@ def ranked(distances):
     return squareform((rankdata(distances) - 1) / (len(distances) - 1))
 
 
-def plot_representations(study, representations, classes, names, analog):
+def plot_representations(representations, classes, names, analog):
     """Plot RDMs of the neutral network and of both models, fits over time, and their changes with attention."""
-    n = n_images(representations)
     with style():
         figure = plt.figure(figsize=(15, 11), layout="constrained")
         axes = figure.subplot_mosaic("abgggg;cdhhhh;efiijj", width_ratios=[1.25, 1.25, 1, 1, 1, 1])
@@ -38,22 +38,12 @@ def plot_representations(study, representations, classes, names, analog):
             _changes(axes[label], representations, model)
         for label, letter in zip("ghij", "DDEE"):
             axes[label].set_title(letter, loc="left", fontweight="bold")
-        titled(
-            figure,
-            study,
-            f"{n} images in every panel; bands and bars: 95 % of draws of images; thin bars in E: of pairs, as published",
-        )
     return figure
 
 
 def _rdm(ax, distances, title, classes, names):
     ax.imshow(ranked(distances), vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
-    edges = np.flatnonzero(np.diff(classes)) + 0.5
-    starts = np.r_[-0.5, edges]
-    middles = (starts + np.r_[edges, len(classes) - 0.5]) / 2
-    ax.set_xticks(middles, names, rotation=90, fontsize=7)
-    ax.set_yticks(middles, names, fontsize=7)
-    ax.tick_params(length=0)
+    class_ticks(ax, classes, names)
     ax.set_title(title, fontsize=9, loc="left")
 
 
@@ -67,7 +57,8 @@ def _fits(ax, representations, model):
         )
         if cue == "":
             ax.plot(time, values["correlation"][:, model], color="0.75", lw=1, label="neutral, plain correlation")
-            ax.fill_between(time, *values["partial_interval"][:, :, model], color="0.45", alpha=0.15, lw=0)
+            band(ax, time, *values["correlation_interval"][:, :, model], "0.75")
+        band(ax, time, *values["partial_interval"][:, :, model], kind["color"])
     ax.axhline(0, color="0.8", lw=0.8)
     ax.axvline(EVALUATION_MS - ONSET_MS, color="0.8", lw=0.8)
     ax.set(xlabel="time after onset (ms)", ylabel=f"partial correlation\nwith {MODELS[model]}", xlim=(0, len(time)))

@@ -16,6 +16,7 @@ import numpy as np
 from brian2 import NeuronGroup, StateMonitor, Synapses, ms
 from claims import Claims, paired_p
 from common import ROOT, Study
+from photographs import report_photographs
 
 import brainsnn as bs
 from brainsnn.analysis import (
@@ -253,12 +254,10 @@ def distances(maps, places, size):
 
 
 def detection_auc(present, absent):
-    """Return a function of scene indices: the AUC of present classes against absent classes."""
-    labels = np.r_[np.ones(len(present)), np.zeros(len(absent))]
+    """Return a function of scene indices, any number of them: the AUC of present classes against absent classes."""
 
     def statistic(index):
-        half = len(index)
-        return auc(np.r_[present[index], absent[index]], labels[np.r_[:half, len(present) : len(present) + half]])
+        return auc(np.r_[present[index], absent[index]], np.repeat([1, 0], len(index)))
 
     return statistic
 
@@ -298,7 +297,7 @@ def main(argv=None):
             name: study.unit(search_for, scenes, goal, parameters, study.device, study.seed)
             for name, goal in study.progress(goals.items(), unit="condition")
         }
-        study.figure(plot(scenes, found, size), "attention_maps")
+        study.figure(plot(scenes, found, size), "attention_maps", f"4 of {len(scenes)} scenes")
         report(study, scenes, found, absent, size)
         controls = run_controls(study, scenes, found, size) if parameters.controls == "yes" else {}
         make_claims(study, scenes, found, controls, absent).report()
@@ -359,8 +358,10 @@ def make_claims(study, scenes, found, controls, absent):
         **{f"control: {name}": (area(values, values), area(none, none), {"oracle": 1}.get(name, 0))
            for name, values in controls.items()},
     }  # fmt: skip
+    changes = {}
     for name, (one, other, sign) in compared.items():
-        draws = bootstrap_draws(lambda i, a=one, b=other: a(i) - b(i), n, study.parameters.n_resamples)
+        changes[f"AUC, {name}"] = lambda i, a=one, b=other: a(i) - b(i)
+        draws = bootstrap_draws(changes[f"AUC, {name}"], n, study.parameters.n_resamples)
         effect = one(everyone) - other(everyone)
         claims.add(f"AUC, {name} - open loop", effect, draws, n, "paired bootstrap", paired_p(draws), sign)
         if effect and draws.std() > 0:
@@ -368,6 +369,7 @@ def make_claims(study, scenes, found, controls, absent):
             study.report(
                 f"scenes needed: {name}", needed, f"scenes that decide '{name}' (power 0.8): {needed}, {n} were run"
             )
+    report_photographs(study, changes, scenes.photographs)
     return claims
 
 

@@ -20,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # only TensorFlow's errors
 
 import matplotlib.pyplot as plt
 from brian2 import prefs, set_device
+from figures import apply_law
 from tqdm import tqdm
 
 import brainsnn as bs
@@ -225,16 +226,19 @@ class Study:
             **options,
         )
 
-    def figure(self, figure, name):
+    def figure(self, figure, name, n):
         """
-        Write a figure as PNG and SVG.
+        Write a figure as PNG and SVG, with n above it.
 
         Parameters
         ----------
         figure : `matplotlib.figure.Figure`
         name : str
             Name of the files, without ending.
+        n : str
+            Number of images or neurons, and what bars and bands are; see `figures.apply_law`.
         """
+        apply_law(figure, self.mode, n)
         for ending in ("png", "svg"):
             with write_atomically(self.folder / f"{name}.{ending}") as file:
                 figure.savefig(file, format=ending, metadata={"Date": None} if ending == "svg" else None)

@@ -3,6 +3,7 @@
 import numpy as np
 from brian2 import ms
 from common import ROOT, Study
+from figures import bars
 
 import brainsnn as bs
 from brainsnn.analysis import style
@@ -67,15 +68,35 @@ def measure(images, labels, graphs, coding, device, times_ms, seed):
     return {"correct": decisions == labels[:, None], "decision": decisions, "spikes": spikes}
 
 
+def paired_interval(lost):
+    """
+    Return the 95 % interval of a difference of paired decisions (Bonett and Price 2012, J. Educ. Behav. Stat. 37:479).
+
+    It has a width where no decision differs.
+
+    Parameters
+    ----------
+    lost : (n,) ndarray of -1, 0 or 1
+
+    Returns
+    -------
+    low, high : float
+    """
+    n = len(lost) + 2
+    worse, better = ((np.sum(lost == sign) + 1) / n for sign in (1, -1))
+    error = 1.96 * np.sqrt((worse + better - (worse - better) ** 2) / n)
+    return worse - better - error, worse - better + error
+
+
 def row(data, coding, time, found, ann):
     """Return the row of a coding at one time; the interval is that of the difference of paired decisions."""
     correct = found["correct"].values
     lost = ann["correct"].astype(int) - correct.astype(int)
-    error = 1.96 * lost.std() / np.sqrt(len(lost))
+    low, high = paired_interval(lost)
     return {
         "data": data, "coding": coding, "time_ms": int(time), "n_images": len(lost), "ann": 100 * ann["correct"].mean(),
-        "snn": 100 * correct.mean(), "loss": 100 * lost.mean(), "loss_low": 100 * (lost.mean() - error),
-        "loss_high": 100 * (lost.mean() + error), "same_decision": 100 * (found["decision"].values == ann["decision"]).mean(),
+        "snn": 100 * correct.mean(), "loss": 100 * lost.mean(), "loss_low": 100 * low, "loss_high": 100 * high,
+        "same_decision": 100 * (found["decision"].values == ann["decision"]).mean(),
         "spikes_per_image": float(found["spikes"].mean()),
     }  # fmt: skip
 
@@ -91,21 +112,26 @@ def plot(table, data):
                 "marker": "osD^v<>PXd*"[k], "markersize": 4, "color": plt.get_cmap("tab20").colors[k], "label": coding,
                 "linestyle": "--" if "hard" in coding else "-",
             }  # fmt: skip
-            axes[0].plot(found["time_ms"], found["loss"], **dots)
-            axes[1].plot(found["spikes_per_image"] / 1000, found["loss"], **dots)
+            dots |= {
+                "yerr": bars(found["loss"], found["loss_low"], found["loss_high"]),
+                "elinewidth": 0.7,
+                "capsize": 1.5,
+            }
+            # Codings side by side at each time, so that none hides another.
+            axes[0].errorbar(found["time_ms"] * 1.015 ** (k - len(CODINGS) / 2), found["loss"], **dots)
+            axes[1].errorbar(found["spikes_per_image"] / 1000, found["loss"], **dots)
         for ax in axes:
             ax.axhline(0, color="black", linewidth=0.8)
             ax.set(yscale="symlog", xscale="log")
             ax.set_yscale("symlog", linthresh=1)
             ax.set_yticks([0, 1, 3, 10, 30, 100], ["0", "1", "3", "10", "30", "100"])
-        n = int(table["n_images"].iloc[0])
         times = sorted(set(table["time_ms"]))
         axes[0].set_xticks(times, [str(t) for t in times])
         axes[0].minorticks_off()
         axes[0].set(
             xlabel="time since image onset (ms)",
             ylabel="ANN accuracy minus SNN accuracy (points)",
-            title=f"{data}, n = {n}",
+            title=data,
         )
         axes[1].set(xlabel="spikes per image (thousands)")
         axes[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
@@ -163,7 +189,8 @@ def main(argv=None):
             rows += [row(data, c, t, found.sel(coding=c, time_ms=t), ann) for c in CODINGS for t in times]
         table = study.table(rows)
         for data in p.data:
-            study.figure(plot(table, data), f"loss_{data}")
+            n = f"{p.n_images} images; bars: 95 % of paired differences"
+            study.figure(plot(table, data), f"loss_{data}", n)
         report(study, table)
 
 

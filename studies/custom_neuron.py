@@ -3,6 +3,7 @@
 import numpy as np
 from brian2 import Network, NeuronGroup, SpikeMonitor, ms, mV, nA, nS, pA, pF, second
 from common import Study, digits_model, few_neurons
+from figures import band, bars, share_interval
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE, plot_traces, style
@@ -130,9 +131,9 @@ def run_noisy_asn(graph, sigmas, images, labels, study):
             if group.thresholder:
                 snn.set_parameters(layer, sigma=sigma)
         result = snn.run(images, duration=p.duration_ms * ms, seed=study.seed, processes=study.processes)
-        accuracy = float(result.accuracy(labels)[-1])
-        rows.append({"neuron": "noisy ASN", "sigma": sigma, "n_images": len(images), "accuracy": accuracy,
-                     "rate_hz": result.mean_firing_rate})  # fmt: skip
+        accuracy, low, high = map(float, share_interval(result.output[:, -1].argmax(axis=1) == labels))
+        rows.append({"neuron": "noisy ASN", "sigma": sigma, "n_images": len(images), "accuracy": accuracy, "low": low,
+                     "high": high, "rate_hz": result.mean_firing_rate})  # fmt: skip
     return rows
 
 
@@ -157,15 +158,17 @@ def plot_network(result, traced, accuracy, ann_accuracy, transfer):
         left.set(xlabel=f"constant input (1 is {UNIT / nA:g} nA)", ylabel="activation", title="transfer function")
         left.legend(loc="upper left")
         right = figure.add_subplot(grid[2, 1])
-        right.plot(result.times, 100 * accuracy, color=PALETTE[0], label="AdEx network")
+        share, low, high = accuracy
+        right.plot(result.times, 100 * share, color=PALETTE[0], label="AdEx network")
+        band(right, result.times, 100 * low, 100 * high, PALETTE[0])
         right.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1, label="ANN")
-        right.set(xlabel="time (ms)", ylabel="correct (%)", ylim=(0, 103), title=f"{result.n_images} test digits")
+        right.set(xlabel="time (ms)", ylabel="correct (%)", ylim=(0, 103))
         right.set_xlim(0, result.n_steps * result.dt * 1e3)
         right.legend(loc="lower right")
     return figure
 
 
-def plot_noise(rows, ann_accuracy, n_images):
+def plot_noise(rows, ann_accuracy):
     """Plot accuracy against the standard deviation of the membrane noise."""
     import matplotlib.pyplot as plt
 
@@ -173,12 +176,15 @@ def plot_noise(rows, ann_accuracy, n_images):
         figure, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
         # The stationary standard deviation of dx/dt = -x/tau + sigma*xi/sqrt(tau) is sigma/sqrt(2).
         deviation = [row["sigma"] / np.sqrt(2) for row in rows]
-        ax.plot(deviation, [100 * row["accuracy"] for row in rows], "o-", markersize=4, label="noisy ASN, m_f = 0.1")
+        correct, low, high = ([100 * row[name] for row in rows] for name in ("accuracy", "low", "high"))
+        ax.errorbar(
+            deviation, correct, bars(correct, low, high), fmt="o-", ms=4, capsize=2, label="noisy ASN, m_f = 0.1"
+        )
         ax.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1, label="ANN")
         # Noise that reaches the threshold makes silent neurons spike; negative noise cannot cancel these spikes.
         ax.axvline(0.05, color="0.6", linewidth=1, label="threshold at rest, m_f/2")
         ax.set(xlabel="standard deviation of the membrane noise (ANN units)", ylabel="correct (%)", ylim=(0, 103))
-        ax.set(xlim=(-0.002, None), title=f"{n_images} test digits")
+        ax.set(xlim=(-0.002, None))
         ax.legend(loc="lower left")
     return figure
 
@@ -205,9 +211,11 @@ def main(argv=None):
 
         own = slice(0, p.n_images)
         result, traced = run_adex(graph, h, images[own], study)
-        accuracy = result.accuracy(labels[own])
+        correct = result.output.argmax(axis=2) == labels[own][:, None]
+        accuracy = correct.mean(axis=0)
         ann_accuracy = float((decisions == labels)[own].mean())
-        study.figure(plot_network(result, traced, accuracy, ann_accuracy, transfer), "adex")
+        figure = plot_network(result, traced, share_interval(correct), ann_accuracy, transfer)
+        study.figure(figure, "adex", f"{p.n_images} digits in the last panel (band: 95 %), one neuron in the others")
         study.report("ann_accuracy", ann_accuracy, f"ANN: {100 * ann_accuracy:.1f}% of {p.n_images} test digits")
         study.report(
             "adex_accuracy", float(accuracy[-1]),
@@ -221,7 +229,8 @@ def main(argv=None):
                 f"noisy_accuracy_sigma={row['sigma']:g}", row["accuracy"],
                 f"ASN with sigma = {row['sigma']:<5g} {100 * row['accuracy']:.1f}%, {row['rate_hz']:.1f} Hz",
             )  # fmt: skip
-        study.figure(plot_noise(rows, float((decisions == labels)[noise].mean()), p.n_images_noise), "noisy_asn")
+        figure = plot_noise(rows, float((decisions == labels)[noise].mean()))
+        study.figure(figure, "noisy_asn", f"{p.n_images_noise} digits; bars: 95 %")
         adex_row = {"neuron": "AdEx", "sigma": 0.0, "n_images": p.n_images, "accuracy": accuracy[-1],
                     "rate_hz": result.mean_firing_rate}  # fmt: skip
         study.table([adex_row, *rows])

@@ -103,11 +103,11 @@ def main(argv=None):
             for layer, rates in result.firing_rates.items()
         ])  # fmt: skip
         ax = plot_accuracy_over_time(result, labels, ann_accuracy)
-        study.figure(ax.figure, "accuracy_over_time")
+        study.figure(ax.figure, "accuracy_over_time", f"{p.n_images} digits; band: 95 %")
 
         recorded, traced = record_one_image(graph, neuron, images[:1], study)
-        study.figure(plot_rasters(recorded, images[0], labels[0]), "spikes")
-        study.figure(plot_one_neuron(recorded, traced), "one_neuron")
+        study.figure(plot_rasters(recorded, images[0], labels[0]), "spikes", "1 digit, all neurons")
+        study.figure(plot_one_neuron(recorded, traced), "one_neuron", "1 digit, 1 neuron")
         study.report("seconds", round(time.monotonic() - began, 1))
 
 

@@ -120,6 +120,8 @@ def _effects(measures, epsilon, same):
     rows, learned = [], min(plain["correct"].mean(), opened["correct"].mean()) >= LEARNED
     for quantity, published, statistic, neutral in tests:
         ours, low, high = bootstrap_interval(statistic, len(plain["correct"]))
+        if low == high:  # no decision differs: rule of three (Hanley and Lippman-Hand 1983, JAMA 249)
+            low, high = (ours + sign * 300 / len(plain["correct"]) for sign in (-1, 1))
         verdict = _verdict(published, low, high, neutral, same) if same or learned else UNLEARNED
         rows.append({
             "quantity": quantity, "command": STUDY, "published": published, "ours": ours, "low": low, "high": high,

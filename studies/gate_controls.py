@@ -234,8 +234,10 @@ def main(argv=None):
             dimmed = data["correct"].transpose("dimming", "gate", "network", "image").values
         curves = study.table(curve_rows(found, p.n_resamples, study.seed), "curves")
         rows = study.table(contrast_rows(dimmed, p.dimming, p.n_resamples, study.seed), "contrast")
-        study.figure(plot_curves(curves, p.n_images, p.n_networks), "accuracy_against_spikes")
-        study.figure(plot_contrast(rows), "contrast")
+        networks = "1 trained network" if p.n_networks == 1 else f"{p.n_networks} trained networks"
+        n = f"{p.n_images} digits, {networks}"
+        study.figure(plot_curves(curves), "accuracy_against_spikes", f"{n}; dots: last step with 95 % interval")
+        study.figure(plot_contrast(rows), "contrast", f"{n}; bars: 95 %")
         claims = Claims(study)
         control_claims(claims, found, rows, p.n_resamples, study.seed)
         claims.report()

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from figures import bars
 
 from brainsnn.analysis import PALETTE, style
 
@@ -18,7 +19,7 @@ LOWEST = 80
 XLABELS = {"input": "input spikes per image", "total": "all spikes per image"}
 
 
-def plot_curves(curves, n_images, n_networks):
+def plot_curves(curves):
     """
     Plot accuracy against the spikes so far, with the interval at the end.
 
@@ -26,7 +27,6 @@ def plot_curves(curves, n_images, n_networks):
     ----------
     curves : `~pandas.DataFrame`
         As of `gate_statistics.curve_rows`.
-    n_images, n_networks : int
 
     Returns
     -------
@@ -50,9 +50,6 @@ def plot_curves(curves, n_images, n_networks):
                 ax.set(xlabel=XLABELS[part], title=title, xlim=(0, None), ylim=(LOWEST, 100.8))
             row[0].set_ylabel("correct so far (%)")
             row[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        networks = "1 trained network" if n_networks == 1 else f"{n_networks} trained networks"
-        kind = "" if n_images >= 1000 and n_networks >= 5 else "illustration, "
-        figure.suptitle(f"{kind}n = {n_images} digits, {networks}; dots: last step with 95% interval", fontsize=10)
     return figure
 
 
@@ -71,17 +68,14 @@ def plot_contrast(rows):
     """
     with style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained")
-        for gate, colour, marker in zip(("open", "sticky", "contrast"), PALETTE, "osD"):
-            left.plot(rows.dimming, 100 * rows[gate], color=colour, marker=marker, label=gate)
+        for k, (gate, colour, marker) in enumerate(zip(("open", "sticky", "contrast"), PALETTE, "osD")):
+            error = bars(100 * rows[gate], 100 * rows[f"{gate}_low"], 100 * rows[f"{gate}_high"])
+            x = rows.dimming + 0.012 * (k - 1)
+            left.errorbar(x, 100 * rows[gate], error, color=colour, marker=marker, capsize=2, label=gate)
         left.set(xlabel="brightness of the upper half", ylabel="correct at the end (%)")
         left.legend()
         error = 100 * np.array([rows.gain - rows.low, rows.high - rows.gain])
         right.errorbar(rows.dimming, 100 * rows.gain, error, color="black", marker="o", capsize=3)
         right.axhline(0, color="0.6", linewidth=1, zorder=0)
         right.set(xlabel="brightness of the upper half", ylabel="contrast - sticky (points)")
-        n = rows.iloc[0]
-        right.set_title(
-            f"95% interval, n = {n.n_images:.0f} digits x {n.n_networks:.0f} network{'s' if n.n_networks > 1 else ''}",
-            fontsize=9,
-        )
     return figure

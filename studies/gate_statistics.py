@@ -1,10 +1,11 @@
 """Curves, intervals and claims of the study of gates; images and trained networks are resampled together."""
 
 import numpy as np
+from figures import share_interval
 
 from brainsnn.analysis import bootstrap_p_value, draw_interval
 
-__all__ = ["accuracy_at", "contrast_rows", "control_claims", "curve_rows", "resampled_means"]
+__all__ = ["accuracy_at", "accuracy_bounds", "contrast_rows", "control_claims", "curve_rows", "resampled_means"]
 
 #: Accuracies that differ by less are called equal.
 MARGIN = 0.01
@@ -32,6 +33,24 @@ def resampled_means(values, n_resamples, seed):
     return np.einsum("rm,ri,mi...->r...", networks, images, values.astype(float), optimize=True)
 
 
+def accuracy_bounds(correct, n_resamples, seed):
+    """
+    Return the interval of an accuracy: Wilson's for one network, of bootstrap draws of images and networks for more.
+
+    Parameters
+    ----------
+    correct : (n_networks, n_images, ...) ndarray of bool
+    n_resamples, seed : int
+
+    Returns
+    -------
+    low, high : (...,) ndarray
+    """
+    if len(correct) == 1:
+        return share_interval(correct[0])[1:]
+    return draw_interval(resampled_means(correct, n_resamples, seed))
+
+
 def _means(values):
     return values.astype(float).mean(axis=(0, 1))
 
@@ -40,7 +59,7 @@ def curve_rows(found, n_resamples, seed):
     """Return a row for each condition and step: accuracy with its interval, and the spikes so far, on average per image."""
     rows = []
     for condition, measures in found.items():
-        low, high = draw_interval(resampled_means(measures["correct"], n_resamples, seed))
+        low, high = accuracy_bounds(measures["correct"], n_resamples, seed)
         accuracy, spikes = _means(measures["correct"]), {part: _means(measures[part]) for part in PARTS}
         for step in range(len(accuracy)):
             own = {part: values[step] for part, values in spikes.items()}
@@ -78,8 +97,15 @@ def contrast_rows(correct, dimming, n_resamples, seed):
         opened, sticky, contrast = correct[k].astype(float)
         draws = resampled_means(contrast - sticky, n_resamples, seed)
         low, high = draw_interval(draws)
+        if (
+            contrast == sticky
+        ).all():  # rule of three (Hanley and Lippman-Hand 1983, JAMA 249): no image differs among n
+            low, high = -3 / correct.shape[3], 3 / correct.shape[3]
+        own = {"open": opened, "sticky": sticky, "contrast": contrast}
+        bounds = {name: accuracy_bounds(values, n_resamples, seed) for name, values in own.items()}
         rows.append({
-            "dimming": factor, "open": opened.mean(), "sticky": sticky.mean(), "contrast": contrast.mean(),
+            "dimming": factor, **{name: values.mean() for name, values in own.items()},
+            **{f"{name}_{end}": bound for name, both in bounds.items() for end, bound in zip(("low", "high"), both)},
             "gain": (contrast - sticky).mean(), "low": low, "high": high, "p": bootstrap_p_value(draws),
             "n_images": correct.shape[3], "n_networks": correct.shape[2],
         })  # fmt: skip

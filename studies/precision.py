@@ -3,6 +3,7 @@
 import numpy as np
 from brian2 import ms
 from common import Study, digits_model
+from figures import band, bars, mean_interval, share_interval
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE, accuracy_interval, spikes_per_image, style
@@ -54,10 +55,14 @@ def unit_of(data, m_f):
     """Return accuracy over time, rates and spikes at one precision."""
     found = data.sel(m_f=m_f)
     scalars = {name: float(found[name].mean()) for name in found.data_vars if name != "correct"}
+    accuracy, low, high = share_interval(found["correct"].transpose("image", "time").values)
     return {
         "time_ms": found["time"].values,
-        "accuracy_over_time": found["correct"].mean("image").values,
+        "accuracy_over_time": accuracy,
+        "low_over_time": low,
+        "high_over_time": high,
         "n_correct": int(found["correct"][:, -1].sum()),
+        **dict(zip(("rate_low", "rate_high"), mean_interval(found["rate_hz"].values)[1:])),
         **scalars,
     }
 
@@ -70,7 +75,7 @@ def summary_row(m_f, unit, n_images):
     return {"m_f": m_f, "n_images": n_images, "accuracy": accuracy, "low": low, "high": high, **values}
 
 
-def plot_over_time(units, ann_accuracy, n_images):
+def plot_over_time(units, ann_accuracy):
     """Plot accuracy at every step for every precision."""
     import matplotlib.pyplot as plt
 
@@ -79,9 +84,10 @@ def plot_over_time(units, ann_accuracy, n_images):
         shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(units)))  # shades are in the order of m_f
         for colour, (m_f, unit) in zip(shades, units.items()):
             ax.plot(unit["time_ms"], 100 * unit["accuracy_over_time"], color=colour, label=f"{m_f:g}")
+            band(ax, unit["time_ms"], 100 * unit["low_over_time"], 100 * unit["high_over_time"], colour)
         ax.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1, label="ANN")
         ax.set(xlabel="time since digit onset (ms)", ylabel=f"correct (%), {DECISION}", ylim=(0, 102))
-        ax.set(xlim=(0, unit["time_ms"][-1]), title=f"{n_images} test digits")
+        ax.set_xlim(0, unit["time_ms"][-1])
         ax.legend(title="m_f", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -93,16 +99,17 @@ def plot_trade_off(table, ann_accuracy, duration_ms):
     with style():
         figure, axes = plt.subplots(1, 3, figsize=(10, 3.5), layout="constrained")
         correct = 100 * table["accuracy"]
-        error = np.maximum([correct - 100 * table["low"], 100 * table["high"] - correct], 0)
+        error = bars(correct, 100 * table["low"], 100 * table["high"])
         dots = {"marker": "o", "markersize": 4, "color": PALETTE[0]}
         axes[0].errorbar(table["m_f"], correct, yerr=error, capsize=2, **dots)
-        axes[1].plot(table["m_f"], table["rate_hz"], **dots)
+        rate_error = bars(table["rate_hz"], table["rate_low"], table["rate_high"])
+        axes[1].errorbar(table["m_f"], table["rate_hz"], yerr=rate_error, capsize=2, **dots)
         axes[2].errorbar(table["rate_hz"], correct, yerr=error, capsize=2, **dots)
         for ax in (axes[0], axes[2]):
             ax.axhline(100 * ann_accuracy, color="black", linestyle="--", linewidth=1)
             ax.set(ylabel=f"correct (%) at {duration_ms} ms", ylim=(0, 103))
         axes[2].text(0.02, 100 * ann_accuracy - 1.5, "ANN", va="top", transform=axes[2].get_yaxis_transform())
-        axes[0].set(xlabel="m_f", title="bars: 95% interval")
+        axes[0].set_xlabel("m_f")
         axes[1].set(xlabel="m_f", ylabel="mean firing rate (Hz)", ylim=(0, None))
         axes[2].set(xlabel="mean firing rate (Hz)", xscale="log")
         for ax in axes[:2]:
@@ -144,8 +151,10 @@ def main(argv=None):
             ],
             "accuracy_over_time",
         )
-        study.figure(plot_over_time(units, ann_accuracy, p.n_images), "accuracy_over_time")
-        study.figure(plot_trade_off(table, ann_accuracy, p.duration_ms), "trade_off")
+        study.figure(plot_over_time(units, ann_accuracy), "accuracy_over_time", f"{p.n_images} digits; bands: 95 %")
+        study.figure(
+            plot_trade_off(table, ann_accuracy, p.duration_ms), "trade_off", f"{p.n_images} digits; bars: 95 %"
+        )
         report(study, table, ann_accuracy)
 
 

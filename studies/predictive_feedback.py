@@ -8,9 +8,10 @@ import numpy as np
 from common import ROOT, Study, write_atomically
 from feedback_figures import animated_gif, plot_frames
 from feedback_networks import EPSILON, load_network, spiking_network
+from figures import band, bars, image_draws, share_interval
 
 import brainsnn as bs
-from brainsnn.analysis import PALETTE, style
+from brainsnn.analysis import PALETTE, draw_interval, style
 from brainsnn.feedback import read_settings
 from brainsnn.stimuli import load_digits
 
@@ -28,6 +29,8 @@ OBJECTIVES = (
 VALUE_BINS = np.array([0.1, 0.3, 0.5, 0.7, 0.9, 1.01])
 N_BINS = len(VALUE_BINS) - 1
 N_SHOWN = 5
+#: Measures with bootstrap draws, which figures show as intervals.
+DRAWN = ("input", "blocked", "latency", "never")
 SHORTER_TRIALS = (20, 30)
 
 
@@ -133,18 +136,23 @@ def compare(study, checkpoints, images, labels):
         constants={"checkpoints": checkpoints, "device": study.device}, dims=dims,
         coords=coords | {"label": ("image", labels), "value_from": VALUE_BINS[:-1]}, chunk=p.chunk, workers=study.workers,
     ) as data:  # fmt: skip
-        # If no pixel was blocked, the latency is NaN, which the mean ignores.
-        means = data.mean("image").load()
-    return [row_of(network, means.isel(network=k)) for k, network in enumerate(networks)]
+        data = data.load()
+    # If no pixel was blocked, the latency is NaN, which the mean ignores.
+    means = data.mean("image")
+    return [row_of(network, means.isel(network=k), data.isel(network=k)) for k, network in enumerate(networks)]
 
 
-def row_of(network, means):
-    """Return the measures of one network as a row."""
+def row_of(network, means, data):
+    """Return the measures of one network as a row, with bootstrap draws of images, which are the same for all networks."""
     spikes = {part: float(means[part]) for part in PARTS}
+    drawn = {name: image_draws(data[name].transpose("image", ...).values) for name in DRAWN}
+    drawn["total"] = sum(image_draws(data[part].values) for part in PARTS)
+    _, low, high = share_interval(data["correct"].values)
     others = {name: means[name].values[()] for name in means.data_vars if name not in (*PARTS, "correct")}
     return {
         "network": network.name, "mode": network.mode or "", "epsilon": network.epsilon, "contrast": network.contrast,
-        **spikes, "total": sum(spikes.values()), "accuracy": float(means["correct"]), **others,
+        **spikes, "total": sum(spikes.values()), "accuracy": float(means["correct"]), "accuracy_low": float(low),
+        "accuracy_high": float(high), **others, "drawn": drawn,
     }  # fmt: skip
 
 
@@ -159,14 +167,17 @@ def plot_trade_offs(rows):
     plain, opened = pick(rows, "plain"), pick(rows, "open")
     with style():
         figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.4), layout="constrained")
-        for mode, colour in zip((*MODES, "contrast"), PALETTE):
+        for mode, colour, shift in zip((*MODES, "contrast"), PALETTE, (-0.003, -0.001, 0.001, 0.003)):
             own = sorted((r for r in rows if r["network"] == mode), key=lambda r: r["epsilon"])
-            epsilon = [r["epsilon"] for r in own]
+            epsilon = np.array([r["epsilon"] for r in own]) + shift
             label = "sticky, contrast" if mode == "contrast" else mode
-            line = dict(color=colour, marker="o", linestyle=":" if mode == "contrast" else "-")
-            axes[0].plot(epsilon, [100 * r["accuracy"] for r in own], **line, label=label)
-            axes[1].plot(epsilon, [r["input"] / opened["input"] for r in own], **line)
-            axes[2].plot(epsilon, [r["total"] / plain["total"] for r in own], **line)
+            line = dict(color=colour, marker="o", ms=4, capsize=2, linestyle=":" if mode == "contrast" else "-")
+            correct = [[100 * r[k] for r in own] for k in ("accuracy", "accuracy_low", "accuracy_high")]
+            axes[0].errorbar(epsilon, correct[0], bars(*correct), **line, label=label)
+            for ax, part, other in zip(axes[1:], ("input", "total"), (opened, plain)):
+                shares = [r[part] / other[part] for r in own]
+                bounds = np.array([draw_interval(r["drawn"][part] / other["drawn"][part]) for r in own]).T
+                ax.errorbar(epsilon, shares, bars(shares, *bounds), **line)
         lines = ((opened, "gate open", "0.3"), (plain, "no feedback", "0.65"))
         for ax, value in zip(axes, ("accuracy", "input", "total")):
             for row, label, colour in lines:
@@ -204,8 +215,11 @@ def plot_parts(rows):
             ax.bar(names, height, bottom=base, color=colour, width=0.65, label=part)
             base += height
         for k, row in enumerate(chosen):
-            ax.text(k, base[k], f"{100 * row['accuracy']:.1f} %", ha="center", va="bottom", fontsize=9)
-        ax.set(ylabel="spikes per image", title=f"Spikes by part, epsilon = {EPSILON:g}; accuracy above the bars")
+            low, high = draw_interval(row["drawn"]["total"])
+            ax.errorbar(k, base[k], bars([base[k]], [low], [high]), color="black", capsize=3, lw=1)
+            shares = " ".join(f"{100 * row[f'accuracy{end}']:.1f}" for end in ("", "_low", "_high")).split()
+            ax.text(k, high, "{} %\n[{}, {}]".format(*shares), ha="center", va="bottom", fontsize=8)
+        ax.set(ylabel="spikes per image", title=f"Spikes by part, epsilon = {EPSILON:g}; above: accuracy [95 %]")
         ax.margins(y=0.12)
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1), reverse=True)
     return figure
@@ -216,14 +230,18 @@ def plot_latency(rows):
     centres = 0.5 * (VALUE_BINS[:-1] + np.minimum(VALUE_BINS[1:], 1))
     with style():
         figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.2), layout="constrained")
-        for mode, colour in zip((*MODES, "contrast"), PALETTE):
+        for mode, colour, shift in zip((*MODES, "contrast"), PALETTE, (-0.015, -0.005, 0.005, 0.015)):
             row = pick(rows, mode, EPSILON)
             label = "sticky, contrast" if mode == "contrast" else mode
             # Contrast changes little: dots, so that the line underneath stays visible.
             line = dict(color=colour, label=label, linestyle=":" if mode == "contrast" else "-")
             axes[0].plot(100 * row["blocked"], **line)
-            axes[1].plot(centres, row["latency"], marker="o", **line)
-            axes[2].plot(centres, 100 * row["never"], marker="o", **line)
+            low, high = draw_interval(row["drawn"]["blocked"])
+            band(axes[0], np.arange(len(low)), 100 * low, 100 * high, colour)
+            for ax, name, unit in zip(axes[1:], ("latency", "never"), (1, 100)):
+                low, high = draw_interval(row["drawn"][name])
+                error = unit * bars(row[name], low, high)
+                ax.errorbar(centres + shift, unit * row[name], error, marker="o", ms=4, capsize=2, **line)
         axes[0].set(xlabel="step", ylabel="blocked intensity (%)", title="Blocked input over time", ylim=(0, 100))
         axes[1].set(xlabel="pixel value", ylabel="first blocked step", title="Latency of blocking", ylim=(0, None))
         axes[2].set(xlabel="pixel value", ylabel="pixels (%)", title="Never blocked", ylim=(0, 100))
@@ -311,14 +329,15 @@ def main(argv=None):
         }
         rows = compare(study, checkpoints, images, labels)
         example = study.unit(example_run, images[:N_SHOWN], checkpoints["feedback"], study.device, study.seed)
-        vectors = {"blocked", "latency", "never", "largest"}
+        vectors = {"blocked", "latency", "never", "largest", "drawn"}
         study.table([{k: v for k, v in row.items() if k not in vectors} for row in rows])
         study.table(objectives_table(rows), "objectives")
         study.table(latency_rows(rows), "latency")
-        study.figure(plot_trade_offs(rows), "accuracy_and_spikes")
-        study.figure(plot_parts(rows), "spikes_by_part")
-        study.figure(plot_latency(rows), "latency")
-        study.figure(plot_frames(example), "prediction_over_time")
+        n = f"{len(images)} digits"
+        study.figure(plot_trade_offs(rows), "accuracy_and_spikes", f"{n}; bars: 95 %, epsilons side by side")
+        study.figure(plot_parts(rows), "spikes_by_part", f"{n}; bars: 95 % of all spikes")
+        study.figure(plot_latency(rows), "latency", f"{n}; bands and bars: 95 %")
+        study.figure(plot_frames(example), "prediction_over_time", "1 digit")
         with write_atomically(study.folder / "prediction_over_time.gif") as file:
             file.write(animated_gif(example))
         study.files.append("prediction_over_time.gif")

@@ -28,31 +28,27 @@ from attention_figures import (
     plot_search,
 )
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS, Condition
-from brian2 import ms
-from common import ROOT, Study
+from attention_trials import N_ELECTRODE, activity, behaviour, load_network, load_scenes, trial_of
+from common import Study
+from figures import image_draws, mean_interval
+from photographs import report_photographs
 
 import brainsnn as bs
 from brainsnn.analysis import (
     TargetAUC,
+    bootstrap_draws,
     bootstrap_interval,
     detection_scores,
-    detection_time,
     dissimilarity_matrix,
-    evoked_potential,
-    firing_latency,
-    focus_masks,
-    focus_rates,
-    layer_patterns,
+    draw_interval,
     rdm_fit,
     top_k_accuracy,
 )
-from brainsnn.stimuli import SearchScenes, load_search_scenes
-from brainsnn.stimuli.coco import load_coco_scenes
 
 #: The user's own network, file of selected scenes and folder of COCO instead of what ships.
 FILES = {"model": "", "weights": "", "scenes": "", "photographs": ""}
 QUICK = {
-    "protocol": "short", "n_scenes": 80, "n_analysed": 8, "strengths": [0.2, 0.5], "m_f": 0.45, "width": 0.18,
+    "protocol": "short", "n_scenes": 80, "n_analysed": 20, "strengths": [0.2, 0.5], "m_f": 0.45, "width": 0.18,
     "duration_ms": 400, "n_resamples": 300, "processes": 2, **FILES,
 }  # fmt: skip
 FULL = {
@@ -60,83 +56,8 @@ FULL = {
     "strengths": [0.15, 0.3, 0.45, 0.6, 0.75], "m_f": 0.45, "width": 0.18,
     "duration_ms": 500, "n_resamples": 2000, "processes": 2, **FILES,
 }  # fmt: skip
-#: Gray level before a scene appears: the mean of the shipped scenes, and the published level for photographs.
-BACKGROUND, PHOTOGRAPH_BACKGROUND = 0.3, 0.5
 #: Scenes per unit of work: at most this many are lost per process after an interruption.
 CHUNK = 50
-#: Number of neurons per layer whose membrane is recorded.
-N_ELECTRODE = 300
-
-
-def attended_layers(graph):
-    """Return the spiking populations of residual blocks or, if no name contains \"block\", all but the first and the last."""
-    names = [name for name, p in graph.populations.items() if p.kind == "spiking" and p.reads is None]
-    return [name for name in names if "block" in name] or names[1:-1]
-
-
-def load_network(parameters):
-    """Load the trained network: the shipped one, or the user's."""
-    if parameters.model:
-        return bs.load_model(parameters.model, weights=parameters.weights or None)
-    return bs.load_model(ROOT / "weights" / "search.keras")
-
-
-def load_scenes(parameters, seed):
-    """Load an even number of scenes: the shipped ones, or photographs."""
-    n_scenes = 2 * (parameters.n_scenes // 2)
-    if not parameters.scenes:
-        return load_search_scenes(n_scenes, "test", seed=seed)
-    size = load_network(parameters).input_shape[1]
-    halves = [
-        load_coco_scenes(parameters.scenes, parameters.photographs, half, size, n_scenes // 2)
-        for half in ("search", "test")
-    ]
-    n = min(map(len, halves))
-    fields = SearchScenes.__dataclass_fields__
-    return SearchScenes(*(np.concatenate([getattr(half[:n], name) for half in halves]) for name in fields))
-
-
-def trial_of(parameters):
-    """Return the settings that all trials share."""
-    return {
-        "width": parameters.width,
-        "duration_ms": parameters.duration_ms,
-        "background": PHOTOGRAPH_BACKGROUND if parameters.scenes else BACKGROUND,
-    }
-
-
-@bs.once
-def make_network(graph, m_f, device, record=None):
-    """Return the spiking network; if it records, with a readout behind each attended layer."""
-    readouts = {f"behind_{name}": name for name in attended_layers(graph)} if record else None
-    return bs.convert(graph, neuron=bs.ASN(m_f=m_f), device=device, record=record, readouts=readouts)
-
-
-def run(snn, images, cues, invalid_cues, condition, trial, seed, processes=1):
-    """Run scenes in one condition."""
-    if condition.mechanism == "neutral":
-        snn.attend(None)
-    else:
-        places = cues if condition.cue == "valid" else invalid_cues
-        attention = bs.SpatialAttention(places, trial["width"], **{condition.mechanism: condition.strength})
-        snn.attend(attention, layers=attended_layers(snn.graph))
-    return snn.run(
-        images, duration=trial["duration_ms"] * ms, seed=seed, onset=ONSET_MS * ms, background=trial["background"],
-        processes=processes,
-    )  # fmt: skip
-
-
-def behaviour(images, cues, invalid_cues, targets, condition, graph, m_f, device, trial, seed):
-    """Return for each scene the score of each class, the detection time of the target and the mean firing rate."""
-    snn = make_network(graph, m_f, device)
-    result = run(snn, images, cues, invalid_cues, condition, trial, seed)
-    n_neurons = sum(np.prod(result.shapes[name]) for name in result.spike_counts)
-    seconds = result.n_steps * result.dt
-    return {
-        "scores": result.output[:, EVALUATION_MS:].mean(axis=1),
-        "times": detection_time(result.output, targets, result.times, start=EVALUATION_MS),
-        "rates": np.sum(list(result.spike_counts.values()), axis=0) / n_neurons / seconds,
-    }
 
 
 def compute(study, scenes, conditions, name):
@@ -162,8 +83,11 @@ def search_strengths(study):
     strengths = dict.fromkeys(study.parameters.strengths)
     conditions = [Condition(), *(Condition(m, "valid", strength) for m in MECHANISMS for strength in strengths)]
     for condition, found in zip(conditions, compute(study, scenes, conditions, "strengths")):
-        auc = TargetAUC(found["scores"], scenes.targets, scenes.labels)()
-        row = {"strength": condition.strength, "auc": auc, "rate_hz": found["rates"].mean()}
+        n_draws = study.parameters.n_resamples
+        auc = bootstrap_interval(TargetAUC(found["scores"], scenes.targets, scenes.labels), len(scenes), n_draws)
+        rate = mean_interval(found["rates"])
+        row = {"strength": condition.strength, **dict(zip(("auc", "auc_low", "auc_high"), auc))}
+        row |= dict(zip(("rate_hz", "rate_hz_low", "rate_hz_high"), rate))
         rows += [{"mechanism": m} | row for m in MECHANISMS if condition.mechanism in (m, "neutral")]
     rows.sort(key=lambda row: MECHANISMS.index(row["mechanism"]))
     for mechanism in MECHANISMS:
@@ -202,6 +126,20 @@ def statistics_of(found, scenes, duration_ms):
     return measures
 
 
+def cue_effects(measures):
+    """Return the effect of each cue, valid - invalid, as functions of scene indices, by measure and mechanism."""
+
+    def effect(measure, mechanism):
+        valid, invalid = (measures[f"{mechanism} {cue}"][measure] for cue in CUES)
+        return lambda index: valid(index) - invalid(index)
+
+    return {
+        f"{measure}, {mechanism}": effect(measure, mechanism)
+        for measure in measures["neutral"]
+        for mechanism in MECHANISMS
+    }
+
+
 def make_table(study, found, strengths):
     """Make a table with intervals: conditions, benefits, costs and comparisons of mechanisms, for each measure."""
     scenes, parameters, rows = study.test, study.parameters, []
@@ -238,39 +176,6 @@ def make_table(study, found, strengths):
 
 
 # Activity ------------------------------------------------------------------------------------------
-def electrodes(graph, seed):
-    """Return what to record: spikes of all blocks and of what reads them, and membranes of some neurons in every other one."""
-    random, record = np.random.default_rng(seed), {}
-    for k, name in enumerate(attended_layers(graph)):
-        n = int(np.prod(graph.populations[name].shape))
-        chosen = np.sort(random.choice(n, min(N_ELECTRODE, n), replace=False))
-        record[name] = {"spikes": True, "S": chosen} if k % 2 == 0 else {"spikes": True}
-        record[f"behind_{name}"] = {"spikes": True}
-    return record
-
-
-def activity(scenes, condition, graph, m_f, device, trial, seed, processes):
-    """
-    Return rates at the target and elsewhere, latencies, potentials and patterns of all blocks.
-
-    Rates are those of a readout behind each layer, which is not attended: in the layer itself, precision changes what a spike
-    stands for. ``own`` is the rate at the target in the layer itself.
-    """
-    snn, width = make_network(graph, m_f, device, electrodes(graph, seed)), trial["width"]
-    result = run(snn, scenes.images, scenes.cues, scenes.invalid_cues, condition, trial, seed, processes)
-    values = {}
-    for name in attended_layers(snn.graph):
-        masks = focus_masks(result.shapes[name], scenes.cues, width)
-        inside, outside = focus_rates(result, f"behind_{name}", scenes.cues, width, EVALUATION_MS)
-        values[f"own/{name}"] = focus_rates(result, name, scenes.cues, width, EVALUATION_MS)[0]
-        latency = firing_latency(result, name, (ONSET_MS / 2, ONSET_MS), masks) - ONSET_MS
-        values |= {f"inside/{name}": inside, f"outside/{name}": outside, f"latency/{name}": latency}
-        values[f"pattern/{name}"] = layer_patterns(result, name, EVALUATION_MS)
-        if name in result.states:
-            values[f"evoked/{name}"] = evoked_potential(result, name).mean(axis=0)
-    return values
-
-
 def analyse(study, strengths):
     """Measure activity in some of the test scenes; return condition name -> values."""
     parameters = study.parameters
@@ -284,6 +189,17 @@ def analyse(study, strengths):
     }  # fmt: skip
 
 
+def fit_interval(patterns, targets, n_draws=200):
+    """Return how well classes explain an RDM, and its interval of drawn images; pairs of an image with itself are left out."""
+    rdm, n = dissimilarity_matrix(patterns), len(targets)
+
+    def fit(index):
+        own = rdm[np.ix_(index, index)]
+        return rdm_fit(np.where(index[:, None] == index, np.nan, own), targets[index])
+
+    return rdm_fit(rdm, targets), *draw_interval(bootstrap_draws(fit, n, n_draws))
+
+
 def activity_table(study, found):
     """Make a table by layer and condition: rates, latency, and how well the target's class explains the RDM."""
     targets = study.test.targets[: study.parameters.n_analysed]
@@ -293,15 +209,20 @@ def activity_table(study, found):
             kind, _, name = key.partition("/")
             if kind != "inside":
                 continue
-            latency = values[f"latency/{name}"]
-            rdm = dissimilarity_matrix(values[f"pattern/{name}"])
-            rows.append({
-                "condition": condition, "layer": name,
-                "inside_hz": values[key].mean(), "outside_hz": np.nanmean(values[f"outside/{name}"]),
-                "own_inside_hz": values[f"own/{name}"].mean(),
-                "latency_ms": np.nanmean(latency) if np.isfinite(latency).any() else np.nan,
-                "n_latencies": int(np.isfinite(latency).sum()), "rdm_fit": rdm_fit(rdm, targets),
-            })  # fmt: skip
+            latency, neutral = values[f"latency/{name}"], found["neutral"]
+            row = {"condition": condition, "layer": name, "n_images": len(targets)}
+            for where in ("inside", "outside", "own_inside"):
+                of = f"{where.removesuffix('_inside')}/{name}"
+                row[f"{where}_hz"] = np.nanmean(values[of])
+                if where != "own_inside":
+                    ratios = image_draws(values[of]) / image_draws(neutral[of])
+                    row |= dict(zip((f"{where}_ratio_low", f"{where}_ratio_high"), draw_interval(ratios)))
+            row |= dict(zip(("latency_ms", "latency_low", "latency_high"), mean_interval(latency)))
+            row["n_latencies"] = int(np.isfinite(latency).sum())
+            row |= dict(
+                zip(("rdm_fit", "rdm_fit_low", "rdm_fit_high"), fit_interval(values[f"pattern/{name}"], targets))
+            )
+            rows.append(row)
     return study.table(rows, "activity")
 
 
@@ -349,6 +270,23 @@ def report_rates(study, layers):
         study.report(f"rates at the target, {mechanism} valid", text)
 
 
+def make_figures(study, search, table, activities, layers, strengths):
+    """Make all figures; those of layers are of the analysed scenes."""
+    targets, drawn = study.test.targets[: study.parameters.n_analysed], "95 % of bootstrap draws of scenes"
+    photographs, of_layers = len(np.unique(study.test.photographs)), f"{len(targets)} scenes"
+    study.figure(
+        plot_mechanisms(study.test, strengths, study.parameters), "mechanisms", "2 scenes; curves are computed"
+    )
+    study.figure(plot_search(search), "strength_search", f"{len(study.search)} scenes of the first half; bars: {drawn}")
+    n = f"{len(study.test)} scenes of {photographs} photographs; bars: {drawn}"
+    study.figure(plot_behaviour(table), "behaviour", n)
+    study.figure(plot_rates(layers), "rates", f"{of_layers}; bars: {drawn}")
+    n = f"{of_layers}, mean over up to {N_ELECTRODE} neurons of a layer; bands: {drawn}"
+    study.figure(plot_evoked(activities, ONSET_MS), "evoked_potentials", n)
+    study.figure(plot_latencies(layers), "latencies", f"{of_layers}, those with a latency; bars: {drawn}")
+    study.figure(plot_representations(activities, layers, targets), "representations", f"{of_layers}; bars: {drawn}")
+
+
 def main(argv=None):
     """Search strengths, compare cues, analyse activity, write figures and tables."""
     if _protocol_of(argv) == "published":
@@ -378,16 +316,10 @@ def main(argv=None):
         table = make_table(study, found, strengths)
         activities = analyse(study, strengths)
         layers = activity_table(study, activities)
-        study.figure(plot_mechanisms(study.test, strengths, parameters), "mechanisms")
-        study.figure(plot_search(search), "strength_search")
-        study.figure(plot_behaviour(table), "behaviour")
-        study.figure(plot_rates(layers), "rates")
-        study.figure(plot_evoked(activities, ONSET_MS), "evoked_potentials")
-        study.figure(plot_latencies(layers), "latencies")
-        study.figure(
-            plot_representations(activities, layers, study.test.targets[: parameters.n_analysed]), "representations"
-        )
+        make_figures(study, search, table, activities, layers, strengths)
         report(study, table, strengths)
+        effects = cue_effects(statistics_of(found, study.test, parameters.duration_ms))
+        report_photographs(study, effects, study.test.photographs)
         report_rates(study, layers)
 
 

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from brainsnn.analysis.metrics import accuracy_interval
 from brainsnn.errors import UnknownNameError
 from brainsnn.plot_style import PALETTE, style
 from brainsnn.results.names import LayerDict
@@ -12,7 +13,7 @@ __all__ = ["plot_accuracy_over_time", "plot_comparison", "plot_training"]
 
 def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, ax=None):
     """
-    Plot the fraction of correctly classified images at every step.
+    Plot the fraction of correctly classified images at every step, with a band for Wilson's 95 % interval.
 
     Parameters
     ----------
@@ -34,8 +35,10 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
     with style():
         ax = plt.subplots(figsize=(6, 3.6), layout="constrained")[1] if ax is None else ax
         for k, (name, result) in enumerate(results.items()):
-            accuracy = 100 * result.accuracy(labels, window=window)
-            ax.plot(result.times, accuracy, label=f"{name}: {accuracy[-1]:.1f}%", color=PALETTE[k % len(PALETTE)])
+            accuracy, colour = 100 * result.accuracy(labels, window=window), PALETTE[k % len(PALETTE)]
+            ax.plot(result.times, accuracy, label=f"{name}: {accuracy[-1]:.1f}% of {result.n_images}", color=colour)
+            low, high = _interval(accuracy / 100, result.n_images)
+            ax.fill_between(result.times, 100 * low, 100 * high, color=colour, alpha=0.15, lw=0)
         if ann_accuracy is not None:
             ax.axhline(100 * ann_accuracy, color="0.4", linestyle="--", linewidth=1, zorder=0,
                        label=f"ANN: {100 * ann_accuracy:.1f}%")  # fmt: skip
@@ -44,6 +47,13 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
         ax.set_xlim(0, max(result.n_steps * result.dt * 1e3 for result in results.values()))
         ax.legend(loc="lower right")
     return ax
+
+
+def _interval(share, n):
+    """Return Wilson's interval of shares of n images; equal shares are computed once."""
+    different, where = np.unique(np.rint(share * n).astype(int), return_inverse=True)
+    low, high = accuracy_interval(different, n)
+    return low[where], high[where]
 
 
 def plot_comparison(comparison, layers=None, max_points=3000, seed=0):

@@ -50,6 +50,9 @@ class SearchScenes:
         Centres of the digits as (row, column) in fractions of the image.
     invalid_cues : ndarray of float64, shape (n_scenes, 2)
         Position at least half an image width away from the target, as (row, column) in fractions of the image.
+    photographs : ndarray of str, shape (n_scenes,)
+        Name of the photograph from which each scene was cut. Scenes of one photograph are not independent: intervals that
+        hold for other photographs resample photographs (``clusters`` of `~brainsnn.analysis.bootstrap_draws`).
     """
 
     images: np.ndarray
@@ -58,6 +61,7 @@ class SearchScenes:
     classes: np.ndarray
     positions: np.ndarray
     invalid_cues: np.ndarray
+    photographs: np.ndarray
 
     __repr__ = fields_line
 
@@ -116,6 +120,8 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     >>> scenes = load_search_scenes(4)
     >>> scenes.images.shape, scenes.cues.shape
     ((4, 56, 56, 1), (4, 2))
+    >>> scenes.photographs.tolist()
+    ['coins', 'coins', 'chelsea', 'grass']
     """
     if split not in PHOTOGRAPHS:
         raise ValueError(f"load_search_scenes: split must be 'train' or 'test', got {split!r}.")
@@ -126,10 +132,10 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
         raise ValueError(f"load_search_scenes: n_digits must be 1 to 10 (all classes differ), got {n_digits}.")
     seeds = [[seed, sorted(PHOTOGRAPHS).index(split), k] for k in range(n_scenes)]
     made = [_scene(np.random.default_rng(s), split, size, n_digits, n_clutter) for s in seeds]
-    images, classes, positions, invalid = (np.array(part) for part in zip(*made))
+    images, classes, positions, invalid, photographs = (np.array(part) for part in zip(*made))
     labels = np.zeros((n_scenes, 10), dtype=np.float32)
     labels[np.arange(n_scenes)[:, None], classes] = 1
-    return SearchScenes(images[..., None], labels, classes[:, 0].copy(), classes, positions, invalid)
+    return SearchScenes(images[..., None], labels, classes[:, 0].copy(), classes, positions, invalid, photographs)
 
 
 @cache
@@ -184,9 +190,9 @@ def _scaled_digits(split):
 
 
 def _scene(random, split, size, n_digits, n_clutter):
-    """Return one scene: image, classes, positions and invalid cue (both in fractions of the image)."""
+    """Return one scene: image, classes, positions and invalid cue (both in fractions of the image), name of the photograph."""
     scaled, of_class = _scaled_digits(split)
-    image = _background(random, split, size)
+    image, photograph = _background(random, split, size)
     for _ in range(n_clutter):
         _add_clutter(random, image, scaled)
     classes = random.permutation(10)[:n_digits]
@@ -195,20 +201,21 @@ def _scene(random, split, size, n_digits, n_clutter):
         glyph = scaled[side][random.choice(of_class[digit])]
         _paste(image, glyph, row, col, random.uniform(*DIGIT_CONTRAST))
     positions = (corners + np.array(sides)[:, None] / 2) / size
-    return np.clip(image, 0, 1), classes, positions, draw_invalid_cue(random, positions[0])
+    return np.clip(image, 0, 1), classes, positions, draw_invalid_cue(random, positions[0]), photograph
 
 
 def _background(random, split, size):
-    """Return a random crop of a photograph, dimmed."""
+    """Return a random crop of a photograph, dimmed, and the photograph's name."""
     photographs = load_photographs(split)
-    scales = photographs[PHOTOGRAPHS[split][random.integers(len(photographs))]]
+    name = PHOTOGRAPHS[split][random.integers(len(photographs))]
+    scales = photographs[name]
     photograph = scales[random.integers(len(scales))]
     row, col = (random.integers(extent - size + 1) for extent in photograph.shape)
     crop = photograph[row : row + size, col : col + size]
     crop = crop[:, ::-1] if random.random() < 0.5 else crop
     # Digits add light, so they would be invisible on a white sky.
     crop = crop - crop.mean()
-    return (0.3 + random.uniform(*PHOTOGRAPH_CONTRAST) * crop).clip(0, 0.7).astype(np.float32)
+    return (0.3 + random.uniform(*PHOTOGRAPH_CONTRAST) * crop).clip(0, 0.7).astype(np.float32), name
 
 
 def _paste(image, glyph, row, col, contrast):

@@ -200,7 +200,11 @@ def test_plot_raster(result):
 def test_plot_accuracy_over_time(result):
     ax = analysis.plot_accuracy_over_time({"a": result}, [0, 1], ann_accuracy=0.9)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0, 50, 100, 100])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a: 100.0%", "ANN: 90.0%"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a: 100.0% of 2", "ANN: 90.0%"]
+    low, high = analysis.accuracy_interval(1, 2)
+    edges = ax.collections[0].get_paths()[0].vertices
+    at_one = np.unique(edges[edges[:, 0] == result.times[1], 1])  # at the second step one of two is correct
+    np.testing.assert_allclose(at_one, [100 * low, 100 * high])
 
 
 # ANN against SNN

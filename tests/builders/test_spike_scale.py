@@ -13,7 +13,8 @@ L = keras.layers
 STEPS = 400
 LIF = bs.LIF(tau_m=100 * ms, threshold=0.02)
 MODELS = {
-    "IF": bs.IF(initial=0.5), "ASN": bs.ASN(m_f=0.05, tau_gamma=5 * ms), "fast ASN": bs.ASN(m_f=0.05, tau_gamma=5 * ms, tau_beta=10 * ms),
+    "IF": bs.IF(initial=0.5), "ASN": bs.ASN(m_f=0.05, tau_gamma=5 * ms),
+    "fast ASN": bs.ASN(m_f=0.05, tau_gamma=5 * ms, tau_beta=10 * ms),
     "edited ASN": bs.ASN(m_f=0.05, tau_gamma=5 * ms).edit(tau_beta=8 * ms), "LIF": LIF, "slow LIF": LIF.edit(tau_s=30 * ms),
 }  # fmt: skip
 

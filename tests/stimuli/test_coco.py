@@ -339,6 +339,8 @@ def test_scenes(coco, street, file, half):
     assert_array_equal(scenes.labels, np.eye(8)[scenes.targets])
     assert_array_equal(scenes.cues, [picture.cue for picture in pictures])
     assert_array_equal(scenes.invalid_cues, [picture.invalid_cue for picture in pictures])
+    assert_array_equal(scenes.photographs, [f"{picture.folder}/{picture.file_name}" for picture in pictures])
+    assert all((coco[0] / name).exists() for name in scenes.photographs)
     rows, columns = (scenes.cues * 20).astype(int).T
     assert scenes.images[np.arange(len(pictures)), rows, columns].mean() > 0.6  # objects are light
     assert len(load_coco_scenes(file, coco[0], half, size=4, n_scenes=3)) == 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from brainsnn.stimuli.search import MINIMUM_DISTANCE, PHOTOGRAPHS, load_search_scenes
+from brainsnn.stimuli.search import MINIMUM_DISTANCE, PHOTOGRAPHS, load_photographs, load_search_scenes
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,24 @@ def test_targets_in_the_very_centre_have_an_invalid_cue():
 
 def test_splits_share_no_photograph():
     assert not set(PHOTOGRAPHS["train"]) & set(PHOTOGRAPHS["test"])
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_photographs_are_those_from_which_scenes_were_cut(split):
+    """A patch without digits is found again in the named photograph, and in no other one as well."""
+    from skimage.feature import match_template
+
+    scenes = load_search_scenes(6, split, seed=8, n_digits=1, n_clutter=0)
+    assert set(scenes.photographs) <= set(PHOTOGRAPHS[split]) and len(set(scenes.photographs)) > 1
+    assert_array_equal(scenes[2:4].photographs, scenes.photographs[2:4])
+    for image, (row, col), named in zip(scenes.images[..., 0], scenes.cues, scenes.photographs):
+        top, left = (0 if place > 0.5 else 34 for place in (row, col))  # the corner away from the digit
+        patch = image[top : top + 22, left : left + 22]
+        found = {
+            name: max(match_template(scale, view).max() for scale in scales for view in (patch, patch[:, ::-1]))
+            for name, scales in load_photographs(split).items()
+        }
+        assert max(found, key=found.get) == named and found[named] > 0.95
 
 
 @pytest.mark.parametrize("wrong", [{"split": "all"}, {"size": 20}, {"n_digits": 11}, {"n_digits": 9, "size": 40}])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -130,7 +131,9 @@ def responses(n=40, gain=0.3, seed=0):
             "potential": 0.1 * activity.astype(float),
         }  # fmt: skip
         found[name]["times"][0] = np.nan
-    scenes = protocol.Scenes(np.zeros((n, 2, 2, 1)), targets, np.eye(4)[targets], np.zeros((n, 2)), np.zeros((n, 2)))
+    scenes = protocol.Scenes(
+        np.zeros((n, 2, 2, 1)), targets, np.eye(4)[targets], *np.zeros((2, n, 2)), np.tile(list("abcde"), n)[:n]
+    )
     baselines = {name: random.poisson(1, (3, 400)) for name in found}
     return measures.Responses(found, scenes, 16, baselines, 60)
 
@@ -246,6 +249,7 @@ def test_levels_get_a_verdict_on_the_published_pictures_alone(data, interval, ve
         (["--duration-ms", "300"], "is too short"),
         (["--n-scenes", "10"], "give 40 or more"),
         (["--faults", "some"], "choose one of yes, no"),
+        (["--n-networks", "2", "--model", "own.keras"], "leave out --data and --model"),
     ],
 )
 def test_bad_arguments(tmp_path, capsys, arguments, message):
@@ -269,9 +273,12 @@ def test_the_published_protocol(tmp_path):
     import pandas as pd
     import spatial_attention
 
+    (tmp_path / "networks").mkdir()
+    shutil.copy(ROOT / "weights" / "search_post.keras", tmp_path / "networks" / "search_post_1.keras")
     spatial_attention.main([
         "--protocol", "published", "--out", str(tmp_path), "--n-scenes", "60", "--strengths", "0.3", "--n-averages", "1",
         "--n-per-class", "2", "--n-draws", "20", "--n-permutations", "50", "--duration-ms", "450", "--faults", "yes",
+        "--n-networks", "2",
     ])  # fmt: skip
     record = json.loads((tmp_path / "record.json").read_text())
     figures = ["figure1_transfer", "figure1_traces", "figure2", "figure3", "figure4", "figure5", "figure6"]
@@ -284,12 +291,21 @@ def test_the_published_protocol(tmp_path):
         "power",
         "claims",
         "from_the_paper",
+        "photographs",
+        "rank_order",
     ]
     for name in [*(f"{f}.png" for f in figures), *(f"{t}.csv" for t in tables), "claims.md", "from_the_paper.md"]:
         assert (tmp_path / name).stat().st_size > 0 and name in record["files"]
     paper = pd.read_csv(tmp_path / "from_the_paper.csv")
     assert set(paper.figure) == {"3B", "4C", "4D", "5D", "5E", "5F", "6E"}
     assert set(paper.verdict) <= {REPRODUCED, NOT_REPRODUCED, UNDECIDABLE, "other network and pictures"}
+    photographs = pd.read_csv(tmp_path / "photographs.csv")
+    assert len(photographs) == 15 and photographs.n_scenes.between(20, 40).all()
+    assert "cannot decide" in record["headline"]["photographs"]
+    order = pd.read_csv(tmp_path / "rank_order.csv").set_index(["measure", "seed"])
+    # The second network is a copy of the first one, so it finds the same.
+    np.testing.assert_allclose(order.loc[("auc", 0), list(protocol.MECHANISMS)].astype(float),
+                               order.loc[("auc", 1), list(protocol.MECHANISMS)].astype(float))  # fmt: skip
     rates = pd.read_csv(tmp_path / "rates_and_faults.csv")
     assert len(rates) == 14 and np.allclose(rates.rate_hz_as_printed, rates.rate_hz * 500 / 450, rtol=1e-4)
     behaviour = pd.read_csv(tmp_path / "behaviour.csv").set_index(["condition", "measure"]).value

@@ -30,6 +30,7 @@ def test_detection_auc_of_all_and_of_a_sample():
     assert statistic(np.arange(2)) == 0.75
     assert statistic(np.array([0, 0])) == 1.0
     assert statistic(np.array([1, 0])) == 0.75
+    assert statistic(np.array([0, 0, 1])) == pytest.approx(7 / 9)  # drawn photographs have other numbers of scenes
 
 
 def test_absent_classes_are_absent():

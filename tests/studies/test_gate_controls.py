@@ -12,7 +12,9 @@ sys.path.insert(0, str(STUDIES))
 
 import gate_controls as gates
 from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims
-from gate_statistics import accuracy_at, contrast_rows, curve_rows, resampled_means
+from gate_statistics import accuracy_at, accuracy_bounds, contrast_rows, curve_rows, resampled_means
+
+from brainsnn.analysis import accuracy_interval
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -112,6 +114,16 @@ def test_rows_are_means_with_intervals_around_them():
     correct = random.integers(0, 2, (1, 3, 2, 30))
     (row,) = contrast_rows(correct, [0.15], 300, 0)
     assert row["gain"] == pytest.approx(row["contrast"] - row["sticky"]) and row["low"] <= row["gain"] <= row["high"]
+
+
+def test_intervals_have_a_width_where_all_decisions_are_equal():
+    correct = np.ones((1, 3, 1, 30), dtype=bool)
+    (row,) = contrast_rows(correct, [0.15], 100, 0)
+    assert (row["low"], row["high"]) == (-0.1, 0.1)
+    assert (row["sticky_low"], row["sticky_high"]) == pytest.approx(accuracy_interval(30, 30))
+    several = np.random.default_rng(0).random((4, 200)) < 0.7
+    low, high = accuracy_bounds(several, 500, 0)
+    assert low < several.mean() < high
 
 
 @pytest.mark.slow

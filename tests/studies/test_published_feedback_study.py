@@ -140,6 +140,8 @@ def test_verdicts(parameters, absolute):
         assert verdicts["SNN no blocking: squared error per image"] == "reproduced"
     else:
         assert verdicts["accuracy lost by blocking (points)"] == "direction undecidable with this n"
+    equal = next(row for row in rows if row["quantity"] == "accuracy lost by blocking (points)")
+    assert (equal["low"], equal["high"]) == (-6, 6)  # no decision of 50 differs
     assert markdown(rows).count("\n| ") == len(rows) and "--protocol published" in markdown(rows)
 
 

@@ -158,7 +158,8 @@ def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpola
     targets = np.array([picture.target for picture in pictures])
     labels = np.eye(len(selection.categories), dtype=np.float32)[targets]
     cues, invalid = (np.array([getattr(p, name) for p in pictures]) for name in ("cue", "invalid_cue"))
-    return SearchScenes(images, labels, targets, targets[:, None], cues[:, None], invalid)
+    photographs = np.array([f"{picture.folder}/{picture.file_name}" for picture in pictures])
+    return SearchScenes(images, labels, targets, targets[:, None], cues[:, None], invalid, photographs)
 
 
 def load_coco_training(path, folder, n_pictures=None, size=224, seed=0, interpolation="nearest"):

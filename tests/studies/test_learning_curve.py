@@ -1,0 +1,79 @@
+"""The learning curve: the fitted law, its interval, what is refused, and a run."""
+
+import sys
+
+import numpy as np
+import pytest
+from locations import STUDIES
+
+sys.path.insert(0, str(STUDIES))
+
+import learning_curve
+from learning_curve import fit_power_law, law_draws
+
+SIZES = [500, 1000, 2000, 3600]
+
+
+def errors_of(a, b):
+    return np.exp(a) * np.array(SIZES, dtype=float) ** -b
+
+
+@pytest.mark.parametrize("a, b", [(2.0, 0.7), (0.0, 0.4), (-2.0, 0.0)])
+def test_exact_errors_give_their_law(a, b):
+    n = 10**6
+    assert fit_power_law(SIZES, errors_of(a, b) * n, n) == pytest.approx((a, b), abs=1e-6)
+
+
+def test_the_fit_is_the_most_likely_law():
+    """As a general minimiser finds it."""
+    from scipy.optimize import minimize
+    from scipy.stats import binom
+
+    wrong = np.array([90, 61, 33, 28])
+
+    def loss(parameters):
+        return -binom.logpmf(wrong, 1000, np.clip(errors_of(*parameters), 1e-9, 1 - 1e-9)).sum()
+
+    best = minimize(loss, [1.0, 0.5], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
+    assert fit_power_law(SIZES, wrong, 1000) == pytest.approx(best.x, abs=1e-4)
+
+
+def test_no_error_at_all_is_a_small_one():
+    a, b = fit_power_law(SIZES, [5, 2, 1, 0], 1000)
+    assert np.isfinite([a, b]).all() and b > 0
+
+
+def test_the_interval_covers_the_law():
+    random, covered = np.random.default_rng(0), 0
+    truth = np.exp(2.0) * 60_000.0**-0.7
+    for _ in range(40):
+        correct = random.random((4, 1, 1000)) >= errors_of(2.0, 0.7)[:, None, None]
+        low, high = np.percentile(law_draws(correct, SIZES, [60_000], 60)[:, 0], [2.5, 97.5])
+        covered += low <= truth <= high
+    assert covered >= 34
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--sizes", "500"], "two or more"),
+        (["--sizes", "500", "4000"], "to 3600"),
+        (["--sizes", "5", "400"], "from 10"),
+        (["--stage", "both"], "choose one of ann, snn"),
+    ],
+)
+def test_refused(tmp_path, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        learning_curve.main(["--out", str(tmp_path), *arguments])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["ann", "snn"])
+def test_a_run(tmp_path, capsys, stage):
+    pytest.importorskip("tensorflow")
+    words = ["--sizes", "20", "40", "--n-passes", "80", "--n-draws", "20", "--stage", stage]
+    learning_curve.main([*words, "--out", str(tmp_path)])
+    assert (tmp_path / "learning_curve.png").stat().st_size > 0
+    assert len((tmp_path / "learning_curve.csv").read_text().splitlines()) == 3
+    assert "published on full MNIST" in capsys.readouterr().out
