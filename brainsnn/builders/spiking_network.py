@@ -1,5 +1,6 @@
 """A converted network: its Brian2 objects, and running images through it."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -43,6 +44,9 @@ from brainsnn.results.saturation import warn_of_saturation
 from brainsnn.results.streaming import StreamFolder
 
 __all__ = ["SpikingNetwork"]
+
+#: Seconds after which a run in a terminal or a notebook shows its progress, unless it was asked to or not.
+LONG_RUN = 5
 
 
 class SpikingNetwork(NetworkView):
@@ -278,7 +282,7 @@ class SpikingNetwork(NetworkView):
         offset: Quantity | None = None,
         background: ArrayLike | None = None,
         processes: int = 1,
-        progress: bool = False,
+        progress: bool | None = None,
         stream_to: str | PathLike[str] | None = None,
     ) -> Result:
         """
@@ -301,8 +305,8 @@ class SpikingNetwork(NetworkView):
             Level of the input while the image is off, 0 by default, broadcast to (H, W, C). Needs ``onset`` or ``offset``.
         processes : int
             Number of programs that run at once, on devices that compile a program; 1 in runtime mode.
-        progress : bool
-            Whether to show a progress bar.
+        progress : bool, optional
+            Whether to show a progress bar. By default in a terminal or a notebook, if the run takes longer than 5 s.
         stream_to : str or `~pathlib.Path`, optional
             New folder to which spikes, states and outputs are written while the network runs, for recordings that do not fit
             into memory. It appears under this name when the run is complete; `Result.load` opens it again.
@@ -336,8 +340,8 @@ class SpikingNetwork(NetworkView):
         self.network.take_scope(2)  # of the caller of the guarded method
         learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]
         processes = self._backend.check_processes(processes)
-        if not isinstance(progress, bool | np.bool_):
-            raise ValueError(f"run: progress must be True or False, got {progress!r}.")
+        if not isinstance(progress, bool | np.bool_ | None):
+            raise ValueError(f"run: progress must be True, False or None, got {progress!r}.")
         if processes != 1 and learning:
             raise ValueError(
                 f"run: {', '.join(learning)} learns from image to image and needs processes=1, got processes={processes!r}."
@@ -370,7 +374,9 @@ class SpikingNetwork(NetworkView):
         result.models.update(self._model_descriptions)
         self._monitors.prepare(result, trials.n_trials, self.dtype, trials.stream)
         activations = {p.name: p.output for p in self.graph.readouts}
-        with tqdm(total=trials.n_trials, unit="image", disable=not progress) as bar, self._preferences():
+        shown = progress or (progress is None and (sys.stderr.isatty() or "ipykernel" in sys.modules))
+        delay = 0 if progress else LONG_RUN
+        with tqdm(total=trials.n_trials, unit="image", disable=not shown, delay=delay) as bar, self._preferences():
 
             def on_record(trial, record):
                 """Move what a trial has recorded into the result."""

@@ -64,3 +64,22 @@ def trains(images):
 def test_refused(snn, images, change, message):
     with pytest.raises(ValueError, match=message):
         snn.run(**{"images": images, "duration": 10 * ms, **change(images)})
+
+
+@pytest.mark.parametrize(
+    ("progress", "is_terminal", "seconds", "shown"),
+    [
+        (None, True, 0, True),
+        (None, True, 60, False),
+        (None, False, 0, False),
+        (False, True, 0, False),
+        (True, False, 60, True),
+    ],
+)
+def test_a_long_run_in_a_terminal_shows_its_progress(
+    snn, images, monkeypatch, capsys, progress, is_terminal, seconds, shown
+):
+    monkeypatch.setattr("brainsnn.builders.spiking_network.LONG_RUN", seconds)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    snn.run(images, 5 * ms, progress=progress)
+    assert ("image" in capsys.readouterr().err) == shown
