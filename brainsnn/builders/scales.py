@@ -103,11 +103,15 @@ def _warn_of_unknown_scales(graph, neurons, encoder, dt):
             continue
         if scale_of_spikes(graph, models, p, float(dt)) is None:
             sent = f"{p.source!r} ({'pixels' if p.source == graph.input.name else models[p.source].name})"
+            why = (
+                "the weights of this network were made for other neurons"
+                if graph.neurons
+                else "the synapse there is another one, and one of the two is neither an exponential filter nor cleared each step"
+            )
             warnings.warn(
-                f"convert: the spikes of {sent} reach {p.target!r} ({models[p.target].name}), whose synapse is another one, and "
-                "one of the two is neither an exponential filter nor cleared in every step: it is not known with which height "
-                "they carry the same activation, and they keep theirs. Give both layers one synapse, or compare activations "
-                "with brainsnn.compare_activations.",
+                f"convert: the spikes of {sent} reach {p.target!r} ({models[p.target].name}), and {why}: it is not known with "
+                "which height they carry the same activation, and they keep theirs. Give both layers one synapse, or compare "
+                "activations with brainsnn.compare_activations.",
                 UncalibratedWarning,
                 stacklevel=4,
             )

@@ -69,6 +69,12 @@ def run(
     lasting, chosen, wanted = time_value(duration, "--duration"), neuron_model(neuron), recordings(record or [])
     graph = read_graph(model, weights, average_pooling)
     batch = read_images(images, graph.input.shape, limit, resize, graph.pixel_unit)
+    n_classes = graph.readouts[0].size if graph.readouts else None
+    if n_classes and batch.labels is not None and not all(0 <= label < n_classes for label in batch.labels):
+        raise typer.BadParameter(
+            f"a label is {max(batch.labels)}, and the network has the classes 0 to {n_classes - 1}; number the labels so.",
+            param_hint="--images",
+        )
     if calibrate:
         graph = bs.calibrate(graph, batch.values)
     snn = bs.convert(graph, chosen, schedule=schedule, device=device, threads=threads, record=wanted)

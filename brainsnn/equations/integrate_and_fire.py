@@ -1,5 +1,7 @@
 """Integrate-and-fire neurons: a discrete map (IF) and differential equations (LIF)."""
 
+from dataclasses import dataclass
+
 from brian2 import Quantity, ms
 
 from brainsnn.equations.checks import check_time_constants
@@ -44,6 +46,26 @@ dI/dt = -I/tau_s : 1
 S = S_dyn + bias : 1
 bias : 1
 """
+
+
+@dataclass(frozen=True)
+class ReciprocalGain:
+    """
+    Spike height of a leaky neuron, which follows from its time constants when these are edited.
+
+    A spike lowers v by the threshold and a constant signal S raises it at a rate of S/tau_m, so the neuron fires at
+    S/(threshold*tau_m). Its filtered output is h*tau_s times that rate, which equals S for this height.
+
+    Parameters
+    ----------
+    threshold : float
+    """
+
+    threshold: float
+
+    def __call__(self, tau_m, tau_s):
+        """Return the height for time constants in one unit."""
+        return self.threshold * tau_m / tau_s
 
 
 def IF(leak: float = 1.0, threshold: float = 1.0, reset: str = "soft", initial: float = 0.0) -> NeuronModel:
@@ -157,9 +179,8 @@ def LIF(
         equations=LIF_EQUATIONS,
         threshold="S > v_th",
         reset="v -= v_th",
-        # A spike lowers v by v_th and a constant signal S raises it at a rate of S/tau_m, so the neuron fires at
-        # S/(v_th*tau_m). Its filtered output is h*tau_s times that rate, which equals S for h = v_th*tau_m/tau_s.
-        parameters={"tau_m": tau_m, "tau_s": tau_s, "v_th": threshold, "h": float(threshold * tau_m / tau_s)},
+        parameters={"tau_m": tau_m, "tau_s": tau_s, "v_th": threshold},
+        derived={"h": (("tau_m", "tau_s"), ReciprocalGain(threshold))},
         membrane="v",
         threshold_parameter="v_th",
         attention={"output_gain": "h"},

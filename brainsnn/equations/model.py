@@ -110,7 +110,7 @@ class NeuronModel(NetworkVariants):
         Parameter that each attention mechanism changes, for example ``{"input_gain": "gain"}``.
     encoder : {"current", "poisson"}, optional
         How images enter the network unless ``convert`` sets it: as a current into the first population, or as signed
-        Poisson spikes.
+        Poisson spikes. With ``"poisson"``, the neuron is made for spikes of height 1, and they are not scaled to its synapse.
     method : str or tuple of str, optional
         Integration method, or several that are tried in order.
     readout : `NeuronModel`, optional

@@ -7,7 +7,7 @@ from brian2.units.allunits import all_units
 
 from brainsnn.equations.statements import assignments
 
-__all__ = ["spike_scale", "synaptic_decay"]
+__all__ = ["activation_of_spike", "spike_scale", "synaptic_decay"]
 
 
 def synaptic_decay(neuron, dt):
@@ -50,6 +50,27 @@ def synaptic_decay(neuron, dt):
     return float(np.exp(float(rate) * dt))
 
 
+def activation_of_spike(neuron, dt):
+    """
+    Return the activation that spikes of height 1 in every step stand for, ``1/(1 - decay)``.
+
+    Parameters
+    ----------
+    neuron : `~brainsnn.equations.model.NeuronModel`
+    dt : float
+        Time step in seconds.
+
+    Returns
+    -------
+    activation : float or None
+        None where the synapse is neither an exponential filter nor cleared in every step.
+    """
+    try:
+        return 1 / (1 - synaptic_decay(neuron, dt))
+    except ValueError:
+        return None
+
+
 def spike_scale(source, target, dt):
     """
     Return the factor with which the spikes of one neuron carry the same activation to a neuron with another synapse.
@@ -73,11 +94,9 @@ def spike_scale(source, target, dt):
     """
     if source is not None and _synapse(source) == _synapse(target):
         return 1.0
-    try:
-        own = 0.0 if source is None else synaptic_decay(source, dt)
-        return (1 - synaptic_decay(target, dt)) / (1 - own)
-    except ValueError:
-        return None
+    sent = 1.0 if source is None else activation_of_spike(source, dt)
+    read = activation_of_spike(target, dt)
+    return None if sent is None or read is None else sent / read
 
 
 def _is_cleared(neuron):

@@ -352,26 +352,29 @@ def spikes_between(on_pre, constants, source, target, scale=1.0):
     return word_substitute(on_pre, {f"{height_name(target)}_pre": height}), constants
 
 
-def counted_spikes(on_pre, neuron):
+def counted_spikes(on_pre, neuron, scale=1.0):
     """
-    Return what a spike of a model's neurons does to a variable that adds up heights without a unit.
+    Return what a spike of a model's neurons does to a variable that adds up the activation of a step, without a unit.
 
     Parameters
     ----------
     on_pre : str
         Statement with ``h_pre``, which stands for the height.
     neuron : `~brainsnn.equations.model.NeuronModel`
+    scale : float
+        Activation of a spike of height 1: what such spikes in every step add up to at a synapse of the neuron.
 
     Returns
     -------
     on_pre : str
     constants : dict
     """
-    if _has_plain_height(neuron):
-        return on_pre, {}
-    return word_substitute(on_pre, {"h_pre": f"{height_name(neuron)}_pre/input_unit"}), {
-        "input_unit": neuron.input_unit
-    }
+    height, constants = f"{height_name(neuron)}_pre", {}
+    if not _has_plain_height(neuron):
+        height, constants = f"{height}/input_unit", {"input_unit": neuron.input_unit}
+    if scale != 1:
+        height, constants = f"({height}*spike_scale)", {**constants, "spike_scale": scale}
+    return word_substitute(on_pre, {"h_pre": height}), constants
 
 
 def _has_plain_height(neuron):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import t as student_t
 
 from brainsnn.plain_arrays import plain_array
 from brainsnn.plot.panels import panel
@@ -35,7 +36,7 @@ def tuning_curve(
     values : (n,) array_like
         The property, such as an orientation.
     responses : (n,) or (n, n_repeats) array_like
-        With repeats, their mean and its 95% interval (1.96 standard errors).
+        With repeats, their mean and its 95% interval (of Student's t).
     xlabel, ylabel : str
         Names with units.
     label : str, optional
@@ -71,7 +72,8 @@ def tuning_curve(
         mean = responses if responses.ndim == 1 else responses.mean(axis=1)
         (line,) = ax.plot(values, mean, marker="o", markersize=3, label=label)
         if responses.ndim == 2 and responses.shape[1] > 1:
-            error = 1.96 * responses.std(axis=1, ddof=1) / np.sqrt(responses.shape[1])
+            n = responses.shape[1]
+            error = student_t.ppf(0.975, n - 1) * responses.std(axis=1, ddof=1) / np.sqrt(n)
             ax.fill_between(values, mean - error, mean + error, color=line.get_color(), alpha=0.25, linewidth=0)
             ax.set_title(f"mean and 95% interval, n = {responses.shape[1]}")
         ax.set(xlabel=xlabel, ylabel=ylabel)

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from brian2 import Quantity, second
 from numpy.typing import ArrayLike
 
 from brainsnn.attention import Attention
 from brainsnn.attention.fields import Field
-from brainsnn.plain_arrays import plain_array
+from brainsnn.plain_arrays import is_number, plain_array
 from brainsnn.plot.panels import colour_bar, panel
 from brainsnn.plot_style import PALETTE
 from brainsnn.results import Result
 from brainsnn.results.selection import chosen_image
 
 if TYPE_CHECKING:
-    from brian2 import Quantity
     from matplotlib.axes import Axes
 
 __all__ = ["attention_field", "feature_maps", "gate", "latency_map", "mosaic", "rdm", "spike_maps"]
@@ -152,10 +152,19 @@ def latency_map(
 
     Raises
     ------
-    UnknownNameError, IndexError
-        If the spikes of the layer were not recorded, or the image or the channel does not exist.
+    UnknownNameError, IndexError, ValueError
+        If the spikes of the layer were not recorded, the image or the channel does not exist, or the onset lies outside of the
+        trial.
     """
-    image, onset = chosen_image(image, result.n_images, "plot.latency_map"), float(onset)
+    image = chosen_image(image, result.n_images, "plot.latency_map")
+    lasts = result.n_steps * result.dt
+    is_time = isinstance(onset, Quantity) and onset.dim is second.dim and onset.ndim == 0
+    if not (is_time or is_number(onset)) or not 0 <= float(onset) < lasts:
+        raise ValueError(
+            f"plot.latency_map: onset={onset!r} must be a time within the trial of {lasts * 1e3:g} ms, such as 10*ms (a plain "
+            "number is in seconds)."
+        )
+    onset = float(onset)
     neurons, steps = result.spikes[layer][image]
     times = steps * result.dt - onset
     first = np.full(int(np.prod(result.shapes[layer])), np.inf)

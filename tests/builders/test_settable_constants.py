@@ -69,9 +69,9 @@ def test_constants_are_set_for_a_layer_and_for_each_neuron(model, device):
 
 def test_a_set_constant_is_one_of_the_neuron_model(model):
     image = 2 * images(model, 1)
-    edited = bs.convert(model, {"second": bs.ASN(tau_beta=20 * ms, tau_eta=30 * ms), ...: bs.ASN()}, record=RECORD)
+    edited = bs.convert(model, {"second": bs.ASN(tau_gamma=20 * ms, tau_eta=30 * ms), ...: bs.ASN()}, record=RECORD)
     snn = bs.convert(model, record=RECORD)
-    snn.set_parameters("second", tau_beta=20 * ms, tau_eta=30 * ms)
+    snn.set_parameters("second", tau_gamma=20 * ms, tau_eta=30 * ms)
     one, other = (network.run(image, DURATION) for network in (edited, snn))
     np.testing.assert_array_equal(trains(one, "second"), trains(other, "second"))
     np.testing.assert_allclose(one.output, other.output, rtol=1e-4, atol=1e-5)

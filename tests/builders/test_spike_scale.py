@@ -78,13 +78,14 @@ def test_models_with_known_synapses_do_not_warn():
 def test_an_unknown_scale_is_said():
     saturating = bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = -I/tau_beta - I**3/tau_beta : 1")
     with pytest.warns(
-        bs.UncalibratedWarning, match="the spikes of 'first' .IF. reach 'second' .ASN., whose synapse is another"
+        bs.UncalibratedWarning,
+        match="the spikes of 'first' .IF. reach 'second' .ASN., and the synapse there is another",
     ):
         bs.convert(GRAPH, {"first": bs.IF(), "second": saturating, ...: bs.ASN()}, encoder="current")
     with pytest.warns(bs.UncalibratedWarning, match=r"the spikes of '.*' \(pixels\) reach 'first'"):
         bs.convert(GRAPH, saturating, encoder="poisson")
     own = bs.IF().edit(update="v = leak*v + I + bias; I = 0.9*I")
-    with pytest.warns(bs.UncalibratedWarning, match="neither an exponential filter nor cleared in every step"):
+    with pytest.warns(bs.UncalibratedWarning, match="neither an exponential filter nor cleared each step"):
         bs.convert(GRAPH, {"second": own, ...: bs.ASN()}, encoder="current")
 
 
@@ -113,3 +114,50 @@ def test_images_in_the_range_of_8_bits_are_said():
     snn = bs.convert(GRAPH, bs.ASN())
     with pytest.warns(UserWarning, match="images from 0.5 to 254.5: resized 8-bit values"):
         snn.run(np.linspace(0.5, 254.5, 16).reshape(1, 4, 4, 1), 5 * ms)
+
+
+def test_a_synapse_that_is_set_afterwards_is_said():
+    snn = bs.convert(GRAPH, bs.ASN())
+    with pytest.warns(bs.UncalibratedWarning, match="'tau_beta' of 'second' is a constant of its synapse"):
+        snn.set_parameters("second", tau_beta=20 * ms)
+
+
+def test_exchanged_neurons_of_a_network_that_was_read_as_spiking_are_said(tmp_path, recwarn):
+    graph = bs.read_nir(bs.convert(GRAPH, bs.IF()).to_nir(tmp_path / "network.nir"))
+    bs.convert(graph)
+    assert not [w for w in recwarn if issubclass(w.category, bs.UncalibratedWarning)]
+    with pytest.warns(bs.UncalibratedWarning, match="the weights of this network were made for other neurons"):
+        bs.convert(graph, {**graph.neurons, "second": bs.ASN()})
+
+
+def test_describe_names_the_factor():
+    text = str(bs.convert(GRAPH, {"first": bs.IF(), ...: bs.ASN()}, encoder="current").describe())
+    assert f"spikes * {1 - np.exp(-1 / 50):.4g}" in text
+
+
+@pytest.mark.parametrize("name", ["IF", "ASN", "LIF"])
+def test_a_prediction_is_that_of_the_network_whatever_neurons_make_it(name):
+    keras.utils.set_random_seed(4)
+    inputs = L.Input((4, 4, 1), name="pixels")
+    x = L.Conv2D(4, 3, padding="same", activation="relu", name="hidden")(inputs)
+    predicted = L.Conv2D(1, 3, padding="same", activation="relu", name="prediction")(x)
+    model = keras.Model(inputs, [L.Dense(3, name="out")(L.Flatten()(x)), predicted])
+    images = np.random.default_rng(0).random((2, 4, 4, 1))
+    graph = bs.calibrate(model, images, encoder="poisson")
+    gate = bs.PredictiveGate(mode="none", squash_step=1e-3)
+    result = bs.convert(graph, MODELS[name], feedback=gate).run(images, STEPS * ms)
+    predicted = result.predicted_input[:, -1].ravel() / (STEPS * 1e-3)
+    expected = graph.activations(images)["prediction"].ravel()
+    assert np.corrcoef(predicted, expected)[0, 1] > 0.95
+    assert predicted.sum() == pytest.approx(expected.sum(), rel=0.15)
+
+
+def test_relu6_after_pooling_is_refused_where_spikes_are_pooled():
+    inputs = L.Input((8, 8, 1), name="pixels")
+    x = L.ReLU(max_value=6.0, name="clipped")(L.MaxPooling2D(2)(L.Conv2D(3, 3, name="conv")(inputs)))
+    model = keras.Model(inputs, L.Dense(3, name="out")(L.Flatten()(x)))
+    images = np.random.default_rng(0).random((2, 8, 8, 1))
+    graph = bs.calibrate(model, images)
+    with pytest.raises(bs.ConversionError, match="'clipped.*' and 'clipped.*' read one maximum .* Put the ReLU before"):
+        bs.convert(graph, bs.IF(), encoder="current")
+    bs.convert(graph, bs.ASN())

@@ -200,8 +200,10 @@ def _connectivity(snn):
         operator = p.operator
         counts = (f"{n:,}" for n in (operator.fan_in, operator.n_connections, operator.n_weights))
         reads = p.mode if p.source in snn._assembly.groups else "stimulus"
+        scale = snn._assembly.spike_scale(p) if reads == "spikes" else None
+        scaled = reads if scale in (None, 1.0) else f"{reads} * {scale:.4g}"
         delay = delays[snn.schedule] if reads in ("spikes", "counts") else "-"
-        rows.append((_code(p.source), _code(p.target), reads, *describe_operator(operator), *counts, delay))
+        rows.append((_code(p.source), _code(p.target), scaled, *describe_operator(operator), *counts, delay))
     if snn.feedback is not None:
         source, target = snn.populations.name_of(snn.feedback.output), snn.graph.input.name
         size = f"{snn.graph.input.size:,}"

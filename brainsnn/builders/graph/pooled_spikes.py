@@ -52,6 +52,7 @@ def with_pooled_spikes(graph: LayerGraph, pooled: set[str] | None = None) -> Lay
             continue
         for projection in maxima:
             _check_maximum(projection, populations[projection.target])
+        _check_alike([(p, populations[p.target]) for p in maxima])
         first, is_averaged = next(iter(readers.values())), len(outgoing[membrane.name]) > len(maxima)
         source = spiking_twin(graph, membrane, incoming)
         if source is None:
@@ -83,6 +84,20 @@ def _check_maximum(projection: Projection, target: Population) -> None:
             "population: they can be negative, or are an average, or a difference as of relu6 and leaky ReLU. Train with a ReLU "
             "before the pooling layer, or use a neuron that is pooled before it spikes, such as ASN()."
         )
+
+
+def _check_alike(readers: list[tuple[Projection, Population]]) -> None:
+    """Refuse nonlinearities of one maximum that differ: the spikes before it are those of one of them."""
+    (first, reader), *others = readers
+    for projection, other in others:
+        if (reader.activation, reader.threshold) != (other.activation, other.threshold) or np.any(
+            reader.bias != other.bias
+        ):
+            raise ConversionError(
+                f"'{first.target}' and '{projection.target}' read one maximum over '{projection.source}' with different biases "
+                "or activations, as relu6 after a pooling layer does, and one population of spikes is pooled here. Put the ReLU "
+                "before the pooling layer, or use a neuron that is pooled before it spikes, such as ASN()."
+            )
 
 
 def has_maximum(projection: Projection) -> bool:

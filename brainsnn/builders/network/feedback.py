@@ -11,6 +11,7 @@ from brainsnn.builders.operators import SparseOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import MaxPool
 from brainsnn.equations.model import NeuronModel
+from brainsnn.equations.synaptic_decay import activation_of_spike
 from brainsnn.equations.variants import counted_spikes
 from brainsnn.errors import ConversionError, UnknownNameError
 from brainsnn.feedback.gate_equations import split_at_contrast
@@ -145,7 +146,8 @@ def add_feedback(assembly, graph, feedback, connectivity, schedule):
     name = graph.input.name
     source, target = assembly.groups[feedback.output], assembly.groups[name]
     operator, title = identity(graph.input.shape), assembly.names.free(f"{source.name}_to_{target.name}", "_pre")
-    on_pre, constants = counted_spikes(ON_PRE, assembly.models[feedback.output])
+    scale = activation_of_spike(assembly.neuron_of(feedback.output), assembly.dt) or 1.0
+    on_pre, constants = counted_spikes(ON_PRE, assembly.models[feedback.output], scale)
     make = {"event_driven": EventDrivenProjection, "synapses": SynapticProjection}[connectivity]
     assembly.connections.append(make(source, target, operator, name=title, on_pre=on_pre, namespace=constants))
     assembly.written[name].add("predicted")

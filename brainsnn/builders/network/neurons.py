@@ -207,7 +207,8 @@ def scale_of_spikes(graph, models, projection, dt):
     """
     Return the factor of the height of the spikes of a projection, see `~brainsnn.equations.synaptic_decay.spike_scale`.
 
-    It is 1 in networks that were read as spiking, whose weights contain it, and where neurons want spikes of the input.
+    It is 1 where neurons want spikes of the input, and between neurons of a spiking network that was read, whose weights contain
+    it; if one of these neurons was exchanged, it is not known.
 
     Parameters
     ----------
@@ -224,7 +225,10 @@ def scale_of_spikes(graph, models, projection, dt):
         None where it is not known.
     """
     target, is_input = models[projection.target], projection.source == graph.input.name
-    if graph.neurons or (is_input and target.encoder == "poisson"):
+    if graph.neurons:
+        ends = {projection.source, projection.target} & set(graph.neurons)
+        return 1.0 if all(models[name] is graph.neurons[name] for name in ends) else None
+    if is_input and target.encoder == "poisson":
         return 1.0
     if graph.populations[projection.target].kind == "readout":
         target = replace(target.readout, on_pre=target.readout.on_pre or target.on_pre)
