@@ -166,6 +166,7 @@ class NeuronModel(NetworkVariants):
         parameters = dict(self.parameters)
         derived = {n: ((o,) if isinstance(o, str) else tuple(o), f) for n, (o, f) in self.derived.items()}
         object.__setattr__(self, "derived", derived)
+        underivable = None
         for name, (origins, function) in derived.items():
             for origin in origins:
                 if origin not in parameters:
@@ -173,7 +174,10 @@ class NeuronModel(NetworkVariants):
                         f"{self.name}.derived: {name!r} is computed from {origin!r}, which is not a parameter. Give its value."
                     )
             if name not in parameters:
-                parameters[name] = function(*(parameters[origin] for origin in origins))
+                try:
+                    parameters[name] = function(*(parameters[origin] for origin in origins))
+                except TypeError as error:  # the values are checked below, where all else is known
+                    underivable = error
         object.__setattr__(self, "parameters", MappingProxyType(parameters))
         if self.receives not in declared:
             raise ValueError(
@@ -200,6 +204,8 @@ class NeuronModel(NetworkVariants):
             )
         check_model(self)
         check_roles(self)
+        if underivable is not None:
+            raise underivable
 
     @property
     def brian_equations(self) -> Equations:

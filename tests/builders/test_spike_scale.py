@@ -158,6 +158,6 @@ def test_relu6_after_pooling_is_refused_where_spikes_are_pooled():
     model = keras.Model(inputs, L.Dense(3, name="out")(L.Flatten()(x)))
     images = np.random.default_rng(0).random((2, 8, 8, 1))
     graph = bs.calibrate(model, images)
-    with pytest.raises(bs.ConversionError, match="'clipped.*' and 'clipped.*' read one maximum .* Put the ReLU before"):
+    with pytest.raises(bs.ConversionError, match="'clipped.*' and 'clipped.*' read one maximum .* without max_value"):
         bs.convert(graph, bs.IF(), encoder="current")
     bs.convert(graph, bs.ASN())

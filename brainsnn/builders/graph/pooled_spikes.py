@@ -95,8 +95,8 @@ def _check_alike(readers: list[tuple[Projection, Population]]) -> None:
         ):
             raise ConversionError(
                 f"'{first.target}' and '{projection.target}' read one maximum over '{projection.source}' with different biases "
-                "or activations, as relu6 after a pooling layer does, and one population of spikes is pooled here. Put the ReLU "
-                "before the pooling layer, or use a neuron that is pooled before it spikes, such as ASN()."
+                "or activations, as relu6 after a pooling layer does, and one population of spikes is pooled here. Use a ReLU "
+                "without max_value there, or a neuron that is pooled before it spikes, such as ASN()."
             )
 
 

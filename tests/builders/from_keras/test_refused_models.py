@@ -68,6 +68,10 @@ def read(*layers):
     )
 
 
+def _pooled(x, nonlinearity):
+    return L.Flatten()(nonlinearity(L.MaxPooling2D()(L.Conv2D(2, 3)(x))))
+
+
 def graph(function, shape=SHAPE):
     return lambda: _checked(randomise(functional(function, shape)))
 
@@ -352,6 +356,10 @@ REFUSALS = {
     "reads a maximum over values of '{projection": (
         lambda: with_pooled_spikes(read_keras(functional(linear_pool))),
         lambda: with_pooled_spikes(read_keras(functional(lambda x: L.Flatten()(L.MaxPooling2D()(L.ReLU()(x)))))),
+    ),
+    "read one maximum over '{projection.source}'": (
+        lambda: with_pooled_spikes(read_keras(functional(lambda x: _pooled(x, L.ReLU(max_value=6.0))))),
+        lambda: with_pooled_spikes(read_keras(functional(lambda x: _pooled(x, L.ReLU())))),
     ),
     "factors before a maximum must be equal": (
         lambda: ops.rescaled(ops.max_pool(SHAPE, 2), np.arange(128.0).reshape(SHAPE) + 1, 1),
