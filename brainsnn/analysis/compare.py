@@ -13,8 +13,8 @@ from brainsnn.builders.copying import copy_network
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.spiking_network import SpikingNetwork
 from brainsnn.builders.trials.inputs import image_range_check
+from brainsnn.equations.arriving_spikes import synaptic_decay
 from brainsnn.equations.checks import is_time
-from brainsnn.equations.synaptic_decay import synaptic_decay
 from brainsnn.errors import SaturationWarning, UnknownNameError
 from brainsnn.one_line import one_line
 from brainsnn.plain_arrays import whole_number

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace as with_fields
 
-from brian2 import Equations, have_same_dimensions
+from brian2 import Equations
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
@@ -11,7 +11,7 @@ from brainsnn.equations.linear_filter import why_not_linear
 from brainsnn.equations.statements import assigned, assignments
 
 __all__ = [
-    "NetworkVariants", "counted_spikes", "graded_variables", "height_name", "spikes_between", "stimulus_equations",
+    "NetworkVariants", "graded_variables", "height_name", "stimulus_equations",
 ]  # fmt: skip
 
 #: Names that the builder adds to a user's equations, and graded_2, graded_3, ...
@@ -320,65 +320,6 @@ def stimulus_equations(unit):
         "t_on : second (shared)",
         "t_off : second (shared)",
     ]
-
-
-def spikes_between(on_pre, constants, source, target, scale=1.0):
-    """
-    Return what a spike of one model's neurons does to another model's neurons.
-
-    The height of the spike is the source's. The ``input_unit`` of the source becomes that of the target.
-
-    Parameters
-    ----------
-    on_pre : str
-        What a spike does to the target.
-    constants : dict
-        Constants that it uses.
-    source, target : `~brainsnn.equations.model.NeuronModel`
-    scale : float
-        Factor of the height for the synapse of the target, see `~brainsnn.equations.synaptic_decay.spike_scale`.
-
-    Returns
-    -------
-    on_pre : str
-    constants : dict
-    """
-    height, ratio = f"{height_name(source)}_pre", scale * (target.input_unit / source.input_unit)
-    if have_same_dimensions(ratio, 1) and float(ratio) == 1:
-        if height_name(source) == height_name(target):
-            return on_pre, constants
-    else:
-        height, constants = f"({height}*spike_scale)", {**constants, "spike_scale": ratio}
-    return word_substitute(on_pre, {f"{height_name(target)}_pre": height}), constants
-
-
-def counted_spikes(on_pre, neuron, scale=1.0):
-    """
-    Return what a spike of a model's neurons does to a variable that adds up the activation of a step, without a unit.
-
-    Parameters
-    ----------
-    on_pre : str
-        Statement with ``h_pre``, which stands for the height.
-    neuron : `~brainsnn.equations.model.NeuronModel`
-    scale : float
-        Activation of a spike of height 1: what such spikes in every step add up to at a synapse of the neuron.
-
-    Returns
-    -------
-    on_pre : str
-    constants : dict
-    """
-    height, constants = f"{height_name(neuron)}_pre", {}
-    if not _has_plain_height(neuron):
-        height, constants = f"{height}/input_unit", {"input_unit": neuron.input_unit}
-    if scale != 1:
-        height, constants = f"({height}*spike_scale)", {**constants, "spike_scale": scale}
-    return word_substitute(on_pre, {"h_pre": height}), constants
-
-
-def _has_plain_height(neuron):
-    return height_name(neuron) == "h" and have_same_dimensions(neuron.input_unit, 1) and float(neuron.input_unit) == 1
 
 
 def height_name(neuron):

@@ -348,7 +348,7 @@ def test_compare_activations_refuses_a_window_longer_than_the_run():
 
 
 def test_synaptic_decay():
-    from brainsnn.analysis.compare import synaptic_decay
+    from brainsnn.equations.arriving_spikes import synaptic_decay
 
     assert synaptic_decay(bs.ASN(), 1e-3) == pytest.approx(np.exp(-1 / 50))
     assert synaptic_decay(

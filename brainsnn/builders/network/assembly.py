@@ -21,10 +21,11 @@ from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.operators import ConvOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+from brainsnn.equations.arriving_spikes import spikes_between
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.pooled_spikes import COUNT
 from brainsnn.equations.statements import assigned, with_suffixes
-from brainsnn.equations.variants import graded_variables, spikes_between
+from brainsnn.equations.variants import graded_variables
 from brainsnn.errors import ConversionError
 from brainsnn.feedback.gate import PredictiveGate
 

@@ -10,9 +10,8 @@ from brainsnn.builders.network.statement_checks import check_neuron_statements
 from brainsnn.builders.operators import SparseOperator
 from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import MaxPool
+from brainsnn.equations.arriving_spikes import activation_of_spike, counted_spikes
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.synaptic_decay import activation_of_spike
-from brainsnn.equations.variants import counted_spikes
 from brainsnn.errors import ConversionError, UnknownNameError
 from brainsnn.feedback.gate_equations import split_at_contrast
 

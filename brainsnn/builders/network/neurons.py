@@ -8,9 +8,9 @@ import numpy as np
 from brian2 import get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
+from brainsnn.equations.arriving_spikes import spike_scale
 from brainsnn.equations.linear_filter import why_not_linear
 from brainsnn.equations.model import NeuronModel
-from brainsnn.equations.synaptic_decay import spike_scale
 
 __all__ = ["Neurons", "choose_neurons", "encoder_of", "scale_of_spikes", "with_shared_filters"]
 
@@ -205,7 +205,7 @@ def encoder_of(graph, neurons):
 
 def scale_of_spikes(graph, models, projection, dt):
     """
-    Return the factor of the height of the spikes of a projection, see `~brainsnn.equations.synaptic_decay.spike_scale`.
+    Return the factor of the height of the spikes of a projection, see `~brainsnn.equations.arriving_spikes.spike_scale`.
 
     It is 1 where neurons want spikes of the input, and between neurons of a spiking network that was read, whose weights contain
     it; if one of these neurons was exchanged, it is not known.

@@ -1,13 +1,16 @@
-"""How large an activation one spike is at a synapse, and the factor for spikes that reach neurons with another synapse."""
+"""What a spike of one neuron does to another: how large an activation it is at a synapse, and the factor for other synapses."""
 
 import numpy as np
 import sympy as sp
+from brian2 import have_same_dimensions
 from brian2.parsing.sympytools import str_to_sympy
 from brian2.units.allunits import all_units
+from brian2.utils.stringtools import word_substitute
 
 from brainsnn.equations.statements import assignments
+from brainsnn.equations.variants import height_name
 
-__all__ = ["activation_of_spike", "spike_scale", "synaptic_decay"]
+__all__ = ["activation_of_spike", "counted_spikes", "spike_scale", "spikes_between", "synaptic_decay"]
 
 
 def synaptic_decay(neuron, dt):
@@ -112,3 +115,62 @@ def _synapse(model):
     definition = model.definition(model.receives)
     names = model.brian_equations[model.receives].identifiers
     return definition, tuple(sorted((name, str(model.constants[name])) for name in names if name in model.constants))
+
+
+def spikes_between(on_pre, constants, source, target, scale=1.0):
+    """
+    Return what a spike of one model's neurons does to another model's neurons.
+
+    The height of the spike is the source's. The ``input_unit`` of the source becomes that of the target.
+
+    Parameters
+    ----------
+    on_pre : str
+        What a spike does to the target.
+    constants : dict
+        Constants that it uses.
+    source, target : `~brainsnn.equations.model.NeuronModel`
+    scale : float
+        Factor of the height for the synapse of the target, see `spike_scale`.
+
+    Returns
+    -------
+    on_pre : str
+    constants : dict
+    """
+    height, ratio = f"{height_name(source)}_pre", scale * (target.input_unit / source.input_unit)
+    if have_same_dimensions(ratio, 1) and float(ratio) == 1:
+        if height_name(source) == height_name(target):
+            return on_pre, constants
+    else:
+        height, constants = f"({height}*spike_scale)", {**constants, "spike_scale": ratio}
+    return word_substitute(on_pre, {f"{height_name(target)}_pre": height}), constants
+
+
+def counted_spikes(on_pre, neuron, scale=1.0):
+    """
+    Return what a spike of a model's neurons does to a variable that adds up the activation of a step, without a unit.
+
+    Parameters
+    ----------
+    on_pre : str
+        Statement with ``h_pre``, which stands for the height.
+    neuron : `~brainsnn.equations.model.NeuronModel`
+    scale : float
+        Activation of a spike of height 1: what such spikes in every step add up to at a synapse of the neuron.
+
+    Returns
+    -------
+    on_pre : str
+    constants : dict
+    """
+    height, constants = f"{height_name(neuron)}_pre", {}
+    if not _has_plain_height(neuron):
+        height, constants = f"{height}/input_unit", {"input_unit": neuron.input_unit}
+    if scale != 1:
+        height, constants = f"({height}*spike_scale)", {**constants, "spike_scale": scale}
+    return word_substitute(on_pre, {"h_pre": height}), constants
+
+
+def _has_plain_height(neuron):
+    return height_name(neuron) == "h" and have_same_dimensions(neuron.input_unit, 1) and float(neuron.input_unit) == 1
