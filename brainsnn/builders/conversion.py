@@ -161,7 +161,7 @@ def convert(
         graph = with_shared_filters(graph, neurons)
         if encoder is None:
             encoder = _encoder(graph, neurons) if feedback is None else "poisson"
-        check_scales(graph, neurons, thresholds or {}, encoder, feedback is not None, dt)
+        check_scales(graph, neurons, thresholds or {}, encoder, feedback, dt)
         return SpikingNetwork(
             graph, neurons, connectivity=connectivity, schedule=schedule, encoder=encoder, device=device, record=record,
             dtype=dtype, threads=threads, thresholds=thresholds, dt=dt, feedback=feedback,

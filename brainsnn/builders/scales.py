@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from brainsnn.builders.network.neurons import scale_of_spikes
+from brainsnn.equations.arriving_spikes import activation_of_spike
 from brainsnn.errors import UncalibratedWarning
 
 __all__ = ["check_scales"]
@@ -15,7 +16,7 @@ HIGH_THRESHOLD = 0.2
 BOUNDED = ("sigmoid", "tanh")
 
 
-def check_scales(graph, neurons, thresholds, encoder, has_feedback, dt):
+def check_scales(graph, neurons, thresholds, encoder, feedback, dt):
     """
     Refuse what would scale the activations of a calibrated graph, and warn of activations that neurons cannot express.
 
@@ -25,7 +26,7 @@ def check_scales(graph, neurons, thresholds, encoder, has_feedback, dt):
     neurons : `~brainsnn.builders.network.neurons.Neurons`
     thresholds : dict of str to float
     encoder : {"current", "poisson"}
-    has_feedback : bool
+    feedback : `~brainsnn.feedback.gate.PredictiveGate` or None
         Networks with predictive feedback were trained with spikes, and need no calibration.
     dt : `~brian2.units.fundamentalunits.Quantity`
 
@@ -42,10 +43,12 @@ def check_scales(graph, neurons, thresholds, encoder, has_feedback, dt):
     if graph.calibration is not None:
         _check_thresholds_of_calibrated(neurons, thresholds)
         _warn_of_silence(neurons)
-    elif not has_feedback:
+    elif feedback is None:
         _warn_of_uncalibrated(graph, thresholds)
     _warn_of_unknown_scales(graph, neurons, encoder, dt)
     _warn_of_summed_readouts(graph, neurons)
+    if feedback is not None:
+        _warn_of_unknown_prediction(graph.population(feedback.output).name, neurons, dt)
 
 
 def _check_thresholds_of_calibrated(neurons, thresholds):
@@ -116,6 +119,17 @@ def _warn_of_unknown_scales(graph, neurons, encoder, dt):
                 stacklevel=4,
             )
             return
+
+
+def _warn_of_unknown_prediction(name, neurons, dt):
+    model = neurons.chosen.get(name)
+    if model is not None and activation_of_spike(model, float(dt)) is None:
+        warnings.warn(
+            f"convert: the synapse of {model.name!r} is neither an exponential filter nor cleared in every step, so it is not "
+            f"known how large a prediction a spike of {name!r} is, and it counts its height. Use IF(), ASN() or LIF() there.",
+            UncalibratedWarning,
+            stacklevel=4,
+        )
 
 
 def _warn_of_summed_readouts(graph, neurons):

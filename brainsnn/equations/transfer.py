@@ -44,6 +44,7 @@ def _unit_transfer(S, m_f, tau_eta, tau_gamma):
     c1, c2, c3, c4 = transfer_coefficients(m_f, tau_eta, tau_gamma)
 
     def occupancy(x):
+        """Return 1/(exp(r) - 1) for the ratio r of the coefficients at x."""
         return 1 / np.expm1((c1 * x + c2) / (c3 * x + c4))
 
     return occupancy(S) - occupancy(m_f / 2) + 0.5

@@ -208,6 +208,7 @@ def limited(process, seconds, n_bytes):
     watches = is_portable() or resource is None or not Path("/proc/self/statm").exists()
 
     def why():
+        """Return which limit the process has passed, None for none."""
         used = psutil.Process(process.pid)
         times = used.cpu_times()
         if times.user + times.system > seconds:
@@ -215,6 +216,7 @@ def limited(process, seconds, n_bytes):
         return "took too much memory" if used.memory_info().rss > n_bytes + OF_PYTHON else None
 
     def watch():
+        """Look again and again, and end the process that has passed a limit."""
         end = time.monotonic() + 6 * seconds
         while not done.wait(INTERVAL if watches else max(end - time.monotonic(), 0)):
             with contextlib.suppress(psutil.Error):

@@ -161,3 +161,13 @@ def test_relu6_after_pooling_is_refused_where_spikes_are_pooled():
     with pytest.raises(bs.ConversionError, match="'clipped.*' and 'clipped.*' read one maximum .* without max_value"):
         bs.convert(graph, bs.IF(), encoder="current")
     bs.convert(graph, bs.ASN())
+
+
+def test_a_prediction_of_unknown_size_is_said():
+    inputs = keras.Input((4, 4, 1), name="pixels")
+    x = L.Conv2D(2, 3, padding="same", activation="relu", name="hidden")(inputs)
+    predicted = L.Conv2D(1, 3, padding="same", activation="relu", name="prediction")(x)
+    model = keras.Model(inputs, [L.Dense(3, name="out")(L.Flatten()(x)), predicted])
+    saturating = bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = -I/tau_beta - I**3/tau_beta : 1")
+    with pytest.warns(bs.UncalibratedWarning, match="how large a prediction a spike of 'prediction' is"):
+        bs.convert(model, {"prediction": saturating, ...: bs.IF()}, feedback=bs.PredictiveGate(mode="none"))

@@ -142,12 +142,8 @@ def check_compiler(command, fix=CPP):
     RuntimeError
         As from `output_of`.
     """
-    with tempfile.TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as folder:
-        (Path(folder) / "empty.cpp").write_text("int main() { return 0; }\n")
-        try:
-            output_of([*command, "-fsyntax-only", "empty.cpp"], fix, folder)
-        except RuntimeError as error:
-            raise RuntimeError(f"Compiling is not possible; the compiler fails on an empty program:\n{error}") from None
+    why = "Compiling is not possible; the compiler fails on an empty program"
+    _check_program([*command, "-fsyntax-only"], "int main() { return 0; }\n", fix, why)
 
 
 @cache  # of those that have it
@@ -164,9 +160,16 @@ def check_openmp(command):
     RuntimeError
         As from `output_of`.
     """
+    source = "#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
+    why = "threads above 1 need OpenMP on this device; the compiler has none"
+    _check_program([*command, "-fopenmp", "-o", PROGRAM], source, OPENMP, why)
+
+
+def _check_program(command, source, fix, why):
+    """Refuse a compiler that fails on a small program, with what this means and what to do."""
     with tempfile.TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as folder:
-        (Path(folder) / "openmp.cpp").write_text("#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
+        (Path(folder) / "small.cpp").write_text(source)
         try:
-            output_of([*command, "-fopenmp", "openmp.cpp", "-o", PROGRAM], OPENMP, folder)
+            output_of([*command, "small.cpp"], fix, folder)
         except RuntimeError as error:
-            raise RuntimeError(f"threads above 1 need OpenMP on this device; the compiler has none:\n{error}") from None
+            raise RuntimeError(f"{why}:\n{error}") from None

@@ -119,14 +119,11 @@ def _reason(model):
 
 def _leaky_map(name, values, dt, hard):
     """Return the discrete map of `IF`: without leak an integrator, else Euler steps of a leaky one; the reset soft or to 0."""
-    leak, threshold, reset = values("leak"), values("v_th"), "value" if hard else "subtract"
+    leak, threshold = values("leak"), values("v_th")
     fields = {"v_threshold": threshold, "v_reset": np.zeros_like(threshold)}
     if np.all(leak == 1):
-        return NirNeurons(
-            "IF",
-            {"r": np.full_like(threshold, 1 / dt), **fields},
-            Convention(dt, "euler", reset),
-        )
+        convention = Convention(dt, "euler", "value" if hard else "subtract")
+        return NirNeurons("IF", {"r": np.full_like(threshold, 1 / dt), **fields}, convention)
     if leak.max() >= 1:
         raise ConversionError(
             f"to_nir: some neurons of {name!r} leak and others do not; NIR has different nodes for them."
