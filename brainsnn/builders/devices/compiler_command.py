@@ -143,7 +143,7 @@ def check_compiler(command, fix=CPP):
         As from `output_of`.
     """
     why = "Compiling is not possible; the compiler fails on an empty program"
-    _check_program([*command, "-fsyntax-only"], "int main() { return 0; }\n", fix, why)
+    _check_program([*command, "-fsyntax-only"], "empty.cpp", "int main() { return 0; }\n", fix, why)
 
 
 @cache  # of those that have it
@@ -162,14 +162,14 @@ def check_openmp(command):
     """
     source = "#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
     why = "threads above 1 need OpenMP on this device; the compiler has none"
-    _check_program([*command, "-fopenmp", "-o", PROGRAM], source, OPENMP, why)
+    _check_program([*command, "-fopenmp", "-o", PROGRAM], "openmp.cpp", source, OPENMP, why)
 
 
-def _check_program(command, source, fix, why):
+def _check_program(command, name, source, fix, why):
     """Refuse a compiler that fails on a small program, with what this means and what to do."""
     with tempfile.TemporaryDirectory(prefix=f"brainsnn_{process_mark()}_") as folder:
-        (Path(folder) / "small.cpp").write_text(source)
+        (Path(folder) / name).write_text(source)
         try:
-            output_of([*command, "small.cpp"], fix, folder)
+            output_of([*command, name], fix, folder)
         except RuntimeError as error:
             raise RuntimeError(f"{why}:\n{error}") from None
