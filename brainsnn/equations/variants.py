@@ -254,8 +254,9 @@ class NetworkVariants:
         """Return the variables on which the membrane depends. Refuse a model without a membrane, or whose spikes change it."""
         if self.membrane is None:
             raise ValueError(
-                f"{self.name}.membrane: the model names no membrane variable, so maximum pooling and membrane pooling are "
-                "not defined. Use average pooling with average_pooling='spikes', or name the variable with membrane=..."
+                f"{self.name}.membrane: the model names no membrane variable, so its membranes cannot be pooled, or read without "
+                "spikes. Pool spikes (average_pooling='spikes', max_pooling='spikes'; kind='spiking' for a Readout), use a neuron "
+                "such as ASN(), or name the variable with membrane=..."
             )
         needed, frontier = set(), {self.membrane, self.receives}
         while frontier:

@@ -124,11 +124,14 @@ def test_models_that_are_complete_only_later_can_be_made():
     )
 
 
-def test_pooled_layers_without_a_membrane_are_refused(graph):
-    assert "names no membrane variable" in refused(lambda: bs.convert(graph, neuron=bs.IF(), max_pooling="membrane"))
-    assert "names no membrane variable" in refused(
-        lambda: bs.convert(graph, neuron=ASN.edit(membrane=None), max_pooling="membrane")
-    )
+def test_pooled_layers_without_a_membrane_are_refused_with_the_name_of_the_population(graph):
+    for neuron in (bs.IF(), ASN.edit(membrane=None)):
+        message = refused(lambda neuron=neuron: bs.convert(graph, neuron=neuron, max_pooling="membrane"))
+        (membranes,) = (name for name, population in graph.populations.items() if population.kind == "membrane")
+        assert f"'{membranes}': {neuron.name}.membrane: the model names no membrane variable" in message
+    name = next(name for name, population in graph.populations.items() if population.kind == "spiking")
+    readouts = {"behind": bs.Readout(name, kind="potential", neuron=bs.IF())}
+    assert "'behind': IF.membrane: the model names no" in refused(lambda: bs.convert(graph, readouts=readouts))
 
 
 def test_values_of_any_number_type_are_parameters():

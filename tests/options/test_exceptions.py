@@ -97,7 +97,7 @@ REFUSED = {
     "has no effect on a LayerGraph": lambda s, _: convert(s, model=bs.read_keras(s.model), average_pooling="membrane"),
     "were read for a time step of": lambda s, _: bs.convert(bs.read_nir(NIR_FILE), dt=0.3 * ms),
     "the model names no membrane variable": lambda s, _: convert(s, neuron=bs.IF(), average_pooling="membrane"),
-    "so maximum pooling and membrane pooling": lambda s, _: convert(s, neuron=bs.IF(), max_pooling="membrane"),
+    "so its membranes cannot be pooled": lambda s, _: convert(s, neuron=bs.IF(), max_pooling="membrane"),
     "and the graph is calibrated": lambda s, _: convert(s, model=bs.calibrate(s.model, s.images)),
     "of this LayerGraph pools spikes": lambda s, _: convert(
         s, model=bs.calibrate(s.model, s.images, method="balance", steps=5), max_pooling="membrane"

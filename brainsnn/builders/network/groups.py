@@ -44,8 +44,18 @@ def model_for(population, inputs, neuron, n_graded, counted=False):
     Raises
     ------
     ConversionError
-        If a readout without a membrane variable reads a maximum over membrane potentials.
+        If the neuron model cannot do what the population needs, such as have its membranes pooled. It names the population.
     """
+    try:
+        return _model_for(population, inputs, neuron, n_graded, counted)
+    except ConversionError:
+        raise
+    except ValueError as error:
+        raise ConversionError(f"'{population.name}': {error}") from None
+
+
+def _model_for(population, inputs, neuron, n_graded, counted):
+    """Return what `model_for` returns; the errors of models do not name the population."""
     if population.kind == "input":
         return signed_spike_input()
     if population.kind == "junction":
