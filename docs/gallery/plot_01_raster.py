@@ -11,7 +11,9 @@ from brainsnn.stimuli import load_digits
 
 images, labels = load_digits("test")
 layers = ["encoding_asn", "conv1", "conv2", "dense1"]
-snn = bs.convert(bs.load_model("digits"), record={layer: ["spikes"] for layer in layers})
+snn = bs.convert(
+    bs.load_model("digits"), record={layer: ["spikes"] for layer in layers}
+)
 result = snn.run(images[:1], duration=200 * bs.ms)
 
 # %%

@@ -9,7 +9,9 @@ import brainsnn as bs
 from brainsnn.stimuli import load_digits
 
 images, _ = load_digits("test")
-snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes", "S", "S_hat", "theta"]})
+snn = bs.convert(
+    bs.load_model("digits"), record={"conv1": ["spikes", "S", "S_hat", "theta"]}
+)
 result = snn.run(images[:1], duration=200 * bs.ms)
 spikes = result.raster("conv1")[0].sum(axis=0)
 

@@ -14,9 +14,13 @@ from brainsnn.stimuli import load_digits
 images, _ = load_digits("test")
 snn = bs.convert(bs.load_model("digits"), record={"conv2": ["spikes"]})
 attention = bs.SpatialAttention(center=(0.3, 0.7), width=0.2, output_gain=0.5)
-neutral = snn.run(images[:20], duration=300 * bs.ms).raster("conv2").mean(axis=(0, 1, 4))
+neutral = (
+    snn.run(images[:20], duration=300 * bs.ms).raster("conv2").mean(axis=(0, 1, 4))
+)
 snn.attend(attention, layers=["conv1"])
-attended = snn.run(images[:20], duration=300 * bs.ms).raster("conv2").mean(axis=(0, 1, 4))
+attended = (
+    snn.run(images[:20], duration=300 * bs.ms).raster("conv2").mean(axis=(0, 1, 4))
+)
 
 # %%
 # Left: the field over an image. Right: the change of rates in the next layer, where they are not changed by attention itself.

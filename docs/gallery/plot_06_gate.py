@@ -13,7 +13,9 @@ from brainsnn.stimuli import load_digits
 images, _ = load_digits("test")
 path = shipped_path("digits_feedback_if")
 settings = read_settings(path)
-gate = bs.PredictiveGate(epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"])
+gate = bs.PredictiveGate(
+    epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"]
+)
 snn = bs.convert(
     bs.load_model(path), bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], feedback=gate
 )  # fmt: skip

@@ -20,6 +20,8 @@ snn = bs.convert(
     bs.load_model(path), bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], record={"conv1": ["spikes"]}
 )  # fmt: skip
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", bs.SaturationWarning)  # some neurons were trained to spike in each step
+    warnings.simplefilter(
+        "ignore", bs.SaturationWarning
+    )  # some neurons were trained to spike in each step
     result = snn.run(images[:1].astype(float), duration=50 * bs.ms)
 bs.plot.latency_map(result, "conv1")

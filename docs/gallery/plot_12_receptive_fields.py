@@ -12,7 +12,9 @@ import numpy as np
 import brainsnn as bs
 
 snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
-kernel = next(p.operator.kernel for p in snn.graph.projections if p.target == "conv1_asn")  # (3, 3, 1, 16)
+kernel = next(
+    p.operator.kernel for p in snn.graph.projections if p.target == "conv1_asn"
+)  # (3, 3, 1, 16)
 
 # %%
 # Two hundred images of noise. The neurons of a channel have the same weights at each place, so their 26 x 26 places, away
@@ -30,10 +32,15 @@ average = np.array([
 chosen = np.argsort(counts.std(axis=(0, 1, 2)))[::-1][:6]
 figure, axes = plt.subplots(2, 6, figsize=(6.6, 2.5), layout="constrained")
 for (above, below), channel in zip(axes.T, chosen):
-    for ax, field in ((above, kernel[:, :, 0, channel]), (below, average[..., channel])):
+    for ax, field in (
+        (above, kernel[:, :, 0, channel]),
+        (below, average[..., channel]),
+    ):
         picture = ax.imshow(field / np.abs(field).max(), cmap="PuOr_r", vmin=-1, vmax=1)
         ax.set(xticks=[], yticks=[])
-    r = np.corrcoef(kernel[:, :, 0, channel].ravel(), average[..., channel].ravel())[0, 1]
+    r = np.corrcoef(kernel[:, :, 0, channel].ravel(), average[..., channel].ravel())[
+        0, 1
+    ]
     above.set_title(f"channel {channel}", fontsize=8)
     below.set_title(f"r = {r:.3f}", fontsize=8)
 axes[0, 0].set_ylabel("weights")

@@ -29,11 +29,29 @@ share = np.array(correct)
 low, high = (100 * bound for bound in accuracy_interval(share, 100))
 figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
 ax.errorbar(
-    rates, share, yerr=np.maximum([share - low, high - share], 0), fmt="o-", markersize=4, capsize=2, color=PALETTE[0]
+    rates,
+    share,
+    yerr=np.maximum([share - low, high - share], 0),
+    fmt="o-",
+    markersize=4,
+    capsize=2,
+    color=PALETTE[0],
 )
 for rate, value, m_f in zip(rates, low, precisions):
-    ax.annotate(f"{m_f:g}", (rate, value), textcoords="offset points", xytext=(0, -11), ha="center", fontsize=7)
-ax.set(xscale="log", xlabel="mean firing rate (Hz)", ylabel="correct (%) at 200 ms", ylim=(0, 103))
+    ax.annotate(
+        f"{m_f:g}",
+        (rate, value),
+        textcoords="offset points",
+        xytext=(0, -11),
+        ha="center",
+        fontsize=7,
+    )
+ax.set(
+    xscale="log",
+    xlabel="mean firing rate (Hz)",
+    ylabel="correct (%) at 200 ms",
+    ylim=(0, 103),
+)
 ax.set_xticks([10, 20, 50, 100], ["10", "20", "50", "100"])
 ax.minorticks_off()
 ax.set_title("numbers: m_f; 95% intervals, n = 100 digits", fontsize=9)

@@ -28,7 +28,12 @@ for m_f, colour in ((0.05, PALETTE[0]), (0.2, PALETTE[2]), (0.6, PALETTE[1])):
         len(inputs), model.equations, threshold=model.threshold, reset=model.reset, method="exponential_euler",
         namespace=model.constants, dt=1 * b2.ms,
     )  # fmt: skip
-    neurons.gain, neurons.m_f, neurons.h, neurons.bias = 1, m_f, spike_height(m_f), inputs
+    neurons.gain, neurons.m_f, neurons.h, neurons.bias = (
+        1,
+        m_f,
+        spike_height(m_f),
+        inputs,
+    )
     spikes = b2.SpikeMonitor(neurons)
     b2.Network(neurons, spikes).run((0.3 + seconds) * b2.second, namespace={})
     late = np.asarray(spikes.t) >= 0.3

@@ -43,7 +43,14 @@ for (name, found), colour, dx in zip(correct.items(), PALETTE, (-0.6, 0.6)):
     low, high = (100 * bound for bound in accuracy_interval(np.array(found), n))
     error = np.maximum([share - low, high - share], 0)
     ax.errorbar(
-        100 * np.array(shares) + dx, share, yerr=error, fmt="o-", markersize=4, capsize=2, color=colour, label=name
+        100 * np.array(shares) + dx,
+        share,
+        yerr=error,
+        fmt="o-",
+        markersize=4,
+        capsize=2,
+        color=colour,
+        label=name,
     )
 ax.axhline(10, color="0.5", linestyle=":", linewidth=1, label="chance")
 ax.set(xlabel="silenced neurons of conv1 (%)", ylabel="correct (%)", ylim=(0, 103))

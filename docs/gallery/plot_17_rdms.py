@@ -11,7 +11,13 @@ import numpy as np
 from scipy.spatial.distance import squareform
 
 import brainsnn as bs
-from brainsnn.analysis import PALETTE, class_model, dissimilarity_matrix, rdm_draws, rdm_over_time
+from brainsnn.analysis import (
+    PALETTE,
+    class_model,
+    dissimilarity_matrix,
+    rdm_draws,
+    rdm_over_time,
+)
 from brainsnn.stimuli import load_digits
 
 images, labels = load_digits("test")
@@ -19,7 +25,9 @@ chosen = np.concatenate([np.flatnonzero(labels == digit)[:4] for digit in range(
 images, labels = images[chosen], labels[chosen]
 readout = {"behind": bs.Readout("dense1", kind="potential")}
 snn = bs.convert(bs.load_model("digits"), readouts=readout, record={"behind": ["S"]})
-distances = rdm_over_time(snn.run(images, duration=200 * bs.ms).states["behind"]["S"], start=10)  # no spikes before
+distances = rdm_over_time(
+    snn.run(images, duration=200 * bs.ms).states["behind"]["S"], start=10
+)  # no spikes before
 
 # %%
 # Two models: digits of a class are alike, and images are alike whose pixels are. The curves are partial correlations: what
@@ -38,7 +46,16 @@ for k, step in enumerate((20, 60, 200)):
 ax = figure.add_subplot(grid[1, :])
 for k, name in enumerate(("class", "pixels")):
     ax.plot(np.arange(10, 200), draws[0, :, k], color=PALETTE[k], label=name)
-    ax.fill_between(np.arange(10, 200), low[:, k], high[:, k], color=PALETTE[k], alpha=0.25, linewidth=0)
+    ax.fill_between(
+        np.arange(10, 200),
+        low[:, k],
+        high[:, k],
+        color=PALETTE[k],
+        alpha=0.25,
+        linewidth=0,
+    )
 ax.set(xlabel="time (ms)", ylabel="partial correlation", xlim=(0, 200), ylim=(-0.3, 1))
-ax.set_title("dense1, 95% intervals over drawn images; illustration, n = 40", fontsize=9)
+ax.set_title(
+    "dense1, 95% intervals over drawn images; illustration, n = 40", fontsize=9
+)
 ax.legend(frameon=False, fontsize=8)

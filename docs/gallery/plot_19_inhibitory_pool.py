@@ -26,13 +26,19 @@ def rates(strength):
     cells = snn["conv1"]
     pool = b2.NeuronGroup(28 * 28, "dx/dt = -x/tau : 1", threshold="x > 1", reset="x -= 1", method="exact",
                           namespace={"tau": 20 * b2.ms}, clock=cells.clock, name="pool")  # fmt: skip
-    excite = b2.Synapses(cells, pool, on_pre="x_post += 0.25", clock=cells.clock, name="excite")
+    excite = b2.Synapses(
+        cells, pool, on_pre="x_post += 0.25", clock=cells.clock, name="excite"
+    )
     excite.connect(i=np.arange(28 * 28 * 16), j=np.arange(28 * 28 * 16) // 16)
     inhibit = b2.Synapses(pool, cells, on_pre="I_post -= strength", namespace={"strength": strength},
                           clock=cells.clock, name="inhibit")  # fmt: skip
     inhibit.connect(i=np.arange(28 * 28 * 16) // 16, j=np.arange(28 * 28 * 16))
     snn.network.add(pool, excite, inhibit)
-    return snn.run(digits, duration=100 * bs.ms).firing_rates["conv1"].reshape(len(contrasts), 3)
+    return (
+        snn.run(digits, duration=100 * bs.ms)
+        .firing_rates["conv1"]
+        .reshape(len(contrasts), 3)
+    )
 
 
 # %%
@@ -40,6 +46,8 @@ def rates(strength):
 with style():
     figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
 for strength, name in ((0.0, "no inhibition"), (0.02, "with the pool")):
-    bs.plot.tuning_curve(100 * contrasts, rates(strength), "contrast (%)", label=name, ax=ax)
+    bs.plot.tuning_curve(
+        100 * contrasts, rates(strength), "contrast (%)", label=name, ax=ax
+    )
 ax.set_ylim(0, None)
 ax.set_title("conv1, mean and 95% interval; illustration, n = 3 digits", fontsize=9)

@@ -15,7 +15,12 @@ from brainsnn.stimuli import load_digits
 
 # 300 training digits give the mean pattern of each class, 100 test digits are decided.
 (train, train_labels), (test, labels) = load_digits("train"), load_digits("test")
-train, train_labels, test, labels = train[:300], train_labels[:300], test[:100], labels[:100]
+train, train_labels, test, labels = (
+    train[:300],
+    train_labels[:300],
+    test[:100],
+    labels[:100],
+)
 snn = bs.convert(bs.load_model("digits"), bs.ASN(m_f=0.1), record={"conv2": ["spikes"]})
 result = snn.run(np.concatenate([train, test]), duration=60 * bs.ms)
 
@@ -27,7 +32,9 @@ steps, correct = np.arange(4, 61, 4), {"spike counts": [], "first spikes": []}
 
 def decide(patterns):
     """Return how many test digits go to the right class."""
-    means = np.array([patterns[:300][train_labels == digit].mean(axis=0) for digit in range(10)])
+    means = np.array(
+        [patterns[:300][train_labels == digit].mean(axis=0) for digit in range(10)]
+    )
     together = np.concatenate([means, patterns[300:]])
     together[:, 0] += 1e-9  # a pattern without spikes has no correlation
     r = np.corrcoef(together)

@@ -21,10 +21,14 @@ spikes = result.raster("conv1")[0]  # (steps, rows, columns, channels)
 # The image is there from 40 to 120 ms. Neurons that have a positive bias spike without it; what the image has evoked lasts
 # for a while, as the current of synapses decays with 50 ms.
 starts = (20, 40, 80, 120, 180)
-frames = [bs.plot.mosaic(1000 * spikes[start : start + 20].mean(axis=0)) for start in starts]
+frames = [
+    bs.plot.mosaic(1000 * spikes[start : start + 20].mean(axis=0)) for start in starts
+]
 figure, axes = plt.subplots(1, len(starts), figsize=(8.4, 2.2), layout="constrained")
 for ax, frame, start in zip(axes, frames, starts):
-    picture = ax.imshow(frame, cmap="viridis", vmin=0, vmax=np.nanmax(frames), interpolation="nearest")
+    picture = ax.imshow(
+        frame, cmap="viridis", vmin=0, vmax=np.nanmax(frames), interpolation="nearest"
+    )
     ax.set(xticks=[], yticks=[])
     ax.set_title(f"{start} to {start + 20} ms", fontsize=9)
 axes[0].set_ylabel("conv1")

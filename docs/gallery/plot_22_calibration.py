@@ -19,8 +19,12 @@ print(graph.scales)
 # %%
 # Integrate-and-fire neurons count, so that they are close to the line. The transfer function of adaptive neurons bends: small
 # activations come out a little too large, and the largest ones too small.
-figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.3), layout="constrained", sharex=True, sharey=True)
-for ax, name, neuron in zip(axes, ("IF", "ASN, m_f = 0.1"), (bs.IF(initial=0.5), bs.ASN(m_f=0.1))):
+figure, axes = plt.subplots(
+    1, 2, figsize=(6.8, 3.3), layout="constrained", sharex=True, sharey=True
+)
+for ax, name, neuron in zip(
+    axes, ("IF", "ASN, m_f = 0.1"), (bs.IF(initial=0.5), bs.ASN(m_f=0.1))
+):
     record = {layer: ["spikes"] for layer in ("relu1", "relu2", "relu3", "dense")}
     snn = bs.convert(graph, neuron, record=record)
     comparison = bs.compare_activations(graph, snn, images[:5], duration=200 * bs.ms)

@@ -29,18 +29,48 @@ for name, places in (("valid", scenes.cues), ("invalid", scenes.invalid_cues)):
 # %%
 # The intervals are bootstraps over scenes. All conditions have the same scenes, so the intervals of differences are shown,
 # too.
-area = {name: TargetAUC(scores, scenes.targets, scenes.labels) for name, scores in found.items()}
+area = {
+    name: TargetAUC(scores, scenes.targets, scenes.labels)
+    for name, scores in found.items()
+}
 figure, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3), layout="constrained")
 for k, name in enumerate(("invalid", "neutral", "valid")):
     value, low, high = bootstrap_interval(area[name], n, 500)
-    left.errorbar(k, value, yerr=[[value - low], [high - value]], fmt="o", capsize=3, color=PALETTE[k])
-effects = (lambda i: area["valid"](i) - area["neutral"](i), lambda i: area["neutral"](i) - area["invalid"](i))
+    left.errorbar(
+        k,
+        value,
+        yerr=[[value - low], [high - value]],
+        fmt="o",
+        capsize=3,
+        color=PALETTE[k],
+    )
+effects = (
+    lambda i: area["valid"](i) - area["neutral"](i),
+    lambda i: area["neutral"](i) - area["invalid"](i),
+)
 for k, effect in enumerate(effects):
     value, low, high = bootstrap_interval(effect, n, 500)
-    right.errorbar(k, value, yerr=[[value - low], [high - value]], fmt="o", capsize=3, color="black")
+    right.errorbar(
+        k,
+        value,
+        yerr=[[value - low], [high - value]],
+        fmt="o",
+        capsize=3,
+        color="black",
+    )
 left.axhline(0.5, color="0.5", linestyle=":", linewidth=1)
 right.axhline(0, color="0.5", linestyle=":", linewidth=1)
-left.set(xticks=range(3), xticklabels=["invalid", "neutral", "valid"], xlim=(-0.5, 2.5), ylabel="AUC of the target")
-right.set(xticks=range(2), xticklabels=["benefit", "cost"], xlim=(-0.5, 1.5), ylabel="difference of AUC")
+left.set(
+    xticks=range(3),
+    xticklabels=["invalid", "neutral", "valid"],
+    xlim=(-0.5, 2.5),
+    ylabel="AUC of the target",
+)
+right.set(
+    xticks=range(2),
+    xticklabels=["benefit", "cost"],
+    xlim=(-0.5, 1.5),
+    ylabel="difference of AUC",
+)
 left.set_title(f"illustration, n = {n} scenes", fontsize=9)
 right.set_title("valid - neutral, neutral - invalid", fontsize=9)

@@ -18,8 +18,15 @@ images, labels = load_digits("test")
 images, n = images[:20].astype(float), 20
 path = shipped_path("digits_feedback_if")
 settings = read_settings(path)
-gate = bs.PredictiveGate(epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"])
-snn = bs.convert(bs.load_model(path), bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], feedback=gate)
+gate = bs.PredictiveGate(
+    epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"]
+)
+snn = bs.convert(
+    bs.load_model(path),
+    bs.IF(leak=settings["leak"]),
+    thresholds=settings["thresholds"],
+    feedback=gate,
+)
 result = snn.run(images, duration=50 * bs.ms)
 
 # %%
@@ -30,7 +37,9 @@ figure, axes = plt.subplots(2, 6, figsize=(7, 2.8), layout="constrained")
 axes[0, 0].imshow(images[0, ..., 0], cmap="gray", vmin=0, vmax=1)
 axes[0, 0].set_title("image", fontsize=9)
 for (above, below), step in zip(axes.T[1:], shown):
-    above.imshow(result.predicted_input[0, step - 1, ..., 0], cmap="gray", vmin=0, vmax=1)
+    above.imshow(
+        result.predicted_input[0, step - 1, ..., 0], cmap="gray", vmin=0, vmax=1
+    )
     above.set_title(f"{step} ms", fontsize=9)
     is_open = result.gate[:, step - 1]
     below.imshow((images * is_open)[0, ..., 0], cmap="gray", vmin=0, vmax=1)
@@ -41,4 +50,6 @@ for ax in axes.flat:
 axes[0, 1].set_ylabel("prediction", fontsize=9)
 axes[1, 1].set_ylabel("open pixels", fontsize=9)
 axes[1, 0].axis("off")
-axes[1, 0].text(0.5, 0.5, f"illustration,\nn = {n} digits", ha="center", va="center", fontsize=8)
+axes[1, 0].text(
+    0.5, 0.5, f"illustration,\nn = {n} digits", ha="center", va="center", fontsize=8
+)

@@ -35,16 +35,23 @@ def network(**gate):
 random = np.random.default_rng(0)
 spikes = (random.random((n, 50, 28, 28, 1)) < images[:, None]).astype(np.int8)
 without, gated = network(mode="none"), network(epsilon=0.1)
-results = {"open": without.run(images, spikes=spikes), "gate": gated.run(images, spikes=spikes)}
+results = {
+    "open": without.run(images, spikes=spikes),
+    "gate": gated.run(images, spikes=spikes),
+}
 kept = results["gate"].spike_counts["input"] / spikes.sum(axis=(1, 2, 3, 4))
-thinned = spikes * (random.random(spikes.shape) < kept[:, None, None, None, None]).astype(np.int8)
+thinned = spikes * (
+    random.random(spikes.shape) < kept[:, None, None, None, None]
+).astype(np.int8)
 results["random"] = without.run(images, spikes=thinned)
 
 # %%
 # At the end, 60 digits show no difference. But the gate closes when the prediction is right, which is after the decision, and
 # spikes that are left out at random are missing from the start: that network decides later.
 figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
-for (name, result), colour, style in zip(results.items(), (PALETTE[6], PALETTE[0], PALETTE[1]), ("--", "-", "-")):
+for (name, result), colour, style in zip(
+    results.items(), (PALETTE[6], PALETTE[0], PALETTE[1]), ("--", "-", "-")
+):
     correct = (result.output.argmax(axis=2) == labels[:, None]).sum(axis=0)
     low, high = (100 * bound for bound in accuracy_interval(correct, n))
     label = f"{name}: {result.spike_counts['input'].mean():,.0f}"

@@ -20,8 +20,15 @@ images, _ = load_digits("test")
 images, n = images[:40].astype(float), 40
 path = shipped_path("digits_feedback_if")
 settings = read_settings(path)
-gate = bs.PredictiveGate(epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"])
-snn = bs.convert(bs.load_model(path), bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], feedback=gate)
+gate = bs.PredictiveGate(
+    epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"]
+)
+snn = bs.convert(
+    bs.load_model(path),
+    bs.IF(leak=settings["leak"]),
+    thresholds=settings["thresholds"],
+    feedback=gate,
+)
 
 # %%
 # The cue is on the left half and then on the right half, so that differences between the halves of digits cancel.
@@ -30,10 +37,14 @@ blocked = {"cued half": [], "other half": []}
 for column, is_cued in ((0.25, left), (0.75, ~left)):
     cue = bs.SpatialAttention(center=(0.5, column), width=0.25, output_gain=0.4)
     snn.attend(cue, layers=("conv1", "pool1", "conv2", "conv3", "pool2"))
-    closed = ~snn.run(images, duration=50 * bs.ms).gate[..., 0]  # (images, steps, rows, columns)
+    closed = ~snn.run(images, duration=50 * bs.ms).gate[
+        ..., 0
+    ]  # (images, steps, rows, columns)
     for name, columns in (("cued half", is_cued), ("other half", ~is_cued)):
         pixels = bright[:, None] & columns
-        blocked[name].append((closed & pixels).sum(axis=(2, 3)) / np.maximum(pixels.sum(axis=(2, 3)), 1))
+        blocked[name].append(
+            (closed & pixels).sum(axis=(2, 3)) / np.maximum(pixels.sum(axis=(2, 3)), 1)
+        )
 
 # %%
 # The share of bright pixels that are blocked, as a mean of both cues. The intervals are those over digits.
@@ -42,7 +53,11 @@ for (name, shares), colour in zip(blocked.items(), (PALETTE[1], PALETTE[0])):
     share = 100 * np.mean(shares, axis=0)
     mean, error = share.mean(axis=0), 1.96 * share.std(axis=0, ddof=1) / np.sqrt(n)
     ax.plot(np.arange(50), mean, color=colour, label=name)
-    ax.fill_between(np.arange(50), mean - error, mean + error, color=colour, alpha=0.25, linewidth=0)
-ax.set(xlabel="time (ms)", ylabel="bright pixels blocked (%)", xlim=(0, 50), ylim=(0, 100))
+    ax.fill_between(
+        np.arange(50), mean - error, mean + error, color=colour, alpha=0.25, linewidth=0
+    )
+ax.set(
+    xlabel="time (ms)", ylabel="bright pixels blocked (%)", xlim=(0, 50), ylim=(0, 100)
+)
 ax.set_title(f"mean and 95% interval; illustration, n = {n} digits", fontsize=9)
 ax.legend(frameon=False, fontsize=8)

@@ -27,19 +27,37 @@ tiring = asn.edit(
 # One neuron that the first digit activates. Its signal is gray without the edit, in colour with it; spikes are below.
 model = bs.load_model("digits")
 activation = bs.read_keras(model).activations(images[:1])["conv2_asn"][0]
-neuron = tuple(int(k) for k in np.unravel_index(np.abs(activation - 1).argmin(), activation.shape))
+neuron = tuple(
+    int(k) for k in np.unravel_index(np.abs(activation - 1).argmin(), activation.shape)
+)
 signals, spikes, rates = {}, {}, {}
-for name, edited in (("unedited", asn), ("adaptation", adapting), ("depression", tiring)):
-    result = bs.convert(model, edited, record={"conv2": {"spikes": [neuron], "S": [neuron]}}).run(
-        images[:20], 200 * bs.ms
+for name, edited in (
+    ("unedited", asn),
+    ("adaptation", adapting),
+    ("depression", tiring),
+):
+    result = bs.convert(
+        model, edited, record={"conv2": {"spikes": [neuron], "S": [neuron]}}
+    ).run(images[:20], 200 * bs.ms)
+    signals[name], rates[name] = (
+        result.states["conv2"]["S"][0, :, 0],
+        result.mean_firing_rate,
     )
-    signals[name], rates[name] = result.states["conv2"]["S"][0, :, 0], result.mean_firing_rate
     spikes[name] = result.times[result.raster("conv2")[0].any(axis=(1, 2, 3))]
 figure, axes = plt.subplots(1, 2, figsize=(6.8, 3), layout="constrained", sharey=True)
 for ax, name, colour in zip(axes, ("adaptation", "depression"), PALETTE):
     for key, shade, top in (("unedited", "0.6", 0.14), (name, colour, 0.06)):
-        ax.plot(result.times, signals[key], color=shade, label=f"{key}: {rates[key]:.1f} Hz")
-        ax.vlines(spikes[key], top - 0.05, top, color=shade, linewidth=0.8, transform=ax.get_xaxis_transform())
+        ax.plot(
+            result.times, signals[key], color=shade, label=f"{key}: {rates[key]:.1f} Hz"
+        )
+        ax.vlines(
+            spikes[key],
+            top - 0.05,
+            top,
+            color=shade,
+            linewidth=0.8,
+            transform=ax.get_xaxis_transform(),
+        )
     ax.set(xlabel="time (ms)", xlim=(0, 200), ylim=(-0.4, None))
     ax.legend(
         title="mean rate of the network, n = 20",

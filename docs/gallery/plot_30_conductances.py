@@ -28,7 +28,9 @@ dg_i/dt = -g_i/(50*ms) : siemens
 h : siemens
 bias : siemens"""
 readout = "dg/dt = -g/(50*ms) : siemens\ndx/dt = (g - x)/(50*ms) : siemens\nS = (x + bias)/(10*nS) : 1\nbias : siemens"
-readout = bs.NeuronModel("readout", readout, receives="g", on_pre="g_post += w*h_pre", spike_height=None)
+readout = bs.NeuronModel(
+    "readout", readout, receives="g", on_pre="g_post += w*h_pre", spike_height=None
+)
 neuron = bs.NeuronModel(
     "LIF with conductances", equations, threshold="v > -50*mV", reset="v = -60*mV", receives="g_e", parameters={"h": 1 * nS},
     on_pre="g_e_post += clip(w, 0, inf)*h_pre\ng_i_post += clip(-w, 0, inf)*h_pre", initial={"v": -70 * mV},
@@ -38,7 +40,14 @@ neuron = bs.NeuronModel(
 # %%
 # The output for constant inputs is measured in Brian2, and the height of spikes is fitted to the function of the training.
 b2.prefs.codegen.target, inputs = "numpy", np.linspace(0, 2, 41)
-cells = b2.NeuronGroup(41, neuron.equations, threshold="v > -50*mV", reset="v = -60*mV", method="euler", dt=0.5 * ms)
+cells = b2.NeuronGroup(
+    41,
+    neuron.equations,
+    threshold="v > -50*mV",
+    reset="v = -60*mV",
+    method="euler",
+    dt=0.5 * ms,
+)
 cells.v, cells.bias, spikes = -70 * mV, inputs * 10 * nS, b2.SpikeMonitor(cells)
 b2.Network(cells, spikes).run(1300 * ms, namespace={})
 b2.prefs.codegen.target = "auto"
@@ -58,6 +67,8 @@ left.plot(10 * inputs, height * output, color=PALETTE[0], label="neuron")
 left.set(xlabel="constant input (nS)", ylabel="activation")
 left.legend(frameon=False, fontsize=8)
 right.plot(result.times, 5 * correct, color=PALETTE[0])
-right.fill_between(result.times, 100 * low, 100 * high, color=PALETTE[0], alpha=0.25, linewidth=0)
+right.fill_between(
+    result.times, 100 * low, 100 * high, color=PALETTE[0], alpha=0.25, linewidth=0
+)
 right.set(xlabel="time (ms)", ylabel="correct (%)", xlim=(0, 400), ylim=(0, 103))
 right.set_title("95% interval; illustration, n = 20 digits", fontsize=9)

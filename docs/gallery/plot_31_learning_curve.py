@@ -23,10 +23,21 @@ sizes, n = np.array([125, 250, 500, 1000, 2000, 4000]), len(tests)
 def errors_of(size):
     """Return how many test digits a network gets wrong that was trained on so many digits."""
     keras.utils.set_random_seed(1)
-    convolutions = [keras.layers.Conv2D(c, 3, strides=2, activation="relu") for c in (8, 16)]
-    model = keras.Sequential([keras.Input((28, 28, 1)), *convolutions, keras.layers.Flatten(), keras.layers.Dense(10)])
+    convolutions = [
+        keras.layers.Conv2D(c, 3, strides=2, activation="relu") for c in (8, 16)
+    ]
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            *convolutions,
+            keras.layers.Flatten(),
+            keras.layers.Dense(10),
+        ]
+    )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(images[:size], labels[:size], batch_size=25, epochs=16_000 // size, verbose=0)
+    model.fit(
+        images[:size], labels[:size], batch_size=25, epochs=16_000 // size, verbose=0
+    )
     return int((model.predict(tests, verbose=0).argmax(1) != answers).sum())
 
 
@@ -39,12 +50,27 @@ slope, start = np.polyfit(np.log(sizes[:-1]), np.log(errors[:-1] / n), 1)
 # The bars are 95% intervals for other test digits; other seeds would scatter more. If the law held up to 60,000, the error would
 # be where the line ends. A floor, which no number of digits undercuts, cannot be seen in so few points.
 figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
-share, (low, high) = 100 * errors / n, (100 * bound for bound in accuracy_interval(errors, n))
+share, (low, high) = (
+    100 * errors / n,
+    (100 * bound for bound in accuracy_interval(errors, n)),
+)
 line = np.array([sizes[0], 60_000])
 ax.plot(
-    line, 100 * np.exp(start) * line**slope, "--", color="0.5", label=f"error ~ n^{slope:.2f}, fitted to the first five"
+    line,
+    100 * np.exp(start) * line**slope,
+    "--",
+    color="0.5",
+    label=f"error ~ n^{slope:.2f}, fitted to the first five",
 )
-ax.errorbar(sizes, share, (share - low, high - share), fmt="o", color=PALETTE[0], capsize=2, label="one network each")
+ax.errorbar(
+    sizes,
+    share,
+    (share - low, high - share),
+    fmt="o",
+    color=PALETTE[0],
+    capsize=2,
+    label="one network each",
+)
 ax.set(xscale="log", yscale="log", xlabel="training digits", ylabel="wrong (%)")
 ax.set_title(f"illustration, n = {n:,} test digits", fontsize=9)
 ax.legend(frameon=False, fontsize=8)

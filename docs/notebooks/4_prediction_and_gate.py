@@ -19,12 +19,17 @@ from brainsnn.stimuli import load_digits
 
 images, labels = load_digits("test")
 images, labels = images[:40], labels[:40]
-model, settings = bs.load_model("digits_feedback_if"), read_settings("digits_feedback_if")
+model, settings = (
+    bs.load_model("digits_feedback_if"),
+    read_settings("digits_feedback_if"),
+)
 
 
 def network(**options):
     """Return the trained network with a gate."""
-    gate = bs.PredictiveGate(squash=settings["squash"], squash_step=settings["squash_step"], **options)
+    gate = bs.PredictiveGate(
+        squash=settings["squash"], squash_step=settings["squash_step"], **options
+    )
     neuron, thresholds = bs.IF(leak=settings["leak"]), settings["thresholds"]
     return bs.convert(model, neuron=neuron, thresholds=thresholds, feedback=gate)
 
@@ -50,7 +55,9 @@ bs.plot.gate(result, images)
 # %%
 is_bright = images > 0.1
 open_share = [result.gate[:, t][is_bright].mean() for t in range(50)]
-error = [np.abs(result.predicted_input[:, t] - images)[is_bright].mean() for t in range(50)]
+error = [
+    np.abs(result.predicted_input[:, t] - images)[is_bright].mean() for t in range(50)
+]
 _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.plot(result.times, open_share, label="share of bright pixels that are open")
 ax.plot(result.times, error, label="error of the prediction of bright pixels")
@@ -70,7 +77,9 @@ for mode in ("none", "dynamic", "graded"):
 
 def spikes_of(result):
     """Return the number of spikes of each image: of the input, and of all layers."""
-    return result.spike_counts["input"], sum(np.asarray(counts) for counts in result.spike_counts.values())
+    return result.spike_counts["input"], sum(
+        np.asarray(counts) for counts in result.spike_counts.values()
+    )
 
 
 def report(name, result):
@@ -88,7 +97,9 @@ for name, found in results.items():
 
 # %%
 opened, closed = spikes_of(results["none"])[1], spikes_of(results["sticky"])[1]
-saved, low, high = bootstrap_interval(lambda k: 100 * (1 - closed[k].mean() / opened[k].mean()), len(labels))
+saved, low, high = bootstrap_interval(
+    lambda k: 100 * (1 - closed[k].mean() / opened[k].mean()), len(labels)
+)
 print(f"the sticky gate saves {saved:.0f}% [{low:.0f}, {high:.0f}] of all spikes")
 
 # %% [markdown]
@@ -114,7 +125,18 @@ report("random", control)
 # **Change the gate.** Its statements are text, as all equations are. A blocked pixel may still send weak spikes:
 
 # %%
-gate = bs.PredictiveGate(epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"])
-leaky = gate.edit(update=gate.model.update.replace("is_open = 1 - is_blocked", "is_open = 1 - 0.8*is_blocked"))
-snn = bs.convert(model, neuron=bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], feedback=leaky)
+gate = bs.PredictiveGate(
+    epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"]
+)
+leaky = gate.edit(
+    update=gate.model.update.replace(
+        "is_open = 1 - is_blocked", "is_open = 1 - 0.8*is_blocked"
+    )
+)
+snn = bs.convert(
+    model,
+    neuron=bs.IF(leak=settings["leak"]),
+    thresholds=settings["thresholds"],
+    feedback=leaky,
+)
 report("leaky", snn.run(images, duration=50 * ms, seed=0))

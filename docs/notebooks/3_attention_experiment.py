@@ -41,8 +41,13 @@ strengths = {"input_gain": 0.15, "output_gain": 0.3, "precision": 0.45}
 figure, axes = plt.subplots(1, 4, figsize=(8, 2.3), layout="constrained")
 for k, ax in enumerate(axes):
     ax.imshow(scenes.images[k], cmap="gray", vmin=0, vmax=1)
-    for (row, column), colour in ((scenes.cues[k], "#E69F00"), (scenes.invalid_cues[k], "#56B4E9")):
-        ax.plot(column * 56 - 0.5, row * 56 - 0.5, "o", mfc="none", mec=colour, ms=16, mew=2)
+    for (row, column), colour in (
+        (scenes.cues[k], "#E69F00"),
+        (scenes.invalid_cues[k], "#56B4E9"),
+    ):
+        ax.plot(
+            column * 56 - 0.5, row * 56 - 0.5, "o", mfc="none", mec=colour, ms=16, mew=2
+        )
     ax.set(xticks=[], yticks=[], title=f"target {scenes.targets[k]}")
 figure.suptitle("valid cues orange, invalid cues blue")
 
@@ -53,7 +58,12 @@ figure.suptitle("valid cues orange, invalid cues blue")
 # %%
 LAYER = "stage2_block2_asn1"
 graph = bs.read_keras(bs.load_model("search"))
-snn = bs.convert(graph, neuron=bs.ASN(m_f=0.45), readouts={"behind": LAYER}, record={"behind": ["spikes"]})
+snn = bs.convert(
+    graph,
+    neuron=bs.ASN(m_f=0.45),
+    readouts={"behind": LAYER},
+    record={"behind": ["spikes"]},
+)
 attended = [name for name in snn.populations if name.endswith("_asn1")]
 print(attended)
 
@@ -76,7 +86,9 @@ def run(attention):
 conditions = {"neutral": None}
 for mechanism, strength in strengths.items():
     for cue, centers in (("valid", scenes.cues), ("invalid", scenes.invalid_cues)):
-        conditions[f"{mechanism}, {cue}"] = bs.SpatialAttention(centers, 0.18, **{mechanism: strength})
+        conditions[f"{mechanism}, {cue}"] = bs.SpatialAttention(
+            centers, 0.18, **{mechanism: strength}
+        )
 scores, rates = {}, {}
 for name, attention in conditions.items():
     scores[name], rates[name] = run(attention)
@@ -93,13 +105,22 @@ draws = {name: bootstrap_draws(auc, n, 500) for name, auc in aucs.items()}
 effects = {}
 for mechanism in strengths:
     valid, invalid = f"{mechanism}, valid", f"{mechanism}, invalid"
-    effects[mechanism] = (aucs[valid]() - aucs[invalid](), draws[valid] - draws[invalid])
+    effects[mechanism] = (
+        aucs[valid]() - aucs[invalid](),
+        draws[valid] - draws[invalid],
+    )
 p_values = [max(bootstrap_p_value(d), 2 / len(d)) for _, d in effects.values()]
-print(f"{'mechanism':12} AUC, valid - invalid [95 %]     p (x 3) scenes for a power of 0.8")
-for (mechanism, (effect, d)), p in zip(effects.items(), adjusted_p_values(p_values, "bonferroni")):
+print(
+    f"{'mechanism':12} AUC, valid - invalid [95 %]     p (x 3) scenes for a power of 0.8"
+)
+for (mechanism, (effect, d)), p in zip(
+    effects.items(), adjusted_p_values(p_values, "bonferroni")
+):
     low, high = draw_interval(d)
     needed = required_images(effect, d.std(), n)
-    print(f"{mechanism:12} {effect:+.3f} [{low:+.3f}, {high:+.3f}]        {p:10.3f}   {needed}")
+    print(
+        f"{mechanism:12} {effect:+.3f} [{low:+.3f}, {high:+.3f}]        {p:10.3f}   {needed}"
+    )
 
 # %% [markdown]
 # The last column says how many scenes decide an effect of the size that was seen. If an interval of few scenes contains
@@ -118,12 +139,27 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained
 names = list(conditions)
 intervals = np.array([draw_interval(draws[name]) for name in names])
 middle = np.array([aucs[name]() for name in names])
-left.errorbar(middle, range(len(names)), xerr=np.abs(intervals.T - middle), fmt="o", capsize=3)
-left.set(yticks=range(len(names)), yticklabels=names, xlabel=f"AUC of the target, 95 %, n = {n}")
+left.errorbar(
+    middle, range(len(names)), xerr=np.abs(intervals.T - middle), fmt="o", capsize=3
+)
+left.set(
+    yticks=range(len(names)),
+    yticklabels=names,
+    xlabel=f"AUC of the target, 95 %, n = {n}",
+)
 left.invert_yaxis()
 means = [rates[name].mean() for name in names]
-errors = [draw_interval(bootstrap_draws(lambda k, name=name: rates[name][k].mean(), n, 500)) for name in names]
-right.errorbar(means, range(len(names)), xerr=np.abs(np.transpose(errors) - means), fmt="o", capsize=3)
+errors = [
+    draw_interval(bootstrap_draws(lambda k, name=name: rates[name][k].mean(), n, 500))
+    for name in names
+]
+right.errorbar(
+    means,
+    range(len(names)),
+    xerr=np.abs(np.transpose(errors) - means),
+    fmt="o",
+    capsize=3,
+)
 right.set(yticks=[], xlabel="rate of the readout at the target (Hz)")
 right.invert_yaxis()
 

@@ -53,7 +53,10 @@ for name, neuron in variants.items():
 # variants, so differences are tested on pairs (McNemar). With 40 images only large differences can be seen.
 
 # %%
-right = {name: result.output[:, -1].argmax(axis=1) == labels for name, result in results.items()}
+right = {
+    name: result.output[:, -1].argmax(axis=1) == labels
+    for name, result in results.items()
+}
 print(f"{'variant':18} correct [95 % interval]   p against 'as trained'   rate (Hz)")
 for name, result in results.items():
     low, high = accuracy_interval(int(right[name].sum()), len(labels))
@@ -82,12 +85,19 @@ layers = ["encoding_asn", "conv1", "conv2", "dense1"]
 scores = []
 for layer in layers:
     snn = bs.convert(graph, neuron={layer: variants["much noise"], ...: asn})
-    scores.append((snn.run(images, duration=200 * ms, seed=1).output[:, -1].argmax(axis=1) == labels).sum())
+    scores.append(
+        (
+            snn.run(images, duration=200 * ms, seed=1).output[:, -1].argmax(axis=1)
+            == labels
+        ).sum()
+    )
 intervals = np.array([accuracy_interval(int(k), len(labels)) for k in scores])
 means = np.array(scores) / len(labels)
 _, ax = plt.subplots(figsize=(5, 3), layout="constrained")
 ax.errorbar(layers, means, yerr=np.abs(intervals.T - means), fmt="o", capsize=4)
-ax.set(ylabel="accuracy", title=f"noise in one layer, 95 % intervals, n = {len(labels)}")
+ax.set(
+    ylabel="accuracy", title=f"noise in one layer, 95 % intervals, n = {len(labels)}"
+)
 
 # %% [markdown]
 # **The values of a parameter without compiling again.** Set a constant before the first run, and it becomes a

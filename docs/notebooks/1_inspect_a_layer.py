@@ -54,13 +54,17 @@ result.plot_traces("conv2", neuron=place)
 # what the neuron compared.
 
 # %%
-S, S_hat, theta = (result.states["conv2"][name][0, :, index].astype(float) for name in variables)
+S, S_hat, theta = (
+    result.states["conv2"][name][0, :, index].astype(float) for name in variables
+)
 spikes = raster[(0, slice(None), *place)]
 m_f = float(snn["conv2"].m_f[index])
 before = np.where(spikes, theta / (1 + m_f), theta)
 # theta = m_f + theta_dyn, and the reset adds m_f*theta to theta_dyn
 distance = (S - (S_hat - spikes * before)) - before / 2
-print(f"smallest at spikes {distance[spikes].min():.4f}, largest elsewhere {distance[~spikes].max():.4f}")
+print(
+    f"smallest at spikes {distance[spikes].min():.4f}, largest elsewhere {distance[~spikes].max():.4f}"
+)
 assert (distance[spikes] > -1e-5).all() and (distance[~spikes] <= 1e-5).all()
 
 # %% [markdown]
