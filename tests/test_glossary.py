@@ -1,19 +1,19 @@
 """docs/glossary.md: terms are explained once, in order, and are links where a page uses them first."""
 
 import pytest
-from glossary_links import LINK, PAGES, first_uses, terms
+from glossary_links import LINK, PAGES, first_uses, prose, terms
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_first_use_of_a_term_is_a_link(path):
-    text = path.read_text(encoding="utf-8")
+    text = prose(path)
     assert [term for term, (_, _, is_link) in first_uses(text).items() if not is_link] == []
     assert set(LINK.findall(text)) <= set(terms())
 
 
 def test_terms_are_in_order_and_there_is_something_to_link():
     assert terms() == sorted(terms(), key=str.lower) and len(terms()) == len(set(terms())) >= 18
-    used = {term for path in PAGES for term in first_uses(path.read_text(encoding="utf-8"))}
+    used = {term for path in PAGES for term in first_uses(prose(path))}
     assert len(used) >= 15 and len(PAGES) >= 20
 
 

@@ -255,8 +255,8 @@ class NetworkVariants:
         if self.membrane is None:
             raise ValueError(
                 f"{self.name}.membrane: the model names no membrane variable, so its membranes cannot be pooled, or read without "
-                "spikes. Pool spikes (average_pooling='spikes', max_pooling='spikes'; kind='spiking' for a Readout), use a neuron "
-                "such as ASN(), or name the variable with membrane=..."
+                "spikes. Pool spikes (average_pooling='spikes', max_pooling='spikes'; kind='spiking' for a Readout), use "
+                "ASN(), or name the variable with membrane=..."
             )
         needed, frontier = set(), {self.membrane, self.receives}
         while frontier:

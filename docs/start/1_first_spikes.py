@@ -16,16 +16,16 @@ model = bs.load_model("digits")  # an ordinary Keras model
 images, labels = load_digits("test")
 
 # %% [markdown]
-# **What becomes of each layer?** A layer with a nonlinearity becomes a population of neurons. Convolutions, batch
-# normalisations and average poolings between two nonlinearities become the connection between the populations.
+# **What becomes of each layer?** A layer with a nonlinearity becomes a :term:`population` of neurons. Convolutions,
+# batch normalisations and average poolings between two nonlinearities become the connection between the populations.
 
 # %%
 print(bs.read_keras(model))
 
 # %% [markdown]
-# **Convert, and run.** We say what to record, and run twenty digits for 300 ms each. The first run compiles the network,
-# which takes a few seconds, and says so. Later runs start at once. A run of more than 5 s shows a bar; ``progress=True``
-# shows it at once.
+# **Convert, and run.** We say what to record, and run twenty digits for 300 ms each. The first run compiles the
+# network, which takes a few seconds, and says so. Later runs start at once. A run of more than 5 s shows a bar;
+# ``progress=True`` shows it at once.
 
 # %%
 record = {layer: ["spikes"] for layer in ("encoding_asn", "conv1", "conv2", "dense1")}
@@ -51,7 +51,8 @@ print(f"rate     {result.mean_firing_rate:.1f} Hz, mean of all neurons")
 bs.plot.raster(result, image=0)
 
 # %% [markdown]
-# **Accuracy over time.** How soon are decisions right? The band is a 95 % interval: of only twenty digits, it is wide.
+# **Accuracy over time.** How soon are decisions right? The band is a 95 % interval: of only twenty digits, it is
+# wide.
 
 # %%
 bs.plot.accuracy(result, labels[:20])

@@ -21,16 +21,16 @@ result = snn.run(images[:5], duration=300 * bs.ms)
 print(type(snn["conv2"]).__mro__[1].__name__, snn["conv2"].name, len(snn["conv2"]))
 
 # %% [markdown]
-# **The equations** of the neurons, as Brian2 has them, with the values of all parameters. ``S`` is the filtered input,
-# ``S_hat`` what the neuron's spikes have already reported, ``theta`` the adaptive threshold. A neuron spikes when
-# ``S - S_hat`` exceeds ``theta/2``.
+# **The equations** of the neurons, as Brian2 has them, with the values of all parameters. :term:`S` is the filtered
+# input, :term:`S_hat` what the neuron's spikes have already reported, :term:`theta` the adaptive threshold. A neuron
+# spikes when ``S - S_hat`` exceeds ``theta/2``.
 
 # %%
 print(snn.models["conv2"])
 
 # %% [markdown]
-# **One neuron**, by row, column and channel: here the one that spikes most for the first digit. Its threshold rises with
-# each spike and falls between them.
+# **One neuron**, by row, column and channel: here the one that spikes most for the first digit. Its threshold rises
+# with each spike and falls between them.
 
 # %%
 counts = result.raster("conv2", images=0)[0].sum(axis=0)  # rows, columns, channels
@@ -54,7 +54,8 @@ print(result.states["conv2"]["theta"][0, ::50, index])
 bs.plot.feature_maps(result, "conv1")
 
 # %% [markdown]
-# **How close are spikes to the trained network?** Activations of all layers, in spikes against those of Keras.
+# **How close are spikes to the trained network?** Mean :term:`activations <activation>` of all layers, in spikes
+# against those of Keras.
 
 # %%
 comparison = bs.compare_activations(model, snn, images[:5])

@@ -17,8 +17,8 @@ images, labels = load_digits("test")
 
 # %% [markdown]
 # **Replace an equation**, and give values to the new names in it. ``xi`` is Brian2's white noise. First layer, pooled
-# layers and junctions follow. Mistakes are found when the model is made, with the line and the reason;
-# :doc:`/mistakes` has examples.
+# layers and :term:`junctions <junction>` follow. Mistakes are found when the model is made, with the line and the
+# reason; :doc:`/mistakes` has examples.
 
 # %%
 neuron = bs.ASN(m_f=0.1)
@@ -40,8 +40,8 @@ result = noisy_network.run(images[:50], duration=300 * ms, seed=1)
 bs.plot.accuracy({"without noise": quiet, "with noise": result}, labels[:50])
 
 # %% [markdown]
-# **Change a parameter**, for a layer or with one value for each neuron. Those marked "per neuron" above need no new
-# compilation; others can be set before the first run.
+# **Change a parameter**, such as the :term:`gain` of inputs, for a layer or with one value for each neuron. Those
+# marked "per neuron" above need no new compilation; others can be set before the first run.
 
 # %%
 quiet_network.set_parameters("conv1", gain=0.5)
@@ -62,5 +62,5 @@ print(f"{quiet.mean_firing_rate:.2f} Hz before, {attended.mean_firing_rate:.2f} 
 bs.plot.attention_field(cue, images[0])
 
 # %% [markdown]
-# From here: :doc:`one page for each task </howto>`, :doc:`concepts </concepts/index>`, or the
-# :doc:`gallery </auto_gallery/index>`.
+# From here: :doc:`one page for each task </howto>`, :doc:`concepts </concepts/index>`, or the :doc:`gallery
+# </auto_gallery/index>`.

@@ -4,16 +4,20 @@ import re
 
 from locations import ROOT
 
-__all__ = ["PAGES", "first_uses", "terms"]
+__all__ = ["LINK", "PAGES", "first_uses", "prose", "terms"]
 
-#: Pages of concepts and of tasks.
-PAGES = sorted([*(ROOT / "docs" / "concepts").glob("[!i]*.md"), *(ROOT / "docs" / "howto").glob("*.md")])
+#: Pages of concepts, of tasks, and of the start.
+PAGES = sorted(
+    path for pattern in ("concepts/[!i]*.md", "howto/*.md", "start/*.py") for path in (ROOT / "docs").glob(pattern)
+)
 #: What to skip: code, formulas, headings, links, other roles, and references.
 NO_PROSE = re.compile(
     r"^(```|:::).*?^\1|\$\$.*?\$\$|\$[^$\n]+\$|^#.*?$|!?\[[^\]]*\]\([^)]*\)|\{(?!term\})\w+\}`[^`]*`|<!--.*?-->"
     r"|^\*\*(References|See also).*?(?=\n\n|\Z)|(?<!\})`[^`\n]*`",
     re.DOTALL | re.MULTILINE,
 )
+#: The text of a script's cells, in its first docstring and in comments, and how links look in it.
+CELL = re.compile(r'^# %% \[markdown\]\n(?:"""\n(.*?)^"""|((?:#[^\n]*\n)+))', re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\{term\}`(?:[^`<]*<)?([^`<>]+)>?`")
 
 
@@ -21,6 +25,15 @@ def terms():
     """Return the terms of the glossary (list of str)."""
     text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     return re.findall(r"^(\S.*)\n  ", text.split("{glossary}\n")[1], re.MULTILINE)
+
+
+def prose(path):
+    """Return the text of a page; that of a script is written as in a page (str)."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return text
+    cells = [title or re.sub("^# ?", "", comment, flags=re.MULTILINE) for title, comment in CELL.findall(text)]
+    return re.sub(r":(\w+):`", r"{\1}`", "\n".join(cells)).replace("``", "`")
 
 
 def first_uses(text):
