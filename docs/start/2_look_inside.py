@@ -18,7 +18,8 @@ images, labels = load_digits("test")
 record = {"conv1": ["spikes"], "conv2": ["spikes", "S", "S_hat", "theta"]}
 snn = bs.convert(model, record=record)
 result = snn.run(images[:5], duration=300 * bs.ms)
-print(type(snn["conv2"]).__mro__[1].__name__, snn["conv2"].name, len(snn["conv2"]))
+group = snn["conv2"]  # a NeuronGroup of Brian2
+print(f"{group.name}: {len(group)} neurons")
 
 # %% [markdown]
 # **The equations** of the neurons, as Brian2 has them, with the values of all parameters. :term:`S` is the filtered
