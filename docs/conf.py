@@ -16,11 +16,7 @@ from make_messages import write_page
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-project, author, copyright = (
-    "brainsnn",
-    "the brainsnn developers",
-    "the brainsnn developers",
-)
+project, author, copyright = "brainsnn", "the brainsnn developers", "the brainsnn developers"
 version = release = brainsnn.__version__
 extensions = [
     "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_gallery.gen_gallery", "sphinx_copybutton",
@@ -51,11 +47,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "brainsnn"
 html_static_path, html_css_files = ["_static"], ["site.css"]
-html_theme_options = {
-    "navigation_with_keys": False,
-    "show_prev_next": True,
-    "secondary_sidebar_items": ["page-toc"],
-}
+html_theme_options = {"navigation_with_keys": False, "show_prev_next": True, "secondary_sidebar_items": ["page-toc"]}
 html_show_sourcelink = False
 html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -64,9 +56,7 @@ copybutton_prompt_is_regexp = True
 
 def _unlink_files(app, relative_path, parent_name, content):
     """In pages of the top folder, such as CHANGELOG.md, name files that are not pages of the documentation without a link."""
-    content[0] = re.sub(
-        r"\[([^\]]+)\]\((?!docs/|https?:|#)[^)]+\)", r"`\1`", content[0]
-    )
+    content[0] = re.sub(r"\[([^\]]+)\]\((?!docs/|https?:|#)[^)]+\)", r"`\1`", content[0])
 
 
 def _write_formula(translator, node):
@@ -75,9 +65,7 @@ def _write_formula(translator, node):
     try:
         formula = tex2mathml(node.astext(), as_block=is_block)
     except ValueError as error:
-        raise ExtensionError(
-            f"{node.source or translator.builder.current_docname}: {node.astext()}: {error}"
-        ) from None
+        raise ExtensionError(f"{node.source or translator.builder.current_docname}: {node.astext()}: {error}") from None
     # Without a font for formulas, browsers draw an "accent", such as the hat of S, through its letter.
     formula = formula.replace('<mover accent="true">', "<mover>")
     translator.body.append(f"<p>{formula}</p>" if is_block else formula)

@@ -62,23 +62,15 @@ def find_messages(package=PACKAGE):
         parts = relative.parts[:-1][: 2 if relative.parts[0] == "builders" else 1]
         room = "/".join(parts) or "top level"
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        described = [
-            (owner, *_described(call, MADE | MADE_IN.get(room, {})))
-            for owner, call in _calls(tree)
-        ]
+        described = [(owner, *_described(call, MADE | MADE_IN.get(room, {}))) for owner, call in _calls(tree)]
         for owner, kind, text in [*described, *_reasons(tree)]:
-            if re.search(
-                r"[A-Za-z]{2}", re.sub(r"\{[^{}]*\}", "", text)
-            ):  # not only values
+            if re.search(r"[A-Za-z]{2}", re.sub(r"\{[^{}]*\}", "", text)):  # not only values
                 place = ".".join(
-                    name
-                    for name in (*relative.with_suffix("").parts, owner)
-                    if name and name != "__init__"
+                    name for name in (*relative.with_suffix("").parts, owner) if name and name != "__init__"
                 )
                 found.setdefault((room, kind, text), []).append(place)
     messages = [
-        Message(room, tuple(dict.fromkeys(places)), kind, text)
-        for (room, kind, text), places in sorted(found.items())
+        Message(room, tuple(dict.fromkeys(places)), kind, text) for (room, kind, text), places in sorted(found.items())
     ]
     return _with_anchors(messages)
 
@@ -106,28 +98,17 @@ def _calls(tree):
 
 def _raised(node, constants):
     """Return the calls of a statement that make an error or a warning."""
-    value = (
-        node.exc
-        if isinstance(node, ast.Raise)
-        else node.value
-        if isinstance(node, ast.Return)
-        else None
-    )
+    value = node.exc if isinstance(node, ast.Raise) else node.value if isinstance(node, ast.Return) else None
     if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("warn"):
         calls = [node]
     elif value is None:
         return []
     else:
-        branches = (
-            [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
-        )
+        branches = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
         calls = [branch for branch in branches if isinstance(branch, ast.Call)]
         if isinstance(node, ast.Return):
             calls = [
-                call
-                for call in calls
-                if ERROR.search(ast.unparse(call.func))
-                or ast.unparse(call.func) == "error"
+                call for call in calls if ERROR.search(ast.unparse(call.func)) or ast.unparse(call.func) == "error"
             ]
     return [_Named(constants).visit(call) for call in calls]
 
@@ -147,9 +128,7 @@ def _reasons(tree):
     pairs = [
         (node.targets[0], node.value.elts)
         for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Tuple)
-        and len(node.value.elts) == 2
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple) and len(node.value.elts) == 2
     ]
     texts = [
         (ast.unparse(name), _text(reason), _text(fix))
@@ -157,47 +136,29 @@ def _reasons(tree):
         if _is_text(reason) and _is_text(fix)
     ]
     return [
-        (n, "ConversionError", f"{{name}} {r}. {f}.")
-        for n, r, f in texts
-        if min(len(r.split()), len(f.split())) > 2
+        (n, "ConversionError", f"{{name}} {r}. {f}.") for n, r, f in texts if min(len(r.split()), len(f.split())) > 2
     ]
 
 
 def _is_text(node):
     """Return whether an expression is a text, or several joined."""
     if isinstance(node, ast.BinOp):
-        return isinstance(node.op, ast.Add) and (
-            _is_text(node.left) or _is_text(node.right)
-        )
-    return (
-        isinstance(node, ast.JoinedStr)
-        or isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-    )
+        return isinstance(node.op, ast.Add) and (_is_text(node.left) or _is_text(node.right))
+    return isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _described(call, made):
     """Return the kind of a message and its text; made has the classes of what functions return."""
     name = ast.unparse(call.func)
-    arguments = [
-        *call.args,
-        *(k.value for k in call.keywords if k.arg in (None, "fix", "message")),
-    ]
+    arguments = [*call.args, *(k.value for k in call.keywords if k.arg in (None, "fix", "message"))]
     if name.endswith("UnknownNameError"):
         kinds = [*call.args[2:3], *(k.value for k in call.keywords if k.arg == "kind")]
         kind = _text(kinds[0]) if kinds else "name"
-        return (
-            "UnknownNameError",
-            f"There is no {kind} named {{name}}. Did you mean {{nearest}}? Known: {{names}}.",
-        )
-    text = " ".join(
-        _text(a) for a in arguments if _is_text(a) or isinstance(a, ast.IfExp)
-    )
+        return "UnknownNameError", f"There is no {kind} named {{name}}. Did you mean {{nearest}}? Known: {{names}}."
+    text = " ".join(_text(a) for a in arguments if _is_text(a) or isinstance(a, ast.IfExp))
     text = " ".join(text.split())
     if name.endswith("warn"):
-        categories = [
-            ast.unparse(a) for a in call.args[1:] if ast.unparse(a).endswith("Warning")
-        ]
+        categories = [ast.unparse(a) for a in call.args[1:] if ast.unparse(a).endswith("Warning")]
         return (categories or ["UserWarning"])[0], text
     name = name.rsplit(".", 1)[-1]
     kind = made.get(name) or (name if ERROR.search(name) else "error")
@@ -216,11 +177,7 @@ def _text(node):
         node.value, ast.Constant | ast.JoinedStr | ast.IfExp | ast.BinOp
     ):
         return _text(node.value)
-    if (
-        isinstance(node, ast.BinOp)
-        and isinstance(node.op, ast.Mult)
-        and _is_text(node.left)
-    ):
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and _is_text(node.left):
         return f"[{_text(node.left)}]"
     if isinstance(node, ast.IfExp) and (_is_text(node.body) or _is_text(node.orelse)):
         return f"[{_text(node.body)}|{_text(node.orelse)}]"
@@ -232,20 +189,12 @@ def _placeholder(node):
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        return (
-            node.attr.strip("_")
-            if node.attr != "__name__"
-            else _placeholder(node.value)
-        )
+        return node.attr.strip("_") if node.attr != "__name__" else _placeholder(node.value)
     if isinstance(node, ast.Subscript):
         return _placeholder(node.value)
     if isinstance(node, ast.Call):
         inner = [a.value if isinstance(a, ast.Starred) else a for a in node.args]
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr == "join"
-            or not inner
-        ):
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "join" or not inner:
             return _placeholder(inner[-1]) if inner else _placeholder(node.func)
         if ast.unparse(node.func) in (
             "map",
@@ -261,11 +210,7 @@ def _placeholder(node):
             "min",
         ):
             return _placeholder(inner[-1])
-        return (
-            _placeholder(inner[0])
-            if isinstance(inner[0], ast.Name)
-            else _placeholder(node.func)
-        )
+        return _placeholder(inner[0]) if isinstance(inner[0], ast.Name) else _placeholder(node.func)
     if isinstance(node, ast.GeneratorExp | ast.ListComp):
         return _placeholder(node.generators[0].iter)
     return "value"
@@ -273,18 +218,10 @@ def _placeholder(node):
 
 def _with_anchors(messages):
     """Give each message an anchor of its first words; a hash is added where several would have the same."""
-    slugs = [
-        re.sub(r"[^a-z0-9]+", " ", re.sub(r"\{[^{}]*\}", "", m.text).lower()).split()
-        for m in messages
-    ]
+    slugs = [re.sub(r"[^a-z0-9]+", " ", re.sub(r"\{[^{}]*\}", "", m.text).lower()).split() for m in messages]
     slugs = [f"message-{'-'.join(words[:8])}" for words in slugs]
     return [
-        replace(
-            m,
-            anchor=s
-            if slugs.count(s) == 1
-            else f"{s}-{hashlib.sha256(repr(m).encode()).hexdigest()[:4]}",
-        )
+        replace(m, anchor=s if slugs.count(s) == 1 else f"{s}-{hashlib.sha256(repr(m).encode()).hexdigest()[:4]}")
         for m, s in zip(messages, slugs, strict=True)
     ]
 
@@ -310,10 +247,7 @@ def _escaped(text):
     """Escape what Markdown would take for markup; placeholders become italic."""
     parts = re.split(r"\{([A-Za-z_]\w*)\}", text)
     escape = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|$~:@&^\"'=])")
-    return "".join(
-        f"*{part}*" if k % 2 else escape.sub(r"\\\1", part)
-        for k, part in enumerate(parts)
-    )
+    return "".join(f"*{part}*" if k % 2 else escape.sub(r"\\\1", part) for k, part in enumerate(parts))
 
 
 def page(messages):
@@ -336,9 +270,7 @@ def page(messages):
             lines.append(f"## {room}\n")
         wrong, fix = fix_of(m.text)
         advice = f"**{_escaped(fix.strip())}**" if fix else ""
-        lines.append(
-            f"({m.anchor})=\n`{m.kind}` [¶](#{m.anchor}) {_escaped(wrong)}{advice}\n"
-        )
+        lines.append(f"({m.anchor})=\n`{m.kind}` [¶](#{m.anchor}) {_escaped(wrong)}{advice}\n")
     return "\n".join(lines)
 
 

@@ -33,39 +33,25 @@ def decisions(ax, result, labels):
     """Draw the share of right decisions at each step, with its 95% interval."""
     right = np.rint(len(labels) * result.accuracy(labels)).astype(int)
     low, high = np.transpose([accuracy_interval(k, len(labels)) for k in right])
-    ax.fill_between(
-        result.times, 100 * low, 100 * high, color=PALETTE[0], alpha=0.3, linewidth=0
-    )
+    ax.fill_between(result.times, 100 * low, 100 * high, color=PALETTE[0], alpha=0.3, linewidth=0)
     ax.plot(result.times, 100 * right / len(labels), color=PALETTE[0])
-    ax.set(
-        xlabel="time (ms)",
-        ylabel="right (%)",
-        ylim=(0, 103),
-        xlim=(0, result.n_steps * result.dt * 1e3),
-    )
-    ax.set_title(
-        f"decisions: {100 * right[-1] / len(labels):.1f}% of {len(labels)} test digits (95% interval)"
-    )
+    ax.set(xlabel="time (ms)", ylabel="right (%)", ylim=(0, 103), xlim=(0, result.n_steps * result.dt * 1e3))
+    ax.set_title(f"decisions: {100 * right[-1] / len(labels):.1f}% of {len(labels)} test digits (95% interval)")
 
 
 def main():
     """Run the network and draw."""
     images, labels = load_digits("test")
-    record = {layer: ["spikes"] for layer in LAYERS} | {
-        "conv2": ["spikes", "S", "S_hat", "theta"]
-    }
+    record = {layer: ["spikes"] for layer in LAYERS} | {"conv2": ["spikes", "S", "S_hat", "theta"]}
     snn = bs.convert(bs.load_model("digits"), record=record)
     one = snn.run(images[IMAGE : IMAGE + 1], duration=DURATION)
     liveliest = int(np.bincount(one.spikes["conv2"][0][0]).argmax())
     many = bs.convert(bs.load_model("digits")).run(images[:N_IMAGES], duration=DURATION)
     with style(), plt.rc_context({"font.size": 8, "axes.titlesize": 9}):
         figure = plt.figure(figsize=(10, 4.6), layout="constrained")
-        grid = figure.add_gridspec(
-            2, 3, width_ratios=(1.1, 1.3, 1.5), height_ratios=(1, 1.1)
-        )
+        grid = figure.add_gridspec(2, 3, width_ratios=(1.1, 1.3, 1.5), height_ratios=(1, 1.1))
         left, raster, traces, right = (
-            figure.add_subplot(part)
-            for part in (grid[0, 0], grid[:, 1], grid[0, 2], grid[1, 2])
+            figure.add_subplot(part) for part in (grid[0, 0], grid[:, 1], grid[0, 2], grid[1, 2])
         )
         digit(left, images[IMAGE], labels[IMAGE])
         maps = bs.plot.feature_maps(one, "conv1", ax=figure.add_subplot(grid[1, 0]))

@@ -216,6 +216,39 @@ def test_the_documentation_builds_without_warnings(tmp_path):
         assert not elsewhere, page
 
 
+CONCEPTS = sorted((ROOT / "docs" / "concepts").glob("[!i]*.md"))
+
+
+@pytest.mark.parametrize("page", CONCEPTS, ids=lambda page: page.stem)
+def test_a_concept_has_a_drawing_equations_and_references(page, tmp_path, monkeypatch):
+    text = page.read_text(encoding="utf-8")
+    ((words, drawing),) = re.findall(r"!\[(.+?)\]\((.+?)\)", text)
+    assert len(words) > 60 and (page.parent / drawing).is_file()
+    assert "\n**References.** " in text
+    assert text.count("\n$$\n") >= 2 or page.stem == "devices"
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import make_concepts
+
+    monkeypatch.setattr(make_concepts, "FOLDER", tmp_path)
+    make_concepts.draw([page.stem])
+    drawn, kept = (
+        re.findall("<text[^>]*>([^<]*)", (f / drawing).read_text(encoding="utf-8")) for f in (tmp_path, page.parent)
+    )
+    assert drawn == kept and drawn  # the texts of the drawing
+
+
+def test_no_formula_in_a_table_is_cut_by_its_own_bars():
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if not page.parent.name.startswith(("auto_", "generated"))]
+    cells = [
+        (page.name, cell)
+        for page in pages
+        for line in re.findall(r"^\|.*\|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for cell in re.split(r"(?<!\\)\|", line)
+    ]
+    assert len(cells) > 1000
+    assert [cell for cell in cells if re.sub(r"`[^`]*`|\\\$", "", cell[1]).count("$") % 2] == []
+
+
 def test_code_fits_the_column_of_a_page():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     pages += [*(ROOT / "docs" / "howto").glob("*.md"), *(ROOT / "docs" / "concepts").glob("*.md")]
