@@ -28,6 +28,15 @@ class ConversionError(ValueError):
     Notes
     -----
     All messages are on the page :doc:`/messages`, each at an address of its own.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> try:
+    ...     bs.convert(bs.load_model("digits"), neuron=bs.IF(), readouts={"v": bs.Readout("conv1", kind="potential")})
+    ... except bs.ConversionError as error:
+    ...     print(str(error)[:40])
+    'v': IF.membrane: the model names no mem
     """
 
     def __init__(self, message: str, layer: object = None, fix: str | None = None) -> None:
@@ -60,6 +69,15 @@ class UnknownNameError(KeyError):
     -----
     This is a `KeyError`, so mappings behave as usual, but it prints as a sentence instead of a quoted key. All messages are on
     the page :doc:`/messages`, each at an address of its own.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> try:
+    ...     bs.read_keras(bs.load_model("digits")).population("conv3")
+    ... except bs.UnknownNameError as error:
+    ...     print(str(error)[:59])
+    There is no population named 'conv3'. Did you mean 'conv2'?
     """
 
     def __init__(
@@ -89,14 +107,35 @@ class DeviceLimitError(ValueError):
 
 
 class SaturationWarning(UserWarning):
-    """Neurons of a layer spike in nearly every step and cannot express larger activations."""
+    """
+    Neurons of a layer spike in nearly every step and cannot express larger activations.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import brainsnn as bs
+    >>> with warnings.catch_warnings():  # the neurons may spike in every step: no warning
+    ...     warnings.simplefilter("ignore", bs.SaturationWarning)
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
 
 class UncalibratedWarning(UserWarning):
-    """A network with ReLU layers was converted without a calibration of its activations."""
+    """
+    A network with ReLU layers was converted without a calibration of its activations.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import brainsnn as bs
+    >>> with warnings.catch_warnings(record=True) as found:
+    ...     warnings.simplefilter("always")
+    ...     snn = bs.convert(bs.load_model("digits_relu"))
+    >>> [warning.category.__name__ for warning in found]
+    ['UncalibratedWarning']
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -137,6 +137,15 @@ def compare_activations(
     References
     ----------
     Bohte (2012), NIPS 25. Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> model = bs.load_model("digits")
+    >>> comparison = bs.compare_activations(model, bs.convert(model), load_digits("test")[0][:3])
+    >>> bool(comparison.table["correlation"].min() > 0.98)
+    True
     """
     seed = whole_number(seed, "compare_activations: seed", 0)
     n_window = _checked_window(model, snn, duration, window)

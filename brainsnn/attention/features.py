@@ -30,6 +30,13 @@ class FeatureField(Field):
     See Also
     --------
     ProductField : ``GaussianField(...) * FeatureField(...)`` for features at a location.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> field = bs.FeatureField([2, 1, 1, 0])
+    >>> field.modulation((5, 5, 4))[0, 0].tolist()  # relative to the mean, at every place
+    [1.0, 0.0, 0.0, -1.0]
     """
 
     def __init__(self, values: ArrayLike | Mapping[str, ArrayLike]) -> None:

@@ -64,6 +64,14 @@ class Attention:
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> field = bs.GaussianField((0.3, 0.6), 0.2) * bs.FeatureField([1, 0, 0, 0])  # one channel, at a place
+    >>> attention = bs.Attention(field, output_gain={"conv1": 0.3, "conv2": 0.1})
+    >>> sorted(attention.layers)
+    ['conv1', 'conv2']
     """
 
     def __init__(

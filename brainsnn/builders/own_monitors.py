@@ -105,6 +105,16 @@ def monitored_images(monitor: StateMonitor | PopulationRateMonitor) -> np.ndarra
     ------
     ValueError
         If it records events: an image without events leaves no row; or if it is not a monitor.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"))
+    >>> probe = bs.monitor(snn, "conv2", ["S"], neurons=[(5, 7, 3)])
+    >>> result = snn.run(load_digits("test")[0][:2], 20 * bs.ms)
+    >>> probe.S[:, bs.monitored_images(probe) == 1].shape  # of the second image
+    (1, 20)
     """
     if isinstance(monitor, EventMonitor):
         raise ValueError(

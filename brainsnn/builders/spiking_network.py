@@ -66,26 +66,25 @@ class SpikingNetwork(NetworkView):
         the images of the last run, one after the other. A `~brian2.monitors.statemonitor.StateMonitor` records at the start of
         a step unless it has ``when="end"``, one step earlier than ``result.states``; `~brainsnn.monitor` adds one with the
         right ``when``. On ``runtime``, its `run`, `store` and `restore` work by hand, too.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"))
+    >>> snn.set_parameters("conv1", gain=1.1)
+    >>> snn.attend(bs.SpatialAttention((0.3, 0.6), 0.2, output_gain=0.3))
+    >>> snn.run(load_digits("test")[0][:2], 50 * bs.ms).output.shape
+    (2, 50, 10)
     """
 
     dtype: np.dtype
 
     def __init__(
-        self,
-        graph: LayerGraph,
-        neuron: NeuronModel | Neurons,
-        *,
-        connectivity: str,
-        schedule: str,
-        encoder: str,
-        device: str,
-        record: Mapping[str, Any] | None,
-        dtype: str,
-        threads: int,
-        thresholds: Mapping[str, float] | None,
-        dt: Quantity,
+        self, graph: LayerGraph, neuron: NeuronModel | Neurons, *, connectivity: str, schedule: str, encoder: str, device: str,
+        record: Mapping[str, Any] | None, dtype: str, threads: int, thresholds: Mapping[str, float] | None, dt: Quantity,
         feedback: PredictiveGate | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._guard = RunGuard()
         self._backend = make_backend(device, threads)
         graph, connectivity = self._backend.prepare(graph, connectivity, schedule, encoder, feedback)

@@ -163,6 +163,12 @@ def LIF(
     References
     ----------
     Gerstner, Kistler, Naud, Paninski (2014), Neuronal Dynamics, chapter 1.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> bs.LIF(tau_m=100 * bs.ms, threshold=0.02).parameters["tau_m"]
+    100. * msecond
     """
     if not is_number(threshold, above=0):
         raise ValueError(f"LIF.threshold: must be positive, got {threshold!r}.")

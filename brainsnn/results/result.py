@@ -76,6 +76,17 @@ class Result(ResultFormats):
     See Also
     --------
     brainsnn.builders.spiking_network.SpikingNetwork.run
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> (images, labels), record = load_digits("test"), {"conv2": ["spikes", "S"]}
+    >>> result = bs.convert(bs.load_model("digits"), record=record).run(images[:5], 300 * bs.ms)
+    >>> float(result.accuracy(labels[:5])[-1])
+    1.0
+    >>> result.raster("conv2", images=0).shape, result.trace("conv2", "S", (5, 7, 3)).shape
+    ((1, 300, 14, 14, 32), (300,))
     """
 
     shapes: LayerDict

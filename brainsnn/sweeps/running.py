@@ -101,6 +101,17 @@ def sweep(
         If an argument is not valid, before anything is computed; or if a result cannot be saved or does not fit the others.
     SweepError
         If units failed. The others are saved, and the same call computes what is missing.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> import numpy as np
+    >>> def scaled(images, factor):
+    ...     return {"mean": factor * images.mean(axis=(1, 2))}
+    >>> images = np.ones((3, 4, 4))
+    >>> data = bs.sweep(scaled, {"factor": [1, 2]}, images, folder="results", workers=1, progress=False)
+    >>> data["mean"].sel(factor=2).values
+    array([2., 2., 2.])
     """
     with optional_packages("sweep", "sweep"):
         from brainsnn.sweeps.dataset import Layout

@@ -37,6 +37,12 @@ def cache_directory() -> Path:
     -----
     RuntimeWarning
         If ``$BRAINSNN_CACHE`` is a relative path.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> bs.cache_directory().is_absolute()
+    True
     """
     chosen, default = os.environ.get("BRAINSNN_CACHE", ""), Path("~/.cache/brainsnn").expanduser()
     if os.path.isabs(chosen):
@@ -177,6 +183,11 @@ def cached_programs() -> list[tuple[Path, int, float]]:
     programs : list of (`~pathlib.Path`, int, float)
         Folder, size in bytes, and time of the last use in seconds since the epoch, the oldest first. Folders that brainsnn
         has not made are not listed.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> megabytes = sum(size for folder, size, last_use in bs.cached_programs()) / 1e6
     """
     found = []
     for folder in cache_directory().glob("*"):
@@ -207,6 +218,12 @@ def clear_cache(days: float = 0.0) -> int:
     ------
     ValueError
         If ``days`` is negative.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> bs.clear_cache(days=10000)  # what has not been used for so long
+    0
     """
     if not is_number(days, low=0):
         raise ValueError(f"clear_cache: days={days!r} must be 0 or more.")

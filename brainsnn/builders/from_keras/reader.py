@@ -72,6 +72,15 @@ def read_keras(
     --------
     brainsnn.LayerGraph
     brainsnn.register_layer : make layers of your own class readable.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> graph = bs.read_keras(bs.load_model("digits"))
+    >>> list(graph.populations)
+    ['pixels', 'encoding_asn', 'conv1_asn', 'conv2_asn', 'dense1_asn', 'readout']
+    >>> print(str(graph).splitlines()[0])
+    LayerGraph of 'digits': 6 populations, 19,696 spiking neurons, 5 projections, 3,988,240 connections
     """
     if average_pooling not in ("spikes", "membrane"):
         raise ValueError(f"read_keras: average_pooling must be 'spikes' or 'membrane', got {average_pooling!r}.")

@@ -54,6 +54,16 @@ class LayerGraph:
     brainsnn.read_keras : make one from a Keras model.
     brainsnn.calibrate : normalise the activations of a ReLU network.
     brainsnn.read_nir : make one from a spiking network in a file.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> graph = bs.read_keras(bs.load_model("digits"))
+    >>> graph.population("conv2").shape  # a layer that was folded into "conv2_asn"
+    (14, 14, 32)
+    >>> graph.activations(load_digits("test")[0][:3])["readout"].argmax(axis=-1).ravel()  # no spikes
+    array([4, 4, 2])
     """
 
     populations: dict[str, Population]
