@@ -10,7 +10,7 @@ from brainsnn.errors import UnknownNameError
 from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number, whole_number
 from brainsnn.plot_style import PALETTE, axes_for, style
-from brainsnn.results.drawn import named_results
+from brainsnn.results.drawn import layer_names, named_results
 from brainsnn.results.names import LayerDict
 
 __all__ = ["compared", "draw_compared", "plot_accuracy_over_time", "plot_comparison", "plot_training"]
@@ -101,13 +101,7 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
         If a layer was not compared.
     """
     about = "plot_comparison"
-    if layers is not None and not isinstance(layers, (str, list, tuple)):
-        raise ValueError(f"{about}: layers={brief(layers)} must be a list of names of layers, or None for all.")
-    layers = (
-        [layers] if isinstance(layers, str) else list(_compared_layers(comparison, about) if layers is None else layers)
-    )
-    if not layers:
-        raise ValueError("plot_comparison: layers=[] names no layer; give one or more, or None for all.")
+    layers = layer_names(layers, _compared_layers(comparison, about), f"{about}: layers")
     drawn = [compared(comparison, layer, about) for layer in layers]
     max_points = whole_number(max_points, f"{about}: max_points", 1)
     random = np.random.default_rng(whole_number(seed, f"{about}: seed", 0))

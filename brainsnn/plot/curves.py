@@ -133,7 +133,7 @@ def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = N
         n = ", ".join(dict.fromkeys(str(r.n_images) for r in named.values()))
         ax.set(xlabel="spikes per image", title=f"mean of {n} images")
         # Right below the label of the axis, however high the axes are.
-        points = 8 + 2.2 * ax.xaxis.label.get_size()
+        points = 8 + 2.2 * ax.xaxis.get_label().get_fontproperties().get_size_in_points()
         below = ax.transAxes + ScaledTranslation(0, -points / 72, ax.figure.dpi_scale_trans)
         # By their names: matplotlib leaves out those that start with an underscore.
         ax.legend(bars, layers, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=2)

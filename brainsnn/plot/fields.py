@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from brainsnn.attention import Attention
 from brainsnn.attention.fields import Field
+from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number, whole_number
 from brainsnn.plot.panels import colour_bar, panel
 from brainsnn.plot_style import PALETTE
@@ -112,6 +113,11 @@ def _height_and_width(shape, like):
 def _modulation(field, index, shape):
     """Return the modulation of a field of this height and width, (H, W) ndarray; that of an array as it is."""
     own = field.field if isinstance(field, Attention) else field
+    n_images = own.n_images if isinstance(own, Field) else None
+    try:
+        index = whole_number(index, "index", 0, None if n_images is None else n_images - 1)
+    except ValueError as error:
+        raise IndexError(f"plot.attention_field: {error} It is the image whose cue is drawn.") from None
     if not isinstance(own, Field):
         values = finite_array(own, "plot.attention_field: field")
         values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
@@ -120,11 +126,15 @@ def _modulation(field, index, shape):
                 f"plot.attention_field: a field of shape {values.shape}; expected (rows, columns), or an Attention or a Field."
             )
         return values
+    if own.layer_names:
+        raise ValueError(
+            f"plot.attention_field: the field names layers, {sorted(own.layer_names)}, and differs between them; draw the field "
+            "of a location alone, or one of them: field.plot(layer=..., shape=...)."
+        )
     try:
-        index = whole_number(index, "index", 0, None if own.n_images is None else own.n_images - 1)
-    except ValueError as error:
-        raise IndexError(f"plot.attention_field: {error} The field has {own.n_images or 1} cues.") from None
-    return np.broadcast_to(own.modulation((*shape, 1), index), (*shape, 1))[..., 0]
+        return np.broadcast_to(own.modulation((*shape, 1), index), (*shape, 1))[..., 0]
+    except ValueError as error:  # such as one of features
+        raise ValueError(f"plot.attention_field: field={brief(own)} is no map of one channel. {error}") from None
 
 
 def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" = None) -> "Axes":

@@ -47,14 +47,14 @@ def mosaic(maps: ArrayLike, columns: int | None = None) -> np.ndarray:
     >>> mosaic(np.arange(8).reshape(2, 2, 2)).shape
     (2, 5)
     """
-    maps = _channels(maps, "plot.mosaic: maps")
-    height, width, n = maps.shape
+    found = _channels(maps, "plot.mosaic: maps")
+    height, width, n = found.shape
     wanted = int(np.ceil(np.sqrt(n * height / width))) if columns is None else columns
     columns = min(n, whole_number(wanted, "plot.mosaic: columns", 1))
     picture = np.full(((height + 1) * -(-n // columns) - 1, (width + 1) * columns - 1), np.nan)
     for k in range(n):
         row, column = (height + 1) * (k // columns), (width + 1) * (k % columns)
-        picture[row : row + height, column : column + width] = maps[..., k]
+        picture[row : row + height, column : column + width] = found[..., k]
     return picture
 
 
@@ -177,19 +177,13 @@ def latency_map(
     one_result(result, "plot.latency_map: result")
     image, name = chosen_image(image, result.n_images, "plot.latency_map"), result.spikes.name_of(layer)
     lasts, shape = result.n_steps * result.dt, result.shapes[name]
-    is_time = isinstance(onset, Quantity) and onset.dim is second.dim and onset.ndim == 0
-    if not (is_time or is_number(onset)) or not 0 <= float(onset) < lasts:
-        raise ValueError(
-            f"plot.latency_map: onset={onset!r} must be a time within the trial of {lasts * 1e3:g} ms, such as 10*ms (a plain "
-            "number is in seconds)."
-        )
+    onset = _checked_onset(onset, lasts)
     try:
         channel = None if channel is None else whole_number(channel, "channel", 0, shape[2] - 1)
     except ValueError:
         raise IndexError(
             f"plot.latency_map: channel={channel!r}, and {name!r} has the channels 0 to {shape[2] - 1}."
         ) from None
-    onset = float(onset)
     neurons, steps = result.spikes[name][image]
     times = steps * result.dt - onset
     first = np.full(int(np.prod(shape)), np.inf)
@@ -202,5 +196,17 @@ def latency_map(
         map_picture(ax, own, "viridis_r", "first spike (ms)", (0, 1e3 * (lasts - onset)))
         if words:
             ax.imshow(absent, cmap="Greys", vmin=0, vmax=4, interpolation="nearest")
-        ax.set_title((name if channel is None else f"{name}, channel {channel}") + words)
+        silent = ", no spikes" if np.isnan(own).all() else ""
+        ax.set_title((name if channel is None else f"{name}, channel {channel}") + silent + words)
     return ax
+
+
+def _checked_onset(onset, lasts):
+    """Return a time within the trial in seconds."""
+    is_time = isinstance(onset, Quantity) and onset.dim is second.dim and onset.ndim == 0
+    if not (is_time or is_number(onset)) or not 0 <= float(onset) < lasts:
+        raise ValueError(
+            f"plot.latency_map: onset={onset!r} must be a time within the trial of {lasts * 1e3:g} ms, such as 10*ms (a plain "
+            "number is in seconds)."
+        )
+    return float(onset)

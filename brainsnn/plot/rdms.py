@@ -57,12 +57,12 @@ def rdm(
     """
     matrix = _matrix(dissimilarities)
     label = plain_text(label, "plot.rdm: label", "1 - correlation")
-    classes, own_names = (None, []) if classes is None and names is None else _classes(classes, names, len(matrix))
+    own, own_names = (None, []) if classes is None and names is None else _classes(classes, names, len(matrix))
     with panel(ax, "plot.rdm", 0.85) as ax:
-        if classes is not None:
-            order = np.argsort(classes, kind="stable")
-            matrix, classes = matrix[np.ix_(order, order)], classes[order]
-            _, starts, counts = np.unique(classes, return_index=True, return_counts=True)
+        if own is not None:
+            order = np.argsort(own, kind="stable")
+            matrix = matrix[np.ix_(order, order)]
+            _, starts, counts = np.unique(own[order], return_index=True, return_counts=True)
             for start in starts[1:]:
                 ax.axhline(start - 0.5, color="white", linewidth=0.8)
                 ax.axvline(start - 0.5, color="white", linewidth=0.8)

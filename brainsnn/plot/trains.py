@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from brainsnn.one_line import brief
 from brainsnn.plain_arrays import whole_number
 from brainsnn.plot.panels import panel
 from brainsnn.plot_style import PALETTE
-from brainsnn.results.drawn import one_result
+from brainsnn.results.drawn import layer_names, one_result
 from brainsnn.results.selection import chosen_image
 
 if TYPE_CHECKING:
@@ -62,10 +61,13 @@ def raster(
     ['conv1_asn', 'conv2_asn']
     """
     one_result(result, "plot.raster: result")
-    names = _recorded_layers(result, layers)
+    if layers is None and not result.spikes:
+        raise ValueError("plot.raster: no spikes were recorded. Convert with record={layer: ['spikes']}.")
+    names = [result.spikes.name_of(name) for name in layer_names(layers, result.spikes, "plot.raster: layers")]
     image = chosen_image(image, result.n_images, "plot.raster")
     max_neurons = whole_number(max_neurons, "plot.raster: max_neurons", 1)
-    ticks, top = [], 0
+    largest = max(len(result.spike_neurons.get(name, range(int(np.prod(result.shapes[name]))))) for name in names)
+    ticks, top, gap = [], 0, max(3, min(largest, max_neurons) // 30)
     with panel(ax, "plot.raster", 0.8) as ax:
         for k, name in enumerate(names):
             neurons, steps = result.spikes[name][image]
@@ -81,28 +83,11 @@ def raster(
                 markeredgewidth=0.5, rasterized=True,
             )  # fmt: skip
             ticks.append((top + n_shown / 2, f"{name}:\n{_share(n_shown, len(known), n)}"))
-            top += n_shown + max(3, max_neurons // 30)
+            top += n_shown + gap
         ax.set_yticks(*zip(*ticks))
         ax.tick_params(axis="y", length=0)
         ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), ylim=(-1, top))
     return ax
-
-
-def _recorded_layers(result, layers):
-    """Return the populations of layers whose spikes were recorded; all of them for None."""
-    if layers is not None and not isinstance(layers, (str, list, tuple)):
-        raise ValueError(
-            f"plot.raster: layers={brief(layers)} must be the name of a layer or a list of names, or None for all."
-        )
-    names = [layers] if isinstance(layers, str) else list(result.spikes if layers is None else layers)
-    if not names:
-        reason = (
-            "no spikes were recorded. Convert with record={layer: ['spikes']}."
-            if layers is None
-            else "layers=[] names no layer. Give one or more, or None for all."
-        )
-        raise ValueError(f"plot.raster: {reason}")
-    return [result.spikes.name_of(name) for name in names]
 
 
 def _share(n_shown, n_recorded, n):

@@ -1,11 +1,11 @@
-"""The results that a figure is drawn of: refuse what is none, and results of which nothing can be drawn."""
+"""The results and layers that a figure is drawn of: refuse what is none, and results of which nothing can be drawn."""
 
 from collections.abc import Mapping
 
 from brainsnn.one_line import brief
 from brainsnn.results.result_formats import ResultFormats
 
-__all__ = ["named_results", "one_result"]
+__all__ = ["layer_names", "named_results", "one_result"]
 
 
 def one_result(result, about):
@@ -64,3 +64,37 @@ def named_results(results, about, alone=""):
             f"{about}={brief(results)} must be a Result, or a dict of one or more by their names, such as {{'ASN': result}}."
         )
     return {str(name): one_result(result, f"{about}[{name!r}]") for name, result in results.items()}
+
+
+def layer_names(layers, known, about):
+    """
+    Return the names of layers that a user gives.
+
+    Parameters
+    ----------
+    layers : str or iterable of str or None
+        One, several, or None for all that are known.
+    known : iterable of str
+    about : str
+        Function and argument; the message of an error starts with it.
+
+    Returns
+    -------
+    names : list of str
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or names no layer.
+    """
+    if layers is None:
+        return list(known)
+    try:
+        names = [layers] if isinstance(layers, str) else list(layers)
+    except TypeError:
+        names = [None]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{about}={brief(layers)} must be the name of a layer or a list of names, or None for all.")
+    if not names:
+        raise ValueError(f"{about}={brief(layers)} names no layer; give one or more, or None for all.")
+    return [str(name) for name in names]

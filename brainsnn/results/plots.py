@@ -83,9 +83,8 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
         a unit does not fit its variable.
     """
     one_result(result, "plot_traces: result")
-    layer = layer if isinstance(layer, str) else result.states.name_of(layer)
-    if layer not in result.states and layer not in result.spikes:
-        result.states.name_of(layer)
+    if not isinstance(layer, str) or layer not in result.states and layer not in result.spikes:
+        layer = result.states.name_of(layer)
     image = chosen_image(image, result.n_images, "plot_traces")
     index, model = result.index_of(layer, neuron), result.models.get(layer)
     variables, rule = _checked_variables(variables, threshold), threshold_sides(model)
@@ -107,10 +106,7 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
         if has_spikes:
             neurons, steps = result.spikes[layer][image]
             _draw_ticks(ax, steps[neurons == index] * result.dt * 1e3)
-        where = neuron if np.ndim(neuron) == 0 else tuple(int(k) for k in neuron)
-        title = f"{layer}, neuron {where}"
-        if rule is not None and not sides and not traces.keys().isdisjoint(rule.variables):
-            title += f"; spikes when {rule.condition}"
+        title = _title(layer, neuron, None if sides else rule, traces)
         ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), title=title)
         labels = [label for label, _ in shown.values()]
         plain = not units and all(own.get(v, "1") == "1" for v in traces)
@@ -130,6 +126,13 @@ def _checked_variables(variables, threshold):
     if threshold is not None and not isinstance(threshold, (bool, np.bool_)):
         raise ValueError(f"plot_traces: threshold={brief(threshold)} must be True, False or None.")
     return [variables] if isinstance(variables, str) else variables
+
+
+def _title(layer, neuron, rule, traces):
+    """Return layer and neuron, and the condition for a spike if a trace is part of it."""
+    where = neuron if np.ndim(neuron) == 0 else tuple(int(k) for k in neuron)
+    shown = rule is not None and not traces.keys().isdisjoint(rule.variables)
+    return f"{layer}, neuron {where}" + (f"; spikes when {rule.condition}" if shown else "")
 
 
 def _traces(result, layer, index, image, variables, rule, threshold):

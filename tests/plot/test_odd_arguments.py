@@ -16,6 +16,7 @@ import pytest
 from brian2 import mV, second
 
 import brainsnn as bs
+from brainsnn.attention import FeatureField, GaussianField
 from brainsnn.one_line import brief
 from brainsnn.results.description import PopulationModel
 from brainsnn.results.plots import plot_raster
@@ -105,7 +106,10 @@ REFUSED = {
     "comparison": [None, {}, RESULT, 5, compared((), ()), compared((0.0, NAN, 1.0)), compared((0.0, 1.0))],
     "accuracy.labels": [[0], [0, 5], [0.5, 1], [NAN, 0], "01", [[0, 1]]],
     "accuracy.ann_accuracy": [98.0, -0.1, NAN, "0.9", True, [0.9]],
-    "attention_field.field": [None, "x", [], np.zeros((0, 3)), [[NAN, 1.0]], np.zeros((3, 3, 2)), np.zeros(4), RESULT],
+    "attention_field.field": [
+        None, "x", [], np.zeros((0, 3)), [[NAN, 1.0]], np.zeros((3, 3, 2)), np.zeros(4), RESULT,
+        FeatureField([1.0, 2.0]), FeatureField({"conv": [1.0, 2.0]}), GaussianField((0.5, 0.5), {"conv": 0.2}),
+    ],
     "attention_field.image": [np.zeros(4), np.zeros((0, 3)), np.full((4, 4), 255.0), np.full((4, 4), NAN), np.zeros((4, 4, 2))],
     "attention_field.index": [-1, 0.5, None, "0", True],
     "attention_field.shape": [(3,), (0, 3), (3.5, 3), 5, "ab", (), (3, 3, 1)],
@@ -170,7 +174,7 @@ def call(name, own_axes, tmp_path, /, **given):
 WRONG_INSIDE = (
     "of shape", "of the projection", "removed", "names no layer", "none of them NaN", "NaN or infinite", "are infinite",
     "not an array of numbers", "holds", "hold no", "symmetric", "masked array", "with the unit", "labels for", "on the diagonal",
-    "activations of the ANN", "everywhere", "has values from", "was not recorded",
+    "activations of the ANN", "everywhere", "has values from", "was not recorded", "names layers",
 )  # fmt: skip
 
 
@@ -182,7 +186,7 @@ def check_refusal(error, argument, value):
     )
     assert isinstance(error.value, (ValueError, TypeError, KeyError, IndexError, FileNotFoundError))
     assert isinstance(error.value, bs.UnknownNameError) or argument.rstrip("s") in message.lower(), (argument, message)
-    parts = (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    parts = (*value, *value.values()) if isinstance(value, dict) else np.ravel(np.array(value, object)).tolist()
     shown = (*map(repr, parts), repr(value), str(value), brief(value), *WRONG_INSIDE)
     assert any(" ".join(text.split()) in " ".join(message.split()) for text in shown), (value, message)
     assert len(message.split()) > 6 and message.endswith((".", ")"))
@@ -290,6 +294,7 @@ def test_neurons_that_were_not_recorded_are_grey_and_counted():
     for draw in (bs.plot.latency_map, bs.plot.feature_maps):
         assert draw(partly, "conv").get_title() == "conv, 3 of 36 neurons recorded"
         assert draw(whole, "conv").get_title() == "conv"
+    assert bs.plot.latency_map(SILENT, "dense").get_title() == "dense, no spikes"
     grey = bs.plot.latency_map(partly, "conv", channel=0).images[1].get_array()
     assert np.ma.count(np.ma.masked_invalid(grey)) == 7  # of 9, neurons 0 and 4 are of the first channel
     ax = plot_raster(partly, "conv", max_neurons=3)
