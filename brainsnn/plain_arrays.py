@@ -29,7 +29,7 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
     Raises
     ------
     ValueError
-        If the values have a mask, another dimension, or cannot be converted to ``dtype``; complex numbers are no floats.
+        If the values have a mask, another dimension, or cannot be converted to ``dtype``, as complex numbers cannot to floats.
     """
     parts = [values, *values] if isinstance(values, (list, tuple)) else [values]  # such as a list of images
     if any(np.ma.isMaskedArray(part) for part in parts):
@@ -75,7 +75,7 @@ def finite_array(values: Any, about: str, nan: bool = False) -> np.ndarray:
     Raises
     ------
     ValueError
-        As `plain_array`; and if there is no value, or one is infinite or NaN.
+        As `plain_array`; and if the array is empty, or a value is infinite or NaN.
 
     Examples
     --------

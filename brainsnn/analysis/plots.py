@@ -96,7 +96,8 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     Raises
     ------
     ValueError
-        If it is no comparison, ``layers`` is empty, activations are NaN, or a number is not a whole one in its range.
+        If it is something else than a comparison, ``layers`` is empty, activations are NaN, or a number is not a whole one in its
+        range.
     UnknownNameError
         If a layer was not compared.
     """
@@ -154,7 +155,7 @@ def compared(comparison, layer, about):
     UnknownNameError
         If the layer was not compared.
     ValueError
-        If it is no comparison, or its activations differ in number, or are NaN.
+        If it is something else than a comparison, or its activations differ in number, or are NaN.
     """
     activations = _compared_layers(comparison, about)
     # A comparison that was made by hand has a plain dict.

@@ -53,7 +53,7 @@ def tuning_curve(
     Raises
     ------
     ValueError
-        If there is not one response for each value, there is none, or one is NaN or infinite; or a name is no text.
+        If there is not one response for each value, there is none, or one is NaN or infinite; or a name is not a text.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def activations(
     UnknownNameError
         If the layer was not compared.
     ValueError
-        If it is no comparison, its activations are NaN, or a number is not a whole one in its range.
+        If it is something else than a comparison, its activations are NaN, or a number is not a whole one in its range.
 
     See Also
     --------

@@ -134,7 +134,9 @@ def _modulation(field, index, shape):
     try:
         return np.broadcast_to(own.modulation((*shape, 1), index), (*shape, 1))[..., 0]
     except ValueError as error:  # such as one of features
-        raise ValueError(f"plot.attention_field: field={brief(own)} is no map of one channel. {error}") from None
+        raise ValueError(
+            f"plot.attention_field: field={brief(own)} gives other values for each channel, and a picture shows one. {error}"
+        ) from None
 
 
 def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" = None) -> "Axes":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.pyplot import get_cmap
 from numpy.typing import ArrayLike
 
 from brainsnn.one_line import brief
@@ -29,7 +30,8 @@ def rdm(
     Parameters
     ----------
     dissimilarities : (n, n) array_like
-        Symmetric, with 0 on the diagonal.
+        Symmetric, with 0 on the diagonal. The row and the column of an image whose pattern is undefined are NaN, as
+        `brainsnn.analysis.dissimilarity_matrix` returns them; they are grey, and the title counts them.
     classes : (n,) array_like, optional
         Class of each image; images are sorted by it, and lines part the classes.
     names : sequence of str, optional
@@ -45,8 +47,8 @@ def rdm(
     Raises
     ------
     ValueError
-        If the matrix is not square, not symmetric, or has NaN or values other than 0 on the diagonal; if there is not one class
-        for each image; or if names come without classes, or are not one for each.
+        If the matrix is not square, not symmetric, has values other than 0 on the diagonal, or other NaN; if there is not one
+        class for each image; or if names come without classes, or are not one for each.
 
     Examples
     --------
@@ -71,8 +73,9 @@ def rdm(
             ax.set_yticks(middles, own_names)
         else:
             ax.set(xlabel="image", ylabel="image")
-        shown = ax.imshow(matrix, cmap="viridis", interpolation="nearest")
-        ax.set_title(f"n = {len(matrix)} images")
+        grey, n_grey = get_cmap("viridis").with_extremes(bad="0.8"), np.isnan(matrix).all(axis=1).sum()
+        shown = ax.imshow(matrix, cmap=grey, interpolation="nearest")
+        ax.set_title(f"n = {len(matrix)} images" + (f", {n_grey} of them undefined (grey)" if n_grey else ""))
         colour_bar(ax, shown, label)
     return ax
 
@@ -80,9 +83,21 @@ def rdm(
 def _matrix(dissimilarities):
     """Return the matrix, after a check that it is one of dissimilarities."""
     about = "plot.rdm: dissimilarities"
-    matrix = finite_array(dissimilarities, about)
+    matrix = finite_array(dissimilarities, about, nan=True)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"{about} of shape {matrix.shape}; expected a square matrix, (n, n).")
+    is_nan, undefined = np.isnan(matrix), np.isnan(matrix).all(axis=1)
+    if undefined.all() or (is_nan != undefined[:, None] | undefined).any():
+        raise ValueError(
+            f"{about}: {is_nan.sum()} of {matrix.size} values are NaN; only the row and the column of an image whose pattern is "
+            "undefined may be, as a whole, and not those of all images. Leave other images with NaN out."
+        )
+    _check_values(np.where(is_nan, 0.0, matrix), about)
+    return matrix
+
+
+def _check_values(matrix, about):
+    """Refuse a matrix that is not symmetric, or not 0 on the diagonal."""
     close = 1e-5 * np.abs(matrix).max()  # those of single precision differ a little
     off = np.abs(matrix - matrix.T)
     if off.max() > close:
@@ -97,7 +112,6 @@ def _matrix(dissimilarities):
             f"{about}: [{k}, {k}] is {matrix[k, k]:g}, and an image does not differ from itself; give 0 on the diagonal. For "
             "correlations, give 1 - correlation."
         )
-    return matrix
 
 
 def _classes(classes, names, n):

@@ -114,7 +114,7 @@ def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
     Raises
     ------
     ValueError
-        If it is no result, or has no layer that spikes.
+        If it is something else than a result, or no layer of it spikes.
     """
     one_result(result, "plot.rates: result")
     found = result.firing_rates

@@ -1,4 +1,4 @@
-"""The results and layers that a figure is drawn of: refuse what is none, and results of which nothing can be drawn."""
+"""The results and layers that a figure is drawn of: other objects, and results of which nothing can be drawn, are refused."""
 
 from collections.abc import Mapping
 

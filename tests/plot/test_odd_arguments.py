@@ -16,6 +16,7 @@ import pytest
 from brian2 import mV, second
 
 import brainsnn as bs
+from brainsnn.analysis import dissimilarity_matrix
 from brainsnn.attention import FeatureField, GaussianField
 from brainsnn.one_line import brief
 from brainsnn.results.description import PopulationModel
@@ -127,7 +128,8 @@ REFUSED = {
     "mosaic.columns": [0, -1, 1.5, True, NAN, "2", [2]],
     "raster.layers": [[], "cnov", ["conv", "cnov"], 5, ["conv", None], [["conv"]], "input"],
     "rdm.dissimilarities": [
-        None, [], np.zeros((2, 3)), np.zeros(3), RDM * NAN, 1 - RDM, np.triu(RDM), np.zeros((0, 0)), "x", [[0, 1], [1]],
+        None, [], np.zeros((2, 3)), np.zeros(3), RDM * NAN, [[0, NAN], [1, 0]], 1 - RDM, np.triu(RDM), np.zeros((0, 0)), "x",
+        [[0, 1], [1]],
     ],
     "rdm.classes": [[0], [[0, 1, 1]], [0, NAN, 1], [None, 0, 1], "abc", 0],
     "rdm.names": [["cat"], [], "cat", ["cat", 5], 5, {0: "cat", 1: "dog"}],
@@ -174,7 +176,7 @@ def call(name, own_axes, tmp_path, /, **given):
 WRONG_INSIDE = (
     "of shape", "of the projection", "removed", "names no layer", "none of them NaN", "NaN or infinite", "are infinite",
     "not an array of numbers", "holds", "hold no", "symmetric", "masked array", "with the unit", "labels for", "on the diagonal",
-    "activations of the ANN", "everywhere", "has values from", "was not recorded", "names layers",
+    "activations of the ANN", "everywhere", "has values from", "was not recorded", "names layers", "values are NaN",
 )  # fmt: skip
 
 
@@ -274,6 +276,7 @@ DRAWN = {
     "a field that is 0": ("attention_field", {"field": np.zeros((4, 8))}),
     "a field of one pixel": ("attention_field", {"field": [[0.5]], "image": np.zeros((8, 4, 1))}),
     "dissimilarities of one image": ("rdm", {"dissimilarities": [[0.0]], "classes": None}),
+    "an image whose pattern is undefined": ("rdm", {"dissimilarities": dissimilarity_matrix([[1, 2], [2, 1], [1, 1]])}),
     "names of absent classes": ("rdm", {"names": ["cat", "dog", "fish"]}),
     "only spikes": ("traces", {"variables": []}),
     "one response": ("tuning_curve", {"values": [1], "responses": [[3]]}),
@@ -324,6 +327,12 @@ def test_the_legend_of_a_budget_is_right_below_its_axes():
         ax.figure.draw_without_rendering()
         gap = ax.xaxis.label.get_window_extent().y0 - ax.get_legend().get_window_extent().y1
         assert 0 <= gap * 72 / ax.figure.dpi < 10
+
+
+def test_an_image_whose_pattern_is_undefined_is_counted():
+    ax = bs.plot.rdm(dissimilarity_matrix([[1, 2, 3], [2, 1, 5], [1, 1, 1]]))
+    assert ax.get_title() == "n = 3 images, 1 of them undefined (grey)"
+    assert np.ma.count(np.ma.masked_invalid(ax.images[0].get_array())) == 4
 
 
 def test_a_layer_whose_name_starts_with_an_underscore_is_in_the_legend():
