@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_number", "plain_array", "truth_values", "whole_number", "whole_numbers"]
+__all__ = ["finite_array", "is_number", "plain_array", "plain_text", "truth_values", "whole_number", "whole_numbers"]
 
 
 def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> np.ndarray:
@@ -29,7 +29,7 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
     Raises
     ------
     ValueError
-        If the values have a mask, another dimension, or cannot be converted to ``dtype``.
+        If the values have a mask, another dimension, or cannot be converted to ``dtype``, as complex numbers cannot to floats.
     """
     parts = [values, *values] if isinstance(values, (list, tuple)) else [values]  # such as a list of images
     if any(np.ma.isMaskedArray(part) for part in parts):
@@ -47,11 +47,77 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
         found = np.asarray(values).dtype
         if dtype is not None and found.kind in "mMSUV":  # "5" and dates would be converted
             raise ValueError(f"they are of the type {found}")
+        if dtype is not None and found.kind == "c" and np.dtype(dtype).kind != "c":  # the imaginary part would be lost
+            raise ValueError("they are complex")
         return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError) as error:
         shown = " ".join(repr(values).split())
         shown = shown if len(shown) <= 200 else f"{shown[:200]} ..."
         raise ValueError(f"{about}: {shown} is not an array of numbers ({error}); give numbers.") from None
+
+
+def finite_array(values: Any, about: str, nan: bool = False) -> np.ndarray:
+    """
+    Return values, one or more, as an array of finite floats.
+
+    Parameters
+    ----------
+    values : array_like
+    about : str
+        What the values are; the message of an error starts with it.
+    nan : bool, optional
+        Whether NaN is allowed, such as for neurons that were not recorded.
+
+    Returns
+    -------
+    array : ndarray of float
+
+    Raises
+    ------
+    ValueError
+        As `plain_array`; and if the array is empty, or a value is infinite or NaN.
+
+    Examples
+    --------
+    >>> finite_array([0.5, float("nan")], "draw: rates")
+    Traceback (most recent call last):
+        ...
+    ValueError: draw: rates: 1 of 2 values are NaN or infinite; give finite numbers.
+    """
+    array = plain_array(values, about, float)
+    if array.size == 0:
+        raise ValueError(f"{about}: an array of shape {array.shape} holds no value; give one or more.")
+    bad = np.count_nonzero(~(np.isfinite(array) | (nan & np.isnan(array))))
+    if bad:
+        kind = "infinite" if nan else "NaN or infinite"
+        raise ValueError(f"{about}: {bad} of {array.size} values are {kind}; give finite numbers.")
+    return array
+
+
+def plain_text(value: Any, about: str, example: str) -> str:
+    """
+    Return a text that a user gives, such as the label of an axis.
+
+    Parameters
+    ----------
+    value : str
+    about : str
+        What it is; the message of an error starts with it.
+    example : str
+        For the message.
+
+    Returns
+    -------
+    text : str
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{about}={value!r} must be a text, such as {example!r}.")
+    return value
 
 
 def is_number(value: Any, low: float = -np.inf, high: float = np.inf, above: float = -np.inf) -> bool:

@@ -1,8 +1,11 @@
 """Colours and style of all figures."""
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
-__all__ = ["PALETTE", "style"]
+from brainsnn.one_line import brief
+
+__all__ = ["PALETTE", "axes_for", "style"]
 
 #: Colours that colour-blind readers can distinguish (Okabe and Ito 2008).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -32,3 +35,39 @@ def style():
             "svg.hashsalt": "brainsnn",
         }
     )
+
+
+def axes_for(ax, size, about):
+    """
+    Return the axes that a user gives, or those of a new figure.
+
+    Parameters
+    ----------
+    ax : `matplotlib.axes.Axes` or None
+    size : tuple of float
+        Of a new figure, in inches.
+    about : str
+        The message of an error starts with it.
+
+    Returns
+    -------
+    ax : `matplotlib.axes.Axes`
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or axes on which a panel cannot be drawn: polar or 3D ones, or ones that were removed.
+    """
+    if ax is None:
+        return plt.subplots(figsize=size, layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise ValueError(
+            f"{about}: ax={brief(ax)} must be one matplotlib Axes, such as plt.subplots()[1]; of several, give one: axes[0]."
+        )
+    if ax.name != "rectilinear":
+        raise ValueError(
+            f"{about}: ax is of the projection {ax.name!r}; give axes with plain x and y, as plt.subplots()[1]."
+        )
+    if ax.figure is None:
+        raise ValueError(f"{about}: ax was removed from its figure; give axes of a figure, such as plt.subplots()[1].")
+    return ax

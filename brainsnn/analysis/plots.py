@@ -1,14 +1,19 @@
 """Plots across results: accuracy over time, ANN against SNN, and the log of a training."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from brainsnn.analysis.metrics import accuracy_interval
 from brainsnn.errors import UnknownNameError
-from brainsnn.plot_style import PALETTE, style
+from brainsnn.one_line import brief
+from brainsnn.plain_arrays import finite_array, is_number, whole_number
+from brainsnn.plot_style import PALETTE, axes_for, style
+from brainsnn.results.drawn import layer_names, named_results
 from brainsnn.results.names import LayerDict
 
-__all__ = ["plot_accuracy_over_time", "plot_comparison", "plot_training"]
+__all__ = ["compared", "draw_compared", "plot_accuracy_over_time", "plot_comparison", "plot_training"]
 
 
 def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, ax=None):
@@ -22,7 +27,7 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
     labels : (n,) array_like of int, optional
         ``labels`` of each result by default.
     ann_accuracy : float, optional
-        Accuracy of the artificial network on the same images, plotted as a dashed line.
+        Accuracy of the artificial network on the same images, from 0 to 1, plotted as a dashed line.
     window : int, optional
         Number of steps, up to each step, over which the output is averaged before the decision.
     ax : `matplotlib.axes.Axes`, optional
@@ -30,30 +35,44 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
     Returns
     -------
     ax : `matplotlib.axes.Axes`
+
+    Raises
+    ------
+    ValueError
+        If it is neither a result nor a dict of results, a result has no readout or no labels that fit, ``ann_accuracy`` is not
+        between 0 and 1, or the window is not a whole number of steps.
     """
-    results = results if isinstance(results, dict) else {"SNN": results}
+    named = named_results(results, "plot_accuracy_over_time: results", "SNN")
+    if ann_accuracy is not None and not is_number(ann_accuracy, low=0, high=1):
+        raise ValueError(f"plot_accuracy_over_time: ann_accuracy={ann_accuracy!r} must be a fraction, from 0 to 1.")
+    window = whole_number(window, "plot_accuracy_over_time: window", 1)
+    shares = {name: result.accuracy(labels, window=window) for name, result in named.items()}
     with style():
-        ax = plt.subplots(figsize=(6, 3.6), layout="constrained")[1] if ax is None else ax
-        for k, (name, result) in enumerate(results.items()):
-            accuracy, colour = 100 * result.accuracy(labels, window=window), PALETTE[k % len(PALETTE)]
+        ax = axes_for(ax, (6, 3.6), "plot_accuracy_over_time")
+        for k, (name, result) in enumerate(named.items()):
+            accuracy, colour = 100 * shares[name], PALETTE[k % len(PALETTE)]
             ax.plot(result.times, accuracy, label=f"{name}: {accuracy[-1]:.1f}% of {result.n_images}", color=colour)
-            low, high = _interval(accuracy / 100, result.n_images)
+            low, high = _interval(shares[name], result.n_images)
             ax.fill_between(result.times, 100 * low, 100 * high, color=colour, alpha=0.15, lw=0)
         if ann_accuracy is not None:
             ax.axhline(100 * ann_accuracy, color="0.4", linestyle="--", linewidth=1, zorder=0,
                        label=f"ANN: {100 * ann_accuracy:.1f}%")  # fmt: skip
-        mean = "output at that step" if window == 1 else f"output averaged over {window * result.dt * 1e3:g} ms"
+        spans = {f"{window * result.dt * 1e3:g} ms" for result in named.values()}
+        span = spans.pop() if len(spans) == 1 else f"{window} steps"
+        mean = "output at that step" if window == 1 else f"output averaged over {span}"
         ax.set(xlabel="time (ms)", ylabel=f"correct (%)\n{mean}", ylim=(0, 103))
-        ax.set_xlim(0, max(result.n_steps * result.dt * 1e3 for result in results.values()))
+        ax.set_xlim(0, max(result.n_steps * result.dt * 1e3 for result in named.values()))
         ax.legend(loc="lower right")
     return ax
 
 
 def _interval(share, n):
-    """Return Wilson's interval of shares of n images; equal shares are computed once."""
-    different, where = np.unique(np.rint(share * n).astype(int), return_inverse=True)
-    low, high = accuracy_interval(different, n)
-    return low[where], high[where]
+    """Return Wilson's interval of shares of n images; equal shares are computed once. NaN where the share is NaN."""
+    known, ends = ~np.isnan(share), np.full((2, len(share)), np.nan)
+    if known.any():
+        different, where = np.unique(np.rint(share[known] * n).astype(int), return_inverse=True)
+        ends[:, known] = np.array(accuracy_interval(different, n))[:, where]
+    return ends
 
 
 def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
@@ -77,27 +96,25 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     Raises
     ------
     ValueError
-        If ``layers`` is empty.
+        If it is something else than a comparison, ``layers`` is empty, activations are NaN, or a number is not a whole one in its
+        range.
+    UnknownNameError
+        If a layer was not compared.
     """
-    layers = [layers] if isinstance(layers, str) else list(comparison.ann if layers is None else layers)
-    if not layers:
-        raise ValueError("plot_comparison: layers=[] names no layer; give one or more, or None for all.")
-    layers = [_name_in(comparison.ann, layer) for layer in layers]
+    about = "plot_comparison"
+    layers = layer_names(layers, _compared_layers(comparison, about), f"{about}: layers")
+    drawn = [compared(comparison, layer, about) for layer in layers]
+    max_points = whole_number(max_points, f"{about}: max_points", 1)
+    random = np.random.default_rng(whole_number(seed, f"{about}: seed", 0))
     rows = comparison.table.set_index("layer")
     n_columns = min(3, len(layers))
     n_rows = -(-len(layers) // n_columns)
-    random = np.random.default_rng(seed)
     with style():
         size = (3.1 * n_columns, 3.1 * n_rows)
         figure, axes = plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False)
-        for ax, layer in zip(axes.flat, layers):
-            ann, snn = comparison.ann[layer].ravel(), comparison.snn[layer].ravel()
-            chosen = random.choice(ann.size, min(max_points, ann.size), replace=False)
-            ax.scatter(ann[chosen], snn[chosen], s=4, alpha=0.4, linewidth=0, rasterized=True)
-            top = 1.03 * max(ann[chosen].max(), snn[chosen].max(), 1e-9)
-            low = min(0.0, ann[chosen].min(), snn[chosen].min())
-            ax.plot([low, top], [low, top], color="0.4", linestyle="--", linewidth=1)
-            ax.set(title=f"{layer}\nr = {rows.loc[layer, 'correlation']:.4f}", aspect="equal")
+        for ax, (name, ann, snn) in zip(axes.flat, drawn):
+            draw_compared(ax, ann, snn, max_points, random)
+            ax.set(title=f"{name}\nr = {rows.loc[name, 'correlation']:.4f}")
         for ax in axes.flat[len(layers) :]:
             ax.remove()
         figure.supxlabel("ANN activation", fontsize=10)
@@ -105,13 +122,61 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     return figure
 
 
-def _name_in(activations, layer):
-    """Return the population of a compared layer; a comparison that was made by hand has a plain dict."""
-    if isinstance(activations, LayerDict):
-        return activations.name_of(layer)
-    if layer not in activations:
+def _compared_layers(comparison, about):
+    """Return the activations of the ANN by layer, after a check that it is a comparison."""
+    ann, snn = (getattr(comparison, name, None) for name in ("ann", "snn"))
+    if not isinstance(ann, Mapping) or not isinstance(snn, Mapping) or not hasattr(comparison, "table"):
+        raise ValueError(
+            f"{about}: comparison={brief(comparison)} must be what brainsnn.compare_activations returns; it compares a model "
+            "and its spiking network."
+        )
+    return ann
+
+
+def compared(comparison, layer, about):
+    """
+    Return the activations of a layer that was compared.
+
+    Parameters
+    ----------
+    comparison : `~brainsnn.analysis.compare.ActivationComparison`
+    layer : str
+    about : str
+        The function, for the message of an error.
+
+    Returns
+    -------
+    name : str
+        The population.
+    ann, snn : (n,) ndarray
+
+    Raises
+    ------
+    UnknownNameError
+        If the layer was not compared.
+    ValueError
+        If it is something else than a comparison, or its activations differ in number, or are NaN.
+    """
+    activations = _compared_layers(comparison, about)
+    # A comparison that was made by hand has a plain dict.
+    name = activations.name_of(layer) if isinstance(activations, LayerDict) else layer
+    if not isinstance(name, str) or name not in activations or name not in comparison.snn:
         raise UnknownNameError(layer, activations, "compared layer")
-    return layer
+    what = f"{about}: comparison of {name!r}"
+    ann, snn = (finite_array(values[name], what).ravel() for values in (activations, comparison.snn))
+    if ann.size != snn.size:
+        raise ValueError(f"{what} has {ann.size} activations of the ANN and {snn.size} of the SNN; compare again.")
+    return name, ann, snn
+
+
+def draw_compared(ax, ann, snn, max_points, random):
+    """Draw activations of the SNN against those of the ANN, and the line on which they are equal."""
+    chosen = random.choice(ann.size, min(max_points, ann.size), replace=False)
+    ax.scatter(ann[chosen], snn[chosen], s=4, alpha=0.4, linewidth=0, rasterized=True)
+    top = 1.03 * max(ann[chosen].max(), snn[chosen].max(), 1e-9)
+    low = min(0.0, ann[chosen].min(), snn[chosen].min())
+    ax.plot([low, top], [low, top], color="0.4", linestyle="--", linewidth=1)
+    ax.set_aspect("equal")
 
 
 def plot_training(path):

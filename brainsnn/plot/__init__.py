@@ -8,8 +8,10 @@ Axes have units, and the colours can be told apart by colour-blind readers. `fea
 from brainsnn.analysis.plots import plot_accuracy_over_time as accuracy
 from brainsnn.analysis.plots import plot_comparison as comparison
 from brainsnn.plot.curves import activations, spike_budget, tuning_curve
-from brainsnn.plot.maps import attention_field, feature_maps, gate, latency_map, mosaic, rdm
+from brainsnn.plot.fields import attention_field, gate
+from brainsnn.plot.maps import feature_maps, latency_map, mosaic
 from brainsnn.plot.movies import feature_movie
+from brainsnn.plot.rdms import rdm
 from brainsnn.plot.trains import raster, rates
 from brainsnn.results.plots import plot_traces as traces
 

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from brainsnn.plain_arrays import plain_array
+from brainsnn.analysis.plots import compared, draw_compared
+from brainsnn.plain_arrays import finite_array, plain_text, whole_number
 from brainsnn.plot.panels import panel
 from brainsnn.plot_style import PALETTE
+from brainsnn.results.drawn import named_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +53,7 @@ def tuning_curve(
     Raises
     ------
     ValueError
-        If there is not one response for each value.
+        If there is not one response for each value, there is none, or one is NaN or infinite; or a name is not a text.
 
     Examples
     --------
@@ -59,16 +62,16 @@ def tuning_curve(
     >>> ax.get_ylabel()
     'firing rate (Hz)'
     """
-    values, responses = (
-        plain_array(values, "plot.tuning_curve: values", float),
-        plain_array(responses, "plot.tuning_curve: responses", float),
-    )
+    values = finite_array(values, "plot.tuning_curve: values")
+    responses = finite_array(responses, "plot.tuning_curve: responses")
+    for name, text in (("xlabel", xlabel), ("ylabel", ylabel), ("label", "" if label is None else label)):
+        plain_text(text, f"plot.tuning_curve: {name}", "orientation (degrees)")
     if values.ndim != 1 or responses.ndim not in (1, 2) or len(responses) != len(values):
         raise ValueError(
             f"plot.tuning_curve: responses of shape {responses.shape} for values of shape {values.shape}; give (n,) or "
             "(n, n_repeats)."
         )
-    with panel(ax) as ax:
+    with panel(ax, "plot.tuning_curve") as ax:
         mean = responses if responses.ndim == 1 else responses.mean(axis=1)
         (line,) = ax.plot(values, mean, marker="o", markersize=3, label=label)
         if responses.ndim == 2 and responses.shape[1] > 1:
@@ -77,7 +80,7 @@ def tuning_curve(
             ax.fill_between(values, mean - error, mean + error, color=line.get_color(), alpha=0.25, linewidth=0)
             ax.set_title(f"mean and 95% interval, n = {responses.shape[1]}")
         ax.set(xlabel=xlabel, ylabel=ylabel)
-        if label is not None:
+        if label:
             ax.legend()
     return ax
 
@@ -95,27 +98,45 @@ def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = N
     Returns
     -------
     ax : `matplotlib.axes.Axes`
+
+    Raises
+    ------
+    ValueError
+        If it is neither a result nor a dict of results, or no layer spikes.
     """
-    named = results if isinstance(results, Mapping) else {"": results}
+    named = named_results(results, "plot.spike_budget: results")
     layers = list(dict.fromkeys(name for result in named.values() for name in result.spike_counts))
-    with panel(ax, 0.5 + 0.15 * len(named)) as ax:
-        base = np.zeros(len(named))
+    if not layers:
+        raise ValueError(
+            "plot.spike_budget: results hold no spike counts; give results of networks with neurons that spike."
+        )
+    with panel(ax, "plot.spike_budget", 0.5 + 0.15 * len(named)) as ax:
+        base, positions, bars = np.zeros(len(named)), np.arange(len(named)), []
         for k, layer in enumerate(layers):
             own = np.array([r.spike_counts[layer].mean() if layer in r.spike_counts else 0.0 for r in named.values()])
             colour = PALETTE[k % len(PALETTE)]
             hatch = ("", "///", "...")[k // len(PALETTE) % 3]
-            ax.barh(
-                list(named), own, left=base, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3, label=layer
+            bars.append(
+                ax.barh(
+                    positions, own, left=base, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3, label=layer
+                )
             )
             base += own
         for k, total in enumerate(base):
             ax.text(total, k, f" {total:,.0f}", va="center", fontsize=7)
+        ax.set_yticks(positions, list(named))
         ax.invert_yaxis()
         ax.margins(x=0.16)
+        if not base.any():  # no spikes: the axis still starts at 0
+            ax.set_xlim(0, 1)
         ax.locator_params(axis="x", nbins=4)
         n = ", ".join(dict.fromkeys(str(r.n_images) for r in named.values()))
         ax.set(xlabel="spikes per image", title=f"mean of {n} images")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28 if len(named) > 1 else -0.35), ncols=2)
+        # Right below the label of the axis, however high the axes are.
+        points = 8 + 2.2 * ax.xaxis.get_label().get_fontproperties().get_size_in_points()
+        below = ax.transAxes + ScaledTranslation(0, -points / 72, ax.figure.dpi_scale_trans)
+        # By their names: matplotlib leaves out those that start with an underscore.
+        ax.legend(bars, layers, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=2)
     return ax
 
 
@@ -144,16 +165,17 @@ def activations(
     ------
     UnknownNameError
         If the layer was not compared.
+    ValueError
+        If it is something else than a comparison, its activations are NaN, or a number is not a whole one in its range.
 
     See Also
     --------
     comparison : all layers in one figure.
     """
-    ann, snn = (np.ravel(values[layer]) for values in (comparison.ann, comparison.snn))
-    chosen = np.random.default_rng(seed).choice(ann.size, min(max_points, ann.size), replace=False)
-    with panel(ax, 1.0) as ax:
-        ax.scatter(ann[chosen], snn[chosen], s=4, alpha=0.4, linewidth=0, rasterized=True)
-        ends = [min(0.0, ann.min(), snn.min()), max(ann.max(), snn.max(), 1e-9)]
-        ax.plot(ends, ends, color="0.4", linestyle="--", linewidth=1)
-        ax.set(xlabel="ANN activation", ylabel="SNN activation", title=layer, aspect="equal")
+    name, ann, snn = compared(comparison, layer, "plot.activations")
+    max_points = whole_number(max_points, "plot.activations: max_points", 1)
+    random = np.random.default_rng(whole_number(seed, "plot.activations: seed", 0))
+    with panel(ax, "plot.activations", 1.0) as ax:
+        draw_compared(ax, ann, snn, max_points, random)
+        ax.set(xlabel="ANN activation", ylabel="SNN activation", title=name)
     return ax

@@ -9,7 +9,8 @@ import numpy as np
 from brainsnn.files import checked_path, write_atomically
 from brainsnn.plain_arrays import whole_number
 from brainsnn.plot.maps import mosaic, spike_maps
-from brainsnn.plot.panels import COLUMN, colour_bar, panel
+from brainsnn.plot.panels import COLUMN, map_picture, panel
+from brainsnn.results.drawn import one_result
 from brainsnn.results.selection import chosen_image
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ def feature_movie(
         ``.gif``, or ``.mp4`` where the program ffmpeg is installed. A file is replaced when the new one is complete.
     image : int, optional
     window : int, optional
-        Steps of a frame.
+        Steps of a frame. Steps after the last whole window are left out.
     fps : int, optional
-        Frames per second.
+        Frames per second, 1 to 100: GIF files count in hundredths of a second.
 
     Returns
     -------
@@ -48,31 +49,27 @@ def feature_movie(
     UnknownNameError, IndexError
         If the spikes of the layer were not recorded, or the image does not exist.
     ValueError
-        If the suffix is unknown, or the window is longer than the trial.
+        If the suffix is unknown, the window is longer than the trial, or a number is not a whole one in its range.
+    FileNotFoundError
+        If the folder does not exist.
     RuntimeError
         If ffmpeg is needed and not installed.
     """
     import matplotlib.pyplot as plt
     from matplotlib import animation
 
-    target = checked_path(path, "plot.feature_movie: path", is_file=True)
-    image = chosen_image(image, result.n_images, "plot.feature_movie")
-    window, fps = whole_number(window, "plot.feature_movie: window", 1), whole_number(fps, "plot.feature_movie: fps", 1)
-    suffix = target.suffix.lower()
-    if suffix not in WRITERS:
-        raise ValueError(f"plot.feature_movie: path={str(target)!r} must end in .gif or .mp4.")
-    if not animation.writers.is_available(WRITERS[suffix]):
-        raise RuntimeError("plot.feature_movie: .mp4 needs the program ffmpeg, which is not installed. Write a .gif.")
+    about = "plot.feature_movie"
+    one_result(result, f"{about}: result")
+    target = _target(path, about)
+    image, name = chosen_image(image, result.n_images, about), result.spikes.name_of(layer)
+    window, fps = whole_number(window, f"{about}: window", 1), whole_number(fps, f"{about}: fps", 1, 100)
     if window > result.n_steps:
-        raise ValueError(f"plot.feature_movie: window={window} steps, and the trial has {result.n_steps}.")
+        raise ValueError(f"{about}: window={window} steps, and the trial has {result.n_steps}; give as many or fewer.")
     starts = range(0, result.n_steps - window + 1, window)
-    frames = [mosaic(spike_maps(result, layer, image, start, start + window)) for start in starts]
-    largest = max(float(np.nanmax(frame)) for frame in frames) or 1.0
-    with panel(None, 0.9) as ax:
-        shown = ax.imshow(frames[0], cmap="viridis", vmin=0, vmax=largest, interpolation="nearest")
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
-        colour_bar(ax, shown, "firing rate (Hz)")
+    frames = [mosaic(spike_maps(result, name, image, start, start + window)) for start in starts]
+    with panel(None, about, 0.9) as ax:
+        shown = map_picture(ax, frames[0], "viridis", "firing rate (Hz)", (0, 1))
+        shown.set_clim(0, max((float(rates.max()) for rates in map(_finite, frames) if rates.size), default=0.0) or 1.0)
         title = ax.set_title(" ")
         ax.figure.set_size_inches(COLUMN, 0.9 * COLUMN)
 
@@ -80,16 +77,40 @@ def feature_movie(
             """Show a frame."""
             shown.set_data(frames[k])
             begin, end = starts[k] * result.dt * 1e3, (starts[k] + window) * result.dt * 1e3
-            title.set_text(f"{result.shapes.name_of(layer)}, {begin:g} to {end:g} ms")
+            title.set_text(f"{name}, {begin:g} to {end:g} ms")
             return shown, title
 
         film = animation.FuncAnimation(ax.figure, draw, frames=len(frames), blit=False)
         with write_atomically(target) as file:
-            temporary = Path(file.name).with_suffix(".film" + suffix)  # the writers open a file by its name
+            temporary = Path(file.name).with_suffix(
+                ".film" + target.suffix.lower()
+            )  # the writers open a file by its name
             try:
-                film.save(temporary, writer=WRITERS[suffix], fps=fps, dpi=150)
+                film.save(temporary, writer=WRITERS[target.suffix.lower()], fps=fps, dpi=150)
                 file.write(temporary.read_bytes())
             finally:
                 temporary.unlink(missing_ok=True)
         plt.close(ax.figure)
     return target
+
+
+def _target(path, about):
+    """Return the path of a film that can be written."""
+    from matplotlib import animation
+
+    target = checked_path(path, f"{about}: path", is_file=True)
+    if target.suffix.lower() not in WRITERS:
+        raise ValueError(f"{about}: path={str(target)!r} must end in .gif or .mp4.")
+    if not animation.writers.is_available(WRITERS[target.suffix.lower()]):
+        raise RuntimeError(
+            f"{about}: path={str(target)!r} needs the program ffmpeg, which is not installed. Write a .gif."
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{about}: path={str(target)!r} lies in a folder that does not exist; make it first.")
+    if target.is_dir():
+        raise ValueError(f"{about}: path={str(target)!r} is a folder. Give the name of a file, such as 'film.gif'.")
+    return target
+
+
+def _finite(values):
+    return values[np.isfinite(values)]

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from brainsnn.plain_arrays import whole_number
 from brainsnn.plot.panels import panel
 from brainsnn.plot_style import PALETTE
+from brainsnn.results.drawn import layer_names, one_result
 from brainsnn.results.selection import chosen_image
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def raster(
         All layers whose spikes were recorded by default, the first at the bottom.
     image : int, optional
     max_neurons : int, optional
-        Of larger layers, so many neurons are shown, evenly spaced; the label says so.
+        Of larger layers, so many neurons are shown, evenly spaced; the label says so. Neurons whose spikes were not recorded have
+        no row; the label says how many were.
     ax : `matplotlib.axes.Axes`, optional
 
     Returns
@@ -46,7 +49,7 @@ def raster(
     UnknownNameError, IndexError
         If the spikes of a layer were not recorded, or the image does not exist.
     ValueError
-        If no spikes were recorded.
+        If no spikes were recorded, ``layers`` names none, or ``max_neurons`` is not a whole number, 1 or greater.
 
     Examples
     --------
@@ -57,37 +60,42 @@ def raster(
     >>> [label.get_text().split(":")[0] for label in ax.get_yticklabels()]
     ['conv1_asn', 'conv2_asn']
     """
-    names = [layers] if isinstance(layers, str) else list(result.spikes if layers is None else layers)
-    if not names:
-        reason = (
-            "no spikes were recorded. Convert with record={layer: ['spikes']}."
-            if layers is None
-            else "layers=[] names no layer."
-        )
-        raise ValueError(f"plot.raster: {reason}")
+    one_result(result, "plot.raster: result")
+    if layers is None and not result.spikes:
+        raise ValueError("plot.raster: no spikes were recorded. Convert with record={layer: ['spikes']}.")
+    names = [result.spikes.name_of(name) for name in layer_names(layers, result.spikes, "plot.raster: layers")]
     image = chosen_image(image, result.n_images, "plot.raster")
-    ticks, top = [], 0
-    with panel(ax, 0.8) as ax:
-        for k, layer in enumerate(names):
-            neurons, steps = result.spikes[layer][image]
-            name, n = result.shapes.name_of(layer), int(np.prod(result.shapes[layer]))
-            known = result.spike_neurons[layer] if layer in result.spike_neurons else np.arange(n)
+    max_neurons = whole_number(max_neurons, "plot.raster: max_neurons", 1)
+    largest = max(len(result.spike_neurons.get(name, range(int(np.prod(result.shapes[name]))))) for name in names)
+    ticks, top, gap = [], 0, max(3, min(largest, max_neurons) // 30)
+    with panel(ax, "plot.raster", 0.8) as ax:
+        for k, name in enumerate(names):
+            neurons, steps = result.spikes[name][image]
+            n = int(np.prod(result.shapes[name]))
+            known = np.sort(result.spike_neurons.get(name, np.arange(n)))
             n_shown = min(len(known), max_neurons)
             # Neuron of each row: evenly spaced, so that all rows of the image are there.
-            shown = np.sort(known)[np.linspace(0, len(known) - 1, n_shown).round().astype(int)]
+            shown = known[np.linspace(0, len(known) - 1, n_shown).round().astype(int)]
             rows = np.searchsorted(shown, neurons)
             kept = shown[np.minimum(rows, n_shown - 1)] == neurons
             ax.plot(
                 steps[kept] * result.dt * 1e3, top + rows[kept], "|", color=PALETTE[k % len(PALETTE)], markersize=1.5,
                 markeredgewidth=0.5, rasterized=True,
             )  # fmt: skip
-            part = f"{n:,}" if n_shown == n else f"{n_shown} of {n:,}"
-            ticks.append((top + n_shown / 2, f"{name}:\n{part} neurons"))
-            top += n_shown + max(3, max_neurons // 30)
+            ticks.append((top + n_shown / 2, f"{name}:\n{_share(n_shown, len(known), n)}"))
+            top += n_shown + gap
         ax.set_yticks(*zip(*ticks))
         ax.tick_params(axis="y", length=0)
         ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), ylim=(-1, top))
     return ax
+
+
+def _share(n_shown, n_recorded, n):
+    """Return how many neurons are shown, in words."""
+    if n_recorded == n:
+        return f"{n:,} neurons" if n_shown == n else f"{n_shown} of {n:,} neurons"
+    recorded = f"{n_shown}" if n_shown == n_recorded else f"{n_shown} of {n_recorded:,}"
+    return f"{recorded} recorded\n({n:,} neurons)"
 
 
 def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
@@ -102,11 +110,21 @@ def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
     Returns
     -------
     ax : `matplotlib.axes.Axes`
+
+    Raises
+    ------
+    ValueError
+        If it is something else than a result, or no layer of it spikes.
     """
+    one_result(result, "plot.rates: result")
     found = result.firing_rates
+    if not found:
+        raise ValueError(
+            "plot.rates: the result holds no spike counts; give the result of a network with neurons that spike."
+        )
     means = np.array([values.mean() for values in found.values()])
-    with panel(ax) as ax:
-        ends = np.array([np.percentile(values, [2.5, 97.5]) for values in found.values()]).T
+    ends = np.array([np.percentile(values, [2.5, 97.5]) for values in found.values()]).T
+    with panel(ax, "plot.rates") as ax:
         positions = np.arange(len(means))
         ax.barh(positions, means, color=PALETTE[0], height=0.65)
         if result.n_images > 1:
@@ -114,6 +132,8 @@ def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
             ax.errorbar(means, positions, xerr=error, fmt="none", ecolor="black", elinewidth=1, capsize=2)
         ax.set_yticks(positions, list(found))
         ax.invert_yaxis()
+        if not ends.any():  # no spikes: the axis still starts at 0
+            ax.set_xlim(0, 1)
         several = f"mean, and range of 95% of {result.n_images} images" if result.n_images > 1 else "one image"
         ax.set(xlabel="firing rate (Hz)", title=several)
     return ax

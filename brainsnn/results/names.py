@@ -153,10 +153,10 @@ class LayerDict(dict[str, Any]):
         for name in (str(layer), self.aliases.get(str(layer))):
             if name is not None and super().__contains__(name):
                 return name
-        population = self.aliases.get(str(layer), layer)
+        population = self.aliases.get(str(layer), str(layer))  # also of a list or an array, which cannot be looked up
         note = None
         if population in tuple(self.populations) or str(layer) in self.aliases:
-            note = "" if population == layer else f"The layer is part of {population!r}. "
+            note = "" if population == str(layer) else f"The layer is part of {population!r}. "
             note = (note + self.fix.format(layer=layer)).strip()
         also = [alias for alias, name in self.aliases.items() if super(LayerDict, self).__contains__(name)]
         raise UnknownNameError(layer, self, self.kind, note, also)

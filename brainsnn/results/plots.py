@@ -1,27 +1,49 @@
 """Plots of one result: traces of state variables, and spike rasters."""
 
-import matplotlib.pyplot as plt
+from collections.abc import Mapping
+
 import numpy as np
 from brian2 import Quantity, get_dimensions, get_unit
+from brian2.units.allunits import all_units
+from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brainsnn.errors import UnknownNameError
-from brainsnn.plot_style import PALETTE, style
+from brainsnn.one_line import brief
+from brainsnn.plain_arrays import whole_number
+from brainsnn.plot_style import PALETTE, axes_for, style
+from brainsnn.results.drawn import one_result
 from brainsnn.results.selection import chosen_image
 from brainsnn.results.threshold import ThresholdSides, threshold_sides
 
 __all__ = ["plot_raster", "plot_traces"]
 
 
-def _axes(ax, size):
-    return ax if ax is not None else plt.subplots(figsize=size, layout="constrained")[1]
-
-
 def _label_and_scale(variable, unit, own):
     """Return the legend entry, and the factor from SI units to the unit shown; ``own`` is the SI unit or None."""
     if unit is None or get_dimensions(unit).is_dimensionless:
         return (variable if own in (None, "1") else f"{variable} ({own})"), 1.0
-    name = unit if isinstance(unit, str) else str(getattr(unit, "dispname", "") or get_unit(get_dimensions(unit)))
+    name = str(getattr(unit, "dispname", "") or get_unit(get_dimensions(unit)))
     return f"{variable} ({name})", 1 / float(Quantity(unit))
+
+
+def _checked_units(units, traces, own):
+    """Return the unit of each variable that has one, after a check that they can be those of the traces."""
+    units = {} if units is None else units
+    dimensions = {"1": DIMENSIONLESS} | {name: unit.dim for unit in all_units for name in (str(unit), repr(unit))}
+    if not isinstance(units, Mapping):
+        raise ValueError(f"plot_traces: units={brief(units)} must be a dict of variable to unit, such as {{'v': mV}}.")
+    for variable, unit in units.items():
+        if variable not in traces:
+            raise UnknownNameError(variable, traces, "plotted variable, for units")
+        if not isinstance(unit, Quantity) or unit.ndim or not float(unit) > 0:
+            raise ValueError(f"plot_traces: units[{variable!r}]={brief(unit)} must be a unit of Brian2, such as mV.")
+        known = own.get(variable)
+        if known in dimensions and unit.dim is not dimensions[known]:  # compound units are not checked
+            raise ValueError(
+                f"plot_traces: units[{variable!r}]={brief(unit)} does not fit: the unit of {variable!r} is {known}. Give a "
+                "multiple of it, or leave it out."
+            )
+    return units
 
 
 def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=None, threshold=None):
@@ -57,39 +79,60 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     UnknownNameError, IndexError
         If the layer, a variable (also of the threshold, for ``threshold=True``), the neuron or the image was not recorded.
     ValueError
-        If ``threshold=True`` and the population has no condition that compares two expressions.
+        If ``threshold=True`` and the population has no condition that compares two expressions; if nothing is left to draw, or
+        a unit does not fit its variable.
     """
-    if layer not in result.states and layer not in result.spikes:
-        result.states.name_of(layer)
+    one_result(result, "plot_traces: result")
+    if not isinstance(layer, str) or layer not in result.states and layer not in result.spikes:
+        layer = result.states.name_of(layer)
     image = chosen_image(image, result.n_images, "plot_traces")
     index, model = result.index_of(layer, neuron), result.models.get(layer)
-    variables, rule = [variables] if isinstance(variables, str) else variables, threshold_sides(model)
+    variables, rule = _checked_variables(variables, threshold), threshold_sides(model)
     traces, sides = _traces(result, layer, index, image, variables, rule, threshold)
     traces |= sides
-    for variable in units or {}:
-        if variable not in traces:
-            raise UnknownNameError(variable, traces, "plotted variable, for units")
     own = {} if model is None else model.units
+    units = _checked_units(units, traces, own)
+    has_spikes = layer in result.spikes and index in result.spike_neurons.get(layer, (index,))
+    if not traces and not has_spikes:
+        raise ValueError(
+            f"plot_traces: of neuron={neuron!r} of {layer!r}, nothing is left to draw with variables={variables!r}; name a "
+            "variable that was recorded, or a neuron whose spikes were."
+        )
     with style():
-        ax = _axes(ax, (7, 3.2))
-        shown = {v: _label_and_scale(v, (units or {}).get(v), own.get(v)) for v in traces}
+        ax = axes_for(ax, (7, 3.2), "plot_traces")
+        shown = {v: _label_and_scale(v, units.get(v), own.get(v)) for v in traces}
         for k, (variable, (label, factor)) in enumerate(shown.items()):
             ax.plot(result.times, traces[variable] * factor, label=label, color=PALETTE[k % len(PALETTE)])
-        if layer in result.spikes:
+        if has_spikes:
             neurons, steps = result.spikes[layer][image]
             _draw_ticks(ax, steps[neurons == index] * result.dt * 1e3)
-        where = neuron if np.ndim(neuron) == 0 else tuple(int(k) for k in neuron)
-        title = f"{layer}, neuron {where}"
-        if rule is not None and not sides and not traces.keys().isdisjoint(rule.variables):
-            title += f"; spikes when {rule.condition}"
+        title = _title(layer, neuron, None if sides else rule, traces)
         ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), title=title)
         labels = [label for label, _ in shown.values()]
         plain = not units and all(own.get(v, "1") == "1" for v in traces)
         value = "value after the reset" if sides else "value"
         ax.set_ylabel(labels[0] if len(labels) == 1 else f"{value} (ANN units)" if plain else value)
-        if len(labels) + (layer in result.spikes) > 1:
+        if len(labels) + has_spikes > 1:
             ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
+
+
+def _checked_variables(variables, threshold):
+    """Return the variables as a list, or None for what is drawn by default."""
+    if not isinstance(variables, (str, list, tuple, type(None))) or not all(
+        isinstance(v, str) for v in variables or ()
+    ):
+        raise ValueError(f"plot_traces: variables={brief(variables)} must be a list of names, such as ['v'], or None.")
+    if threshold is not None and not isinstance(threshold, (bool, np.bool_)):
+        raise ValueError(f"plot_traces: threshold={brief(threshold)} must be True, False or None.")
+    return [variables] if isinstance(variables, str) else variables
+
+
+def _title(layer, neuron, rule, traces):
+    """Return layer and neuron, and the condition for a spike if a trace is part of it."""
+    where = neuron if np.ndim(neuron) == 0 else tuple(int(k) for k in neuron)
+    shown = rule is not None and not traces.keys().isdisjoint(rule.variables)
+    return f"{layer}, neuron {where}" + (f"; spikes when {rule.condition}" if shown else "")
 
 
 def _traces(result, layer, index, image, variables, rule, threshold):
@@ -146,7 +189,8 @@ def plot_raster(result, layer, image=0, ax=None, max_neurons=400):
     image : int, optional
     ax : `matplotlib.axes.Axes`, optional
     max_neurons : int, optional
-        Of a larger population, about this many neurons are shown, evenly spaced. The title says so.
+        Of a larger population, about this many neurons are shown, evenly spaced. The title says so. Rows of neurons that were not
+        recorded are grey.
 
     Returns
     -------
@@ -157,21 +201,28 @@ def plot_raster(result, layer, image=0, ax=None, max_neurons=400):
     UnknownNameError, IndexError
         If the spikes were not recorded, or the image does not exist.
     """
-    trains = result.spikes[layer]
-    image = chosen_image(image, result.n_images, "plot_raster")
-    n_neurons = int(np.prod(result.shapes[layer]))
-    stride = max(1, round(n_neurons / max_neurons))
+    one_result(result, "plot_raster: result")
+    name, image = result.spikes.name_of(layer), chosen_image(image, result.n_images, "plot_raster")
+    max_neurons = whole_number(max_neurons, "plot_raster: max_neurons", 1)
+    n_neurons, n_channels = int(np.prod(result.shapes[name])), result.shapes[name][2]
+    known = np.sort(result.spike_neurons.get(name, np.arange(n_neurons)))
+    stride = max(1, round(len(known) / max_neurons))
     # A stride that has no common divisor with the number of channels samples all channels.
-    while stride > 1 and np.gcd(stride, result.shapes[layer][2]) > 1:
+    while stride > 1 and np.gcd(stride, n_channels) > 1:
         stride += 1
-    neurons, steps = trains[image]
-    kept = neurons % stride == 0
+    neurons, steps = result.spikes[name][image]
+    kept, lasts = np.isin(neurons, known[::stride]), result.n_steps * result.dt * 1e3
     with style():
-        ax = _axes(ax, (7, 3.2))
+        ax = axes_for(ax, (7, 3.2), "plot_raster")
         size = np.clip(900 / max(1, n_neurons / stride), 1.0, 14.0)
         ax.scatter(steps[kept] * result.dt * 1e3, neurons[kept], s=size, marker="|", linewidth=0.6, color="black",
                    rasterized=True)  # fmt: skip
-        shown = f"{n_neurons:,} neurons" if stride == 1 else f"1 in {stride} of {n_neurons:,} neurons"
+        shown = f"{len(known):,} neurons" if stride == 1 else f"1 in {stride} of {len(known):,} neurons"
+        if len(known) < n_neurons:
+            shown += f" recorded of {n_neurons:,} (grey: not recorded)"
+            absent = ~np.isin(np.arange(n_neurons), known)[:, None]
+            ax.imshow(np.where(absent, 1.0, np.nan), cmap="Greys", vmin=0, vmax=6, aspect="auto", interpolation="nearest",
+                      origin="lower", extent=(0, lasts, -0.5, n_neurons - 0.5))  # fmt: skip
         ax.set(xlabel="time (ms)", ylabel="neuron", title=f"{layer}: {shown}")
-        ax.set(xlim=(0, result.n_steps * result.dt * 1e3), ylim=(-0.5, n_neurons - 0.5))
+        ax.set(xlim=(0, lasts), ylim=(-0.5, n_neurons - 0.5))
     return ax

@@ -144,7 +144,12 @@ class Result(ResultFormats):
     def _feedback_state(self, variable: str) -> np.ndarray:
         for name, recorded in self.states.items():
             if variable in recorded:
-                values = np.asarray(recorded[variable])
+                values, n = np.asarray(recorded[variable]), int(np.prod(self.shapes[name]))
+                if values.shape[2] != n:
+                    raise ValueError(
+                        f"Result: {variable!r} was recorded of {values.shape[2]} of {n} pixels. Convert with "
+                        "feedback=PredictiveGate(..., record=True), which records all."
+                    )
                 return values.reshape(*values.shape[:2], *self.shapes[name])
         raise ValueError(
             f"Result: {variable!r} was not recorded. Convert with feedback=PredictiveGate(..., record=True)."

@@ -133,7 +133,7 @@ def test_neurons_that_were_not_recorded_are_not_drawn_as_silent(result):
     picture = np.ma.filled(bs.plot.feature_maps(partly, "conv1").images[0].get_array(), np.nan)
     assert np.isfinite(picture).sum() == 3
     ax = bs.plot.raster(partly)
-    assert ax.get_yticklabels()[0].get_text() == "conv1:\n3 of 210 neurons"
+    assert ax.get_yticklabels()[0].get_text() == "conv1:\n3 recorded\n(210 neurons)"
     assert len(ax.lines[0].get_xdata()) == kept.sum()
     plt.close("all")
 
