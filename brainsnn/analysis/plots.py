@@ -41,6 +41,14 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
     ValueError
         If it is neither a result nor a dict of results, a result has no readout or no labels that fit, ``ann_accuracy`` is not
         between 0 and 1, or the window is not a whole number of steps.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> images, labels = load_digits("test")
+    >>> result = bs.convert(bs.load_model("digits")).run(images[:5], 150 * bs.ms)
+    >>> ax = bs.plot.accuracy({"digits": result}, labels[:5])
     """
     named = named_results(results, "plot_accuracy_over_time: results", "SNN")
     if ann_accuracy is not None and not is_number(ann_accuracy, low=0, high=1):
@@ -100,6 +108,14 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
         range.
     UnknownNameError
         If a layer was not compared.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> model = bs.load_model("digits")
+    >>> comparison = bs.compare_activations(model, bs.convert(model), load_digits("test")[0][:2], 50 * bs.ms, 20 * bs.ms)
+    >>> figure = bs.plot.comparison(comparison)
     """
     about = "plot_comparison"
     layers = layer_names(layers, _compared_layers(comparison, about), f"{about}: layers")

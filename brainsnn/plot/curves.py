@@ -103,6 +103,14 @@ def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = N
     ------
     ValueError
         If it is neither a result nor a dict of results, or no layer spikes.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
+    >>> result = snn.run(load_digits("test")[0][:1], 50 * bs.ms)
+    >>> ax = bs.plot.spike_budget({"digits": result})
     """
     named = named_results(results, "plot.spike_budget: results")
     layers = list(dict.fromkeys(name for result in named.values() for name in result.spike_counts))
@@ -171,6 +179,14 @@ def activations(
     See Also
     --------
     comparison : all layers in one figure.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> model = bs.load_model("digits")
+    >>> comparison = bs.compare_activations(model, bs.convert(model), load_digits("test")[0][:2], 50 * bs.ms, 20 * bs.ms)
+    >>> ax = bs.plot.activations(comparison, "conv1")
     """
     name, ann, snn = compared(comparison, layer, "plot.activations")
     max_points = whole_number(max_points, "plot.activations: max_points", 1)

@@ -58,6 +58,13 @@ def attention_field(
         values beyond 0 and 1; or if ``shape`` is not two whole numbers, 1 or greater.
     IndexError
         If the field has no cue for this index.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> cue = bs.SpatialAttention((0.3, 0.6), 0.2, output_gain=0.3)
+    >>> ax = bs.plot.attention_field(cue, load_digits("test")[0][0])
     """
     picture = None if image is None else _picture(image)
     values = _modulation(field, index, _height_and_width(shape, picture))
@@ -163,6 +170,17 @@ def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" 
         which a share could be drawn.
     IndexError
         If the image does not exist.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.feedback import read_settings
+    >>> from brainsnn.stimuli import load_digits
+    >>> model, settings = bs.load_model("digits_feedback_if"), read_settings("digits_feedback_if")
+    >>> gate = bs.PredictiveGate(squash=settings["squash"], squash_step=settings["squash_step"])
+    >>> snn = bs.convert(model, neuron=bs.IF(), thresholds=settings["thresholds"], feedback=gate)
+    >>> images = load_digits("test")[0][:1]
+    >>> ax = bs.plot.gate(snn.run(images, 50 * bs.ms), images)
     """
     one_result(result, "plot.gate: result")
     image = chosen_image(image, result.n_images, "plot.gate")

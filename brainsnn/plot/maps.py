@@ -118,6 +118,14 @@ def feature_maps(
     ValueError
         If an array has other than three axes, holds no value or infinite ones, or comes with a layer or an image; or if a
         result comes without a layer.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
+    >>> result = snn.run(load_digits("test")[0][:1], 50 * bs.ms)
+    >>> ax = bs.plot.feature_maps(result, "conv1")
     """
     title, label = "", plain_text("" if label is None else label, "plot.feature_maps: label", "potential (mV)")
     if isinstance(source, Result):
@@ -173,6 +181,14 @@ def latency_map(
     UnknownNameError, IndexError, ValueError
         If the spikes of the layer were not recorded, the image or the channel does not exist, or the onset lies outside of the
         trial.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
+    >>> result = snn.run(load_digits("test")[0][:1], 50 * bs.ms)
+    >>> ax = bs.plot.latency_map(result, "conv1", channel=3)
     """
     one_result(result, "plot.latency_map: result")
     image, name = chosen_image(image, result.n_images, "plot.latency_map"), result.spikes.name_of(layer)

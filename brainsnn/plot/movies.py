@@ -54,6 +54,15 @@ def feature_movie(
         If the folder does not exist.
     RuntimeError
         If ffmpeg is needed and not installed.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
+    >>> result = snn.run(load_digits("test")[0][:1], 50 * bs.ms)
+    >>> bs.plot.feature_movie(result, "conv1", "conv1.gif", window=10).name
+    'conv1.gif'
     """
     import matplotlib.pyplot as plt
     from matplotlib import animation

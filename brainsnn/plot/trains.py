@@ -115,6 +115,14 @@ def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
     ------
     ValueError
         If it is something else than a result, or no layer of it spikes.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
+    >>> result = snn.run(load_digits("test")[0][:1], 50 * bs.ms)
+    >>> ax = bs.plot.rates(result)
     """
     one_result(result, "plot.rates: result")
     found = result.firing_rates

@@ -81,6 +81,13 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     ValueError
         If ``threshold=True`` and the population has no condition that compares two expressions; if nothing is left to draw, or
         a unit does not fit its variable.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"), record={"conv2": ["spikes", "S", "S_hat", "theta"]})
+    >>> ax = bs.plot.traces(snn.run(load_digits("test")[0][:1], 50 * bs.ms), "conv2", (5, 7, 3))
     """
     one_result(result, "plot_traces: result")
     if not isinstance(layer, str) or layer not in result.states and layer not in result.spikes:
