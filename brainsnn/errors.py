@@ -130,11 +130,11 @@ class UncalibratedWarning(UserWarning):
     --------
     >>> import warnings
     >>> import brainsnn as bs
-    >>> with warnings.catch_warnings(record=True) as found:
-    ...     warnings.simplefilter("always")
-    ...     snn = bs.convert(bs.load_model("digits_relu"))
-    >>> [warning.category.__name__ for warning in found]
-    ['UncalibratedWarning']
+    >>> with warnings.catch_warnings():  # doctest: +ELLIPSIS
+    ...     warnings.simplefilter("error", bs.UncalibratedWarning)
+    ...     bs.convert(bs.load_model("digits_relu"))
+    Traceback (most recent call last):
+    brainsnn.errors.UncalibratedWarning: convert: the ReLU layers ...
     """
 
     def __init__(self, message: str) -> None:

@@ -250,7 +250,7 @@ def test_compare_activations():
     assert len(comparison.plot().axes) == 3
 
     # The recording copy has the parameters of the network: neurons silenced by the user are silent in the comparison.
-    snn.set_parameters("encoding", m_f=1e3)
+    snn.set_parameters("encoding", gain=0.0)
     silenced = analysis.compare_activations(snn.graph, snn, images[:1], duration=50 * bs.ms, window=50 * bs.ms)
     table = silenced.table.set_index("layer")
     assert table.loc["encoding", "silent"] == 1
