@@ -9,7 +9,7 @@
 # make test-clang      the same slice with clang as the compiler (Debian: apt install clang libomp-dev)
 # make test-zoo        trained networks that ship inside other packages are read and run (downloads 90 MB once)
 # make fuzz       random cases against independent computations, counted by kind; FUZZ_ARGS="--only graphs --cases 1000"
-# make docs   builds the documentation into docs/_build, warnings are errors; BRAINSNN_GALLERY=0 make docs leaves the figures of the gallery out
+# make docs   builds the documentation into docs/_build, warnings and broken links are errors; BRAINSNN_GALLERY=0 make docs leaves out what scripts draw
 # make lint       ruff: rules and formatting
 # make types      mypy over the public names
 # make coverage   the tests, and the share of lines of the package that they run
@@ -70,6 +70,7 @@ fuzz: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build
+	$(RUN) docs/check_links.py docs/_build
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

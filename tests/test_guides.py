@@ -196,7 +196,7 @@ def test_each_study_has_a_script_in_the_gallery():
 
 
 @pytest.mark.slow
-def test_the_documentation_builds_without_warnings(tmp_path):
+def test_the_documentation_builds_without_warnings(tmp_path, monkeypatch):
     pytest.importorskip("sphinx_gallery")
     source = tmp_path / "docs"
     shutil.copytree(
@@ -209,6 +209,11 @@ def test_the_documentation_builds_without_warnings(tmp_path):
     assert answer.returncode == 0, answer.stderr[-3000:]
     assert (tmp_path / "html" / "generated" / "brainsnn.convert.html").is_file()
     assert "<math" in (tmp_path / "html" / "concepts" / "neurons.html").read_text(encoding="utf-8")
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    from check_links import broken_links
+
+    broken, n_links = broken_links(tmp_path / "html")
+    assert broken == [] and n_links > 10_000
     for page in (tmp_path / "html").rglob("*.html"):  # which work without a network
         elsewhere = re.findall(
             r'<(?:script|img|link)[^>]*(?:src|href)="(?:https?:)?//[^"]*"', page.read_text(encoding="utf-8")
@@ -235,6 +240,20 @@ def test_a_concept_has_a_drawing_equations_and_references(page, tmp_path, monkey
         re.findall("<text[^>]*>([^<]*)", (f / drawing).read_text(encoding="utf-8")) for f in (tmp_path, page.parent)
     )
     assert drawn == kept and drawn  # the texts of the drawing
+
+
+def test_broken_links_are_found(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    from check_links import broken_links
+
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "index.html").write_text(
+        '<a href="sub/page.html#here">1</a> <a href="sub/page.html#there">2</a> <a href="#">3</a>'
+    )
+    (tmp_path / "sub" / "page.html").write_text(
+        '<p id="here"><img src="no.png"><a href="https://x.org/y">4</a><a href="..">5</a>'
+    )
+    assert broken_links(tmp_path) == (["index.html: sub/page.html#there", "sub/page.html: no.png"], 4)
 
 
 def test_no_formula_in_a_table_is_cut_by_its_own_bars():
