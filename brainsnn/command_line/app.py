@@ -42,8 +42,8 @@ class Commands(TyperGroup):
 
 def _said(error: Exception) -> str:
     """Return the message of an error; those of the system name the file first."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{str(error.filename)!r}: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:  # without the number of the error
+        return error.strerror if error.filename is None else f"{str(error.filename)!r}: {error.strerror}."
     return str(error) or type(error).__name__
 
 

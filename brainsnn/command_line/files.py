@@ -136,7 +136,7 @@ def read_images(
     if path.is_dir() or path.suffix.lower() in PICTURES:
         return _read_pictures(path, shape, limit, resize, 1.0 if unit > 2 else 255.0, option)
     values, labels = _read_arrays(path, option)
-    if values.ndim == 3 and shape[2] == 1:
+    if shape[2] == 1 and values.ndim == 3 and values.shape[1:] == shape[:2]:
         values = values[..., None]
     if values.shape[1:] != shape:
         raise ValueError(
@@ -172,10 +172,11 @@ def _read_arrays(path: Path, option: str) -> tuple[np.ndarray, np.ndarray | None
             return found, None
         with found:
             arrays = {name: found[name] for name in ("images", "labels") if name in found}
-            known = ", ".join(found) or "nothing"
-    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+            names = list(found)
+            known = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "nothing"
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile):
         raise ValueError(
-            f"{option} {str(path)!r} is damaged, or holds Python objects, which are never opened ({error}). Write it with "
+            f"{option} {str(path)!r} is damaged, or holds Python objects, which are never opened. Write it with "
             "numpy.savez(file, images=..., labels=...), of numbers."
         ) from None
     if "images" not in arrays:

@@ -54,6 +54,8 @@ def plain_warnings() -> Iterator[None]:
         # Brian2 does so when it is imported, and would replace the function that shows warnings.
         logging.captureWarnings(True)
         warnings.showwarning = show
+        for category in (DeprecationWarning, PendingDeprecationWarning):  # for authors of packages
+            warnings.simplefilter("ignore", category)
         try:
             yield
         finally:

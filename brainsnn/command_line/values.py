@@ -96,7 +96,7 @@ def neuron_model(text: str | None) -> "NeuronModel | None":
     Raises
     ------
     typer.BadParameter
-        If the name or an argument is unknown, or a value is refused.
+        If the name or an argument is unknown or given twice, or a value is refused.
     """
     if text is None:
         return None
@@ -114,6 +114,8 @@ def neuron_model(text: str | None) -> "NeuronModel | None":
             raise _bad_neuron(
                 text, f"{part!r} must be NAME=VALUE with a name of {', '.join(signature(make).parameters)}."
             )
+        if key.strip() in arguments:
+            raise _bad_neuron(text, f"{key.strip()!r} is given twice.")
         arguments[key.strip()] = _value(value.strip())
     try:
         return make(**arguments)
