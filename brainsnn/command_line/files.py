@@ -3,7 +3,7 @@
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -256,8 +256,7 @@ def check_output(path: Path | None, suffixes: dict[str, str], force: bool) -> No
     check_writable(path.absolute().parent, "--output", "Give a path in another folder.")
     with optional_packages(f"--output with the suffix {path.suffix.lower()!r}", EXTRA.get(path.suffix.lower())):
         for package in PACKAGES.get(path.suffix.lower(), ()):
-            if find_spec(package) is None:
-                raise ModuleNotFoundError(name=package)
+            import_module(package)
 
 
 def write_as(path: Path, writers: dict[str, Callable[[Path], Any]]) -> None:
