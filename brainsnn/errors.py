@@ -1,9 +1,18 @@
 """Exceptions whose messages name the object, the value and the fix; docs/troubleshooting.md leads to a page of all messages."""
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
+from types import FrameType
 
-__all__ = ["ConversionError", "DeviceLimitError", "SaturationWarning", "UncalibratedWarning", "UnknownNameError"]
+__all__ = [
+    "ConversionError", "DeviceLimitError", "PixelRangeWarning", "SaturationWarning", "SilentNeuronsWarning", "SpikeHeightWarning",
+    "SummedReadoutWarning", "UncalibratedWarning", "UnknownNameError", "warn",
+]  # fmt: skip
+
+#: Packages that call brainsnn on behalf of the user: a warning is about the line that called them.
+_BETWEEN = {"brainsnn", "brian2", "contextlib", "functools", "keras", "tensorflow"}
 
 
 class ConversionError(ValueError):
@@ -139,3 +148,55 @@ class UncalibratedWarning(UserWarning):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+
+
+class SilentNeuronsWarning(UncalibratedWarning):
+    """Neurons of a calibrated network have a threshold that most of its activations do not reach."""
+
+
+class SpikeHeightWarning(UncalibratedWarning):
+    """It is not known with which height spikes carry the same activation to other neurons."""
+
+
+class SummedReadoutWarning(UncalibratedWarning):
+    """A readout adds up its input, and its activation has bounds."""
+
+
+class PixelRangeWarning(UserWarning):
+    """Images do not have the range of those on which networks are usually trained."""
+
+
+def warn(problem: str, category: type[Warning] = UserWarning, fix: str | None = None) -> None:
+    """
+    Warn of the line of the user's program that led here, whatever functions lie between.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, with the values.
+    category : type, optional
+        Class of the warning.
+    fix : str, optional
+        What the user can do, in Python. The message ends with it. The warning has ``problem`` and ``fix`` as attributes, so that
+        the command line can name its own options instead.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from brainsnn.errors import PixelRangeWarning, warn
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warn("Images up to 255.", PixelRangeWarning, fix="Divide them by 255.")
+    >>> print(caught[0].message)
+    Images up to 255. Divide them by 255.
+    """
+    warning = category(problem if fix is None else f"{problem} {fix}")
+    warning.problem, warning.fix = problem, fix  # type: ignore[attr-defined]
+    level, frame = 2, sys._getframe(1)
+    while _is_between(frame) and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(warning, stacklevel=level)
+
+
+def _is_between(frame: FrameType) -> bool:
+    """Whether a frame is of a package that calls brainsnn on behalf of the user. Scripts are named ``__main__``."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN

@@ -61,8 +61,8 @@ def check_file(path, what, error=ValueError):
     ------
     ValueError
         Or ``error``.
-    FileNotFoundError
-        If there is nothing at this path.
+    FileNotFoundError, PermissionError
+        If there is nothing at this path, or it may not be read.
 
     Examples
     --------
@@ -71,9 +71,13 @@ def check_file(path, what, error=ValueError):
         ...
     ValueError: Result.load: '/' is a folder, not a file.
     """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{what}: {str(path)!r} does not exist. Give a file that does.")
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         raise error(f"{what}: {str(path)!r} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file.")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{what}: {str(path)!r} may not be read. Ask its owner for the permission, or copy it.")
 
 
 @functools.lru_cache(maxsize=256)

@@ -45,7 +45,7 @@ def raised():
             if isinstance(node, ast.Raise) and node.exc is not None:
                 branches = [node.exc.body, node.exc.orelse] if isinstance(node.exc, ast.IfExp) else [node.exc]
                 yield from ((path, call) for call in branches if isinstance(call, ast.Call))
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("warnings.warn"):
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "warn":
                 yield path, node
 
 

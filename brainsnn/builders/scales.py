@@ -1,12 +1,10 @@
 """Whether spikes stand for the activations that the next layer takes them for: checked when a network is converted."""
 
-import warnings
-
 import numpy as np
 
 from brainsnn.builders.network.neurons import scale_of_spikes
 from brainsnn.equations.arriving_spikes import activation_of_spike
-from brainsnn.errors import UncalibratedWarning
+from brainsnn.errors import SilentNeuronsWarning, SpikeHeightWarning, SummedReadoutWarning, UncalibratedWarning, warn
 
 __all__ = ["check_scales"]
 
@@ -74,12 +72,11 @@ def _warn_of_silence(neurons):
     for name, model in neurons.chosen.items():
         threshold = model.parameters.get(model.threshold_parameter)
         if threshold is not None and model.has_linear_filter and np.min(threshold) > HIGH_THRESHOLD:
-            warnings.warn(
+            warn(
                 f"convert: the neurons of {name!r} ({model.name}) are silent for activations below their threshold of "
-                f"{threshold}, and those of a calibrated graph lie between 0 and about 1. Use a small threshold and a slow "
-                "membrane, as in LIF(tau_m=100*ms, threshold=0.02).",
-                UncalibratedWarning,
-                stacklevel=4,
+                f"{threshold}, and those of a calibrated graph lie between 0 and about 1.",
+                SilentNeuronsWarning,
+                fix="Use a small threshold and a slow membrane, as in LIF(tau_m=100*ms, threshold=0.02).",
             )
             return
 
@@ -89,12 +86,11 @@ def _warn_of_uncalibrated(graph, thresholds):
     layers = [n for n, p in graph.populations.items() if p.activation == "relu" and n not in named]
     if layers and not graph.neurons:
         shown = ", ".join(map(repr, layers[:3])) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
-        warnings.warn(
+        warn(
             f"convert: the ReLU layers {shown} have the activations with which they were trained. Neurons express activations "
-            "from 0 to about 1 best: IF neurons cannot exceed 1. Normalise them with "
-            "graph = brainsnn.calibrate(model, images), and convert the graph.",
+            "from 0 to about 1 best: IF neurons cannot exceed 1.",
             UncalibratedWarning,
-            stacklevel=4,
+            fix="Normalise them with graph = brainsnn.calibrate(model, images), and convert the graph.",
         )
 
 
@@ -111,12 +107,11 @@ def _warn_of_unknown_scales(graph, neurons, encoder, dt):
                 if graph.neurons
                 else "the synapse there is another one, and one of the two is neither an exponential filter nor cleared each step"
             )
-            warnings.warn(
+            warn(
                 f"convert: the spikes of {sent} reach {p.target!r} ({models[p.target].name}), and {why}: it is not known with "
-                "which height they carry the same activation, and they keep theirs. Give both layers one synapse, or compare "
-                "activations with brainsnn.compare_activations.",
-                UncalibratedWarning,
-                stacklevel=4,
+                "which height they carry the same activation, and they keep theirs.",
+                SpikeHeightWarning,
+                fix="Give both layers one synapse, or compare activations with brainsnn.compare_activations.",
             )
             return
 
@@ -124,11 +119,11 @@ def _warn_of_unknown_scales(graph, neurons, encoder, dt):
 def _warn_of_unknown_prediction(name, neurons, dt):
     model = neurons.chosen.get(name)
     if model is not None and activation_of_spike(model, float(dt)) is None:
-        warnings.warn(
+        warn(
             f"convert: the synapse of {model.name!r} is neither an exponential filter nor cleared in every step, so it is not "
-            f"known how large a prediction a spike of {name!r} is, and it counts its height. Use IF(), ASN() or LIF() there.",
-            UncalibratedWarning,
-            stacklevel=4,
+            f"known how large a prediction a spike of {name!r} is, and it counts its height.",
+            SpikeHeightWarning,
+            fix="Use IF(), ASN() or LIF() there.",
         )
 
 
@@ -137,10 +132,10 @@ def _warn_of_summed_readouts(graph, neurons):
     for name, population in graph.populations.items():
         readout = neurons.chosen[name].readout if population.kind == "readout" and name in neurons.chosen else None
         if population.activation in BOUNDED and readout is not None and not readout.brian_equations.diff_eq_names:
-            warnings.warn(
+            warn(
                 f"convert: the readout {name!r} ({readout.name}) adds up its input over the steps, and {population.activation} "
-                "of a growing sum goes to its bounds. Use a readout that averages, as in IF().edit(readout=ASN().readout).",
-                UncalibratedWarning,
-                stacklevel=4,
+                "of a growing sum goes to its bounds.",
+                SummedReadoutWarning,
+                fix="Use a readout that averages, as in IF().edit(readout=ASN().readout).",
             )
             return

@@ -350,7 +350,7 @@ class SpikingNetwork(NetworkView):
             per_trial=self._attended.per_trial,
         )  # fmt: skip
         self._note_namespaces()
-        check_assigned(self._assembly, self._read, stacklevel=3)
+        check_assigned(self._assembly, self._read)
         settings = run_settings(self, trials, seed, onset, offset, background)
         if stream_to is None:
             self._monitors.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
@@ -363,8 +363,7 @@ class SpikingNetwork(NetworkView):
             raise DeviceLimitError(
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
-        # of the caller of this guarded method
-        warn_of_saturation(result, self._n_recorded, self._saturation_fixes, stacklevel=4)
+        warn_of_saturation(result, self._n_recorded, self._saturation_fixes)
         return result
 
     def _run(self, trials, processes, progress, settings):

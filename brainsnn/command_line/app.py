@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 import brainsnn
 from brainsnn.command_line import cache, information, networks, runs, studies, sweeps
+from brainsnn.command_line.messages import colours_wanted, plain_warnings
 
 __all__ = ["app"]
 
@@ -19,21 +20,31 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was chosen."""
+        if not colours_wanted():
+            ctx.color = False
         try:
-            return super().invoke(ctx)
+            with plain_warnings():
+                return super().invoke(ctx)
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:
             # Wrong arguments are click's own errors, which it prints with the usage.
             if ctx.params.get("debug") or hasattr(error, "exit_code"):
                 raise
-            typer.secho(f"Error: {error or type(error).__name__}", fg="red", err=True)
+            typer.secho(f"Error: {_said(error)}", fg="red", err=True)
             if not isinstance(error, _EXPECTED):
                 typer.echo(
                     f"This {type(error).__name__} was not expected: brainsnn --debug ... shows where it arose.",
                     err=True,
                 )
             raise typer.Exit(1) from None
+
+
+def _said(error: Exception) -> str:
+    """Return the message of an error; those of the system name the file first."""
+    if isinstance(error, OSError) and error.strerror:  # without the number of the error
+        return error.strerror if error.filename is None else f"{str(error.filename)!r}: {error.strerror}."
+    return str(error) or type(error).__name__
 
 
 app = typer.Typer(

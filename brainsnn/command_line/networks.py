@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from brainsnn.command_line.files import check_output, read_graph, read_images, write_as
-from brainsnn.command_line.values import neuron_model
+from brainsnn.command_line.files import check_images, check_output, read_graph, read_images, write_as
+from brainsnn.command_line.trained import convert_options
+from brainsnn.command_line.values import one_of
 
 __all__ = ["convert", "layers", "models"]
 
@@ -17,14 +18,22 @@ Model = Annotated[
     ),
 ]
 Weights = Annotated[Path | None, typer.Option(help="File of weights of a .json model.")]
-AveragePooling = Annotated[str, typer.Option(help="Average `spikes` or `membrane`s.")]
+AveragePooling = Annotated[
+    str, typer.Option(help="Average `spikes` or `membrane`s.", callback=one_of(lambda: ("spikes", "membrane")))
+]
 Neuron = Annotated[
     str | None,
     typer.Option(
         "--neuron", "-n", help="Neuron model and its values, as `ASN:m_f=0.1`; ASN, or those of a NIR file, by default."
     ),
 ]
-Schedule = Annotated[str, typer.Option(help="`pipelined` or `synchronous`.")]
+Gate = Annotated[
+    str | None,
+    typer.Option(help="Predictive gate of a network with feedback: `sticky`, `dynamic`, `graded` or `none`."),
+]
+Schedule = Annotated[
+    str, typer.Option(help="`pipelined` or `synchronous`.", callback=one_of(lambda: ("pipelined", "synchronous")))
+]
 Resize = Annotated[bool, typer.Option("--resize", help="Bring pictures to the size that the network takes.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 
@@ -69,6 +78,7 @@ def convert(
         Path | None, typer.Option(help="Images on which a ReLU network is normalised first, as for `brainsnn run`.")
     ] = None,
     resize: Resize = False,
+    gate: Gate = None,
     force: Force = False,
 ) -> None:
     """
@@ -79,11 +89,14 @@ def convert(
     import brainsnn as bs
 
     check_output(output, DESCRIPTIONS, force)
-    model_of_neurons = neuron_model(neuron)
-    graph = read_graph(model, weights, average_pooling)
     if calibrate is not None:
-        graph = bs.calibrate(graph, read_images(calibrate, graph.input.shape, None, resize, graph.pixel_unit).values)
-    snn = bs.convert(graph, model_of_neurons, schedule=schedule)
+        check_images(calibrate, "--calibrate")
+    options = convert_options(model, neuron, calibrate is not None, gate)
+    graph = read_graph(model, weights, average_pooling, options.get("thresholds", ()))
+    if calibrate is not None:
+        batch = read_images(calibrate, graph.input.shape, None, resize, graph.pixel_unit, "--calibrate")
+        graph = bs.calibrate(graph, batch.values)
+    snn = bs.convert(graph, schedule=schedule, **options)
     if output is None:
         typer.echo(str(snn.describe()))
         return

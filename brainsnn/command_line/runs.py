@@ -3,13 +3,15 @@
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
-from brainsnn.command_line.files import Images, check_output, read_graph, read_images, write_as
-from brainsnn.command_line.networks import AveragePooling, Force, Model, Neuron, Resize, Schedule, Weights
-from brainsnn.command_line.values import neuron_model, recordings, time_value
+from brainsnn.command_line.files import Images, check_images, check_output, read_graph, read_images, write_as
+from brainsnn.command_line.networks import AveragePooling, Force, Gate, Model, Neuron, Resize, Schedule, Weights
+from brainsnn.command_line.trained import convert_options
+from brainsnn.command_line.values import one_of, recordings, time_value
 
 if TYPE_CHECKING:
     from brainsnn import Result
@@ -30,9 +32,18 @@ Record = Annotated[
     list[str] | None, typer.Option("--record", "-r", help="LAYER:VARIABLES, as `conv2:spikes,S`; repeat it.")
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="File of the result: .npz, .nc or .zarr.")]
-Device = Annotated[str, typer.Option(help="`runtime`, `cpp_standalone`, ...; see `brainsnn info`.")]
+Device = Annotated[
+    str,
+    typer.Option(help="`runtime`, `cpp_standalone`, ...; see `brainsnn info`.", callback=one_of(lambda: _devices())),
+]
 Calibrate = Annotated[bool, typer.Option("--calibrate", help="Normalise a ReLU network on these images first.")]
 Level = Annotated[float | None, typer.Option(help="Level of the input while the image is off.")]
+
+
+def _devices() -> list[str]:
+    from brainsnn.builders.devices.registry import DEVICES
+
+    return list(DEVICES)
 
 
 def run(
@@ -53,6 +64,7 @@ def run(
     threads: Annotated[int, typer.Option(min=1, help="Threads of one program.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Programs at once, on compiled devices.")] = 1,
     calibrate: Calibrate = False,
+    gate: Gate = None,
     weights: Weights = None,
     average_pooling: AveragePooling = "spikes",
     force: Force = False,
@@ -66,18 +78,16 @@ def run(
 
     check_output(output, RESULTS, force)
     times = {name: time_value(text, f"--{name}") for name, text in (("onset", onset), ("offset", offset))}
-    lasting, chosen, wanted = time_value(duration, "--duration"), neuron_model(neuron), recordings(record or [])
-    graph = read_graph(model, weights, average_pooling)
+    lasting, wanted = time_value(duration, "--duration", is_duration=True), recordings(record or [])
+    _check_together(times, background, device, processes)
+    check_images(images)
+    options = convert_options(model, neuron, calibrate, gate)
+    graph = read_graph(model, weights, average_pooling, options.get("thresholds", ()))
     batch = read_images(images, graph.input.shape, limit, resize, graph.pixel_unit)
-    n_classes = graph.readouts[0].size if graph.readouts else None
-    if n_classes and batch.labels is not None and not all(0 <= label < n_classes for label in batch.labels):
-        raise typer.BadParameter(
-            f"a label is {max(batch.labels)}, and the network has the classes 0 to {n_classes - 1}; number the labels so.",
-            param_hint="--images",
-        )
+    _check_labels(batch.labels, graph.readouts[0].size if graph.readouts else None)
     if calibrate:
         graph = bs.calibrate(graph, batch.values)
-    snn = bs.convert(graph, chosen, schedule=schedule, device=device, threads=threads, record=wanted)
+    snn = bs.convert(graph, schedule=schedule, device=device, threads=threads, record=wanted, **options)
     result = snn.run(
         batch.values, lasting, seed, background=background, processes=processes, progress=sys.stderr.isatty(), **times
     )
@@ -89,6 +99,28 @@ def run(
             ".zarr": lambda path: _labelled(result, batch).to_zarr(path),
         })  # fmt: skip
         typer.echo(f"Written: {output}")
+
+
+def _check_together(times: dict[str, Any], background: float | None, device: str, processes: int) -> None:
+    """Refuse options that have no effect beside the others."""
+    if background is not None and not math.isfinite(background):
+        raise typer.BadParameter(f"{background} must be a finite number.", param_hint="--background")
+    if background is not None and all(time is None for time in times.values()):
+        raise typer.BadParameter("needs --onset or --offset: the image is on all the time.", param_hint="--background")
+    if processes > 1 and device == "runtime":
+        raise typer.BadParameter("needs --device cpp_standalone; runtime has one program.", param_hint="--processes")
+
+
+def _check_labels(labels: np.ndarray | None, n_classes: int | None) -> None:
+    """Refuse labels that are no classes of the network."""
+    if labels is None or n_classes is None:
+        return
+    wrong = labels[(labels < 0) | (labels >= n_classes)]
+    if wrong.size:
+        raise typer.BadParameter(
+            f"a label is {wrong[0]}, and the network has the classes 0 to {n_classes - 1}; number the labels so.",
+            param_hint="--images",
+        )
 
 
 def _labelled(result: "Result", batch: Images) -> "Result":
@@ -128,7 +160,7 @@ def report(
     result: Annotated[Path, typer.Argument(help="A result: .npz, a streamed folder, .nc or .zarr.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The report, .html.")] = Path("report.html"),
     title: Annotated[str, typer.Option(help="Its title.")] = "brainsnn report",
-    image: Annotated[int, typer.Option(help="Image whose spikes, feature maps and traces are drawn.")] = 0,
+    image: Annotated[int, typer.Option(min=0, help="Image whose spikes, feature maps and traces are drawn.")] = 0,
     script: Annotated[Path | None, typer.Option(help="Python file that made the result.")] = None,
     force: Force = False,
 ) -> None:
@@ -141,5 +173,7 @@ def report(
 
     check_output(output, {".html": "a web page"}, force)
     read = bs.Result.from_xarray if result.suffix.lower() in (".nc", ".zarr") else bs.Result.load
-    path = read(result).report(output, title=title, image=image, script=script, overwrite=force)
+    path = read(result).report(
+        output, title=title, image=image, script=None if script is None else str(script), overwrite=force
+    )
     typer.echo(f"Written: {path}")

@@ -1,6 +1,8 @@
 """What users type on the command line as values: times with units, neuron models, what to record."""
 
+import math
 import re
+from collections.abc import Callable, Iterable
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +13,13 @@ if TYPE_CHECKING:
 
     from brainsnn import NeuronModel
 
-__all__ = ["neuron_model", "recordings", "time_value"]
+__all__ = ["neuron_model", "one_of", "recordings", "time_value"]
 
 NEURONS = ("ASN", "IF", "LIF")
-_QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Z]+)")
+_QUANTITY = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Zµμ]+)")
 
 
-def time_value(text: str | None, option: str) -> "Quantity | None":
+def time_value(text: str | None, option: str, *, is_duration: bool = False) -> "Quantity | None":
     """
     Return a time with its unit.
 
@@ -27,6 +29,8 @@ def time_value(text: str | None, option: str) -> "Quantity | None":
         Such as ``"300 ms"``, ``"300ms"`` or ``"0.3 s"``; None stays None.
     option : str
         Name of the option, for the message.
+    is_duration : bool, optional
+        Whether it must be longer than 0.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def time_value(text: str | None, option: str) -> "Quantity | None":
     Raises
     ------
     typer.BadParameter
-        If the text is not a number with a unit of time.
+        If the text is not a number with a unit of time, or if the time is negative, infinite, or 0 for a duration.
     """
     if text is None:
         return None
@@ -44,6 +48,9 @@ def time_value(text: str | None, option: str) -> "Quantity | None":
     value = _quantity(text)
     if value is None or not have_same_dimensions(value, second):
         raise typer.BadParameter(f"{text!r} must be a number with a unit of time, such as '300 ms'.", param_hint=option)
+    if not math.isfinite(float(value)) or float(value) < 0 or (is_duration and float(value) == 0):
+        allowed = "longer than 0" if is_duration else "0 or longer"
+        raise typer.BadParameter(f"{text!r} must be {allowed}, and finite.", param_hint=option)
     return value
 
 
@@ -55,7 +62,7 @@ def _quantity(text: str) -> Any:
     if match is None:
         return None
     number, name = match.groups()
-    name = {"s": "second", "V": "volt", "A": "amp"}.get(name, name)
+    name = {"s": "second", "V": "volt", "A": "amp"}.get(name, re.sub("^[µμ]", "u", name))
     unit = getattr(stdunits, name, None) or getattr(allunits, name, None)
     return float(number) * unit if isinstance(unit, Unit) else None
 
@@ -89,7 +96,7 @@ def neuron_model(text: str | None) -> "NeuronModel | None":
     Raises
     ------
     typer.BadParameter
-        If the name or an argument is unknown, or a value is refused.
+        If the name or an argument is unknown or given twice, or a value is refused.
     """
     if text is None:
         return None
@@ -107,11 +114,37 @@ def neuron_model(text: str | None) -> "NeuronModel | None":
             raise _bad_neuron(
                 text, f"{part!r} must be NAME=VALUE with a name of {', '.join(signature(make).parameters)}."
             )
+        if key.strip() in arguments:
+            raise _bad_neuron(text, f"{key.strip()!r} is given twice.")
         arguments[key.strip()] = _value(value.strip())
     try:
         return make(**arguments)
     except (ValueError, TypeError) as error:
         raise _bad_neuron(text, str(error)) from None
+
+
+def one_of(names: Callable[[], Iterable[str]]) -> Callable[[str], str]:
+    """
+    Return a function that refuses a value of an option unless it is one of those known.
+
+    Parameters
+    ----------
+    names : callable
+        Returns the known values; called when a command runs.
+
+    Returns
+    -------
+    check : callable
+        For ``typer.Option(callback=...)``.
+    """
+
+    def check(value: str) -> str:
+        """Return the value, or raise the error of a wrong option."""
+        if value not in (known := list(names())):
+            raise typer.BadParameter(f"{value!r} must be one of {', '.join(known)}.")
+        return value
+
+    return check
 
 
 def _bad_neuron(text: str, reason: str) -> typer.BadParameter:

@@ -2,14 +2,102 @@
 
 import json
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
+from brainsnn.equations.integrate_and_fire import IF
+from brainsnn.feedback.gate import PredictiveGate
 from brainsnn.feedback.gate_equations import SQUASHES
 from brainsnn.files import check_file, checked_path
 from brainsnn.plain_arrays import is_number
 from brainsnn.shipped import shipped_path
 
-__all__ = ["read_settings"]
+#: Layer of the networks that `brainsnn.training` trains whose spikes are the prediction.
+OUTPUT = "prediction"
+
+__all__ = ["has_settings", "read_settings", "trained_options"]
+
+
+def trained_options(path: str | PathLike[str], mode: str | None = None) -> dict[str, Any]:
+    """
+    Return the arguments of `brainsnn.convert` with which a network runs as it was trained.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        As of `read_settings`, which reads them.
+    mode : {"sticky", "dynamic", "graded", "none"}, optional
+        Mode of the gate, with the tolerance and the squashing function of the training. By default the network has no gate and
+        no prediction.
+
+    Returns
+    -------
+    options : dict
+        ``neuron``, ``thresholds`` and, with a mode, ``feedback``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As of `read_settings`; if there are no thresholds, since the network was trained as an ANN only; if the mode is unknown,
+        or the network has no layer that predicts the input.
+
+    Notes
+    -----
+    Of networks that were trained with linear layers that spike, as the published ones, read the graph with
+    ``read_keras(model, spiking=options["thresholds"])``.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.feedback import trained_options
+    >>> model, options = bs.load_model("digits_feedback_if"), trained_options("digits_feedback_if", mode="sticky")
+    >>> snn = bs.convert(model, **options)
+    >>> snn.feedback.epsilon, snn.models["conv1"].name
+    (0.1, 'IF')
+    """
+    settings = read_settings(path)
+    if not settings["thresholds"]:
+        raise ValueError(
+            f"trained_options: {str(path)!r} has no thresholds. Give the checkpoint of the second stage, the SNN."
+        )
+    options = {"neuron": IF(leak=settings.get("leak", 1.0)), "thresholds": settings["thresholds"]}
+    if mode is not None:
+        if OUTPUT not in settings["thresholds"]:
+            raise ValueError(
+                f"trained_options: {str(path)!r} was trained without a prediction. Leave mode={mode!r} out."
+            )
+        epsilon = None if mode == "none" else settings.get("epsilon")
+        recipe = settings.get("recipe")
+        is_strict = isinstance(recipe, dict) and bool(recipe.get("strict_gate", False))
+        options["feedback"] = PredictiveGate(
+            mode=mode, epsilon=... if epsilon is None and mode != "none" else epsilon,
+            squash=settings.get("gate_squash") or settings.get("squash", "clip"), squash_step=settings.get("squash_step"),
+            strict=is_strict and mode != "none",
+        )  # fmt: skip
+    return options
+
+
+def has_settings(path: str | PathLike[str]) -> bool:
+    """
+    Return whether a model file has settings of a spiking network beside it, which `read_settings` reads.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+
+    Returns
+    -------
+    has : bool
+        False for other JSON files, such as the configuration of a Keras model.
+    """
+    file = Path(path).with_suffix(".json")
+    if Path(path).suffix.lower() not in (".keras", ".h5", ".hdf5") or not file.is_file():
+        return False
+    try:
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        return True  # and `read_settings` says what is wrong
+    return isinstance(found, dict) and "thresholds" in found
 
 
 def read_settings(path: str | PathLike[str]) -> dict[str, Any]:

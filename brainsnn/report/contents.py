@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainsnn.files import check_file, checked_path
 from brainsnn.html_tables import folded, fragment, html_table
 
 __all__ = ["equations_of", "numbers_of", "populations_html", "result_html", "script_of", "settings_of"]
@@ -105,8 +106,8 @@ def script_of(script):
 
     Raises
     ------
-    OSError
-        If a script that was named cannot be read.
+    OSError, ValueError
+        If a script that was named cannot be read, or is not text.
     """
     if script is None:
         running = Path(sys.argv[0]) if sys.argv and sys.argv[0] else None
@@ -114,5 +115,11 @@ def script_of(script):
         if running is None or running.suffix != ".py" or running.name == "__main__.py" or not running.is_file():
             return None
         script = running
-    path = Path(script)
-    return path.name, path.read_text(encoding="utf-8")
+    path = checked_path(script, "Result.report: script", is_file=True)
+    check_file(path, "Result.report: script")
+    try:
+        return path.name, path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"Result.report: script {str(path)!r} is not text in UTF-8 ({error.reason}). Give the Python file."
+        ) from None

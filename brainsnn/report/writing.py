@@ -36,6 +36,7 @@ def write_report(result, path, title="brainsnn report", image=0, script=None, ov
             f"Result.report: {str(target)!r} exists. Give overwrite=True to replace it, or another name."
         )
     image = chosen_image(image, result.n_images, "Result.report")
+    script = script_of(script)
     # autoescape: names of layers come from model files of others
     template = Environment(autoescape=True).from_string(
         (files("brainsnn.report") / "report.html").read_text(encoding="utf-8")
@@ -45,7 +46,7 @@ def write_report(result, path, title="brainsnn report", image=0, script=None, ov
         "populations": populations_html(result),
     }  # fmt: skip
     text = template.render(
-        title=title, equations=equations_of(result), figures=figures_of(result, image), script=script_of(script),
+        title=title, equations=equations_of(result), figures=figures_of(result, image), script=script,
         **{name: Markup(table) for name, table in tables.items()},
     )  # fmt: skip
     with write_atomically(target) as file:

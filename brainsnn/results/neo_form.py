@@ -1,11 +1,11 @@
 """A result as a neo Block: a segment for each image, spike trains, states as signals, and epochs of stimulus and attention."""
 
 import json
-import warnings
 
 import numpy as np
 from tqdm import tqdm
 
+from brainsnn.errors import warn
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import is_number
 from brainsnn.results.selection import PLACE, chosen_images, flat_index
@@ -46,10 +46,9 @@ def neo_block(result, layer=None, neurons=None, images=None, progress=False):
     trained = {name: _spiking_neurons(result, name, wanted[name]) for name in layers if name in result.spikes}
     n_trains = len(chosen) * sum(map(len, trained.values()))
     if n_trains > MANY_TRAINS:
-        warnings.warn(
-            f"{WHAT}: {n_trains:,} spike trains, one for each neuron and image, take a while, and their analysis far longer. "
-            "Choose with layer=..., neurons=[...] or images=[...].",
-            stacklevel=3,
+        warn(
+            f"{WHAT}: {n_trains:,} spike trains, one for each neuron and image, take a while, and their analysis far longer.",
+            fix="Choose with layer=..., neurons=[...] or images=[...].",
         )
     plain = {key: value for key, value in result.settings.items() if type(value) in (str, int, float)}
     block = neo.Block(name=str(result.settings.get("model", "result")), description="a run of brainsnn", **plain)

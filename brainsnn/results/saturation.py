@@ -1,11 +1,10 @@
 """Layers whose neurons spike in nearly every step: they cannot express larger activations."""
 
 import math
-import warnings
 
 import numpy as np
 
-from brainsnn.errors import SaturationWarning
+from brainsnn.errors import SaturationWarning, warn
 
 __all__ = ["SATURATED", "least_share", "saturated_share", "warn_of_saturation"]
 
@@ -67,7 +66,7 @@ def least_share(counts, n_steps, n_neurons):
     return float(np.clip((counts / n_neurons - others) / (n_steps - others), 0, None).mean())
 
 
-def warn_of_saturation(result, recorded, fixes, stacklevel):
+def warn_of_saturation(result, recorded, fixes):
     """
     Warn of layers in which at least 1% of the neurons are saturated.
 
@@ -81,8 +80,6 @@ def warn_of_saturation(result, recorded, fixes, stacklevel):
         Population -> number of neurons whose spikes were recorded.
     fixes : dict of str to list of str
         Population that is looked at -> what can be done about saturation.
-    stacklevel : int
-        See `warnings.warn`.
 
     Warns
     -----
@@ -95,11 +92,11 @@ def warn_of_saturation(result, recorded, fixes, stacklevel):
     if found:
         layers = ", ".join(f"{text} of {name!r}" for name, text in found.items())
         fix = ", or ".join(dict.fromkeys(fix for name in found for fix in fixes[name]))
-        warnings.warn(
+        warn(
             f"run: {layers} spike in nearly every step of the second half of the trial. One spike per step is the most that "
-            f"a neuron can send, so larger activations are cut off there: {fix}. docs/recording.md gives the range.",
+            f"a neuron can send, so larger activations are cut off there.",
             SaturationWarning,
-            stacklevel=stacklevel,
+            fix=f"What helps: {fix}. docs/recording.md gives the range.",
         )
 
 

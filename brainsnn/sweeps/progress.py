@@ -98,7 +98,7 @@ def sweep_status(folder):
         note = json.loads((store.folder / NOTE).read_bytes())
         keys, function = [str(key) for key in note["units"]], str(note["function"])
         command, directory = [str(part) for part in note["command"]], str(note["directory"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if complete is None:
             raise FileNotFoundError(
                 f"{str(folder)!r} holds no sweep: neither {DATASET!r} nor 'units/{NOTE}'. Name the folder given to sweep."

@@ -15,6 +15,7 @@ from brainsnn.memory import check_size, size_limit
 from brainsnn.optional import optional_packages
 from brainsnn.shipped import shipped_path
 from brainsnn.training.keras_config import ModelFileError, build_model
+from brainsnn.training.keras_import import import_keras
 from brainsnn.training.keras_weights import assign_keras3_weights, assign_legacy_weights, is_legacy_weights
 from brainsnn.training.weight_limit import weight_limit
 
@@ -73,6 +74,8 @@ def load_model(
     by calling a class that you registered in this process, with plain numbers and strings. Weights are read as arrays
     and assigned in the order of the layers. Optimizers, initializers, regularizers and constraints are ignored.
 
+    The first call imports TensorFlow, if that has not been done, and says so: it takes seconds.
+
     Examples
     --------
     >>> import brainsnn as bs
@@ -128,7 +131,10 @@ def _identify(path, argument):
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ModelFileError(f"load_model: there is no file {str(path)!r}.{hint}")
     if path.suffix.lower() not in _KINDS:
-        raise ModelFileError(f"load_model: {str(path)!r} ends in {path.suffix!r}. {_KNOWN}")
+        raise ModelFileError(
+            f"load_model: {str(path)!r} ends in {path.suffix!r}. {_KNOWN} ONNX files are read by bs.read_onnx, NIR files by "
+            "bs.read_nir."
+        )
     with open(path, "rb") as file:
         head = file.read(16)
     if not head:
@@ -256,6 +262,7 @@ def _load_json(path, weights, limit):
 
 def _build(config, weights, limit):
     """Return the model of a configuration, if it is not far larger than its weights in the file."""
+    import_keras()
     with weight_limit(limit, weights.n_bytes):
         return build_model(config)
 

@@ -3,10 +3,10 @@
 import inspect
 import math
 import re
-import warnings
 
 from brainsnn.builders.from_keras.preprocessing import AUGMENTATIONS
 from brainsnn.builders.from_keras.registry import registered_class
+from brainsnn.errors import warn
 
 __all__ = [
     "ModelFileError",
@@ -226,9 +226,7 @@ def _make_asn_transfer(config):
     known = {key: plain(config[key]) for key in arguments if config.get(key) is not None}
     left_out = sorted(set(config) - {*arguments, "name", "trainable", "dtype", "batch_input_shape", "autocast"})
     if left_out:
-        warnings.warn(
-            f"Layer {config.get('name')!r} (ASNTransfer): arguments ignored: {', '.join(left_out)}.", stacklevel=2
-        )
+        warn(f"Layer {config.get('name')!r} (ASNTransfer): arguments ignored: {', '.join(left_out)}.")
     dtype = _dtype({"class_name": "ASNTransfer", "config": config}, config.get("dtype"))
     return ASNTransfer(**known, name=config.get("name"), dtype=dtype)
 

@@ -1,9 +1,8 @@
 """Assign the weights in Keras's HDF5 files to a model, after checking each."""
 
-import warnings
-
 import numpy as np
 
+from brainsnn.errors import warn
 from brainsnn.hdf5_files import Array, Group
 from brainsnn.training.keras_config import ModelFileError, snake_case
 from brainsnn.training.keras_layers import name_of
@@ -171,10 +170,7 @@ def _check_names(wanted, stored):
             "belong to another model, or layers of a nested model were frozen when they were saved. Use the weights that "
             "were saved with this model."
         )
-    warnings.warn(
-        "The names of the layers in the weights file differ from the model's; weights are assigned in order.",
-        stacklevel=3,
-    )
+    warn("The names of the layers in the weights file differ from the model's; weights are assigned in order.")
 
 
 def _entries(config):

@@ -20,7 +20,20 @@ def test_times_are_those_of_brian2(number, unit, gap):
     assert time_value(f"{number!r}{gap}{name}", "--duration") == number * value
 
 
-@pytest.mark.parametrize("text", ["300", "", "ms", "3 mV", "300 parsecs", "1.2.3 ms", "nan ms", "3 ms 4"])
+def test_times_may_have_greek_letters_and_be_0_if_they_are_no_durations():
+    assert time_value("300 µs", "--duration") == time_value("300us", "--duration") == 0.3 * ms
+    assert time_value("0 ms", "--onset") == 0 * ms and time_value(None, "--onset") is None
+
+
+@pytest.mark.parametrize("text", ["-1 ms", "1e400 ms", "0 ms"])
+def test_times_that_are_no_durations_are_refused(text):
+    with pytest.raises(typer.BadParameter, match="longer than 0, and finite"):
+        time_value(text, "--duration", is_duration=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["300", "", "ms", "3 mV", "300 parsecs", "1.2.3 ms", "nan ms", "3 ms 4", "300 m", "inf ms"]
+)
 def test_times_without_a_unit_of_time_are_refused(text):
     with pytest.raises(typer.BadParameter, match="unit of time"):
         time_value(text, "--duration")
@@ -36,6 +49,7 @@ def test_neurons_are_those_of_python():
     ("text", "message"),
     [
         ("Izhikevich", "ASN, IF, LIF"), ("ASN:mf=0.1", "NAME=VALUE"), ("ASN:m_f", "NAME=VALUE"), ("ASN:m_f=fast", "m_f"),
+        ("ASN:m_f=1,m_f=2", "twice"),
         ("IF:reset=medium", "medium"), ("ASN:tau_gamma=5mV", "tau_gamma"),
     ],
 )  # fmt: skip

@@ -1,6 +1,5 @@
 """Find the scale of each ReLU layer from images, and return the graph in which it is 1."""
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from brainsnn.builders.graph import LayerGraph
 from brainsnn.builders.graph.calibration import Calibration
 from brainsnn.builders.graph.pooled_spikes import with_pooled_spikes
 from brainsnn.builders.trials.inputs import image_range_check
+from brainsnn.errors import warn
 from brainsnn.plain_arrays import is_number, whole_number
 
 if TYPE_CHECKING:
@@ -161,9 +161,8 @@ def _complete(graph, scales):
             scales[name] = np.ones_like(scales[name]) * upstream
         largest[name] = float(np.max(scales[name])) if name in scales else upstream
     if silent:
-        warnings.warn(
-            f"calibrate: no image excites {', '.join(map(repr, silent))}, whose scale is therefore that of the layers before. "
-            "Give more images.",
-            stacklevel=3,
+        warn(
+            f"calibrate: no image excites {', '.join(map(repr, silent))}, whose scale is therefore that of the layers before.",
+            fix="Give more images.",
         )
     return scales

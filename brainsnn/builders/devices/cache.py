@@ -5,11 +5,11 @@ import json
 import os
 import stat
 import time
-import warnings
 from pathlib import Path
 
 import platformdirs
 
+from brainsnn.errors import warn
 from brainsnn.files import atomic_path, check_file, write_atomically
 from brainsnn.leftovers import remove_leftovers
 from brainsnn.plain_arrays import is_number
@@ -48,10 +48,9 @@ def cache_directory() -> Path:
     if os.path.isabs(chosen):
         return Path(chosen)
     if chosen:
-        warnings.warn(
+        warn(
             f"BRAINSNN_CACHE={chosen!r} is not an absolute path and is ignored. Set it to an absolute path.",
             RuntimeWarning,
-            stacklevel=2,
         )
     found = Path(platformdirs.user_cache_dir("brainsnn", appauthor=False))
     return found if found.is_absolute() else default

@@ -1,13 +1,12 @@
 """Make a constant of the equations a parameter array, so that it can be set: possible until the network is compiled."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 from brian2 import DimensionMismatchError, Equations, Quantity, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
-from brainsnn.errors import UncalibratedWarning
+from brainsnn.errors import SpikeHeightWarning, warn
 
 __all__ = ["make_settable", "note_namespaces", "settable_constants"]
 
@@ -54,12 +53,12 @@ def make_settable(assembly, name, values, is_compiled):
         _check(assembly, name, variable, is_compiled)
     filtered = model.brian_equations[model.receives].identifiers if model.receives in model.brian_equations else ()
     for variable in [variable for variable in constants if variable in filtered]:
-        warnings.warn(
+        warn(
             f"set_parameters: {variable!r} of {name!r} is a constant of its synapse, and the height of the spikes that arrive "
-            "stays that of the old one, so activations arrive scaled. Give the layer a model of its own instead, as in "
+            "stays that of the old one, so activations arrive scaled.",
+            SpikeHeightWarning,
+            fix="Give the layer a model of its own instead, as in "
             f"convert(neuron={{{name!r}: ASN({variable}=...), ...: ASN()}}).",
-            UncalibratedWarning,
-            stacklevel=4,
         )
     for variable in constants:
         shared = np.size(values[variable]) == 1

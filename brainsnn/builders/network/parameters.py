@@ -1,6 +1,5 @@
 """Values of per-neuron parameters: the initial ones, and those that a user sets, checked before they are written."""
 
-import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 from brainsnn.builders.network.assignments import ASSIGNED
 from brainsnn.builders.network.constants import settable_constants
 from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
-from brainsnn.errors import UnknownNameError
+from brainsnn.errors import UnknownNameError, warn
 from brainsnn.plain_arrays import plain_array
 
 __all__ = [
@@ -221,7 +220,7 @@ def check_values(assembly, name, values):
         _parameter_array(assembly, name, variable, value, target)
 
 
-def check_assigned(assembly, read, stacklevel):
+def check_assigned(assembly, read):
     """
     Check the parameters to which a user has assigned directly, as in ``snn["conv1"].v_th = 2``, since the last run.
 
@@ -230,8 +229,6 @@ def check_assigned(assembly, read, stacklevel):
     assembly : `~brainsnn.builders.network.assembly.Assembly`
     read : callable
         Returns the values of (population, variable).
-    stacklevel : int
-        Of the warning.
 
     Raises
     ------
@@ -249,10 +246,9 @@ def check_assigned(assembly, read, stacklevel):
             if target not in ASSIGNED:
                 continue
             if variable in SET_BY_RUN:
-                warnings.warn(
-                    f"run: {name}.{variable} was assigned to, and run sets it again. Pass images, onset=..., offset=..., "
-                    "background=... or spikes=... to run.",
-                    stacklevel=stacklevel + 1,
+                warn(
+                    f"run: {name}.{variable} was assigned to, and run sets it again.",
+                    fix="Pass images, onset=..., offset=..., background=... or spikes=... to run.",
                 )
             elif np.isnan(read(name, variable)).any():
                 raise ValueError(f"run: {name}.{variable} was set to NaN. Assign finite values.")

@@ -1,6 +1,5 @@
 """Write the populations and projections of a network as the nodes and edges of a NIR file."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from brainsnn.builders.from_nir.conventions import METADATA
 from brainsnn.builders.to_nir.changes import check_unchanged, start_of
 from brainsnn.builders.to_nir.neurons import nir_neurons
 from brainsnn.builders.to_nir.projections import as_convolution, as_matrix
-from brainsnn.errors import ConversionError
+from brainsnn.errors import ConversionError, warn
 from brainsnn.files import atomic_path, check_writable, checked_path
 from brainsnn.optional import optional_packages
 
@@ -51,11 +50,10 @@ def write_nir(assembly, network, read, attention, path, overwrite):
         nir.write(part, graph)
     soft = [name for name, node in nodes.items() if node.metadata.get(METADATA["reset"], "value") != "value"]
     if soft:
-        warnings.warn(
+        warn(
             f"to_nir: the neurons of {', '.join(map(repr, soft))} lose v_threshold when they spike. NIR has no field for this "
             "reset: it is in the metadata, which read_nir reads. Tell it to other libraries; by NIR's definition they would set "
-            "the potential to v_reset = 0.",
-            stacklevel=3,
+            "the potential to v_reset = 0."
         )
     return Path(path)
 

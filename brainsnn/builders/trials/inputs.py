@@ -1,6 +1,5 @@
 """Trials from the images, spikes and times that a user gives: checks, and the constant currents that an image drives."""
 
-import warnings
 from functools import lru_cache
 from numbers import Integral
 
@@ -8,6 +7,7 @@ import numpy as np
 from brian2 import Quantity, second
 
 from brainsnn.builders.trials.trials import Trials
+from brainsnn.errors import PixelRangeWarning, warn
 from brainsnn.plain_arrays import is_number, plain_array
 
 __all__ = ["drives_of", "image_range_check", "make_trials"]
@@ -249,9 +249,10 @@ def image_range_check(graph, images, encoder, what="images", about="run"):
         looks = f"look{'s' if what == 'background' else ''} like 8-bit values (up to {largest:g})"
         raise ValueError(f"{about}: {what} {looks}; networks take {what}/255.")
     if EIGHT_BIT[0] < largest <= EIGHT_BIT[1] and largest > fitting and images.min() >= 0:
-        warnings.warn(
-            f"{about}: {what} from {images.min():g} to {largest:g}: resized 8-bit values? Networks usually take {what}/255.",
-            stacklevel=3,
+        warn(
+            f"{about}: {what} from {images.min():g} to {largest:g}: resized 8-bit values?",
+            PixelRangeWarning,
+            fix=f"Networks usually take {what}/255.",
         )
     return images
 

@@ -4,7 +4,6 @@ import ctypes
 import os
 import shlex
 import time
-import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from weakref import WeakValueDictionary
@@ -23,6 +22,7 @@ from brainsnn.builders.devices.runtime.library_source import library_source
 from brainsnn.builders.devices.runtime.memory import kept_memory
 from brainsnn.builders.time_blocks.accesses import access_of, n_spiking, plan_codes
 from brainsnn.builders.time_blocks.plan import block_steps
+from brainsnn.errors import warn
 from brainsnn.leftovers import process_mark
 from brainsnn.system.compilers import FOR_LIBRARY
 
@@ -148,11 +148,10 @@ class Library:
         while n_steps > 0 and not is_stopped():
             now, started = min(self._chunk, n_steps), time.perf_counter()
             if not self._c.run(*plan.arguments, ctypes.c_long(now), *time_arrays):
-                warnings.warn(
+                warn(
                     f"The network runs in one thread, because the system does not give this process {self._n_threads}. Raise its "
                     "limit of threads or of memory (ulimit -u, ulimit -v, a container's pids), or convert with threads=1.",
                     RuntimeWarning,
-                    stacklevel=2,
                 )
             if self._records:
                 self._take_records()
