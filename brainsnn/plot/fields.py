@@ -174,11 +174,10 @@ def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" 
     Examples
     --------
     >>> import brainsnn as bs
-    >>> from brainsnn.feedback import read_settings
+    >>> from brainsnn.feedback import trained_options
     >>> from brainsnn.stimuli import load_digits
-    >>> model, settings = bs.load_model("digits_feedback_if"), read_settings("digits_feedback_if")
-    >>> gate = bs.PredictiveGate(squash=settings["squash"], squash_step=settings["squash_step"])
-    >>> snn = bs.convert(model, neuron=bs.IF(), thresholds=settings["thresholds"], feedback=gate)
+    >>> options = trained_options("digits_feedback_if", mode="sticky")
+    >>> snn = bs.convert(bs.load_model("digits_feedback_if"), **options)
     >>> images = load_digits("test")[0][:1]
     >>> ax = bs.plot.gate(snn.run(images, 50 * bs.ms), images)
     """

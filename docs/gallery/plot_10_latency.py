@@ -9,19 +9,14 @@ the image drives them.
 import warnings
 
 import brainsnn as bs
-from brainsnn.feedback import read_settings
-from brainsnn.shipped import shipped_path
+from brainsnn.feedback import trained_options
 from brainsnn.stimuli import load_digits
 
 images, _ = load_digits("test")
-path = shipped_path("digits_plain_if")
-settings = read_settings(path)
-snn = bs.convert(
-    bs.load_model(path), bs.IF(leak=settings["leak"]), thresholds=settings["thresholds"], record={"conv1": ["spikes"]}
-)  # fmt: skip
+model, options = bs.load_model("digits_plain_if"), trained_options("digits_plain_if")
+snn = bs.convert(model, **options, record={"conv1": ["spikes"]})
 with warnings.catch_warnings():
-    warnings.simplefilter(
-        "ignore", bs.SaturationWarning
-    )  # some neurons were trained to spike in each step
+    # some neurons were trained to spike in each step
+    warnings.simplefilter("ignore", bs.SaturationWarning)
     result = snn.run(images[:1].astype(float), duration=50 * bs.ms)
 bs.plot.latency_map(result, "conv1")

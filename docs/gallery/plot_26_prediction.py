@@ -10,23 +10,13 @@ for many images and gates. The network extends Rathi, Srinivasan, Panda, Roy (20
 import matplotlib.pyplot as plt
 
 import brainsnn as bs
-from brainsnn.feedback import read_settings
-from brainsnn.shipped import shipped_path
+from brainsnn.feedback import trained_options
 from brainsnn.stimuli import load_digits
 
 images, labels = load_digits("test")
 images, n = images[:20].astype(float), 20
-path = shipped_path("digits_feedback_if")
-settings = read_settings(path)
-gate = bs.PredictiveGate(
-    epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"]
-)
-snn = bs.convert(
-    bs.load_model(path),
-    bs.IF(leak=settings["leak"]),
-    thresholds=settings["thresholds"],
-    feedback=gate,
-)
+options = trained_options("digits_feedback_if", mode="sticky")
+snn = bs.convert(bs.load_model("digits_feedback_if"), **options)
 result = snn.run(images, duration=50 * bs.ms)
 
 # %%

@@ -12,29 +12,24 @@ import numpy as np
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE, accuracy_interval
-from brainsnn.feedback import read_settings
-from brainsnn.shipped import shipped_path
+from brainsnn.feedback import trained_options
 from brainsnn.stimuli import load_digits
 
 images, labels = load_digits("test")
 images, labels, n = images[:60].astype(float), labels[:60], 60
-path = shipped_path("digits_feedback_if")
-settings = read_settings(path)
-model, options = bs.load_model(path), {"thresholds": settings["thresholds"]}
-squash = {"squash": settings["squash"], "squash_step": settings["squash_step"]}
+model = bs.load_model("digits_feedback_if")
 
 
-def network(**gate):
-    """Return the network with a gate: the one that blocks predicted pixels, or one that stays open."""
-    gate = bs.PredictiveGate(**gate, **squash)
-    return bs.convert(model, bs.IF(leak=settings["leak"]), feedback=gate, **options)
+def network(mode):
+    """Return the network with a gate that blocks predicted pixels, or an open one."""
+    return bs.convert(model, **trained_options("digits_feedback_if", mode))
 
 
 # %%
 # Poisson spikes are drawn once. The random control keeps of each image as many of them as the gate has passed.
 random = np.random.default_rng(0)
 spikes = (random.random((n, 50, 28, 28, 1)) < images[:, None]).astype(np.int8)
-without, gated = network(mode="none"), network(epsilon=0.1)
+without, gated = network("none"), network("sticky")
 results = {
     "open": without.run(images, spikes=spikes),
     "gate": gated.run(images, spikes=spikes),

@@ -12,23 +12,13 @@ import numpy as np
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE
-from brainsnn.feedback import read_settings
-from brainsnn.shipped import shipped_path
+from brainsnn.feedback import trained_options
 from brainsnn.stimuli import load_digits
 
 images, _ = load_digits("test")
 images, n = images[:40].astype(float), 40
-path = shipped_path("digits_feedback_if")
-settings = read_settings(path)
-gate = bs.PredictiveGate(
-    epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"]
-)
-snn = bs.convert(
-    bs.load_model(path),
-    bs.IF(leak=settings["leak"]),
-    thresholds=settings["thresholds"],
-    feedback=gate,
-)
+options = trained_options("digits_feedback_if", mode="sticky")
+snn = bs.convert(bs.load_model("digits_feedback_if"), **options)
 
 # %%
 # The cue is on the left half and then on the right half, so that differences between the halves of digits cancel.
@@ -37,9 +27,8 @@ blocked = {"cued half": [], "other half": []}
 for column, is_cued in ((0.25, left), (0.75, ~left)):
     cue = bs.SpatialAttention(center=(0.5, column), width=0.25, output_gain=0.4)
     snn.attend(cue, layers=("conv1", "pool1", "conv2", "conv3", "pool2"))
-    closed = ~snn.run(images, duration=50 * bs.ms).gate[
-        ..., 0
-    ]  # (images, steps, rows, columns)
+    # (images, steps, rows, columns)
+    closed = ~snn.run(images, duration=50 * bs.ms).gate[..., 0]
     for name, columns in (("cued half", is_cued), ("other half", ~is_cued)):
         pixels = bright[:, None] & columns
         blocked[name].append(

@@ -14,24 +14,17 @@ import numpy as np
 import brainsnn as bs
 from brainsnn import ms
 from brainsnn.analysis import accuracy_interval, bootstrap_interval
-from brainsnn.feedback import read_settings
+from brainsnn.feedback import trained_options
 from brainsnn.stimuli import load_digits
 
 images, labels = load_digits("test")
 images, labels = images[:40], labels[:40]
-model, settings = (
-    bs.load_model("digits_feedback_if"),
-    read_settings("digits_feedback_if"),
-)
+model = bs.load_model("digits_feedback_if")
 
 
-def network(**options):
+def network(mode):
     """Return the trained network with a gate."""
-    gate = bs.PredictiveGate(
-        squash=settings["squash"], squash_step=settings["squash_step"], **options
-    )
-    neuron, thresholds = bs.IF(leak=settings["leak"]), settings["thresholds"]
-    return bs.convert(model, neuron=neuron, thresholds=thresholds, feedback=gate)
+    return bs.convert(model, **trained_options("digits_feedback_if", mode))
 
 
 # %% [markdown]
@@ -44,7 +37,7 @@ print(bs.PredictiveGate(epsilon=0.1).model.update)
 # **One digit over time**: the prediction grows, and pixels close.
 
 # %%
-sticky = network(epsilon=0.1)
+sticky = network("sticky")
 result = sticky.run(images, duration=50 * ms, seed=0)
 bs.plot.gate(result, images)
 
@@ -71,8 +64,7 @@ ax.legend(loc="lower left")
 # %%
 results = {"sticky": result}
 for mode in ("none", "dynamic", "graded"):
-    options = {"mode": mode} if mode == "none" else {"mode": mode, "epsilon": 0.1}
-    results[mode] = network(**options).run(images, duration=50 * ms, seed=0)
+    results[mode] = network(mode).run(images, duration=50 * ms, seed=0)
 
 
 def spikes_of(result):
@@ -112,7 +104,7 @@ rng = np.random.default_rng(0)
 drawn = rng.random((len(images), 50, *images.shape[1:])) < images[:, None]
 kept = spikes_of(results["sticky"])[0] / drawn.sum(axis=(1, 2, 3, 4))
 replayed = drawn & (rng.random(drawn.shape) < kept[:, None, None, None, None])
-control = network(mode="none").run(images, spikes=replayed.astype(np.int8), seed=0)
+control = network("none").run(images, spikes=replayed.astype(np.int8), seed=0)
 report("sticky", results["sticky"])
 report("random", control)
 
@@ -125,18 +117,10 @@ report("random", control)
 # **Change the gate.** Its statements are text, as all equations are. A blocked pixel may still send weak spikes:
 
 # %%
-gate = bs.PredictiveGate(
-    epsilon=0.1, squash=settings["squash"], squash_step=settings["squash_step"]
+options = trained_options("digits_feedback_if", mode="sticky")
+rule = options["feedback"].model.update
+leaky = options["feedback"].edit(
+    update=rule.replace("is_open = 1 - is_blocked", "is_open = 1 - 0.8*is_blocked")
 )
-leaky = gate.edit(
-    update=gate.model.update.replace(
-        "is_open = 1 - is_blocked", "is_open = 1 - 0.8*is_blocked"
-    )
-)
-snn = bs.convert(
-    model,
-    neuron=bs.IF(leak=settings["leak"]),
-    thresholds=settings["thresholds"],
-    feedback=leaky,
-)
+snn = bs.convert(model, **options | {"feedback": leaky})
 report("leaky", snn.run(images, duration=50 * ms, seed=0))
