@@ -23,7 +23,7 @@ from brainsnn.feedback import read_settings
 
 QUICK = {
     "model": "vgg5", "dataset": "digits", "epsilon": [0.1], "n_images": 100, "weights": "", "plain_weights": "", "width": 0.125,
-    "train_images": 4000, "snn_images": 512, "ann_epochs": 11, "snn_epochs": 2, "gif_epsilon": 0.2, "cost": "no", "chunk": 50,
+    "train_images": 4000, "snn_images": 256, "ann_epochs": 11, "snn_epochs": 2, "gif_epsilon": 0.2, "cost": "no", "chunk": 50,
     "processes": 2,
 }  # fmt: skip
 FULL = QUICK | {"n_images": 1000, "width": 0.25, "snn_images": 4000, "ann_epochs": 31, "snn_epochs": 6, "chunk": 100}
