@@ -63,6 +63,8 @@ class AttendedParameters:
         if attention is not None:
             _check_names(attention, names)
         before = self.unattended()
+        for name in names if attention is not None else ():
+            attention.check_gains(name, self._shapes[name])
         changes = {} if attention is None else {name: self._changes(attention, name, before) for name in names}
         # All changes are computed before anything is written, so an invalid attention leaves the network unchanged.
         for (name, variable), values in before.items():

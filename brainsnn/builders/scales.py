@@ -43,6 +43,7 @@ def check_scales(graph, neurons, thresholds, encoder, feedback, dt):
         _warn_of_silence(neurons)
     elif feedback is None:
         _warn_of_uncalibrated(graph, thresholds)
+        _warn_of_other_neurons(graph, neurons, thresholds)
     _warn_of_unknown_scales(graph, neurons, encoder, dt)
     _warn_of_summed_readouts(graph, neurons)
     if feedback is not None:
@@ -74,7 +75,7 @@ def _warn_of_silence(neurons):
         if threshold is not None and model.has_linear_filter and np.min(threshold) > HIGH_THRESHOLD:
             warn(
                 f"convert: the neurons of {name!r} ({model.name}) are silent for activations below their threshold of "
-                f"{threshold}, and those of a calibrated graph lie between 0 and about 1.",
+                f"{threshold}, and activations lie between 0 and about 1.",
                 SilentNeuronsWarning,
                 fix="Use a small threshold and a slow membrane, as in LIF(tau_m=100*ms, threshold=0.02).",
             )
@@ -92,6 +93,24 @@ def _warn_of_uncalibrated(graph, thresholds):
             UncalibratedWarning,
             fix="Normalise them with graph = brainsnn.calibrate(model, images), and convert the graph.",
         )
+
+
+def _warn_of_other_neurons(graph, neurons, thresholds):
+    """Warn of neurons that cannot express the activations of layers that were trained for adaptive spiking neurons."""
+    trained = {
+        n: neurons.chosen[n] for n, p in graph.populations.items() if p.activation == "asn" and n in neurons.chosen
+    }
+    bounded = [name for name, model in trained.items() if not model.has_linear_filter and model.threshold_parameter]
+    if bounded and not thresholds:
+        name = bounded[0]
+        warn(
+            f"convert: {name!r} was trained with the activations of adaptive spiking neurons, which exceed 1. Neurons of "
+            f"{trained[name].name} cannot: they spike at most once in a step.",
+            UncalibratedWarning,
+            fix="Use ASN(), or train the network with ReLU and calibrate it.",
+        )
+    elif trained and not thresholds:
+        _warn_of_silence(neurons)
 
 
 def _warn_of_unknown_scales(graph, neurons, encoder, dt):

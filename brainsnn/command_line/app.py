@@ -1,5 +1,6 @@
 """The commands, and what happens when one of them fails."""
 
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -29,8 +30,11 @@ class Commands(TyperGroup):
             raise
         except Exception as error:
             # Wrong arguments are click's own errors, which it prints with the usage.
-            if ctx.params.get("debug") or hasattr(error, "exit_code"):
+            if hasattr(error, "exit_code"):
                 raise
+            if ctx.params.get("debug"):  # here, since Brian2 would put its own notice in place of the message
+                traceback.print_exception(error)
+                raise typer.Exit(1) from None
             typer.secho(f"Error: {_said(error)}", fg="red", err=True)
             if not isinstance(error, _EXPECTED):
                 typer.echo(

@@ -16,7 +16,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.reserved_names import ALWAYS, REFRACTORY, in_brian2, in_cpp
-from brainsnn.equations.statements import assigned, assignments
+from brainsnn.equations.statements import assigned, assignments, unread
 
 __all__ = [
     "check_equations",
@@ -278,19 +278,16 @@ def _check_functions(model):
 
 
 def _check_targets(model):
-    """Refuse a reset without an effect, and a spike that writes to a variable of the target which an equation computes."""
-    statements = assignments(model.reset)
-    for k, (name, _, _) in enumerate(statements):
-        read_later = {n for _, _, expression in statements[k + 1 :] for n in get_identifiers(expression)}
-        if name in model.brian_equations or name in read_later:
-            continue
-        by_case = {known.lower(): known for known in model.brian_equations}
-        nearest = get_close_matches(name.lower(), by_case, n=1)
-        fix = f"Did you mean {by_case[nearest[0]]!r}?" if nearest else f"Declare it to keep it: '{name} : 1'."
-        what = "a constant, which statements cannot set," if name in model.parameters else "no variable"
-        raise ValueError(
-            f"{model.name}.reset: {model.reset!r} assigns {name!r}, which is {what} and is not read afterwards. {fix}"
-        )
+    """Refuse statements without an effect, and a spike that writes to a variable of the target which an equation computes."""
+    for part, code in (("reset", model.reset), ("update", model.update)):
+        for name in unread(code, model.brian_equations):
+            by_case = {known.lower(): known for known in model.brian_equations}
+            nearest = get_close_matches(name.lower(), by_case, n=1)
+            fix = f"Did you mean {by_case[nearest[0]]!r}?" if nearest else f"Declare it to keep it: '{name} : 1'."
+            what = "a constant, which statements cannot set," if name in model.parameters else "no variable"
+            raise ValueError(
+                f"{model.name}.{part}: {code!r} assigns {name!r}, which is {what} and is not read afterwards. {fix}"
+            )
     for name in assigned(model.on_pre):
         equation = model.brian_equations.get(name.removesuffix("_post"))
         if equation is not None and equation.type == SUBEXPRESSION:

@@ -2,9 +2,9 @@
 
 import re
 
-from brian2.utils.stringtools import word_substitute
+from brian2.utils.stringtools import get_identifiers, word_substitute
 
-__all__ = ["assigned", "assignments", "cleaned", "with_own_locals", "with_suffixes"]
+__all__ = ["assigned", "assignments", "cleaned", "unread", "with_own_locals", "with_suffixes"]
 
 _ASSIGNMENT = re.compile(r"^\s*(\w+)\s*((?:\*\*|//|[-+*/%])?=)(?!=)\s*(.*)$")
 
@@ -57,6 +57,28 @@ def assigned(code):
     names : set of str
     """
     return {variable for variable, _, _ in assignments(code)}
+
+
+def unread(code, known):
+    """
+    Return what statements assign in vain, such as a misspelt variable: it is not known, and no later statement reads it.
+
+    Parameters
+    ----------
+    code : str or None
+    known : container of str
+        Variables that keep their values.
+
+    Returns
+    -------
+    names : list of str
+    """
+    statements = assignments(code)
+    read = [
+        {n for _, _, expression in statements[k:] for n in get_identifiers(expression)}
+        for k in range(1, len(statements) + 1)
+    ]
+    return [name for (name, _, _), later in zip(statements, read) if name not in known and name not in later]
 
 
 def with_suffixes(code, variables):

@@ -133,7 +133,7 @@ def read_settings(path: str | PathLike[str]) -> dict[str, Any]:
     if not file.exists():
         raise FileNotFoundError(
             f"read_settings: {str(file)!r} does not exist. python -m brainsnn.training.train_predictive writes it with each "
-            "checkpoint; copy it together with the checkpoint."
+            "checkpoint; copy it together with the checkpoint. Networks that were not trained with spikes need none."
         )
     check_file(file, "read_settings")
     try:

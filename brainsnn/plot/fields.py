@@ -183,7 +183,7 @@ def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" 
     """
     one_result(result, "plot.gate: result")
     image = chosen_image(image, result.n_images, "plot.gate")
-    opened, predicted = result.gate[image], result.predicted_input[image]
+    opened, predicted = result.openness[image], result.predicted_input[image]
     shown = finite_array(images, "plot.gate: images")
     if shown.shape != (result.n_images, *opened.shape[1:]):
         raise ValueError(

@@ -138,8 +138,13 @@ class Result(ResultFormats):
 
     @property
     def gate(self) -> np.ndarray:
-        """Whether each pixel's gate was open in each step, (n, n_steps, H, W, C) ndarray of bool."""
-        return self._feedback_state("is_open") > 0
+        """Whether each pixel's gate was open in each step, even if only partly, (n, n_steps, H, W, C) ndarray of bool."""
+        return self.openness > 0
+
+    @property
+    def openness(self) -> np.ndarray:
+        """How far each pixel's gate was open in each step, 0 to 1: between them in graded gates, (n, n_steps, H, W, C)."""
+        return self._feedback_state("is_open")
 
     def _feedback_state(self, variable: str) -> np.ndarray:
         for name, recorded in self.states.items():

@@ -17,7 +17,7 @@ images, labels = load_digits("test")
 
 # %% [markdown]
 # **Replace an equation**, and give values to the new names in it. ``xi`` is Brian2's white noise. First layer, pooled
-# layers and :term:`junctions <junction>` follow. Mistakes are found when the model is made, with the line and the
+# layers and :term:`junctions <junction>` follow. Mistakes are found before anything is compiled, with the line and the
 # reason; :doc:`/mistakes` has examples.
 
 # %%

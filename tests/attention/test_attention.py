@@ -456,3 +456,20 @@ def test_neurons_without_gain_are_refused(models):
     model = bs.IF()
     with pytest.raises(ValueError, match="has no precision"):
         SpatialAttention((0.5, 0.5), precision=0.1).parameters_for("layer", (2, 2, 1), {"h": np.ones(1)}, model)
+
+
+@pytest.mark.parametrize(
+    "strengths, nearest", [({"input_gain": 1.5}, "1 at most"), ({"output_gain": -2.0}, "-1 at most")]
+)
+def test_gains_that_would_invert_spikes_are_refused(strengths, nearest):
+    half = np.zeros((4, 4))
+    half[:2] = 1  # R is 1 and -1
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), ASNTransfer(m_f=0.1, name="layer"), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    snn = bs.convert(model, device=DEVICE)
+    before = np.array(snn["layer"].gain)
+    with pytest.raises(ValueError, match=f"makes excitation inhibition in 'layer'.*{nearest}"):
+        snn.attend(Attention(ArrayField(np.stack([np.ones((4, 4)), half])[..., None]), **strengths))
+    assert_array_equal(snn["layer"].gain, before)
+    snn.attend(Attention(ArrayField(half), **{name: np.sign(a) for name, a in strengths.items()}))

@@ -162,8 +162,10 @@ def test_files_are_replaced_only_by_force_and_before_anything_is_computed(
 
 
 def test_debug_shows_where_an_error_arose():
-    answer = brainsnn("--debug", "layers", "digitz")
-    assert isinstance(answer.exception, bs.UnknownNameError)
+    command = [sys.executable, "-m", "brainsnn", "--debug", "layers", "digitz"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1 and "Traceback" in answer.stderr
+    assert "UnknownNameError" in answer.stderr and "digits" in answer.stderr and "Brian 2" not in answer.stderr
 
 
 def test_studies_are_listed_with_their_questions_and_get_their_options():

@@ -147,7 +147,8 @@ def test_graded_gate_passes_the_share_of_the_error(model, data):
     opened = result.states["input"]["is_open"].reshape(2, N_STEPS, *SHAPE)
     np.testing.assert_allclose(opened[:, -1], np.abs(images) > 0.1, atol=1e-7)
     active = _network(model, thresholds, feedback).run(images, duration=N_STEPS * bs.ms)
-    gate = active.states["input"]["is_open"].reshape(2, N_STEPS, *SHAPE)
+    gate = active.openness
+    np.testing.assert_array_equal(active.gate, gate > 0)
     error = np.abs(active.predicted_input[:, :-1] - images[:, None])
     expected = np.where(error <= 0.1, 0, np.clip(error / (np.abs(images[:, None]) + 1e-9), 0, 1))
     np.testing.assert_allclose(gate[:, 1:], expected, atol=1e-12)

@@ -131,6 +131,7 @@ REFUSED = {
     "background has no effect beside spikes": lambda s, _: run(s, images=None, spikes=s.spikes, background=0.5),
     "background has no effect while the image is on": lambda s, _: run(s, background=0.5),
     "before it comes on at": lambda s, _: run(s, onset=3 * bs.ms, offset=2 * bs.ms),
+    "when it comes on at": lambda s, _: run(s, onset=3 * bs.ms, offset=3 * bs.ms),
     "which is not before the end of the trial": lambda s, _: run(s, onset=s.run_base["duration"]),
     "runs one image after the other in this process": lambda s, _: run(s, processes=2),
     "needs processes=1": lambda s, _: convert(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from brainsnn.builders.from_keras.classes import is_operation, keras_name, trains_by_default
@@ -134,6 +135,10 @@ def _functional(model):
                 f"with brainsnn.register_layer({type(model).__name__}, handler)."
             )
     graph = getattr(model, "_functional", None) or model
+    if isinstance(model, str | PathLike):
+        raise ConversionError(
+            f"{model!r} names a network. Load it first: brainsnn.load_model({model!r}), brainsnn.read_onnx or brainsnn.read_nir."
+        )
     if not hasattr(graph, "_nodes_by_depth"):
         raise ConversionError(
             f"{what} is neither a functional nor a sequential model of Keras 3. Write it as "

@@ -238,9 +238,16 @@ def check_assigned(assembly, read):
     Warns
     -----
     UserWarning
-        If the run sets it.
+        If the run sets it, or another one that follows from it keeps its value.
     """
     for name, variables in assembly.parameters.items():
+        new = {v for v in variables if assembly.groups[name].variables[v] in ASSIGNED}
+        for derived, (origins, _) in assembly.models[name].derived.items():
+            if derived not in new and derived in variables and (origin := next(iter(new.intersection(origins)), None)):
+                warn(
+                    f"run: {name}.{origin} was assigned to, and {derived!r}, which follows from it, keeps its value.",
+                    fix=f"Use snn.set_parameters({name!r}, {origin}=...), or assign {derived!r} as well.",
+                )
         for variable in variables:
             target = assembly.groups[name].variables[variable]
             if target not in ASSIGNED:

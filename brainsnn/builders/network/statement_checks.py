@@ -1,5 +1,7 @@
 """Checks of the statements of neurons and connections, before anything runs."""
 
+from difflib import get_close_matches
+
 from brian2.codegen.translation import get_identifiers_recursively
 from brian2.equations.equations import SUBEXPRESSION
 from brian2.equations.unitcheck import check_units_statements
@@ -9,7 +11,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations.checks import innermost_reason
-from brainsnn.equations.statements import assigned, assignments
+from brainsnn.equations.statements import assigned, assignments, unread
 
 __all__ = ["check_neuron_statements", "check_on_pre"]
 
@@ -108,6 +110,12 @@ def check_on_pre(projection, on_pre, refused=()):
     """
     about = f"convert: on_pre {on_pre!r} of {projection.name!r}"
     local = {name for name, operator, _ in assignments(on_pre) if operator == "=" and name not in projection.variables}
+    for name in (n for n in unread(on_pre, projection.variables) if n in local):
+        nearest = get_close_matches(name, [v for v in projection.variables if v.endswith("_post")], n=1)
+        raise ValueError(
+            f"{about} assigns {name!r}, which is no variable of the target and is not read afterwards."
+            + (f" Did you mean {nearest[0]!r}?" if nearest else " Variables of the target have the suffix _post.")
+        )
     for name in sorted(assigned(on_pre)):
         if refused and name.endswith("_pre") and name in projection.variables:
             raise ValueError(

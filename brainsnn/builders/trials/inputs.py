@@ -145,10 +145,12 @@ def _check_background(assembly, background, is_off):
 
 
 def _check_times(on, off, duration):
-    """Refuse an image that goes off before it comes on, or that never comes on."""
-    for k in np.flatnonzero(off < on)[:1]:
+    """Refuse an image that does not go off after it comes on, or that never comes on."""
+    for k in np.flatnonzero(off <= on)[:1]:
+        when = "when" if off[k] == on[k] else "before"
         raise ValueError(
-            f"run: image {k} goes off at offset={off[k] * 1e3:g} ms, before it comes on at onset={on[k] * 1e3:g} ms."
+            f"run: image {k} goes off at offset={off[k] * 1e3:g} ms, {when} it comes on at onset={on[k] * 1e3:g} ms. Give a "
+            "later offset."
         )
     for k in np.flatnonzero(on > duration - 1e-9)[:1]:
         raise ValueError(

@@ -1,5 +1,6 @@
 """Calibrated networks compute what they computed, with activations that reach 1, and spike as the artificial network says."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from keras_graphs import L, images, randomise
 
 import brainsnn as bs
 from brainsnn import ms
+from brainsnn.errors import SilentNeuronsWarning
 
 keras = pytest.importorskip("keras")
 
@@ -203,3 +205,15 @@ def test_the_encoder_of_the_calibration_is_the_default():
         graph = bs.calibrate(model, x, encoder=encoder)
         has_input = "pixels" in bs.convert(graph, neuron=bs.IF())._assembly.groups
         assert has_input == (encoder == "poisson")
+
+
+def test_neurons_that_cannot_express_what_adaptive_ones_were_trained_to():
+    graph = bs.read_keras(bs.load_model("digits"))
+    with pytest.warns(bs.UncalibratedWarning, match="'encoding_asn' was trained with .*Neurons of IF cannot"):
+        bs.convert(graph, neuron=bs.IF())
+    with pytest.warns(SilentNeuronsWarning, match=r"\(LIF\) are silent for activations below"):
+        bs.convert(graph, neuron=bs.LIF())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", bs.UncalibratedWarning)
+        bs.convert(graph)
+        bs.convert(graph, neuron=bs.LIF(tau_m=100 * bs.ms, threshold=0.02))

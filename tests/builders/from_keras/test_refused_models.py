@@ -254,6 +254,7 @@ REFUSALS = {
         lambda: _checked(own_sequential(keras.Sequential)),
     ),
     "is neither a functional nor a sequential": (lambda: read_keras(object()), DENSE),
+    "names a network. Load it first": (lambda: read_keras("digits"), DENSE),
     "it is called with training=True": (
         graph(lambda x: L.BatchNormalization()(x, training=True)),
         graph(lambda x: L.BatchNormalization()(x)),

@@ -42,6 +42,18 @@ def test_nan(snn):
     np.testing.assert_array_equal(run(snn).output, expected)
 
 
+def test_a_parameter_from_which_another_follows(snn):
+    expected, height = run(snn).output, np.array(snn[LAYER].h)
+    snn[LAYER].m_f = 0.3
+    with pytest.warns(
+        UserWarning, match=f"{LAYER}.m_f was assigned to, and 'h', which follows from it, keeps its value"
+    ):
+        snn.run(IMAGES, 5 * ms)
+    run(snn)  # which was said once
+    snn[LAYER].m_f, snn[LAYER].h = 0.1, height
+    np.testing.assert_array_equal(run(snn).output, expected)
+
+
 def test_a_shared_kernel(snn):
     with pytest.raises(AttributeError, match="a kernel that many connections share"):
         snn.projections[0].w = 0
