@@ -5,11 +5,12 @@ import numpy as np
 from attention_measures import TITLES, fit_draws
 from attention_panels import COLOURS, CUE_COLOURS
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS, RDM_MS
+from claims import paired_p
 from figures import band, class_ticks
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from brainsnn.analysis import adjusted_p_values, bootstrap_p_value, class_model, draw_interval, style
+from brainsnn.analysis import adjusted_p_values, class_model, draw_interval, style
 
 MODELS = ("category", "analog")
 
@@ -92,7 +93,7 @@ def fits_table(study, representations):
                 pairs = [(a, b) for i, a in enumerate(MECHANISMS) for b in MECHANISMS[i + 1 :]]
                 found += [(f"{b} - {a}, {cue}", changes[b] - changes[a]) for a, b in pairs]
             known = [draws[np.isfinite(draws)] for _, draws in found]
-            p = [bootstrap_p_value(draws) if len(draws) else 1.0 for draws in known]
+            p = [paired_p(draws) if len(draws) else 1.0 for draws in known]
             corrected = adjusted_p_values(p, "benjamini-hochberg")
             for (name, draws), p_value, q in zip(found, p, corrected):
                 low, high = draw_interval(draws)

@@ -130,7 +130,7 @@ class Claims:
         low, high = draw_interval(draws)
         # A bootstrap of few images that differ is too narrow: rule of three (Hanley and Lippman-Hand 1983, JAMA 249).
         low, high = min(low, effect - 3 / n), max(high, effect + 3 / n)
-        p = float(max((draws >= margin).mean(), (draws <= -margin).mean()))
+        p = float(max((draws >= margin).mean(), (draws <= -margin).mean(), 1 / len(draws)))
         outside = low > margin or high < -margin
         verdict = REPRODUCED if -margin < low and high < margin else NOT_REPRODUCED if outside else UNDECIDABLE
         name = f"{claim} (within {margin:g})"

@@ -1,9 +1,10 @@
 """Curves, intervals and claims of the study of gates; images and trained networks are resampled together."""
 
 import numpy as np
+from claims import paired_p
 from figures import share_interval
 
-from brainsnn.analysis import bootstrap_p_value, draw_interval
+from brainsnn.analysis import draw_interval
 
 __all__ = ["accuracy_at", "accuracy_bounds", "contrast_rows", "control_claims", "curve_rows", "resampled_means"]
 
@@ -106,7 +107,7 @@ def contrast_rows(correct, dimming, n_resamples, seed):
         rows.append({
             "dimming": factor, **{name: values.mean() for name, values in own.items()},
             **{f"{name}_{end}": bound for name, both in bounds.items() for end, bound in zip(("low", "high"), both)},
-            "gain": (contrast - sticky).mean(), "low": low, "high": high, "p": bootstrap_p_value(draws),
+            "gain": (contrast - sticky).mean(), "low": low, "high": high, "p": paired_p(draws),
             "n_images": correct.shape[3], "n_networks": correct.shape[2],
         })  # fmt: skip
     return rows
@@ -147,7 +148,7 @@ def control_claims(claims, found, contrast, n_resamples, seed):
             own,
             n,
             test,
-            bootstrap_p_value(own),
+            paired_p(own),
             -1,
         )
         own = final(*pair, draws)
@@ -158,7 +159,7 @@ def control_claims(claims, found, contrast, n_resamples, seed):
             own = final(*pair, draws)
             claims.add(
                 f"prediction is better than {control} ({variant} network), accuracy", final(*pair, means), own, n, test,
-                bootstrap_p_value(own), 1,
+                paired_p(own), 1,
             )  # fmt: skip
             claims.equal(f"prediction equals {control} ({variant} network)", final(*pair, means), own, n, test, MARGIN)
     for other in ("plain, open", "narrow, open"):
@@ -171,7 +172,7 @@ def control_claims(claims, found, contrast, n_resamples, seed):
         )
         claims.add(
             f"with all spikes counted, the sticky gate is more accurate than the {other.split(',')[0]} network", float(mean),
-            own, n, test, bootstrap_p_value(own), 1,
+            own, n, test, paired_p(own), 1,
         )  # fmt: skip
     for row in contrast.to_dict("records"):
         interval = (row["low"], row["high"])

@@ -115,7 +115,7 @@ CASES = {
         lambda **o: (str(bs.PredictiveGate(**o)), bs.PredictiveGate(**o).record), {},
         {"output": "other", "epsilon": 0.2, "mode": "graded", "squash": "tanh", "squash_step": 0.5, "contrast": True,
          "max_contrast": 5.0, "strict": True, "learning": bs.LocalLearning(), "record": False,
-         "model": bs.PredictiveGate().edit(update="is_open = 1; passed = 1").model}),
+         "model": bs.PredictiveGate().edit(update="is_open = 1").model}),
     bs.LocalLearning: (
         lambda **o: (str(bs.LocalLearning(**o)), str(bs.LocalLearning(**o).target_model(bs.IF())), o.get("parameters")),
         {}, {"learning_rate": 0.1, "w_max": 2.0, "on_pre": "I_post += 2*w*h_pre", "parameters": {"kept": 0.5}}),
