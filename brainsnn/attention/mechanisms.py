@@ -138,31 +138,6 @@ class Attention:
         strength = self.strengths[mechanism]
         return float(strength.get(layer, 0.0) if isinstance(strength, Mapping) else strength)
 
-    def check_gains(self, layer: str, shape: Shape) -> None:
-        """
-        Refuse gains that would turn excitation into inhibition where the field is weakest, or strongest.
-
-        Parameters
-        ----------
-        layer : str
-        shape : tuple of int
-            (H, W, C) of the layer.
-
-        Raises
-        ------
-        ValueError
-            If ``1 + a*R`` is negative for an image.
-        """
-        for mechanism in ("input_gain", "output_gain"):
-            a = self.strength(mechanism, layer)
-            for image in range((self.n_images or 1) if not 0 <= a <= 1 else 0):  # R is -1 or greater
-                worst = np.min(a * self.field.modulation(shape, image, layer))
-                if worst < -1:
-                    raise ValueError(
-                        f"attend: {mechanism}={a:g} makes excitation inhibition in {layer!r}: 1 + a*R reaches {1 + worst:.2g} "
-                        f"for image {image}. Use a strength nearer to 0: {-a / worst:.2g} at most."
-                    )
-
     @property
     def layers(self) -> set[str]:
         """Layers that a strength other than 0 or the field names (set of str)."""

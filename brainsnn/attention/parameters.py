@@ -64,7 +64,7 @@ class AttendedParameters:
             _check_names(attention, names)
         before = self.unattended()
         for name in names if attention is not None else ():
-            attention.check_gains(name, self._shapes[name])
+            _check_gains(attention, name, self._shapes[name])
         changes = {} if attention is None else {name: self._changes(attention, name, before) for name in names}
         # All changes are computed before anything is written, so an invalid attention leaves the network unchanged.
         for (name, variable), values in before.items():
@@ -235,3 +235,16 @@ def _check_names(attention, names):
             f"attend: attention names {', '.join(map(repr, idle))} without effect, since only {names} are attended. Name "
             "these layers alone, or others in layers=[...]."
         )
+
+
+def _check_gains(attention, layer, shape):
+    """Refuse gains ``1 + a*R`` that would make excitation inhibition where the field of an image is weakest, or strongest."""
+    for mechanism in ("input_gain", "output_gain"):
+        a = attention.strength(mechanism, layer)
+        for image in range((attention.n_images or 1) if not 0 <= a <= 1 else 0):  # R is -1 or greater
+            worst = np.min(a * attention.field.modulation(shape, image, layer))
+            if worst < -1:
+                raise ValueError(
+                    f"attend: {mechanism}={a:g} makes excitation inhibition in {layer!r}: 1 + a*R reaches {1 + worst:.2g} for "
+                    f"image {image}. Use a strength nearer to 0: {-a / worst:.2g} at most."
+                )
