@@ -8,7 +8,7 @@ import numpy as np
 
 from brainsnn.files import check_file, checked_path
 from brainsnn.html_tables import folded, fragment, html_table
-from brainsnn.report.settings import settings_of, versions_of
+from brainsnn.report.settings import presentation_of, settings_of, versions_of
 
 __all__ = ["equations_of", "numbers_of", "populations_html", "result_html", "script_of"]
 
@@ -56,7 +56,8 @@ def result_html(result):
     if recorded:
         parts.append(folded("recorded", html_table(recorded, ("population", "spikes and states"))))
     if result.settings:
-        parts.append(folded("settings and versions", html_table([*settings_of(result), *versions_of(result)])))
+        rows = [*settings_of(result), *presentation_of(result), *versions_of(result)]
+        parts.append(folded("settings and versions", html_table(rows)))
     return fragment("Result", *parts)
 
 

@@ -42,7 +42,7 @@ def chosen_inputs(result, images):
         wanted = "rows, columns, channels" if shape is None else ", ".join(map(str, shape))
         raise ValueError(f"{WHAT} of shape {images.shape}; the run had images of (n, {wanted}). Give those.")
     complete, n = result.settings.get("images"), result.n_images
-    is_part = isinstance(complete, list) and len(complete) == n and all(type(k) is int for k in complete)
+    is_part = isinstance(complete, list) and complete and len(complete) == n and all(type(k) is int for k in complete)
     if len(images) != n and not (is_part and max(complete) < len(images)):
         raise ValueError(
             f"{WHAT}: got {len(images)}, and the result is of {n}. Give all images of the run, in their order."
@@ -124,6 +124,6 @@ def _picture(values):
     """Return values from 0 to 1 as a picture; channels that are no colours are averaged."""
     step = -(-max(values.shape[:2]) // SIZE)
     values, buffer = values[::step, ::step], io.BytesIO()
-    values = values if values.shape[2] == 3 else values.mean(axis=2)
-    plt.imsave(buffer, np.ascontiguousarray(values), cmap="gray", vmin=0, vmax=1, format="png")
+    colours = values if values.shape[2] == 3 else np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
+    plt.imsave(buffer, np.ascontiguousarray(np.rint(colours * 255).astype(np.uint8)), format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

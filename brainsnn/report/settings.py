@@ -85,7 +85,7 @@ def settings_of(result):
     Returns
     -------
     rows : list of (str, str)
-        Name and value. What the settings of other versions hold besides is shown as JSON.
+        Name and value, without when the images were on. What the settings of other versions hold besides is shown as JSON.
     """
     settings, rows = result.settings, []
     for name, value in settings.items():
@@ -104,7 +104,7 @@ def settings_of(result):
         else:
             text = _text(value)
         rows.append((name, text))
-    return rows + presentation_of(result)
+    return rows
 
 
 def _attention(value):
@@ -112,8 +112,10 @@ def _attention(value):
         return _text(value)
     layers = value.get("layers")
     where = f" in {', '.join(map(str, layers))}" if isinstance(layers, list) else ""
-    when = [time_text(value.get("onset"), "the start"), time_text(value.get("offset"), "the end")]
-    return f"{value['text']}{where}, from {when[0]} to {when[1]}"
+    onset, offset = value.get("onset"), value.get("offset")
+    if onset is None and offset is None:
+        return f"{value['text']}{where}, on throughout"
+    return f"{value['text']}{where}; on: {time_text(onset, 'from the start')}; off: {time_text(offset, 'to the end')}"
 
 
 def versions_of(result):
