@@ -12,6 +12,7 @@ from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.describe.tables import Description
 from brainsnn.builders.devices.backend import Backend
 from brainsnn.builders.graph.layer_graph import LayerGraph
+from brainsnn.builders.graph.summary import network_tables
 from brainsnn.builders.network.assembly import Assembly
 from brainsnn.builders.network.constants import note_namespaces
 from brainsnn.builders.network.monitors import Monitors
@@ -115,6 +116,10 @@ class NetworkView:
     @cached_property
     def _model_descriptions(self):
         return model_descriptions(self._assembly.models)
+
+    @cached_property
+    def _network_tables(self):
+        return network_tables(self.graph)
 
     @cached_property
     def _saturation_fixes(self):

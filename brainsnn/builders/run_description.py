@@ -1,5 +1,7 @@
 """Describe a network and a run in plain values, which are kept with the result."""
 
+import os
+import sysconfig
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -7,8 +9,10 @@ import numpy as np
 from brian2.units.fundamentalunits import get_unit_for_display
 
 import brainsnn
+from brainsnn.builders.devices.compiler_command import compiler_version
 from brainsnn.builders.network.constants import settable_constants
 from brainsnn.results.description import PopulationModel
+from brainsnn.system.versions import installed_versions
 
 __all__ = ["model_descriptions", "run_settings", "saturation_fixes"]
 
@@ -36,7 +40,7 @@ def model_descriptions(models):
     }
 
 
-def run_settings(snn, trials, seed, onset, offset, background):
+def run_settings(snn, trials, images, seed, onset, offset, background):
     """
     Describe how trials are run.
 
@@ -44,7 +48,7 @@ def run_settings(snn, trials, seed, onset, offset, background):
     ----------
     snn : `~brainsnn.builders.spiking_network.SpikingNetwork`
     trials : `~brainsnn.builders.trials.trials.Trials`
-    seed, onset, offset, background : object
+    images, seed, onset, offset, background : object
         As they were given to `~brainsnn.builders.spiking_network.SpikingNetwork.run`.
 
     Returns
@@ -52,7 +56,8 @@ def run_settings(snn, trials, seed, onset, offset, background):
     settings : dict
         Texts, numbers and lists; times in seconds. ``parameters`` holds the value of each per-neuron parameter in this run, or
         its smallest and largest value, without those that the image or its cue sets. An array of backgrounds is described by
-        its shape.
+        its shape, the images by shape and range. ``network`` holds the tables that ``print(snn.graph)`` shows, ``versions``
+        those of Python, packages, compiler and operating system.
     """
     if background is not None:
         background = (
@@ -64,8 +69,27 @@ def run_settings(snn, trials, seed, onset, offset, background):
         "dt": snn.dt, "duration": trials.n_steps * snn.dt, "n_images": trials.n_trials, "replays_spikes": bool(trials.trains),
         "seed": np.asarray(seed).tolist(), "onset": _seconds(onset), "offset": _seconds(offset),
         "background": background,
-        "feedback": None if snn.feedback is None else str(snn.feedback), "attention": _attention(snn._attended),
+        "feedback": None if snn.feedback is None else str(snn.feedback),
+        "gate": None if snn.feedback is None else repr(snn.feedback), "attention": _attention(snn._attended),
         "model": snn.graph.name, "parameters": _parameters(snn, {*trials.shared, *trials.per_trial}),
+        "input": _input(images), "network": snn._network_tables, "versions": _versions(snn.device),
+    }  # fmt: skip
+
+
+def _input(images):
+    """Describe the images of a run: the shape of one, and the smallest and the largest value of all."""
+    if images is None:
+        return None
+    images = np.asarray(images)
+    return {"shape": list(images.shape[1:]), "smallest": float(images.min()), "largest": float(images.max())}
+
+
+def _versions(device):
+    """Return the versions of what runs here. Brian2 compiles code for the runtime device with the compiler of Python."""
+    own = (sysconfig.get_config_var("CXX") if device == "runtime" else None) or "c++"
+    return {
+        "brainsnn": brainsnn.__version__, "brian2": version("brian2"), **installed_versions(),
+        "C++ compiler": compiler_version(os.environ.get("CXX") or own),
     }  # fmt: skip
 
 

@@ -351,7 +351,7 @@ class SpikingNetwork(NetworkView):
         )  # fmt: skip
         self._note_namespaces()
         check_assigned(self._assembly, self._read)
-        settings = run_settings(self, trials, seed, onset, offset, background)
+        settings = run_settings(self, trials, images, seed, onset, offset, background)
         if stream_to is None:
             self._monitors.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
             result = self._run(trials, processes, progress, settings)

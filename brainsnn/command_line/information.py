@@ -2,16 +2,12 @@
 
 import json
 import os
-import platform
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 import typer
 
 __all__ = ["info"]
-
-PACKAGES = ("brian2", "numpy", "scipy", "matplotlib", "tensorflow", "tensorflow-cpu", "keras")
 
 
 def info(as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.")] = False) -> None:
@@ -32,18 +28,21 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="Write it as JSON.
 
 
 def _collect() -> dict[str, dict[str, Any]]:
+    from importlib.metadata import version
+
     import psutil
 
     import brainsnn as bs
     from brainsnn.builders.devices.registry import DEVICES, backend_class
     from brainsnn.system.processes import n_cores
+    from brainsnn.system.versions import installed_versions
 
-    versions = {"brainsnn": bs.__version__, "Python": platform.python_version()}
-    versions |= {name: found for name in PACKAGES if (found := _version(name)) is not None}
+    versions = {"brainsnn": bs.__version__, "brian2": version("brian2"), **installed_versions()}
+    system = versions.pop("system")
     return {
         "versions": versions,
         "machine": {
-            "system": platform.platform(),
+            "system": system,
             "cores": n_cores(),
             "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
             "C++ compiler": _compiler(),
@@ -52,13 +51,6 @@ def _collect() -> dict[str, dict[str, Any]]:
         "devices": {device: backend_class(device).missing() or "ready" for device in DEVICES},
         "extras": _extras(),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _compiler() -> str:

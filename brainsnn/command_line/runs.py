@@ -27,6 +27,9 @@ ImagesPath = Annotated[
     Path,
     typer.Option("--images", "-i", help="Folder of pictures, a picture, .npz (with `images`, `labels`) or .npy."),
 ]
+ReportImages = Annotated[
+    Path | None, typer.Option("--images", "-i", help="The images of the run, as `brainsnn run` takes them.")
+]
 Duration = Annotated[str, typer.Option("--duration", "-t", help="Duration of a trial, with its unit: `300ms`.")]
 Record = Annotated[
     list[str] | None, typer.Option("--record", "-r", help="LAYER:VARIABLES, as `conv2:spikes,S`; repeat it.")
@@ -161,19 +164,43 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The report, .html.")] = Path("report.html"),
     title: Annotated[str, typer.Option(help="Its title.")] = "brainsnn report",
     image: Annotated[int, typer.Option(min=0, help="Image whose spikes, feature maps and traces are drawn.")] = 0,
+    images: ReportImages = None,
+    resize: Resize = False,
     script: Annotated[Path | None, typer.Option(help="Python file that made the result.")] = None,
     force: Force = False,
 ) -> None:
     """
-    Write a result as one HTML file: numbers, figures, populations, equations, settings.
+    Write a result as one HTML file: numbers, inputs, figures, network, equations, settings, versions, script.
 
-    Example: `brainsnn report result.nc -o report.html --script my_study.py`
+    Example: `brainsnn report result.nc -o report.html --images digits.npz --script my_study.py`
     """
     import brainsnn as bs
 
     check_output(output, {".html": "a web page"}, force)
     read = bs.Result.from_xarray if result.suffix.lower() in (".nc", ".zarr") else bs.Result.load
-    path = read(result).report(
-        output, title=title, image=image, script=None if script is None else str(script), overwrite=force
-    )
+    if images is not None:
+        check_images(images)
+    elif resize:
+        raise typer.BadParameter("needs --images.", param_hint="--resize")
+    found = read(result)
+    path = found.report(
+        output, title=title, image=image, images=None if images is None else _images_of(found, images, resize),
+        script=None if script is None else str(script), overwrite=force,
+    )  # fmt: skip
     typer.echo(f"Written: {path}")
+    if script is None:
+        typer.echo("It holds no script. To add the one that made the result: --script study.py")
+    if images is None:
+        typer.echo("It shows no images. To add those of the run: --images FILE")
+
+
+def _images_of(result: "Result", path: Path, resize: bool) -> np.ndarray:
+    """Return the images of a run from a file; the run may have had the first ones only."""
+    about = result.settings.get("input")
+    if not isinstance(about, dict):
+        raise typer.BadParameter(
+            "the result does not name the shape of its images, as those of older versions and of spikes. Leave it out.",
+            param_hint="--images",
+        )
+    limit = None if "images" in result.settings else result.n_images
+    return read_images(path, tuple(about["shape"]), limit, resize, about["largest"]).values

@@ -1,7 +1,6 @@
 """What a report says: tables and texts of a result."""
 
 import itertools
-import json
 import sys
 from pathlib import Path
 
@@ -9,11 +8,9 @@ import numpy as np
 
 from brainsnn.files import check_file, checked_path
 from brainsnn.html_tables import folded, fragment, html_table
+from brainsnn.report.settings import presentation_of, settings_of, versions_of
 
-__all__ = ["equations_of", "numbers_of", "populations_html", "result_html", "script_of", "settings_of"]
-
-#: Settings that are told elsewhere in the report.
-TABLES = ("parameters",)
+__all__ = ["equations_of", "numbers_of", "populations_html", "result_html", "script_of"]
 
 
 def numbers_of(result):
@@ -38,15 +35,6 @@ def numbers_of(result):
     return rows
 
 
-def settings_of(result):
-    """Return the settings of the run as (name, value) pairs of text."""
-    return [(name, _text(value)) for name, value in result.settings.items() if name not in TABLES]
-
-
-def _text(value):
-    return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
 def populations_html(result):
     """Return a table of the populations: name, shape, neurons, rate in Hz, spikes per image, parameters (str)."""
     rows, parameters = [], result.settings.get("parameters") or {}
@@ -68,7 +56,8 @@ def result_html(result):
     if recorded:
         parts.append(folded("recorded", html_table(recorded, ("population", "spikes and states"))))
     if result.settings:
-        parts.append(folded("settings and versions", html_table(settings_of(result))))
+        rows = [*settings_of(result), *presentation_of(result), *versions_of(result)]
+        parts.append(folded("settings and versions", html_table(rows)))
     return fragment("Result", *parts)
 
 
@@ -86,9 +75,11 @@ def equations_of(result):
     shown = sorted(((str(model), name) for name, model in result.models.items()), key=lambda pair: pair[0])
     groups = [([name for _, name in own], text) for text, own in itertools.groupby(shown, key=lambda pair: pair[0])]
     order = list(result.models)
-    return sorted(
+    found = sorted(
         ((sorted(names, key=order.index), text) for names, text in groups), key=lambda g: order.index(g[0][0])
     )
+    gate = result.settings.get("feedback")
+    return found + ([(["prediction and gate"], gate)] if isinstance(gate, str) else [])
 
 
 def script_of(script):

@@ -79,11 +79,12 @@ class ResultFormats:
         *,
         title: str = "brainsnn report",
         image: int = 0,
+        images: ArrayLike | None = None,
         script: str | PathLike[str] | None = None,
         overwrite: bool = False,
     ) -> Path:
         """
-        Write one HTML file that holds numbers, figures, populations, equations, settings, versions and the script.
+        Write one HTML file: numbers, inputs, figures, network, populations, equations, settings, versions of the run, script.
 
         Parameters
         ----------
@@ -92,6 +93,8 @@ class ResultFormats:
         title : str, optional
         image : int, optional
             Image whose spikes, feature maps and traces are drawn.
+        images : (n, H, W, C) array_like, optional
+            The images of the run, which a result does not hold. The first 8 are shown, with labels and decisions.
         script : str or path-like, optional
             Python file whose text goes into the report; by default the script that runs, if there is one.
         overwrite : bool, optional
@@ -106,7 +109,7 @@ class ResultFormats:
         FileExistsError
             If the file exists.
         ValueError
-            If the path does not end in ``.html``.
+            If the path does not end in ``.html``, or number, shape or range of the images are not those of the run.
         IndexError
             If the image does not exist.
         OSError
@@ -117,12 +120,12 @@ class ResultFormats:
         >>> import brainsnn as bs
         >>> from brainsnn.stimuli import load_digits
         >>> snn = bs.convert(bs.load_model("digits"), record={"conv2": ["spikes"]})
-        >>> result = snn.run(load_digits("test")[0][:2], 50 * bs.ms)
-        >>> result.report("report.html", title="Two digits").name
+        >>> images = load_digits("test")[0][:2]
+        >>> snn.run(images, 50 * bs.ms).report("report.html", title="Two digits", images=images).name
         'report.html'
         """
         # The report draws with brainsnn.plot, which itself reads results.
-        return import_module("brainsnn.report").write_report(self, path, title, image, script, overwrite)
+        return import_module("brainsnn.report").write_report(self, path, title, image, images, script, overwrite)
 
     def _repr_html_(self) -> str:
         return import_module("brainsnn.report").result_html(self)

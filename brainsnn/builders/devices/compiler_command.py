@@ -11,7 +11,7 @@ from pathlib import Path
 from brainsnn.leftovers import process_mark
 from brainsnn.system.compilers import PROGRAM, refused_compiler, split_command
 
-__all__ = ["CPP", "check_compiler", "check_openmp", "cpp_compiler", "output_of", "run_compiler"]
+__all__ = ["CPP", "check_compiler", "check_openmp", "compiler_version", "cpp_compiler", "output_of", "run_compiler"]
 
 #: What to do about a C++ compiler that cannot be run or fails.
 CPP = (
@@ -124,6 +124,27 @@ def run_compiler(command, project, fix=CPP, **environment):
             raise RuntimeError(f"{_shown(command)}\nended without an error, but has not made {product.name!r}. {fix}")
     except RuntimeError as error:
         raise RuntimeError(f"Compiling the network in {project} failed:\n{error}") from None
+
+
+@cache
+def compiler_version(command):
+    """
+    Return what a compiler says of its version.
+
+    Parameters
+    ----------
+    command : str
+        It may have arguments.
+
+    Returns
+    -------
+    version : str
+        The first line of its output; a sentence if there is none, since programs from the cache run without a compiler.
+    """
+    try:
+        return output_of([*split_command(command), "--version"], CPP).strip().partition("\n")[0]
+    except (RuntimeError, ValueError):
+        return f"{command!r} did not say its version"
 
 
 @cache  # of those that work

@@ -6,7 +6,7 @@ from brainsnn.builders.operators.linear import SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 from brainsnn.html_tables import fragment, html_table
 
-__all__ = ["aligned", "by", "describe_operator", "layer_html", "layer_table"]
+__all__ = ["aligned", "by", "describe_operator", "layer_html", "layer_table", "network_tables"]
 
 
 def layer_table(graph):
@@ -30,6 +30,23 @@ def layer_html(graph):
     layers, projections = _layer_rows(graph), _projection_rows(graph)
     tables = [html_table(layers[1:], layers[0]), html_table(projections[1:], projections[0], right=3)]
     return fragment(_headline(graph), *tables)
+
+
+def network_tables(graph):
+    """
+    Return the tables of `layer_table` as plain values, which a JSON file can hold.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+
+    Returns
+    -------
+    tables : dict
+        ``title``, a line; ``layers`` and ``projections``, rows of text of which the first is the header.
+    """
+    layers, projections = ([list(row) for row in rows] for rows in (_layer_rows(graph), _projection_rows(graph)))
+    return {"title": _headline(graph), "layers": layers, "projections": projections}
 
 
 def _headline(graph):
