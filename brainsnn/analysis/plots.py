@@ -50,13 +50,13 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
     >>> result = bs.convert(bs.load_model("digits")).run(images[:5], 150 * bs.ms)
     >>> ax = bs.plot.accuracy({"digits": result}, labels[:5])
     """
-    named = named_results(results, "plot_accuracy_over_time: results", "SNN")
+    named = named_results(results, "plot.accuracy: results", "SNN")
     if ann_accuracy is not None and not is_number(ann_accuracy, low=0, high=1):
-        raise ValueError(f"plot_accuracy_over_time: ann_accuracy={ann_accuracy!r} must be a fraction, from 0 to 1.")
-    window = whole_number(window, "plot_accuracy_over_time: window", 1)
+        raise ValueError(f"plot.accuracy: ann_accuracy={ann_accuracy!r} must be a fraction, from 0 to 1.")
+    window = whole_number(window, "plot.accuracy: window", 1)
     shares = {name: result.accuracy(labels, window=window) for name, result in named.items()}
     with style():
-        ax = axes_for(ax, (6, 3.6), "plot_accuracy_over_time")
+        ax = axes_for(ax, (6, 3.6), "plot.accuracy")
         for k, (name, result) in enumerate(named.items()):
             accuracy, colour = 100 * shares[name], PALETTE[k % len(PALETTE)]
             ax.plot(result.times, accuracy, label=f"{name}: {accuracy[-1]:.1f}% of {result.n_images}", color=colour)
@@ -86,6 +86,8 @@ def _interval(share, n):
 def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     """
     Plot the activations of the SNN against those of the ANN, one panel per layer.
+
+    This makes a figure of its own, and takes no axes; `brainsnn.plot.activations` draws one layer on yours.
 
     Parameters
     ----------
@@ -117,7 +119,7 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     >>> comparison = bs.compare_activations(model, bs.convert(model), load_digits("test")[0][:2], 50 * bs.ms, 20 * bs.ms)
     >>> figure = bs.plot.comparison(comparison)
     """
-    about = "plot_comparison"
+    about = "plot.comparison"
     layers = layer_names(layers, _compared_layers(comparison, about), f"{about}: layers")
     drawn = [compared(comparison, layer, about) for layer in layers]
     max_points = whole_number(max_points, f"{about}: max_points", 1)

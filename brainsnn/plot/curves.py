@@ -37,7 +37,7 @@ def tuning_curve(
     Parameters
     ----------
     values : (n,) array_like
-        The property, such as an orientation.
+        The property, such as an orientation, in any order; the curve joins its values in ascending order.
     responses : (n,) or (n, n_repeats) array_like
         With repeats, their mean and its 95% interval (of Student's t).
     xlabel, ylabel : str
@@ -71,6 +71,8 @@ def tuning_curve(
             f"plot.tuning_curve: responses of shape {responses.shape} for values of shape {values.shape}; give (n,) or "
             "(n, n_repeats)."
         )
+    order = np.argsort(values, kind="stable")
+    values, responses = values[order], responses[order]
     with panel(ax, "plot.tuning_curve") as ax:
         mean = responses if responses.ndim == 1 else responses.mean(axis=1)
         (line,) = ax.plot(values, mean, marker="o", markersize=3, label=label)

@@ -31,16 +31,16 @@ def _checked_units(units, traces, own):
     units = {} if units is None else units
     dimensions = {"1": DIMENSIONLESS} | {name: unit.dim for unit in all_units for name in (str(unit), repr(unit))}
     if not isinstance(units, Mapping):
-        raise ValueError(f"plot_traces: units={brief(units)} must be a dict of variable to unit, such as {{'v': mV}}.")
+        raise ValueError(f"plot.traces: units={brief(units)} must be a dict of variable to unit, such as {{'v': mV}}.")
     for variable, unit in units.items():
         if variable not in traces:
             raise UnknownNameError(variable, traces, "plotted variable, for units")
         if not isinstance(unit, Quantity) or unit.ndim or not float(unit) > 0:
-            raise ValueError(f"plot_traces: units[{variable!r}]={brief(unit)} must be a unit of Brian2, such as mV.")
+            raise ValueError(f"plot.traces: units[{variable!r}]={brief(unit)} must be a unit of Brian2, such as mV.")
         known = own.get(variable)
         if known in dimensions and unit.dim is not dimensions[known]:  # compound units are not checked
             raise ValueError(
-                f"plot_traces: units[{variable!r}]={brief(unit)} does not fit: the unit of {variable!r} is {known}. Give a "
+                f"plot.traces: units[{variable!r}]={brief(unit)} does not fit: the unit of {variable!r} is {known}. Give a "
                 "multiple of it, or leave it out."
             )
     return units
@@ -79,8 +79,8 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     UnknownNameError, IndexError
         If the layer, a variable (also of the threshold, for ``threshold=True``), the neuron or the image was not recorded.
     ValueError
-        If ``threshold=True`` and the population has no condition that compares two expressions; if nothing is left to draw, or
-        a unit does not fit its variable.
+        If ``threshold=True`` and the population has no condition that compares two expressions; if nothing is left to draw, as
+        of a silent neuron without recorded states; or if a unit does not fit its variable.
 
     Examples
     --------
@@ -89,30 +89,27 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     >>> snn = bs.convert(bs.load_model("digits"), record={"conv2": ["spikes", "S", "S_hat", "theta"]})
     >>> ax = bs.plot.traces(snn.run(load_digits("test")[0][:1], 50 * bs.ms), "conv2", (5, 7, 3))
     """
-    one_result(result, "plot_traces: result")
+    one_result(result, "plot.traces: result")
     if not isinstance(layer, str) or layer not in result.states and layer not in result.spikes:
         layer = result.states.name_of(layer)
-    image = chosen_image(image, result.n_images, "plot_traces")
+    image = chosen_image(image, result.n_images, "plot.traces")
     index, model = result.index_of(layer, neuron), result.models.get(layer)
     variables, rule = _checked_variables(variables, threshold), threshold_sides(model)
     traces, sides = _traces(result, layer, index, image, variables, rule, threshold)
     traces |= sides
     own = {} if model is None else model.units
     units = _checked_units(units, traces, own)
-    has_spikes = layer in result.spikes and index in result.spike_neurons.get(layer, (index,))
-    if not traces and not has_spikes:
-        raise ValueError(
-            f"plot_traces: of neuron={neuron!r} of {layer!r}, nothing is left to draw with variables={variables!r}; name a "
-            "variable that was recorded, or a neuron whose spikes were."
-        )
+    spike_times = _spike_times(result, layer, index, image)
+    if not traces and (spike_times is None or not len(spike_times)):
+        _refuse_nothing(result, layer, neuron, image, variables, spike_times)
+    has_spikes = spike_times is not None
     with style():
-        ax = axes_for(ax, (7, 3.2), "plot_traces")
+        ax = axes_for(ax, (7, 3.2), "plot.traces")
         shown = {v: _label_and_scale(v, units.get(v), own.get(v)) for v in traces}
         for k, (variable, (label, factor)) in enumerate(shown.items()):
             ax.plot(result.times, traces[variable] * factor, label=label, color=PALETTE[k % len(PALETTE)])
         if has_spikes:
-            neurons, steps = result.spikes[layer][image]
-            _draw_ticks(ax, steps[neurons == index] * result.dt * 1e3)
+            _draw_ticks(ax, spike_times)
         title = _title(layer, neuron, None if sides else rule, traces)
         ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), title=title)
         labels = [label for label, _ in shown.values()]
@@ -124,14 +121,34 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     return ax
 
 
+def _spike_times(result, layer, index, image):
+    """Return when a neuron spikes, (n_spikes,) in ms, or None if its spikes were not recorded."""
+    if layer not in result.spikes or index not in result.spike_neurons.get(layer, (index,)):
+        return None
+    neurons, steps = result.spikes[layer][image]
+    return steps[neurons == index] * result.dt * 1e3
+
+
+def _refuse_nothing(result, layer, neuron, image, variables, spike_times):
+    """Refuse axes on which nothing would be drawn, and say what to record."""
+    recorded, model = list(result.states.get(layer, ())), result.models.get(layer)
+    names = ["spikes", *(["v"] if model is None else model.units)]
+    why = "its spikes were not recorded" if spike_times is None else f"it does not spike in image {image}"
+    fix = f"draw variables={recorded}" if recorded else f"record variables: convert with record={{{layer!r}: {names}}}"
+    raise ValueError(
+        f"plot.traces: of neuron={neuron!r} of {layer!r}, nothing is left to draw with variables={variables!r}: {why}. To see "
+        f"how its state changes, {fix}."
+    )
+
+
 def _checked_variables(variables, threshold):
     """Return the variables as a list, or None for what is drawn by default."""
     if not isinstance(variables, (str, list, tuple, type(None))) or not all(
         isinstance(v, str) for v in variables or ()
     ):
-        raise ValueError(f"plot_traces: variables={brief(variables)} must be a list of names, such as ['v'], or None.")
+        raise ValueError(f"plot.traces: variables={brief(variables)} must be a list of names, such as ['v'], or None.")
     if threshold is not None and not isinstance(threshold, (bool, np.bool_)):
-        raise ValueError(f"plot_traces: threshold={brief(threshold)} must be True, False or None.")
+        raise ValueError(f"plot.traces: threshold={brief(threshold)} must be True, False or None.")
     return [variables] if isinstance(variables, str) else variables
 
 
@@ -166,7 +183,7 @@ def _check_rule(rule, missing, name, recorded):
     if rule is None or not rule.sides:
         what = "no threshold that this result knows" if rule is None else f"the threshold {rule.condition!r}"
         raise ValueError(
-            f"plot_traces: {name!r} has {what}; threshold=True needs one that compares two expressions. Leave threshold out."
+            f"plot.traces: {name!r} has {what}; threshold=True needs one that compares two expressions. Leave threshold out."
         )
     if missing:
         record = {name: ["spikes", *rule.variables]}

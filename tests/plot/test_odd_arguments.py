@@ -1,6 +1,7 @@
 """Odd values for every argument of every figure: refused in words, before anything is drawn, or a figure that can be drawn."""
 
 import inspect
+import re
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -191,6 +192,7 @@ def check_refusal(error, argument, value):
     parts = (*value, *value.values()) if isinstance(value, dict) else np.ravel(np.array(value, object)).tolist()
     shown = (*map(repr, parts), repr(value), str(value), brief(value), *WRONG_INSIDE)
     assert any(" ".join(text.split()) in " ".join(message.split()) for text in shown), (value, message)
+    assert not re.search(r"\bplot_|^Result\.", message), message  # functions that the user did not call
     assert len(message.split()) > 6 and message.endswith((".", ")"))
 
 
@@ -311,6 +313,26 @@ def test_traces_of_a_neuron_whose_spikes_were_not_recorded_show_none():
     ax = bs.plot.traces(example(recorded=[0]), "conv", 5, variables=["v"])
     assert not ax.collections and ax.get_legend() is None
     assert bs.plot.traces(example(recorded=[0]), "conv", 0, variables=["v"]).collections
+
+
+def test_a_silent_neuron_without_states_is_refused_with_what_to_record():
+    silent = example(spikes=False)
+    with pytest.raises(ValueError, match=r"does not spike in image 1.*draw variables=\['v', 'w'\]\.$"):
+        bs.plot.traces(silent, "conv", 5, image=1, variables=[])
+    silent.states = {}
+    with pytest.raises(ValueError, match=r"does not spike in image 0.*record=\{'conv': \['spikes', 'v', 'w'\]\}\.$"):
+        bs.plot.traces(silent, "conv", 5)
+    with pytest.raises(ValueError, match=r"'dense', nothing.*record=\{'dense': \['spikes', 'v'\]\}\.$"):
+        bs.plot.traces(silent, "dense", 0)
+    assert not plt.get_fignums()
+
+
+def test_a_tuning_curve_joins_its_values_in_ascending_order():
+    ax = bs.plot.tuning_curve([180, 0, 90], [[5, 7], [1, 1], [3, 5]], "orientation (degrees)")
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0, 1], [90, 4], [180, 6]])
+    outline = ax.collections[0].get_paths()[0].vertices
+    at_90 = outline[outline[:, 0] == 90, 1]
+    assert at_90.min() < 4 < at_90.max() and set(outline[outline[:, 0] == 0, 1]) == {1}
 
 
 def test_a_gate_of_some_pixels_is_refused():
