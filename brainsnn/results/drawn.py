@@ -1,11 +1,15 @@
-"""The results and layers that a figure is drawn of: other objects, and results of which nothing can be drawn, are refused."""
+"""What a figure is drawn of: results, layers and plain data. Other objects, and what leaves nothing to draw, are refused."""
 
+import math
 from collections.abc import Mapping
 
+from brian2 import Quantity, second
+
 from brainsnn.one_line import brief
+from brainsnn.plain_arrays import finite_array, is_number
 from brainsnn.results.result_formats import ResultFormats
 
-__all__ = ["layer_names", "named_results", "one_result"]
+__all__ = ["drawn_array", "layer_names", "named_results", "one_result", "positive_time"]
 
 
 def one_result(result, about):
@@ -36,7 +40,7 @@ def one_result(result, about):
     return result
 
 
-def named_results(results, about, alone=""):
+def named_results(results, about, alone="", plain=None):
     """
     Return one or several results by their names.
 
@@ -47,6 +51,8 @@ def named_results(results, about, alone=""):
         Function and argument; the message of an error starts with it.
     alone : str, optional
         Name of a result that comes without one.
+    plain : callable, optional
+        Returns what is drawn of plain data, in place of a result: ``plain(data, about)``. By default such data are refused.
 
     Returns
     -------
@@ -59,11 +65,84 @@ def named_results(results, about, alone=""):
     """
     if isinstance(results, ResultFormats):
         return {alone: one_result(results, about)}
+    if plain is not None and not isinstance(results, Mapping):
+        return {alone: plain(results, about)}
     if not isinstance(results, Mapping) or not results:
         raise ValueError(
             f"{about}={brief(results)} must be a Result, or a dict of one or more by their names, such as {{'ASN': result}}."
         )
-    return {str(name): one_result(result, f"{about}[{name!r}]") for name, result in results.items()}
+    found = {}
+    for name, own in results.items():
+        take = one_result if plain is None or isinstance(own, ResultFormats) else plain
+        found[str(name)] = take(own, f"{about}[{name!r}]")
+    return found
+
+
+def drawn_array(values, about, axes, nan=False, other="a Result"):
+    """
+    Return plain data as an array.
+
+    Parameters
+    ----------
+    values : array_like
+    about : str
+        Function and argument; the message of an error starts with it.
+    axes : tuple of str
+        Names of the axes, such as ``("images", "steps")``.
+    nan : bool, optional
+        Whether NaN is allowed.
+    other : str, optional
+        What may be given in place of an array, in words.
+
+    Returns
+    -------
+    array : ndarray of float
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or has other axes, no value, or one that is not finite.
+    """
+    expected = f"{other}, or an array of numbers ({', '.join(axes)}{',' * (len(axes) == 1)})"
+    if not isinstance(values, (list, tuple)) and not hasattr(values, "__array__"):
+        raise ValueError(f"{about}={brief(values)} must be {expected}.")
+    try:
+        array = finite_array(values, about, nan)
+    except ValueError as error:
+        raise ValueError(f"{error} Expected {expected}.") from None
+    if array.ndim != len(axes):
+        raise ValueError(f"{about} of shape {array.shape}; expected {expected}.")
+    return array
+
+
+def positive_time(value, about, example):
+    """
+    Return a time as a number of seconds.
+
+    Parameters
+    ----------
+    value : float or `~brian2.units.fundamentalunits.Quantity`
+        A plain number is in seconds.
+    about : str
+        Function and argument; the message of an error starts with it.
+    example : str
+
+    Returns
+    -------
+    time : float
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or not above 0.
+    """
+    is_time = isinstance(value, Quantity) and value.dim is second.dim and value.ndim == 0
+    if not (is_time or is_number(value)) or not 0 < float(value) < math.inf:
+        raise ValueError(
+            f"{about}={value!r} must be a time above 0, such as {example} (a plain number is in seconds); arrays say nothing of "
+            "theirs."
+        )
+    return float(value)
 
 
 def layer_names(layers, known, about):

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from brian2 import mV, second
+from brian2 import ms, mV, second
 
 import brainsnn as bs
 from brainsnn.analysis import dissimilarity_matrix
@@ -63,9 +63,10 @@ def compared(ann=(0.0, 0.5, 1.0), snn=(0.1, 0.5, 0.9)):
 
 RESULT, EMPTY = example(), bs.Result({"conv": (3, 3, 4)}, 1e-3, 20)
 COMPARISON = compared()
-#: What each figure is drawn of.
+#: What each figure is drawn of. "accuracy of arrays" is `accuracy` of plain data.
 GOOD = {
     "accuracy": {"results": RESULT},
+    "accuracy of arrays": {"results": {"a": RESULT.output, "b": 2 * RESULT.output}, "labels": [0, 1], "dt": 1 * ms},
     "activations": {"comparison": COMPARISON, "layer": "conv"},
     "attention_field": {"field": bs.SpatialAttention((0.3, 0.6), 0.2)},
     "comparison": {"comparison": COMPARISON},
@@ -81,9 +82,14 @@ GOOD = {
     "traces": {"result": RESULT, "layer": "conv", "neuron": 5},
     "tuning_curve": {"values": [0, 1], "responses": [[1, 2], [3, 5]], "xlabel": "orientation (degrees)"},
 }
-ARGUMENTS = [
-    (name, argument) for name in bs.plot.__all__ for argument in inspect.signature(getattr(bs.plot, name)).parameters
-]
+
+
+def drawing(name):
+    """Return the function that draws a figure."""
+    return getattr(bs.plot, name.split(" of ")[0])
+
+
+ARGUMENTS = [(name, argument) for name in GOOD for argument in inspect.signature(drawing(name)).parameters]
 NO_RESULTS = [
     None,
     5,
@@ -107,6 +113,13 @@ REFUSED = {
     "seed": [-1, 1.5, "1", None, NAN], "xlabel": NO_TEXTS, "ylabel": NO_TEXTS, "label": [5, ["a"], b"a"],
     "comparison": [None, {}, RESULT, 5, compared((), ()), compared((0.0, NAN, 1.0)), compared((0.0, 1.0))],
     "accuracy.labels": [[0], [0, 5], [0.5, 1], [NAN, 0], "01", [[0, 1]]],
+    "accuracy.dt": [1e-3, 1 * ms, 0, "1*ms"],
+    "accuracy of arrays.dt": [None, 0, -1e-3, NAN, INF, True, "1*ms", 1 * mV, [1e-3]],
+    "accuracy of arrays.labels": [None, [0], [0, 5], [0.5, 1]],
+    "accuracy of arrays.results": [
+        *NO_RESULTS, np.zeros((2, 3)), np.zeros((2, 0, 3)), np.full((2, 4, 3), INF), {"a": "x"}, [[[1], [1, 2]]],
+        RESULT.output * mV,
+    ],
     "accuracy.ann_accuracy": [98.0, -0.1, NAN, "0.9", True, [0.9]],
     "attention_field.field": [
         None, "x", [], np.zeros((0, 3)), [[NAN, 1.0]], np.zeros((3, 3, 2)), np.zeros(4), RESULT,
@@ -163,10 +176,10 @@ def state_of(ax):
 
 def call(name, own_axes, tmp_path, /, **given):
     """Draw a figure on axes, or write its film to a folder; each warning is an error."""
-    function, arguments = getattr(bs.plot, name), GOOD[name] | given
+    function, arguments = drawing(name), GOOD[name] | given
     if "ax" in inspect.signature(function).parameters:
         arguments = {"ax": own_axes} | arguments
-    if name == "feature_movie" and isinstance(arguments["path"], str) and arguments["path"]:
+    if name.startswith("feature_movie") and isinstance(arguments["path"], str) and arguments["path"]:
         arguments["path"] = str(tmp_path / arguments["path"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -177,7 +190,7 @@ def call(name, own_axes, tmp_path, /, **given):
 WRONG_INSIDE = (
     "of shape", "of the projection", "removed", "names no layer", "none of them NaN", "NaN or infinite", "are infinite",
     "not an array of numbers", "holds", "hold no", "symmetric", "masked array", "with the unit", "labels for", "on the diagonal",
-    "activations of the ANN", "everywhere", "has values from", "was not recorded", "names layers", "values are NaN",
+    "no labels", "activations of the ANN", "everywhere", "has values from", "was not recorded", "names layers", "values are NaN",
 )  # fmt: skip
 
 
@@ -241,8 +254,8 @@ def test_anything_is_refused_in_words_or_drawn(name, argument, tmp_path):
 
 @pytest.mark.parametrize("name, argument", ARGUMENTS, ids=lambda text: text)
 def test_what_makes_no_sense_is_refused_before_anything_is_drawn(name, argument, tmp_path):
-    values = REFUSED.get(f"{name}.{argument}", REFUSED.get(argument))
-    for value in axes_that_cannot_be_used() if argument == "ax" else values:
+    keys = (f"{name}.{argument}", f"{name.split(' of ')[0]}.{argument}", argument)
+    for value in axes_that_cannot_be_used() if argument == "ax" else next(REFUSED[k] for k in keys if k in REFUSED):
         ax = plt.subplots()[1]
         before, opened = state_of(ax), plt.get_fignums()
         with pytest.raises((ValueError, TypeError, KeyError, IndexError, FileNotFoundError)) as error:

@@ -179,3 +179,27 @@ def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
         bs.plot.feature_movie(result, "conv1", tmp_path / "film.avi")
     assert not list(tmp_path.iterdir())
     plt.close("all")
+
+
+def drawn(ax):
+    """Return the lines, bars, pictures and texts of axes."""
+    texts = [ax.get_xlabel(), ax.get_ylabel(), *(label.get_text() for label in ax.get_yticklabels())]
+    lines = [line.get_xydata().tolist() for line in ax.lines]
+    bars = [(bar.get_x(), bar.get_y(), bar.get_width()) for bar in ax.patches]
+    pictures = [np.ma.filled(image.get_array(), np.nan).tolist() for image in ax.images]
+    bands = [path.vertices.tolist() for own in ax.collections for path in own.get_paths()]
+    return texts, lines, bars, str(pictures), bands, ax.get_xlim(), ax.get_ylim()
+
+
+#: The same figure of plain data and of a result.
+PLAIN = {
+    "accuracy": (lambda r, g: bs.plot.accuracy(r, [0, 1, 2, 0], window=3),
+                 lambda r, g: bs.plot.accuracy(r.output.tolist(), [0, 1, 2, 0], window=3, dt=1 * bs.ms)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_data_are_drawn_as_a_result_is(name, result, gated):
+    of_result, of_data = (draw(result, gated) for draw in PLAIN[name])
+    assert of_data.has_data() and drawn(of_data) == drawn(of_result)
+    plt.close("all")
