@@ -12,7 +12,7 @@ from brainsnn.results.result_formats import ResultFormats
 __all__ = ["drawn_array", "layer_names", "named_results", "one_result", "positive_time"]
 
 
-def one_result(result, about):
+def one_result(result, about, other=""):
     """
     Return a result that holds something.
 
@@ -21,6 +21,8 @@ def one_result(result, about):
     result : `~brainsnn.results.result.Result`
     about : str
         Function and argument; the message of an error starts with it.
+    other : str, optional
+        Plain data that may be given in place of a result, in words.
 
     Returns
     -------
@@ -32,7 +34,8 @@ def one_result(result, about):
         If it is something else, or holds no image or no step.
     """
     if not isinstance(result, ResultFormats):
-        raise ValueError(f"{about}={brief(result)} must be a Result, as snn.run(images, duration) returns it.")
+        known = f", or {other}" if other else ""
+        raise ValueError(f"{about}={brief(result)} must be a Result, as snn.run(images, duration) returns it{known}.")
     if not (result.n_images and result.n_steps):
         raise ValueError(
             f"{about} holds {result.n_images} images of {result.n_steps} steps; give the result of a run of one image or more."

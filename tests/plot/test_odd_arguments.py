@@ -76,6 +76,8 @@ GOOD = {
     "latency_map": {"result": RESULT, "layer": "conv"},
     "mosaic": {"maps": np.ones((2, 3, 4))},
     "raster": {"result": RESULT},
+    "raster of events": {"result": {"a": ([0, 2], [0.0, 0.02]), "conv": ([1], [5] * ms)}, "duration": 20 * ms},
+    "raster of steps": {"result": {"conv": RESULT.raster("dense")[0, :, 0, 0]}, "duration": 0.02},
     "rates": {"result": RESULT},
     "rdm": {"dissimilarities": RDM, "classes": [0, 1, 1]},
     "spike_budget": {"results": {"a": RESULT}},
@@ -105,6 +107,7 @@ NO_RESULTS = [
 NO_LAYERS = [None, 5, "cnov", ["conv"], "input"]
 NO_IMAGES = [2, -3, 0.5, NAN, None, True, "0", [0]]
 NO_COUNTS = [0, -1, 1.5, NAN, True, "3", None, [3]]
+NO_TIMES = [None, 0, -1e-3, NAN, INF, True, "1*ms", 1 * mV, [1e-3]]
 NO_TEXTS = [5, None, ["a"], b"a"]
 #: By argument, or by figure and argument: what is refused.
 REFUSED = {
@@ -114,7 +117,7 @@ REFUSED = {
     "comparison": [None, {}, RESULT, 5, compared((), ()), compared((0.0, NAN, 1.0)), compared((0.0, 1.0))],
     "accuracy.labels": [[0], [0, 5], [0.5, 1], [NAN, 0], "01", [[0, 1]]],
     "accuracy.dt": [1e-3, 1 * ms, 0, "1*ms"],
-    "accuracy of arrays.dt": [None, 0, -1e-3, NAN, INF, True, "1*ms", 1 * mV, [1e-3]],
+    "accuracy of arrays.dt": NO_TIMES,
     "accuracy of arrays.labels": [None, [0], [0, 5], [0.5, 1]],
     "accuracy of arrays.results": [
         *NO_RESULTS, np.zeros((2, 3)), np.zeros((2, 0, 3)), np.full((2, 4, 3), INF), {"a": "x"}, [[[1], [1, 2]]],
@@ -140,6 +143,14 @@ REFUSED = {
     "latency_map.onset": [-0.001, 0.02, 1 * second, 5 * mV, NAN, None, "5*ms", True],
     "mosaic.maps": [None, [], [1, 2], np.zeros((2, 2)), np.zeros((2, 2, 0)), np.full((2, 2, 2), INF), np.ones((2, 2, 2)) * 1j],
     "mosaic.columns": [0, -1, 1.5, True, NAN, "2", [2]],
+    "raster.result": [value for value in NO_RESULTS if value != {"a": None}],  # without a duration, that is what is missing
+    "raster.duration": [0.02, 20 * ms, 0, "20*ms"],
+    **dict.fromkeys(("raster of events.duration", "raster of steps.duration"), NO_TIMES),
+    **dict.fromkeys(("raster of events.result", "raster of steps.result"), NO_RESULTS + [
+        {"a": ([0], [0.0, 0.01])}, {"a": ([0], [0.03])}, {"a": ([-1], [0.01])}, {"a": ([0.5], [0.01])}, {"a": ([0], [NAN])},
+        {"a": ([0], [1] * mV)}, {"a": ([True], [0.01])}, {"a": ([[0]], [[0.01]])}, {"a": np.zeros((2, 2, 2))}, {"a": "x"},
+        {"a": np.full((3, 3), 2)}, {"a": np.zeros((20, 0))}, {"a": np.zeros(3)}, {"a": {}}, {"a": [[0, 3], [0.01, 0.02]]},
+    ]),
     "raster.layers": [[], "cnov", ["conv", "cnov"], 5, ["conv", None], [["conv"]], "input"],
     "rdm.dissimilarities": [
         None, [], np.zeros((2, 3)), np.zeros(3), RDM * NAN, [[0, NAN], [1, 0]], 1 - RDM, np.triu(RDM), np.zeros((0, 0)), "x",
@@ -262,6 +273,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_drawn(name, argument,
             call(name, ax, tmp_path, **{argument: value})
         check_refusal(error, argument, value)
         assert state_of(ax) == before and plt.get_fignums() == opened and not list(tmp_path.iterdir())
+        plt.close("all")
 
 
 def source(name, result, **given):

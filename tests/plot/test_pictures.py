@@ -184,7 +184,7 @@ def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
 def drawn(ax):
     """Return the lines, bars, pictures and texts of axes."""
     texts = [ax.get_xlabel(), ax.get_ylabel(), *(label.get_text() for label in ax.get_yticklabels())]
-    lines = [line.get_xydata().tolist() for line in ax.lines]
+    lines = [sorted(line.get_xydata().round(9).tolist()) for line in ax.lines]
     bars = [(bar.get_x(), bar.get_y(), bar.get_width()) for bar in ax.patches]
     pictures = [np.ma.filled(image.get_array(), np.nan).tolist() for image in ax.images]
     bands = [path.vertices.tolist() for own in ax.collections for path in own.get_paths()]
@@ -195,6 +195,9 @@ def drawn(ax):
 PLAIN = {
     "accuracy": (lambda r, g: bs.plot.accuracy(r, [0, 1, 2, 0], window=3),
                  lambda r, g: bs.plot.accuracy(r.output.tolist(), [0, 1, 2, 0], window=3, dt=1 * bs.ms)),
+    "raster": (lambda r, g: bs.plot.raster(r, max_neurons=40),
+               lambda r, g: bs.plot.raster({name: r.raster(name)[0].reshape(80, -1) for name in SHAPES}, duration=80 * bs.ms,
+                                           max_neurons=40)),
 }  # fmt: skip
 
 
@@ -202,4 +205,17 @@ PLAIN = {
 def test_plain_data_are_drawn_as_a_result_is(name, result, gated):
     of_result, of_data = (draw(result, gated) for draw in PLAIN[name])
     assert of_data.has_data() and drawn(of_data) == drawn(of_result)
+    plt.close("all")
+
+
+def test_a_raster_of_events_shows_each_of_them():
+    neurons, times = np.array([4, 0, 9]), [30, 10, 20] * bs.ms
+    ax = bs.plot.raster({"V1": (neurons, times), "V2": ([], [])}, duration=50 * bs.ms)
+    assert ax.lines[0].get_xydata().tolist() == [[30, 4], [10, 0], [20, 9]] and ax.get_xlim() == (0, 50)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["V1:\nneurons 0 to 9", "V2:\nno spikes"]
+    ax = bs.plot.raster({"V1": (neurons, times)}, duration=50 * bs.ms, max_neurons=2)
+    assert ax.lines[0].get_xydata().tolist() == [[10, 0], [20, 1]]
+    assert ax.get_yticklabels()[0].get_text() == "V1:\n2 of neurons 0 to 9"
+    ax = bs.plot.raster({"V1": ([0, 10**11], [0.01, 0.02])}, duration=0.05)  # takes no memory for silent ones
+    assert ax.lines[0].get_xydata().tolist() == [[10, 0], [20, 149]]
     plt.close("all")
