@@ -87,7 +87,7 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
 
 def _of_array(outputs, about, dt):
     """Return a result with these outputs."""
-    known = "a Result, a dict of one or more by their names"
+    known = "a Result, a dict of one or more by their names, or "
     outputs = drawn_array(outputs, about, ("images", "steps", "classes"), nan=True, other=known)
     found = Result(
         {"output": (1, 1, outputs.shape[2])}, positive_time(dt, "plot.accuracy: dt", "1*ms"), outputs.shape[1]

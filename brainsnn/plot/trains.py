@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from brian2 import hertz
 from numpy.typing import ArrayLike
 
 from brainsnn.plain_arrays import whole_number
 from brainsnn.plot.layer_spikes import trains_of_dict, trains_of_result
 from brainsnn.plot.panels import panel
 from brainsnn.plot_style import PALETTE
-from brainsnn.results.drawn import one_result
+from brainsnn.results.drawn import numbers_by_layer, one_result
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -95,13 +96,14 @@ def raster(
     return ax
 
 
-def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
+def rates(result: "Result | Mapping[str, ArrayLike]", ax: "Axes | None" = None) -> "Axes":
     """
     Draw the mean firing rate of each layer, with the range of images in which 95% of them lie.
 
     Parameters
     ----------
-    result : `~brainsnn.results.result.Result`
+    result : `~brainsnn.results.result.Result` or dict of str to (n_images,) array_like
+        Or, by layer, a firing rate in Hz for each image, of any network.
     ax : `matplotlib.axes.Axes`, optional
 
     Returns
@@ -111,7 +113,7 @@ def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
     Raises
     ------
     ValueError
-        If it is something else than a result, or no layer of it spikes.
+        If it is something else, no layer of a result spikes, rates are below 0 or not finite, or layers differ in their images.
 
     Examples
     --------
@@ -120,25 +122,33 @@ def rates(result: "Result", ax: "Axes | None" = None) -> "Axes":
     >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
     >>> result = snn.run(load_digits("test")[0][:1], 50 * bs.ms)
     >>> ax = bs.plot.rates(result)
+    >>> ax = bs.plot.rates({"V1": [12.0, 9.5, 11.0], "V4": [7.0, 8.5, 6.0]})
     """
-    one_result(result, "plot.rates: result")
-    found = result.firing_rates
-    if not found:
-        raise ValueError(
-            "plot.rates: the result holds no spike counts; give the result of a network with neurons that spike."
-        )
+    given = isinstance(result, Mapping) and result
+    found = numbers_by_layer(result, "plot.rates: result", "firing rates", hertz.dim) if given else _own_rates(result)
+    n_images = len(next(iter(found.values())))
     means = np.array([values.mean() for values in found.values()])
     ends = np.array([np.percentile(values, [2.5, 97.5]) for values in found.values()]).T
     with panel(ax, "plot.rates") as ax:
         positions = np.arange(len(means))
         ax.barh(positions, means, color=PALETTE[0], height=0.65)
-        if result.n_images > 1:
+        if n_images > 1:
             error = np.abs(ends - means)
             ax.errorbar(means, positions, xerr=error, fmt="none", ecolor="black", elinewidth=1, capsize=2)
         ax.set_yticks(positions, list(found))
         ax.invert_yaxis()
         if not ends.any():  # no spikes: the axis still starts at 0
             ax.set_xlim(0, 1)
-        several = f"mean, and range of 95% of {result.n_images} images" if result.n_images > 1 else "one image"
+        several = f"mean, and range of 95% of {n_images} images" if n_images > 1 else "one image"
         ax.set(xlabel="firing rate (Hz)", title=several)
     return ax
+
+
+def _own_rates(result):
+    """Return the mean firing rate of each layer of a result and each image, in Hz."""
+    one_result(result, "plot.rates: result", "a dict of firing rates by layer")
+    if not result.firing_rates:
+        raise ValueError(
+            "plot.rates: the result holds no spike counts; give the result of a network with neurons that spike."
+        )
+    return result.firing_rates

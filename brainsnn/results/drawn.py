@@ -9,7 +9,7 @@ from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number
 from brainsnn.results.result_formats import ResultFormats
 
-__all__ = ["drawn_array", "layer_names", "named_results", "one_result", "positive_time"]
+__all__ = ["drawn_array", "layer_names", "named_results", "numbers_by_layer", "one_result", "positive_time"]
 
 
 def one_result(result, about, other=""):
@@ -81,7 +81,7 @@ def named_results(results, about, alone="", plain=None):
     return found
 
 
-def drawn_array(values, about, axes, nan=False, other="a Result"):
+def drawn_array(values, about, axes, nan=False, other="a Result, or ", dim=None):
     """
     Return plain data as an array.
 
@@ -95,7 +95,9 @@ def drawn_array(values, about, axes, nan=False, other="a Result"):
     nan : bool, optional
         Whether NaN is allowed.
     other : str, optional
-        What may be given in place of an array, in words.
+        What else may be given, or what the array holds, in words before it.
+    dim : `~brian2.units.fundamentalunits.Dimension`, optional
+        Dimension that the values may have.
 
     Returns
     -------
@@ -106,16 +108,54 @@ def drawn_array(values, about, axes, nan=False, other="a Result"):
     ValueError
         If it is something else, or has other axes, no value, or one that is not finite.
     """
-    expected = f"{other}, or an array of numbers ({', '.join(axes)}{',' * (len(axes) == 1)})"
+    expected = f"{other}an array of numbers ({', '.join(axes)}{',' * (len(axes) == 1)})"
     if not isinstance(values, (list, tuple)) and not hasattr(values, "__array__"):
         raise ValueError(f"{about}={brief(values)} must be {expected}.")
     try:
-        array = finite_array(values, about, nan)
+        array = finite_array(values, about, nan, dim)
     except ValueError as error:
         raise ValueError(f"{error} Expected {expected}.") from None
     if array.ndim != len(axes):
         raise ValueError(f"{about} of shape {array.shape}; expected {expected}.")
     return array
+
+
+def numbers_by_layer(values, about, what, dim=None):
+    """
+    Return a number for each image by layer, such as firing rates.
+
+    Parameters
+    ----------
+    values : dict of str to (n_images,) array_like
+    about : str
+        Function and argument; the message of an error starts with it.
+    what : str
+        What the numbers are.
+    dim : `~brian2.units.fundamentalunits.Dimension`, optional
+        Dimension that they may have.
+
+    Returns
+    -------
+    numbers : dict of str to (n_images,) ndarray
+        In SI units.
+
+    Raises
+    ------
+    ValueError
+        If they are something else, below 0, or not of the same number of images.
+    """
+    found = {}
+    for name, own in values.items():
+        this = f"{about}[{name!r}]"
+        own = found[str(name)] = drawn_array(own, this, ("images",), other=f"{what}, ", dim=dim)
+        if own.min() < 0:
+            raise ValueError(f"{this} has values from {own.min():g}; {what} are 0 or greater.")
+        first = next(iter(found))
+        if len(own) != len(found[first]):
+            raise ValueError(
+                f"{this} holds {len(own)} images, and {first!r} {len(found[first])}; give {what} of the same images."
+            )
+    return found
 
 
 def positive_time(value, about, example):

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from brian2 import ms, mV, second
+from brian2 import Hz, ms, mV, second
 
 import brainsnn as bs
 from brainsnn.analysis import dissimilarity_matrix
@@ -79,8 +79,10 @@ GOOD = {
     "raster of events": {"result": {"a": ([0, 2], [0.0, 0.02]), "conv": ([1], [5] * ms)}, "duration": 20 * ms},
     "raster of steps": {"result": {"conv": RESULT.raster("dense")[0, :, 0, 0]}, "duration": 0.02},
     "rates": {"result": RESULT},
+    "rates of images": {"result": {"a": [3, 4.5], "b": [1, 2] * Hz}},
     "rdm": {"dissimilarities": RDM, "classes": [0, 1, 1]},
     "spike_budget": {"results": {"a": RESULT}},
+    "spike_budget of counts": {"results": {"a": RESULT, "b": {"conv": [3, 4], "dense": [0, 1]}}},
     "traces": {"result": RESULT, "layer": "conv", "neuron": 5},
     "tuning_curve": {"values": [0, 1], "responses": [[1, 2], [3, 5]], "xlabel": "orientation (degrees)"},
 }
@@ -108,6 +110,7 @@ NO_LAYERS = [None, 5, "cnov", ["conv"], "input"]
 NO_IMAGES = [2, -3, 0.5, NAN, None, True, "0", [0]]
 NO_COUNTS = [0, -1, 1.5, NAN, True, "3", None, [3]]
 NO_TIMES = [None, 0, -1e-3, NAN, INF, True, "1*ms", 1 * mV, [1e-3]]
+NO_NUMBERS = [{"a": [-1.0]}, {"a": [NAN]}, {"a": [INF]}, {"a": 3}, {"a": "x"}, {"a": [[1, 2]]}, {"a": []}, {"a": {}}]
 NO_TEXTS = [5, None, ["a"], b"a"]
 #: By argument, or by figure and argument: what is refused.
 REFUSED = {
@@ -144,6 +147,8 @@ REFUSED = {
     "mosaic.maps": [None, [], [1, 2], np.zeros((2, 2)), np.zeros((2, 2, 0)), np.full((2, 2, 2), INF), np.ones((2, 2, 2)) * 1j],
     "mosaic.columns": [0, -1, 1.5, True, NAN, "2", [2]],
     "raster.result": [value for value in NO_RESULTS if value != {"a": None}],  # without a duration, that is what is missing
+    "rates.result": [*NO_RESULTS, *NO_NUMBERS, {"a": [1] * mV}, {"a": [1, 2], "b": [1]}],
+    "spike_budget.results": [*NO_RESULTS, *({"a": own} for own in NO_NUMBERS), {"a": [3, 4]}, {"a": {"b": [1], "c": [1, 2]}}],
     "raster.duration": [0.02, 20 * ms, 0, "20*ms"],
     **dict.fromkeys(("raster of events.duration", "raster of steps.duration"), NO_TIMES),
     **dict.fromkeys(("raster of events.result", "raster of steps.result"), NO_RESULTS + [

@@ -198,6 +198,9 @@ PLAIN = {
     "raster": (lambda r, g: bs.plot.raster(r, max_neurons=40),
                lambda r, g: bs.plot.raster({name: r.raster(name)[0].reshape(80, -1) for name in SHAPES}, duration=80 * bs.ms,
                                            max_neurons=40)),
+    "rates": (lambda r, g: bs.plot.rates(r), lambda r, g: bs.plot.rates(dict(r.firing_rates))),
+    "spike_budget": (lambda r, g: bs.plot.spike_budget({"a": r, "b": r}),
+                     lambda r, g: bs.plot.spike_budget({"a": dict(r.spike_counts), "b": r})),
 }  # fmt: skip
 
 
