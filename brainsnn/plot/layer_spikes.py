@@ -7,8 +7,8 @@ from brian2 import second
 
 from brainsnn.errors import UnknownNameError
 from brainsnn.one_line import brief
-from brainsnn.plain_arrays import finite_array, is_number, plain_array, truth_values
-from brainsnn.results.drawn import layer_names, one_result, positive_time
+from brainsnn.plain_arrays import finite_array, plain_array, truth_values
+from brainsnn.results.drawn import layer_names, one_result, only_of_results, positive_time
 from brainsnn.results.selection import chosen_image
 
 __all__ = ["LayerSpikes", "trains_of_dict", "trains_of_result"]
@@ -127,8 +127,7 @@ def trains_of_dict(spikes, layers, image, duration, about):
     by_name = {str(name): own for name, own in spikes.items()}
     if unknown := [name for name in names if name not in by_name]:
         raise UnknownNameError(unknown[0], by_name, "layer with spikes")
-    if not (is_number(image) and image == 0):
-        raise IndexError(f"{about}: image={image!r} chooses from a Result, and a dict holds one trial; leave it out.")
+    only_of_results(about, "result", spikes, image=(image, 0))
     lasts = positive_time(duration, f"{about}: duration", "100*ms")
     return [_train(name, by_name[name], lasts, f"{about}: result[{name!r}]") for name in names], lasts
 

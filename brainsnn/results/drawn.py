@@ -9,7 +9,15 @@ from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number
 from brainsnn.results.result_formats import ResultFormats
 
-__all__ = ["drawn_array", "layer_names", "named_results", "numbers_by_layer", "one_result", "positive_time"]
+__all__ = [
+    "drawn_array",
+    "layer_names",
+    "named_results",
+    "numbers_by_layer",
+    "one_result",
+    "only_of_results",
+    "positive_time",
+]
 
 
 def one_result(result, about, other=""):
@@ -81,7 +89,7 @@ def named_results(results, about, alone="", plain=None):
     return found
 
 
-def drawn_array(values, about, axes, nan=False, other="a Result, or ", dim=None):
+def drawn_array(values, about, axes, nan=False, other="a Result, or ", dim=None, optional=0):
     """
     Return plain data as an array.
 
@@ -98,6 +106,8 @@ def drawn_array(values, about, axes, nan=False, other="a Result, or ", dim=None)
         What else may be given, or what the array holds, in words before it.
     dim : `~brian2.units.fundamentalunits.Dimension`, optional
         Dimension that the values may have.
+    optional : int, optional
+        So many of the last axes may be missing.
 
     Returns
     -------
@@ -108,16 +118,44 @@ def drawn_array(values, about, axes, nan=False, other="a Result, or ", dim=None)
     ValueError
         If it is something else, or has other axes, no value, or one that is not finite.
     """
-    expected = f"{other}an array of numbers ({', '.join(axes)}{',' * (len(axes) == 1)})"
+    shapes = [f"({', '.join(axes[:n])}{',' * (n == 1)})" for n in range(len(axes) - optional, len(axes) + 1)]
+    expected = f"{other}an array of numbers {' or '.join(shapes)}"
     if not isinstance(values, (list, tuple)) and not hasattr(values, "__array__"):
         raise ValueError(f"{about}={brief(values)} must be {expected}.")
     try:
         array = finite_array(values, about, nan, dim)
     except ValueError as error:
         raise ValueError(f"{error} Expected {expected}.") from None
-    if array.ndim != len(axes):
+    if not len(axes) - optional <= array.ndim <= len(axes):
         raise ValueError(f"{about} of shape {array.shape}; expected {expected}.")
     return array
+
+
+def only_of_results(about, argument, data, **chosen):
+    """
+    Refuse arguments that choose from a result, beside plain data.
+
+    Parameters
+    ----------
+    about : str
+        The function; the message of an error starts with it.
+    argument : str
+    data : object
+        The plain data, and the argument that they are given as.
+    **chosen : (object, object)
+        What is given for each argument, and its default.
+
+    Raises
+    ------
+    ValueError
+        If another value than the default is given.
+    """
+    for name, (value, default) in chosen.items():
+        if value is not default and not (is_number(value) and value == default):
+            raise ValueError(
+                f"{about}: {name}={brief(value)} chooses from a Result, and {argument}={brief(data)} is plain data; leave "
+                f"{name} out, or give a Result."
+            )
 
 
 def numbers_by_layer(values, about, what, dim=None):

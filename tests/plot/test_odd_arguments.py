@@ -74,6 +74,7 @@ GOOD = {
     "feature_movie": {"result": RESULT, "layer": "conv", "path": "film.gif"},
     "gate": {"result": RESULT, "images": IMAGES},
     "latency_map": {"result": RESULT, "layer": "conv"},
+    "latency_map of latencies": {"result": np.arange(12.0).reshape(2, 3, 2) / 1e3},
     "mosaic": {"maps": np.ones((2, 3, 4))},
     "raster": {"result": RESULT},
     "raster of events": {"result": {"a": ([0, 2], [0.0, 0.02]), "conv": ([1], [5] * ms)}, "duration": 20 * ms},
@@ -144,6 +145,9 @@ REFUSED = {
     "gate.result": [*NO_RESULTS, bs.Result({"input": (3, 3, 1)}, 1e-3, 20)],
     "latency_map.channel": [4, -1, 0.5, NAN, True, "0", [0]],
     "latency_map.onset": [-0.001, 0.02, 1 * second, 5 * mV, NAN, None, "5*ms", True],
+    "latency_map of latencies.result": [*NO_RESULTS, [0.01], [[-0.01]], [[INF]], [[1.0]] * mV, np.zeros((1, 2, 2, 2)), [[]]],
+    "latency_map of latencies.layer": ["conv", 5], "latency_map of latencies.image": [1, -1, None, True],
+    "latency_map of latencies.onset": [0.01, 5 * ms, None], "latency_map of latencies.channel": [2, -1, 0.5],
     "mosaic.maps": [None, [], [1, 2], np.zeros((2, 2)), np.zeros((2, 2, 0)), np.full((2, 2, 2), INF), np.ones((2, 2, 2)) * 1j],
     "mosaic.columns": [0, -1, 1.5, True, NAN, "2", [2]],
     "raster.result": [value for value in NO_RESULTS if value != {"a": None}],  # without a duration, that is what is missing

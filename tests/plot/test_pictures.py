@@ -186,9 +186,15 @@ def drawn(ax):
     texts = [ax.get_xlabel(), ax.get_ylabel(), *(label.get_text() for label in ax.get_yticklabels())]
     lines = [sorted(line.get_xydata().round(9).tolist()) for line in ax.lines]
     bars = [(bar.get_x(), bar.get_y(), bar.get_width()) for bar in ax.patches]
-    pictures = [np.ma.filled(image.get_array(), np.nan).tolist() for image in ax.images]
+    pictures = [np.ma.filled(image.get_array(), np.nan).round(9).tolist() for image in ax.images]
     bands = [path.vertices.tolist() for own in ax.collections for path in own.get_paths()]
     return texts, lines, bars, str(pictures), bands, ax.get_xlim(), ax.get_ylim()
+
+
+def first_spikes(result, layer):
+    """Return when each neuron spikes first in the first image, in seconds."""
+    raster = result.raster(layer)[0]
+    return np.where(raster.any(axis=0), raster.argmax(axis=0) * 1e-3, np.nan)
 
 
 #: The same figure of plain data and of a result.
@@ -199,6 +205,9 @@ PLAIN = {
                lambda r, g: bs.plot.raster({name: r.raster(name)[0].reshape(80, -1) for name in SHAPES}, duration=80 * bs.ms,
                                            max_neurons=40)),
     "rates": (lambda r, g: bs.plot.rates(r), lambda r, g: bs.plot.rates(dict(r.firing_rates))),
+    "latency_map": (lambda r, g: bs.plot.latency_map(r, "conv2"), lambda r, g: bs.plot.latency_map(first_spikes(r, "conv2"))),
+    "a channel": (lambda r, g: bs.plot.latency_map(r, "conv1", channel=3),
+                  lambda r, g: bs.plot.latency_map(first_spikes(r, "conv1")[..., 3])),
     "spike_budget": (lambda r, g: bs.plot.spike_budget({"a": r, "b": r}),
                      lambda r, g: bs.plot.spike_budget({"a": dict(r.spike_counts), "b": r})),
 }  # fmt: skip
