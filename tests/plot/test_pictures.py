@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.testing.compare import compare_images
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import brainsnn as bs
 
@@ -145,6 +145,20 @@ def test_film_has_a_frame_for_each_window(result, tmp_path):
         film.seek(3)
         assert np.asarray(film.convert("RGB")).std() > 10
     assert [p.name for p in tmp_path.iterdir()] == ["film.gif"]
+
+
+def test_film_of_an_array_is_that_of_a_result(result, tmp_path):
+    """But for the titles, each frame is nearest to its own."""
+    rates = result.raster("conv1")[0].reshape(4, 20, *SHAPES["conv1"]).sum(axis=1) / 0.02
+    paths = [
+        bs.plot.feature_movie(result, "conv1", tmp_path / "result.gif"),
+        bs.plot.feature_movie(rates, path=tmp_path / "array.gif", label="firing rate (Hz)"),
+    ]
+    of_result, of_array = ([np.asarray(f.convert("RGB"), int)[60:] for f in ImageSequence.Iterator(Image.open(path))]
+                           for path in paths)  # fmt: skip
+    far = np.array([[np.abs(one - other).mean() for other in of_array] for one in of_result])
+    assert far.shape == (4, 4) and (far.argmin(axis=1) == np.arange(4)).all()
+    assert far.diagonal().max() < 4 < far[~np.eye(4, dtype=bool)].min(), far  # axes may lie one pixel apart
 
 
 def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
