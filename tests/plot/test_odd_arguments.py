@@ -86,6 +86,7 @@ GOOD = {
     "spike_budget": {"results": {"a": RESULT}},
     "spike_budget of counts": {"results": {"a": RESULT, "b": {"conv": [3, 4], "dense": [0, 1]}}},
     "traces": {"result": RESULT, "layer": "conv", "neuron": 5},
+    "traces of variables": {"result": {"v": [1, 2, 3] * mV, "w": [1, NAN, 2]}, "dt": 1 * ms, "spikes": [0.001]},
     "tuning_curve": {"values": [0, 1], "responses": [[1, 2], [3, 5]], "xlabel": "orientation (degrees)"},
 }
 
@@ -173,6 +174,17 @@ REFUSED = {
     "rdm.names": [["cat"], [], "cat", ["cat", 5], 5, {0: "cat", 1: "dog"}],
     "rdm.label": NO_TEXTS,
     "traces.neuron": [36, -1, 0.5, NAN, None, True, (0, 0), (3, 0, 0), (0.5, 0, 0), "0", 1, [[1], [2, 3]]],
+    "traces.dt": [1e-3, 0, 1 * ms], "traces.spikes": [[0.001], [], 5],
+    "traces.result": [value for value in NO_RESULTS if not isinstance(value, dict)],
+    "traces of variables.result": [
+        *(value for value in NO_RESULTS if value != EMPTY), {"v": 1}, {"v": [[1]]}, {"v": []}, {"v": [INF]}, 
+        {"v": "x"}, {"v": [1], "w": [1, 2]}, {"v": [1 * mV, 2 * mV]},
+    ],
+    "traces of variables.layer": ["conv", 5], "traces of variables.neuron": [0, (0, 0, 0)], 
+    "traces of variables.image": [1, None],
+    "traces of variables.threshold": [True, False, 5], "traces of variables.dt": NO_TIMES,
+    "traces of variables.variables": [[], ["u"], "u", 5, [None], {"v": 1}],
+    "traces of variables.spikes": [5, "x", [NAN], [-0.001], [0.1], [1, 2] * mV, [[0.001]]],
     "traces.variables": [["u"], "u", 5, [None], {"v": 1}],
     "traces.units": [5, "mV", {"v": "mV"}, {"v": 5}, {"u": mV}, {"v": second}, {"w": mV}, {"v": [1, 2] * mV}],
     "traces.threshold": [5, "yes", [True]],

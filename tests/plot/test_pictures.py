@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from brian2 import mV, second
 from matplotlib.testing.compare import compare_images
 from PIL import Image, ImageSequence
 
@@ -48,6 +49,7 @@ def gated():
     found = bs.Result({"input": (4, 4, 1)}, 1e-3, 40)
     steps, pixels = np.arange(40)[:, None], np.arange(16)
     opened = np.broadcast_to(steps < 8 + 2 * pixels, (2, 40, 16)).astype(float)
+    found.recorded["input"] = dict.fromkeys(("is_open", "prediction"), np.arange(16))
     found.states["input"] = {"is_open": opened, "prediction": np.broadcast_to(steps / 40 * pixels / 16, (2, 40, 16))}
     return found
 
@@ -197,7 +199,11 @@ def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
 
 def drawn(ax):
     """Return the lines, bars, pictures and texts of axes."""
-    texts = [ax.get_xlabel(), ax.get_ylabel(), *(label.get_text() for label in ax.get_yticklabels())]
+    texts = [
+        ax.get_xlabel(),
+        ax.get_ylabel().removesuffix(" (ANN units)"),
+        *(label.get_text() for label in ax.get_yticklabels()),
+    ]
     lines = [sorted(line.get_xydata().round(9).tolist()) for line in ax.lines]
     bars = [(bar.get_x(), bar.get_y(), bar.get_width()) for bar in ax.patches]
     pictures = [np.ma.filled(image.get_array(), np.nan).round(9).tolist() for image in ax.images]
@@ -222,6 +228,9 @@ PLAIN = {
     "latency_map": (lambda r, g: bs.plot.latency_map(r, "conv2"), lambda r, g: bs.plot.latency_map(first_spikes(r, "conv2"))),
     "a channel": (lambda r, g: bs.plot.latency_map(r, "conv1", channel=3),
                   lambda r, g: bs.plot.latency_map(first_spikes(r, "conv1")[..., 3])),
+    "traces": (lambda r, g: bs.plot.traces(g, "input", (1, 1, 0)),
+               lambda r, g: bs.plot.traces({name: g.states["input"][name][0, :, 5] for name in ("is_open", "prediction")},
+                                           dt=1e-3)),
     "spike_budget": (lambda r, g: bs.plot.spike_budget({"a": r, "b": r}),
                      lambda r, g: bs.plot.spike_budget({"a": dict(r.spike_counts), "b": r})),
 }  # fmt: skip
@@ -244,4 +253,18 @@ def test_a_raster_of_events_shows_each_of_them():
     assert ax.get_yticklabels()[0].get_text() == "V1:\n2 of neurons 0 to 9"
     ax = bs.plot.raster({"V1": ([0, 10**11], [0.01, 0.02])}, duration=0.05)  # takes no memory for silent ones
     assert ax.lines[0].get_xydata().tolist() == [[10, 0], [20, 149]]
+    plt.close("all")
+
+
+def test_traces_of_plain_data_have_units_and_spikes():
+    given = {"v": [1, 2, 3, 4] * mV, "w": [5, 6, 7, 8]}
+    ax = bs.plot.traces(given, dt=2 * bs.ms, spikes=[1, 7] * bs.ms, units={"v": mV})
+    v, w = (line.get_xydata().round(9).tolist() for line in ax.lines)
+    assert v == [[0, 1], [2, 2], [4, 3], [6, 4]] and w == [[0, 5], [2, 6], [4, 7], [6, 8]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["v (mV)", "w", "spikes"]
+    assert [segment[0][0] for segment in ax.collections[0].get_segments()] == [1, 7] and ax.get_xlim() == (0, 8)
+    ax = bs.plot.traces(given, variables="v", dt=0.002)
+    assert ax.get_ylabel() == "v (V)" and not ax.collections
+    with pytest.raises(ValueError, match="does not fit: the unit of 'v' is V"):
+        bs.plot.traces(given, dt=0.002, units={"v": second})
     plt.close("all")
