@@ -220,8 +220,8 @@ def positive_time(value, about, example):
     is_time = isinstance(value, Quantity) and value.dim is second.dim and value.ndim == 0
     if not (is_time or is_number(value)) or not 0 < float(value) < math.inf:
         raise ValueError(
-            f"{about}={value!r} must be a time above 0, such as {example} (a plain number is in seconds); arrays say nothing of "
-            "theirs."
+            f"{about}={value!r} must be a time above 0, such as {example} (a plain number is in seconds); plain "
+            "data come without one."
         )
     return float(value)
 
