@@ -56,7 +56,7 @@ def plain_array(values: Any, about: str, dtype: Any = None, dim: Any = None) -> 
         raise ValueError(f"{about}: {shown} is not an array of numbers ({error}); give numbers.") from None
 
 
-def finite_array(values: Any, about: str, nan: bool = False) -> np.ndarray:
+def finite_array(values: Any, about: str, nan: bool = False, dim: Any = None) -> np.ndarray:
     """
     Return values, one or more, as an array of finite floats.
 
@@ -67,6 +67,8 @@ def finite_array(values: Any, about: str, nan: bool = False) -> np.ndarray:
         What the values are; the message of an error starts with it.
     nan : bool, optional
         Whether NaN is allowed, such as for neurons that were not recorded.
+    dim : `~brian2.units.fundamentalunits.Dimension`, optional
+        Dimension that the values may have, as in `plain_array`.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def finite_array(values: Any, about: str, nan: bool = False) -> np.ndarray:
         ...
     ValueError: draw: rates: 1 of 2 values are NaN or infinite; give finite numbers.
     """
-    array = plain_array(values, about, float)
+    array = plain_array(values, about, float, dim)
     if array.size == 0:
         raise ValueError(f"{about}: an array of shape {array.shape} holds no value; give one or more.")
     bad = np.count_nonzero(~(np.isfinite(array) | (nan & np.isnan(array))))

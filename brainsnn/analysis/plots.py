@@ -10,27 +10,31 @@ from brainsnn.errors import UnknownNameError
 from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number, whole_number
 from brainsnn.plot_style import PALETTE, axes_for, style
-from brainsnn.results.drawn import layer_names, named_results
+from brainsnn.results import Result
+from brainsnn.results.accuracy import accuracy_over_time
+from brainsnn.results.drawn import drawn_array, layer_names, named_results, positive_time
 from brainsnn.results.names import LayerDict
 
 __all__ = ["compared", "draw_compared", "plot_accuracy_over_time", "plot_comparison", "plot_training"]
 
 
-def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, ax=None):
+def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, ax=None, dt=None):
     """
     Plot the fraction of correctly classified images at every step, with a band for Wilson's 95 % interval.
 
     Parameters
     ----------
-    results : `~brainsnn.results.result.Result` or dict of str to Result
-        One result, or several results by the label of their line.
+    results : `~brainsnn.results.result.Result` or (n, n_steps, n_classes) array_like, or a dict of these
+        A result, or the outputs of any network at each step; several by the label of their line.
     labels : (n,) array_like of int, optional
-        ``labels`` of each result by default.
+        ``labels`` of each result by default. Arrays have none.
     ann_accuracy : float, optional
         Accuracy of the artificial network on the same images, from 0 to 1, plotted as a dashed line.
     window : int, optional
         Number of steps, up to each step, over which the output is averaged before the decision.
     ax : `matplotlib.axes.Axes`, optional
+    dt : float or `~brian2.units.fundamentalunits.Quantity`, optional
+        Time step of arrays, in seconds; results have their own.
 
     Returns
     -------
@@ -39,8 +43,9 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
     Raises
     ------
     ValueError
-        If it is neither a result nor a dict of results, a result has no readout or no labels that fit, ``ann_accuracy`` is not
-        between 0 and 1, or the window is not a whole number of steps.
+        If it is neither a result, an array nor a dict of these, an array comes without ``dt`` or nothing but results with it, a
+        result has no readout or no labels that fit, ``ann_accuracy`` is not between 0 and 1, or the window is not a whole number
+        of steps.
 
     Examples
     --------
@@ -49,14 +54,20 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
     >>> images, labels = load_digits("test")
     >>> result = bs.convert(bs.load_model("digits")).run(images[:5], 150 * bs.ms)
     >>> ax = bs.plot.accuracy({"digits": result}, labels[:5])
+    >>> ax = bs.plot.accuracy({"first": result.output, "halved": result.output / 2}, labels[:5], dt=1 * bs.ms)
     """
-    named = named_results(results, "plot_accuracy_over_time: results", "SNN")
+    named = named_results(results, "plot.accuracy: results", "SNN", lambda values, about: _of_array(values, about, dt))
+    of_results = results.values() if isinstance(results, Mapping) else [results]
+    if dt is not None and all(isinstance(own, Result) for own in of_results):
+        raise ValueError(
+            f"plot.accuracy: dt={dt!r} is the time step of arrays, and a Result has its own; leave dt out."
+        )
     if ann_accuracy is not None and not is_number(ann_accuracy, low=0, high=1):
-        raise ValueError(f"plot_accuracy_over_time: ann_accuracy={ann_accuracy!r} must be a fraction, from 0 to 1.")
-    window = whole_number(window, "plot_accuracy_over_time: window", 1)
-    shares = {name: result.accuracy(labels, window=window) for name, result in named.items()}
+        raise ValueError(f"plot.accuracy: ann_accuracy={ann_accuracy!r} must be a fraction, from 0 to 1.")
+    window = whole_number(window, "plot.accuracy: window", 1)
+    shares = {name: accuracy_over_time(result, labels, window, "plot.accuracy") for name, result in named.items()}
     with style():
-        ax = axes_for(ax, (6, 3.6), "plot_accuracy_over_time")
+        ax = axes_for(ax, (6, 3.6), "plot.accuracy")
         for k, (name, result) in enumerate(named.items()):
             accuracy, colour = 100 * shares[name], PALETTE[k % len(PALETTE)]
             ax.plot(result.times, accuracy, label=f"{name}: {accuracy[-1]:.1f}% of {result.n_images}", color=colour)
@@ -74,6 +85,17 @@ def plot_accuracy_over_time(results, labels=None, ann_accuracy=None, window=1, a
     return ax
 
 
+def _of_array(outputs, about, dt):
+    """Return a result with these outputs."""
+    known = "a Result, a dict of one or more by their names, or "
+    outputs = drawn_array(outputs, about, ("images", "steps", "classes"), nan=True, other=known)
+    found = Result(
+        {"output": (1, 1, outputs.shape[2])}, positive_time(dt, "plot.accuracy: dt", "1*ms"), outputs.shape[1]
+    )
+    found.outputs["output"] = outputs
+    return found
+
+
 def _interval(share, n):
     """Return Wilson's interval of shares of n images; equal shares are computed once. NaN where the share is NaN."""
     known, ends = ~np.isnan(share), np.full((2, len(share)), np.nan)
@@ -86,6 +108,8 @@ def _interval(share, n):
 def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     """
     Plot the activations of the SNN against those of the ANN, one panel per layer.
+
+    This makes a figure of its own, and takes no axes; `brainsnn.plot.activations` draws one layer on yours.
 
     Parameters
     ----------
@@ -117,7 +141,7 @@ def plot_comparison(comparison, layers=None, max_points=3000, seed=0):
     >>> comparison = bs.compare_activations(model, bs.convert(model), load_digits("test")[0][:2], 50 * bs.ms, 20 * bs.ms)
     >>> figure = bs.plot.comparison(comparison)
     """
-    about = "plot_comparison"
+    about = "plot.comparison"
     layers = layer_names(layers, _compared_layers(comparison, about), f"{about}: layers")
     drawn = [compared(comparison, layer, about) for layer in layers]
     max_points = whole_number(max_points, f"{about}: max_points", 1)

@@ -1,8 +1,10 @@
 """
 Figures of results, fields and activities: ``brainsnn.plot``.
 
-Every function draws one panel on the axes that it is given, or on new ones of the width of a column (85 mm), and returns them.
-Axes have units, and the colours can be told apart by colour-blind readers. `feature_movie` writes a file.
+A function draws one panel, of a result or of plain data, on the axes that it is given, or on new ones, and returns them. Three
+differ: `comparison` makes a figure of several panels, `mosaic` returns a picture as an array, and `feature_movie` writes a file.
+Axes have units, and the colours can be told apart by colour-blind readers. New axes have the width of a column (85 mm), but for
+those of `accuracy` and `traces`.
 """
 
 from brainsnn.analysis.plots import plot_accuracy_over_time as accuracy

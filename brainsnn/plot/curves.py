@@ -9,16 +9,17 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
 from brainsnn.analysis.plots import compared, draw_compared
+from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, plain_text, whole_number
 from brainsnn.plot.panels import panel
 from brainsnn.plot_style import PALETTE
-from brainsnn.results.drawn import named_results
+from brainsnn.results import Result
+from brainsnn.results.drawn import named_results, numbers_by_layer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from brainsnn.analysis.compare import ActivationComparison
-    from brainsnn.results import Result
 
 __all__ = ["activations", "spike_budget", "tuning_curve"]
 
@@ -37,7 +38,7 @@ def tuning_curve(
     Parameters
     ----------
     values : (n,) array_like
-        The property, such as an orientation.
+        The property, such as an orientation, in any order; the curve joins its values in ascending order.
     responses : (n,) or (n, n_repeats) array_like
         With repeats, their mean and its 95% interval (of Student's t).
     xlabel, ylabel : str
@@ -71,6 +72,8 @@ def tuning_curve(
             f"plot.tuning_curve: responses of shape {responses.shape} for values of shape {values.shape}; give (n,) or "
             "(n, n_repeats)."
         )
+    order = np.argsort(values, kind="stable")
+    values, responses = values[order], responses[order]
     with panel(ax, "plot.tuning_curve") as ax:
         mean = responses if responses.ndim == 1 else responses.mean(axis=1)
         (line,) = ax.plot(values, mean, marker="o", markersize=3, label=label)
@@ -85,14 +88,16 @@ def tuning_curve(
     return ax
 
 
-def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = None) -> "Axes":
+def spike_budget(
+    results: "Result | Mapping[str, Result | Mapping[str, ArrayLike]]", ax: "Axes | None" = None
+) -> "Axes":
     """
     Draw the spikes per image of each layer, one bar for each network.
 
     Parameters
     ----------
-    results : `~brainsnn.results.result.Result` or dict of str to Result
-        One result, or several by the name of their bar.
+    results : `~brainsnn.results.result.Result` or dict of str to Result or to dict of str to (n_images,) array_like
+        One result, or several by the name of their bar. In place of a result, the spikes of each layer in each image.
     ax : `matplotlib.axes.Axes`, optional
 
     Returns
@@ -102,7 +107,7 @@ def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = N
     Raises
     ------
     ValueError
-        If it is neither a result nor a dict of results, or no layer spikes.
+        If it is neither a result nor a dict of such, no layer spikes, or numbers of spikes are below 0 or not finite.
 
     Examples
     --------
@@ -110,10 +115,13 @@ def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = N
     >>> from brainsnn.stimuli import load_digits
     >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
     >>> result = snn.run(load_digits("test")[0][:1], 50 * bs.ms)
-    >>> ax = bs.plot.spike_budget({"digits": result})
+    >>> ax = bs.plot.spike_budget({"digits": result, "another": {"conv1": [900, 1100], "conv2": [310, 290]}})
     """
-    named = named_results(results, "plot.spike_budget: results")
-    layers = list(dict.fromkeys(name for result in named.values() for name in result.spike_counts))
+    named = {
+        name: own.spike_counts if isinstance(own, Result) else own
+        for name, own in named_results(results, "plot.spike_budget: results", plain=_counts).items()
+    }
+    layers = list(dict.fromkeys(layer for counts in named.values() for layer in counts))
     if not layers:
         raise ValueError(
             "plot.spike_budget: results hold no spike counts; give results of networks with neurons that spike."
@@ -121,7 +129,7 @@ def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = N
     with panel(ax, "plot.spike_budget", 0.5 + 0.15 * len(named)) as ax:
         base, positions, bars = np.zeros(len(named)), np.arange(len(named)), []
         for k, layer in enumerate(layers):
-            own = np.array([r.spike_counts[layer].mean() if layer in r.spike_counts else 0.0 for r in named.values()])
+            own = np.array([counts[layer].mean() if layer in counts else 0.0 for counts in named.values()])
             colour = PALETTE[k % len(PALETTE)]
             hatch = ("", "///", "...")[k // len(PALETTE) % 3]
             bars.append(
@@ -138,7 +146,7 @@ def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = N
         if not base.any():  # no spikes: the axis still starts at 0
             ax.set_xlim(0, 1)
         ax.locator_params(axis="x", nbins=4)
-        n = ", ".join(dict.fromkeys(str(r.n_images) for r in named.values()))
+        n = ", ".join(dict.fromkeys(str(len(own)) for counts in named.values() for own in counts.values()))
         ax.set(xlabel="spikes per image", title=f"mean of {n} images")
         # Right below the label of the axis, however high the axes are.
         points = 8 + 2.2 * ax.xaxis.get_label().get_fontproperties().get_size_in_points()
@@ -146,6 +154,16 @@ def spike_budget(results: "Result | Mapping[str, Result]", ax: "Axes | None" = N
         # By their names: matplotlib leaves out those that start with an underscore.
         ax.legend(bars, layers, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=2)
     return ax
+
+
+def _counts(spikes, about):
+    """Return the spikes of each layer in each image, after a check that they can be numbers of spikes."""
+    if not isinstance(spikes, Mapping) or not spikes:
+        raise ValueError(
+            f"{about}={brief(spikes)} must be a Result, or a dict of one or more by their names, such as {{'ASN': result}}; or a "
+            "dict of the spikes of each layer in each image, such as {'ASN': {'conv1': [900, 1100]}}."
+        )
+    return numbers_by_layer(spikes, about, "numbers of spikes")
 
 
 def activations(

@@ -12,10 +12,11 @@ from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number, whole_number
 from brainsnn.plot.panels import colour_bar, panel
 from brainsnn.plot_style import PALETTE
-from brainsnn.results.drawn import one_result
+from brainsnn.results.drawn import drawn_array, one_result, only_of_results, positive_time
 from brainsnn.results.selection import chosen_image
 
 if TYPE_CHECKING:
+    from brian2 import Quantity
     from matplotlib.axes import Axes
 
     from brainsnn.results import Result
@@ -146,18 +147,28 @@ def _modulation(field, index, shape):
         ) from None
 
 
-def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" = None) -> "Axes":
+def gate(
+    result: "Result | tuple[ArrayLike, ArrayLike]",
+    images: ArrayLike | None = None,
+    image: int = 0,
+    ax: "Axes | None" = None,
+    dt: "float | Quantity | None" = None,
+) -> "Axes":
     """
     Draw how much of an image a predictive gate lets through, and how wrong its prediction is, over time.
 
     Parameters
     ----------
-    result : `~brainsnn.results.result.Result`
-        Of a network with predictive feedback that records.
+    result : `~brainsnn.results.result.Result` or tuple of two (n_steps,) array_like
+        Of a network with predictive feedback that records. Or, of any network, the open share of an image, from 0 to 1, and the
+        error of its prediction as a share of the image, 0 or greater, at each step.
     images : (n, H, W, C) array_like
-        The images of the run.
+        The images of the run of a result.
     image : int, optional
+        Image of a result.
     ax : `matplotlib.axes.Axes`, optional
+    dt : float or `~brian2.units.fundamentalunits.Quantity`, optional
+        Time step of two arrays, in seconds; a result has its own.
 
     Returns
     -------
@@ -167,7 +178,8 @@ def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" 
     ------
     ValueError
         If predictions were not recorded, the images do not fit the result, or the image is 0 everywhere: it has no intensity of
-        which a share could be drawn.
+        which a share could be drawn. If arrays come without ``dt``, with images or an image, or are not such shares; or a result
+        comes with ``dt``.
     IndexError
         If the image does not exist.
 
@@ -180,11 +192,53 @@ def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" 
     >>> snn = bs.convert(bs.load_model("digits_feedback_if"), **options)
     >>> images = load_digits("test")[0][:1]
     >>> ax = bs.plot.gate(snn.run(images, 50 * bs.ms), images)
+    >>> ax = bs.plot.gate(([1.0, 0.8, 0.5], [1.0, 0.6, 0.3]), dt=10 * bs.ms)
     """
-    one_result(result, "plot.gate: result")
+    if isinstance(result, tuple):
+        opened, error = _given_shares(result)
+        only_of_results("plot.gate", "result", result, images=(images, None), image=(image, 0))
+        dt = positive_time(dt, "plot.gate: dt", "1*ms")
+    else:
+        opened, error = _shares(result, images, image)
+        if dt is not None:
+            raise ValueError(f"plot.gate: dt={dt!r} goes with two arrays, and a Result has its own; leave dt out.")
+        dt = result.dt
+    times = np.arange(len(opened)) * dt * 1e3
+    with panel(ax, "plot.gate") as ax:
+        ax.plot(times, 100 * opened, color=PALETTE[0], label="open part of the image")
+        ax.plot(times, 100 * error, color=PALETTE[1], linestyle="--", label="prediction error")
+        ax.set(xlabel="time (ms)", ylabel="share of the intensity (%)", xlim=(0, len(opened) * dt * 1e3))
+        ax.set_ylim(0, None)
+        ax.legend()
+    return ax
+
+
+def _given_shares(shares):
+    """Return the open share and the error of the prediction that are given, (n_steps,) each."""
+    about = "plot.gate: result"
+    if len(shares) != 2:
+        raise ValueError(
+            f"{about}={brief(shares)} must be a Result, or a tuple of the open share and the error at each step."
+        )
+    opened, error = (drawn_array(own, f"{about}[{k}]", ("steps",)) for k, own in enumerate(shares))
+    if len(opened) != len(error):
+        raise ValueError(f"{about} holds {len(opened)} open shares and {len(error)} errors; give both at each step.")
+    if opened.min() < 0 or opened.max() > 1 or error.min() < 0:
+        raise ValueError(
+            f"{about} has values from {opened.min():g} to {opened.max():g} (open share) and from {error.min():g} (error); the "
+            "open share lies between 0 and 1, and the error is 0 or greater."
+        )
+    return opened, error
+
+
+def _shares(result, images, image):
+    """Return the open share of an image of a result and the error of its prediction, (n_steps,) each."""
+    one_result(result, "plot.gate: result", "a tuple of the open share and the error at each step")
     image = chosen_image(image, result.n_images, "plot.gate")
     opened, predicted = result.openness[image], result.predicted_input[image]
-    shown = finite_array(images, "plot.gate: images")
+    shown = drawn_array(
+        images, "plot.gate: images", ("images", "rows", "columns", "channels"), other="the images of the run, "
+    )
     if shown.shape != (result.n_images, *opened.shape[1:]):
         raise ValueError(
             f"plot.gate: images of shape {shown.shape} for {result.n_images} results of {opened.shape[1:]}; give the images of "
@@ -197,16 +251,4 @@ def gate(result: "Result", images: ArrayLike, image: int = 0, ax: "Axes | None" 
         raise ValueError(
             f"plot.gate: image={image} is 0 everywhere, without intensity to draw shares of; choose another one."
         )
-    with panel(ax, "plot.gate") as ax:
-        ax.plot(
-            result.times,
-            100 * (opened * pixels).sum(axis=axes) / total,
-            color=PALETTE[0],
-            label="open part of the image",
-        )
-        error = np.abs(predicted - shown[image]).sum(axis=axes) / total
-        ax.plot(result.times, 100 * error, color=PALETTE[1], linestyle="--", label="prediction error")
-        ax.set(xlabel="time (ms)", ylabel="share of the intensity (%)", xlim=(0, result.n_steps * result.dt * 1e3))
-        ax.set_ylim(0, None)
-        ax.legend()
-    return ax
+    return (opened * pixels).sum(axis=axes) / total, np.abs(predicted - shown[image]).sum(axis=axes) / total

@@ -6,11 +6,10 @@ import numpy as np
 from brian2 import Quantity, second
 from numpy.typing import ArrayLike
 
-from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number, plain_text, whole_number
 from brainsnn.plot.panels import map_picture, panel
 from brainsnn.results import Result
-from brainsnn.results.drawn import one_result
+from brainsnn.results.drawn import drawn_array, one_result, only_of_results
 from brainsnn.results.selection import chosen_image
 
 if TYPE_CHECKING:
@@ -136,12 +135,8 @@ def feature_maps(
         title, label = name + _unrecorded(source, name)[1], label or "firing rate (Hz)"
         maps = spike_maps(source, name, image)
     else:
-        if layer is not None or not (is_number(image) and image == 0):
-            raise ValueError(
-                f"plot.feature_maps: layer={layer!r} and image={image!r} choose from a Result, and source is {brief(source)}; "
-                "leave them out for an array."
-            )
         maps = _channels(source, "plot.feature_maps: source")
+        only_of_results("plot.feature_maps", "source", source, layer=(layer, None), image=(image, 0))
     with panel(ax, "plot.feature_maps", 0.9) as ax:
         map_picture(ax, mosaic(maps), "viridis", label or "activity", (0, 1))
         ax.set_title(title)
@@ -149,8 +144,8 @@ def feature_maps(
 
 
 def latency_map(
-    result: "Result",
-    layer: str,
+    result: "Result | ArrayLike",
+    layer: str | None = None,
     image: int = 0,
     channel: int | None = None,
     onset: "float | Quantity" = 0.0,
@@ -161,14 +156,17 @@ def latency_map(
 
     Parameters
     ----------
-    result : `~brainsnn.results.result.Result`
-    layer : str
-        Its spikes must have been recorded.
+    result : `~brainsnn.results.result.Result` or (H, W) or (H, W, C) array_like
+        Or the time of the first spike of each neuron in seconds, from the moment from which latencies count; NaN where a neuron
+        does not spike.
+    layer : str, optional
+        Layer of a result; its spikes must have been recorded.
     image : int, optional
+        Image of a result.
     channel : int, optional
         One channel; by default all of them, side by side.
     onset : float or `~brian2.units.fundamentalunits.Quantity`, optional
-        Time from which latencies count, in seconds; earlier spikes are left out.
+        Time from which the latencies of a result count, in seconds; earlier spikes are left out.
     ax : `matplotlib.axes.Axes`, optional
 
     Returns
@@ -180,7 +178,7 @@ def latency_map(
     ------
     UnknownNameError, IndexError, ValueError
         If the spikes of the layer were not recorded, the image or the channel does not exist, or the onset lies outside of the
-        trial.
+        trial; if an array has other axes, times below 0 or infinite ones, or comes with a layer, an image or an onset.
 
     Examples
     --------
@@ -189,32 +187,55 @@ def latency_map(
     >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
     >>> result = snn.run(load_digits("test")[0][:1], 50 * bs.ms)
     >>> ax = bs.plot.latency_map(result, "conv1", channel=3)
+    >>> ax = bs.plot.latency_map([[0.012, 0.02], [0.035, float("nan")]])
     """
-    one_result(result, "plot.latency_map: result")
+    if isinstance(result, Result) or result is None:
+        first, lasts, name, missing, words = _first_spikes(result, layer, image, onset)
+    else:
+        first, name, words = _given_latencies(result), "", ""
+        only_of_results("plot.latency_map", "result", result, layer=(layer, None), image=(image, 0), onset=(onset, 0.0))
+        lasts, missing = float(np.nanmax(first, initial=0.0)) or 1.0, np.zeros(first.shape, bool)
+    n_channels = first.shape[2]
+    try:
+        channel = None if channel is None else whole_number(channel, "channel", 0, n_channels - 1)
+    except ValueError:
+        raise IndexError(
+            f"plot.latency_map: channel={channel!r}, and {name or 'the array'!r} has the channels 0 to {n_channels - 1}."
+        ) from None
+    grey = np.where(missing, 1.0, np.nan)
+    with panel(ax, "plot.latency_map", 0.85) as ax:
+        own, absent = (mosaic(maps) if channel is None else maps[..., channel] for maps in (1e3 * first, grey))
+        map_picture(ax, own, "viridis_r", "first spike (ms)", (0, 1e3 * lasts))
+        if words:
+            ax.imshow(absent, cmap="Greys", vmin=0, vmax=4, interpolation="nearest")
+        parts = (name, "" if channel is None else f"channel {channel}", "no spikes" if np.isnan(own).all() else "")
+        ax.set_title(", ".join(part for part in parts if part) + words)
+    return ax
+
+
+def _first_spikes(result, layer, image, onset):
+    """Return latencies (H, W, C) and the longest possible one, in seconds; the layer; what is unknown, also in words."""
+    one_result(result, "plot.latency_map: result", "an array of latencies")
     image, name = chosen_image(image, result.n_images, "plot.latency_map"), result.spikes.name_of(layer)
     lasts, shape = result.n_steps * result.dt, result.shapes[name]
     onset = _checked_onset(onset, lasts)
-    try:
-        channel = None if channel is None else whole_number(channel, "channel", 0, shape[2] - 1)
-    except ValueError:
-        raise IndexError(
-            f"plot.latency_map: channel={channel!r}, and {name!r} has the channels 0 to {shape[2] - 1}."
-        ) from None
     neurons, steps = result.spikes[name][image]
     times = steps * result.dt - onset
     first = np.full(int(np.prod(shape)), np.inf)
     np.minimum.at(first, neurons[times >= 0], times[times >= 0])
-    first = np.where(np.isfinite(first), first * 1e3, np.nan).reshape(shape)
-    missing, words = _unrecorded(result, name)
-    grey = np.where(missing, 1.0, np.nan)
-    with panel(ax, "plot.latency_map", 0.85) as ax:
-        own, absent = (mosaic(maps) if channel is None else maps[..., channel] for maps in (first, grey))
-        map_picture(ax, own, "viridis_r", "first spike (ms)", (0, 1e3 * (lasts - onset)))
-        if words:
-            ax.imshow(absent, cmap="Greys", vmin=0, vmax=4, interpolation="nearest")
-        silent = ", no spikes" if np.isnan(own).all() else ""
-        ax.set_title((name if channel is None else f"{name}, channel {channel}") + silent + words)
-    return ax
+    first = np.where(np.isfinite(first), first, np.nan).reshape(shape)
+    return first, lasts - onset, name, *_unrecorded(result, name)
+
+
+def _given_latencies(latencies):
+    """Return latencies that are given in seconds, (H, W, C)."""
+    about = "plot.latency_map: result"
+    first = drawn_array(latencies, about, ("rows", "columns", "channels"), nan=True, dim=second.dim, optional=1)
+    if (first < 0).any():
+        raise ValueError(
+            f"{about} has values from {np.nanmin(first):g} s; latencies are 0 or greater, and NaN without a spike."
+        )
+    return first if first.ndim == 3 else first[..., None]
 
 
 def _checked_onset(onset, lasts):

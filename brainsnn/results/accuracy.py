@@ -2,32 +2,41 @@
 
 import numpy as np
 
-from brainsnn.plain_arrays import whole_numbers
+from brainsnn.plain_arrays import plain_array, whole_numbers
 
 __all__ = ["accuracy_over_time"]
 
 
-def accuracy_over_time(output, labels, window):
+def accuracy_over_time(result, labels, window, about):
     """
     Return the fraction of images whose largest output is that of their class; see `~brainsnn.results.result.Result.accuracy`.
 
     Parameters
     ----------
-    output : (n, n_steps, n_classes) ndarray of float
-    labels : (n,) ndarray of int
+    result : `~brainsnn.results.result.Result`
+    labels : (n,) array_like of int, or None
+        Those of the result, if None.
     window : int
+    about : str
+        Function; the message of an error starts with it.
 
     Returns
     -------
     accuracy : (n_steps,) ndarray
     """
+    if not result.outputs:
+        raise ValueError(f"{about}: the result has no readout. Its spikes are in spike_counts and spikes.")
+    labels = result.labels if labels is None else labels
+    if labels is None:
+        raise ValueError(f"{about}: the result has no labels; give labels=..., one class per image.")
+    labels, output = plain_array(labels, f"{about}: labels"), np.asarray(result.output, dtype=float)
     n_images, n_steps, n_classes = output.shape
     if labels.shape != (n_images,):
         given = f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
-        raise ValueError(f"Result.accuracy: got {given} for {n_images} images; pass one per image.")
+        raise ValueError(f"{about}: got {given} for {n_images} images; pass one per image.")
     if not isinstance(window, (int, np.integer)) or window < 1:
-        raise ValueError(f"Result.accuracy: window={window!r} must be a whole number of steps, 1 or greater.")
-    labels = whole_numbers(labels, "Result.accuracy: labels", n_classes, "classes")
+        raise ValueError(f"{about}: window={window!r} must be a whole number of steps, 1 or greater.")
+    labels = whole_numbers(labels, f"{about}: labels", n_classes, "classes")
     if n_images == 0:
         return np.full(n_steps, np.nan)
     if window > 1:

@@ -1,14 +1,26 @@
-"""The results and layers that a figure is drawn of: other objects, and results of which nothing can be drawn, are refused."""
+"""What a figure is drawn of: results, layers and plain data. Other objects, and what leaves nothing to draw, are refused."""
 
+import math
 from collections.abc import Mapping
 
+from brian2 import Quantity, second
+
 from brainsnn.one_line import brief
+from brainsnn.plain_arrays import finite_array, is_number
 from brainsnn.results.result_formats import ResultFormats
 
-__all__ = ["layer_names", "named_results", "one_result"]
+__all__ = [
+    "drawn_array",
+    "layer_names",
+    "named_results",
+    "numbers_by_layer",
+    "one_result",
+    "only_of_results",
+    "positive_time",
+]
 
 
-def one_result(result, about):
+def one_result(result, about, other=""):
     """
     Return a result that holds something.
 
@@ -17,6 +29,8 @@ def one_result(result, about):
     result : `~brainsnn.results.result.Result`
     about : str
         Function and argument; the message of an error starts with it.
+    other : str, optional
+        Plain data that may be given in place of a result, in words.
 
     Returns
     -------
@@ -28,7 +42,8 @@ def one_result(result, about):
         If it is something else, or holds no image or no step.
     """
     if not isinstance(result, ResultFormats):
-        raise ValueError(f"{about}={brief(result)} must be a Result, as snn.run(images, duration) returns it.")
+        known = f", or {other}" if other else ""
+        raise ValueError(f"{about}={brief(result)} must be a Result, as snn.run(images, duration) returns it{known}.")
     if not (result.n_images and result.n_steps):
         raise ValueError(
             f"{about} holds {result.n_images} images of {result.n_steps} steps; give the result of a run of one image or more."
@@ -36,7 +51,7 @@ def one_result(result, about):
     return result
 
 
-def named_results(results, about, alone=""):
+def named_results(results, about, alone="", plain=None):
     """
     Return one or several results by their names.
 
@@ -47,6 +62,8 @@ def named_results(results, about, alone=""):
         Function and argument; the message of an error starts with it.
     alone : str, optional
         Name of a result that comes without one.
+    plain : callable, optional
+        Returns what is drawn of plain data, in place of a result: ``plain(data, about)``. By default such data are refused.
 
     Returns
     -------
@@ -59,11 +76,154 @@ def named_results(results, about, alone=""):
     """
     if isinstance(results, ResultFormats):
         return {alone: one_result(results, about)}
+    if plain is not None and not isinstance(results, Mapping):
+        return {alone: plain(results, about)}
     if not isinstance(results, Mapping) or not results:
         raise ValueError(
             f"{about}={brief(results)} must be a Result, or a dict of one or more by their names, such as {{'ASN': result}}."
         )
-    return {str(name): one_result(result, f"{about}[{name!r}]") for name, result in results.items()}
+    found = {}
+    for name, own in results.items():
+        take = one_result if plain is None or isinstance(own, ResultFormats) else plain
+        found[str(name)] = take(own, f"{about}[{name!r}]")
+    return found
+
+
+def drawn_array(values, about, axes, nan=False, other="a Result, or ", dim=None, optional=0):
+    """
+    Return plain data as an array.
+
+    Parameters
+    ----------
+    values : array_like
+    about : str
+        Function and argument; the message of an error starts with it.
+    axes : tuple of str
+        Names of the axes, such as ``("images", "steps")``.
+    nan : bool, optional
+        Whether NaN is allowed.
+    other : str, optional
+        What else may be given, or what the array holds, in words before it.
+    dim : `~brian2.units.fundamentalunits.Dimension`, optional
+        Dimension that the values may have.
+    optional : int, optional
+        So many of the last axes may be missing.
+
+    Returns
+    -------
+    array : ndarray of float
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or has other axes, no value, or one that is not finite.
+    """
+    shapes = [f"({', '.join(axes[:n])}{',' * (n == 1)})" for n in range(len(axes) - optional, len(axes) + 1)]
+    expected = f"{other}an array of numbers {' or '.join(shapes)}"
+    if not isinstance(values, (list, tuple)) and not hasattr(values, "__array__"):
+        raise ValueError(f"{about}={brief(values)} must be {expected}.")
+    try:
+        array = finite_array(values, about, nan, dim)
+    except ValueError as error:
+        raise ValueError(f"{error} Expected {expected}.") from None
+    if not len(axes) - optional <= array.ndim <= len(axes):
+        raise ValueError(f"{about} of shape {array.shape}; expected {expected}.")
+    return array
+
+
+def only_of_results(about, argument, data, **chosen):
+    """
+    Refuse arguments that choose from a result, beside plain data.
+
+    Parameters
+    ----------
+    about : str
+        The function; the message of an error starts with it.
+    argument : str
+    data : object
+        The plain data, and the argument that they are given as.
+    **chosen : (object, object)
+        What is given for each argument, and its default.
+
+    Raises
+    ------
+    ValueError
+        If another value than the default is given.
+    """
+    for name, (value, default) in chosen.items():
+        if value is not default and not (is_number(value) and value == default):
+            raise ValueError(
+                f"{about}: {name}={brief(value)} chooses from a Result, and {argument}={brief(data)} is plain data; leave "
+                f"{name} out, or give a Result."
+            )
+
+
+def numbers_by_layer(values, about, what, dim=None):
+    """
+    Return a number for each image by layer, such as firing rates.
+
+    Parameters
+    ----------
+    values : dict of str to (n_images,) array_like
+    about : str
+        Function and argument; the message of an error starts with it.
+    what : str
+        What the numbers are.
+    dim : `~brian2.units.fundamentalunits.Dimension`, optional
+        Dimension that they may have.
+
+    Returns
+    -------
+    numbers : dict of str to (n_images,) ndarray
+        In SI units.
+
+    Raises
+    ------
+    ValueError
+        If they are something else, below 0, or not of the same number of images.
+    """
+    found = {}
+    for name, own in values.items():
+        this = f"{about}[{name!r}]"
+        own = found[str(name)] = drawn_array(own, this, ("images",), other=f"{what}, ", dim=dim)
+        if own.min() < 0:
+            raise ValueError(f"{this} has values from {own.min():g}; {what} are 0 or greater.")
+        first = next(iter(found))
+        if len(own) != len(found[first]):
+            raise ValueError(
+                f"{this} holds {len(own)} images, and {first!r} {len(found[first])}; give {what} of the same images."
+            )
+    return found
+
+
+def positive_time(value, about, example):
+    """
+    Return a time as a number of seconds.
+
+    Parameters
+    ----------
+    value : float or `~brian2.units.fundamentalunits.Quantity`
+        A plain number is in seconds.
+    about : str
+        Function and argument; the message of an error starts with it.
+    example : str
+
+    Returns
+    -------
+    time : float
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or not above 0.
+    """
+    is_time = isinstance(value, Quantity) and value.dim is second.dim and value.ndim == 0
+    if not (is_time or is_number(value)) or not 0 < float(value) < math.inf:
+        raise ValueError(
+            f"{about}={value!r} must be a time above 0, such as {example} (a plain number is in seconds); plain "
+            "data come without one."
+        )
+    return float(value)
 
 
 def layer_names(layers, known, about):

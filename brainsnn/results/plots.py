@@ -11,7 +11,8 @@ from brainsnn.errors import UnknownNameError
 from brainsnn.one_line import brief
 from brainsnn.plain_arrays import whole_number
 from brainsnn.plot_style import PALETTE, axes_for, style
-from brainsnn.results.drawn import one_result
+from brainsnn.results.drawn import one_result, only_of_results
+from brainsnn.results.neuron_traces import NeuronTraces, given_traces
 from brainsnn.results.selection import chosen_image
 from brainsnn.results.threshold import ThresholdSides, threshold_sides
 
@@ -31,22 +32,24 @@ def _checked_units(units, traces, own):
     units = {} if units is None else units
     dimensions = {"1": DIMENSIONLESS} | {name: unit.dim for unit in all_units for name in (str(unit), repr(unit))}
     if not isinstance(units, Mapping):
-        raise ValueError(f"plot_traces: units={brief(units)} must be a dict of variable to unit, such as {{'v': mV}}.")
+        raise ValueError(f"plot.traces: units={brief(units)} must be a dict of variable to unit, such as {{'v': mV}}.")
     for variable, unit in units.items():
         if variable not in traces:
             raise UnknownNameError(variable, traces, "plotted variable, for units")
         if not isinstance(unit, Quantity) or unit.ndim or not float(unit) > 0:
-            raise ValueError(f"plot_traces: units[{variable!r}]={brief(unit)} must be a unit of Brian2, such as mV.")
+            raise ValueError(f"plot.traces: units[{variable!r}]={brief(unit)} must be a unit of Brian2, such as mV.")
         known = own.get(variable)
         if known in dimensions and unit.dim is not dimensions[known]:  # compound units are not checked
             raise ValueError(
-                f"plot_traces: units[{variable!r}]={brief(unit)} does not fit: the unit of {variable!r} is {known}. Give a "
+                f"plot.traces: units[{variable!r}]={brief(unit)} does not fit: the unit of {variable!r} is {known}. Give a "
                 "multiple of it, or leave it out."
             )
     return units
 
 
-def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=None, threshold=None):
+def plot_traces(
+    result, layer=None, neuron=None, image=0, variables=None, ax=None, units=None, threshold=None, dt=None, spikes=None
+):
     """
     Plot recorded state variables of one neuron over time, with its spikes as ticks above.
 
@@ -54,21 +57,28 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
 
     Parameters
     ----------
-    result : `~brainsnn.results.result.Result`
+    result : `~brainsnn.results.result.Result` or dict of str to (n_steps,) array_like or Quantity
+        Or the variables of one neuron of any network, with a unit or in SI units.
     layer : str
-        Name of the population.
+        Name of the population of a result.
     neuron : int or tuple of int
-        Flat index or (row, column, channel).
+        Flat index or (row, column, channel), in a result.
     image : int, optional
+        Image of a result.
     variables : list of str, optional
-        By default, the two sides of the threshold condition if what they need is recorded, else all recorded variables.
+        By default, all of a dict; of a result the two sides of the threshold condition if what they need is recorded, else all
+        recorded variables.
     ax : `matplotlib.axes.Axes`, optional
     units : dict of str to `~brian2.units.fundamentalunits.Unit`, optional
         Units of the plotted variables, or sides of the threshold, such as ``{"v": mV}``. Results contain numbers in SI units;
         variables without an entry are plotted in SI units.
     threshold : bool, optional
         Whether to plot what the condition for a spike compares, such as ``S - S_hat`` and ``theta/2``, beside ``variables``. If
-        not, the title gives the condition.
+        not, the title gives the condition. Only for a result.
+    dt : float or `~brian2.units.fundamentalunits.Quantity`, optional
+        Time step of a dict of variables, in seconds; a result has its own.
+    spikes : (n_spikes,) array_like or `~brian2.units.fundamentalunits.Quantity`, optional
+        When the neuron of a dict of variables spikes, in seconds; a result has its own.
 
     Returns
     -------
@@ -79,8 +89,9 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     UnknownNameError, IndexError
         If the layer, a variable (also of the threshold, for ``threshold=True``), the neuron or the image was not recorded.
     ValueError
-        If ``threshold=True`` and the population has no condition that compares two expressions; if nothing is left to draw, or
-        a unit does not fit its variable.
+        If ``threshold=True`` and the population has no condition that compares two expressions; if nothing is left to draw, as
+        of a silent neuron without recorded states; or if a unit does not fit its variable. If a dict comes without ``dt`` or with
+        what chooses from a result, or a result with ``dt`` or ``spikes``; or if variables or spikes do not have the form above.
 
     Examples
     --------
@@ -88,40 +99,78 @@ def plot_traces(result, layer, neuron, image=0, variables=None, ax=None, units=N
     >>> from brainsnn.stimuli import load_digits
     >>> snn = bs.convert(bs.load_model("digits"), record={"conv2": ["spikes", "S", "S_hat", "theta"]})
     >>> ax = bs.plot.traces(snn.run(load_digits("test")[0][:1], 50 * bs.ms), "conv2", (5, 7, 3))
+    >>> ax = bs.plot.traces({"v": [0.0, 0.3, 0.6, 0.1]}, dt=1 * bs.ms, spikes=[0.002])
     """
-    one_result(result, "plot_traces: result")
+    if isinstance(result, Mapping):
+        chosen = {"layer": (layer, None), "neuron": (neuron, None), "image": (image, 0), "threshold": (threshold, None)}
+        only_of_results("plot.traces", "result", result, **chosen)
+        shown = given_traces(result, _checked_variables(variables, None), dt, spikes)
+    else:
+        one_result(result, "plot.traces: result", "a dict of variables")
+        for name, value in (("dt", dt), ("spikes", spikes)):
+            if value is not None:
+                raise ValueError(
+                    f"plot.traces: {name}={brief(value)} goes with a dict of variables; a Result has its own, leave it out."
+                )
+        shown = _recorded_traces(result, layer, neuron, image, variables, threshold)
+    units = _checked_units(units, shown.traces, shown.units)
+    with style():
+        ax = axes_for(ax, (7, 3.2), "plot.traces")
+        _draw_traces(ax, shown, units)
+    return ax
+
+
+def _recorded_traces(result, layer, neuron, image, variables, threshold):
+    """Return what is drawn of a neuron of a result."""
     if not isinstance(layer, str) or layer not in result.states and layer not in result.spikes:
         layer = result.states.name_of(layer)
-    image = chosen_image(image, result.n_images, "plot_traces")
+    image = chosen_image(image, result.n_images, "plot.traces")
     index, model = result.index_of(layer, neuron), result.models.get(layer)
     variables, rule = _checked_variables(variables, threshold), threshold_sides(model)
     traces, sides = _traces(result, layer, index, image, variables, rule, threshold)
     traces |= sides
-    own = {} if model is None else model.units
-    units = _checked_units(units, traces, own)
-    has_spikes = layer in result.spikes and index in result.spike_neurons.get(layer, (index,))
-    if not traces and not has_spikes:
-        raise ValueError(
-            f"plot_traces: of neuron={neuron!r} of {layer!r}, nothing is left to draw with variables={variables!r}; name a "
-            "variable that was recorded, or a neuron whose spikes were."
-        )
-    with style():
-        ax = axes_for(ax, (7, 3.2), "plot_traces")
-        shown = {v: _label_and_scale(v, units.get(v), own.get(v)) for v in traces}
-        for k, (variable, (label, factor)) in enumerate(shown.items()):
-            ax.plot(result.times, traces[variable] * factor, label=label, color=PALETTE[k % len(PALETTE)])
-        if has_spikes:
-            neurons, steps = result.spikes[layer][image]
-            _draw_ticks(ax, steps[neurons == index] * result.dt * 1e3)
-        title = _title(layer, neuron, None if sides else rule, traces)
-        ax.set(xlabel="time (ms)", xlim=(0, result.n_steps * result.dt * 1e3), title=title)
-        labels = [label for label, _ in shown.values()]
-        plain = not units and all(own.get(v, "1") == "1" for v in traces)
-        value = "value after the reset" if sides else "value"
-        ax.set_ylabel(labels[0] if len(labels) == 1 else f"{value} (ANN units)" if plain else value)
-        if len(labels) + has_spikes > 1:
-            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return ax
+    spike_times = _spike_times(result, layer, index, image)
+    if not traces and (spike_times is None or not len(spike_times)):
+        _refuse_nothing(result, layer, neuron, image, variables, spike_times)
+    own, title = {} if model is None else model.units, _title(layer, neuron, None if sides else rule, traces)
+    value = "value after the reset" if sides else "value"
+    return NeuronTraces(traces, own, spike_times, result.times, result.n_steps * result.dt * 1e3, title, value)
+
+
+def _draw_traces(ax, shown, units):
+    """Draw the traces of a neuron, its spikes above, and a legend beside."""
+    labels = {v: _label_and_scale(v, units.get(v), shown.units.get(v)) for v in shown.traces}
+    for k, (variable, (label, factor)) in enumerate(labels.items()):
+        ax.plot(shown.times, shown.traces[variable] * factor, label=label, color=PALETTE[k % len(PALETTE)])
+    if shown.spikes is not None:
+        _draw_ticks(ax, shown.spikes)
+    ax.set(xlabel="time (ms)", xlim=(0, shown.lasts), title=shown.title)
+    plain = shown.title and not units and all(shown.units.get(v, "1") == "1" for v in shown.traces)
+    ax.set_ylabel(
+        next(iter(labels.values()))[0] if len(labels) == 1 else f"{shown.value} (ANN units)" if plain else shown.value
+    )
+    if len(labels) + (shown.spikes is not None) > 1:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _spike_times(result, layer, index, image):
+    """Return when a neuron spikes, (n_spikes,) in ms, or None if its spikes were not recorded."""
+    if layer not in result.spikes or index not in result.spike_neurons.get(layer, (index,)):
+        return None
+    neurons, steps = result.spikes[layer][image]
+    return steps[neurons == index] * result.dt * 1e3
+
+
+def _refuse_nothing(result, layer, neuron, image, variables, spike_times):
+    """Refuse axes on which nothing would be drawn, and say what to record."""
+    recorded, model = list(result.states.get(layer, ())), result.models.get(layer)
+    names = ["spikes", *(["v"] if model is None else model.units)]
+    why = "its spikes were not recorded" if spike_times is None else f"it does not spike in image {image}"
+    fix = f"draw variables={recorded}" if recorded else f"record variables: convert with record={{{layer!r}: {names}}}"
+    raise ValueError(
+        f"plot.traces: of neuron={neuron!r} of {layer!r}, nothing is left to draw with variables={variables!r}: {why}. To see "
+        f"how its state changes, {fix}."
+    )
 
 
 def _checked_variables(variables, threshold):
@@ -129,9 +178,9 @@ def _checked_variables(variables, threshold):
     if not isinstance(variables, (str, list, tuple, type(None))) or not all(
         isinstance(v, str) for v in variables or ()
     ):
-        raise ValueError(f"plot_traces: variables={brief(variables)} must be a list of names, such as ['v'], or None.")
+        raise ValueError(f"plot.traces: variables={brief(variables)} must be a list of names, such as ['v'], or None.")
     if threshold is not None and not isinstance(threshold, (bool, np.bool_)):
-        raise ValueError(f"plot_traces: threshold={brief(threshold)} must be True, False or None.")
+        raise ValueError(f"plot.traces: threshold={brief(threshold)} must be True, False or None.")
     return [variables] if isinstance(variables, str) else variables
 
 
@@ -166,7 +215,7 @@ def _check_rule(rule, missing, name, recorded):
     if rule is None or not rule.sides:
         what = "no threshold that this result knows" if rule is None else f"the threshold {rule.condition!r}"
         raise ValueError(
-            f"plot_traces: {name!r} has {what}; threshold=True needs one that compares two expressions. Leave threshold out."
+            f"plot.traces: {name!r} has {what}; threshold=True needs one that compares two expressions. Leave threshold out."
         )
     if missing:
         record = {name: ["spikes", *rule.variables]}

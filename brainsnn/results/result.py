@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from brainsnn.one_line import one_line
-from brainsnn.plain_arrays import plain_array
 from brainsnn.results.accuracy import accuracy_over_time
 from brainsnn.results.names import LayerDict
 from brainsnn.results.rates import dense_raster, firing_rates, mean_firing_rate
@@ -263,11 +262,7 @@ class Result(ResultFormats):
             If there are no labels, their number is not the number of images, a label is not a class of the readout, or the
             window is not a whole number, 1 or greater.
         """
-        labels = self.labels if labels is None else labels
-        if labels is None:
-            raise ValueError("Result.accuracy: the result has no labels; give labels=..., one class per image.")
-        labels = plain_array(labels, "Result.accuracy: labels")
-        return accuracy_over_time(np.asarray(self.output, dtype=float), labels, window)
+        return accuracy_over_time(self, labels, window, "Result.accuracy")
 
     def plot_traces(
         self,

@@ -1,6 +1,7 @@
 """Odd values for every argument of every figure: refused in words, before anything is drawn, or a figure that can be drawn."""
 
 import inspect
+import re
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from brian2 import mV, second
+from brian2 import Hz, ms, mV, second
 
 import brainsnn as bs
 from brainsnn.analysis import dissimilarity_matrix
@@ -62,27 +63,41 @@ def compared(ann=(0.0, 0.5, 1.0), snn=(0.1, 0.5, 0.9)):
 
 RESULT, EMPTY = example(), bs.Result({"conv": (3, 3, 4)}, 1e-3, 20)
 COMPARISON = compared()
-#: What each figure is drawn of.
+#: What each figure is drawn of. "accuracy of arrays" is `accuracy` of plain data.
 GOOD = {
     "accuracy": {"results": RESULT},
+    "accuracy of arrays": {"results": {"a": RESULT.output, "b": 2 * RESULT.output}, "labels": [0, 1], "dt": 1 * ms},
     "activations": {"comparison": COMPARISON, "layer": "conv"},
     "attention_field": {"field": bs.SpatialAttention((0.3, 0.6), 0.2)},
     "comparison": {"comparison": COMPARISON},
     "feature_maps": {"source": RESULT, "layer": "conv"},
     "feature_movie": {"result": RESULT, "layer": "conv", "path": "film.gif"},
+    "feature_movie of frames": {"result": np.arange(24.0).reshape(2, 2, 2, 3), "path": "film.gif"},
     "gate": {"result": RESULT, "images": IMAGES},
+    "gate of shares": {"result": ([1.0, 0.5], [2.0, 0.0]), "dt": 1 * ms},
     "latency_map": {"result": RESULT, "layer": "conv"},
+    "latency_map of latencies": {"result": np.arange(12.0).reshape(2, 3, 2) / 1e3},
     "mosaic": {"maps": np.ones((2, 3, 4))},
     "raster": {"result": RESULT},
+    "raster of events": {"result": {"a": ([0, 2], [0.0, 0.02]), "conv": ([1], [5] * ms)}, "duration": 20 * ms},
+    "raster of steps": {"result": {"conv": RESULT.raster("dense")[0, :, 0, 0]}, "duration": 0.02},
     "rates": {"result": RESULT},
+    "rates of images": {"result": {"a": [3, 4.5], "b": [1, 2] * Hz}},
     "rdm": {"dissimilarities": RDM, "classes": [0, 1, 1]},
     "spike_budget": {"results": {"a": RESULT}},
+    "spike_budget of counts": {"results": {"a": RESULT, "b": {"conv": [3, 4], "dense": [0, 1]}}},
     "traces": {"result": RESULT, "layer": "conv", "neuron": 5},
+    "traces of variables": {"result": {"v": [1, 2, 3] * mV, "w": [1, NAN, 2]}, "dt": 1 * ms, "spikes": [0.001]},
     "tuning_curve": {"values": [0, 1], "responses": [[1, 2], [3, 5]], "xlabel": "orientation (degrees)"},
 }
-ARGUMENTS = [
-    (name, argument) for name in bs.plot.__all__ for argument in inspect.signature(getattr(bs.plot, name)).parameters
-]
+
+
+def drawing(name):
+    """Return the function that draws a figure."""
+    return getattr(bs.plot, name.split(" of ")[0])
+
+
+ARGUMENTS = [(name, argument) for name in GOOD for argument in inspect.signature(drawing(name)).parameters]
 NO_RESULTS = [
     None,
     5,
@@ -98,6 +113,8 @@ NO_RESULTS = [
 NO_LAYERS = [None, 5, "cnov", ["conv"], "input"]
 NO_IMAGES = [2, -3, 0.5, NAN, None, True, "0", [0]]
 NO_COUNTS = [0, -1, 1.5, NAN, True, "3", None, [3]]
+NO_TIMES = [None, 0, -1e-3, NAN, INF, True, "1*ms", 1 * mV, [1e-3]]
+NO_NUMBERS = [{"a": [-1.0]}, {"a": [NAN]}, {"a": [INF]}, {"a": 3}, {"a": "x"}, {"a": [[1, 2]]}, {"a": []}, {"a": {}}]
 NO_TEXTS = [5, None, ["a"], b"a"]
 #: By argument, or by figure and argument: what is refused.
 REFUSED = {
@@ -106,6 +123,13 @@ REFUSED = {
     "seed": [-1, 1.5, "1", None, NAN], "xlabel": NO_TEXTS, "ylabel": NO_TEXTS, "label": [5, ["a"], b"a"],
     "comparison": [None, {}, RESULT, 5, compared((), ()), compared((0.0, NAN, 1.0)), compared((0.0, 1.0))],
     "accuracy.labels": [[0], [0, 5], [0.5, 1], [NAN, 0], "01", [[0, 1]]],
+    "accuracy.dt": [1e-3, 1 * ms, 0, "1*ms"],
+    "accuracy of arrays.dt": NO_TIMES,
+    "accuracy of arrays.labels": [None, [0], [0, 5], [0.5, 1]],
+    "accuracy of arrays.results": [
+        *NO_RESULTS, np.zeros((2, 3)), np.zeros((2, 0, 3)), np.full((2, 4, 3), INF), {"a": "x"}, [[[1], [1, 2]]],
+        RESULT.output * mV,
+    ],
     "accuracy.ann_accuracy": [98.0, -0.1, NAN, "0.9", True, [0.9]],
     "attention_field.field": [
         None, "x", [], np.zeros((0, 3)), [[NAN, 1.0]], np.zeros((3, 3, 2)), np.zeros(4), RESULT,
@@ -118,14 +142,36 @@ REFUSED = {
     "feature_maps.source": [
         None, "x", 5, np.zeros((3, 3)), np.zeros((0, 3, 2)), np.full((3, 3, 2), INF), example(n_images=0), np.ones((2, 2, 1)),
     ],
+    "feature_movie of frames.result": [*NO_RESULTS, np.ones((2, 3, 3)), np.full((1, 2, 2, 1), INF), np.ones((0, 2, 2, 1))],
+    "feature_movie of frames.layer": ["conv", 5], "feature_movie of frames.image": [1, -1, None, True],
+    "feature_movie of frames.window": [*NO_COUNTS, 10],
     "feature_movie.path": [None, 5, "", "film.avi", "film", "missing/film.gif"],
     "feature_movie.window": [*NO_COUNTS, 21],
+    "gate.dt": [1e-3, 0, 1 * ms], "gate of shares.dt": NO_TIMES, "gate of shares.image": [1, None],
+    "gate of shares.images": [IMAGES, 5],
+    "gate of shares.result": [
+        *(value for value in NO_RESULTS if not hasattr(value, "n_images")), ([1.0],), ([1.0], [1.0, 2.0]), ([1.5], [0.0]),
+        ([-0.1], [0.0]), ([0.5], [-1.0]), ([NAN], [0.0]), (0.5, 1.0), ("a", "b"), [[1.0], [1.0]],
+    ],
     "gate.images": [None, [], IMAGES[:1], IMAGES[..., 0], IMAGES * NAN, IMAGES * 0, "x"],
     "gate.result": [*NO_RESULTS, bs.Result({"input": (3, 3, 1)}, 1e-3, 20)],
     "latency_map.channel": [4, -1, 0.5, NAN, True, "0", [0]],
     "latency_map.onset": [-0.001, 0.02, 1 * second, 5 * mV, NAN, None, "5*ms", True],
+    "latency_map of latencies.result": [*NO_RESULTS, [0.01], [[-0.01]], [[INF]], [[1.0]] * mV, np.zeros((1, 2, 2, 2)), [[]]],
+    "latency_map of latencies.layer": ["conv", 5], "latency_map of latencies.image": [1, -1, None, True],
+    "latency_map of latencies.onset": [0.01, 5 * ms, None], "latency_map of latencies.channel": [2, -1, 0.5],
     "mosaic.maps": [None, [], [1, 2], np.zeros((2, 2)), np.zeros((2, 2, 0)), np.full((2, 2, 2), INF), np.ones((2, 2, 2)) * 1j],
     "mosaic.columns": [0, -1, 1.5, True, NAN, "2", [2]],
+    "raster.result": [value for value in NO_RESULTS if value != {"a": None}],  # without a duration, that is what is missing
+    "rates.result": [*NO_RESULTS, *NO_NUMBERS, {"a": [1] * mV}, {"a": [1, 2], "b": [1]}],
+    "spike_budget.results": [*NO_RESULTS, *({"a": own} for own in NO_NUMBERS), {"a": [3, 4]}, {"a": {"b": [1], "c": [1, 2]}}],
+    "raster.duration": [0.02, 20 * ms, 0, "20*ms"],
+    **dict.fromkeys(("raster of events.duration", "raster of steps.duration"), NO_TIMES),
+    **dict.fromkeys(("raster of events.result", "raster of steps.result"), NO_RESULTS + [
+        {"a": ([0], [0.0, 0.01])}, {"a": ([0], [0.03])}, {"a": ([-1], [0.01])}, {"a": ([0.5], [0.01])}, {"a": ([0], [NAN])},
+        {"a": ([0], [1] * mV)}, {"a": ([True], [0.01])}, {"a": ([[0]], [[0.01]])}, {"a": np.zeros((2, 2, 2))}, {"a": "x"},
+        {"a": np.full((3, 3), 2)}, {"a": np.zeros((20, 0))}, {"a": np.zeros(3)}, {"a": {}}, {"a": [[0, 3], [0.01, 0.02]]},
+    ]),
     "raster.layers": [[], "cnov", ["conv", "cnov"], 5, ["conv", None], [["conv"]], "input"],
     "rdm.dissimilarities": [
         None, [], np.zeros((2, 3)), np.zeros(3), RDM * NAN, [[0, NAN], [1, 0]], 1 - RDM, np.triu(RDM), np.zeros((0, 0)), "x",
@@ -135,6 +181,17 @@ REFUSED = {
     "rdm.names": [["cat"], [], "cat", ["cat", 5], 5, {0: "cat", 1: "dog"}],
     "rdm.label": NO_TEXTS,
     "traces.neuron": [36, -1, 0.5, NAN, None, True, (0, 0), (3, 0, 0), (0.5, 0, 0), "0", 1, [[1], [2, 3]]],
+    "traces.dt": [1e-3, 0, 1 * ms], "traces.spikes": [[0.001], [], 5],
+    "traces.result": [value for value in NO_RESULTS if not isinstance(value, dict)],
+    "traces of variables.result": [
+        *(value for value in NO_RESULTS if value != EMPTY), {"v": 1}, {"v": [[1]]}, {"v": []}, {"v": [INF]},
+        {"v": "x"}, {"v": [1], "w": [1, 2]}, {"v": [1 * mV, 2 * mV]},
+    ],
+    "traces of variables.layer": ["conv", 5], "traces of variables.neuron": [0, (0, 0, 0)],
+    "traces of variables.image": [1, None],
+    "traces of variables.threshold": [True, False, 5], "traces of variables.dt": NO_TIMES,
+    "traces of variables.variables": [[], ["u"], "u", 5, [None], {"v": 1}],
+    "traces of variables.spikes": [5, "x", [NAN], [-0.001], [0.1], [1, 2] * mV, [[0.001]]],
     "traces.variables": [["u"], "u", 5, [None], {"v": 1}],
     "traces.units": [5, "mV", {"v": "mV"}, {"v": 5}, {"u": mV}, {"v": second}, {"w": mV}, {"v": [1, 2] * mV}],
     "traces.threshold": [5, "yes", [True]],
@@ -162,10 +219,10 @@ def state_of(ax):
 
 def call(name, own_axes, tmp_path, /, **given):
     """Draw a figure on axes, or write its film to a folder; each warning is an error."""
-    function, arguments = getattr(bs.plot, name), GOOD[name] | given
+    function, arguments = drawing(name), GOOD[name] | given
     if "ax" in inspect.signature(function).parameters:
         arguments = {"ax": own_axes} | arguments
-    if name == "feature_movie" and isinstance(arguments["path"], str) and arguments["path"]:
+    if name.startswith("feature_movie") and isinstance(arguments["path"], str) and arguments["path"]:
         arguments["path"] = str(tmp_path / arguments["path"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -176,7 +233,7 @@ def call(name, own_axes, tmp_path, /, **given):
 WRONG_INSIDE = (
     "of shape", "of the projection", "removed", "names no layer", "none of them NaN", "NaN or infinite", "are infinite",
     "not an array of numbers", "holds", "hold no", "symmetric", "masked array", "with the unit", "labels for", "on the diagonal",
-    "activations of the ANN", "everywhere", "has values from", "was not recorded", "names layers", "values are NaN",
+    "no labels", "activations of the ANN", "everywhere", "has values from", "was not recorded", "names layers", "values are NaN",
 )  # fmt: skip
 
 
@@ -191,6 +248,7 @@ def check_refusal(error, argument, value):
     parts = (*value, *value.values()) if isinstance(value, dict) else np.ravel(np.array(value, object)).tolist()
     shown = (*map(repr, parts), repr(value), str(value), brief(value), *WRONG_INSIDE)
     assert any(" ".join(text.split()) in " ".join(message.split()) for text in shown), (value, message)
+    assert not re.search(r"\bplot_|^Result\.", message), message  # functions that the user did not call
     assert len(message.split()) > 6 and message.endswith((".", ")"))
 
 
@@ -239,14 +297,15 @@ def test_anything_is_refused_in_words_or_drawn(name, argument, tmp_path):
 
 @pytest.mark.parametrize("name, argument", ARGUMENTS, ids=lambda text: text)
 def test_what_makes_no_sense_is_refused_before_anything_is_drawn(name, argument, tmp_path):
-    values = REFUSED.get(f"{name}.{argument}", REFUSED.get(argument))
-    for value in axes_that_cannot_be_used() if argument == "ax" else values:
+    keys = (f"{name}.{argument}", f"{name.split(' of ')[0]}.{argument}", argument)
+    for value in axes_that_cannot_be_used() if argument == "ax" else next(REFUSED[k] for k in keys if k in REFUSED):
         ax = plt.subplots()[1]
         before, opened = state_of(ax), plt.get_fignums()
         with pytest.raises((ValueError, TypeError, KeyError, IndexError, FileNotFoundError)) as error:
             call(name, ax, tmp_path, **{argument: value})
         check_refusal(error, argument, value)
         assert state_of(ax) == before and plt.get_fignums() == opened and not list(tmp_path.iterdir())
+        plt.close("all")
 
 
 def source(name, result, **given):
@@ -271,6 +330,8 @@ DRAWN = {
     "budget without any spikes": ("spike_budget", {"results": SILENT}),
     "accuracy of NaN": ("accuracy", {"results": {"NaN": UNKNOWN}}),
     "accuracy of one step": ("accuracy", {"results": SHORT}),
+    "a film that is NaN": ("feature_movie", {"result": np.full((2, 2, 3, 1), NAN), "layer": None}),
+    "a film of negative values": ("feature_movie", {"result": np.full((1, 2, 3, 1), -5.0), "layer": None}),
     "maps that are NaN": ("feature_maps", {"source": np.full((2, 2, 3), NAN), "layer": None}),
     "a constant map": ("feature_maps", {"source": np.full((2, 2, 3), 5.0), "layer": None}),
     "a field that is 0": ("attention_field", {"field": np.zeros((4, 8))}),
@@ -311,6 +372,26 @@ def test_traces_of_a_neuron_whose_spikes_were_not_recorded_show_none():
     ax = bs.plot.traces(example(recorded=[0]), "conv", 5, variables=["v"])
     assert not ax.collections and ax.get_legend() is None
     assert bs.plot.traces(example(recorded=[0]), "conv", 0, variables=["v"]).collections
+
+
+def test_a_silent_neuron_without_states_is_refused_with_what_to_record():
+    silent = example(spikes=False)
+    with pytest.raises(ValueError, match=r"does not spike in image 1.*draw variables=\['v', 'w'\]\.$"):
+        bs.plot.traces(silent, "conv", 5, image=1, variables=[])
+    silent.states = {}
+    with pytest.raises(ValueError, match=r"does not spike in image 0.*record=\{'conv': \['spikes', 'v', 'w'\]\}\.$"):
+        bs.plot.traces(silent, "conv", 5)
+    with pytest.raises(ValueError, match=r"'dense', nothing.*record=\{'dense': \['spikes', 'v'\]\}\.$"):
+        bs.plot.traces(silent, "dense", 0)
+    assert not plt.get_fignums()
+
+
+def test_a_tuning_curve_joins_its_values_in_ascending_order():
+    ax = bs.plot.tuning_curve([180, 0, 90], [[5, 7], [1, 1], [3, 5]], "orientation (degrees)")
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0, 1], [90, 4], [180, 6]])
+    outline = ax.collections[0].get_paths()[0].vertices
+    at_90 = outline[outline[:, 0] == 90, 1]
+    assert at_90.min() < 4 < at_90.max() and set(outline[outline[:, 0] == 0, 1]) == {1}
 
 
 def test_a_gate_of_some_pixels_is_refused():

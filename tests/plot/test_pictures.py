@@ -14,8 +14,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from brian2 import mV, second
 from matplotlib.testing.compare import compare_images
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import brainsnn as bs
 
@@ -48,6 +49,7 @@ def gated():
     found = bs.Result({"input": (4, 4, 1)}, 1e-3, 40)
     steps, pixels = np.arange(40)[:, None], np.arange(16)
     opened = np.broadcast_to(steps < 8 + 2 * pixels, (2, 40, 16)).astype(float)
+    found.recorded["input"] = dict.fromkeys(("is_open", "prediction"), np.arange(16))
     found.states["input"] = {"is_open": opened, "prediction": np.broadcast_to(steps / 40 * pixels / 16, (2, 40, 16))}
     return found
 
@@ -147,6 +149,20 @@ def test_film_has_a_frame_for_each_window(result, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["film.gif"]
 
 
+def test_film_of_an_array_is_that_of_a_result(result, tmp_path):
+    """But for the titles, each frame is nearest to its own."""
+    rates = result.raster("conv1")[0].reshape(4, 20, *SHAPES["conv1"]).sum(axis=1) / 0.02
+    paths = [
+        bs.plot.feature_movie(result, "conv1", tmp_path / "result.gif"),
+        bs.plot.feature_movie(rates, path=tmp_path / "array.gif", label="firing rate (Hz)"),
+    ]
+    of_result, of_array = ([np.asarray(f.convert("RGB"), int)[60:] for f in ImageSequence.Iterator(Image.open(path))]
+                           for path in paths)  # fmt: skip
+    far = np.array([[np.abs(one - other).mean() for other in of_array] for one in of_result])
+    assert far.shape == (4, 4) and (far.argmin(axis=1) == np.arange(4)).all()
+    assert far.diagonal().max() < 4 < far[~np.eye(4, dtype=bool)].min(), far  # axes may lie one pixel apart
+
+
 def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
     with pytest.raises(ValueError, match="name a layer"):
         bs.plot.feature_maps(result)
@@ -178,4 +194,81 @@ def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
     with pytest.raises(ValueError, match=r"\.gif or \.mp4"):
         bs.plot.feature_movie(result, "conv1", tmp_path / "film.avi")
     assert not list(tmp_path.iterdir())
+    plt.close("all")
+
+
+def drawn(ax):
+    """Return the lines, bars, pictures and texts of axes."""
+    texts = [
+        ax.get_xlabel(),
+        ax.get_ylabel().removesuffix(" (ANN units)"),
+        *(label.get_text() for label in ax.get_yticklabels()),
+    ]
+    lines = [sorted(line.get_xydata().round(9).tolist()) for line in ax.lines]
+    bars = [(bar.get_x(), bar.get_y(), bar.get_width()) for bar in ax.patches]
+    pictures = [np.ma.filled(image.get_array(), np.nan).round(9).tolist() for image in ax.images]
+    bands = [path.vertices.tolist() for own in ax.collections for path in own.get_paths()]
+    return texts, lines, bars, str(pictures), bands, ax.get_xlim(), ax.get_ylim()
+
+
+def first_spikes(result, layer):
+    """Return when each neuron spikes first in the first image, in seconds."""
+    raster = result.raster(layer)[0]
+    return np.where(raster.any(axis=0), raster.argmax(axis=0) * 1e-3, np.nan)
+
+
+#: The same figure of plain data and of a result.
+PLAIN = {
+    "accuracy": (lambda r, g: bs.plot.accuracy(r, [0, 1, 2, 0], window=3),
+                 lambda r, g: bs.plot.accuracy(r.output.tolist(), [0, 1, 2, 0], window=3, dt=1 * bs.ms)),
+    "raster": (lambda r, g: bs.plot.raster(r, max_neurons=40),
+               lambda r, g: bs.plot.raster({name: r.raster(name)[0].reshape(80, -1) for name in SHAPES}, duration=80 * bs.ms,
+                                           max_neurons=40)),
+    "rates": (lambda r, g: bs.plot.rates(r), lambda r, g: bs.plot.rates(dict(r.firing_rates))),
+    "gate": (lambda r, g: bs.plot.gate(g, IMAGES, image=1),
+             lambda r, g: bs.plot.gate(([(one * IMAGES[1]).sum() / IMAGES[1].sum() for one in g.gate[1]],
+                                        [abs(one - IMAGES[1]).sum() / IMAGES[1].sum() for one in g.predicted_input[1]]),
+                                       dt=1 * bs.ms)),
+    "latency_map": (lambda r, g: bs.plot.latency_map(r, "conv2"), lambda r, g: bs.plot.latency_map(first_spikes(r, "conv2"))),
+    "a channel": (lambda r, g: bs.plot.latency_map(r, "conv1", channel=3),
+                  lambda r, g: bs.plot.latency_map(first_spikes(r, "conv1")[..., 3])),
+    "traces": (lambda r, g: bs.plot.traces(g, "input", (1, 1, 0)),
+               lambda r, g: bs.plot.traces({name: g.states["input"][name][0, :, 5] for name in ("is_open", "prediction")},
+                                           dt=1e-3)),
+    "spike_budget": (lambda r, g: bs.plot.spike_budget({"a": r, "b": r}),
+                     lambda r, g: bs.plot.spike_budget({"a": dict(r.spike_counts), "b": r})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_data_are_drawn_as_a_result_is(name, result, gated):
+    of_result, of_data = (draw(result, gated) for draw in PLAIN[name])
+    assert of_data.has_data() and drawn(of_data) == drawn(of_result)
+    plt.close("all")
+
+
+def test_a_raster_of_events_shows_each_of_them():
+    neurons, times = np.array([4, 0, 9]), [30, 10, 20] * bs.ms
+    ax = bs.plot.raster({"V1": (neurons, times), "V2": ([], [])}, duration=50 * bs.ms)
+    assert ax.lines[0].get_xydata().tolist() == [[30, 4], [10, 0], [20, 9]] and ax.get_xlim() == (0, 50)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["V1:\nneurons 0 to 9", "V2:\nno spikes"]
+    ax = bs.plot.raster({"V1": (neurons, times)}, duration=50 * bs.ms, max_neurons=2)
+    assert ax.lines[0].get_xydata().tolist() == [[10, 0], [20, 1]]
+    assert ax.get_yticklabels()[0].get_text() == "V1:\n2 of neurons 0 to 9"
+    ax = bs.plot.raster({"V1": ([0, 10**11], [0.01, 0.02])}, duration=0.05)  # takes no memory for silent ones
+    assert ax.lines[0].get_xydata().tolist() == [[10, 0], [20, 149]]
+    plt.close("all")
+
+
+def test_traces_of_plain_data_have_units_and_spikes():
+    given = {"v": [1, 2, 3, 4] * mV, "w": [5, 6, 7, 8]}
+    ax = bs.plot.traces(given, dt=2 * bs.ms, spikes=[1, 7] * bs.ms, units={"v": mV})
+    v, w = (line.get_xydata().round(9).tolist() for line in ax.lines)
+    assert v == [[0, 1], [2, 2], [4, 3], [6, 4]] and w == [[0, 5], [2, 6], [4, 7], [6, 8]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["v (mV)", "w", "spikes"]
+    assert [segment[0][0] for segment in ax.collections[0].get_segments()] == [1, 7] and ax.get_xlim() == (0, 8)
+    ax = bs.plot.traces(given, variables="v", dt=0.002)
+    assert ax.get_ylabel() == "v (V)" and not ax.collections
+    with pytest.raises(ValueError, match="does not fit: the unit of 'v' is V"):
+        bs.plot.traces(given, dt=0.002, units={"v": second})
     plt.close("all")
