@@ -159,7 +159,12 @@ def test_bad_attention_changes_nothing(snn):
         (bs.SpatialAttention(cue, input_gain={"conv1": 0.5, "nowhere": 0.5}), None, bs.UnknownNameError, "nowhere"),
         (bs.SpatialAttention(cue, input_gain=0.5), ["conv1", "nowhere"], bs.UnknownNameError, "nowhere"),
         (bs.SpatialAttention(cue, input_gain=0.5), ["conv1", "readout"], ValueError, "has no input_gain"),
-        (bs.SpatialAttention(cue, output_gain={"conv1": 0.5, "conv2": 1e308}), None, ValueError, "h of 'conv2_asn'"),
+        (
+            bs.SpatialAttention(cue, output_gain={"conv1": 0.5, "conv2": 1e308}),
+            None,
+            ValueError,
+            "inhibition in 'conv2_asn'",
+        ),
     ]
     for attention, layers, error, message in cases:
         with pytest.raises(error, match=message):
