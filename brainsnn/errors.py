@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from types import FrameType
 
 __all__ = [
-    "ConversionError", "DeviceLimitError", "PixelRangeWarning", "SaturationWarning", "SilentNeuronsWarning", "SpikeHeightWarning",
-    "SummedReadoutWarning", "UncalibratedWarning", "UnknownNameError", "warn",
+    "BoundedNeuronsWarning", "ConversionError", "DeviceLimitError", "PixelRangeWarning", "SaturationWarning",
+    "SilentNeuronsWarning", "SpikeHeightWarning", "SummedReadoutWarning", "UncalibratedWarning", "UnknownNameError", "warn",
 ]  # fmt: skip
 
 #: Packages that call brainsnn on behalf of the user: a warning is about the line that called them.
@@ -150,8 +150,12 @@ class UncalibratedWarning(UserWarning):
         super().__init__(message)
 
 
+class BoundedNeuronsWarning(UncalibratedWarning):
+    """A layer was trained to larger activations than the neurons that were chosen for it can express."""
+
+
 class SilentNeuronsWarning(UncalibratedWarning):
-    """Neurons of a calibrated network have a threshold that most of its activations do not reach."""
+    """Neurons have a threshold that most of the activations of their layer do not reach."""
 
 
 class SpikeHeightWarning(UncalibratedWarning):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import rmtree
 from types import SimpleNamespace
@@ -26,6 +25,7 @@ from tqdm import tqdm
 import brainsnn as bs
 from brainsnn.files import write_atomically
 from brainsnn.sweeps import UnitStore, content_key
+from brainsnn.system.versions import package_versions
 
 __all__ = ["ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
 
@@ -365,12 +365,7 @@ def _seed(text):
 
 
 def _versions():
-    found = {"python": platform.python_version(), "brainsnn": bs.__version__}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    found = {"python": platform.python_version(), "brainsnn": bs.__version__, **package_versions(PACKAGES)}
     commit = _git("rev-parse", "HEAD")
     if commit:
         found["git commit"] = commit + (" with uncommitted changes" if _git("status", "--porcelain", "-uno") else "")

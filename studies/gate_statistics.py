@@ -113,6 +113,35 @@ def contrast_rows(correct, dimming, n_resamples, seed):
     return rows
 
 
+TEST = "bootstrap of images and networks"
+
+
+class _Compared:
+    """Measures of all conditions at the last step: their means, and draws of these."""
+
+    def __init__(self, found, n_resamples, seed):
+        self.draws = {c: {k: resampled_means(v, n_resamples, seed) for k, v in own.items()} for c, own in found.items()}
+        self.means = {c: {k: _means(v) for k, v in own.items()} for c, own in found.items()}
+        for own in (*self.draws.values(), *self.means.values()):
+            own["total"] = own["input"] + own["hidden"]
+
+    def saved(self, condition, other, part):
+        """Return the change of the spikes against another condition, as a share: mean and draws."""
+        return [own[condition][part][..., -1] / own[other][part][..., -1] - 1 for own in (self.means, self.draws)]
+
+    def accuracy(self, condition, other):
+        """Return the difference of the accuracy to another condition: mean and draws."""
+        return [own[condition]["correct"][..., -1] - own[other]["correct"][..., -1] for own in (self.means, self.draws)]
+
+    def accuracy_for_equal_spikes(self, condition, other):
+        """Return the difference of the accuracy to that of another condition after as many spikes: mean and draws."""
+        return [
+            own[condition]["correct"][..., -1]
+            - accuracy_at(own[condition]["total"][..., -1], own[other]["correct"], own[other]["total"])
+            for own in (self.means, self.draws)
+        ]
+
+
 def control_claims(claims, found, contrast, n_resamples, seed):
     """
     Add what the study claims: what gates save, and whether that is due to their prediction.
@@ -126,62 +155,22 @@ def control_claims(claims, found, contrast, n_resamples, seed):
         As of `contrast_rows`.
     n_resamples, seed : int
     """
-    n = found["feedback, open"]["correct"].shape[1]
-    draws = {c: {k: resampled_means(v, n_resamples, seed) for k, v in own.items()} for c, own in found.items()}
-    means = {c: {k: _means(v) for k, v in own.items()} for c, own in found.items()}
-    for own in (*draws.values(), *means.values()):
-        own["total"] = own["input"] + own["hidden"]
-    test = "bootstrap of images and networks"
-
-    def share(condition, other, part, source):
-        return source[condition][part][..., -1] / source[other][part][..., -1] - 1
-
-    def final(condition, other, source):
-        return source[condition]["correct"][..., -1] - source[other]["correct"][..., -1]
-
+    n, compared = found["feedback, open"]["correct"].shape[1], _Compared(found, n_resamples, seed)
     for gate in ("sticky", "dynamic", "graded", "contrast"):
-        pair, part = (f"feedback, {gate}", "feedback, open"), "input"
-        own = share(*pair, part, draws)
-        claims.add(
-            f"{gate} gate saves input spikes (share)",
-            share(*pair, part, means),
-            own,
-            n,
-            test,
-            paired_p(own),
-            -1,
-        )
-        own = final(*pair, draws)
-        claims.equal(f"{gate} gate is as accurate as an open one", final(*pair, means), own, n, test, MARGIN)
+        pair = f"feedback, {gate}", "feedback, open"
+        mean, draws = compared.saved(*pair, "input")
+        claims.add(f"{gate} gate saves input spikes (share)", mean, draws, n, TEST, paired_p(draws), -1)
+        claims.equal(f"{gate} gate is as accurate as an open one", *compared.accuracy(*pair), n, TEST, MARGIN)
     for variant in ("feedback", "plain"):
         for control in ("shuffled", "send-on-delta", "random"):
-            pair = "feedback, sticky", f"{variant}, {control}"
-            own = final(*pair, draws)
-            claims.add(
-                f"prediction is better than {control} ({variant} network), accuracy", final(*pair, means), own, n, test,
-                paired_p(own), 1,
-            )  # fmt: skip
-            claims.equal(f"prediction equals {control} ({variant} network)", final(*pair, means), own, n, test, MARGIN)
-    for other in ("plain, open", "narrow, open"):
-        own, mean = (
-            source["feedback, sticky"]["correct"][..., -1]
-            - accuracy_at(
-                source["feedback, sticky"]["total"][..., -1], source[other]["correct"], source[other]["total"]
-            )
-            for source in (draws, means)
-        )
-        claims.add(
-            f"with all spikes counted, the sticky gate is more accurate than the {other.split(',')[0]} network", float(mean),
-            own, n, test, paired_p(own), 1,
-        )  # fmt: skip
+            mean, draws = compared.accuracy("feedback, sticky", f"{variant}, {control}")
+            about = f"prediction is better than {control} ({variant} network), accuracy"
+            claims.add(about, mean, draws, n, TEST, paired_p(draws), 1)
+            claims.equal(f"prediction equals {control} ({variant} network)", mean, draws, n, TEST, MARGIN)
+    for other in ("plain", "narrow"):
+        mean, draws = compared.accuracy_for_equal_spikes("feedback, sticky", f"{other}, open")
+        about = f"with all spikes counted, the sticky gate is more accurate than the {other} network"
+        claims.add(about, float(mean), draws, n, TEST, paired_p(draws), 1)
     for row in contrast.to_dict("records"):
-        interval = (row["low"], row["high"])
-        claims.add(
-            f"contrast gains over sticky, half dimmed to {row['dimming']:g}",
-            row["gain"],
-            interval,
-            n,
-            test,
-            row["p"],
-            1,
-        )
+        about = f"contrast gains over sticky, half dimmed to {row['dimming']:g}"
+        claims.add(about, row["gain"], (row["low"], row["high"]), n, TEST, row["p"], 1)

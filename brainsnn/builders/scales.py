@@ -4,7 +4,14 @@ import numpy as np
 
 from brainsnn.builders.network.neurons import scale_of_spikes
 from brainsnn.equations.arriving_spikes import activation_of_spike
-from brainsnn.errors import SilentNeuronsWarning, SpikeHeightWarning, SummedReadoutWarning, UncalibratedWarning, warn
+from brainsnn.errors import (
+    BoundedNeuronsWarning,
+    SilentNeuronsWarning,
+    SpikeHeightWarning,
+    SummedReadoutWarning,
+    UncalibratedWarning,
+    warn,
+)
 
 __all__ = ["check_scales"]
 
@@ -69,13 +76,13 @@ def _check_thresholds_of_calibrated(neurons, thresholds):
 
 
 def _warn_of_silence(neurons):
-    """Warn of leaky neurons that most calibrated activations, which lie between 0 and 1, leave below the threshold."""
+    """Warn of leaky neurons that most activations, which lie between 0 and 1, leave below the threshold."""
     for name, model in neurons.chosen.items():
         threshold = model.parameters.get(model.threshold_parameter)
         if threshold is not None and model.has_linear_filter and np.min(threshold) > HIGH_THRESHOLD:
             warn(
                 f"convert: the neurons of {name!r} ({model.name}) are silent for activations below their threshold of "
-                f"{threshold}, and activations lie between 0 and about 1.",
+                f"{threshold}, and most activations lie between 0 and 1.",
                 SilentNeuronsWarning,
                 fix="Use a small threshold and a slow membrane, as in LIF(tau_m=100*ms, threshold=0.02).",
             )
@@ -106,7 +113,7 @@ def _warn_of_other_neurons(graph, neurons, thresholds):
         warn(
             f"convert: {name!r} was trained with the activations of adaptive spiking neurons, which exceed 1. Neurons of "
             f"{trained[name].name} cannot: they spike at most once in a step.",
-            UncalibratedWarning,
+            BoundedNeuronsWarning,
             fix="Use ASN(), or train the network with ReLU and calibrate it.",
         )
     elif trained and not thresholds:

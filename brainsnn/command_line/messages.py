@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from brainsnn.errors import (
+    BoundedNeuronsWarning,
     PixelRangeWarning,
     SaturationWarning,
     SilentNeuronsWarning,
@@ -22,6 +23,7 @@ __all__ = ["colours_wanted", "plain_notes", "plain_warnings"]
 
 #: What to do about a warning on the command line, instead of what to do in Python.
 ADVICE: dict[type[Warning], str] = {
+    BoundedNeuronsWarning: "Leave --neuron out, or use --neuron ASN.",
     PixelRangeWarning: "Networks usually take images/255: divide those of the file, or give pictures.",
     SaturationWarning: "What helps: --calibrate for a ReLU network, --neuron ASN:m_f=... with a larger m_f for others.",
     SilentNeuronsWarning: "Use a small threshold and a slow membrane, as in --neuron LIF:tau_m=100ms,threshold=0.02.",
@@ -66,6 +68,7 @@ class _Plain(logging.Formatter):
     """Notes as they are, and warnings under their name."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line that is shown."""
         text = record.getMessage()
         return text if record.levelno < logging.WARNING else f"{record.levelname.capitalize()}: {text}"
 

@@ -284,7 +284,7 @@ def _check_targets(model):
             by_case = {known.lower(): known for known in model.brian_equations}
             nearest = get_close_matches(name.lower(), by_case, n=1)
             fix = f"Did you mean {by_case[nearest[0]]!r}?" if nearest else f"Declare it to keep it: '{name} : 1'."
-            what = "a constant, which statements cannot set," if name in model.parameters else "no variable"
+            what = "a constant, which statements cannot set," if name in model.parameters else "not a variable"
             raise ValueError(
                 f"{model.name}.{part}: {code!r} assigns {name!r}, which is {what} and is not read afterwards. {fix}"
             )

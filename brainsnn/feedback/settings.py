@@ -66,11 +66,11 @@ def trained_options(path: str | PathLike[str], mode: str | None = None) -> dict[
             raise ValueError(
                 f"trained_options: {str(path)!r} was trained without a prediction. Leave mode={mode!r} out."
             )
-        epsilon = None if mode == "none" else settings.get("epsilon")
+        given = settings.get("epsilon")
         recipe = settings.get("recipe")
         is_strict = isinstance(recipe, dict) and bool(recipe.get("strict_gate", False))
         options["feedback"] = PredictiveGate(
-            mode=mode, epsilon=... if epsilon is None and mode != "none" else epsilon,
+            mode=mode, epsilon=None if mode == "none" else ... if given is None else given,
             squash=settings.get("gate_squash") or settings.get("squash", "clip"), squash_step=settings.get("squash_step"),
             strict=is_strict and mode != "none",
         )  # fmt: skip

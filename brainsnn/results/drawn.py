@@ -1,10 +1,8 @@
 """What a figure is drawn of: results, layers and plain data. Other objects, and what leaves nothing to draw, are refused."""
 
-import math
 from collections.abc import Mapping
 
-from brian2 import Quantity, second
-
+from brainsnn.equations.checks import is_time
 from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number
 from brainsnn.results.result_formats import ResultFormats
@@ -217,8 +215,7 @@ def positive_time(value, about, example):
     ValueError
         If it is something else, or not above 0.
     """
-    is_time = isinstance(value, Quantity) and value.dim is second.dim and value.ndim == 0
-    if not (is_time or is_number(value)) or not 0 < float(value) < math.inf:
+    if not (is_time(value) or is_number(value, above=0)):
         raise ValueError(
             f"{about}={value!r} must be a time above 0, such as {example} (a plain number is in seconds); plain "
             "data come without one."

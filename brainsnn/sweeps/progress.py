@@ -109,7 +109,7 @@ def sweep_status(folder):
             f"{str(store.folder / NOTE)!r} is damaged ({error}). Start the sweep again; units are kept."
         ) from None
     done = sum(key in store for key in keys)
-    running = sum(is_locked(store._claim_path(key)) for key in keys)
+    running = sum(is_locked(store.claim_path(key)) for key in keys)
     return SweepStatus(
         folder, function, len(keys), done, running, complete if done == len(keys) else None, command, directory
     )

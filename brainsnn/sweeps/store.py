@@ -48,7 +48,7 @@ class UnitStore:
         """Return the file of a unit (`~pathlib.Path`)."""
         return self.folder / f"{key}.npz"
 
-    def _claim_path(self, key):
+    def claim_path(self, key):
         """Return the file that is locked while a unit is computed (`~pathlib.Path`)."""
         return self.folder / f".{key}.claim"
 
@@ -123,7 +123,7 @@ class UnitStore:
             False while another process computes the unit.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with lock(self._claim_path(key), remove=True) as is_mine:
+        with lock(self.claim_path(key), remove=True) as is_mine:
             yield is_mine
 
     def compute(self, key, function, *args, **kwds):

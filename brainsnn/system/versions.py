@@ -1,14 +1,36 @@
 """The versions that a result depends on: of Python, packages, compiler and operating system."""
 
 import platform
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["installed_versions"]
+__all__ = ["installed_versions", "package_versions"]
 
 PACKAGES = (
     "numpy", "scipy", "matplotlib", "cython", "tensorflow", "tensorflow-cpu", "keras", "brian2cuda", "brian2genn",
 )  # fmt: skip
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """
+    Return the versions of packages.
+
+    Parameters
+    ----------
+    names : iterable of str
+
+    Returns
+    -------
+    versions : dict of str to str
+        Packages that are not installed are left out.
+    """
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 @cache
@@ -27,10 +49,4 @@ def installed_versions() -> dict[str, str]:
     >>> {"Python", "numpy", "system"} <= set(installed_versions())
     True
     """
-    found = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found | {"system": platform.platform()}
+    return {"Python": platform.python_version(), **package_versions(PACKAGES), "system": platform.platform()}

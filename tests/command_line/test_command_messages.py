@@ -57,6 +57,14 @@ def test_a_warning_is_one_line_with_advice_that_works(model_file, images_file):
     assert warned(*run, "-n", advice[1], "--calibrate") == []
 
 
+def test_neurons_for_a_network_that_was_trained_for_others(tmp_path):
+    np.save(tmp_path / "images.npy", np.full((1, 28, 28, 1), 0.5))
+    run = ["run", "digits", "-i", tmp_path / "images.npy", "-t", "5ms"]
+    (line,) = warned(*run, "-n", "IF")
+    assert line.endswith("Leave --neuron out, or use --neuron ASN.")
+    assert warned(*run) == warned(*run, "-n", "ASN") == []
+
+
 def test_advice_names_options_that_commands_have():
     commands = get_command(app).commands
     options = {name for command in ("run", "convert") for p in commands[command].params for name in p.opts}

@@ -103,7 +103,7 @@ def test_fields_are_checked_when_a_model_is_made(changes, message):
         (LIF.replace(SIGNAL, "S = v + bias + kapa : 1"), "'S = v + bias + kapa : 1' uses 'kapa', which is neither a variable"),
         (LIF.replace(SIGNAL, "S = v*not_refractory + bias : 1"), "needs a refractory period"),
         (LIF.replace(SIGNAL, "S = v + bias : 1").edit(threshold="S > v_th + kapa"), "uses 'kapa', which 'first' does not have"),
-        (LIF.edit(on_pre="I_past = w*h_pre"), "assigns 'I_past', which is no variable of the target and is not read"),
+        (LIF.edit(on_pre="I_past = w*h_pre"), "assigns 'I_past', which is not a variable of the target and is not read"),
         (LIF.edit(refractory="tau_ref"), "the refractory 'tau_ref' of 'LIF' uses 'tau_ref'"),
         (LIF.edit(refractory="v"), "the refractory 'v' of 'LIF' is neither a time, such as '5*ms', nor a condition"),
         (LIF.edit(method="exact"), "LIF.method='exact' cannot integrate the equations of 'first'"),

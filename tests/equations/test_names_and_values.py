@@ -42,8 +42,8 @@ REFUSED = {
     "'S' is computed: 'S = v": {"initial": {"S": 1}},
     "'v_th' is a parameter with a value of its own": {"initial": {"v_th": 0.7}},
     "tresh = .*Did you mean 'threshold'": {"tresh": "v > 1"},
-    "'V = 0' assigns 'V', which is no variable .*Did you mean 'v'": {"reset": "V = 0"},
-    "update: .*assigns 'vv', which is no variable .*Did you mean 'v'": {"update": "vv = 0"},
+    "'V = 0' assigns 'V', which is not a variable .*Did you mean 'v'": {"reset": "V = 0"},
+    "update: .*assigns 'vv', which is not a variable .*Did you mean 'v'": {"update": "vv = 0"},
     "assigns 'tau_m', which is a constant.*Declare it": {"reset": "v -= v_th; tau_m = 4*ms"},
     "on_pre: .*writes 'S_post', which follows from": {"on_pre": "S_post += w*h_pre"},
 }

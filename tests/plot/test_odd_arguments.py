@@ -201,7 +201,7 @@ REFUSED = {
 
 
 def axes_that_cannot_be_used():
-    """Yield what is no plain axes; each makes its figure."""
+    """Yield what are not plain axes; each makes its figure."""
     yield from (None, 5, "ax", plt)[1:]
     yield plt.figure()
     yield plt.subplots(1, 2)[1]

@@ -4,7 +4,6 @@ import html
 import re
 import warnings
 
-import keras
 import numpy as np
 import pytest
 from called_command import brainsnn
@@ -13,15 +12,11 @@ import brainsnn as bs
 
 
 @pytest.fixture(scope="module")
-def result():
-    keras.utils.set_random_seed(2)
-    inputs = keras.Input((6, 6, 1), name="pixels")
-    x = keras.layers.Conv2D(3, 3, activation="relu", use_bias=False, name="conv")(inputs)
-    outputs = keras.layers.Dense(4, name="classes")(keras.layers.Flatten()(x))
+def result(small_model):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bs.UncalibratedWarning)
         warnings.simplefilter("ignore", bs.SaturationWarning)
-        snn = bs.convert(keras.Model(inputs, outputs, name="small"), bs.IF(), record={"conv": ["spikes", "v"]})
+        snn = bs.convert(small_model, bs.IF(), record={"conv": ["spikes", "v"]})
         found = snn.run(np.random.default_rng(0).random((5, 6, 6, 1)), 40 * bs.ms, seed=7)
     found.labels = np.array([0, 1, 2, 3, 0])
     return found

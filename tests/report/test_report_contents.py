@@ -7,7 +7,6 @@ import json
 import re
 import warnings
 
-import keras
 import matplotlib.image
 import numpy as np
 import pytest
@@ -34,14 +33,10 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def snn():
-    keras.utils.set_random_seed(2)
-    inputs = keras.Input((6, 6, 1), name="pixels")
-    x = keras.layers.Conv2D(3, 3, activation="relu", use_bias=False, name="conv")(inputs)
-    outputs = keras.layers.Dense(4, name="classes")(keras.layers.Flatten()(x))
+def snn(small_model):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bs.UncalibratedWarning)
-        made = bs.convert(keras.Model(inputs, outputs, name="small"), bs.ASN(), record={"conv": ["spikes"]})
+        made = bs.convert(small_model, bs.ASN(), record={"conv": ["spikes"]})
     made.attend(ATTENTION)
     return made
 

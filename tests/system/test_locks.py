@@ -72,8 +72,8 @@ def test_the_fallback_refuses_what_is_not_its_file(tmp_path, forced):
 def test_a_unit_is_computed_once(tmp_path, portable):
     store = UnitStore(tmp_path)
     store.folder.mkdir()
-    process = holding(store._claim_path("key"))
+    process = holding(store.claim_path("key"))
     assert not store.compute("key", lambda: pytest.fail("another process computes it"))
     process.kill()
     wait_for(lambda: store.compute("key", lambda: {"x": 1}), "claim that is free")
-    assert store.read("key")["x"] == 1 and not store._claim_path("key").exists()
+    assert store.read("key")["x"] == 1 and not store.claim_path("key").exists()

@@ -113,7 +113,7 @@ def check_on_pre(projection, on_pre, refused=()):
     for name in (n for n in unread(on_pre, projection.variables) if n in local):
         nearest = get_close_matches(name, [v for v in projection.variables if v.endswith("_post")], n=1)
         raise ValueError(
-            f"{about} assigns {name!r}, which is no variable of the target and is not read afterwards."
+            f"{about} assigns {name!r}, which is not a variable of the target and is not read afterwards."
             + (f" Did you mean {nearest[0]!r}?" if nearest else " Variables of the target have the suffix _post.")
         )
     for name in sorted(assigned(on_pre)):
