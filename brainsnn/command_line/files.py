@@ -200,7 +200,7 @@ def _read_picture(file: Path, shape: tuple[int, ...], resize: bool, option: str)
             picture = ImageOps.exif_transpose(opened)
             picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{option}: {str(file)!r} is no picture, or is damaged ({error}). Take it away.") from None
+        raise ValueError(f"{option}: {str(file)!r} is not a picture, or is damaged ({error}). Take it away.") from None
     if picture.mode.startswith(("I", "F")):
         raise ValueError(
             f"{option}: {str(file)!r} has more than 8 bits for each pixel (mode {picture.mode!r}), whose range is not known. "

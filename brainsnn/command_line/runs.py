@@ -115,7 +115,7 @@ def _check_together(times: dict[str, Any], background: float | None, device: str
 
 
 def _check_labels(labels: np.ndarray | None, n_classes: int | None) -> None:
-    """Refuse labels that are no classes of the network."""
+    """Refuse labels that are not classes of the network."""
     if labels is None or n_classes is None:
         return
     wrong = labels[(labels < 0) | (labels >= n_classes)]

@@ -121,7 +121,7 @@ def pictures_of(result, images, image):
 
 
 def _picture(values):
-    """Return values from 0 to 1 as a picture; channels that are no colours are averaged."""
+    """Return values from 0 to 1 as a picture; channels that are not colours are averaged."""
     step = -(-max(values.shape[:2]) // SIZE)
     values, buffer = values[::step, ::step], io.BytesIO()
     colours = values if values.shape[2] == 3 else np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)

@@ -133,7 +133,7 @@ def bad_picture(kind, path):
 
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [("16 bits", "more than 8 bits"), ("transparent", "transparent pixels"), ("text", "is no picture")],
+    [("16 bits", "more than 8 bits"), ("transparent", "transparent pixels"), ("text", "is not a picture")],
 )
 def test_pictures_whose_values_are_not_known_are_refused(model_file, tmp_path, kind, message):
     bad_picture(kind, tmp_path / "a.png")
