@@ -42,7 +42,8 @@ class Attention:
     field : `~brainsnn.attention.fields.Field`
         Distribution of attention over a layer.
     input_gain, output_gain, precision : float or dict, optional
-        Strength a of each mechanism, for all layers or by layer name. Layers that a dict does not name have strength 0.
+        Strength a of each mechanism, for all layers or by layer name, 0 if it is left out. Layers that a dict does not name have
+        strength 0.
     onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
         Times at which attention switches on and off in each trial, one time or one per image. By default attention lasts
         the whole trial. Needs a neuron model made by `~brainsnn.attention.timing.switchable`.
@@ -78,9 +79,9 @@ class Attention:
         self,
         field: Field,
         *,
-        input_gain: Strength = 0.0,
-        output_gain: Strength = 0.0,
-        precision: Strength = 0.0,
+        input_gain: Strength | None = None,
+        output_gain: Strength | None = None,
+        precision: Strength | None = None,
         onset: Quantity | None = None,
         offset: Quantity | None = None,
         floor: float = FLOOR,
@@ -91,7 +92,10 @@ class Attention:
                 f"Attention.field: expected a Field such as GaussianField or ArrayField, got {type(field).__name__}."
             )
         self.field = field
-        self.strengths = {"input_gain": input_gain, "output_gain": output_gain, "precision": precision}
+        given = {"input_gain": input_gain, "output_gain": output_gain, "precision": precision}
+        #: Whether a strength was given, 0 included.
+        self.has_strength = any(strength is not None for strength in given.values())
+        self.strengths = {mechanism: 0.0 if strength is None else strength for mechanism, strength in given.items()}
         for mechanism, strength in self.strengths.items():
             values = strength.values() if isinstance(strength, Mapping) else [strength]
             if not all(is_number(a) for a in values):
@@ -101,7 +105,8 @@ class Attention:
         if not isinstance(conserve_sum, bool | np.bool_):
             raise ValueError(f"Attention.conserve_sum: must be True or False, got {conserve_sum!r}.")
         for name, is_given in (("conserve_sum", conserve_sum), ("floor", floor != FLOOR)):
-            if is_given and not (any(precision.values()) if isinstance(precision, Mapping) else precision):
+            shift = self.strengths["precision"]
+            if is_given and not (any(shift.values()) if isinstance(shift, Mapping) else shift):
                 raise ValueError(f"Attention.{name}: has no effect without precision; give precision=... as well.")
         self.floor, self.conserve_sum = float(floor), bool(conserve_sum)
         self.onset, self.offset = _time("onset", onset), _time("offset", offset)
@@ -294,7 +299,7 @@ class SpatialAttention(Attention):
         Standard deviation of the Gaussian field in fractions of the image. None for an axis makes it uniform along that axis.
         `~brainsnn.attention.residual_layers.pixel_widths` makes the published dict.
     input_gain, output_gain, precision : float or dict, optional
-        Strength of each mechanism, for all layers or by layer name.
+        Strength of each mechanism, for all layers or by layer name; 0 if it is left out.
     shape : {"oval", "cross"}, optional
     peak, base : float, optional
         Largest and smallest value of an oval field before normalization.
@@ -332,9 +337,9 @@ class SpatialAttention(Attention):
         self,
         center: ArrayLike,
         width: Width = 0.25,
-        input_gain: Strength = 0.0,
-        output_gain: Strength = 0.0,
-        precision: Strength = 0.0,
+        input_gain: Strength | None = None,
+        output_gain: Strength | None = None,
+        precision: Strength | None = None,
         shape: str = "oval",
         peak: float = 2.0,
         base: float = 1.0,

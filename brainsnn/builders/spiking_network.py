@@ -188,7 +188,8 @@ class SpikingNetwork(NetworkView):
             If a layer does not exist.
         ValueError
             If the neurons have no parameter for a mechanism; if attention switches on and off and the neuron model was not
-            made by `~brainsnn.attention.timing.switchable`; if no layer is attended, or attention names another one.
+            made by `~brainsnn.attention.timing.switchable`; if no layer is attended, or attention names another one; if attention
+            was made without any strength (a strength of 0 is one).
 
         See Also
         --------
@@ -198,6 +199,11 @@ class SpikingNetwork(NetworkView):
             raise ValueError("attend: None removes attention from all layers; leave layers out.")
         if not isinstance(attention, Attention | None):
             raise ValueError(f"attend: {attention!r} is no attention; give one such as SpatialAttention(...), or None.")
+        if attention is not None and not attention.has_strength:
+            raise ValueError(
+                f"attend: {type(attention).__name__} without a strength changes nothing. Give input_gain=..., output_gain=... or "
+                "precision=..., or attend(None) to remove attention."
+            )
         name_of = self.populations.name_of
         layers = [layers] if isinstance(layers, str) else self.populations.of_model if layers is None else layers
         try:

@@ -12,7 +12,14 @@ from brainsnn.feedback.learning import LocalLearning
 from brainsnn.one_line import fields_line
 from brainsnn.plain_arrays import is_number
 
-__all__ = ["PredictiveGate"]
+__all__ = ["PredictiveGate", "check_gate_values"]
+
+#: What each parameter must be, in words and as limits.
+LIMITS = {
+    "epsilon": ("0 or more", {"low": 0}),
+    "squash_step": ("greater than 0", {"above": 0}),
+    "max_contrast": ("1 or more", {"low": 1}),
+}
 
 
 @dataclass(frozen=True)
@@ -142,14 +149,10 @@ class PredictiveGate:
                 f"PredictiveGate.epsilon={self.epsilon!r} has no effect with mode='none', which blocks no pixel. Leave it out."
             )
         self._resolve()
-        if self.epsilon is not None and not is_number(self.epsilon, low=0):
-            raise ValueError(
-                f"PredictiveGate.epsilon: must be 0 or more, got {self.epsilon!r}. Use mode='none' to block no pixel."
-            )
-        if self.squash_step is not None and not is_number(self.squash_step, above=0):
-            raise ValueError(f"PredictiveGate.squash_step: must be positive, got {self.squash_step!r}.")
-        if self.max_contrast is not None and not is_number(self.max_contrast, low=1):
-            raise ValueError(f"PredictiveGate.max_contrast: must be 1 or more, got {self.max_contrast!r}.")
+        for name, (wanted, limits) in LIMITS.items():
+            value, advice = getattr(self, name), " Use mode='none' to block no pixel." if name == "epsilon" else ""
+            if value is not None and not is_number(value, **limits):
+                raise ValueError(f"PredictiveGate.{name}: must be {wanted}, got {value!r}.{advice}")
         if self.model is None:
             model = gated_input(
                 self.mode, self.epsilon, self.squash, self.squash_step, self.contrast, self.max_contrast,
@@ -249,3 +252,25 @@ class PredictiveGate:
         """Return the gate with another model and its parameters."""
         epsilon = None if self.mode == "none" else ...
         return replace(self, model=model, epsilon=epsilon, squash_step=None, max_contrast=None)
+
+
+def check_gate_values(name, values):
+    """
+    Check values of a parameter that are set between runs.
+
+    Parameters
+    ----------
+    name : str
+        Parameter of the input neurons.
+    values : ndarray
+
+    Raises
+    ------
+    ValueError
+        If no gate can have one of them.
+    """
+    if name not in LIMITS:
+        return
+    wanted, limits = LIMITS[name]
+    if not all(is_number(value, **limits) for value in np.unique(values)):
+        raise ValueError(f"set_parameters: {name} of the gate must be {wanted}, got {values.min():g}.")

@@ -2,6 +2,7 @@
 
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,10 +11,13 @@ from numpy.typing import ArrayLike
 from brainsnn.files import checked_path, write_atomically
 from brainsnn.plain_arrays import plain_text, whole_number
 from brainsnn.plot.maps import mosaic, spike_maps
-from brainsnn.plot.panels import COLUMN, map_picture, panel
+from brainsnn.plot.panels import map_picture, panel
 from brainsnn.results import Result
 from brainsnn.results.drawn import drawn_array, one_result, only_of_results
 from brainsnn.results.selection import chosen_image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["feature_movie"]
 
@@ -29,6 +33,7 @@ def feature_movie(
     window: int = 20,
     fps: int = 10,
     label: str | None = None,
+    ax: "Axes | None" = None,
 ) -> Path:
     """
     Write a film of the firing rates of a layer: its channels side by side, a frame for each window of time.
@@ -49,6 +54,8 @@ def feature_movie(
         Frames per second, 1 to 100: GIF files count in hundredths of a second.
     label : str, optional
         What the frames of an array hold, with its unit, for the scale.
+    ax : `matplotlib.axes.Axes`, optional
+        The film shows the whole figure of these axes, with what else is drawn on it; the last frame stays on them.
 
     Returns
     -------
@@ -91,7 +98,7 @@ def feature_movie(
             [mosaic(maps) for maps in frames],
             [f"frame {k + 1} of {len(frames)}" for k in range(len(frames))],
         )
-    _write(target, pictures, titles, label or "activity", fps)
+    _write(target, pictures, titles, label or "activity", fps, ax)
     return target
 
 
@@ -107,17 +114,16 @@ def _rates(result, layer, image, window):
     return pictures, [f"{name}, {begin:g} to {end:g} ms" for begin, end in ends]
 
 
-def _write(target, pictures, titles, label, fps):
+def _write(target, pictures, titles, label, fps, given):
     """Write a film of pictures, all with one scale from 0, or from the smallest value below it."""
     from matplotlib import animation
 
     values = np.concatenate([picture[np.isfinite(picture)] for picture in pictures])
-    with panel(None, ABOUT, 0.9) as ax:
+    with panel(given, ABOUT, 0.9) as ax:
         shown = map_picture(ax, pictures[0], "viridis", label, (0, 1))
         low, high = values.min(initial=0.0), values.max(initial=0.0)
         shown.set_clim(low, high if low < high else 1.0)
         title = ax.set_title(" ")
-        ax.figure.set_size_inches(COLUMN, 0.9 * COLUMN)
 
         def draw(k):
             """Show a frame."""
@@ -125,7 +131,7 @@ def _write(target, pictures, titles, label, fps):
             title.set_text(titles[k])
             return shown, title
 
-        film = animation.FuncAnimation(ax.figure, draw, frames=len(pictures), blit=False)
+        film = animation.FuncAnimation(ax.figure.figure, draw, frames=len(pictures), blit=False)
         with write_atomically(target) as file:
             temporary = Path(file.name).with_suffix(
                 ".film" + target.suffix.lower()
@@ -135,7 +141,8 @@ def _write(target, pictures, titles, label, fps):
                 file.write(temporary.read_bytes())
             finally:
                 temporary.unlink(missing_ok=True)
-        plt.close(ax.figure)
+        if given is None:
+            plt.close(ax.figure)
 
 
 def _target(path, about):

@@ -300,6 +300,22 @@ def test_neurons_without_gain_are_refused(models):
         SpatialAttention((0.5, 0.5), precision=0.1).parameters_for("layer", (2, 2, 1), {"h": np.ones(1)}, model)
 
 
+@pytest.mark.parametrize("attention", [SpatialAttention((0.5, 0.5)), Attention(FeatureField([1, 0, 0, 0]))])
+def test_attention_without_a_strength_is_refused(networks, attention):
+    with pytest.raises(ValueError, match=f"attend: {type(attention).__name__} without a strength changes nothing"):
+        networks["plain_cnn"].attend(attention)
+
+
+@pytest.mark.parametrize("precision", [0, {}])
+def test_a_strength_of_0_changes_nothing(models, networks, precision):
+    model, snn = models["plain_cnn"], networks["plain_cnn"]
+    images = example_images(model, 2)
+    snn.attend(SpatialAttention(CUES, WIDTH, precision=precision))
+    result = snn.run(images, duration=N_STEPS * bs.ms)
+    snn.attend(None)
+    assert_same_spikes(result, ref.simulate(model, images, N_STEPS, m_f=M_F))
+
+
 @pytest.mark.parametrize(
     "strengths, nearest", [({"input_gain": 1.5}, "1 at most"), ({"output_gain": -2.0}, "-1 at most")]
 )

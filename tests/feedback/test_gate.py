@@ -203,6 +203,22 @@ def test_options_without_effect_are_refused():
         bs.PredictiveGate(contrast=True, model=bs.PredictiveGate().model)
 
 
+@pytest.mark.parametrize(
+    "name, value, wanted",
+    [("epsilon", -0.1, "0 or more"), ("squash_step", 0.0, "greater than 0"), ("max_contrast", 0.5, "1 or more")],
+)
+def test_values_that_no_gate_can_have(model, data, name, value, wanted):
+    with pytest.raises(ValueError, match=f"PredictiveGate.{name}: must be {wanted}, got {value}"):
+        bs.PredictiveGate(contrast=True, **{name: value})
+    snn = _network(model, data[2], bs.PredictiveGate(contrast=True))
+    before = np.array(getattr(snn["input"], name, None))
+    with pytest.raises(ValueError, match=f"set_parameters: {name} of the gate must be {wanted}, got {value:g}"):
+        snn.set_parameters("input", **{name: value})
+    assert np.array_equal(getattr(snn["input"], name), before)
+    snn.set_parameters("input", **{name: value + 1})
+    assert getattr(snn["input"], name) == value + 1
+
+
 def test_average_pooling_of_a_graph_is_that_of_its_reading(model):
     graph = bs.read_keras(model)
     with pytest.raises(

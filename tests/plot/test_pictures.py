@@ -163,6 +163,21 @@ def test_film_of_an_array_is_that_of_a_result(result, tmp_path):
     assert far.diagonal().max() < 4 < far[~np.eye(4, dtype=bool)].min(), far  # axes may lie one pixel apart
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_film_on_the_axes_of_a_figure_shows_the_whole_figure(result, tmp_path, nested):
+    figure = plt.figure(figsize=(5, 2), dpi=100, layout="constrained")
+    first, second = (figure.subfigures() if nested else figure).subplots(1, 2)
+    bs.plot.rates(result, ax=first)
+    path = bs.plot.feature_movie(result, "conv1", tmp_path / "film.gif", ax=second)
+    with Image.open(path) as film:
+        frames = [np.asarray(f.convert("L"), float) for f in ImageSequence.Iterator(film)]
+    assert {frame.shape for frame in frames} == {(300, 750)}  # 150 dots an inch
+    half = frames[0].shape[1] // 2
+    assert frames[0][:, :half].std() > 10 and np.ptp(np.stack(frames)[:, 60:, half:], axis=0).max() > 10
+    assert plt.fignum_exists(figure.number) and second.get_title() == "conv1, 60 to 80 ms"
+    plt.close(figure)
+
+
 def test_what_cannot_be_drawn_is_refused(result, gated, tmp_path):
     with pytest.raises(ValueError, match="name a layer"):
         bs.plot.feature_maps(result)

@@ -11,6 +11,7 @@ from brainsnn.builders.network.assignments import ASSIGNED
 from brainsnn.builders.network.constants import settable_constants
 from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
 from brainsnn.errors import UnknownNameError, warn
+from brainsnn.feedback.gate import check_gate_values
 from brainsnn.plain_arrays import plain_array
 
 __all__ = [
@@ -195,7 +196,7 @@ def check_values(assembly, name, values):
     UnknownNameError
         If the population has no such parameter or constant.
     ValueError
-        As `checked_parameters`, and if each run sets the variable.
+        As `checked_parameters`, and if each run sets the variable, or no gate can have the value.
     """
     constants = settable_constants(assembly.models[name])
     known = [v for v in (*assembly.parameters[name], *constants) if v not in SET_BY_RUN]
@@ -217,7 +218,9 @@ def check_values(assembly, name, values):
                 scalar=_dimension(value) is not None and np.size(value) == 1,
                 constant=True,
             )
-        _parameter_array(assembly, name, variable, value, target)
+        array = _parameter_array(assembly, name, variable, value, target)
+        if assembly.feedback is not None and name == assembly.graph.input.name:
+            check_gate_values(variable, array)
 
 
 def check_assigned(assembly, read):
