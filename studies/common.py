@@ -155,7 +155,7 @@ class Study:
 
     def progress(self, items, unit="run"):
         """
-        Iterate with a progress bar.
+        Iterate with a progress bar, in a log file as well.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ class Study:
         -------
         items : iterable
         """
-        return tqdm(list(items), desc=self.name, unit=unit, disable=None)
+        return tqdm(list(items), desc=self.name, unit=unit)
 
     def unit(self, function, *arguments):
         """
@@ -222,7 +222,6 @@ class Study:
             folder=folder,
             seed=self.seed,
             cluster=self.cluster,
-            progress=sys.stderr.isatty(),
             **options,
         )
 
