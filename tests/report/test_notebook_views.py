@@ -6,7 +6,6 @@ import re
 import warnings
 from html.parser import HTMLParser
 
-import keras
 import numpy as np
 import pytest
 
@@ -39,15 +38,11 @@ def text_of(page):
 
 
 @pytest.fixture(scope="module")
-def shown():
-    keras.utils.set_random_seed(2)
-    inputs = keras.Input((6, 6, 1), name="pixels")
-    x = keras.layers.Conv2D(3, 3, activation="relu", name="conv")(inputs)
-    outputs = keras.layers.Dense(4, name="classes")(keras.layers.Flatten()(x))
+def shown(small_model):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bs.UncalibratedWarning)
         warnings.simplefilter("ignore", bs.SaturationWarning)
-        snn = bs.convert(keras.Model(inputs, outputs, name="small"), bs.IF(), record={"conv": ["spikes", "v"]})
+        snn = bs.convert(small_model, bs.IF(), record={"conv": ["spikes", "v"]})
         result = snn.run(np.random.default_rng(0).random((5, 6, 6, 1)), 20 * bs.ms)
     result.labels = np.array([0, 1, 2, 3, 0])
     return {"graph": snn.graph, "model": bs.ASN(), "network": snn, "result": result}
