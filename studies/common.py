@@ -292,7 +292,7 @@ class Study:
             Text to print, ``name: value`` by default.
         """
         self.headline[name] = value
-        print(text or f"{name}: {value:g}" if not isinstance(value, str) else f"{name}: {value}")
+        print(text or (f"{name}: {value}" if isinstance(value, str) else f"{name}: {value:g}"))
 
     def _write_record(self):
         record = {

@@ -9,6 +9,8 @@ PyTorch checkpoints of the published code. Without them, small ones are trained 
 ``--width`` times the published channels; each epoch of the SNN shows ``--snn-images`` of them.
 """
 
+import shlex
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +59,7 @@ def runs_of(epsilons):
 
 
 def load_network(path):
-    """Return graph, thresholds, leak, steps and accuracy of the ANN of a network, as plain values that need no TensorFlow."""
+    """Return graph, thresholds, leak, steps, ANN's accuracy and training of a network, as plain values without TensorFlow."""
     path = Path(path)
     if path.suffix in (".pth", ".pt", ".safetensors"):
         from brainsnn.training import read_published_feedback
@@ -69,11 +71,13 @@ def load_network(path):
     else:
         settings, model = read_settings(path), bs.load_model(path)
         thresholds, ann = settings["thresholds"], settings["measures"]["ann"]["first_stage_accuracy"]
+    training = settings.get("command", f"(how {path.name} was trained is not recorded)")
     if not thresholds:
         raise ValueError(f"{path}: holds no thresholds, so its SNN cannot be run. Give the checkpoint of the SNN.")
     return {
         "graph": bs.read_keras(model, spiking=thresholds), "thresholds": thresholds, "leak": settings.get("leak", 1.0),
         "steps": int(settings.get("steps", 50)), "ann": ann, "parameters": model.count_params(),
+        "training": training,
     }  # fmt: skip
 
 
@@ -235,7 +239,8 @@ def report_cost(study):
 
 
 def main(argv=None):
-    """Run the published protocol."""
+    """Run the published protocol; ``argv`` is the command line without ``--protocol published``."""
+    argv = sys.argv[1:] if argv is None else argv
     with Study("predictive_feedback_published", __doc__, QUICK, FULL, argv, sweeps=True) as study:
         check(study)
         p = study.parameters
@@ -252,7 +257,8 @@ def main(argv=None):
         images, labels = data.test_images[: p.n_images], data.test_labels[: p.n_images]
         measures = evaluate(study, checkpoints, images, labels)
         study.table([{"run": name, **{k: np.mean(v) for k, v in found.items()}} for name, found in measures.items()])
-        rows = from_the_paper(measures, checkpoints, p, sorted({0.0, *p.epsilon}))
+        command = shlex.join(["python", "studies/predictive_feedback.py", "--protocol", "published", *argv])
+        rows = from_the_paper(measures, checkpoints, p, sorted({0.0, *p.epsilon}), command)
         study.table(rows, "from_the_paper")
         text = markdown(rows)
         study.text(text, "from_the_paper.md")

@@ -1,8 +1,11 @@
-"""What the published logs say of predictive feedback, and what we found: a row per figure, with an interval and a verdict."""
+"""What the published logs say of predictive feedback, and what we found: a row per figure, with interval, test and verdict."""
+
+from typing import NamedTuple
 
 import numpy as np
+from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE
 
-from brainsnn.analysis import accuracy_interval, bootstrap_interval
+from brainsnn.analysis import accuracy_interval, bootstrap_interval, mcnemar_test
 
 __all__ = ["FULL_SIZE", "UNLEARNED", "from_the_paper", "markdown"]
 
@@ -16,14 +19,22 @@ LOGGED = {
     "objective 3, epsilon 0.1": (99.06, 0.0371, 163.372, None),
 }
 LOGGED_ANN = {"plain": 99.43, "feedback": 99.19}
+#: Epsilon of the logged effects.
+LOGGED_EPSILON = 0.1
 #: Weights of the published networks.
 FULL_SIZE = {"plain": 42_730_048, "feedback": 43_115_648}
 QUANTITIES = ("accuracy (%)", "cross-entropy", "squared error per image", "spikes per image, without input")
-TRAIN = "python -m brainsnn.training.train_predictive --preset published --dataset mnist --ann-trade-off 1 --variant"
-STUDY = "python studies/predictive_feedback.py --protocol published --dataset mnist --weights FILE --plain-weights FILE"
+#: Width of the widest interval in which a published value is reproduced: points of accuracy, else a share of the value.
+WIDEST = {"correct": 2.0, "cross_entropy": 0.5, "error": 0.05, "spikes": 0.05}
+OTHER = "not comparable: another network or other data"
+#: Of effects between networks that classify less than this share of the images, which say nothing of trained ones.
+UNLEARNED, LEARNED = "undecidable: a network has learned too little", 0.9
+BOOTSTRAP, WILSON, MCNEMAR = "bootstrap of images", "Wilson's interval", "McNemar"
+#: Spikes of the network with feedback, relative to those of the plain one.
+LOGGED_COST = LOGGED["objective 1, epsilon 0"][3] / LOGGED["plain"][3]
 
 
-def from_the_paper(measures, checkpoints, parameters, epsilons):
+def from_the_paper(measures, checkpoints, parameters, epsilons, command):
     """
     Compare measures with the published logs.
 
@@ -32,45 +43,51 @@ def from_the_paper(measures, checkpoints, parameters, epsilons):
     measures : dict of str to dict of ndarray
         Name of a run to its measures per image.
     checkpoints : dict
-        Networks, by variant.
+        Networks, by variant, with the command that trained each (``training``).
     parameters : object
         ``dataset`` and ``n_images``.
     epsilons : list of float
+    command : str
+        The command of this study.
 
     Returns
     -------
     rows : list of dict
-        ``quantity``, ``command``, ``published``, ``ours``, ``low`` and ``high`` (95 %), ``n`` and ``verdict``.
+        ``quantity``, ``command``, ``training`` (commands that trained the networks), ``published``, ``ours``, ``low`` and
+        ``high`` (95 %), ``n``, ``test``, ``p`` and ``verdict``.
     """
     same = {
         variant: parameters.dataset == "mnist" and checkpoints[variant]["parameters"] == size
         for variant, size in FULL_SIZE.items()
     }  # fmt: skip
-    rows = [_ann_row(variant, checkpoints[variant]["ann"], same[variant]) for variant in LOGGED_ANN]
+    training = {variant: checkpoints[variant]["training"] for variant in FULL_SIZE}
+    rows = [_ann_row(variant, checkpoints[variant], same[variant]) for variant in LOGGED_ANN]
     for run, published in LOGGED.items():
         if run in measures:
-            rows += _rows_of(run, published, measures[run], same["plain" if run == "plain" else "feedback"])
-    return rows + _effects(measures, max(epsilons), all(same.values()))
+            variant = "plain" if run == "plain" else "feedback"
+            own = _rows_of(run, published, measures[run], same[variant])
+            rows += [row | {"command": command, "training": training[variant]} for row in own]
+    both = {"command": command, "training": "; ".join(training.values())}
+    return rows + [row | both for row in _effects(measures, epsilons, all(same.values()))]
 
 
-def _ann_row(variant, accuracy, same):
+def _row(quantity, published, ours, low, high, n, test, p, verdict):
+    return {"quantity": quantity, "command": "", "training": "", "published": published, "ours": ours, "low": low, "high": high,
+            "n": n, "test": test, "p": p, "verdict": verdict}  # fmt: skip
+
+
+def _ann_row(variant, checkpoint, same):
     """Return the row of an ANN; its test images are not known here, so it has no interval."""
-    return {
-        "quantity": f"ANN {variant}: accuracy (%)", "command": f"{TRAIN} {variant}", "published": LOGGED_ANN[variant],
-        "ours": 100 * accuracy, "low": np.nan, "high": np.nan, "n": 0,
-        "verdict": "undecidable without an interval" if same else OTHER,
-    }  # fmt: skip
-
-
-OTHER = "not comparable: another network or other data"
-#: Of effects between networks that classify less than this share of the images, which say nothing of trained ones.
-UNLEARNED, LEARNED = "undecidable: a network has learned too little", 0.9
+    verdict = "undecidable without an interval" if same else OTHER
+    row = _row(f"ANN {variant}: accuracy (%)", LOGGED_ANN[variant], 100 * checkpoint["ann"], np.nan, np.nan, 0, "",
+               np.nan, verdict)  # fmt: skip
+    return row | {"command": checkpoint["training"], "training": checkpoint["training"]}
 
 
 def _rows_of(run, published, measures, same):
     """Return the rows of a run."""
     rows, n = [], len(measures["correct"])
-    for quantity, expected, name in zip(QUANTITIES, published, ("correct", "cross_entropy", "error", "spikes")):
+    for quantity, expected, name in zip(QUANTITIES, published, WIDEST):
         if expected is None:
             continue
         values = measures[name]
@@ -78,19 +95,42 @@ def _rows_of(run, published, measures, same):
             ours, (low, high) = 100 * values.mean(), np.multiply(100, accuracy_interval(values.sum(), n))
         else:
             ours, low, high = bootstrap_interval(lambda k, values=values: values[k].mean(), n)
-        verdict = ("reproduced" if low <= expected <= high else "not reproduced") if same else OTHER
-        rows.append({
-            "quantity": f"SNN {run}: {quantity}", "command": STUDY, "published": expected, "ours": ours, "low": low, "high": high,
-            "n": n, "verdict": verdict,
-        })  # fmt: skip
+        widest = WIDEST[name] * (1 if name == "correct" else expected)
+        verdict = _level_verdict(expected, low, high, widest) if same else OTHER
+        test = WILSON if name == "correct" else BOOTSTRAP
+        rows.append(_row(f"SNN {run}: {quantity}", expected, ours, low, high, n, test, np.nan, verdict))
     return rows
 
 
-def _effects(measures, epsilon, same):
-    """Return the rows of what the logs imply: ratios and differences, which a smaller network can show as well."""
+def _level_verdict(published, low, high, widest):
+    """Return whether an interval holds the published value; one that is too wide decides nothing when it does."""
+    if not low <= published <= high:
+        return NOT_REPRODUCED
+    return REPRODUCED if high - low <= widest else UNDECIDABLE
+
+
+class _Effect(NamedTuple):
+    """What the logs imply: published value, statistic of chosen images, value without effect, and paired decisions if any."""
+
+    quantity: str
+    published: float
+    statistic: object
+    neutral: float = 0.0
+    pair: tuple = ()
+
+
+def _accuracies(quantity, published, one, other):
+    """Return the effect that is the difference of two accuracies, in points."""
+    return _Effect(quantity, published, lambda k: 100 * (one[k].mean() - other[k].mean()), pair=(one, other))
+
+
+def _effects_of(measures, epsilons):
+    """Return the effects; those of another epsilon than the logged one were never published."""
+    logged = LOGGED_EPSILON in epsilons
+    epsilon = LOGGED_EPSILON if logged else max(epsilons)
     plain, opened = measures["plain"], measures["objective 1, epsilon 0"]
     blocked, contrast = (measures[f"objective {k}, epsilon {epsilon:g}"] for k in (1, 3))
-    dimmed = [measures[f"objective 3, dimmed, epsilon {e:g}"]["correct"] for e in (0, epsilon)]
+    dimmed = [measures[f"objective 3, dimmed, epsilon {e:g}"]["correct"] for e in (epsilon, 0)]
 
     def saved(k):
         """Spikes saved by blocking, in percent."""
@@ -100,45 +140,50 @@ def _effects(measures, epsilon, same):
         """Spikes with feedback relative to those without."""
         return opened["spikes"][k].mean() / plain["spikes"][k].mean()
 
-    def difference(one, other):
-        """Difference of two accuracies, in points."""
-        return lambda k: 100 * (one[k].mean() - other[k].mean())
+    of_epsilon = lambda value: value if logged else np.nan  # noqa: E731
+    return (
+        _Effect(f"spikes saved by blocking at epsilon {epsilon:g} (%)", of_epsilon(7.0), saved),
+        _Effect("spikes with feedback relative to plain", LOGGED_COST, cost, neutral=1.0),
+        _accuracies("accuracy lost by blocking (points)", of_epsilon(0.09), opened["correct"], blocked["correct"]),
+        _accuracies("accuracy lost by feedback (points)", 0.21, plain["correct"], opened["correct"]),
+        _accuracies("accuracy gained by contrast over blocking (points)", of_epsilon(0.01), contrast["correct"],
+                    blocked["correct"]),
+        _accuracies("the same, upper half dimmed: blocking over none (points)", np.nan, *dimmed),
+    )  # fmt: skip
 
-    tests = (
-        (f"spikes saved by blocking at epsilon {epsilon:g} (%)", 7.0, saved, 0),
-        ("spikes with feedback relative to plain", 388_038.4 / 116_808.1, cost, 1),
-        ("accuracy lost by blocking (points)", 0.09, difference(opened["correct"], blocked["correct"]), 0),
-        ("accuracy lost by feedback (points)", 0.21, difference(plain["correct"], opened["correct"]), 0),
-        (
-            "accuracy gained by contrast over blocking (points)",
-            0.01,
-            difference(contrast["correct"], blocked["correct"]),
-            0,
-        ),
-        ("the same, upper half dimmed: blocking over none (points)", np.nan, difference(*dimmed[::-1]), 0),
-    )
-    rows, learned = [], min(plain["correct"].mean(), opened["correct"].mean()) >= LEARNED
-    for quantity, published, statistic, neutral in tests:
-        ours, low, high = bootstrap_interval(statistic, len(plain["correct"]))
+
+def _effects(measures, epsilons, same):
+    """Return the rows of what the logs imply: ratios and differences, which a smaller network can show as well."""
+    plain, opened = measures["plain"]["correct"], measures["objective 1, epsilon 0"]["correct"]
+    rows, learned, n = [], min(plain.mean(), opened.mean()) >= LEARNED, len(plain)
+    for effect in _effects_of(measures, epsilons):
+        ours, low, high = bootstrap_interval(effect.statistic, n)
         if low == high:  # no decision differs: rule of three (Hanley and Lippman-Hand 1983, JAMA 249)
-            low, high = (ours + sign * 300 / len(plain["correct"]) for sign in (-1, 1))
-        verdict = _verdict(published, low, high, neutral, same) if same or learned else UNLEARNED
-        rows.append({
-            "quantity": quantity, "command": STUDY, "published": published, "ours": ours, "low": low, "high": high,
-            "n": len(plain["correct"]), "verdict": verdict,
-        })  # fmt: skip
+            low, high = (ours + sign * 300 / n for sign in (-1, 1))
+        p = mcnemar_test(*(right.astype(bool) for right in effect.pair)).p if effect.pair else np.nan
+        verdict = _verdict(effect, low, high, p, same) if same or learned else UNLEARNED
+        test = MCNEMAR if effect.pair else BOOTSTRAP
+        rows.append(_row(effect.quantity, effect.published, ours, low, high, n, test, p, verdict))
     return rows
 
 
-def _verdict(published, low, high, neutral, same):
-    """Return whether an interval contains the published value, or, with another network, lies on its side of no effect."""
-    if np.isnan(published):
+def _verdict(effect, low, high, p, same):
+    """
+    Return whether an effect is the published one, or, with another network, whether it has the same direction.
+
+    An interval that holds "no effect" decides no direction, nor does a pair that McNemar's test does not tell apart. The
+    published effect is reproduced by a decided interval that holds it, and half of which is not wider than the effect.
+    """
+    if np.isnan(effect.published):
         return "never published"
+    if same and not low <= effect.published <= high:
+        return NOT_REPRODUCED
+    decided = not low <= effect.neutral <= high and not p >= 0.05
     if same:
-        return "reproduced" if low <= published <= high else "not reproduced"
-    if low <= neutral <= high:
+        return REPRODUCED if decided and (high - low) / 2 <= abs(effect.published - effect.neutral) else UNDECIDABLE
+    if not decided:
         return "direction undecidable with this n"
-    return "same direction" if (low > neutral) == (published > neutral) else "opposite direction"
+    return "same direction" if (low > effect.neutral) == (effect.published > effect.neutral) else "opposite direction"
 
 
 def markdown(rows):
@@ -153,11 +198,22 @@ def markdown(rows):
     -------
     text : str
     """
-    lines = ["| quantity | published | ours | 95 % | n | verdict |", "|---|---|---|---|---|---|"]
+    lines = ["| quantity | published | ours | 95 % | n | test | p | verdict |", f"|{'---|' * 8}"]
     for row in rows:
         published = "" if np.isnan(row["published"]) else f"{row['published']:,.6g}"
         interval = "" if np.isnan(row["low"]) else f"{row['low']:,.5g} to {row['high']:,.5g}"
-        n = row["n"] or ""
-        lines.append(f"| {row['quantity']} | {published} | {row['ours']:,.6g} | {interval} | {n} | {row['verdict']} |")
-    commands = "\n".join(dict.fromkeys(f"    {row['command']}" for row in rows))
-    return "\n".join([*lines, "", "Commands:", "", commands, ""])
+        p = "" if np.isnan(row["p"]) else f"{row['p']:.3g}"
+        cells = (
+            row["quantity"],
+            published,
+            f"{row['ours']:,.6g}",
+            interval,
+            row["n"] or "",
+            row["test"],
+            p,
+            row["verdict"],
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    commands = [c for row in rows for c in (*row["training"].split("; "), row["command"])]
+    listed = "\n".join(dict.fromkeys(f"    {command}" for command in commands))
+    return "\n".join([*lines, "", "Commands:", "", listed, ""])

@@ -34,8 +34,11 @@ N_VALIDATION = 400
 
 
 def _settings(options, recipe, thresholds, measures):
-    """Return the content of the JSON file: what `convert` needs besides the weights."""
+    """Return the content of the JSON file: what `convert` needs besides the weights, and how they were trained."""
+    from brainsnn.training.predictive_options import command_of
+
     return {
+        "command": command_of(options),
         "variant": options.variant,
         "preset": options.preset,
         "dataset": options.dataset,

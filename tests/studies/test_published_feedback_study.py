@@ -13,6 +13,7 @@ pytest.importorskip("tensorflow")
 
 import feedback_published
 import predictive_feedback
+from claims import REPRODUCED, UNDECIDABLE
 from feedback_figures import published_gif
 from feedback_published import Run, corrupted_example, dimmed_images, last_batch, measure, runs_of
 from feedback_report import FULL_SIZE, UNLEARNED, from_the_paper, markdown
@@ -105,10 +106,10 @@ def test_objective_2():
     assert "has no code" in feedback_published.__doc__
 
 
-def _measures(n, **changes):
+def _measures(n, epsilon=0.1, **changes):
     rng = np.random.default_rng(0)
     found = {}
-    for run in runs_of([0.1]):
+    for run in runs_of([epsilon]):
         spikes = changes.get(str(run), 1000.0) + rng.normal(0, 1, n)
         found[str(run)] = {
             "correct": np.ones(n),
@@ -119,30 +120,92 @@ def _measures(n, **changes):
     return found
 
 
-@pytest.mark.parametrize(
-    ("parameters", "absolute"), [(FULL_SIZE, "not reproduced"), ({"plain": 1, "feedback": 2}, "not comparable")]
-)
+SPIKES = {"objective 1, epsilon 0": 3300.0, "objective 1, epsilon 0.1": 3069.0, "plain": 1000.0}
+SMALL = {"plain": 1, "feedback": 2}
+
+
+def _rows(measures, parameters=FULL_SIZE, epsilons=(0.0, 0.1)):
+    """Return the rows of the table by quantity."""
+    checkpoints = {name: {"ann": 0.9, "parameters": n, "training": f"train {name}"} for name, n in parameters.items()}
+    rows = from_the_paper(measures, checkpoints, SimpleNamespace(dataset="mnist"), epsilons, "run it")
+    return {row["quantity"]: row for row in rows}
+
+
+@pytest.mark.parametrize(("parameters", "absolute"), [(FULL_SIZE, "not reproduced"), (SMALL, "not comparable")])
 def test_verdicts(parameters, absolute):
     """Only the published network on the published data can reproduce a figure; a ratio of another one has a direction."""
-    spikes = {"objective 1, epsilon 0": 3300.0, "objective 1, epsilon 0.1": 3069.0, "plain": 1000.0}
-    checkpoints = {name: {"ann": 0.9, "parameters": n} for name, n in parameters.items()}
-    rows = from_the_paper(_measures(50, **spikes), checkpoints, SimpleNamespace(dataset="mnist"), [0.0, 0.1])
-    verdicts = {row["quantity"]: row["verdict"] for row in rows}
+    rows = _rows(_measures(50, **SPIKES), parameters)
+    verdicts = {quantity: row["verdict"] for quantity, row in rows.items()}
     assert verdicts["SNN plain: spikes per image, without input"].startswith(absolute)
     blocked = verdicts["spikes saved by blocking at epsilon 0.1 (%)"]
     assert blocked == ("reproduced" if parameters is FULL_SIZE else "same direction")
-    unlearned = _measures(50, **spikes)
+    unlearned = _measures(50, **SPIKES)
     unlearned["plain"]["correct"] = np.arange(50) < 30
-    rows = from_the_paper(unlearned, checkpoints, SimpleNamespace(dataset="mnist"), [0.0, 0.1])
-    effect = next(row["verdict"] for row in rows if "relative to plain" in row["quantity"])
+    effect = _rows(unlearned, parameters)["spikes with feedback relative to plain"]["verdict"]
     assert (effect == UNLEARNED) == (parameters is not FULL_SIZE)
     if parameters is FULL_SIZE:
         assert verdicts["SNN no blocking: squared error per image"] == "reproduced"
     else:
         assert verdicts["accuracy lost by blocking (points)"] == "direction undecidable with this n"
-    equal = next(row for row in rows if row["quantity"] == "accuracy lost by blocking (points)")
+    equal = rows["accuracy lost by blocking (points)"]
     assert (equal["low"], equal["high"]) == (-6, 6)  # no decision of 50 differs
-    assert markdown(rows).count("\n| ") == len(rows) and "--protocol published" in markdown(rows)
+    text = markdown(list(rows.values()))
+    assert text.count("\n| ") == len(rows) and "    train plain\n    train feedback\n    run it\n" in text
+
+
+def test_an_interval_that_is_too_wide_reproduces_nothing():
+    """With 8 images, all of them right, the interval [67.6, 100] holds the published 99.35 %, and decides nothing."""
+    few = _rows(_measures(8, **SPIKES))["SNN plain: accuracy (%)"]
+    assert few["low"] < 68 and few["high"] == 100
+    assert few["verdict"] == UNDECIDABLE
+    many = _measures(1000, **SPIKES)
+    for found in many.values():
+        found["correct"][:7] = 0  # 99.3 % [98.6, 99.7]
+    assert _rows(many)["SNN plain: accuracy (%)"]["verdict"] == REPRODUCED
+    many["plain"]["spikes"] = np.where(np.arange(1000) % 2, 0.0, 2 * 116_808.1)
+    assert _rows(many)["SNN plain: spikes per image, without input"]["verdict"] == UNDECIDABLE
+    many["plain"]["spikes"] = np.where(np.arange(1000) % 2, 115_000.0, 2 * 116_808.1 - 115_000)
+    assert _rows(many)["SNN plain: spikes per image, without input"]["verdict"] == REPRODUCED
+
+
+def test_an_effect_needs_an_interval_that_excludes_none():
+    """0.09 points lost lie in the interval [-0.3, 0.3] of equal decisions, which holds 0, too."""
+    lost = _rows(_measures(1000, **SPIKES))["accuracy lost by blocking (points)"]
+    assert lost["low"] < 0.09 < lost["high"] and lost["verdict"] == UNDECIDABLE
+    clear = _measures(10_000, **SPIKES)
+    clear["objective 1, epsilon 0.1"]["correct"][:9] = 0
+    assert _rows(clear)["accuracy lost by blocking (points)"]["verdict"] == REPRODUCED
+    saved = _measures(1000, **SPIKES)
+    random = np.random.default_rng(1).normal(0, 8000, 1000)  # an interval of twice what is saved and more
+    saved["objective 1, epsilon 0.1"]["spikes"] += random - random.mean()
+    row = _rows(saved)["spikes saved by blocking at epsilon 0.1 (%)"]
+    assert row["low"] < 7 < row["high"] and row["verdict"] == UNDECIDABLE
+
+
+def test_decisions_on_the_same_images_have_mcnemars_p():
+    measures = _measures(1000, **SPIKES)
+    measures["objective 1, epsilon 0.1"]["correct"][:8] = 0
+    rows = _rows(measures, SMALL)
+    lost = rows["accuracy lost by blocking (points)"]
+    assert (lost["test"], lost["p"]) == ("McNemar", 2 * 0.5**8)
+    assert lost["verdict"] == "same direction" and f"| McNemar | {2 * 0.5**8:.3g} |" in markdown([lost])
+    paired = [quantity for quantity, row in rows.items() if row["test"] == "McNemar"]
+    assert len(paired) == 4 and any("dimmed" in quantity for quantity in paired)
+    # Five decisions that differ: the interval excludes 0, McNemar's test does not.
+    measures["objective 1, epsilon 0.1"]["correct"][:3] = 1
+    row = _rows(measures, SMALL)["accuracy lost by blocking (points)"]
+    assert row["low"] > 0 and row["p"] > 0.05 and row["verdict"] == "direction undecidable with this n"
+
+
+def test_effects_of_another_epsilon_were_never_published():
+    both = {**_measures(50, 0.2, **SPIKES), **_measures(50, **SPIKES)}
+    rows = _rows(both, epsilons=[0.0, 0.1, 0.2])
+    assert rows["spikes saved by blocking at epsilon 0.1 (%)"]["published"] == 7.0
+    rows = _rows(_measures(50, 0.2, **SPIKES), epsilons=[0.0, 0.2])
+    other = ["spikes saved by blocking at epsilon 0.2 (%)", "accuracy lost by blocking (points)",
+             "accuracy gained by contrast over blocking (points)"]  # fmt: skip
+    assert all(np.isnan(rows[q]["published"]) and rows[q]["verdict"] == "never published" for q in other)
+    assert rows["spikes with feedback relative to plain"]["published"] == pytest.approx(388_038.4 / 116_808.1)
 
 
 @pytest.mark.parametrize(
@@ -176,4 +239,9 @@ def test_from_training_to_table(tmp_path, capsys):
         "record.json",
     ):
         assert (tmp_path / name).stat().st_size > 0, name
-    assert "| spikes saved by blocking at epsilon 0.1 (%) | 7 |" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "| spikes saved by blocking at epsilon 0.1 (%) | 7 |" in out
+    run = f"    python studies/predictive_feedback.py {' '.join(words.split())} --out {tmp_path}\n"
+    assert (
+        run in out and "--variant plain" in out and out.count("    python -m brainsnn.training.train_predictive") == 2
+    )

@@ -171,14 +171,15 @@ def test_record_and_table(tmp_path, capsys):
         study.table([{"a": 1, "b": 0.5}, {"a": 2, "b": 0.25}])
         study.report("accuracy", 0.5, "half of them")
         study.report("rate_hz", np.float32(2.5))
+        study.report("best", "none", "of these, none is best")
     record = json.loads((tmp_path / "record.json").read_text())
     assert set(record) == RECORD_KEYS
     assert record["seed"] == 5 and record["parameters"] == {"n": 3, "x": [0.5, 1.0]}
-    assert record["headline"] == {"accuracy": 0.5, "rate_hz": 2.5}
+    assert record["headline"] == {"accuracy": 0.5, "rate_hz": 2.5, "best": "none"}
     assert {"python", "numpy", "brian2", "brainsnn"} <= set(record["versions"])
     assert read_csv(tmp_path / "table.csv") == [{"a": "1", "b": "0.5"}, {"a": "2", "b": "0.25"}]
     out = capsys.readouterr().out
-    assert "half of them" in out and "rate_hz: 2.5" in out and str(tmp_path) in out
+    assert "half of them" in out and "rate_hz: 2.5" in out and "of these, none is best" in out and str(tmp_path) in out
 
 
 # The studies
