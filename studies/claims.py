@@ -6,9 +6,20 @@ import numpy as np
 
 from brainsnn.analysis import bootstrap_p_value, draw_interval
 
-__all__ = ["NOT_REPRODUCED", "REPRODUCED", "UNDECIDABLE", "Claims", "paired_p", "verdict_of"]
+__all__ = [
+    "NOT_REPRODUCED",
+    "NOT_SUPPORTED",
+    "REPRODUCED",
+    "SUPPORTED",
+    "UNDECIDABLE",
+    "Claims",
+    "paired_p",
+    "verdict_of",
+]
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDABLE = "reproduced", "not reproduced", "undecidable with this n"
+#: Of claims that are ours.
+SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 
 
 @dataclass
@@ -25,26 +36,39 @@ class Claim:
     verdict: str
 
 
-def verdict_of(effect, low, high, p, sign, alpha=0.05):
+def verdict_of(effect, low, high, p, sign, alpha=0.05, published=True):
     """
     Return the verdict on a claim that an effect has a sign.
 
-    It is decided if both the test and the interval exclude 0; a claim of no effect (sign 0) cannot be decided so.
+    It is decided if both the test and the interval exclude 0.
 
     Parameters
     ----------
     effect, low, high, p : float
-    sign : {1, -1, 0}
+    sign : {1, -1}
     alpha : float, optional
+    published : bool, optional
+        Whether a paper claims it.
 
     Returns
     -------
     verdict : str
+
+    Raises
+    ------
+    ValueError
+        If another sign is claimed: that there is none is a claim for `Claims.equal`.
     """
-    decided = np.isfinite([effect, low, high, p]).all() and p < alpha and (low > 0 or high < 0) and sign != 0
-    if not decided:
-        return UNDECIDABLE
-    return REPRODUCED if np.sign(effect) == sign else NOT_REPRODUCED
+    if sign not in (1, -1):
+        raise ValueError(
+            f"verdict_of: sign={sign!r} must be 1 or -1; claim with Claims.equal that two conditions are equal."
+        )
+    decided = np.isfinite([effect, low, high, p]).all() and p < alpha and (low > 0 or high < 0)
+    return _words(published)[np.sign(effect) == sign] if decided else UNDECIDABLE
+
+
+def _words(published):
+    return {True: REPRODUCED, False: NOT_REPRODUCED} if published else {True: SUPPORTED, False: NOT_SUPPORTED}
 
 
 def paired_p(draws, n_tests=1):
@@ -79,7 +103,7 @@ class Claims:
     def __init__(self, study):
         self.study, self.rows = study, []
 
-    def add(self, claim, effect, draws, n, test, p, sign, alpha=0.05):
+    def add(self, claim, effect, draws, n, test, p, sign, alpha=0.05, published=True):
         """
         Add a claim.
 
@@ -94,20 +118,22 @@ class Claims:
         test : str
             Name of the test, and its correction.
         p : float
-        sign : {1, -1, 0}
+        sign : {1, -1}
             Sign of the effect that is claimed.
         alpha : float, optional
+        published : bool, optional
+            Whether a paper claims it; else the claim is ours, and is supported or not.
 
         Returns
         -------
         verdict : str
         """
         low, high = draws if isinstance(draws, tuple) else draw_interval(draws)
-        verdict = verdict_of(effect, low, high, p, sign, alpha)
+        verdict = verdict_of(effect, low, high, p, sign, alpha, published)
         self.rows.append(Claim(claim, float(effect), float(low), float(high), int(n), test, float(p), verdict))
         return verdict
 
-    def equal(self, claim, effect, draws, n, test, margin):
+    def equal(self, claim, effect, draws, n, test, margin, published=False):
         """
         Add a claim that two conditions differ by less than a margin (two one-sided tests).
 
@@ -120,11 +146,13 @@ class Claims:
         n : int
         test : str
         margin : float
+        published : bool, optional
+            As of `add`.
 
         Returns
         -------
         verdict : str
-            Reproduced if the interval lies within the margin, not reproduced if it lies outside of it.
+            Supported (reproduced) if the interval lies within the margin, not so if it lies outside of it.
         """
         draws = np.asarray(draws)
         low, high = draw_interval(draws)
@@ -132,7 +160,8 @@ class Claims:
         low, high = min(low, effect - 3 / n), max(high, effect + 3 / n)
         p = float(max((draws >= margin).mean(), (draws <= -margin).mean(), 1 / len(draws)))
         outside = low > margin or high < -margin
-        verdict = REPRODUCED if -margin < low and high < margin else NOT_REPRODUCED if outside else UNDECIDABLE
+        inside = -margin < low and high < margin
+        verdict = _words(published)[inside] if inside or outside else UNDECIDABLE
         name = f"{claim} (within {margin:g})"
         self.rows.append(
             Claim(name, float(effect), float(low), float(high), int(n), f"equivalence, {test}", p, verdict)

@@ -55,6 +55,10 @@ SOURCE = "final_asn"
 ONSET_MS, EVALUATION_MS, BACKGROUND = 100, 250, 0.3
 #: A later start of the evaluation, as a control: the loop needs time to find the target.
 LATE_MS = 325
+#: Controls that know nothing of the target: a benefit of theirs would not be one of finding it.
+SHAM = ("wrong scene", "uniform")
+#: AUCs that differ by less are called equal.
+MARGIN = 0.01
 #: Standard deviation of the field of controls with a cue, as a fraction of the image.
 CUE_WIDTH = 0.18
 
@@ -344,26 +348,35 @@ def report(study, scenes, found, absent, size):
 
 
 def make_claims(study, scenes, found, controls, absent):
-    """Return what the loop and each control change against the open loop, and report how many scenes decide it."""
-    claims, everyone, n = Claims(study), np.arange(len(scenes)), len(scenes)
+    """
+    Return what the loop and each control change against the open loop, and report how many scenes decide it.
+
+    A cue of another scene and a uniform gain know nothing of the target: they should equal the open loop, and the loop should
+    be better than they are.
+    """
+    n = len(scenes.targets)
+    claims, everyone = Claims(study), np.arange(n)
 
     def area(values, other, window="scores"):
         """Return the AUC of present against absent classes."""
         return detection_auc(values[window][everyone, scenes.targets], other[window][everyone, absent])
 
     none = found["none"]
-    compared = {
-        "closed loop": (area(found["target"], found["absent"]), area(none, none), 1),
-        "closed loop, late window": (area(found["target"], found["absent"], "late"), area(none, none, "late"), 1),
-        **{f"control: {name}": (area(values, values), area(none, none), {"oracle": 1}.get(name, 0))
-           for name, values in controls.items()},
-    }  # fmt: skip
-    changes = {}
-    for name, (one, other, sign) in compared.items():
-        changes[f"AUC, {name}"] = lambda i, a=one, b=other: a(i) - b(i)
-        draws = bootstrap_draws(changes[f"AUC, {name}"], n, study.parameters.n_resamples)
-        effect = one(everyone) - other(everyone)
-        claims.add(f"AUC, {name} - open loop", effect, draws, n, "paired bootstrap", paired_p(draws), sign)
+    opened, loop = area(none, none), area(found["target"], found["absent"])
+    late = area(found["target"], found["absent"], "late"), area(none, none, "late")
+    compared = {"closed loop - open loop": (loop, opened), "closed loop - open loop, late window": late}
+    for name, values in controls.items():
+        control = area(values, values)
+        compared[f"control: {name} - open loop"] = control, opened
+        if name in SHAM:
+            compared[f"closed loop - control: {name}"] = loop, control
+    changes = {f"AUC, {name}": lambda i, a=one, b=other: a(i) - b(i) for name, (one, other) in compared.items()}
+    for name, change in changes.items():
+        effect, draws = change(everyone), bootstrap_draws(change, n, study.parameters.n_resamples)
+        if name in {f"AUC, control: {sham} - open loop" for sham in SHAM}:
+            claims.equal(name, effect, draws, n, "paired bootstrap of scenes", MARGIN)
+            continue
+        claims.add(name, effect, draws, n, "paired bootstrap of scenes", paired_p(draws), 1, published=False)
         if effect and draws.std() > 0:
             needed = required_images(effect, draws.std(), n)
             study.report(

@@ -159,18 +159,20 @@ def control_claims(claims, found, contrast, n_resamples, seed):
     for gate in ("sticky", "dynamic", "graded", "contrast"):
         pair = f"feedback, {gate}", "feedback, open"
         mean, draws = compared.saved(*pair, "input")
-        claims.add(f"{gate} gate saves input spikes (share)", mean, draws, n, TEST, paired_p(draws), -1)
+        claims.add(
+            f"{gate} gate saves input spikes (share)", mean, draws, n, TEST, paired_p(draws), -1, published=False
+        )
         claims.equal(f"{gate} gate is as accurate as an open one", *compared.accuracy(*pair), n, TEST, MARGIN)
     for variant in ("feedback", "plain"):
         for control in ("shuffled", "send-on-delta", "random"):
             mean, draws = compared.accuracy("feedback, sticky", f"{variant}, {control}")
             about = f"prediction is better than {control} ({variant} network), accuracy"
-            claims.add(about, mean, draws, n, TEST, paired_p(draws), 1)
+            claims.add(about, mean, draws, n, TEST, paired_p(draws), 1, published=False)
             claims.equal(f"prediction equals {control} ({variant} network)", mean, draws, n, TEST, MARGIN)
     for other in ("plain", "narrow"):
         mean, draws = compared.accuracy_for_equal_spikes("feedback, sticky", f"{other}, open")
         about = f"with all spikes counted, the sticky gate is more accurate than the {other} network"
-        claims.add(about, float(mean), draws, n, TEST, paired_p(draws), 1)
+        claims.add(about, float(mean), draws, n, TEST, paired_p(draws), 1, published=False)
     for row in contrast.to_dict("records"):
         about = f"contrast gains over sticky, half dimmed to {row['dimming']:g}"
-        claims.add(about, row["gain"], (row["low"], row["high"]), n, TEST, row["p"], 1)
+        claims.add(about, row["gain"], (row["low"], row["high"]), n, TEST, row["p"], 1, published=False)

@@ -21,7 +21,7 @@ import attention_neurons as single
 import attention_protocol as protocol
 import attention_published as published
 from attention_paper import Paper
-from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims, paired_p, verdict_of
+from claims import NOT_REPRODUCED, NOT_SUPPORTED, REPRODUCED, SUPPORTED, UNDECIDABLE, Claims, paired_p, verdict_of
 from common import Study
 
 RANDOM = np.random.default_rng(0)
@@ -204,12 +204,18 @@ def test_modulation_and_its_published_interval(tmp_path):
         ((-0.2, -0.3, -0.1, 0.001), -1, REPRODUCED),
         ((0.2, 0.1, 0.3, 0.2), 1, UNDECIDABLE),
         ((0.2, -0.1, 0.3, 0.001), 1, UNDECIDABLE),
-        ((0.2, 0.1, 0.3, 0.001), 0, UNDECIDABLE),
         ((np.nan, np.nan, np.nan, np.nan), 1, UNDECIDABLE),
     ],
 )
 def test_verdicts(values, sign, verdict):
     assert verdict_of(*values, sign) == verdict
+    ours = {REPRODUCED: SUPPORTED, NOT_REPRODUCED: NOT_SUPPORTED}
+    assert verdict_of(*values, sign, published=False) == ours.get(verdict, verdict)
+
+
+def test_no_effect_is_a_claim_of_its_own():
+    with pytest.raises(ValueError, match="Claims.equal"):
+        verdict_of(0.0, -0.1, 0.1, 0.5, 0)
 
 
 def test_claims_are_printed_and_stored(tmp_path, capsys):

@@ -11,7 +11,7 @@ from locations import STUDIES, WEIGHTS
 sys.path.insert(0, str(STUDIES))
 
 import gate_controls as gates
-from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Claims
+from claims import NOT_SUPPORTED, REPRODUCED, SUPPORTED, UNDECIDABLE, Claims
 from gate_statistics import accuracy_at, accuracy_bounds, contrast_rows, curve_rows, resampled_means
 
 from brainsnn.analysis import accuracy_interval
@@ -94,9 +94,10 @@ def test_resampling_images_and_networks_has_the_spread_of_their_means():
 def test_equality_needs_an_interval_within_the_margin_and_enough_images():
     claims = Claims(None)
     same = np.zeros(500)
-    assert claims.equal("a", 0.0, same, 1000, "test", 0.01) == REPRODUCED
+    assert claims.equal("a", 0.0, same, 1000, "test", 0.01) == SUPPORTED
+    assert claims.equal("a", 0.0, same, 1000, "test", 0.01, published=True) == REPRODUCED
     assert claims.equal("a", 0.0, same, 60, "test", 0.01) == UNDECIDABLE  # 3/60 is more than the margin
-    assert claims.equal("a", 0.05, np.linspace(0.04, 0.06, 500), 1000, "test", 0.01) == NOT_REPRODUCED
+    assert claims.equal("a", 0.05, np.linspace(0.04, 0.06, 500), 1000, "test", 0.01) == NOT_SUPPORTED
     assert claims.equal("a", 0.01, np.linspace(0, 0.02, 500), 1000, "test", 0.01) == UNDECIDABLE
 
 
