@@ -185,7 +185,12 @@ def measure(images, labels, condition, network, checkpoints, device, seed):
 
 
 def controlled(condition, trains, images, labels, network, checkpoints, device, seed):
-    """Return the spikes that a control lets through; its amounts are those of the sticky gate on the same images."""
+    """
+    Return the spikes that a control lets through.
+
+    Those of "shuffled" and "random" are as many as those of the sticky gate on the same images, on average. Those of
+    "send-on-delta" and "oracle" follow from their own rules.
+    """
     if condition.gate == "send-on-delta":
         return send_on_delta(trains, images)
     if condition.gate == "oracle":

@@ -6,11 +6,25 @@ from figures import share_interval
 
 from brainsnn.analysis import draw_interval
 
-__all__ = ["accuracy_at", "accuracy_bounds", "contrast_rows", "control_claims", "curve_rows", "resampled_means"]
+__all__ = [
+    "PAIRS",
+    "accuracy_at",
+    "accuracy_bounds",
+    "contrast_rows",
+    "control_claims",
+    "curve_rows",
+    "difference_bounds",
+    "max_t_p",
+    "resampled_means",
+]
 
 #: Accuracies that differ by less are called equal.
 MARGIN = 0.01
 PARTS = ("input", "hidden")
+GATES = ("sticky", "dynamic", "graded", "contrast")
+CONTROLS = ("shuffled", "send-on-delta", "random")
+#: Gates that are compared with dimmed digits, and the sign that is claimed of the difference of their accuracies.
+PAIRS = {("contrast", "sticky"): 1, ("contrast", "open"): 1, ("sticky", "open"): -1}
 
 
 def resampled_means(values, n_resamples, seed):
@@ -91,29 +105,87 @@ def accuracy_at(budget, accuracy, spikes):
     return np.where(steps >= 0, reached, 0.0)
 
 
+def difference_bounds(effect, draws, n_images):
+    """
+    Return the interval of a difference of accuracies: the percentile interval, at least 3/n wide to both sides.
+
+    A bootstrap of few images that differ is too narrow: rule of three (Hanley and Lippman-Hand 1983, JAMA 249). `Claims.equal`
+    has the same rule.
+
+    Parameters
+    ----------
+    effect : (...,) array_like
+    draws : (n_draws, ...) ndarray
+    n_images : int
+
+    Returns
+    -------
+    low, high : (...,) ndarray
+    """
+    low, high = draw_interval(draws)
+    return np.minimum(low, effect - 3 / n_images), np.maximum(high, effect + 3 / n_images)
+
+
+def max_t_p(effects, draws):
+    """
+    Return p-values of several effects that hold for all of them together (max-T of bootstrap draws).
+
+    Parameters
+    ----------
+    effects : (k,) ndarray
+    draws : (n_draws, k) ndarray
+        Of the effects, in common draws.
+
+    Returns
+    -------
+    p : (k,) ndarray
+        1 where all draws are equal.
+
+    References
+    ----------
+    Westfall, Young (1993), Resampling-based multiple testing.
+    """
+    spread, p = draws.std(axis=0), np.ones(len(effects))
+    known = spread > 0
+    largest = np.abs((draws - draws.mean(axis=0))[:, known] / spread[known]).max(axis=1, initial=0)
+    reached = largest[:, None] >= np.abs(effects[known]) / spread[known]
+    p[known] = (1 + reached.sum(axis=0)) / (1 + len(draws))
+    return p
+
+
 def contrast_rows(correct, dimming, n_resamples, seed):
-    """Return a row for each dimming: accuracy of each gate, and the gain of contrast over sticky with its interval."""
-    rows = []
-    for k, factor in enumerate(dimming):
-        opened, sticky, contrast = correct[k].astype(float)
-        draws = resampled_means(contrast - sticky, n_resamples, seed)
-        low, high = draw_interval(draws)
-        if (
-            contrast == sticky
-        ).all():  # rule of three (Hanley and Lippman-Hand 1983, JAMA 249): no image differs among n
-            low, high = -3 / correct.shape[3], 3 / correct.shape[3]
-        own = {"open": opened, "sticky": sticky, "contrast": contrast}
-        bounds = {name: accuracy_bounds(values, n_resamples, seed) for name, values in own.items()}
-        rows.append({
-            "dimming": factor, **{name: values.mean() for name, values in own.items()},
-            **{f"{name}_{end}": bound for name, both in bounds.items() for end, bound in zip(("low", "high"), both)},
-            "gain": (contrast - sticky).mean(), "low": low, "high": high, "p": paired_p(draws),
-            "n_images": correct.shape[3], "n_networks": correct.shape[2],
-        })  # fmt: skip
+    """
+    Return a row for each dimming: accuracies and their differences, with intervals, and p corrected over the dimmings.
+
+    Parameters
+    ----------
+    correct : (n_dimmings, 3, n_networks, n_images) ndarray of bool
+        With the open gate, the sticky one, and the sticky one with contrast.
+    dimming : list of float
+    n_resamples, seed : int
+
+    Returns
+    -------
+    rows : list of dict
+        For each pair of `PAIRS`, such as ``"contrast - sticky"``, also ``" low"``, ``" high"`` and ``" p"``.
+    """
+    n_images, own = (
+        correct.shape[3],
+        dict(zip(("open", "sticky", "contrast"), np.swapaxes(correct, 0, 1).astype(float))),
+    )
+    rows = [{"dimming": factor, "n_images": n_images, "n_networks": correct.shape[2]} for factor in dimming]
+    for name, values in own.items():
+        for row, own_values in zip(rows, values):
+            low, high = accuracy_bounds(own_values.astype(bool), n_resamples, seed)
+            row |= {name: own_values.mean(), f"{name}_low": low, f"{name}_high": high}
+    for one, other in PAIRS:
+        differences = own[one] - own[other]
+        effects, name = differences.mean(axis=(1, 2)), f"{one} - {other}"
+        draws = resampled_means(np.moveaxis(differences, 0, 2), n_resamples, seed)
+        low, high = difference_bounds(effects, draws, n_images)
+        for k, (row, p) in enumerate(zip(rows, max_t_p(effects, draws))):
+            row |= {name: effects[k], f"{name} low": low[k], f"{name} high": high[k], f"{name} p": p}
     return rows
-
-
-TEST = "bootstrap of images and networks"
 
 
 class _Compared:
@@ -128,6 +200,11 @@ class _Compared:
     def saved(self, condition, other, part):
         """Return the change of the spikes against another condition, as a share: mean and draws."""
         return [own[condition][part][..., -1] / own[other][part][..., -1] - 1 for own in (self.means, self.draws)]
+
+    def budgets(self, condition, other, part):
+        """Return the spikes of two conditions as words."""
+        one, two = (self.means[c][part][..., -1] for c in (condition, other))
+        return f"{one:,.0f} against {two:,.0f} {'spikes in all' if part == 'total' else f'{part} spikes'}"
 
     def accuracy(self, condition, other):
         """Return the difference of the accuracy to another condition: mean and draws."""
@@ -155,24 +232,41 @@ def control_claims(claims, found, contrast, n_resamples, seed):
         As of `contrast_rows`.
     n_resamples, seed : int
     """
-    n, compared = found["feedback, open"]["correct"].shape[1], _Compared(found, n_resamples, seed)
-    for gate in ("sticky", "dynamic", "graded", "contrast"):
+    n_networks, n = found["feedback, open"]["correct"].shape[:2]
+    test, compared = resampled(n, n_networks), _Compared(found, n_resamples, seed)
+
+    def better(about, mean, draws, n_tests):
+        """Claim that the first of two conditions is more accurate."""
+        bounds, p = difference_bounds(mean, draws, n), paired_p(draws, n_tests)
+        claims.add(about, mean, tuple(map(float, bounds)), n, f"{test}, Bonferroni {n_tests}", p, 1, published=False)
+
+    for gate in GATES:
         pair = f"feedback, {gate}", "feedback, open"
         mean, draws = compared.saved(*pair, "input")
-        claims.add(
-            f"{gate} gate saves input spikes (share)", mean, draws, n, TEST, paired_p(draws), -1, published=False
-        )
-        claims.equal(f"{gate} gate is as accurate as an open one", *compared.accuracy(*pair), n, TEST, MARGIN)
-    for variant in ("feedback", "plain"):
-        for control in ("shuffled", "send-on-delta", "random"):
-            mean, draws = compared.accuracy("feedback, sticky", f"{variant}, {control}")
-            about = f"prediction is better than {control} ({variant} network), accuracy"
-            claims.add(about, mean, draws, n, TEST, paired_p(draws), 1, published=False)
-            claims.equal(f"prediction equals {control} ({variant} network)", mean, draws, n, TEST, MARGIN)
+        corrected = f"{test}, Bonferroni {len(GATES)}"
+        p = paired_p(draws, len(GATES))
+        claims.add(f"{gate} gate saves input spikes (share)", mean, draws, n, corrected, p, -1, published=False)
+        claims.equal(f"{gate} gate is as accurate as an open one", *compared.accuracy(*pair), n, test, MARGIN)
+    controls = [f"{variant}, {control}" for variant in ("feedback", "plain") for control in CONTROLS]
+    for control in controls:
+        mean, draws = compared.accuracy("feedback, sticky", control)
+        budgets = " and ".join(compared.budgets("feedback, sticky", control, part) for part in ("input", "total"))
+        better(f"sticky gate is more accurate than the control ({control}), with {budgets}", mean, draws, len(controls))
+        claims.equal(f"sticky gate is as accurate as the control ({control})", mean, draws, n, test, MARGIN)
     for other in ("plain", "narrow"):
         mean, draws = compared.accuracy_for_equal_spikes("feedback, sticky", f"{other}, open")
-        about = f"with all spikes counted, the sticky gate is more accurate than the {other} network"
-        claims.add(about, float(mean), draws, n, TEST, paired_p(draws), 1, published=False)
-    for row in contrast.to_dict("records"):
-        about = f"contrast gains over sticky, half dimmed to {row['dimming']:g}"
-        claims.add(about, row["gain"], (row["low"], row["high"]), n, TEST, row["p"], 1, published=False)
+        better(f"with all spikes counted, the sticky gate is more accurate than the {other} network", mean, draws, 2)
+    for (one, other), sign in PAIRS.items():
+        name = f"{one} - {other}"
+        for row in contrast.to_dict("records"):
+            about = (
+                f"{one} is {'more' if sign > 0 else 'less'} accurate than {other}, half dimmed to {row['dimming']:g}"
+            )
+            claims.add(about, row[name], (row[f"{name} low"], row[f"{name} high"]), n,
+                       f"{test}, max-T of {len(contrast)} dimmings", row[f"{name} p"], sign, published=False)  # fmt: skip
+
+
+def resampled(n_images, n_networks):
+    """Return the name of the test: what is drawn again and again, images alone if there is one network."""
+    networks = f" and {n_networks} networks" if n_networks > 1 else ", 1 network"
+    return f"bootstrap of {n_images} images{networks}"

@@ -12,7 +12,17 @@ sys.path.insert(0, str(STUDIES))
 
 import gate_controls as gates
 from claims import NOT_SUPPORTED, REPRODUCED, SUPPORTED, UNDECIDABLE, Claims
-from gate_statistics import accuracy_at, accuracy_bounds, contrast_rows, curve_rows, resampled_means
+from gate_figures import plot_contrast, plot_curves
+from gate_statistics import (
+    PAIRS,
+    accuracy_at,
+    accuracy_bounds,
+    contrast_rows,
+    control_claims,
+    curve_rows,
+    max_t_p,
+    resampled_means,
+)
 
 from brainsnn.analysis import accuracy_interval
 
@@ -114,17 +124,98 @@ def test_rows_are_means_with_intervals_around_them():
         assert row["total"] == row["input"] + row["hidden"]
     correct = random.integers(0, 2, (1, 3, 2, 30))
     (row,) = contrast_rows(correct, [0.15], 300, 0)
-    assert row["gain"] == pytest.approx(row["contrast"] - row["sticky"]) and row["low"] <= row["gain"] <= row["high"]
+    for one, other in PAIRS:
+        name = f"{one} - {other}"
+        assert (
+            row[name] == pytest.approx(row[one] - row[other]) and row[f"{name} low"] < row[name] < row[f"{name} high"]
+        )
 
 
 def test_intervals_have_a_width_where_all_decisions_are_equal():
     correct = np.ones((1, 3, 1, 30), dtype=bool)
     (row,) = contrast_rows(correct, [0.15], 100, 0)
-    assert (row["low"], row["high"]) == (-0.1, 0.1)
+    assert all((row[f"{a} - {b} low"], row[f"{a} - {b} high"], row[f"{a} - {b} p"]) == (-0.1, 0.1, 1) for a, b in PAIRS)
     assert (row["sticky_low"], row["sticky_high"]) == pytest.approx(accuracy_interval(30, 30))
     several = np.random.default_rng(0).random((4, 200)) < 0.7
     low, high = accuracy_bounds(several, 500, 0)
     assert low < several.mean() < high
+
+
+@given(seeds, st.integers(1, 6))
+@settings(deadline=None, max_examples=20)
+def test_max_t_is_no_smaller_than_one_test(seed, k):
+    random = np.random.default_rng(seed)
+    effects = random.normal(0, 2, k)
+    draws = effects + random.normal(size=(400, k))
+    together = max_t_p(effects, draws)
+    alone = np.array([max_t_p(effects[[j]], draws[:, [j]])[0] for j in range(k)])
+    assert (together >= alone).all() and (together > 0).all() and (together <= 1).all()
+
+
+def test_max_t_keeps_the_chance_of_any_false_finding():
+    random, false = np.random.default_rng(0), 0
+    for _ in range(400):
+        effects = random.normal(size=6)
+        false += (max_t_p(effects, effects + random.normal(size=(200, 6))) < 0.05).any()
+    assert 8 <= false <= 36  # 5 % of 400 are 20
+
+
+def _found(n_networks, n_images=40):
+    """Return the measures of all conditions; send-on-delta lets through twice as many spikes as the sticky gate."""
+    random, found = np.random.default_rng(3), {}
+    for condition in map(str, gates.CONDITIONS):
+        shape, factor = (n_networks, n_images, 5), 2.0 if "send-on-delta" in condition else 1.0
+        steps = factor * np.arange(1.0, 6) * np.ones(shape)
+        found[condition] = {"correct": random.random(shape) < 0.9, "input": steps, "hidden": 10 * steps}
+    return found
+
+
+@pytest.mark.parametrize("n_networks", [1, 5])
+def test_claims_name_what_is_resampled_budgets_and_corrections(n_networks):
+    import pandas as pd
+
+    correct = np.random.default_rng(4).random((2, 3, n_networks, 40)) < 0.8
+    rows, claims = pd.DataFrame(contrast_rows(correct, [0.1, 1.0], 100, 0)), Claims(None)
+    control_claims(claims, _found(n_networks), rows, 100, 0)
+    tests = {row.claim: row.test for row in claims.rows}
+    drawn = "40 images and 5 networks" if n_networks == 5 else "40 images, 1 network"
+    assert all(f"bootstrap of {drawn}" in test for test in tests.values())
+    better = [claim for claim in tests if "more accurate than the control" in claim]
+    assert len(better) == 6 and all(tests[claim].endswith("Bonferroni 6") for claim in better)
+    budgets = next(claim for claim in better if "(plain, send-on-delta)" in claim)
+    assert "5 against 10 input spikes and 55 against 110 spikes in all" in budgets
+    dimmed = [claim for claim in tests if "half dimmed to" in claim]
+    assert len(dimmed) == 6 and all(tests[claim].endswith("max-T of 2 dimmings") for claim in dimmed)
+    assert any(claim.startswith("sticky is less accurate than open") for claim in dimmed)
+
+
+def test_differences_of_accuracy_have_intervals_of_one_kind():
+    """Those of "more accurate" and of "as accurate" are the same, also where few decisions differ."""
+    import pandas as pd
+
+    found = _found(1)
+    for measures in found.values():
+        measures["correct"][:] = True
+    found["feedback, sticky"]["correct"][0, 0] = False
+    claims = Claims(None)
+    control_claims(claims, found, pd.DataFrame(contrast_rows(np.ones((1, 3, 1, 40)), [1.0], 50, 0)), 100, 0)
+    bounds = {row.claim: (row.low, row.high) for row in claims.rows if "the control (feedback, shuffled)" in row.claim}
+    assert len(bounds) == 2 and len(set(bounds.values())) == 1
+    assert bounds.popitem()[1] == pytest.approx((-0.1, 0.05))
+
+
+def test_figures_show_input_hidden_and_all_spikes_and_all_differences():
+    import matplotlib.pyplot as plt
+    import pandas as pd
+
+    curves = pd.DataFrame(curve_rows(_found(1), 50, 0))
+    axes = plot_curves(curves).axes
+    assert [ax.get_xlabel() for ax in axes] == 2 * [f"{part} spikes per image" for part in ("input", "hidden", "all")]
+    correct = np.random.default_rng(4).random((2, 3, 1, 40)) < 0.8
+    left, right = plot_contrast(pd.DataFrame(contrast_rows(correct, [0.1, 1.0], 50, 0))).axes
+    names = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (left, right)]
+    assert names == [["open", "sticky", "contrast"], ["contrast - sticky", "contrast - open", "sticky - open"]]
+    plt.close("all")
 
 
 @pytest.mark.slow
