@@ -1,6 +1,7 @@
 """Findings as a table: each claim with its effect, interval, number of images, test and verdict."""
 
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDABLE = "reproduced", "not reproduced", "undecidable with this n"
+NORMAL = NormalDist()
 #: Of claims that are ours.
 SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 
@@ -166,6 +168,34 @@ class Claims:
         self.rows.append(
             Claim(name, float(effect), float(low), float(high), int(n), f"equivalence, {test}", p, verdict)
         )
+        return verdict
+
+    def below(self, claim, effect, bounds, n, test, limit):
+        """
+        Add a claim of ours that an effect is smaller than a limit; that it was found smaller is not enough.
+
+        Parameters
+        ----------
+        claim : str
+        effect : float
+        bounds : (float, float)
+            95 % interval of the effect.
+        n : int
+        test : str
+        limit : float
+
+        Returns
+        -------
+        verdict : str
+            Supported if the interval lies below the limit, not supported if above it.
+        """
+        low, high = map(float, bounds)
+        error = (high - low) / (2 * NORMAL.inv_cdf(0.975))
+        p = 1 - NORMAL.cdf(
+            (limit - (low + high) / 2) / error
+        )  # one-sided, of the normal distribution with this interval
+        verdict = SUPPORTED if high < limit else NOT_SUPPORTED if low > limit else UNDECIDABLE
+        self.rows.append(Claim(f"{claim} (below {limit:g})", float(effect), low, high, int(n), test, float(p), verdict))
         return verdict
 
     def report(self):

@@ -12,11 +12,24 @@ from matplotlib.colors import same_color
 
 from brainsnn.analysis import accuracy_interval, draw_interval
 
-__all__ = ["apply_law", "band", "bars", "class_ticks", "image_draws", "mean_interval", "set_apart", "share_interval"]
+__all__ = [
+    "PAIRED_TEST",
+    "apply_law",
+    "band",
+    "bars",
+    "class_ticks",
+    "image_draws",
+    "mean_interval",
+    "paired_interval",
+    "set_apart",
+    "share_interval",
+]
 
 #: Lines coincide if so many of their points lie closer together than this part of the axis.
 NEAR, MOST = 0.006, 0.8
 N_DRAWS = 500
+#: Name of the test of `paired_interval`.
+PAIRED_TEST = "interval of paired decisions (Bonett and Price 2012)"
 
 
 def apply_law(figure, mode, n):
@@ -144,6 +157,26 @@ def mean_interval(values, n_draws=N_DRAWS, seed=0):
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
     return mean, *draw_interval(image_draws(values, n_draws, seed))
+
+
+def paired_interval(lost):
+    """
+    Return the 95 % interval of a difference of paired decisions (Bonett and Price 2012, J. Educ. Behav. Stat. 37:479).
+
+    It has a width where no decision differs.
+
+    Parameters
+    ----------
+    lost : (n,) ndarray of -1, 0 or 1
+
+    Returns
+    -------
+    low, high : float
+    """
+    n = len(lost) + 2
+    worse, better = ((np.sum(lost == sign) + 1) / n for sign in (1, -1))
+    error = 1.96 * np.sqrt((worse + better - (worse - better) ** 2) / n)
+    return worse - better - error, worse - better + error
 
 
 def class_ticks(ax, classes, names=None):
