@@ -22,7 +22,7 @@ from attention_panels import (
     plot_traces,
     plot_transfer,
 )
-from attention_paper import paper_table
+from attention_paper import is_published, paper_table
 from attention_protocol import (
     BACKGROUNDS,
     CUES,
@@ -66,6 +66,8 @@ FULL = {
     **COMMON, "n_scenes": 1200, "strengths": [round(0.05 * k, 2) for k in range(1, 16)], "n_per_class": 50, "n_averages": 16,
     "n_draws": 500, "n_permutations": 10_000, "faults": "yes", "processes": 2, **FILES,
 }  # fmt: skip
+#: With 6 tests, p is 12/n_draws or more.
+LEAST_DRAWS = 250
 #: The picture of figure 2 in the first half, as published.
 PICTURE = 105
 
@@ -98,6 +100,7 @@ def main(argv=None):
         print(modulation_table(study, responses).to_string(index=False))
         comparisons_table(study, responses, ann, neutral_search, parameters.n_permutations)
         ann_auc = TargetAUC(ann, study.second.targets)()
+        comparable = is_published(parameters, model.count_params(), study.graph.input.shape)
         n = f"{len(ann)} {study.kind} in every panel"
         drawn = "bars and bands: 95 % of bootstrap draws"
         study.figure(plot_behaviour(responses, ann_auc), "figure4", f"{n}, detected ones in B and D; {drawn}")
@@ -112,7 +115,7 @@ def main(argv=None):
         report_photographs(study, valid_invalid_effects(responses), study.second.photographs, parameters.n_draws)
         claims = make_claims(study, responses, representations)
         claims.report()
-        paper_table(study, claims, responses, search, strengths, ann_auc, len(ann_first))
+        paper_table(study, claims, responses, representations, search, strengths, (ann_first, ann), comparable)
         if parameters.n_networks > 1:
             rank_orders(study, responses, strengths)
         study.report("neutral AUC", neutral_auc)
@@ -134,6 +137,11 @@ def _check(study):
         study.error(
             f"argument --n-networks: {parameters.n_networks} networks are trained on the shipped scenes alone; leave out --data "
             "and --model"
+        )
+    if parameters.n_draws < LEAST_DRAWS:
+        study.error(
+            f"argument --n-draws: {parameters.n_draws} draws can decide no claim that is tested with five others; give "
+            f"{LEAST_DRAWS} or more"
         )
     if parameters.n_scenes < 40:
         study.error(

@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from attention_measures import TITLES, fit_draws
+from attention_measures import MODELS, TITLES, fit_draws
 from attention_panels import COLOURS, CUE_COLOURS
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS, RDM_MS
 from claims import paired_p
@@ -11,8 +11,6 @@ from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
 from brainsnn.analysis import adjusted_p_values, class_model, draw_interval, style
-
-MODELS = ("category", "analog")
 
 
 def ranked(distances):

@@ -20,6 +20,8 @@ __all__ = [
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDABLE = "reproduced", "not reproduced", "undecidable with this n"
 NORMAL = NormalDist()
+#: Share of draws that may be NaN, such as a median of too few values.
+UNKNOWN = 0.05
 #: Of claims that are ours.
 SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 
@@ -120,6 +122,7 @@ class Claims:
         test : str
             Name of the test, and its correction.
         p : float
+            Not used, and the claim undecidable, if too many draws are NaN.
         sign : {1, -1}
             Sign of the effect that is claimed.
         alpha : float, optional
@@ -130,7 +133,11 @@ class Claims:
         -------
         verdict : str
         """
-        low, high = draws if isinstance(draws, tuple) else draw_interval(draws)
+        if not isinstance(draws, tuple):
+            if np.mean(~np.isfinite(draws)) > UNKNOWN:
+                p = float("nan")  # draws that could not be measured are not drawn at random
+            draws = draw_interval(draws)
+        low, high = draws
         verdict = verdict_of(effect, low, high, p, sign, alpha, published)
         self.rows.append(Claim(claim, float(effect), float(low), float(high), int(n), test, float(p), verdict))
         return verdict

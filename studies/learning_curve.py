@@ -11,6 +11,7 @@ more.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from claims import Claims
 from common import Study
 from feedback_published import TRAINING_RATE, Run, load_network, measure
 from feedback_report import LOGGED, LOGGED_ANN
@@ -36,6 +37,9 @@ N_MNIST, N_MNIST_TEST = 60_000, 10_000
 LARGEST = 3600
 #: Epochs of the SNN, and the digits that each of them shows: as many updates for each number.
 SNN_EPOCHS, SNN_IMAGES = 5, 1600
+#: Error rates that differ by less are called equal.
+MARGIN = 0.005
+TEST = "bootstrap of test images and seeds"
 
 
 def published(stage):
@@ -108,6 +112,28 @@ def fit_power_law(sizes, n_wrong, n_tested):
     return tuple(map(float, coefficients))
 
 
+def wrong_draws(correct, n_draws):
+    """
+    Return numbers of errors in bootstrap draws of test images, which are the same for all sizes, and of seeds.
+
+    Parameters
+    ----------
+    correct : (n_sizes, n_seeds, n_images) ndarray of bool
+    n_draws : int
+
+    Returns
+    -------
+    n_wrong : (n_draws, n_sizes) ndarray of int
+    """
+    n_sizes, n_seeds, n_images = correct.shape
+    found, random = np.empty((n_draws, n_sizes), dtype=int), np.random.default_rng(0)
+    for row in found:
+        images = random.integers(n_images, size=n_images)
+        seeds = random.integers(n_seeds, size=(n_sizes, n_seeds))
+        row[:] = [(~own[chosen][:, images]).sum() for own, chosen in zip(correct, seeds)]
+    return found
+
+
 def law_draws(correct, sizes, at, n_draws):
     """
     Return predicted error rates of bootstrap draws of test images and of seeds.
@@ -124,15 +150,55 @@ def law_draws(correct, sizes, at, n_draws):
     -------
     errors : (n_draws, k) ndarray
     """
-    _, n_seeds, n_images = correct.shape
-    found, random = np.empty((n_draws, len(at))), np.random.default_rng(0)
-    for row in found:
-        images = random.integers(n_images, size=n_images)
-        seeds = random.integers(n_seeds, size=(len(sizes), n_seeds))
-        wrong = np.array([(~own[chosen][:, images]).sum() for own, chosen in zip(correct, seeds)])
-        a, b = fit_power_law(sizes, wrong, n_seeds * n_images)
-        row[:] = np.exp(a) * np.asarray(at, dtype=float) ** -b
-    return found
+    laws = [fit_power_law(sizes, wrong, correct[0].size) for wrong in wrong_draws(correct, n_draws)]
+    return np.array([np.exp(a) * np.asarray(at, dtype=float) ** -b for a, b in laws])
+
+
+def published_difference(correct, sizes, stage, n_draws):
+    """
+    Return the published error rate minus that which the law predicts for full MNIST.
+
+    Parameters
+    ----------
+    correct, sizes, n_draws
+        As of `law_draws`.
+    stage : {"ann", "snn"}
+
+    Returns
+    -------
+    difference : float
+    draws : (n_draws,) ndarray
+        The published value varies with its 10,000 test images.
+    """
+    a, b = fit_power_law(sizes, (~correct).sum(axis=(1, 2)), correct[0].size)
+    value, predicted = 1 - published(stage), law_draws(correct, sizes, [N_MNIST], n_draws)[:, 0]
+    values = np.random.default_rng(1).binomial(N_MNIST_TEST, value, n_draws) / N_MNIST_TEST
+    return value - float(np.exp(a) * N_MNIST**-b), values - predicted
+
+
+def held_out_difference(correct, sizes, n_draws):
+    """
+    Return the error rate at the largest number of digits minus that which the others predict: difference and draws.
+
+    Parameters
+    ----------
+    correct, sizes, n_draws
+        As of `law_draws`.
+
+    Returns
+    -------
+    difference : float
+    draws : (n_draws,) ndarray
+    """
+
+    def difference(wrong):
+        """Found minus predicted."""
+        a, b = fit_power_law(sizes[:-1], wrong[:-1], correct[0].size)
+        return float(wrong[-1] / correct[0].size - np.exp(a) * sizes[-1] ** -b)
+
+    return difference((~correct).sum(axis=(1, 2))), np.array(
+        [difference(wrong) for wrong in wrong_draws(correct, n_draws)]
+    )
 
 
 def plot_curve(correct, sizes, stage, n_draws):
@@ -166,27 +232,34 @@ def plot_curve(correct, sizes, stage, n_draws):
 
 def report(study, correct, sizes):
     """Report the law, its prediction for full MNIST beside the published value, and the check of the law."""
-    p, wrong, n_tested = study.parameters, (~correct).sum(axis=(1, 2)), correct[0].size
-    a, b = fit_power_law(sizes, wrong, n_tested)
-    low, high = draw_interval(law_draws(correct, sizes, [N_MNIST], p.n_draws)[:, 0])
-    error, value = float(np.exp(a) * N_MNIST**-b), 1 - published(p.stage)
-    verdict = "inside" if low <= value <= high else "better than" if value < low else "worse than"
+    p, n_images, claims = study.parameters, correct.shape[2], Claims(study)
+    _, b = fit_power_law(sizes, (~correct).sum(axis=(1, 2)), correct[0].size)
+    low, high = (100 * bound for bound in draw_interval(law_draws(correct, sizes, [N_MNIST], p.n_draws)[:, 0]))
+    value = 1 - published(p.stage)
+    difference, draws = published_difference(correct, sizes, p.stage, p.n_draws)
     study.report(
-        "errors predicted for 60,000 digits (%)", 100 * error,
-        f"errors predicted for 60,000 digits: {100 * error:.2f} % [{100 * low:.2f}, {100 * high:.2f}] if the power law holds "
-        f"(n to the -{b:.2f}); published on full MNIST: {100 * value:.2f} %, {verdict} the interval",
+        "errors predicted for 60,000 digits (%)", 100 * (value - difference),
+        f"errors predicted for 60,000 digits: {100 * (value - difference):.2f} % [{low:.2f}, {high:.2f}] if the power law holds "
+        f"(n to the -{b:.2f}); published on full MNIST: {100 * value:.2f} %, {_words(difference, draws)}",
     )  # fmt: skip
-    others, largest = list(sizes[:-1]), sizes[-1]
-    if len(others) >= 2:
-        low, high = draw_interval(law_draws(correct[:-1], others, [largest], p.n_draws)[:, 0])
-        found = wrong[-1] / n_tested
-        own_low, own_high = accuracy_interval(int(wrong[-1]), n_tested)
-        agrees = "they agree" if max(low, own_low) <= min(high, own_high) else "the law does not hold"
+    claims.equal("published error equals the law's for 60,000 digits", difference, draws, n_images, TEST, MARGIN)
+    if len(sizes) >= 3:
+        difference, draws = held_out_difference(correct, sizes, p.n_draws)
+        found = (~correct[-1]).mean()
         study.report(
             "check of the law",
-            f"errors at {largest} digits predicted from fewer: [{100 * low:.2f}, {100 * high:.2f}] %, found "
-            f"{100 * found:.2f} % [{100 * own_low:.2f}, {100 * own_high:.2f}]: {agrees}",
+            f"errors at {sizes[-1]} digits predicted from fewer: {100 * (found - difference):.2f} %, found {100 * found:.2f} %, "
+            f"{_words(difference, draws)}",
         )
+        claims.equal(f"error at {sizes[-1]} digits equals the law of fewer", difference, draws, n_images, TEST, MARGIN)
+    claims.report()
+
+
+def _words(difference, draws):
+    """Return a difference from the law with its interval, and whether that contradicts the law."""
+    low, high = draw_interval(draws)
+    contradicted = "contradicted" if low > 0 or high < 0 else "not contradicted"
+    return f"a difference of {100 * difference:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]: the law is {contradicted}"
 
 
 def main(argv=None):

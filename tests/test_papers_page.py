@@ -23,7 +23,7 @@ def tool():
 
 
 def test_published_values_are_those_of_the_code(tool):
-    published = tool.published_attention() | tool.published_feedback()
+    published = tool.attention.published_values() | tool.published_feedback()
     assert len(published) > 70
     assert {key: f"{value:,.7g}" for key, value in published.items()} == {
         k: row[0] for k, row in tool.read_page().items()

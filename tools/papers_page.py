@@ -14,42 +14,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "studies")]
 
 import attention_paper as attention  # noqa: E402
 import feedback_report as feedback  # noqa: E402
-from attention_measures import MEASURES, NAMES, TITLES  # noqa: E402
-from attention_protocol import CUES, MECHANISMS  # noqa: E402
 
 from brainsnn.files import write_atomically  # noqa: E402
 
-__all__ = ["published_attention", "published_feedback", "read_page", "rows_of", "write_page"]
+__all__ = ["published_feedback", "read_page", "rows_of", "write_page"]
 
 PAGE = ROOT / "docs" / "from_the_papers.md"
 NOT_RUN = ("not run yet", "")
-
-
-def published_attention():
-    """
-    Return what Soerensen et al. (2022) report.
-
-    Returns
-    -------
-    values : dict of (str, str) to float
-        (figure, quantity), as in ``from_the_paper.csv``, to the published value.
-    """
-    values = {}
-    for mechanism, (strength, auc) in attention.STRENGTHS.items():
-        values["3B", f"best strength, {TITLES[mechanism]}"] = strength
-        values["3B", f"AUC at it, {TITLES[mechanism]}"] = auc
-    values["4C", "AUC, ANN"] = attention.ANN_AUC
-    for measure, (_, _, figure) in MEASURES.items():
-        published = attention.PUBLISHED[measure]
-        about = NAMES[measure] + (", x 1.11" if measure == "rate_hz" else "")
-        values[figure, f"{about}, neutral"] = published["neutral"]
-        for cue in CUES:
-            for k, mechanism in enumerate(MECHANISMS):
-                values[figure, f"{about}, {f'{mechanism} {cue}'.replace('_', ' ')}"] = published[cue][k]
-    for (model, cue), fits in attention.FITS.items():
-        for mechanism, value in zip(MECHANISMS, fits, strict=True):
-            values["6E", f"partial correlation with {model}, {TITLES[mechanism]} {cue} - neutral"] = value
-    return values
 
 
 def published_feedback():
@@ -135,7 +106,7 @@ def write_page(results=()):
     for path in results:
         known |= of_run(path)
     text = PAGE.read_text(encoding="utf-8")
-    for name, published in (("attention", published_attention()), ("feedback", published_feedback())):
+    for name, published in (("attention", attention.published_values()), ("feedback", published_feedback())):
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
         before, rest = text.split(begin)
         table = "\n".join(rows_of(published, known))

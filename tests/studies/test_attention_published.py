@@ -11,7 +11,7 @@ import pytest
 from locations import ROOT
 
 import brainsnn as bs
-from brainsnn.analysis import smoothed_response, target_auc
+from brainsnn.analysis import draw_interval, smoothed_response, target_auc
 from brainsnn.equations import transfer_function
 
 sys.path.insert(0, str(ROOT / "studies"))
@@ -20,7 +20,7 @@ import attention_measures as measures
 import attention_neurons as single
 import attention_protocol as protocol
 import attention_published as published
-from attention_paper import Paper
+from attention_paper import Paper, is_published, paper_table, published_values, resolution
 from claims import NOT_REPRODUCED, NOT_SUPPORTED, REPRODUCED, SUPPORTED, UNDECIDABLE, Claims, paired_p, verdict_of
 from common import Study
 
@@ -229,19 +229,96 @@ def test_claims_are_printed_and_stored(tmp_path, capsys):
     assert text in capsys.readouterr().out and "undecidable with this n" in (tmp_path / "claims.csv").read_text()
 
 
+def test_draws_that_cannot_be_measured_decide_nothing():
+    draws = np.linspace(0.1, 0.3, 100)
+    draws[:6] = np.nan
+    assert Claims(None).add("median: a - b", 0.2, draws, 20, "bootstrap", 0.01, 1) == UNDECIDABLE
+    assert Claims(None).add("median: a - b", 0.2, draws[2:], 20, "bootstrap", 0.01, 1) == REPRODUCED
+
+
+def published_study(**changes):
+    return SimpleNamespace(**{"data": "coco", "m_f": 0.45, "width": 40 / 224, "duration_ms": 750} | changes)
+
+
+def test_levels_are_compared_with_the_published_network_and_pictures_alone():
+    assert is_published(published_study(), 11_193_492, (224, 224, 3))
+    for change in ({"data": "search"}, {"m_f": 0.4}, {"width": 0.2}, {"duration_ms": 500}):
+        assert not is_published(published_study(**change), 11_193_492, (224, 224, 3))
+    assert not is_published(published_study(), 11_193_491, (224, 224, 3))
+    assert not is_published(published_study(), 11_193_492, (112, 112, 3))
+
+
 @pytest.mark.parametrize(
-    ("data", "interval", "verdict"),
+    ("comparable", "interval", "verdict"),
     [
-        ("coco", (0.79, 0.81), REPRODUCED),
-        ("coco", (0.5, 0.9), UNDECIDABLE),
-        ("coco", (0.81, 0.83), NOT_REPRODUCED),
-        ("search", (0.79, 0.81), "other network and pictures"),
+        (True, (0.785, 0.815), REPRODUCED),
+        (True, (0.74, 0.86), UNDECIDABLE),  # wider than the effects of cues, 0.044 at most
+        (True, (0.81, 0.83), NOT_REPRODUCED),
+        (True, (np.nan, np.nan), "no interval"),
+        (False, (0.785, 0.815), "other network and pictures"),
     ],
 )
-def test_levels_get_a_verdict_on_the_published_pictures_alone(data, interval, verdict):
-    table = Paper(SimpleNamespace(parameters=SimpleNamespace(data=data)), SimpleNamespace(rows=[]))
-    table.level("4C", "AUC, neutral", 0.797, 0.8, *interval, n=100)
-    assert table.rows[0]["verdict"] == verdict
+def test_verdicts_on_levels(comparable, interval, verdict):
+    table = Paper(None, SimpleNamespace(rows=[]), comparable)
+    table.level("4C", "AUC, neutral", 0.8, *interval, 100, resolution("auc"))
+    assert table.rows[0]["published"] == 0.797 and table.rows[0]["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("comparable", "low", "high", "verdict"),
+    [
+        (True, 0.02, 0.06, REPRODUCED),  # published: 0.044
+        (True, 0.1, 0.3, NOT_REPRODUCED),  # the direction alone
+        (True, -0.02, 0.01, NOT_REPRODUCED),
+        (True, -0.02, 0.06, UNDECIDABLE),
+        (False, 0.1, 0.3, "same direction"),
+        (False, -0.3, -0.1, "opposite direction"),
+        (False, -0.02, 0.01, UNDECIDABLE),
+    ],
+)
+def test_verdicts_on_differences(comparable, low, high, verdict):
+    name, draws = "4C: AUC, output gain: valid - invalid", np.linspace(low, high, 2001)
+    claims = Claims(None)
+    claims.add(name, (low + high) / 2, (low, high), 600, "bootstrap", paired_p(draws), 1)
+    table = Paper(None, claims, comparable)
+    table.difference(name)
+    assert table.rows[0]["published"] == pytest.approx(0.044) and table.rows[0]["verdict"] == verdict
+
+
+def test_every_published_value_has_its_row(tmp_path):
+    """Claims and the paper's table of made-up responses, in which valid cues help."""
+    import pandas as pd
+
+    made, strengths = responses(), dict.fromkeys(protocol.MECHANISMS, 0.3)
+    made.n_draws = 250  # as many as three tests need
+    fits = {"rdms": np.zeros((4, 780)), "partial": np.full((350, 2), 0.1), "partial_interval": np.zeros((2, 350, 2))}
+    draws = {f"draws_{name}": np.full((250, 2), 0.1) for name in ("images", "pairs")}
+    representations = dict.fromkeys(made.found, fits | draws)
+    half = SimpleNamespace(targets=made.scenes.targets)
+    scores, search = made.found["neutral"]["scores"], [("neutral", 0.0), *((m, 0.3) for m in protocol.MECHANISMS)]
+    search = pd.DataFrame(search, columns=["mechanism", "strength"]).assign(auc=0.8, low=0.7, high=0.9)
+    with Study("example", "?", {"n": 1}, {"n": 1}, ["--out", str(tmp_path)]) as study:
+        study.first = study.second = half
+        claims = measures.make_claims(study, made, representations)
+        paper_table(study, claims, made, representations, search, strengths, (scores, scores), False)
+    table = pd.read_csv(tmp_path / "from_the_paper.csv", dtype={"figure": str})
+    assert list(zip(table.figure, table.quantity)) == list(published_values())
+    np.testing.assert_allclose(table.published, list(published_values().values()), rtol=1e-5)
+    assert {row.claim.split(": ")[0] for row in claims.rows} >= {"4B", "4C", "4D", "5C", "5D", "5E", "5F", "6E"}
+    verdicts = {row.claim: row.verdict for row in claims.rows}
+    later = "median detection time (ms), misses as censored (Kaplan-Meier), output gain: valid - invalid"
+    assert (
+        verdicts[later] == SUPPORTED
+        and verdicts["4D: median detection time (ms), output gain: valid - invalid"] == REPRODUCED
+    )
+    assert verdicts["4B: detected targets, precision: valid / invalid - 1"] == UNDECIDABLE  # all but one in both
+
+
+def test_detected_targets_are_compared_as_a_ratio(tmp_path):
+    made = responses()
+    made.found["output_gain invalid"]["times"][:14] = np.nan
+    effect, draws = measures._ratio(made, "detection_ms", "output_gain")
+    assert effect == pytest.approx(39 / 26 - 1) and draw_interval(draws)[0] > 0
 
 
 # The command
@@ -254,6 +331,7 @@ def test_levels_get_a_verdict_on_the_published_pictures_alone(data, interval, ve
         (["--data", "coco"], "coco needs --scenes"),
         (["--duration-ms", "300"], "is too short"),
         (["--n-scenes", "10"], "give 40 or more"),
+        (["--n-draws", "100"], "give 250 or more"),
         (["--faults", "some"], "choose one of yes, no"),
         (["--n-networks", "2", "--model", "own.keras"], "leave out --data and --model"),
     ],
@@ -283,7 +361,7 @@ def test_the_published_protocol(tmp_path):
     shutil.copy(ROOT / "weights" / "search_post.keras", tmp_path / "networks" / "search_post_1.keras")
     spatial_attention.main([
         "--protocol", "published", "--out", str(tmp_path), "--n-scenes", "60", "--strengths", "0.3", "--n-averages", "1",
-        "--n-per-class", "2", "--n-draws", "20", "--n-permutations", "50", "--duration-ms", "450", "--faults", "yes",
+        "--n-per-class", "2", "--n-draws", "250", "--n-permutations", "50", "--duration-ms", "450", "--faults", "yes",
         "--n-networks", "2",
     ])  # fmt: skip
     record = json.loads((tmp_path / "record.json").read_text())
@@ -303,8 +381,8 @@ def test_the_published_protocol(tmp_path):
     for name in [*(f"{f}.png" for f in figures), *(f"{t}.csv" for t in tables), "claims.md", "from_the_paper.md"]:
         assert (tmp_path / name).stat().st_size > 0 and name in record["files"]
     paper = pd.read_csv(tmp_path / "from_the_paper.csv")
-    assert set(paper.figure) == {"3B", "4C", "4D", "5D", "5E", "5F", "6E"}
-    assert set(paper.verdict) <= {REPRODUCED, NOT_REPRODUCED, UNDECIDABLE, "other network and pictures"}
+    assert list(zip(paper.figure, paper.quantity)) == list(published_values())
+    assert set(paper.verdict) <= {"same direction", "opposite direction", UNDECIDABLE, "other network and pictures"}
     photographs = pd.read_csv(tmp_path / "photographs.csv")
     assert len(photographs) == 15 and photographs.n_scenes.between(20, 40).all()
     assert "cannot decide" in record["headline"]["photographs"]
@@ -338,12 +416,9 @@ def test_the_published_protocol_on_photographs(tmp_path):
     spatial_attention.main([
         "--protocol", "published", "--data", "coco", "--scenes", str(tmp_path / "street.json"), "--photographs",
         str(tmp_path / "coco"), "--model", str(tmp_path / "model.keras"), "--out", str(tmp_path / "out"), "--n-scenes", "40",
-        "--strengths", "0.3", "--n-averages", "1", "--n-per-class", "2", "--n-draws", "20", "--n-permutations", "50",
+        "--strengths", "0.3", "--n-averages", "1", "--n-per-class", "2", "--n-draws", "250", "--n-permutations", "50",
         "--duration-ms", "450",
     ])  # fmt: skip
     paper = pd.read_csv(tmp_path / "out" / "from_the_paper.csv")
-    assert set(paper.verdict) & {
-        REPRODUCED,
-        NOT_REPRODUCED,
-    }  # levels are compared: the pictures are of the published kind
-    assert "other network and pictures" not in set(paper.verdict[paper.figure == "5D"])
+    # The network is another one: its levels get no verdict.
+    assert not set(paper.verdict) & {REPRODUCED, NOT_REPRODUCED} and len(paper) == len(published_values())

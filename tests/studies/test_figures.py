@@ -1,6 +1,5 @@
 """The law of figures: n above each, coinciding lines set apart, intervals, names of classes on RDMs."""
 
-import importlib.util
 import sys
 
 import numpy as np
@@ -11,7 +10,7 @@ sys.path.insert(0, str(STUDIES))
 
 import matplotlib.pyplot as plt
 from common import Study
-from figures import apply_law, bars, class_ticks, image_draws, mean_interval, set_apart, share_interval
+from figures import apply_law, bars, class_ticks, image_draws, mean_interval, paired_interval, set_apart, share_interval
 
 from brainsnn.analysis import accuracy_interval
 
@@ -110,12 +109,6 @@ def test_classes_are_named_in_the_middle_of_their_items(axes, names):
 
 
 def test_paired_decisions_have_an_interval_even_if_none_differs():
-    # Another module of this name measures conversion in benchmarks/.
-    spec = importlib.util.spec_from_file_location("study_of_conversion", STUDIES / "conversion.py")
-    study = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(study)
-    paired_interval = study.paired_interval
-
     low, high = paired_interval(np.zeros(100, dtype=int))
     assert 0.01 < high == -low < 0.05
     random, covered = np.random.default_rng(0), 0

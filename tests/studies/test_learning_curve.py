@@ -9,7 +9,8 @@ from locations import STUDIES
 sys.path.insert(0, str(STUDIES))
 
 import learning_curve
-from learning_curve import fit_power_law, law_draws
+from common import Study
+from learning_curve import fit_power_law, held_out_difference, law_draws, published_difference, wrong_draws
 
 SIZES = [500, 1000, 2000, 3600]
 
@@ -66,6 +67,54 @@ def test_refused(tmp_path, capsys, arguments, message):
     with pytest.raises(SystemExit):
         learning_curve.main(["--out", str(tmp_path), *arguments])
     assert message in capsys.readouterr().err
+
+
+def correct_with(errors, n_images=1000, n_seeds=1, seed=0):
+    """Return decisions with these error rates."""
+    return np.random.default_rng(seed).random((len(errors), n_seeds, n_images)) >= np.asarray(errors)[:, None, None]
+
+
+def test_draws_share_their_images():
+    """Equal decisions at two sizes are equally wrong in each draw."""
+    correct = correct_with([0.1, 0.1, 0.2])
+    correct[1] = correct[0]
+    drawn = wrong_draws(correct, 50)
+    np.testing.assert_array_equal(drawn[:, 0], drawn[:, 1])
+    assert drawn[:, 0].std() > 0 and abs(drawn.mean(axis=0) - (~correct).sum(axis=(1, 2))).max() < 6
+
+
+def test_the_difference_to_the_law_covers_none_where_the_law_holds():
+    covered = 0
+    for seed in range(40):
+        _, draws = held_out_difference(correct_with(errors_of(2.0, 0.7), seed=seed), SIZES, 100)
+        low, high = np.percentile(draws, [2.5, 97.5])
+        covered += low <= 0 <= high
+    assert covered >= 34
+
+
+def test_a_law_is_contradicted_by_the_interval_of_the_difference(tmp_path, capsys):
+    """Where the intervals of prediction and finding overlap, but that of their difference excludes 0."""
+    with Study("example", "A question?", {"n_draws": 400, "stage": "ann"}, {"n_draws": 1, "stage": "ann"},
+               ["--out", str(tmp_path)]) as study:  # fmt: skip
+        errors = errors_of(2.0, 0.7)
+        correct = correct_with(errors, 4000)
+        correct[-1] = correct_with([0.0375], 4000, seed=1)[0]  # the law says 0.024
+        learning_curve.report(study, correct, SIZES)
+        difference, draws = held_out_difference(correct, SIZES, 400)
+        assert difference == pytest.approx(0.0375 - errors[-1], abs=0.01) and np.percentile(draws, 2.5) > 0
+        assert study.headline["check of the law"].endswith("the law is contradicted")
+        learning_curve.report(study, correct_with(errors, 4000), SIZES)
+        assert study.headline["check of the law"].endswith("the law is not contradicted")
+    verdicts = [line.split("|")[-2].strip() for line in (tmp_path / "claims.md").read_text().splitlines()[2:]]
+    assert len(verdicts) == 2 and "published error equals the law's" in capsys.readouterr().out
+
+
+def test_the_published_value_varies_with_its_test_images():
+    correct = correct_with(errors_of(2.0, 0.7), 20_000)
+    difference, draws = published_difference(correct, SIZES, "ann", 300)
+    predicted = law_draws(correct, SIZES, [60_000], 300)[:, 0]
+    assert difference == pytest.approx(0.0081 - predicted.mean(), abs=1e-3)
+    assert draws.std() > np.hypot(predicted.std(), 0.8 * np.sqrt(0.0081 * 0.9919 / 10_000)) * 0.9
 
 
 @pytest.mark.slow
