@@ -2,8 +2,9 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from claims import Claims, paired_p
 from common import ROOT, Study
-from figures import band, bars, mean_interval
+from figures import band, bars, image_draws, mean_interval
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE, accuracy_interval, style
@@ -25,6 +26,14 @@ CUES = ((0.5, 0.25), (0.5, 0.75))
 PREDICTOR, LEARNING_RATE = "learned_prediction", 0.002
 STAGES, EXAMS, N_SHOWN = ("new", "after digits", "after faces"), ("digits", "faces", "other photographs"), 3
 PIXELS = 28
+#: Accuracies that differ by less are called equal.
+MARGIN = 0.01
+TEST = "bootstrap of images"
+#: What lessons do to the input spikes that pass: (images, stage before, stage after, sign).
+LESSONS = (
+    ("digits", "new", "after digits", -1), ("faces", "after digits", "after faces", -1),
+    ("digits", "after digits", "after faces", 1),
+)  # fmt: skip
 
 
 @bs.once
@@ -153,6 +162,7 @@ def learn_new_images(p, device, seed):
             result, explained, spikes = show(snn, images, seed)
             found[f"explained, {kind}, {name}"], found[f"spikes, {kind}, {name}"] = explained.mean(), spikes.mean()
             found[f"interval of spikes, {kind}, {name}"] = mean_interval(spikes)[1:]
+            found[f"spikes of each, {kind}, {name}"] = spikes
             if kind == "digits":
                 found[f"accuracy, {name}"] = result.accuracy(labels)[-1]
             found[f"predictions, {kind}, {name}"] = result.predicted_input[:N_SHOWN, -1, ..., 0]
@@ -203,14 +213,35 @@ def plot_learning(found):
     return figure
 
 
+def attention_claims(claims, without, strongest):
+    """Claim that the attended half is blocked earlier, and that the accuracy stays; measures of `attend_and_block`."""
+    earlier, n = strongest["blocked_other"] - strongest["blocked_attended"], len(without["accuracy"])
+    draws = image_draws(earlier)
+    about = "the attended half is blocked earlier, strongest cue (steps)"
+    claims.add(about, np.nanmean(earlier), draws, n, TEST, paired_p(draws), 1, published=False)
+    change = strongest["accuracy"] - without["accuracy"]
+    claims.equal("accuracy with the strongest cue is that without", change.mean(), image_draws(change), n, TEST, MARGIN)
+
+
+def learning_claims(claims, found):
+    """Claim what lessons change; measures of `learn_new_images`."""
+    for kind, before, after, sign in LESSONS:
+        change = found[f"spikes of each, {kind}, {after}"] - found[f"spikes of each, {kind}, {before}"]
+        draws = image_draws(change)
+        about = f"{'more' if sign > 0 else 'fewer'} input spikes of {kind} pass, {after} against {before} (share)"
+        claims.add(about, change.mean(), draws, len(change), f"{TEST}, Bonferroni {len(LESSONS)}",
+                   paired_p(draws, len(LESSONS)), sign, published=False)  # fmt: skip
+
+
 def main(argv=None):
     """Run the study."""
     with Study("attention_and_feedback", __doc__, QUICK, FULL, argv, devices=("cpp_standalone",)) as study:
         p = study.parameters
         images, labels = (part[: p.n_images] for part in load_digits("test"))
-        rows = []
+        rows, claims, measured = [], Claims(study), []
         for gain in study.progress([0.0, *p.gains], "gain"):
             measures = study.unit(attend_and_block, images, labels, gain, p.width, study.device, study.seed)
+            measured.append(measures)
             rows.append({"gain": gain, "n_images": len(images), **with_intervals(measures)})
         study.table(rows, "attention")
         n = f"{len(images)} digits, each with both cues; bars: 95 %"
@@ -222,6 +253,7 @@ def main(argv=None):
         )
         study.report("accuracy without a cue (%)", 100 * rows[0]["accuracy"])
         study.report("accuracy with the strongest cue (%)", 100 * strongest["accuracy"])
+        attention_claims(claims, measured[0], measured[-1])
         found = study.unit(learn_new_images, p, study.device, study.seed)
         rows = [
             {
@@ -245,6 +277,8 @@ def main(argv=None):
             study.report(f"{source}input spikes of {row['images']} {what}", 100 * row["spikes"])
         for name in ("generator", STAGES[1], STAGES[2]):
             study.report(f"accuracy on digits, {name} (%)", 100 * float(found[f"accuracy, {name}"]))
+        learning_claims(claims, found)
+        claims.report()
 
 
 if __name__ == "__main__":

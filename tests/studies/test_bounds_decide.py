@@ -1,4 +1,4 @@
-"""What studies call small, equal or met is decided by the bound of an interval, not by the estimate."""
+"""What studies call small, equal or met is decided by the bound of an interval, not by the estimate, and claims have verdicts."""
 
 import importlib.util
 import sys
@@ -12,6 +12,7 @@ from locations import STUDIES
 
 sys.path.insert(0, str(STUDIES))
 
+import attention_and_feedback
 import precision
 import predictive_feedback
 from claims import NOT_SUPPORTED, SUPPORTED, UNDECIDABLE, Claims
@@ -111,3 +112,30 @@ def test_a_gate_is_called_accurate_if_its_interval_is(study, capsys, n, wrong, b
     assert ("none is known" in out) == (best == "none")
     assert '"fewer input spikes, sticky gate against the open gate (share)",-0.5,' in table
     assert table.count("accuracy lost against the open gate") == 2
+
+
+def test_attention_with_a_gate_is_claimed_with_intervals():
+    random, claims, n = np.random.default_rng(0), Claims(None), 400
+    without = {"accuracy": np.ones(n)}
+    strongest = {
+        "accuracy": np.ones(n),
+        "blocked_other": random.normal(12, 2, n),
+        "blocked_attended": random.normal(10, 2, n),
+    }
+    strongest["blocked_other"][0] = np.nan  # an image without bright pixels in that half
+    attention_and_feedback.attention_claims(claims, without, strongest)
+    assert [row.verdict for row in claims.rows] == [SUPPORTED, SUPPORTED] and claims.rows[0].effect == pytest.approx(
+        2, abs=0.3
+    )
+    strongest["accuracy"][:4] = 0.5  # of two cues, one is wrong: 0.5 points, whose interval reaches beyond 1
+    attention_and_feedback.attention_claims(claims, without, strongest)
+    assert claims.rows[-1].verdict == UNDECIDABLE
+
+
+def test_lessons_are_claimed_to_lower_the_spikes_that_pass():
+    random, claims = np.random.default_rng(0), Claims(None)
+    level = {("digits", "new"): 0.9, ("digits", "after digits"): 0.5, ("digits", "after faces"): 0.5,
+             ("faces", "after digits"): 0.8, ("faces", "after faces"): 0.95}  # fmt: skip
+    found = {f"spikes of each, {kind}, {stage}": random.normal(mean, 0.05, 40) for (kind, stage), mean in level.items()}
+    attention_and_feedback.learning_claims(claims, found)
+    assert [row.verdict for row in claims.rows] == [SUPPORTED, NOT_SUPPORTED, UNDECIDABLE]
