@@ -39,7 +39,6 @@ LARGEST = 3600
 SNN_EPOCHS, SNN_IMAGES = 5, 1600
 #: Error rates that differ by less are called equal.
 MARGIN = 0.005
-TEST = "bootstrap of test images and seeds"
 
 
 def published(stage):
@@ -232,7 +231,9 @@ def plot_curve(correct, sizes, stage, n_draws):
 
 def report(study, correct, sizes):
     """Report the law, its prediction for full MNIST beside the published value, and the check of the law."""
-    p, n_images, claims = study.parameters, correct.shape[2], Claims(study)
+    p, (_, n_seeds, n_images), claims = study.parameters, correct.shape, Claims(study)
+    networks = f" and {n_seeds} networks of each size" if n_seeds > 1 else ", 1 network of each size"
+    test = f"bootstrap of {n_images} test images{networks}"
     _, b = fit_power_law(sizes, (~correct).sum(axis=(1, 2)), correct[0].size)
     low, high = (100 * bound for bound in draw_interval(law_draws(correct, sizes, [N_MNIST], p.n_draws)[:, 0]))
     value = 1 - published(p.stage)
@@ -240,26 +241,27 @@ def report(study, correct, sizes):
     study.report(
         "errors predicted for 60,000 digits (%)", 100 * (value - difference),
         f"errors predicted for 60,000 digits: {100 * (value - difference):.2f} % [{low:.2f}, {high:.2f}] if the power law holds "
-        f"(n to the -{b:.2f}); published on full MNIST: {100 * value:.2f} %, {_words(difference, draws)}",
+        f"(n to the -{b:.2f}); published on full MNIST: {100 * value:.2f} %, "
+        f"{_words('that the number of digits explains all', difference, draws)}",
     )  # fmt: skip
-    claims.equal("published error equals the law's for 60,000 digits", difference, draws, n_images, TEST, MARGIN)
+    claims.equal("published error equals the law's for 60,000 digits", difference, draws, n_images, test, MARGIN)
     if len(sizes) >= 3:
         difference, draws = held_out_difference(correct, sizes, p.n_draws)
         found = (~correct[-1]).mean()
         study.report(
             "check of the law",
             f"errors at {sizes[-1]} digits predicted from fewer: {100 * (found - difference):.2f} %, found {100 * found:.2f} %, "
-            f"{_words(difference, draws)}",
+            f"{_words('the law', difference, draws)}",
         )
-        claims.equal(f"error at {sizes[-1]} digits equals the law of fewer", difference, draws, n_images, TEST, MARGIN)
+        claims.equal(f"error at {sizes[-1]} digits equals the law of fewer", difference, draws, n_images, test, MARGIN)
     claims.report()
 
 
-def _words(difference, draws):
-    """Return a difference from the law with its interval, and whether that contradicts the law."""
+def _words(what, difference, draws):
+    """Return a difference from the law with its interval, and whether that contradicts something."""
     low, high = draw_interval(draws)
     contradicted = "contradicted" if low > 0 or high < 0 else "not contradicted"
-    return f"a difference of {100 * difference:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]: the law is {contradicted}"
+    return f"a difference of {100 * difference:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]: {what} is {contradicted}"
 
 
 def main(argv=None):

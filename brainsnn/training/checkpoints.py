@@ -5,8 +5,9 @@ import hashlib
 import numpy as np
 
 from brainsnn.files import atomic_path, write_atomically
+from brainsnn.training.keras_files import load_model
 
-__all__ = ["save", "weights_hash"]
+__all__ = ["copy_fitting_weights", "save", "weights_hash"]
 
 
 def weights_hash(model):
@@ -27,6 +28,44 @@ def weights_hash(model):
     for value in model.get_weights():
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
+
+
+def copy_fitting_weights(model, path):
+    """
+    Copy the weights of a file into a model, where a layer has the same name and shapes.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Changed in place.
+    path : str or `~pathlib.Path`
+        A ``.keras`` file.
+
+    Returns
+    -------
+    copied, left : list of str
+        Layers whose weights were copied, and those that keep theirs.
+
+    Raises
+    ------
+    ValueError
+        If no layer fits.
+    """
+    source = {layer.name: layer.get_weights() for layer in load_model(path).layers if layer.weights}
+    copied, left = [], []
+    for layer in model.layers:
+        if layer.weights:
+            own, found = layer.get_weights(), source.get(layer.name, [])
+            fits = [w.shape for w in own] == [w.shape for w in found]
+            (copied if fits else left).append(layer.name)
+            if fits:
+                layer.set_weights(found)
+    if not copied:
+        shown = ", ".join(source) or "none"
+        raise ValueError(
+            f"{path}: no layer has the name and shape of one of {model.name!r}; its layers with weights: {shown}."
+        )
+    return copied, left
 
 
 def save(model, out, card):

@@ -1,6 +1,7 @@
 """The command line of `brainsnn.training.train_predictive`: options of network, data and recipe, and the published preset."""
 
 import argparse
+import shlex
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -13,14 +14,15 @@ from brainsnn.training.predictive_vgg import CONFIGURATIONS
 __all__ = ["command_of", "network_options", "parse_options", "recipe_of"]
 
 #: Options of the network: of the shipped networks, and as published.
-NETWORK = {"depth": 5, "width": 0.25, "generator_width": 0.125, "dense": [128, 128], "dropout": 0.2}
-PUBLISHED = {"depth": 5, "width": 1.0, "generator_width": 1.0, "dense": [4096, 4096], "dropout": 0.5}
+NETWORK = {"depth": 5, "width": 0.25, "generator_width": 0.125, "dense": [128, 128], "dropout": 0.2, "kernel_size": 3}
+PUBLISHED = {"depth": 5, "width": 1.0, "generator_width": 1.0, "dense": [4096, 4096], "dropout": 0.5, "kernel_size": 3}
 HELP = {
     "depth": "VGG5, 9, 11, 13, 16 or 19; 5 or 9 with feedback",
     "width": "factor on the channels of the published network",
     "generator_width": "the same for the generator",
     "dense": "units of the hidden dense layers",
     "dropout": "after each hidden dense layer",
+    "kernel_size": "width of the kernels of convolutions, odd",
 }
 N_QUICK = 192
 
@@ -64,7 +66,10 @@ def _parser(network, recipe):
         "--dataset", choices=tuple(DATASETS), default="digits", help="(digits: 5,000 that need no download)"
     )
     parser.add_argument(
-        "--stages", choices=("ann", "both"), default="both", help="train the ANN only, or the SNN, too (both)"
+        "--stages",
+        choices=("ann", "snn", "both"),
+        default="both",
+        help="train the ANN only, the SNN only, or one after the other (both)",
     )
     for name, value in network.items():
         parser.add_argument(
@@ -122,6 +127,14 @@ def parse_options(arguments=None):
     options = parser.parse_args(arguments)
     if options.variant == "plain" and options.ann_iterations > 1:
         parser.error("--ann-iterations needs a generator; use --variant feedback.")
+    if options.stages == "snn" and options.pretrained_ann is None and options.default_threshold is None:
+        parser.error(
+            "--stages snn needs --pretrained-ann FILE, or --default-threshold 1 to train an SNN from new weights."
+        )
+    if options.pretrained_ann is not None and not Path(options.pretrained_ann).is_file():
+        parser.error(f"--pretrained-ann: {options.pretrained_ann} does not exist.")
+    if options.kernel_size < 1 or options.kernel_size % 2 == 0:
+        parser.error(f"--kernel-size must be odd, got {options.kernel_size}.")
     if options.images is not None and options.images < 1:
         parser.error(f"--images must be at least 1, got {options.images}.")
     if options.quick:
@@ -155,6 +168,15 @@ def network_options(options):
     return {name: getattr(options, name) for name in NETWORK}
 
 
+def _shown(name, value):
+    """Return the value of an option as it stands in a command."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if value is None or isinstance(value, bool):
+        return "" if name == "quick" else str(value).lower()
+    return shlex.quote(str(value))
+
+
 def command_of(options):
     """
     Return the command line that makes a checkpoint again, with all options that differ from the defaults.
@@ -173,10 +195,7 @@ def command_of(options):
     for name, default in defaults.items():
         value = getattr(options, name)
         if value != default and not (options.quick and name in QUICK_SETS):
-            shown = (
-                " ".join(map(str, value)) if isinstance(value, list) else "" if name == "quick" else str(value).lower()
-            )
-            parts.append(f"--{name.replace('_', '-')} {shown}".strip())
+            parts.append(f"--{name.replace('_', '-')} {_shown(name, value)}".strip())
     return "python -m brainsnn.training.train_predictive " + " ".join([*parts, f"--out {options.out}"])
 
 

@@ -108,12 +108,18 @@ class Recipe:
     stop_below : float or None
         A stage ends if that accuracy is lower after epoch ``ann_stop_after`` or ``snn_stop_after``.
     ann_stop_after, snn_stop_after : int
+    pretrained_ann : str or None
+        ``.keras`` file of a trained network. The first stage that is trained begins with its weights, where a layer has the same
+        name and shape. None: new weights.
+    default_threshold : float or None
+        Threshold of all layers of the SNN, which are then not balanced, as for a published SNN without an ANN before it (1).
+        None: they are balanced.
     seed : int
 
     Raises
     ------
     ValueError
-        If a value is not one of those listed.
+        If a value is not one of those listed, or the threshold is not positive.
     """
 
     ann_epochs: int = 25
@@ -163,6 +169,8 @@ class Recipe:
     stop_below: float | None = None
     ann_stop_after: int = 30
     snn_stop_after: int = 5
+    pretrained_ann: str | None = None
+    default_threshold: float | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -172,6 +180,10 @@ class Recipe:
                 raise ValueError(f"Recipe: {name}={value!r}; choose one of {', '.join(map(repr, allowed))}.")
         if self.ann_iterations < 1:
             raise ValueError(f"Recipe: ann_iterations={self.ann_iterations!r} must be 1 or more.")
+        if self.default_threshold is not None and not 0 < self.default_threshold < np.inf:
+            raise ValueError(
+                f"Recipe: default_threshold={self.default_threshold!r} must be greater than 0, or None to balance."
+            )
 
     def of_stage(self, stage, name):
         """

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from brainsnn.files import check_file, write_atomically
 from brainsnn.training.balancing import balance_thresholds
+from brainsnn.training.checkpoints import copy_fitting_weights
 from brainsnn.training.predictive_data import augmented
 from brainsnn.training.predictive_measures import cross_entropy, evaluate_unrolled
 from brainsnn.training.predictive_recipe import Recipe, learning_rate_of
@@ -39,11 +40,16 @@ class Trainer:
     report : callable
         Called with one line of text per epoch.
 
+    Attributes
+    ----------
+    new_layers : list of str
+        Layers to which ``pretrained_ann`` of the recipe, if given, had no weights that fit.
+
     Raises
     ------
     ValueError
         If the folder holds a checkpoint from another recipe, the images cannot be augmented as the recipe says, or the network
-        lacks the dropout layers that it names.
+        lacks the dropout layers that it names, or no layer of its ``pretrained_ann`` fits.
     """
 
     def __init__(self, model, recipe, folder, images, labels, validation, report=print):
@@ -57,7 +63,7 @@ class Trainer:
                 "effect on a network without dropout after convolutions. Use predictive_vgg(conv_dropout=...), or give 0."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.thresholds, self._runs = {}, {}
+        self.thresholds, self._runs, self.new_layers = {}, {}, []
         self._done, self._best, self._restored = {"ann": 0, "snn": 0}, {"ann": -1.0, "snn": -1.0}, []
         self._begin("ann")
         self._resume()
@@ -88,11 +94,16 @@ class Trainer:
     def _resume(self):
         path = self.folder / "checkpoint.npz"
         if not path.exists():
+            if self.recipe.pretrained_ann is not None:
+                copied, self.new_layers = copy_fitting_weights(self.model, self.recipe.pretrained_ann)
+                new = ", ".join(self.new_layers) or "none"
+                self.report(f"weights of {self.recipe.pretrained_ann}: {', '.join(copied)}; new weights: {new}")
             return
         check_file(path, "Training")
         with np.load(path, allow_pickle=False) as data:
             state = json.loads(str(data["state"]))
-            if state["recipe"] != asdict(self.recipe):
+            # Checkpoints of older versions lack newer fields, whose defaults do what there was before them.
+            if asdict(Recipe()) | state["recipe"] != asdict(self.recipe):
                 raise ValueError(
                     f"{path} is from another recipe. Choose another --checkpoints folder, or remove this one to start again."
                 )
@@ -274,10 +285,21 @@ class Trainer:
         self._epochs("snn", self._snn_step)
 
     def balance(self):
-        """Set the thresholds for the current weights."""
+        """Set the thresholds for the current weights, or those of the recipe."""
+        recipe, unroll = self.recipe, self.unroll()
+        if recipe.default_threshold is None:
+            self.thresholds = self._balanced(unroll)
+        else:
+            self.thresholds = {stage.name: recipe.default_threshold for stage in unroll.stages if stage.spikes}
+        self.report("thresholds: " + ", ".join(f"{name} {value:.2f}" for name, value in self.thresholds.items()))
+        self._begin("snn")
+        self._save()
+
+    def _balanced(self, unroll):
+        """Return the balanced thresholds."""
         recipe, n = self.recipe, min(self.recipe.balance_images, len(self.images))
         tf.random.set_seed(recipe.seed)
-        unroll, images, published = self.unroll(), self.images[:n], recipe.balance == "published"
+        images, published = self.images[:n], recipe.balance == "published"
         if published:
             unroll.leak, random = 1.0, np.random.default_rng([recipe.seed, 2])
 
@@ -286,13 +308,10 @@ class Trainer:
                 chosen = random.choice(len(self.images), n, replace=False)
                 return augmented(recipe.augmentation, self.images[chosen], random).astype(np.float32)
 
-        self.thresholds = balance_thresholds(
+        return balance_thresholds(
             unroll, images, recipe.balance_steps or recipe.steps, recipe.threshold_scale, published,
             self.report if published else None,
         )  # fmt: skip
-        self.report("thresholds: " + ", ".join(f"{name} {value:.2f}" for name, value in self.thresholds.items()))
-        self._begin("snn")
-        self._save()
 
     def _epochs(self, stage, make_step):
         recipe, step, start = self.recipe, None, time.perf_counter()

@@ -27,7 +27,7 @@ LEAKY_SLOPE = 0.01
 
 def predictive_vgg(
     depth=5, input_shape=(28, 28, 1), n_classes=10, feedback=True, width=1.0, generator_width=None, dense=(4096, 4096),
-    dropout=0.0, name=None, published=False, conv_dropout=0.0,
+    dropout=0.0, name=None, published=False, conv_dropout=0.0, kernel_size=3,
 ):  # fmt: skip
     """
     Build a VGG without biases, with or without a generator from the last feature map to the pixels.
@@ -60,6 +60,8 @@ def predictive_vgg(
         pooling and all of the generator are ReLUs, and up-sampling repeats pixels.
     conv_dropout : float
         Dropout rate after each convolution that no pooling or up-sampling follows, also in the generator.
+    kernel_size : int
+        Width of the kernels of convolutions, also in the generator; odd. Pooling and up-sampling stay 2x2.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def predictive_vgg(
     Raises
     ------
     ValueError
-        If the depth is unknown, or the image size is not divisible by the total pooling factor.
+        If the depth is unknown, the image size is not divisible by the total pooling factor, or the kernel size is not odd.
 
     See Also
     --------
@@ -94,15 +96,21 @@ def predictive_vgg(
     SpikingNN_with_PredictiveFeedback.
     """
     configuration = _configuration(depth, input_shape, feedback)
+    if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(
+            f"predictive_vgg: kernel_size={kernel_size!r} must be odd, such as 3 or 5, to keep the size of a map."
+        )
     inputs = layers.Input(input_shape, name="input")
-    features = _features(inputs, configuration, width, feedback, published, conv_dropout)
+    features = _features(inputs, configuration, width, feedback, published, conv_dropout, kernel_size)
     x = layers.Flatten(name="flatten")(features)
     for k, units in enumerate(dense, 1):
         x = _dropout(_dense(units, published, activation="relu", name=f"dense{k}")(x), dropout)
     outputs = [_dense(n_classes, published, name="classifier")(x)]
     if feedback:
         widths = width if generator_width is None else generator_width
-        outputs.append(_generator(features, configuration, input_shape[2], widths, published, conv_dropout))
+        outputs.append(
+            _generator(features, configuration, input_shape[2], widths, published, conv_dropout, kernel_size)
+        )
     return keras.Model(inputs, outputs, name=name or f"vgg{depth}_{'feedback' if feedback else 'plain'}")
 
 
@@ -243,7 +251,7 @@ def _scaled(channels, width):
     return max(1, int(np.rint(channels * width)))
 
 
-def _features(x, configuration, width, feedback, published, dropout):
+def _features(x, configuration, width, feedback, published, dropout, size):
     """Return x after convolutions and pooling. With feedback, pooling is trained; it spikes unless published."""
     n_convolutions, n_pools = 0, 0
     for item, following in zip(configuration, (*configuration[1:], None)):
@@ -261,15 +269,15 @@ def _features(x, configuration, width, feedback, published, dropout):
             n_convolutions += 1
             n_channels, name = _scaled(item, width), f"conv{n_convolutions}"
             x = layers.Conv2D(
-                n_channels, 3, padding="same", activation="relu", use_bias=False,
-                kernel_initializer=_initialiser(published, 3, n_channels), name=name,
+                n_channels, size, padding="same", activation="relu", use_bias=False,
+                kernel_initializer=_initialiser(published, size, n_channels), name=name,
             )(x)  # fmt: skip
             if following != "P":  # a pooling takes the place of the dropout
                 x = _dropout(x, dropout, f"{name}_dropout")
     return x
 
 
-def _generator(x, configuration, n_channels, width, published, dropout):
+def _generator(x, configuration, n_channels, width, published, dropout, size):
     """Return x after the mirrored layers: each transposed convolution restores its convolution's input channels."""
     channels = [item for item in configuration if item != "P"]
     targets = [n_channels, *(_scaled(c, width) for c in channels[:-1])]
@@ -283,8 +291,8 @@ def _generator(x, configuration, n_channels, width, published, dropout):
         n, last = targets[-n_transposed], n_transposed == len(channels)
         name = "prediction" if last else f"generator{n_transposed}"
         x = layers.Conv2DTranspose(
-            n, 3, padding="same", activation=None if published else "relu", use_bias=False,
-            kernel_initializer=_initialiser(published, 3, n), name=f"{name}_current" if published and not last else name,
+            n, size, padding="same", activation=None if published else "relu", use_bias=False,
+            kernel_initializer=_initialiser(published, size, n), name=f"{name}_current" if published and not last else name,
         )(x)  # fmt: skip
         if published and not last:
             x = layers.LeakyReLU(negative_slope=LEAKY_SLOPE, name=name)(x)

@@ -163,7 +163,7 @@ def _architecture(tensors, path):
     }  # fmt: skip
     if feedback:  # a transposed convolution is stored as (in, out, height, width); the last but one has 64 channels
         options["generator_width"] = generator[-2].shape[1] / 64 if len(generator) > 1 else 1.0
-    return options
+    return options | {"kernel_size": convolutions[0].shape[-1]}
 
 
 def _image_size(side, depth, n_channels):

@@ -72,7 +72,8 @@ def _card(options, recipe, model, settings, ann_accuracy, sizes, duration):
 
     n_train, n_held_out, n_test = sizes
     plain = options.variant == "plain"
-    measures = {f"ANN of the first stage, {n_test} test images": f"**{100 * ann_accuracy:.2f} %**"}
+    ann = "ANN with the weights at the start" if options.stages == "snn" else "ANN of the first stage"
+    measures = {f"{ann}, {n_test} test images": f"**{100 * ann_accuracy:.2f} %**"}
     for name, measure in settings["measures"].items():
         if name.startswith("snn"):
             epsilon = name.removeprefix("snn, epsilon ")
@@ -82,7 +83,7 @@ def _card(options, recipe, model, settings, ann_accuracy, sizes, duration):
                 f"**{100 * measure['accuracy']:.2f} %**, {total:.0f} spikes per image, {of_input:.0f} of them of the input"
             )
     facts = {
-        "training": f"{recipe.ann_epochs - recipe.first_epoch} epochs as ANN, "
+        "training": f"{(recipe.ann_epochs - recipe.first_epoch) * (options.stages != 'snn')} epochs as ANN, "
         f"{(recipe.snn_epochs - recipe.first_epoch) * bool(settings['thresholds'])} as SNN, {duration:.0f} s"
     }
     generator = "" if plain else f", of the generator times {options.generator_width}"
@@ -201,10 +202,16 @@ def _train(trainer, images, labels, stages="both"):
     """Run the stages; return the ANN's test accuracy after the first, which a file keeps for a resumed training."""
     path = trainer.folder / "ann_accuracy.json"
     if not path.exists():
-        trainer.train_ann()
+        if stages != "snn":
+            trainer.train_ann()
+        elif trainer.new_layers:
+            raise ValueError(
+                f"--stages snn: {trainer.recipe.pretrained_ann} has no weights for {', '.join(trainer.new_layers)}. "
+                "Give an ANN of the same network, or train the ANN, too (--stages both)."
+            )
         with write_atomically(path) as file:
             file.write(json.dumps(float(trainer.measure_ann(images, labels)["accuracy"])).encode())
-    if stages == "both":
+    if stages != "ann":
         trainer.train_snn()
     return json.loads(path.read_text())
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from locations import STUDIES
 
@@ -27,6 +27,7 @@ def study(tmp_path):
 
 
 @given(st.floats(-1, 1), st.floats(0.001, 1), st.floats(-1, 1))
+@settings(deadline=None)
 def test_an_effect_is_below_a_limit_if_its_interval_is(effect, half, limit):
     claims = Claims(None)
     verdict = claims.below("a", effect, (effect - half, effect + half), 100, "test", limit)

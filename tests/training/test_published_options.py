@@ -1,0 +1,167 @@
+"""Options of the published code beyond its main runs: another ANN to begin with, an SNN from scratch, other kernels."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+import keras
+
+from brainsnn.training import read_published_feedback
+from brainsnn.training.checkpoints import copy_fitting_weights
+from brainsnn.training.predictive_options import command_of, parse_options
+from brainsnn.training.predictive_recipe import Recipe, published_recipe
+from brainsnn.training.predictive_training import Trainer
+from brainsnn.training.predictive_vgg import predictive_vgg
+from brainsnn.training.train_predictive import main
+
+IMAGES = np.random.default_rng(0).random((8, 8, 8, 1)).astype(np.float32)
+LABELS = np.arange(8) % 4
+SHORT = {"ann_epochs": 2, "snn_epochs": 2, "steps": 4, "balance_images": 4, "balance_steps": 4, "batch_size": 4}
+
+
+def small(seed=0, n_classes=4, **options):
+    keras.utils.set_random_seed(seed)
+    return predictive_vgg(5, (8, 8, 1), n_classes, width=1 / 16, dense=(6,), published=True, conv_dropout=0.3, dropout=0.5,
+                          **options)  # fmt: skip
+
+
+def trainer(folder, report=lambda line: None, model=None, **changes):
+    recipe = Recipe(**{**vars(published_recipe()), **SHORT, **changes})
+    return Trainer(small() if model is None else model, recipe, folder, IMAGES, LABELS, (IMAGES, LABELS), report)
+
+
+@pytest.mark.parametrize("feedback", [True, False])
+def test_kernels_of_another_size(feedback):
+    """All maps keep their size; pooling and up-sampling stay 2x2; the published weights follow the size."""
+    usual, wide = small(feedback=feedback), small(feedback=feedback, kernel_size=5)
+    assert [layer.output.shape for layer in usual.layers] == [layer.output.shape for layer in wide.layers]
+    kernels = {
+        layer.name: layer.kernel.shape[:2] for layer in wide.layers if len(layer.weights) and "dense" not in layer.name
+    }
+    twos = {name for name, size in kernels.items() if tuple(size) == (2, 2)}
+    assert twos == ({"pool1", "pool2", "up1", "up2"} if feedback else set())
+    assert {tuple(size) for name, size in kernels.items() if name not in twos and name != "classifier"} == {(5, 5)}
+    assert np.std(wide.get_layer("conv3").get_weights()[0]) == pytest.approx(np.sqrt(2 / (25 * 8)), rel=0.1)
+
+
+@pytest.mark.parametrize("size", [2, 0, -1, 3.0])
+def test_kernels_that_change_the_size_of_a_map_are_refused(size):
+    with pytest.raises(ValueError, match=f"kernel_size={size!r} must be odd"):
+        predictive_vgg(5, kernel_size=size)
+
+
+def test_published_weights_with_kernels_of_another_size(tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    shapes = {"features.0.weight": (4, 1, 5, 5), "features.3.weight": (8, 4, 5, 5), "features.6.weight": (8, 8, 5, 5),
+              "classifier.0.weight": (6, 8 * 7 * 7), "classifier.3.weight": (10, 6)}  # fmt: skip
+    random = np.random.default_rng(0)
+    tensors = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    safetensors.save_file(tensors, tmp_path / "net.safetensors")
+    model = read_published_feedback(tmp_path / "net.safetensors").model
+    kernel = model.get_layer("conv2").get_weights()[0]
+    np.testing.assert_array_equal(kernel, tensors["features.3.weight"].transpose(2, 3, 1, 0))
+
+
+def test_an_snn_from_scratch_has_the_default_threshold_and_is_not_balanced(tmp_path, monkeypatch):
+    monkeypatch.setattr("brainsnn.training.predictive_training.balance_thresholds", None)  # cannot be called
+    own = trainer(tmp_path, default_threshold=1.5)
+    before = [w.numpy().copy() for w in own.model.trainable_variables]
+    own.train_snn()
+    layers = {"conv1", "conv2", "conv3", "generator1", "generator2", "prediction", "dense1"}
+    assert own.thresholds == dict.fromkeys(layers, 1.5)
+    assert "snn," in (tmp_path / "log.csv").read_text() and "ann," not in (tmp_path / "log.csv").read_text()
+    assert any((w.numpy() != old).any() for w, old in zip(own.model.trainable_variables, before))
+    for value in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="must be greater than 0, or None to balance"):
+            Recipe(default_threshold=value)
+
+
+def test_an_ann_of_another_task_gives_the_layers_that_fit(tmp_path):
+    """CIFAR100 was meant to begin with CIFAR10: all layers but the last have the same shapes."""
+    source, path, lines = small(seed=5, n_classes=7), tmp_path / "source.keras", []
+    source.save(path)
+    own = trainer(tmp_path / "ck", lines.append, pretrained_ann=str(path))
+    assert own.new_layers == ["classifier"] and "new weights: classifier" in lines[0] and "conv1, " in lines[0]
+    for layer in source.layers:
+        if layer.weights and layer.name != "classifier":
+            np.testing.assert_array_equal(own.model.get_layer(layer.name).get_weights()[0], layer.get_weights()[0])
+    own.train_ann()
+    trained = own.model.get_layer("conv1").get_weights()[0]
+    assert (trained != source.get_layer("conv1").get_weights()[0]).any()
+    again = trainer(tmp_path / "ck", pretrained_ann=str(path))  # resumes, and does not begin with that ANN again
+    np.testing.assert_array_equal(again.model.get_layer("conv1").get_weights()[0], trained)
+    with pytest.raises(ValueError, match="from another recipe"):
+        trainer(tmp_path / "ck")
+
+
+def test_an_ann_of_which_nothing_fits_is_refused(tmp_path):
+    other = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2, name="head")])
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(
+        ValueError, match=r"no layer has the name and shape of one of .*; its layers with weights: head"
+    ):
+        copy_fitting_weights(small(), tmp_path / "other.keras")
+
+
+def test_checkpoints_of_older_versions_go_on(tmp_path):
+    """They lack the newer fields of a recipe."""
+    trainer(tmp_path).train_ann()
+    with np.load(tmp_path / "checkpoint.npz", allow_pickle=False) as data:
+        arrays = dict(data)
+    state = json.loads(str(arrays.pop("state")))
+    for name in ("pretrained_ann", "default_threshold"):
+        state["recipe"].pop(name)
+    np.savez(tmp_path / "checkpoint.npz", state=json.dumps(state), **arrays)
+    lines = []
+    trainer(tmp_path, lines.append)
+    assert lines == ["resumed after 1 ANN and 0 SNN epochs"]
+    with pytest.raises(ValueError, match="from another recipe"):
+        trainer(tmp_path, default_threshold=1.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--stages snn", "--stages snn needs --pretrained-ann FILE, or --default-threshold 1"),
+        ("--pretrained-ann none.keras", "none.keras does not exist"),
+        ("--kernel-size 2", "--kernel-size must be odd, got 2"),
+    ],
+)
+def test_refused(words, message, capsys):
+    with pytest.raises(SystemExit):
+        parse_options(["--variant", "plain", *words.split()])
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_names_a_file_as_it_is_written(tmp_path):
+    path = tmp_path / "An ANN.keras"
+    path.touch()
+    words = ["--variant", "plain", "--stages", "snn", "--pretrained-ann", str(path), "--kernel-size", "5"]
+    command = command_of(parse_options([*words, "--out", "x.keras"]))
+    assert f"--pretrained-ann '{path}'" in command and "--kernel-size 5" in command and "--stages snn" in command
+
+
+@pytest.mark.slow
+def test_the_snn_alone_from_an_ann(tmp_path):
+    """From the command line: an ANN, then an SNN that begins with its weights, and one from scratch."""
+    words = "--preset published --variant plain --width 0.03125 --dense 4 --images 12 --batch-size 4 --ann-epochs 2 "
+    words += "--snn-epochs 2 --steps 4 --balance-steps 4 --balance-images 4"
+
+    def run(name, *more):
+        return main(
+            [*words.split(), *more, "--out", str(tmp_path / f"{name}.keras"), "--checkpoints", str(tmp_path / name)]
+        )
+
+    run("ann", "--stages", "ann")
+    settings = run("snn", "--stages", "snn", "--pretrained-ann", str(tmp_path / "ann.keras"))
+    assert set(settings["thresholds"]) == {"conv1", "conv2", "conv3", "dense1"}
+    ann = json.loads((tmp_path / "ann.json").read_text())["measures"]["ann"]["accuracy"]
+    assert settings["measures"]["ann"]["first_stage_accuracy"] == ann
+    assert "0 epochs as ANN, 1 as SNN" in (tmp_path / "snn.md").read_text()
+    assert "--stages snn" in settings["command"] and str(tmp_path / "ann.keras") in settings["command"]
+    assert set(run("scratch", "--stages", "snn", "--default-threshold", "1")["thresholds"].values()) == {1.0}
+    with pytest.raises(ValueError, match="has no weights for dense1, classifier"):
+        run("other", "--stages", "snn", "--pretrained-ann", str(tmp_path / "ann.keras"), "--dense", "5")
