@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from brainsnn.training.commands import check_out
-from brainsnn.training.predictive_data import DATASETS
+from brainsnn.training.predictive_data import COLOURS, DATASETS, STATISTICS
 from brainsnn.training.predictive_recipe import CHOICES, Recipe, published_recipe
 from brainsnn.training.predictive_vgg import CONFIGURATIONS
 
@@ -65,6 +65,10 @@ def _parser(network, recipe):
     parser.add_argument(
         "--dataset", choices=tuple(DATASETS), default="digits", help="(digits: 5,000 that need no download)"
     )
+    parser.add_argument(
+        "--colours", choices=COLOURS, default="range",
+        help="of CIFAR: from -1 to 1, or by the statistics of each channel, for --stages ann (range)",
+    )  # fmt: skip
     parser.add_argument(
         "--stages",
         choices=("ann", "snn", "both"),
@@ -133,6 +137,11 @@ def parse_options(arguments=None):
         )
     if options.pretrained_ann is not None and not Path(options.pretrained_ann).is_file():
         parser.error(f"--pretrained-ann: {options.pretrained_ann} does not exist.")
+    if options.colours == "statistics" and (options.stages != "ann" or options.dataset not in STATISTICS):
+        parser.error(
+            "--colours statistics needs --stages ann, since neurons get pixels from -1 to 1, and --dataset "
+            f"{' or '.join(STATISTICS)}."
+        )
     if options.kernel_size < 1 or options.kernel_size % 2 == 0:
         parser.error(f"--kernel-size must be odd, got {options.kernel_size}.")
     if options.images is not None and options.images < 1:
@@ -191,7 +200,15 @@ def command_of(options):
     """
     network, recipe = _defaults(options.preset, options.variant, options.dataset)
     parts = [f"--preset {options.preset}"] * (options.preset != "shipped") + [f"--variant {options.variant}"]
-    defaults = {"dataset": "digits", "stages": "both", **network, "quick": False, "images": None, **asdict(recipe)}
+    defaults = {
+        "dataset": "digits",
+        "colours": "range",
+        "stages": "both",
+        **network,
+        "quick": False,
+        "images": None,
+        **asdict(recipe),
+    }
     for name, default in defaults.items():
         value = getattr(options, name)
         if value != default and not (options.quick and name in QUICK_SETS):

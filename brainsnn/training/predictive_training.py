@@ -39,6 +39,8 @@ class Trainer:
         Images and labels for the log, and for ``keep="best-test"`` and ``stop_below`` of the recipe.
     report : callable
         Called with one line of text per epoch.
+    black : (C,) array_like, optional
+        Value of a black pixel, around images that are cropped; see `~brainsnn.training.predictive_data.crop_and_flip`.
 
     Attributes
     ----------
@@ -52,9 +54,9 @@ class Trainer:
         lacks the dropout layers that it names, or no layer of its ``pretrained_ann`` fits.
     """
 
-    def __init__(self, model, recipe, folder, images, labels, validation, report=print):
+    def __init__(self, model, recipe, folder, images, labels, validation, report=print, black=None):
         self.model, self.recipe, self.folder, self.report = model, recipe, Path(folder), report
-        self.images, self.labels, self.validation = images, labels, validation
+        self.images, self.labels, self.validation, self.black = images, labels, validation, black
         self.has_generator = len(model.outputs) > 1
         augmented(recipe.augmentation, images[:1], np.random.default_rng(0))  # refuses what images it is not for
         if max(recipe.ann_conv_dropout, recipe.snn_conv_dropout) and not self._conv_dropouts:
@@ -306,7 +308,7 @@ class Trainer:
             def images():
                 """Draw new random images."""
                 chosen = random.choice(len(self.images), n, replace=False)
-                return augmented(recipe.augmentation, self.images[chosen], random).astype(np.float32)
+                return augmented(recipe.augmentation, self.images[chosen], random, self.black).astype(np.float32)
 
         return balance_thresholds(
             unroll, images, recipe.balance_steps or recipe.steps, recipe.threshold_scale, published,
@@ -340,7 +342,7 @@ class Trainer:
         # Seeded by the epoch: a resumed training sees the same images in the same order.
         random = np.random.default_rng([recipe.seed, stage == "snn", epoch])
         tf.random.set_seed(int(random.integers(2**31)))
-        images = augmented(recipe.augmentation, self.images, random)
+        images = augmented(recipe.augmentation, self.images, random, self.black)
         order = random.permutation(len(images))
         if stage == "snn" and recipe.snn_images:
             order = order[: recipe.snn_images]

@@ -42,6 +42,7 @@ def _settings(options, recipe, thresholds, measures):
         "variant": options.variant,
         "preset": options.preset,
         "dataset": options.dataset,
+        "colours": options.colours,
         "thresholds": thresholds,
         "leak": recipe.leak,
         "steps": recipe.steps,
@@ -169,7 +170,7 @@ def _trainer(options, recipe):
     from brainsnn.training.predictive_training import Trainer
     from brainsnn.training.predictive_vgg import predictive_vgg
 
-    data = load_dataset(options.dataset)
+    data = load_dataset(options.dataset, options.colours)
     images, labels, test = data.images, data.labels, (data.test_images, data.test_labels)
     held_out = 0 if recipe.keep == "best-test" else min(N_VALIDATION, len(images) // 10)
     validation = (images[-held_out:], labels[-held_out:]) if held_out else test
@@ -184,7 +185,7 @@ def _trainer(options, recipe):
         name=f"{options.dataset}_{options.variant}", **network_options(options),
     )  # fmt: skip
     report = lambda line: print(line, flush=True)  # noqa: E731
-    trainer = Trainer(model, recipe, options.checkpoints, images, labels, validation, report)
+    trainer = Trainer(model, recipe, options.checkpoints, images, labels, validation, report, data.black)
     return trainer, test, (len(images), held_out, len(test[0]))
 
 

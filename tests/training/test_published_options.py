@@ -11,6 +11,7 @@ import keras
 
 from brainsnn.training import read_published_feedback
 from brainsnn.training.checkpoints import copy_fitting_weights
+from brainsnn.training.predictive_data import DATASETS, crop_and_flip, load_dataset
 from brainsnn.training.predictive_options import command_of, parse_options
 from brainsnn.training.predictive_recipe import Recipe, published_recipe
 from brainsnn.training.predictive_training import Trainer
@@ -128,12 +129,36 @@ def test_checkpoints_of_older_versions_go_on(tmp_path):
         ("--stages snn", "--stages snn needs --pretrained-ann FILE, or --default-threshold 1"),
         ("--pretrained-ann none.keras", "none.keras does not exist"),
         ("--kernel-size 2", "--kernel-size must be odd, got 2"),
+        ("--colours statistics --dataset cifar10", "--colours statistics needs --stages ann"),
+        ("--colours statistics --stages ann", "and --dataset cifar10 or cifar100"),
     ],
 )
 def test_refused(words, message, capsys):
     with pytest.raises(SystemExit):
         parse_options(["--variant", "plain", *words.split()])
     assert message in capsys.readouterr().err
+
+
+def test_colours_by_the_statistics_of_each_channel(monkeypatch):
+    """As the published script of plain ANNs; what a crop shows beyond the image is black, and black is not 0 there."""
+    white_and_black = np.stack([np.ones((32, 32, 3)), np.zeros((32, 32, 3))]).astype(np.float32)
+    images = (white_and_black, np.arange(2))
+    monkeypatch.setitem(DATASETS, "cifar10", (lambda split: images, 10, True))
+    found = load_dataset("cifar10", "statistics")
+    np.testing.assert_allclose(
+        found.images[0, 3, 4], (1 - np.array([0.4914, 0.4822, 0.4465])) / [0.2023, 0.1994, 0.2010], 1e-5
+    )
+    np.testing.assert_array_equal(found.images[1, 3, 4], found.black)
+    cropped = crop_and_flip(found.images[[0] * 20], np.random.default_rng(1), black=found.black)
+    colours = np.unique(cropped.reshape(-1, 3), axis=0)
+    np.testing.assert_array_equal(colours, np.stack([found.black, found.images[0, 3, 4]]))
+    as_range = load_dataset("cifar10")
+    np.testing.assert_array_equal(as_range.black, [-1, -1, -1])
+    np.testing.assert_array_equal(as_range.images, 2 * white_and_black - 1)
+    with pytest.raises(ValueError, match="colours='statistics' for 'digits'; choose 'range'"):
+        load_dataset("digits", "statistics")
+    with pytest.raises(ValueError, match="colours='mean' for 'cifar10'; choose 'range' or 'statistics'"):
+        load_dataset("cifar10", "mean")
 
 
 def test_the_command_names_a_file_as_it_is_written(tmp_path):
