@@ -29,6 +29,7 @@ from attention_figures import (
 )
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS, Condition
 from attention_trials import N_ELECTRODE, activity, behaviour, load_network, load_scenes, trial_of
+from claims import Claims, paired_p
 from common import Study
 from figures import image_draws, mean_interval
 from photographs import report_photographs
@@ -261,13 +262,22 @@ def _protocol_of(argv):
     return parser.parse_known_args(argv)[0].protocol
 
 
-def report_rates(study, layers):
-    """Report how a valid cue changes rates at the target in the attended layers and behind them."""
-    means = layers.groupby("condition")[["inside_hz", "own_inside_hz"]].mean()
+def report_rates(study, activities):
+    """Claim that a valid cue raises rates at the target, in the attended layers and after them (means over layers)."""
+    claims = Claims(study)
+
+    def rate(condition, where):
+        values = activities[condition]
+        return np.nanmean([values[key] for key in values if key.startswith(where)], axis=0)  # one for each scene
+
     for mechanism in MECHANISMS:
-        change = 100 * (means.loc[f"{mechanism} valid"] / means.loc["neutral"] - 1)
-        text = f"behind the attended layers {change.inside_hz:+.1f} %, in them {change.own_inside_hz:+.1f} %"
-        study.report(f"rates at the target, {mechanism} valid", text)
+        for words, where in (("after the attended layers", "inside/"), ("in the attended layers", "own/")):
+            cued, neutral = (rate(condition, where) for condition in (f"{mechanism} valid", "neutral"))
+            draws, effect = image_draws(cued) / image_draws(neutral) - 1, np.nanmean(cued) / np.nanmean(neutral) - 1
+            name = f"rate at the target {words}, {mechanism}: valid / neutral - 1"
+            test, p = "paired bootstrap of scenes, Bonferroni 6", paired_p(draws, 6)
+            claims.add(name, effect, draws, len(cued), test, p, 1, published=False)
+    claims.report()
 
 
 def make_figures(study, search, table, activities, layers, strengths):
@@ -320,7 +330,7 @@ def main(argv=None):
         report(study, table, strengths)
         effects = cue_effects(statistics_of(found, study.test, parameters.duration_ms))
         report_photographs(study, effects, study.test.photographs)
-        report_rates(study, layers)
+        report_rates(study, activities)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from locations import ROOT
 from numpy.testing import assert_allclose, assert_array_equal
@@ -67,6 +68,30 @@ def test_loop_without_a_goal_changes_nothing(search_model):
     alone = snn.run(scenes.images[1:2], duration=120 * bs.ms)
     assert any((searched.spike_counts[name] != n_spikes[1][name]).any() for name in loop.ATTENDED)
     assert_array_equal(searched.output[1], alone.output[0])
+
+
+def test_rates_are_compared_in_attended_layers_and_after_them(tmp_path):
+    """A cue that doubles the rates of attended layers alone."""
+    from common import Study
+    from spatial_attention import report_rates
+
+    random = np.random.default_rng(1)
+    neutral = {f"{where}/conv{k}": random.uniform(1, 3, 20) for where in ("own", "inside") for k in (1, 2)}
+    neutral["own/conv1"][0] = neutral["inside/conv2"][3] = np.nan
+    activities = {"neutral": neutral}
+    for mechanism in ("precision", "input_gain", "output_gain"):
+        activities[f"{mechanism} valid"] = {
+            key: values * (2 if key.startswith("own") else random.uniform(0.9, 1.1, 20))
+            for key, values in neutral.items()
+        }
+    with Study("example", "?", {"n": 1}, {"n": 1}, ["--out", str(tmp_path)]) as study:
+        report_rates(study, activities)
+    table = pd.read_csv(tmp_path / "claims.csv")
+    inside, after = table[table.claim.str.contains(" in the")], table[table.claim.str.contains(" after the")]
+    assert len(inside) == len(after) == 3 and set(table.n) == {20}
+    assert_allclose(inside[["effect", "low", "high"]], 1)
+    assert set(inside.verdict) == {"supported"}
+    assert (after.effect.abs() < 0.05).all() and set(after.verdict) == {"undecidable with this n"}
 
 
 @pytest.mark.parametrize(("n", "equal"), [(40, "undecidable with this n"), (1000, "supported")])
