@@ -296,8 +296,8 @@ class SpikingNetwork(NetworkView):
         Parameters
         ----------
         images : (n, H, W, C) array_like of float, optional
-        duration : `~brian2.units.fundamentalunits.Quantity`
-            Duration of each trial, a multiple of the time step. The length of ``spikes`` by default.
+        duration : `~brian2.units.fundamentalunits.Quantity`, optional
+            Duration of each trial, a multiple of the time step; 300 ms by default, or the length of ``spikes``.
         seed : int or (n,) array_like of int
             The random numbers of a trial depend only on the seed and the index of the image. With one seed for each image they
             depend only on that seed.
