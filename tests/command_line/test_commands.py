@@ -78,7 +78,9 @@ def test_run_leaves_the_duration_to_python(model_file, images_file, tmp_path):
     assert brainsnn(*run).exit_code == 0
     result = bs.Result.load(tmp_path / "result.npz")
     assert result.n_steps * result.dt * bs.second == DEFAULT_DURATION
-    assert f"{DEFAULT_DURATION / bs.ms:g}ms by default" in " ".join(brainsnn("run", "--help").output.replace("│", "").split())
+    assert f"{DEFAULT_DURATION / bs.ms:g}ms by default" in " ".join(
+        brainsnn("run", "--help").output.replace("│", "").split()
+    )
 
 
 def test_pictures_are_scaled_and_need_the_size_of_the_network(model_file, tmp_path):
