@@ -1,6 +1,5 @@
 """How a neuron model appears: in one line, as a text, and in a notebook."""
 
-
 import numpy as np
 from brian2 import TimedArray, get_dimensions, in_best_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
