@@ -18,6 +18,13 @@ def style():
     Returns
     -------
     context : context manager
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from brainsnn.analysis import style
+    >>> with style():
+    ...     figure, ax = plt.subplots()
     """
     return plt.rc_context(
         {

@@ -27,6 +27,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["config.cache"]
 default_role = "py:obj"
+templates_path = ["_templates"]  # a page of a class has its public methods
 autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say it in words
@@ -56,6 +57,24 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
+#: Classes whose objects come from functions: their pages show no constructor.
+MADE_BY_FUNCTIONS = {
+    "ActivationComparison", "AttentionModulation", "Comparison", "LatencyCriterion", "LayerGraph", "Population", "Projection",
+    "Result", "SearchScenes", "SpikeTrains", "SpikingNetwork", "SweepStatus",
+}  # fmt: skip
+
+
+def _hide_constructor(app, what, name, thing, options, signature, returns):
+    """Show the constructor only of classes that users call; errors and warnings are raised for them."""
+    hidden = what == "exception" or (what == "class" and name.rpartition(".")[2] in MADE_BY_FUNCTIONS)
+    return ("", None) if hidden and signature is not None else None
+
+
+def _skip_fields(app, what, name, thing, skip, options):
+    """Leave out the fields of a named tuple, which its docstring explains."""
+    return True if str(getattr(thing, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def _unlink_files(app, relative_path, parent_name, content):
     """In pages of the top folder, such as CHANGELOG.md, name files that are not pages of the documentation without a link."""
     content[0] = re.sub(r"\[([^\]]+)\]\((?!docs/|https?:|#)[^)]+\)", r"`\1`", content[0])
@@ -77,5 +96,7 @@ def _write_formula(translator, node):
 def setup(app):
     """Connect what this file adds to Sphinx."""
     app.connect("include-read", _unlink_files)
+    app.connect("autodoc-process-signature", _hide_constructor)
+    app.connect("autodoc-skip-member", _skip_fields)
     write_page()
     app.add_html_math_renderer("mathml", (_write_formula, None), (_write_formula, None))

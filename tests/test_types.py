@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 import inspect
-import operator
 import os
 import re
 import subprocess
@@ -91,12 +90,3 @@ def test_a_type_checker_reports_wrong_arguments(tmp_path):
     answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     reported = [line.split(":")[1] for line in answer.stdout.splitlines() if re.match(r"script.py:\d+: error:", line)]
     assert reported == ["3", "4", "5", "6", "7"], answer.stdout + answer.stderr
-
-
-@pytest.mark.parametrize(
-    "name", [*sorted(set(bs.__all__) - BRIAN2 - {"plot"}), *(f"plot.{name}" for name in bs.plot.__all__)]
-)
-def test_public_names_have_an_example(name):
-    """The examples run as doctests."""
-    docstring = operator.attrgetter(name)(bs).__doc__
-    assert re.search(r"^ *Examples\n *--------\n *>>> ", docstring, re.MULTILINE)

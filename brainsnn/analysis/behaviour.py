@@ -3,7 +3,7 @@
 import numpy as np
 
 from brainsnn.analysis.checks import check_range, scores_and_targets
-from brainsnn.analysis.metrics import d_prime
+from brainsnn.analysis.signal_detection import d_prime
 from brainsnn.one_line import one_line
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import truth_values, whole_number, whole_numbers
@@ -36,6 +36,12 @@ def top_k_accuracy(scores, targets, k=1):
     See Also
     --------
     sklearn.metrics.top_k_accuracy_score : the same, but refuses two classes.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import top_k_accuracy
+    >>> top_k_accuracy([[0.1, 0.7, 0.2], [0.5, 0.1, 0.4]], targets=[1, 2], k=1)
+    0.5
     """
     scores, targets = scores_and_targets("top_k_accuracy", scores, targets)
     k = whole_number(k, "top_k_accuracy: k", 1)
@@ -64,6 +70,16 @@ class TargetAUC:
     ValueError
         If no class has both scenes with it as target and scenes without it, if an output is NaN, or if an argument does not
         fit the others.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import TargetAUC, bootstrap_interval
+    >>> area = TargetAUC([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.8, 0.2]], targets=[0, 0, 1, 1])
+    >>> area()
+    0.75
+    >>> value, low, high = bootstrap_interval(area, 4, n_resamples=200)
+    >>> low <= value <= high
+    True
     """
 
     def __init__(self, scores, targets, labels=None):
@@ -132,6 +148,12 @@ def target_auc(scores, targets, labels=None):
     -------
     auc : float
         0.5 is chance level.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import target_auc
+    >>> target_auc([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.8, 0.2]], targets=[0, 0, 1, 1])
+    0.75
     """
     return TargetAUC(scores, targets, labels)()
 
@@ -161,6 +183,13 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
     ------
     ValueError
         If there is no scene, an output is NaN, or an argument does not fit the others.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import detection_scores
+    >>> found = detection_scores([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.8, 0.2]], targets=[0, 0, 1, 1])
+    >>> float(found["hit_rate"]), float(found["false_alarm_rate"])
+    (0.5, 0.5)
     """
     with optional_packages("detection_scores"):
         from sklearn.metrics import confusion_matrix, f1_score
@@ -222,6 +251,15 @@ def bootstrap_interval(statistic, n_items, n_resamples=2000, confidence=0.95, me
     See Also
     --------
     scipy.stats.bootstrap
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import bootstrap_interval
+    >>> right = np.array([1, 1, 1, 0, 1, 0, 1, 1, 1, 1])
+    >>> value, low, high = bootstrap_interval(lambda items: right[items].mean(), len(right), n_resamples=500)
+    >>> value, low < value < high
+    (0.8, True)
     """
     from scipy.stats import bootstrap
 

@@ -49,6 +49,15 @@ class ActivationComparison:
     ann, snn : dict of str to (n, H, W, C) ndarray
         Activations by population, or by a layer that was folded into it.
     duration, window : `~brian2.units.fundamentalunits.Quantity`
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> model = bs.load_model("digits")
+    >>> comparison = bs.compare_activations(model, bs.convert(model), load_digits("test")[0][:2], 50 * bs.ms, 20 * bs.ms)
+    >>> list(comparison.table.layer), comparison.ann["conv2"].shape
+    (['encoding_asn', 'conv1_asn', 'conv2_asn', 'dense1_asn', 'readout'], (2, 14, 14, 32))
     """
 
     table: "pd.DataFrame"
@@ -80,6 +89,14 @@ class ActivationComparison:
         Returns
         -------
         figure : `matplotlib.figure.Figure`
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.stimuli import load_digits
+        >>> model = bs.load_model("digits")
+        >>> comparison = bs.compare_activations(model, bs.convert(model), load_digits("test")[0][:2], 50 * bs.ms, 20 * bs.ms)
+        >>> figure = comparison.plot(["conv2"])
         """
         from brainsnn.analysis.plots import plot_comparison
 

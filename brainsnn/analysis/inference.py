@@ -115,6 +115,13 @@ def bootstrap_p_value(draws):
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import bootstrap_p_value
+    >>> round(bootstrap_p_value(np.r_[np.full(97, 0.2), np.full(3, -0.1)]), 2)
+    0.06
     """
     draws = plain_array(draws, "bootstrap_p_value: draws", float)
     if draws.ndim != 1 or len(draws) == 0 or np.isnan(draws).any():

@@ -39,6 +39,15 @@ def focus_masks(shape, centers, width):
     ------
     ValueError
         If a cue is not a pair of finite numbers, the width is not positive, or the layer has no location.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import focus_masks
+    >>> focus_masks((4, 4, 16), centers=[(0.125, 0.125)], width=0.3)[0].astype(int)
+    array([[1, 1, 0, 0],
+           [1, 0, 0, 0],
+           [0, 0, 0, 0],
+           [0, 0, 0, 0]])
     """
     centers = np.atleast_2d(plain_array(centers, "focus_masks: centers", float))
     if centers.shape[1:] != (2,) or not np.isfinite(centers).all():
@@ -108,6 +117,17 @@ def focus_rates(result, layer, centers, width, start=0.0, stop=None):
         If the spikes of the layer were not recorded.
     ValueError
         If ``start`` and ``stop`` do not delimit a part of the trial, or the number of cues is not that of the images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import focus_rates
+    >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=100)
+    >>> result.spikes["conv"] = [(np.array([0, 0, 3]), np.array([10, 60, 70]))]
+    >>> inside, outside = focus_rates(result, "conv", centers=(0.25, 0.25), width=0.2)
+    >>> inside, outside.round(1)
+    (array([20.]), array([3.3]))
     """
     trains, seconds = _spikes_in(result, layer, start, stop)
     shape = result.shapes[layer]
@@ -146,6 +166,16 @@ def response_rate(result, layer, masks=None):
         If the spikes of the layer were not recorded.
     ValueError
         If the masks do not fit the images and the layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import response_rate
+    >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=100)
+    >>> result.spikes["conv"] = [(np.array([0, 0, 3]), np.array([10, 60, 60]))]
+    >>> response_rate(result, "conv")[0, [9, 10, 60]]  # Hz per neuron in a step of 1 ms
+    array([  0., 250., 500.])
     """
     trains, _ = _spikes_in(result, layer, 0.0, None)
     shape = result.shapes[layer]
@@ -181,6 +211,17 @@ def firing_latency(result, layer, baseline, masks=None, smoothing=8.0, percentil
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import firing_latency
+    >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=200)
+    >>> steps = np.arange(110, 160)  # one of the four neurons spikes in each of these steps
+    >>> result.spikes["conv"] = [(steps % 4, steps)]
+    >>> firing_latency(result, "conv", baseline=(0, 100)).round()
+    array([110.])
     """
     rates = response_rate(result, layer, masks)
     return np.array([response_latency(rate, result.times, baseline, smoothing, percentile) for rate in rates])
@@ -213,6 +254,16 @@ def layer_patterns(result, layer, start=0.0, stop=None, masks=None):
         If the spikes of the layer were not recorded.
     ValueError
         If ``start`` and ``stop`` do not delimit a part of the trial, or the masks do not fit the images and the layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import layer_patterns
+    >>> result = bs.Result({"conv": (1, 1, 4)}, dt=1e-3, n_steps=100)
+    >>> result.spikes["conv"] = [(np.array([0, 0, 3]), np.array([10, 60, 70]))]
+    >>> layer_patterns(result, "conv")
+    array([[20.,  0.,  0., 10.]])
     """
     trains, seconds = _spikes_in(result, layer, start, stop)
     shape = result.shapes[layer]
@@ -295,5 +346,17 @@ def layer_rdm(result, layer, start=0.0, stop=None, masks=None):
     -------
     rdm : (n, n) ndarray
         See `~brainsnn.analysis.metrics.dissimilarity_matrix`; the patterns are those of `layer_patterns`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import layer_rdm
+    >>> result = bs.Result({"conv": (1, 1, 4)}, dt=1e-3, n_steps=100)
+    >>> result.spikes["conv"] = [(np.array(neurons), np.arange(len(neurons))) for neurons in ([0, 0, 1], [0, 0, 1], [2, 3, 3])]
+    >>> layer_rdm(result, "conv").round(1)
+    array([[0. , 0. , 1.8],
+           [0. , 0. , 1.8],
+           [1.8, 1.8, 0. ]])
     """
     return dissimilarity_matrix(layer_patterns(result, layer, start, stop, masks))

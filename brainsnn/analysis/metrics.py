@@ -1,16 +1,11 @@
-"""Metrics of results: spike counts, accuracy, detection, latency, potentials and dissimilarity."""
-
-from statistics import NormalDist
+"""Metrics of results: spike counts, times of detection, latency, potentials and dissimilarity."""
 
 import numpy as np
 
 from brainsnn.analysis.checks import check_range
-from brainsnn.plain_arrays import plain_array, truth_values, whole_number, whole_numbers
+from brainsnn.plain_arrays import plain_array, whole_number, whole_numbers
 
 __all__ = [
-    "accuracy_interval",
-    "auc",
-    "d_prime",
     "detection_time",
     "dissimilarity_matrix",
     "evoked_potential",
@@ -31,6 +26,16 @@ def spikes_per_image(result):
     Returns
     -------
     n_spikes : (n,) ndarray of int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import spikes_per_image
+    >>> result = bs.Result({"conv": (2, 2, 1), "dense": (1, 1, 3)}, dt=1e-3, n_steps=100)
+    >>> result.spike_counts["conv"], result.spike_counts["dense"] = np.array([40, 60]), np.array([5, 2])
+    >>> spikes_per_image(result)
+    array([45, 62])
     """
     if not result.spike_counts:
         return np.zeros(result.n_images, dtype=int)
@@ -82,123 +87,6 @@ def filtered_spikes(neurons, steps, n_neurons, n_steps, decay, window):
     return np.bincount(neurons, weights=share, minlength=n_neurons) / window
 
 
-def accuracy_interval(n_correct, n, confidence=0.95):
-    """
-    Return Wilson's confidence interval of a proportion, such as an accuracy.
-
-    Parameters
-    ----------
-    n_correct, n : int or ndarray of whole numbers
-        Number of successes and of trials.
-    confidence : float, optional
-
-    Returns
-    -------
-    low, high : float or ndarray
-        NaN where there are no trials.
-
-    Raises
-    ------
-    ValueError
-        If a count is not a whole number, or not in 0 ... n, if n_correct and n have different lengths, or if the confidence
-        is not between 0 and 1.
-
-    See Also
-    --------
-    scipy.stats.binomtest
-
-    References
-    ----------
-    Wilson (1927), J. Am. Stat. Assoc. 22:209.
-    """
-    from scipy.stats import binomtest
-
-    def interval(successes, trials):
-        if trials == 0:
-            return np.nan, np.nan
-        return binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
-
-    if not 0 < confidence < 1:
-        raise ValueError(f"accuracy_interval: confidence={confidence!r} must be between 0 and 1.")
-    successes, trials = (plain_array(count, "accuracy_interval", float) for count in (n_correct, n))
-    if successes.ndim and trials.ndim and successes.shape != trials.shape:
-        raise ValueError(f"accuracy_interval: n_correct of shape {successes.shape} for n of shape {trials.shape}.")
-    whole = all(np.all(np.isfinite(count) & (count == np.rint(count))) for count in (successes, trials))
-    if not whole or not np.all((successes >= 0) & (successes <= trials)):
-        raise ValueError(
-            f"accuracy_interval: n_correct={n_correct!r} and n={n!r} must be whole numbers, 0 <= n_correct <= n."
-        )
-    low, high = np.vectorize(interval, otypes=[float, float])(successes, trials)
-    return low[()], high[()]
-
-
-def auc(scores, labels):
-    """
-    Return the area under the receiver operating characteristic.
-
-    Parameters
-    ----------
-    scores : (n,) array_like of float
-    labels : (n,) array_like of bool
-        True where the target is present.
-
-    Returns
-    -------
-    auc : float
-        0.5 is chance level. Ties count one half. NaN if a score is NaN.
-
-    Raises
-    ------
-    ValueError
-        If the labels are all the same or other values than 0 and 1, or their number is not that of the scores.
-    """
-    from scipy.stats import rankdata
-
-    scores, labels = plain_array(scores, "auc: scores", float), truth_values(labels, "auc: labels")
-    if scores.ndim != 1 or scores.shape != labels.shape:
-        raise ValueError(
-            f"auc: expected (n,) scores and (n,) labels, got the shapes {scores.shape} and {labels.shape}."
-        )
-    n_present, n_absent = labels.sum(), (~labels).sum()
-    if n_present == 0 or n_absent == 0:
-        raise ValueError(
-            f"auc: needs trials with and trials without the target, got {n_present} with and {n_absent} without."
-        )
-    # The statistic of scipy.stats.mannwhitneyu, without its p-value, which takes ten times as long.
-    u = rankdata(scores)[labels].sum() - n_present * (n_present + 1) / 2
-    return float(u / (n_present * n_absent))
-
-
-def d_prime(n_hits, n_present, n_false_alarms, n_absent):
-    """
-    Return the sensitivity d' of a detector, z(hit rate) - z(false alarm rate).
-
-    The log-linear correction keeps d' finite at rates of 0 and 1: it adds 0.5 to each count and 1 to each number of trials.
-
-    Parameters
-    ----------
-    n_hits, n_present, n_false_alarms, n_absent : int
-
-    Returns
-    -------
-    d : float
-
-    Raises
-    ------
-    ValueError
-        If a count is not a whole number, or there are more hits or false alarms than trials.
-
-    References
-    ----------
-    Hautus (1995), Behav. Res. Methods 27:46.
-    """
-    for what, count, n in (("hits", n_hits, n_present), ("false alarms", n_false_alarms, n_absent)):
-        whole_number(n, f"d_prime: number of trials for {what}", 0)
-        whole_number(count, f"d_prime: number of {what}", 0, n)
-    z = NormalDist().inv_cdf
-    return z((n_hits + 0.5) / (n_present + 1)) - z((n_false_alarms + 0.5) / (n_absent + 1))
-
-
 def detection_time(output, targets, times, criterion=0.5, start=0.0):
     """
     Return the first time at which the output of the target class reaches a criterion.
@@ -224,6 +112,14 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     ValueError
         If the outputs have no step, a shape does not fit them, the times do not increase, a target is not one of the classes, or
         criterion or start are NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import detection_time
+    >>> output = np.array([[[0.1, 0.2], [0.4, 0.6], [0.7, 0.3]], [[0.1, 0.2], [0.2, 0.3], [0.3, 0.3]]])
+    >>> detection_time(output, targets=[1, 0], times=[0.0, 1.0, 2.0])  # the second is never detected
+    array([ 1., nan])
     """
     output, targets, times = (
         plain_array(values, f"detection_time: {name}", dtype)
@@ -262,6 +158,16 @@ def evoked_potential(result, layer, variable="S"):
     ------
     UnknownNameError
         If the variable was not recorded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import evoked_potential
+    >>> result = bs.Result({"conv": (1, 2, 1)}, dt=1e-3, n_steps=3)
+    >>> result.states["conv"], result.recorded["conv"] = {"S": np.array([[[0, 2], [1, 3], [4, 4]]])}, {"S": np.array([0, 1])}
+    >>> evoked_potential(result, "conv")
+    array([[1., 2., 4.]])
     """
     values = result.states[layer][variable]  # on disk if the run was streamed: read one image at a time
     potential = [np.mean(values[k], axis=1, dtype=float) for k in range(values.shape[0])]
@@ -303,6 +209,15 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import response_latency
+    >>> times = np.arange(300.0)
+    >>> response = 10 * np.exp(-(((times - 160) / 15) ** 2))  # half of its height at 147.5 ms
+    >>> round(response_latency(response, times, baseline=(0, 100), smoothing=0), 1)
+    147.5
     """
     from scipy.ndimage import gaussian_filter1d
     from scipy.signal import find_peaks
@@ -363,6 +278,14 @@ def dissimilarity_matrix(patterns):
     References
     ----------
     Kriegeskorte, Mur, Bandettini (2008), Front. Syst. Neurosci. 2:4.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import dissimilarity_matrix
+    >>> dissimilarity_matrix([[1, 2, 3], [2, 4, 6], [3, 2, 1]]).round(2)
+    array([[0., 0., 2.],
+           [0., 0., 2.],
+           [2., 2., 0.]])
     """
     from scipy.spatial.distance import pdist, squareform
 

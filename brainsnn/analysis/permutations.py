@@ -24,6 +24,13 @@ class Comparison(NamedTuple):
         Statistic of the first sample minus that of the second.
     p : float
         Two-sided.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import permutation_test
+    >>> found = permutation_test([1, 2, 3, 4], [11, 12, 13, 14], n_permutations=500)
+    >>> found.difference, found.p < 0.05
+    (-10.0, True)
     """
 
     difference: float
@@ -158,6 +165,14 @@ def auc_permutation_test(
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import auc_permutation_test
+    >>> good, targets = [[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.1, 0.9]] * 5, [0, 0, 1, 1] * 5
+    >>> poor = [[0.5, 0.4], [0.2, 0.8], [0.6, 0.5], [0.1, 0.9]] * 5
+    >>> auc_permutation_test(good, poor, targets, n_permutations=500).p < 0.05
+    True
     """
     n_permutations = whole_number(n_permutations, "auc_permutation_test: n_permutations", 1)
     second_targets = first_targets if second_targets is None else second_targets
@@ -216,6 +231,15 @@ def max_t_test(differences, n_permutations=10_000, seed=0):
     References
     ----------
     Westfall, Young (1993), Resampling-based multiple testing. Nichols, Holmes (2002), Hum. Brain Mapp. 15:1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import max_t_test
+    >>> noise = np.random.default_rng(0).normal(size=(40, 3))
+    >>> t, p = max_t_test(noise + [1.0, 0.0, 0.0], n_permutations=1000)  # only the first difference is one
+    >>> p < 0.05
+    array([ True, False,  True])
     """
     n_permutations = whole_number(n_permutations, "max_t_test: n_permutations", 1)
     values = plain_array(differences, "max_t_test: differences", float)

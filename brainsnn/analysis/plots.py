@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 
-from brainsnn.analysis.metrics import accuracy_interval
+from brainsnn.analysis.signal_detection import accuracy_interval
 from brainsnn.errors import UnknownNameError
 from brainsnn.one_line import brief
 from brainsnn.plain_arrays import finite_array, is_number, whole_number
@@ -236,6 +236,14 @@ def plot_training(path):
     ------
     ValueError
         If the log contains no epoch.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brainsnn.analysis import plot_training
+    >>> header = "stage,loss,accuracy,validation_accuracy,reconstruction"
+    >>> _ = Path("log.csv").write_text(f"{header}\\nann,2.1,0.4,0.5,30\\nsnn,1.2,0.7,0.7,20\\n")
+    >>> figure = plot_training("log.csv")
     """
     import pandas as pd
 

@@ -197,6 +197,15 @@ def rdm_draws(distances, first, second, n_draws=500, resample="images"):
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34. Nili et al. (2014), PLoS Comput. Biol.
     10:e1003553.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import class_model, rdm_draws
+    >>> classes, other = class_model([0, 0, 1, 1]), np.random.default_rng(0).random(6)
+    >>> fits = rdm_draws(classes[None] + 0.1 * other, classes, other, n_draws=20)  # one step
+    >>> fits["correlation"].shape, bool(fits["correlation"][0, 0, 0] > 0.9)
+    ((20, 1, 2), True)
     """
     n_draws = whole_number(n_draws, "rdm_draws: n_draws", 1)
     if resample not in RESAMPLES:

@@ -94,6 +94,16 @@ def multi_unit_activity(result, layer, places=None):
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import multi_unit_activity
+    >>> result = bs.Result({"readout": (1, 2, 2)}, dt=1e-3, n_steps=4)
+    >>> result.spikes["readout"] = [(np.array([0, 1, 3]), np.array([1, 1, 2]))]
+    >>> multi_unit_activity(result, "readout", places=[(0, 0)])
+    array([[0, 2, 0, 0]])
     """
     trains, _ = _spikes_in(result, layer, 0.0, None)
     shape = result.shapes[layer]
@@ -133,6 +143,12 @@ def column_rate(activity, n_neurons, start, stop=None, dt=1e-3, published=False)
     ------
     ValueError
         If start and stop do not delimit a part of the trial, or n_neurons is not positive.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import column_rate
+    >>> column_rate([[0] * 50 + [2] * 50], n_neurons=10, start=50)  # 2 of 10 neurons in each step of 1 ms
+    array([200.])
     """
     activity = plain_array(activity, "column_rate: activity", float)
     n_neurons = whole_number(n_neurons, "column_rate: n_neurons", 1)
@@ -169,6 +185,16 @@ def column_potential(result, layer, places, variable="S"):
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import column_potential
+    >>> result = bs.Result({"readout": (1, 2, 2)}, dt=1e-3, n_steps=2)
+    >>> result.states["readout"] = {"S": np.array([[[1.0, 2.0, 0.0, 0.0], [3.0, 4.0, 0.0, 0.0]]])}
+    >>> column_potential(result, "readout", places=[(0, 0)])
+    array([[3., 7.]])
     """
     values, shape = result.states[layer][variable], result.shapes[layer]
     if values.shape[2] != np.prod(shape):
@@ -209,6 +235,14 @@ def smoothed_response(activity, sd=SMOOTHING, n_taps=N_TAPS, baseline=BASELINE):
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import smoothed_response
+    >>> activity = np.r_[np.full(100, 2.0), np.full(200, 12.0)]  # the image comes on after 100 steps
+    >>> smoothed_response(activity)[[60, 250]].round(2)
+    array([-0.69,  9.31])
     """
     from scipy.ndimage import convolve1d
     from scipy.signal.windows import gaussian
@@ -240,6 +274,12 @@ class LatencyCriterion:
     See Also
     --------
     brainsnn.analysis.latency_criterion
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import LatencyCriterion
+    >>> LatencyCriterion(peak=2, rest=0.5)
+    <LatencyCriterion: peaks of 2, from 0.5>
     """
 
     def __init__(self, peak, rest):
@@ -276,6 +316,14 @@ def latency_criterion(responses, onset=100, percentile=99.99):
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import latency_criterion
+    >>> responses = np.c_[np.zeros((2, 100)), [np.linspace(0, 2, 101), np.linspace(0, 4, 101)]]
+    >>> latency_criterion(responses, onset=100, percentile=100)
+    <LatencyCriterion: peaks of 4, from 1.5>
     """
     responses = np.atleast_2d(plain_array(responses, "latency_criterion: responses", float))
     check_range("latency_criterion: percentile", percentile, 0, 100, "from 0 to 100")

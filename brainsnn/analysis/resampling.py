@@ -91,6 +91,14 @@ def bootstrap_draws(statistic, n_items, n_draws=500, strata=None, clusters=None)
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34: 500 draws, stratified by target.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import bootstrap_draws
+    >>> right = np.array([1, 1, 0, 1])
+    >>> bootstrap_draws(lambda items: right[items].mean(), 4, n_draws=100).shape
+    (100,)
     """
     n_draws = whole_number(n_draws, "bootstrap_draws: n_draws", 1)
     return np.array([statistic(resampled_items(n_items, draw, strata, clusters)) for draw in range(n_draws)])
@@ -114,6 +122,13 @@ def draw_interval(draws, confidence=0.95):
     ------
     ValueError
         If the draws are empty, or the confidence is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import draw_interval
+    >>> low, high = draw_interval(range(101))
+    >>> round(low, 1), high
+    (2.5, 97.5)
     """
     draws = plain_array(draws, "draw_interval: draws", float)
     if draws.ndim == 0 or len(draws) == 0:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from brainsnn.analysis.checks import check_range, part_of_trial, scores_and_targets
-from brainsnn.analysis.metrics import auc
 from brainsnn.analysis.resampling import draw_interval, resampled_items
+from brainsnn.analysis.signal_detection import auc
 from brainsnn.one_line import one_line
 from brainsnn.optional import optional_packages
 from brainsnn.plain_arrays import plain_array, whole_number, whole_numbers
@@ -45,6 +45,14 @@ def window_mean(output, start, stop=None, dt=1e-3):
     ------
     ValueError
         If start and stop do not delimit a part of the trial.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import window_mean
+    >>> output = np.linspace(0, 1, 101)[None, :, None] * [1.0, 0.5]
+    >>> window_mean(output, start=50).round(2)
+    array([[0.75, 0.38]])
     """
     output = np.asarray(output)
     first, last = part_of_trial("window_mean", start, stop, dt, output.shape[1])
@@ -126,6 +134,13 @@ def chance_level(scores, targets, measure="auc", percentile=95.0, n_permutations
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34: 10,000 permutations, 95th percentile.
+
+    Examples
+    --------
+    >>> from brainsnn.analysis import chance_level
+    >>> scores, targets = [[0.9, 0.1, 0.2], [0.1, 0.8, 0.3], [0.2, 0.1, 0.7]] * 10, [0, 1, 2] * 10
+    >>> round(chance_level(scores, targets, "top_1", percentile=50, n_permutations=1000), 2)
+    0.33
     """
     scores, targets = scores_and_targets("chance_level", scores, targets)
     check_range("chance_level: percentile", percentile, 0, 100, "from 0 to 100")
@@ -270,6 +285,14 @@ class AttentionModulation(NamedTuple):
         Mean over the outputs of the targets, and over all others.
     target_interval, others_interval : (2, n_steps) ndarray
         Bootstrap intervals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import attention_modulation
+    >>> neutral = np.random.default_rng(0).random((20, 50, 3))
+    >>> attention_modulation(neutral + 0.1, neutral, targets=[0, 1] * 10, n_draws=50)
+    <AttentionModulation: 50 steps, at the last one 0.1, others 0.1>
     """
 
     target: np.ndarray
@@ -310,6 +333,16 @@ def attention_modulation(attended, neutral, targets, n_draws=500, published=Fals
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.analysis import attention_modulation
+    >>> neutral, targets = np.random.default_rng(0).random((20, 50, 3)), np.array([0, 1] * 10)
+    >>> attended = neutral + 0.2 * (targets[:, None, None] == np.arange(3))
+    >>> found = attention_modulation(attended, neutral, targets, n_draws=50)
+    >>> float(found.target[-1].round(3)), float(found.others[-1].round(3))
+    (0.2, 0.0)
     """
     n_draws = whole_number(n_draws, "attention_modulation: n_draws", 1)
     attended, neutral = np.asarray(attended), np.asarray(neutral)

@@ -160,6 +160,12 @@ class Attention:
         Returns
         -------
         mechanisms : list of str
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.SpatialAttention((0.5, 0.5), 0.2, output_gain=0.3).mechanisms("conv2")
+        ['output_gain']
         """
         return [mechanism for mechanism in MECHANISMS if self.strength(mechanism, layer)]
 
@@ -271,6 +277,12 @@ class Attention:
         -------
         onset, offset : float
             In seconds; 0 and infinity if not given.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.SpatialAttention((0.5, 0.5), 0.2, output_gain=0.3, onset=100 * bs.ms).times()
+        (0.1, inf)
         """
 
         def of(times: np.ndarray | None, default: float) -> float:

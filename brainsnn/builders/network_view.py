@@ -209,6 +209,14 @@ class NetworkView:
         See Also
         --------
         brainsnn.read_nir
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.feedback import trained_options
+        >>> snn = bs.convert(bs.load_model("digits_plain_if"), **trained_options("digits_plain_if"))
+        >>> snn.to_nir("digits.nir").name
+        'digits.nir'
         """
         from brainsnn.builders.to_nir import write_nir
 
@@ -237,6 +245,15 @@ class NetworkView:
         ------
         UnknownNameError, IndexError
             If there is no such layer, or it has no such neuron.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> snn = bs.convert(bs.load_model("digits"))
+        >>> snn.index("conv2", row=5, column=7, channel=3)  # of 14 x 14 x 32 neurons
+        2467
+        >>> snn.position("conv2", 2467)
+        (5, 7, 3)
         """
         shape = self._shape_of(layer)
         place = checked_place((row, column, channel), PLACE, shape, f"{layer!r} has the shape {shape}")
@@ -259,6 +276,12 @@ class NetworkView:
         ------
         UnknownNameError, IndexError
             If there is no such layer, or it has no such neuron.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.convert(bs.load_model("digits")).position("conv2", 2467)
+        (5, 7, 3)
         """
         shape = self._shape_of(layer)
         place = checked_place((index,), ("index",), (int(np.prod(shape)),), f"{layer!r} has the shape {shape}")

@@ -16,6 +16,7 @@ from brainsnn.attention.parameters import AttendedParameters
 from brainsnn.builders.devices.active_device import nothing_left_on_error, preferences
 from brainsnn.builders.devices.registry import make_backend
 from brainsnn.builders.graph.layer_graph import LayerGraph
+from brainsnn.builders.learned_weights import LearnedWeights
 from brainsnn.builders.network.assembly import assemble
 from brainsnn.builders.network.constants import make_settable
 from brainsnn.builders.network.monitors import Monitors
@@ -31,14 +32,12 @@ from brainsnn.builders.network.parameters import (
 )
 from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
-from brainsnn.builders.network_view import NetworkView
 from brainsnn.builders.run_description import run_settings
 from brainsnn.builders.run_guard import RunGuard, guarded
 from brainsnn.builders.trials.inputs import make_trials
 from brainsnn.equations import NeuronModel
-from brainsnn.errors import DeviceLimitError, UnknownNameError
+from brainsnn.errors import DeviceLimitError
 from brainsnn.feedback import PredictiveGate
-from brainsnn.plain_arrays import plain_array
 from brainsnn.results.result import Result
 from brainsnn.results.saturation import warn_of_saturation
 from brainsnn.results.streaming import StreamFolder
@@ -49,7 +48,7 @@ __all__ = ["SpikingNetwork"]
 LONG_RUN = 5
 
 
-class SpikingNetwork(NetworkView):
+class SpikingNetwork(LearnedWeights):
     """
     A spiking network of Brian2 objects, made by `convert`.
 
@@ -124,10 +123,6 @@ class SpikingNetwork(NetworkView):
     def _write(self, name, variable, values):
         self._backend.set_values(self._assembly.groups[name], variable, np.asarray(values))
 
-    @property
-    def _plastic(self):
-        return {projection.name: projection for projection in self.projections if getattr(projection, "plastic", False)}
-
     @guarded
     def set_parameters(self, layer: str, **values: Any) -> None:
         """
@@ -151,6 +146,14 @@ class SpikingNetwork(NetworkView):
         ValueError
             If the values have a wrong shape or unit, or are not finite. Nothing is set if any value is refused. If a constant is
             set after the first run, or is one of neurons that this layer only reads, such as a junction.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> snn = bs.convert(bs.load_model("digits"), neuron=bs.ASN(m_f=0.1))
+        >>> snn.set_parameters("conv2", m_f=0.05)  # finer, with more spikes; h follows
+        >>> float(snn["conv2"].h[0] / snn["conv1"].h[0]) < 0.6
+        True
         """
         name = self.populations.name_of(layer)
         check_values(self._assembly, name, values)
@@ -194,6 +197,17 @@ class SpikingNetwork(NetworkView):
         See Also
         --------
         brainsnn.attention.mechanisms.SpatialAttention
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> snn = bs.convert(bs.load_model("digits"))
+        >>> snn.attend(bs.SpatialAttention(center=(0.3, 0.6), width=0.2, input_gain=0.5), layers=["conv2"])
+        >>> float(snn["conv2"].gain[:].max()) > 1.3, float(snn["conv1"].gain[:].max())
+        (True, 1.0)
+        >>> snn.attend(None)
+        >>> float(snn["conv2"].gain[:].max())
+        1.0
         """
         if attention is None and layers is not None:
             raise ValueError("attend: None removes attention from all layers; leave layers out.")
@@ -213,49 +227,6 @@ class SpikingNetwork(NetworkView):
         names = [name_of(layer) for layer in wanted]
         self._attended.set(None if attention is None else attention.for_layers(name_of), names)
 
-    @property
-    def learned_weights(self) -> dict[str, np.ndarray]:
-        """
-        Current weights of the projections that learn.
-
-        Returns
-        -------
-        weights : dict of str to (n_connections,) ndarray
-            By name of the projection, in the order of its ``to_coo()``. Save them with ``numpy.savez(path, **weights)``.
-        """
-        return {name: self._backend.get_values(projection, "w") for name, projection in self._plastic.items()}
-
-    @guarded
-    def set_learned_weights(self, weights: Mapping[str, ArrayLike]) -> None:
-        """
-        Set the weights of projections that learn, on every device without compiling.
-
-        Parameters
-        ----------
-        weights : dict of str to (n_connections,) array_like
-            By name of the projection, as `learned_weights` returns them.
-
-        Raises
-        ------
-        UnknownNameError
-            If no such projection learns.
-        ValueError
-            If the weights are not a dict, have a wrong size or are not finite.
-        """
-        if not isinstance(weights, Mapping):
-            raise ValueError(
-                f"set_learned_weights: weights must be a dict, as learned_weights returns it, got {weights!r:.100}."
-            )
-        for name, values in weights.items():
-            if name not in self._plastic:
-                raise UnknownNameError(name, self._plastic, "projection that learns")
-            values = plain_array(values, f"set_learned_weights: {name!r}", float)
-            n = len(self._plastic[name].to_coo()[2])
-            if values.shape != (n,) or not np.isfinite(values).all():
-                raise ValueError(f"set_learned_weights: {name!r} needs {n} finite weights, got shape {values.shape}.")
-        for name, values in weights.items():
-            self._backend.set_values(self._plastic[name], "w", np.asarray(values, dtype=float))
-
     @guarded
     def build(self) -> Path | None:
         """
@@ -270,6 +241,14 @@ class SpikingNetwork(NetworkView):
         ------
         RuntimeError
             If the compiler fails, if objects were added to the network after it was compiled, or as for `run`.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> snn = bs.convert(bs.load_model("digits"), device="cpp_standalone")
+        >>> program = snn.build()  # compiles for half a minute  # doctest: +SKIP
+        >>> bs.convert(bs.load_model("digits")).build() is None  # compiles as well, and leaves no program
+        True
         """
         self.network.take_scope(2)
         with self._preferences():
@@ -296,8 +275,8 @@ class SpikingNetwork(NetworkView):
         Parameters
         ----------
         images : (n, H, W, C) array_like of float, optional
-        duration : `~brian2.units.fundamentalunits.Quantity`
-            Duration of each trial, a multiple of the time step. The length of ``spikes`` by default.
+        duration : `~brian2.units.fundamentalunits.Quantity`, optional
+            Duration of each trial, a multiple of the time step; 300 ms by default, or the length of ``spikes``.
         seed : int or (n,) array_like of int
             The random numbers of a trial depend only on the seed and the index of the image. With one seed for each image they
             depend only on that seed.
@@ -341,6 +320,15 @@ class SpikingNetwork(NetworkView):
             If a variable that the run sets, such as the image, was assigned to directly.
         SaturationWarning
             If at least 1% of the neurons of a layer, as far as is known, spike in nearly every step of the second half.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.stimuli import load_digits
+        >>> images, labels = load_digits("test")
+        >>> result = bs.convert(bs.load_model("digits")).run(images[:2])  # 300 ms each
+        >>> result.output[:, -1].argmax(axis=-1), labels[:2]
+        (array([4, 4]), array([4, 4]))
         """
         self.network.take_scope(2)  # of the caller of the guarded method
         learning = [*self._assembly.learning, *(f"{synapses.name}.{name}" for synapses, name in self._objects.learned)]

@@ -30,7 +30,9 @@ ImagesPath = Annotated[
 ReportImages = Annotated[
     Path | None, typer.Option("--images", "-i", help="The images of the run, as `brainsnn run` takes them.")
 ]
-Duration = Annotated[str, typer.Option("--duration", "-t", help="Duration of a trial, with its unit: `300ms`.")]
+Duration = Annotated[
+    str | None, typer.Option("--duration", "-t", help="Duration of a trial, with its unit: `500ms`; 300ms by default.")
+]
 Record = Annotated[
     list[str] | None, typer.Option("--record", "-r", help="LAYER:VARIABLES, as `conv2:spikes,S`; repeat it.")
 ]
@@ -52,7 +54,7 @@ def _devices() -> list[str]:
 def run(
     model: Model,
     images: ImagesPath,
-    duration: Duration = "300ms",
+    duration: Duration = None,
     neuron: Neuron = None,
     record: Record = None,
     output: Output = None,

@@ -9,23 +9,20 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from brian2 import Equations, Quantity, TimedArray, get_dimensions, in_best_unit, second
+from brian2 import Equations, Quantity
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER
-from brian2.units.fundamentalunits import DIMENSIONLESS
 from brian2.utils.stringtools import get_identifiers
 
 from brainsnn.equations import integration  # noqa: F401  (registers the method for noisy equations)
 from brainsnn.equations.checks import check_model, parsed_equations
 from brainsnn.equations.expression_limits import check_expression_limits
+from brainsnn.equations.printed_model import PrintedModel
 from brainsnn.equations.roles import check_roles
 from brainsnn.equations.statements import assigned, cleaned
 from brainsnn.equations.variants import NetworkVariants
 from brainsnn.errors import UnknownNameError
-from brainsnn.html_tables import code_rows, fragment
-from brainsnn.one_line import one_line
 
-__all__ = ["INTEGRATION_METHODS", "NeuronModel", "shown"]
+__all__ = ["INTEGRATION_METHODS", "NeuronModel"]
 
 #: Methods that are tried in this order. The first is exact for the linear equations of the published neurons, the second
 #: for the same equations with additive noise.
@@ -47,19 +44,8 @@ def _parsed(name, equations):
     return parsed_equations(name, equations)
 
 
-def shown(value):
-    """Return the text of a parameter's value: a number with its unit, a range, or what kind of function it is (str)."""
-    if isinstance(value, TimedArray):
-        return f"TimedArray of {len(value.values)} steps of {in_best_unit(value.dt * second)}"
-    if callable(value):
-        return f"function {getattr(getattr(value, 'pyfunc', value), '__name__', value)}"
-    if np.size(value) > 1:
-        return f"{shown(np.min(value))} ... {shown(np.max(value))}"
-    return in_best_unit(value, 4) if get_dimensions(value) is not DIMENSIONLESS else f"{float(value):.5g}"
-
-
-@dataclass(frozen=True)
-class NeuronModel(NetworkVariants):
+@dataclass(frozen=True, repr=False)
+class NeuronModel(NetworkVariants, PrintedModel):
     """
     A spiking neuron model in Brian2's syntax, and the role of its variables in a network.
 
@@ -242,45 +228,6 @@ class NeuronModel(NetworkVariants):
         written = {name.removesuffix("_post") for name in assigned(self.on_pre) if not name.endswith("_pre")}
         return self.on_pre if not written or written & set(self.brian_equations) else None
 
-    def _parts(self):
-        """Yield title and lines of each part of the model."""
-        yield "equations", self.equations.splitlines()
-        for title, code in (
-            ("every step", self.update),
-            ("threshold", self.threshold),
-            ("refractory", None if self.refractory is None else str(self.refractory)),
-            ("reset", self.reset),
-            ("spike arrives", self._arrival),
-        ):
-            if code:
-                yield title, [line.strip() for line in code.replace(";", "\n").splitlines() if line.strip()]
-        if self.initial:
-            yield "at the start", [f"{name} = {shown(value)}" for name, value in self.initial.items()]
-        if self.brian_equations.diff_eq_names:
-            methods = [self.method] if isinstance(self.method, str) else self.method
-            yield "method", [", ".join(methods) + (" (the first that can)" if len(methods) > 1 else "")]
-        lines = []
-        for name, value in self.parameters.items():
-            equation = self.brian_equations.get(name)
-            scope = "" if equation is None else "   (shared)" if "shared" in equation.flags else "   (per neuron)"
-            lines.append(f"{name} = {shown(value)}{scope}")
-        yield "parameters", lines
-
-    def __repr__(self) -> str:
-        moving = ", ".join(self.brian_equations.diff_eq_names) or ", ".join(sorted(assigned(self.update or "")))
-        values = ", ".join(f"{name}={shown(value)}" for name, value in self.parameters.items())
-        return one_line(self, f"{self.name}, spikes when {self.threshold}, of {moving}; {values}")
-
-    def __str__(self) -> str:
-        parts = [[f"  {title}", *(f"    {line}" for line in lines)] for title, lines in self._parts()]
-        return "\n".join([self.name, *(line for part in parts for line in part)])
-
-    def _repr_html_(self) -> str:
-        return fragment(self.name, code_rows((title, "\n".join(lines)) for title, lines in self._parts() if lines))
-
-    def _repr_latex_(self):
-        return self.brian_equations._repr_latex_()
-
     def definition(self, variable: str) -> str:
         """
         Return the line of the equations that defines a variable.
@@ -297,6 +244,12 @@ class NeuronModel(NetworkVariants):
         ------
         ValueError
             If no equation defines it.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.ASN().definition("theta")
+        'theta = m_f + theta_dyn : 1'
         """
         defined = re.compile(rf"(d{re.escape(variable)}\s*/\s*dt|{re.escape(variable)})\s*[=:]")
         for line in self.equations.splitlines():
@@ -324,6 +277,12 @@ class NeuronModel(NetworkVariants):
         ------
         ValueError
             If no equation defines the variable.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.ASN().unit_of("theta")
+        '1'
         """
         return self.definition(variable).rsplit(":", 1)[1].split("(")[0].strip()
 
@@ -351,6 +310,19 @@ class NeuronModel(NetworkVariants):
         ------
         ValueError
             If the model has no equation ``old``; the message names the closest one.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> print(bs.ASN().definition("S_dyn"))
+        dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1
+        >>> noisy = bs.ASN().replace(
+        ...     "dS_dyn/dt = (gain*I - S_dyn)/tau_phi : 1",
+        ...     "dS_dyn/dt = (gain*I - S_dyn)/tau_phi + sigma*xi/sqrt(tau_phi) : 1",
+        ...     sigma=0.05,
+        ... )
+        >>> noisy.parameters["sigma"]
+        0.05
         """
         lines = self.equations.splitlines()
         wanted = _clean_lines(old)
@@ -380,6 +352,13 @@ class NeuronModel(NetworkVariants):
         ------
         UnknownNameError
             If no equation or statement of the changed model uses a new parameter.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> slow = bs.ASN(m_f=0.1).edit(m_f=0.2, refractory=3 * bs.ms)
+        >>> slow.parameters["m_f"], slow.refractory
+        (0.2, 3. * msecond)
         """
         fields = {name: value for name, value in changes.items() if name in self.__dataclass_fields__}
         new_parameters = {name: value for name, value in changes.items() if name not in fields}

@@ -31,6 +31,12 @@ def transfer_coefficients(m_f, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GAMMA_MS):
     References
     ----------
     Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
+
+    Examples
+    --------
+    >>> from brainsnn.equations import transfer_coefficients
+    >>> [round(float(c), 2) for c in transfer_coefficients(0.1)]
+    [45.0, 150.0, 1672.5, 325.0]
     """
     c1 = 2 * m_f * tau_gamma**2
     c2 = 2 * m_f * tau_eta * tau_gamma
@@ -84,6 +90,12 @@ def spike_height(m_f, tau_beta=TAU_BETA_MS, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GA
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> from brainsnn.equations import spike_height
+    >>> round(float(spike_height(0.1)), 3), round(float(spike_height(0.2)), 3)
+    (0.124, 0.239)
     """
     m_f = plain_array(m_f, "spike_height: m_f", float)
     if not np.all(np.isfinite(m_f)) or np.any(m_f < 0):
@@ -125,6 +137,13 @@ def transfer_function(S, m_f, threshold=0.0, tau_eta=TAU_ETA_MS, tau_gamma=TAU_G
     References
     ----------
     Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.equations import transfer_function
+    >>> transfer_function(np.array([-1.0, 0.2, 1.0]), m_f=0.1).round(2)
+    array([0.  , 0.24, 1.  ])
     """
     S = plain_array(S, "transfer_function: S", float)
     # f has a pole at a negative S, where the activation is 0 anyway.

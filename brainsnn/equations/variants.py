@@ -40,6 +40,13 @@ class NetworkVariants:
         ------
         ValueError
             If the equations themselves define such a name.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> neuron = bs.LIF().edit(threshold="v > 1 + image", image=0.1)
+        >>> neuron.with_free_names().threshold  # the builder needs the name
+        'v > 1 + image_of_neuron'
         """
         reserved = f"{', '.join(RESERVED)}, graded_2, ..." if added is None else ", ".join(added)
         pattern = re.compile("|".join([*RESERVED, r"graded_\d+"] if added is None else added))
@@ -89,6 +96,13 @@ class NetworkVariants:
         ------
         ValueError
             If there is no input, or if the every-step statements read ``I`` and write it in another way than to clear it.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> first = bs.ASN().with_inputs(spikes=False, stimulus=True)
+        >>> first.definition("S_dyn")
+        'dS_dyn/dt = (gain*stimulus - S_dyn)/tau_phi : 1'
         """
         terms = ([self.receives] if spikes else []) + graded_variables(graded) + (["stimulus"] if stimulus else [])
         if not terms:
@@ -161,6 +175,12 @@ class NetworkVariants:
         ------
         ValueError
             If the model has no linear filter (see `has_linear_filter`).
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.ASN().junction().equations
+        'dI/dt = -I/tau_beta : 1'
         """
         if not self.has_linear_filter:
             raise ValueError(
@@ -185,6 +205,13 @@ class NetworkVariants:
         ------
         ValueError
             If the model has no membrane variable, or its reset changes it or a variable on which it depends.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> neuron = bs.ASN().membrane_only()
+        >>> neuron.threshold is None, neuron.membrane
+        (True, 'S_dyn')
         """
         needed, equations = self._membrane_variables(), self.brian_equations
         needed |= {self.bias} if self.bias else set()
@@ -218,6 +245,12 @@ class NetworkVariants:
         ValueError
             If the model has no membrane variable, its reset changes it or a variable on which it depends, or another equation
             reads the synaptic current.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.ASN().pooled().definition("S")
+        'S = S_dyn + bias : 1'
         """
         self._membrane_variables()
         replaced = {self.definition(self.membrane), self.definition(self.receives)}

@@ -229,6 +229,13 @@ class PredictiveGate:
         Returns
         -------
         gate : `PredictiveGate`
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> gate = bs.PredictiveGate(epsilon=0.1).edit(epsilon=0.2)
+        >>> gate.epsilon
+        0.2
         """
         return self._with(self.model.edit(**changes))
 
@@ -245,6 +252,15 @@ class PredictiveGate:
         Returns
         -------
         gate : `PredictiveGate`
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> gate = bs.PredictiveGate().replace(
+        ...     "prediction = clip(squash_step*predicted, 0, 1) : 1", "prediction = clip(0.5*squash_step*predicted, 0, 1) : 1"
+        ... )
+        >>> gate.model.definition("prediction")
+        'prediction = clip(0.5*squash_step*predicted, 0, 1) : 1'
         """
         return self._with(self.model.replace(old, new, **parameters))
 

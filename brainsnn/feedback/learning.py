@@ -116,6 +116,12 @@ class LocalLearning:
         Returns
         -------
         rule : `LocalLearning`
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.LocalLearning().frozen().on_pre
+        'I_post += w*h_pre'
         """
         kept = [" ".join(statement) for statement in assignments(self.on_pre) if statement[0] != "w"]
         return LocalLearning(on_pre="\n".join(kept), parameters=self._used_in("\n".join(kept)))
@@ -139,6 +145,12 @@ class LocalLearning:
         ------
         ValueError
             If the neurons have a variable with the name of one of them.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.LocalLearning(learning_rate=0.01).target_model(bs.IF()).parameters["learning_rate"]
+        0.01
         """
         own = {"learning_rate": self.learning_rate, "w_max": self.w_max}
         model = model.with_free_names(("prediction_error", *own))

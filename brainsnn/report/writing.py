@@ -26,6 +26,16 @@ def write_report(result, path, title="brainsnn report", image=0, images=None, sc
     Returns
     -------
     path : `~pathlib.Path`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.report import write_report
+    >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+    >>> result.spikes["conv"], result.spike_counts["conv"] = [(np.array([3]), np.array([2]))], np.array([1])
+    >>> write_report(result, "report.html").name
+    'report.html'
     """
     from jinja2 import Environment
     from markupsafe import Markup

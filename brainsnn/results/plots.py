@@ -256,6 +256,15 @@ def plot_raster(result, layer, image=0, ax=None, max_neurons=400):
     ------
     UnknownNameError, IndexError
         If the spikes were not recorded, or the image does not exist.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import plot_raster
+    >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+    >>> result.spikes["conv"] = [(np.array([3, 0]), np.array([2, 4]))]
+    >>> ax = plot_raster(result, "conv")
     """
     one_result(result, "plot_raster: result")
     name, image = result.spikes.name_of(layer), chosen_image(image, result.n_images, "plot_raster")

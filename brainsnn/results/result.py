@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from brainsnn.one_line import one_line
 from brainsnn.results.accuracy import accuracy_over_time
+from brainsnn.results.feedback_states import FeedbackStates
 from brainsnn.results.names import LayerDict
 from brainsnn.results.rates import dense_raster, firing_rates, mean_firing_rate
 from brainsnn.results.result_formats import ResultFormats
@@ -34,7 +35,7 @@ STORES = {
 }
 
 
-class Result(ResultFormats):
+class Result(FeedbackStates, ResultFormats):
     """
     Outputs, spikes and states of a batch of images.
 
@@ -126,40 +127,6 @@ class Result(ResultFormats):
         return next(iter(self.outputs.values()))
 
     @property
-    def predicted_input(self) -> np.ndarray:
-        """The prediction of each pixel by predictive feedback, at the end of each step, (n, n_steps, H, W, C)."""
-        return self._feedback_state("prediction")
-
-    @property
-    def predictions(self) -> np.ndarray:
-        """The former name of `predicted_input`."""
-        return self.predicted_input
-
-    @property
-    def gate(self) -> np.ndarray:
-        """Whether each pixel's gate was open in each step, even if only partly, (n, n_steps, H, W, C) ndarray of bool."""
-        return self.openness > 0
-
-    @property
-    def openness(self) -> np.ndarray:
-        """How far each pixel's gate was open in each step, 0 to 1: between them in graded gates, (n, n_steps, H, W, C)."""
-        return self._feedback_state("is_open")
-
-    def _feedback_state(self, variable: str) -> np.ndarray:
-        for name, recorded in self.states.items():
-            if variable in recorded:
-                values, n = np.asarray(recorded[variable]), int(np.prod(self.shapes[name]))
-                if values.shape[2] != n:
-                    raise ValueError(
-                        f"Result: {variable!r} was recorded of {values.shape[2]} of {n} pixels. Convert with "
-                        "feedback=PredictiveGate(..., record=True), which records all."
-                    )
-                return values.reshape(*values.shape[:2], *self.shapes[name])
-        raise ValueError(
-            f"Result: {variable!r} was not recorded. Convert with feedback=PredictiveGate(..., record=True)."
-        )
-
-    @property
     def n_images(self) -> int:
         """Number of images (int)."""
         stores = (self.outputs, self.spike_counts, self.spikes, *self.states.values())
@@ -207,6 +174,14 @@ class Result(ResultFormats):
             If the spikes of that population were not recorded.
         IndexError
             If an image does not exist.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+        >>> result.spikes["conv"] = [([3], [2]), ([0, 1], [0, 4])]  # of each image: neurons, steps
+        >>> result.raster("conv", images=1)[0, :, 0, 1, 0]  # row 0, column 1, channel 0
+        array([False, False, False, False,  True])
         """
         trains = self.spikes[layer]
         chosen = chosen_images(images, len(trains), "Result.raster")
@@ -222,6 +197,14 @@ class Result(ResultFormats):
         trial : int
         neurons, steps : (n_spikes,) ndarray of int
             Flat index of the neuron and step of each spike. Those of neurons that are not recorded are left out.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+        >>> result.spikes["conv"] = [None, None]  # two trials to come
+        >>> result.add_spikes("conv", 0, neurons=np.array([3]), steps=np.array([2]))
         """
         trains = self.spikes[layer]
         if isinstance(trains, SpikeTrains):  # selects the recorded neurons when it is read
@@ -261,6 +244,15 @@ class Result(ResultFormats):
         ValueError
             If there are no labels, their number is not the number of images, a label is not a class of the readout, or the
             window is not a whole number, 1 or greater.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"readout": (1, 1, 2)}, dt=1e-3, n_steps=3)
+        >>> result.outputs["readout"] = np.array([[[0, 0], [0, 1], [0, 1]], [[1, 0], [1, 0], [0, 2]]])
+        >>> result.accuracy(labels=[1, 0])
+        array([0.5, 1. , 0.5])
         """
         return accuracy_over_time(self, labels, window, "Result.accuracy")
 
@@ -291,6 +283,15 @@ class Result(ResultFormats):
         Returns
         -------
         ax : `matplotlib.axes.Axes`
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.stimuli import load_digits
+        >>> snn = bs.convert(bs.load_model("digits"), record={"conv2": ["spikes", "S", "S_hat", "theta"]})
+        >>> ax = snn.run(load_digits("test")[0][:1], 50 * bs.ms).plot_traces("conv2", (5, 7, 3))
+        >>> ax.get_xlabel()
+        'time (ms)'
         """
         from brainsnn.results.plots import plot_traces
 
@@ -314,6 +315,12 @@ class Result(ResultFormats):
         ------
         IndexError
             If the layer has no such neuron.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.Result({"conv": (4, 4, 3)}, dt=1e-3, n_steps=5).index_of("conv", (1, 2, 0))
+        18
         """
         return flat_index(neuron, self.shapes[layer], layer)
 
@@ -336,6 +343,15 @@ class Result(ResultFormats):
         ------
         UnknownNameError, IndexError
             If the variable or the neuron was not recorded, or the image does not exist.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=3)
+        >>> result.states["conv"], result.recorded["conv"] = {"S": np.array([[[0.1], [0.2], [0.3]]])}, {"S": np.array([2])}
+        >>> result.trace("conv", "S", (1, 0, 0))
+        array([0.1, 0.2, 0.3])
         """
         values, recorded = self.states[layer][variable], self.recorded[layer][variable]
         column = np.flatnonzero(recorded == self.index_of(layer, neuron))
@@ -364,6 +380,17 @@ class Result(ResultFormats):
         ------
         UnknownNameError, IndexError
             If the variable was not recorded, or an image does not exist.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.stimuli import load_digits
+        >>> snn = bs.convert(bs.load_model("digits"), record={"conv2": ["S"]})
+        >>> S = snn.run(load_digits("test")[0][:2], 50 * bs.ms).state("conv2", "S")
+        >>> dict(S.sizes)
+        {'image': 2, 'time': 50, 'row': 14, 'column': 14, 'channel': 32}
+        >>> float(S.sel(time=slice(20, 50)).max()) > 0.1
+        True
         """
         from brainsnn.results.labelled import labelled_state
 

@@ -44,6 +44,14 @@ class ResultFormats:
         ------
         ValueError
             If the labels are not one whole number for each image.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+        >>> result.spikes["conv"] = [([3], [2])]
+        >>> result.save("result").name
+        'result.npz'
         """
         return write_result(self, path, self.labels if labels is None else labels)
 
@@ -69,6 +77,14 @@ class ResultFormats:
         FileNotFoundError, ValueError
             If the path does not exist, is not a result, is damaged or too large, or there is a file with the suffix and one
             without it.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+        >>> result.spikes["conv"] = [([3], [2])]
+        >>> bs.Result.load(result.save("result.npz", labels=[7])).labels
+        array([7])
         """
         path = path_to_read(path)
         return (open_stream if is_stream(path) else read_result)(cls, path, max_bytes)
@@ -190,6 +206,15 @@ class ResultFormats:
         FileNotFoundError, ValueError
             If the file does not exist, or a variable is missing, damaged or does not fit the others. The message names it. A part
             of a tree, such as some images, is not a result.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+        >>> result.spikes["conv"] = [(np.array([3]), np.array([2]))]
+        >>> bs.Result.from_xarray(result.to_netcdf("result.nc")).spikes["conv"][0]
+        (array([3]), array([2]))
         """
         from brainsnn.results.tree_files import read_xarray
 
@@ -218,6 +243,17 @@ class ResultFormats:
         Notes
         -----
         The variables of a streamed result are read one after the other, each at once.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import xarray as xr
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+        >>> result.spikes["conv"] = [(np.array([3]), np.array([2]))]
+        >>> with xr.open_datatree(result.to_netcdf("result.nc")) as tree:
+        ...     int(tree["conv/spikes"].row.values[0])
+        1
         """
         from brainsnn.results.tree_files import write_netcdf
 
@@ -240,6 +276,15 @@ class ResultFormats:
         ------
         FileExistsError
             If the path exists.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brainsnn as bs
+        >>> result = bs.Result({"conv": (2, 2, 1)}, dt=1e-3, n_steps=5)
+        >>> result.spikes["conv"] = [(np.array([3]), np.array([2]))]
+        >>> bs.Result.from_xarray(result.to_zarr("result.zarr")).n_images
+        1
         """
         from brainsnn.results.tree_files import write_zarr
 

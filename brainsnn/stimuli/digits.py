@@ -87,6 +87,11 @@ def load_mnist(split="test"):
     See Also
     --------
     load_digits : 5,000 of the digits, without a download.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli import load_mnist
+    >>> images, labels = load_mnist("test")  # doctest: +SKIP
     """
     images, labels = load_with_keras("mnist", split, "load_mnist", "load_digits() needs no download.")
     return images[..., None], labels
@@ -114,6 +119,11 @@ def load_cifar10(split="test"):
         If `split` has another value.
     RuntimeError
         If the data are not in Keras's cache and cannot be downloaded.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli import load_cifar10
+    >>> images, labels = load_cifar10("test")  # doctest: +SKIP
     """
     return load_with_keras(
         "cifar10", split, "load_cifar10", "On a machine without network access, copy the archive to the cache."
@@ -142,6 +152,11 @@ def load_cifar100(split="test"):
         If `split` has another value.
     RuntimeError
         If the data are not in Keras's cache and cannot be downloaded.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli import load_cifar100
+    >>> images, labels = load_cifar100("test")  # doctest: +SKIP
     """
     return load_with_keras(
         "cifar100", split, "load_cifar100", "On a machine without network access, copy the archive to the cache."

@@ -61,6 +61,11 @@ def load_fashion_mnist(split="test", folder=None):
     References
     ----------
     Xiao, Rasul, Vollgraf (2017), arXiv:1708.07747.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli import load_fashion_mnist
+    >>> images, labels = load_fashion_mnist("test")  # doctest: +SKIP
     """
     check_split(split, "load_fashion_mnist")
     if folder is None and not DEBIAN.is_dir():

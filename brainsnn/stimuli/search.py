@@ -53,6 +53,13 @@ class SearchScenes:
     photographs : ndarray of str, shape (n_scenes,)
         Name of the photograph from which each scene was cut. Scenes of one photograph are not independent: intervals that
         hold for other photographs resample photographs (``clusters`` of `~brainsnn.analysis.bootstrap_draws`).
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli import load_search_scenes
+    >>> scenes = load_search_scenes(2, seed=1)
+    >>> scenes.images.shape, scenes.positions.shape
+    ((2, 56, 56, 1), (2, 3, 2))
     """
 
     images: np.ndarray

@@ -69,6 +69,12 @@ def content_key(*values, code="source"):
     -----
     Types count: ``1``, ``1.0``, ``numpy.float32(1)`` and ``"1"`` differ, and so do lists and tuples. The order of a dictionary
     counts as well.
+
+    Examples
+    --------
+    >>> from brainsnn.sweeps import content_key
+    >>> content_key(1, "two") == content_key(1, "two"), content_key(1, "two") == content_key(2, "two")
+    (True, False)
     """
     content = Content(code)
     for value in values:

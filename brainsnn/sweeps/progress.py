@@ -90,6 +90,16 @@ def sweep_status(folder):
         If the folder holds neither units of a sweep nor a data set.
     ValueError
         If the note beside the units cannot be read.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.sweeps import sweep_status
+    >>> def square(x):
+    ...     return {"y": x * x}
+    >>> data = bs.sweep(square, {"x": [1, 2, 3]}, folder="squares", workers=1, progress=False)
+    >>> sweep_status("squares").dataset is not None
+    True
     """
     folder = checked_path(folder, "sweep_status: folder")
     store, dataset = UnitStore(folder), folder / DATASET

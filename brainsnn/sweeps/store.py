@@ -36,6 +36,13 @@ class UnitStore:
     ----------
     folder : str or `~pathlib.Path`
         The units are stored in its subfolder ``units``. ``~`` is the user's home.
+
+    Examples
+    --------
+    >>> from brainsnn.sweeps import UnitStore
+    >>> store = UnitStore("units")
+    >>> store.get("a", lambda x: {"y": 2 * x}, 3)["y"]
+    array(6)
     """
 
     def __init__(self, folder):

@@ -64,6 +64,12 @@ def small_vgg(
     ValueError
         If `pooling` is unknown, the image is too small for the number of stages, or `convolutions_per_stage` does not
         have one number for each stage.
+
+    Examples
+    --------
+    >>> from brainsnn.training import small_vgg
+    >>> small_vgg((28, 28, 1), 10).output_shape
+    (None, 10)
     """
     _check_vgg(input_shape, channels, pooling)
     depths = _depths(convolutions_per_stage, channels)
@@ -114,6 +120,12 @@ def vgg16(input_shape=(224, 224, 3), n_classes=1000, classifier_activation="soft
     References
     ----------
     Simonyan, Zisserman (2015), Very deep convolutional networks for large-scale image recognition, ICLR.
+
+    Examples
+    --------
+    >>> from brainsnn.training import vgg16
+    >>> vgg16((32, 32, 3), n_classes=10, width=4).output_shape
+    (None, 10)
     """
     channels, dense = [width * factor for factor in (1, 2, 4, 8, 8)], (64 * width, 64 * width)
     return small_vgg(
@@ -169,6 +181,12 @@ def preactivation_resnet(
     References
     ----------
     He, Zhang, Ren, Sun (2016), Identity mappings in deep residual networks, ECCV.
+
+    Examples
+    --------
+    >>> from brainsnn.training import preactivation_resnet
+    >>> preactivation_resnet(input_shape=(32, 32, 3), n_classes=10).output_shape
+    (None, 10)
     """
     _check_resnet(depth, input_shape)
     stage_blocks, bottleneck, default_width = _RESNETS[depth]

@@ -53,6 +53,13 @@ class ASNTransfer(keras.layers.Layer):
     References
     ----------
     Zambrano, Nusselder, Scholte, Bohte (2019), Front. Neurosci. 12:987.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.training import ASNTransfer
+    >>> ASNTransfer(m_f=0.1)(np.array([[-1.0, 0.2, 1.0]])).numpy().round(2)
+    array([[0.  , 0.24, 1.  ]], dtype=float32)
     """
 
     def __init__(self, m_f=0.1, threshold=0.0, tau_eta=TAU_ETA_MS, tau_gamma=TAU_GAMMA_MS, **kwargs):

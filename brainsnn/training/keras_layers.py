@@ -58,7 +58,21 @@ _IGNORED = frozenset(
 
 
 class ModelFileError(ValueError):
-    """Error for a model file that cannot be read or is refused. The message says what to do."""
+    """
+    Error for a model file that cannot be read or is refused. The message says what to do.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from pathlib import Path
+    >>> from brainsnn.training import ModelFileError
+    >>> _ = Path("notes.h5").write_text("not a model")
+    >>> try:
+    ...     bs.load_model("notes.h5")
+    ... except ModelFileError as error:
+    ...     print(type(error).__name__)
+    ModelFileError
+    """
 
 
 def name_of(entry):

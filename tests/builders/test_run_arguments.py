@@ -66,6 +66,21 @@ def test_refused(snn, images, change, message):
         snn.run(**{"images": images, "duration": 10 * ms, **change(images)})
 
 
+def test_a_trial_lasts_300_ms_unless_spikes_or_a_duration_say_otherwise(snn, images):
+    image = images[:1]
+    result = snn.run(image)
+    assert (result.n_steps, result.dt) == (300, 1e-3)
+    np.testing.assert_array_equal(result.output, snn.run(image, duration=300 * ms).output)
+    assert snn.run(spikes=trains(images)).n_steps == 5
+    with pytest.raises(ValueError, match="onset=300 ms, which is not before the end of the trial at 300 ms"):
+        snn.run(image, onset=300 * ms)
+
+
+def test_a_time_step_that_does_not_fit_into_the_default_is_refused(graph, images):
+    with pytest.raises(ValueError, match=r"duration=300\. ms is not a multiple of the time step 0\.7 ms"):
+        bs.convert(graph, dt=0.7 * ms).run(images)
+
+
 @pytest.mark.parametrize(
     ("progress", "is_terminal", "seconds", "shown"),
     [

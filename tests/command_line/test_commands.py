@@ -11,6 +11,7 @@ from called_command import brainsnn
 from PIL import Image
 
 import brainsnn as bs
+from brainsnn.builders.trials.inputs import DEFAULT_DURATION
 from brainsnn.command_line.studies import study_files
 
 
@@ -70,6 +71,16 @@ def test_run_equals_python(model_file, images_file, tmp_path):
     correct = expected.accuracy(labels)[-1]
     assert f"accuracy {100 * correct:.1f}%" in answer.output and "n = 3" in answer.output
     assert f"{expected.spike_counts['conv'].mean():,.1f}" in answer.output
+
+
+def test_run_leaves_the_duration_to_python(model_file, images_file, tmp_path):
+    run = ("run", model_file, "-i", images_file, "-n", "IF", "--limit", "1", "-o", tmp_path / "result.npz")
+    assert brainsnn(*run).exit_code == 0
+    result = bs.Result.load(tmp_path / "result.npz")
+    assert result.n_steps * result.dt * bs.second == DEFAULT_DURATION
+    assert f"{DEFAULT_DURATION / bs.ms:g}ms by default" in " ".join(
+        brainsnn("run", "--help").output.replace("│", "").split()
+    )
 
 
 def test_pictures_are_scaled_and_need_the_size_of_the_network(model_file, tmp_path):

@@ -49,7 +49,7 @@ def _functions(value):
     own = [
         vars(base)
         for base in reversed(value.__mro__)
-        if base is value or base.__name__ in ("NetworkView", "ResultFormats")
+        if base is value or base.__name__ in ("NetworkView", "LearnedWeights", "ResultFormats")
     ]
     for name, member in {name: member for members in own for name, member in members.items()}.items():
         function = getattr(member, "__func__", member)

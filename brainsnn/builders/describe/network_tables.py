@@ -11,7 +11,7 @@ import brainsnn
 from brainsnn.builders.describe.latex_math import latex_condition, latex_equation, latex_name, latex_statement
 from brainsnn.builders.describe.tables import Cell, Description, Table
 from brainsnn.builders.graph.summary import by, describe_operator
-from brainsnn.equations.model import shown as _shown
+from brainsnn.equations.printed_model import shown as _shown
 
 __all__ = ["describe_network"]
 

@@ -102,22 +102,58 @@ class LayerGraph:
         return any(not any(isinstance(part, MaxPool) for part in chain) for chain in chains)
 
     def incoming(self, name: str) -> list[Projection]:
-        """Return the projections onto a population."""
+        """
+        Return the projections onto a population.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> graph = bs.read_keras(bs.load_model("digits"))
+        >>> [(p.source, p.operator.kind) for p in graph.incoming("readout")]
+        [('dense1_asn', 'ConvOperator')]
+        """
         return [p for p in self.projections if p.target == name]
 
     def outgoing(self, name: str) -> list[Projection]:
-        """Return the projections from a population."""
+        """
+        Return the projections from a population.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> graph = bs.read_keras(bs.load_model("digits"))
+        >>> [p.target for p in graph.outgoing(graph.input.name)]
+        ['encoding_asn']
+        """
         return [p for p in self.projections if p.source == name]
 
     def by_target(self) -> dict[str, list[Projection]]:
-        """Return the projections onto each population, found in one pass."""
+        """
+        Return the projections onto each population, found in one pass.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> graph = bs.read_keras(bs.load_model("digits"))
+        >>> {name: len(found) for name, found in graph.by_target().items()}
+        {'pixels': 0, 'encoding_asn': 1, 'conv1_asn': 1, 'conv2_asn': 1, 'dense1_asn': 1, 'readout': 1}
+        """
         found: dict[str, list[Projection]] = {name: [] for name in self.populations}
         for projection in self.projections:
             found.setdefault(projection.target, []).append(projection)
         return found
 
     def by_source(self) -> dict[str, list[Projection]]:
-        """Return the projections from each population, found in one pass."""
+        """
+        Return the projections from each population, found in one pass.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> graph = bs.read_keras(bs.load_model("digits"))
+        >>> {name: len(found) for name, found in graph.by_source().items()}
+        {'pixels': 1, 'encoding_asn': 1, 'conv1_asn': 1, 'conv2_asn': 1, 'dense1_asn': 1, 'readout': 0}
+        """
         found: dict[str, list[Projection]] = {name: [] for name in self.populations}
         for projection in self.projections:
             found.setdefault(projection.source, []).append(projection)
@@ -140,6 +176,13 @@ class LayerGraph:
         ------
         UnknownNameError
             If there is none or more than one. The message suggests the nearest name.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> graph = bs.read_keras(bs.load_model("digits"))
+        >>> graph.population("conv2").name, graph.population("conv2").size
+        ('conv2_asn', 6272)
         """
         if name in self.populations:
             return self.populations[name]
@@ -172,6 +215,16 @@ class LayerGraph:
         ------
         ValueError
             If the images do not have the size of the input population, or the network was spiking before it was read.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.stimuli import load_digits
+        >>> images, labels = load_digits("test")
+        >>> graph = bs.read_keras(bs.load_model("digits"))
+        >>> values = graph.activations(images[:3])
+        >>> values["conv2_asn"].shape, values["readout"].argmax(axis=-1).ravel(), labels[:3]
+        ((3, 14, 14, 32), array([4, 4, 2]), array([4, 4, 2]))
         """
         return {population.name: activation for population, _, activation in self.evaluated(images)}
 
@@ -191,6 +244,20 @@ class LayerGraph:
         population : Population
         potential, activation : (n, H, W, C) ndarray
             Its input with the bias, and its output.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.stimuli import load_digits
+        >>> graph = bs.read_keras(bs.load_model("digits"))
+        >>> for population, potential, activation in graph.evaluated(load_digits("test")[0][:3]):
+        ...     print(population.name, bool(activation.max() > 0.1))
+        pixels True
+        encoding_asn True
+        conv1_asn True
+        conv2_asn True
+        dense1_asn True
+        readout True
         """
         if self.neurons:
             raise ValueError(
@@ -242,6 +309,16 @@ class LayerGraph:
         ------
         ConversionError
             If an operator at a junction is not linear.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> from brainsnn.training import asn_resnet
+        >>> graph = bs.read_keras(asn_resnet(18, "pre_activation", 10, (16, 16, 3), width=4))
+        >>> [p.kind for p in graph.populations.values()].count("junction")
+        5
+        >>> [p.kind for p in graph.expand_junctions().populations.values()].count("junction")
+        0
         """
         return without_junctions(self, readers)
 

@@ -4,14 +4,16 @@ from functools import lru_cache
 from numbers import Integral
 
 import numpy as np
-from brian2 import Quantity, second
+from brian2 import Quantity, ms, second
 
 from brainsnn.builders.trials.trials import Trials
 from brainsnn.errors import PixelRangeWarning, warn
 from brainsnn.plain_arrays import is_number, plain_array
 
-__all__ = ["drives_of", "image_range_check", "make_trials"]
+__all__ = ["DEFAULT_DURATION", "drives_of", "image_range_check", "make_trials"]
 
+#: How long a trial is if neither its duration nor spikes to be replayed are given; `brainsnn run` leaves it to this as well.
+DEFAULT_DURATION = 300 * ms
 #: Programs count the steps of a trial with 32 bits.
 MAX_STEPS = 2**31 - 1
 #: Range of the largest pixel of images that were resized as 8-bit values. Standardised images stay below it.
@@ -47,11 +49,10 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
         spikes = _check_spikes(assembly, spikes, images)
         _check_beside_spikes(assembly, images=images, onset=onset, offset=offset, background=background)
     n_trials = len(images if spikes is None else spikes)
-    if duration is None:
-        if spikes is None:
-            raise ValueError("run: give a duration, such as duration=500*ms.")
+    if duration is None and spikes is not None:
         n_steps = spikes.shape[1]
     else:
+        duration = DEFAULT_DURATION if duration is None else duration
         n_steps = _steps(assembly, "duration", duration)
         if n_steps.ndim:
             raise ValueError(f"run: duration={duration} holds {n_steps.size} values; give one for all images.")

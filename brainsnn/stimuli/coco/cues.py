@@ -109,6 +109,12 @@ def halves(targets, seed=CUE_SEED):
         If a target occurs only once.
     ImportError
         If scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli.coco import halves
+    >>> sorted(halves([0, 0, 0, 0, 1, 1])[:4].tolist())  # of the first class
+    ['search', 'search', 'test', 'test']
     """
     with optional_packages("coco scenes", extra="coco"):
         from sklearn.model_selection import StratifiedShuffleSplit

@@ -147,6 +147,11 @@ def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpola
         If a photograph is missing.
     ImportError
         If Pillow is not installed.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli.coco import load_coco_scenes
+    >>> scenes = load_coco_scenes("street.json", "coco")  # files that you have  # doctest: +SKIP
     """
     if half not in (None, *HALVES):
         raise ValueError(f"load_coco_scenes: half must be 'search', 'test' or None, got {half!r}.")
@@ -192,6 +197,11 @@ def load_coco_training(path, folder, n_pictures=None, size=224, seed=0, interpol
         If a photograph is missing.
     ImportError
         If Pillow is not installed.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli.coco import load_coco_training
+    >>> images, labels = load_coco_training("street.json", "coco")  # files that you have  # doctest: +SKIP
     """
     size = whole_number(size, "load_coco_training: size", 1)
     folder, selection = checked_path(folder, "load_coco_training: folder"), read_selection(path)
