@@ -64,7 +64,11 @@ FOUND = {
         and n["intact"].firing_rates["dense1"].mean() != n["lesioned"].firing_rates["dense1"].mean()
     ),
     "methods": lambda n: "conv2_asn" in n["Path"]("methods.md").read_text(),
-    "own_neuron": lambda n: n["result"].accuracy(n["labels"][:10])[-1] >= 0.7,
+    "own_neuron": lambda n: (
+        n["result"].accuracy(n["labels"][:10])[-1] >= 0.8
+        and (potentials := n["result"].states["conv2"]["v"] * 1000).min() > -100
+        and -70 < potentials.mean() < potentials.max() < -49.999  # mV, after the resets
+    ),
     "record": lambda n: (n["history"][0][n["name"]] != n["history"][-1][n["name"]]).any(),
     "scan": lambda n: n["data"]["rate"].sel(gain=1.0).mean() > n["data"]["rate"].sel(gain=0.5).mean(),
 }
