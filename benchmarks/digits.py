@@ -199,7 +199,12 @@ def notes(n_digits, repeats, speeds, facts, peers):
     )
     return [
         f"{n_digits} digits, best of {repeats}. brainsnn / fastest peer, one process for each core against one thread: "
-        f"{', '.join(ratios)} (goal: 1 or more). 2 processes / 1 process: {processes} (goal: 1.8).",
+        f"{', '.join(ratios)} (goal: 1 or more). 2 processes / 1 process: {processes} (goal: 1.8)."
+        + "".join(
+            f" At {s} steps decisions are at chance (accuracy below): these ratios compare speed only."
+            for s, f in facts.items()
+            if f["accuracy"] < 0.2
+        ),
         "; ".join(runs) + ".",
     ]
 

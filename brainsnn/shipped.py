@@ -110,7 +110,7 @@ def _described(path: Path) -> ShippedModel:
         (
             f"{key} {value.partition(' (')[0].partition(',')[0]}"
             for key, value in facts.items()
-            if "accuracy" in key or "SNN" in key
+            if any(measure in key for measure in ("accuracy", "SNN", "AUC"))
         ),
         "",
     )

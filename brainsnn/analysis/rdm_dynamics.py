@@ -20,7 +20,7 @@ def rdm_over_time(values, start=0, stop=None, images=None):
     Parameters
     ----------
     values : (n, n_steps, n_neurons) array_like or zarr.Array
-        Such as the potentials of a readout, ``result.states["behind"]["S"]``. Values on disk are read a few steps at a time.
+        Such as the potentials of a readout, ``result.states["after"]["S"]``. Values on disk are read a few steps at a time.
     start, stop : int, optional
         Steps, all by default.
     images : (n_chosen,) array_like of int, optional

@@ -99,7 +99,7 @@ def convert(
     dt : `~brian2.units.fundamentalunits.Quantity`, optional
         Time step. By default 1 ms, or that of a graph that `read_nir` read.
     readouts : dict of str to str or `~brainsnn.builders.graph.readout_populations.Readout`, optional
-        Name of an extra population -> the layer whose spikes it reads, neuron by neuron: ``{"behind": "conv2"}``. The other
+        Name of an extra population -> the layer whose spikes it reads, neuron by neuron: ``{"after": "conv2"}``. The other
         layers spike as without it. It can be recorded and set as any layer, and it counts in rates of the whole network.
 
     Returns

@@ -1,7 +1,6 @@
 """``brainsnn info``: what is installed, what this machine can do, and what is missing."""
 
 import json
-import os
 import shutil
 from typing import Annotated, Any
 
@@ -54,10 +53,13 @@ def _collect() -> dict[str, dict[str, Any]]:
 
 
 def _compiler() -> str:
-    name = os.environ.get("CXX") or next(filter(shutil.which, ("c++", "g++", "clang++", "cl")), None)
-    if name is None:
-        return "none found; install g++ (Debian), Xcode's command line tools (macOS) or Visual C++ (Windows)"
-    return str(shutil.which(name.split()[0]) or f"{name}, which is not on the search path")
+    from brainsnn.builders.devices.compiler_command import CPP, cpp_compiler
+
+    try:
+        name = cpp_compiler()[0]
+    except RuntimeError as error:
+        return str(error)
+    return shutil.which(name) or f"{name}, which is not on the search path. {CPP}"
 
 
 def _extras() -> dict[str, str]:

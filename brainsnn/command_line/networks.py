@@ -19,7 +19,7 @@ Model = Annotated[
 ]
 Weights = Annotated[Path | None, typer.Option(help="File of weights of a .json model.")]
 AveragePooling = Annotated[
-    str, typer.Option(help="Average `spikes` or `membrane`s.", callback=one_of(lambda: ("spikes", "membrane")))
+    str, typer.Option(help="What is averaged: `spikes` or `membrane`.", callback=one_of(lambda: ("spikes", "membrane")))
 ]
 Neuron = Annotated[
     str | None,

@@ -96,7 +96,7 @@ def warn_of_saturation(result, recorded, fixes):
             f"run: {layers} spike in nearly every step of the second half of the trial. One spike per step is the most that "
             f"a neuron can send, so larger activations are cut off there.",
             SaturationWarning,
-            fix=f"What helps: {fix}. docs/recording.md gives the range.",
+            fix=f"What helps: {fix}.",
         )
 
 

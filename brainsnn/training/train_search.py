@@ -182,7 +182,10 @@ def _card(model, order, options, aucs, duration):
             scenes and no others.""",
     }
     command = remake_command("train_search", options).replace("train_search", f"train_search {order}")
-    title = "a small residual network for cued visual search"
+    trained_m_f = NETWORKS[order][2]
+    title = (
+        f"a small residual network for cued visual search, {order.replace('_', '-')}, trained with m_f = {trained_m_f}"
+    )
     return card_text(model, options.out, title, measures, facts, command, paragraphs)
 
 

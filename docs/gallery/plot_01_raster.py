@@ -17,5 +17,6 @@ snn = bs.convert(
 result = snn.run(images[:1], duration=200 * bs.ms)
 
 # %%
-# Deeper layers start later and spike more sparsely in time. The first neurons of a layer are those of its upper left corner.
+# Neurons with a positive bias spike from the first steps on. What the image changes arrives in each layer a step later than
+# in the layer before it, at the earliest. The first neurons of a layer are those of its upper left corner.
 bs.plot.raster(result)

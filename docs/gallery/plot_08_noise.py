@@ -22,4 +22,4 @@ for sigma in (0.0, 0.03, 0.1):
         snn.set_parameters(layer, sigma=sigma)
     results[f"sigma = {sigma}"] = snn.run(images, 200 * bs.ms)
 bs.plot.accuracy(results, labels)
-plt.gca().set_title("n = 30 digits")
+plt.gca().set_title("95% intervals; illustration, n = 30 digits", fontsize=9)

@@ -3,7 +3,8 @@ Receptive fields
 ================
 
 What drives a neuron? The weights say it, and so do its spikes: the mean of random images, weighted by the spikes that they
-evoke, is proportional to the linear receptive field (Chichilnisky 2001, Network 12:199).
+evoke, approximates the linear receptive field (Chichilnisky 2001, Network 12:199: it is proportional to it if the noise is
+spherically symmetric, as Gaussian noise is; here pixels are uniform).
 """
 
 import matplotlib.pyplot as plt

@@ -58,5 +58,5 @@ for columns, label, colour in (
 ax.axvspan(200, 400, color="0.92", zorder=0, label="cue")
 ax.axhline(0, color="0.5", linewidth=0.8)
 ax.set(xlabel="time (ms)", ylabel="change of rate (Hz)", xlim=(0, 600))
-ax.set_title(f"conv2, mean and 95% interval, n = {n} digits", fontsize=9)
+ax.set_title(f"conv2, mean and 95% interval; illustration, n = {n} digits", fontsize=9)
 ax.legend(frameon=False, fontsize=8)

@@ -23,11 +23,11 @@ from brainsnn.stimuli import load_digits
 images, labels = load_digits("test")
 chosen = np.concatenate([np.flatnonzero(labels == digit)[:4] for digit in range(10)])
 images, labels = images[chosen], labels[chosen]
-readout = {"behind": bs.Readout("dense1", kind="potential")}
-snn = bs.convert(bs.load_model("digits"), readouts=readout, record={"behind": ["S"]})
-distances = rdm_over_time(
-    snn.run(images, duration=200 * bs.ms).states["behind"]["S"], start=10
-)  # no spikes before
+readout = {"after": bs.Readout("dense1", kind="potential")}
+snn = bs.convert(bs.load_model("digits"), readouts=readout, record={"after": ["S"]})
+result = snn.run(images, duration=200 * bs.ms)
+# Before 10 ms, biases dominate: the patterns of all images are nearly the same.
+distances = rdm_over_time(result.states["after"]["S"], start=10)
 
 # %%
 # Two models: digits of a class are alike, and images are alike whose pixels are. The curves are partial correlations: what

@@ -51,7 +51,7 @@ for begin, end in zip((0, *steps[:-1]), steps):
     correct["first spikes"].append(decide(np.where(first < end, 0.5 ** (first / 5), 0)))
 
 # %%
-# In this network, counts say at least as much as latencies at all times: neurons that spike first also spike most.
+# In this network, counts decide at least as many of these digits as latencies do, at all times.
 figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
 for (name, found), colour in zip(correct.items(), PALETTE):
     low, high = (100 * bound for bound in accuracy_interval(np.array(found), 100))

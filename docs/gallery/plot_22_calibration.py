@@ -30,3 +30,4 @@ for ax, name, neuron in zip(
     comparison = bs.compare_activations(graph, snn, images[:5], duration=200 * bs.ms)
     bs.plot.activations(comparison, "relu2", ax=ax)
     ax.set_title(f"relu2, {name}", fontsize=9)
+figure.suptitle("illustration, n = 5 digits", fontsize=9)

@@ -59,5 +59,5 @@ for (name, neuron), colour in zip(
     )
 ax.axhline(ann, color="black", linestyle="--", linewidth=1, label="trained network")
 ax.set(xscale="log", xlabel="spikes per image", ylabel="correct (%)", ylim=(0, 103))
-ax.set_title("95% intervals, n = 60 digits", fontsize=9)
+ax.set_title("95% intervals; illustration, n = 60 digits", fontsize=9)
 ax.legend(frameon=False, fontsize=8)

@@ -39,16 +39,18 @@ for name, edited in (
     result = bs.convert(
         model, edited, record={"conv2": {"spikes": [neuron], "S": [neuron]}}
     ).run(images[:20], 200 * bs.ms)
-    signals[name], rates[name] = (
-        result.states["conv2"]["S"][0, :, 0],
-        result.mean_firing_rate,
-    )
+    signals[name], rate = result.states["conv2"]["S"][0, :, 0], result.mean_firing_rate
+    counts = sum(result.spike_counts.values())  # of each image
+    rates[name] = rate, 1.96 * rate * counts.std(ddof=1) / counts.mean() / np.sqrt(20)
     spikes[name] = result.times[result.raster("conv2")[0].any(axis=(1, 2, 3))]
 figure, axes = plt.subplots(1, 2, figsize=(6.8, 3), layout="constrained", sharey=True)
 for ax, name, colour in zip(axes, ("adaptation", "depression"), PALETTE):
     for key, shade, top in (("unedited", "0.6", 0.14), (name, colour, 0.06)):
         ax.plot(
-            result.times, signals[key], color=shade, label=f"{key}: {rates[key]:.1f} Hz"
+            result.times,
+            signals[key],
+            color=shade,
+            label=f"{key}: {rates[key][0]:.1f} ± {rates[key][1]:.1f} Hz",
         )
         ax.vlines(
             spikes[key],
@@ -60,11 +62,12 @@ for ax, name, colour in zip(axes, ("adaptation", "depression"), PALETTE):
         )
     ax.set(xlabel="time (ms)", xlim=(0, 200), ylim=(-0.4, None))
     ax.legend(
-        title="mean rate of the network, n = 20",
+        title="mean rate of the network, 95%, n = 20",
         title_fontsize=8,
         frameon=False,
         fontsize=8,
         loc="center right",
         bbox_to_anchor=(1, 0.36),
     )
+figure.suptitle("illustration, n = 1 neuron and digit; rates n = 20", fontsize=9)
 axes[0].set_ylabel("signal S of one neuron (ANN units)")

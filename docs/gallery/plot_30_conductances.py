@@ -27,9 +27,13 @@ dg_e/dt = -g_e/(50*ms) : siemens
 dg_i/dt = -g_i/(50*ms) : siemens
 h : siemens
 bias : siemens"""
-readout = "dg/dt = -g/(50*ms) : siemens\ndx/dt = (g - x)/(50*ms) : siemens\nS = (x + bias)/(10*nS) : 1\nbias : siemens"
+# The synapse of the readout has the same name and equation, so that spikes carry the same activation to it.
+readout = (
+    "dg_e/dt = -g_e/(50*ms) : siemens\ndx/dt = (g_e - x)/(50*ms) : siemens\n"
+    "S = (x + bias)/(10*nS) : 1\nbias : siemens"
+)
 readout = bs.NeuronModel(
-    "readout", readout, receives="g", on_pre="g_post += w*h_pre", spike_height=None
+    "readout", readout, receives="g_e", on_pre="g_e_post += w*h_pre", spike_height=None
 )
 neuron = bs.NeuronModel(
     "LIF with conductances", equations, threshold="v > -50*mV", reset="v = -60*mV", receives="g_e", parameters={"h": 1 * nS},

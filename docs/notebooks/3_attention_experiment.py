@@ -53,7 +53,8 @@ figure.suptitle("valid cues orange, invalid cues blue")
 
 # %% [markdown]
 # **Network.** Neurons with a precision of 0.45, and a readout that receives what one layer sends and is not attended
-# itself: inside of an attended layer, gain and precision change rates by definition.
+# itself. In an attended layer, input gain and precision change its own rates; output gain changes only the height of
+# its spikes.
 
 # %%
 LAYER = "stage2_block2_asn1"
@@ -61,8 +62,8 @@ graph = bs.read_keras(bs.load_model("search"))
 snn = bs.convert(
     graph,
     neuron=bs.ASN(m_f=0.45),
-    readouts={"behind": LAYER},
-    record={"behind": ["spikes"]},
+    readouts={"after": LAYER},
+    record={"after": ["spikes"]},
 )
 attended = [name for name in snn.populations if name.endswith("_asn1")]
 print(attended)
@@ -77,9 +78,9 @@ def run(attention):
     """Return outputs (scene, class) from 150 ms on, and the rate (Hz) of the column of neurons at the target."""
     snn.attend(attention, layers=None if attention is None else attended)
     result = snn.run(scenes.images, duration=350 * ms, seed=0)
-    places = column_places(result.shapes["behind"], scenes.cues)
-    activity = multi_unit_activity(result, "behind", places)[:, 150:]
-    n_channels = result.shapes["behind"][2]
+    places = column_places(result.shapes["after"], scenes.cues)
+    activity = multi_unit_activity(result, "after", places)[:, 150:]
+    n_channels = result.shapes["after"][2]
     return window_mean(result.output, 150), 1000 * activity.mean(axis=1) / n_channels
 
 

@@ -44,8 +44,9 @@ print(f"correct  {(decisions == labels[:20]).mean():.0%}")
 print(f"rate     {result.mean_firing_rate:.1f} Hz, mean of all neurons")
 
 # %% [markdown]
-# **Spikes.** Each dot is a spike of the first digit. Deeper layers start later: a spike acts in the next layer one
-# step, 1 ms, later.
+# **Spikes.** Each dot is a spike of the first digit. Neurons with a positive bias spike from the first steps on,
+# whatever the image is. What the image changes reaches each layer one step, 1 ms, after the layer before it, at the
+# earliest.
 
 # %%
 bs.plot.raster(result, image=0)

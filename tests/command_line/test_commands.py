@@ -1,6 +1,7 @@
 """The commands do what the Python names do, refuse before they compute, and end with their exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,14 @@ def test_info_is_the_same_as_text_and_json():
     assert all(name in shown and str(value) in shown for rows in found.values() for name, value in rows.items())
 
 
+@pytest.mark.parametrize(
+    ("compiler", "words"), [("cl", "is Visual C++"), ("no_such_compiler", "Windows: GCC of MSYS2")]
+)
+def test_info_says_what_to_do_about_a_compiler_that_cannot_be_used(compiler, words, monkeypatch):
+    monkeypatch.setenv("CXX", compiler)
+    assert words in json.loads(brainsnn("info", "--json").output)["machine"]["C++ compiler"]
+
+
 def test_layers_is_the_table_of_python(model_file):
     assert brainsnn("layers", model_file).output.strip() == str(bs.read_keras(bs.load_model(model_file))).strip()
 
@@ -49,6 +58,7 @@ def test_models_are_listed_with_what_their_cards_say():
     shown = brainsnn("models").output
     for name, model in bs.shipped_models().items():
         assert f"{name} " in shown and model.title in shown
+        assert re.search(r"(accuracy|SNN|AUC).* \d", model.title)
         assert model.path.is_file() and model.card.startswith(f"# {name}.keras") and model.facts
 
 

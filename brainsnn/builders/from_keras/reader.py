@@ -94,8 +94,8 @@ def read_keras(
         names = [f"{t._keras_history.operation.name!r} {tuple(t.shape[1:])}" for t in graph.inputs]
         raise ConversionError(
             f"Model '{model.name}' has {len(names)} inputs: {', '.join(names)}. A network has one. Make an input with the "
-            "channels of all, of which each part of the model takes its own with a Conv2D(channels, 1, use_bias=False) that "
-            "selects them, as docs/mistakes.md shows."
+            "channels of all, of which each part of the model takes its own with a Conv2D(channels, 1, use_bias=False) whose "
+            "weights are 1 for the channels that it takes and 0 for the others."
         )
     own_names = frozenset(node.operation.name for node in _sorted_nodes(graph.outputs, ()))
     builder = GraphBuilder(average_pooling, junctions, frozenset(spiking))

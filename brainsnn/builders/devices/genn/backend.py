@@ -25,7 +25,8 @@ def _device_class():
     except ImportError as error:
         raise ImportError(
             f"GeNN needs brian2genn, which could not be imported ({error}). It needs Brian2 2.5 and NumPy 1: install "
-            "brainsnn[genn] into a separate environment, see docs/devices.md."
+            "brainsnn[genn] into a separate environment: python3.11 -m venv venv-genn, then venv-genn/bin/pip install "
+            "'brainsnn[genn]'."
         ) from error
     return TrialsDevice
 

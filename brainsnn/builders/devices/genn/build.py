@@ -16,7 +16,7 @@ from brainsnn.system.locks import lock
 __all__ = ["LIBRARY_FOLDER", "find_genn", "missing_cuda", "compiled_genn"]
 
 #: What to do if GeNN's generator or the compiler fails.
-TOOLS = "Install a C++ compiler and make (Debian and Ubuntu: apt install g++ make), and GeNN 4.9 (docs/devices.md)."
+TOOLS = "Install a C++ compiler and make (Debian and Ubuntu: apt install g++ make), and GeNN 4.9 (git clone --branch 4.9.0 https://github.com/genn-team/genn)."
 #: The program looks for the network's library in a folder of this name in its working directory.
 LIBRARY_FOLDER = "magicnetwork_model_CODE"
 
@@ -42,7 +42,8 @@ def find_genn():
     path = prefs.devices.genn.path or os.environ.get("GENN_PATH")
     if not path:
         raise RuntimeError(
-            "GeNN was not found: set the environment variable GENN_PATH to the folder of GeNN 4.9, see docs/devices.md."
+            "GeNN was not found: git clone --branch 4.9.0 https://github.com/genn-team/genn, and set the environment variable "
+            "GENN_PATH to that folder."
         )
     version = Path(path) / "version.txt"
     found = version.read_text().strip() if version.exists() else None
