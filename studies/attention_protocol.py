@@ -208,7 +208,8 @@ def run(snn, images, cues, condition, trial, seed, processes=1):
             attention = bs.SpatialAttention(cues, widths, **{condition.mechanism: condition.strength})
         else:
             attention = UndefinedHeights(cues, widths, condition.strength, snn.graph)
-            layers = [*layers, *(p.target for layer in layers for p in snn.graph.outgoing(layer))]
+            readers = [p.target for layer in layers for p in snn.graph.outgoing(layer)]
+            layers = [*layers, *(name for name in readers if name in snn.populations.of_model)]  # and no readouts
         snn.attend(attention, layers=layers)
     return snn.run(
         images, duration=trial["duration_ms"] * ms, seed=seed, onset=ONSET_MS * ms, background=trial["background"],

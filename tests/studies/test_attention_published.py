@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from attention_responses import responses
 from locations import ROOT
 
 import brainsnn as bs
-from brainsnn.analysis import smoothed_response, target_auc
 from brainsnn.equations import transfer_function
 
 sys.path.insert(0, str(ROOT / "studies"))
@@ -57,7 +57,7 @@ def test_eight_layers_are_attended_and_those_behind_the_published_ones_analysed(
     assert protocol.analysed_layers(graph) == ("stage3_block2_asn1", "stage4_block2_asn2")
 
 
-def test_schedule_pooling_readouts_and_grid_are_the_published_ones():
+def test_schedule_pooling_readouts_and_sizes_are_the_published_ones():
     graph = bs.read_keras(bs.load_model("search_post"), average_pooling="membrane")
     assert graph.averages_membranes
     snn = protocol.make_network(graph, 0.45, "runtime")
@@ -65,10 +65,8 @@ def test_schedule_pooling_readouts_and_grid_are_the_published_ones():
     middle, last = protocol.analysed_layers(graph)
     assert snn.graph.populations["behind"].reads == snn.graph.populations["field"].reads == middle
     assert protocol.make_network(graph, 0.45, "runtime", True).graph.populations["representation"].reads == last
-    full = published.FULL
-    assert full["strengths"] == [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75]
     names = ("duration_ms", "width", "m_f", "n_per_class", "n_averages", "n_draws", "n_permutations")
-    assert [full[name] for name in names] == [750, 40 / 224, 0.45, 50, 16, 500, 10_000]
+    assert [published.FULL[name] for name in names] == [750, 40 / 224, 0.45, 50, 16, 500, 10_000]
     assert (protocol.ONSET_MS, protocol.EVALUATION_MS, protocol.BACKGROUNDS["coco"]) == (100, 250, 0.5)
 
 
@@ -221,43 +219,6 @@ def test_traces_of_single_neurons():
 # Measures
 
 
-def responses(n=40, gain=0.3, seed=0):
-    """Made-up responses in which valid cues help, and invalid ones harm."""
-    random, targets = np.random.default_rng(seed), np.arange(n) % 4
-    noise = random.random((n, 4))
-    bumps = np.clip(np.arange(400) - 120, 0, 60) / 60
-    found = {}
-    for k, name in enumerate(["neutral", *(f"{m} {cue}" for m in protocol.MECHANISMS for cue in protocol.CUES)]):
-        help_ = 0 if k == 0 else gain * (1 if k % 2 else -1)
-        late = 10 * help_
-        activity = random.poisson(1 + (6 + 8 * help_) * np.clip(np.roll(bumps, int(-20 * help_)), 0, 1), (n, 400))
-        found[name] = {
-            "scores": noise + (0.3 + help_) * np.eye(4)[targets], "times": np.full(n, 300.0 - late) + random.normal(size=n),
-            "rates": random.random(n), "output": np.repeat(noise[:, None], 400, axis=1), "activity": activity,
-            "potential": 0.1 * activity.astype(float),
-        }  # fmt: skip
-        found[name]["times"][0] = np.nan
-    scenes = protocol.Scenes(
-        np.zeros((n, 2, 2, 1)), targets, np.eye(4)[targets], *np.zeros((2, n, 2)), np.tile(list("abcde"), n)[:n]
-    )
-    baselines = {name: random.poisson(1, (3, 400)) for name in found}
-    return measures.Responses(found, scenes, 16, baselines, 60)
-
-
-def test_measures_are_those_of_the_protocol():
-    made = responses()
-    values = made.found["neutral"]
-    n = len(made.scenes.targets)
-    assert made.draws("auc", "neutral")[0] == pytest.approx(target_auc(values["scores"], made.scenes.targets))
-    assert made.draws("detection_ms", "neutral")[0] == pytest.approx(np.nanmedian(values["times"]) - 100)
-    rate = values["activity"][:, 250:].sum() / n / 16 / 0.150
-    assert made.draws("rate_hz", "neutral")[0] == pytest.approx(rate)
-    assert made.draws("potential", "neutral")[0] == pytest.approx(values["potential"][:, 250:].mean() / 16)
-    response = smoothed_response(values["activity"])
-    assert response[:, 50:100].mean() == pytest.approx(0, abs=1e-9)
-    assert np.isfinite(made.draws("latency_ms", "neutral")[0])
-
-
 def test_effects_that_are_there_are_reproduced():
     made = responses()
     for measure, (_, sign, _) in measures.MEASURES.items():
@@ -288,15 +249,6 @@ def test_p_of_draws_is_never_below_one_draw():
     assert paired_p(np.ones(200), 3) == pytest.approx(0.03)
     assert paired_p(np.r_[np.ones(50), -np.ones(50)]) == 1
     assert np.isnan(paired_p(np.full(5, np.nan)))
-
-
-def test_modulation_and_its_published_interval(tmp_path):
-    made = responses()
-    made.found["precision valid"]["output"] = made.found["neutral"]["output"] + np.eye(4)[made.scenes.targets][:, None]
-    with Study("example", "?", {"n": 1}, {"n": 1}, ["--out", str(tmp_path)]) as study:
-        table = measures.modulation_table(study, made).set_index(["condition", "outputs", "interval"])
-    assert len(table) == 18 and table.loc[("precision valid", "target", "all classes"), "change"] == pytest.approx(1)
-    assert table.loc[("precision valid", "others", "as published"), "change"] == pytest.approx(0, abs=1e-9)
 
 
 # Claims
