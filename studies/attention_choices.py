@@ -1,9 +1,7 @@
 """What two choices of the published code change: how batch normalization is folded, and heights of spikes at m = 0."""
 
-from types import SimpleNamespace
-
 from attention_conditions import compute
-from attention_protocol import Condition, read_network
+from attention_protocol import Condition
 
 from brainsnn.analysis import TargetAUC, bootstrap_draws, draw_interval
 
@@ -15,12 +13,12 @@ FOLDINGS = ("exact", "published")
 STRONGEST = 0.75
 
 
-def choices_table(study, model, responses):
+def choices_table(study, responses):
     """Measure the second half with each choice, ours and the published one; write and print AUC and rate."""
     half, parameters, own = study.second, study.parameters, study.graph
     folded = {parameters.batch_norm: responses.found["neutral"]}
     (other,) = set(FOLDINGS) - set(folded)
-    study.graph = read_network(model, SimpleNamespace(batch_norm=other))
+    study.graph = study.graphs[other]
     (folded[other],) = compute(study, half, study.first, [Condition()], "batch_norm", over_time=False)
     study.graph = own
     conditions = [Condition("precision", "valid", STRONGEST, heights=heights) for heights in ("finite", "undefined")]

@@ -83,7 +83,7 @@ def rank_orders(study, responses, strengths):
     add(0, responses.found, strengths)
     first = study.graph
     for seed, path in enumerate(trained_networks(study), 1):
-        study.graph = read_network(bs.load_model(path), study.parameters)
+        study.graph = read_network(bs.load_model(path), study.parameters.batch_norm)
         _, own, _ = search_strengths(study, f"network{seed}_")
         conditions = [Condition(), *conditions_of(own)]
         found = compute(study, study.second, study.first, conditions, f"network{seed}_conditions", over_time=False)

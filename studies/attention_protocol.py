@@ -177,9 +177,9 @@ def load_network(parameters):
     return bs.load_model(ROOT / "weights" / f"{parameters.network}.keras")
 
 
-def read_network(model, parameters):
+def read_network(model, batch_norm):
     """Return the graph of a trained network, with averages of membranes as published."""
-    return bs.read_keras(model, average_pooling="membrane", batch_norm=parameters.batch_norm)
+    return bs.read_keras(model, average_pooling="membrane", batch_norm=batch_norm)
 
 
 @bs.once

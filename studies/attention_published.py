@@ -99,7 +99,7 @@ def main(argv=None):
         responses = respond_all(study, strengths)
         behaviour_table(study, responses, ann)
         if parameters.faults == "yes":
-            choices_table(study, model, responses)
+            choices_table(study, responses)
         print(modulation_table(study, responses).to_string(index=False))
         comparisons_table(study, responses, ann, neutral_search, parameters.n_permutations)
         ann_auc = TargetAUC(ann, study.second.targets)()
@@ -175,7 +175,9 @@ def prepare(study):
     """
     parameters = study.parameters
     model = load_network(parameters)
-    study.graph = read_network(model, parameters)
+    foldings = FOLDINGS if parameters.faults == "yes" else (parameters.batch_norm,)
+    study.graphs = {how: read_network(model, how) for how in foldings}
+    study.graph = study.graphs[parameters.batch_norm]
     size = study.graph.input.shape[0]
     study.kind = {"search": "search scenes", "coco": "COCO scenes"}[parameters.data]
     study.trial = {key: getattr(parameters, key) for key in ("width", "duration_ms")}
