@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 from attention_conditions import compute, conditions_of, search_strengths
-from attention_protocol import CUES, MECHANISMS, ONSET_MS, Condition
+from attention_protocol import CUES, MECHANISMS, ONSET_MS, Condition, read_network
 from common import ROOT
 from scipy.stats import binomtest
 
@@ -24,7 +24,9 @@ def trained_networks(study):
     """Return the files of all networks but the shipped one, which has seed 0; train those that do not exist yet."""
     parameters, folder = study.parameters, study.folder / "networks"
     folder.mkdir(exist_ok=True)
-    paths = [folder / f"search_post_{seed}.keras" for seed in range(1, parameters.n_networks)]
+    # A network belongs to its seed and number of epochs.
+    names = [f"search_post_{seed}_{parameters.training_epochs}_epochs" for seed in range(1, parameters.n_networks)]
+    paths = [folder / f"{name}.keras" for name in names]
     for seed, path in enumerate(paths, 1):
         if not path.exists():
             print(f"training {path.name} ...", flush=True)
@@ -81,7 +83,7 @@ def rank_orders(study, responses, strengths):
     add(0, responses.found, strengths)
     first = study.graph
     for seed, path in enumerate(trained_networks(study), 1):
-        study.graph = bs.read_keras(bs.load_model(path), average_pooling="membrane")
+        study.graph = read_network(bs.load_model(path), study.parameters.batch_norm)
         _, own, _ = search_strengths(study, f"network{seed}_")
         conditions = [Condition(), *conditions_of(own)]
         found = compute(study, study.second, study.first, conditions, f"network{seed}_conditions", over_time=False)

@@ -1,5 +1,6 @@
 """The experiments of Soerensen et al. (2022) as published: scenes, conditions, and what is measured in each of them."""
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from brainsnn.analysis import (
     window_mean,
 )
 from brainsnn.attention import pixel_widths, residual_layers
+from brainsnn.disk_space import reserve
 from brainsnn.stimuli import load_search_scenes
 from brainsnn.stimuli.coco import halves, invalid_cues, load_coco_scenes, load_coco_training
 
@@ -34,17 +36,25 @@ BASELINE_CUES = {"valid": (0.5, 0.5), "invalid": (0.1, 0.2)}
 N_AVERAGED = 25
 #: Times after onset at which whole RDMs are kept.
 RDM_MS = (150, 200, 250, 300)
+#: Resting threshold of a neuron that never fires.
+NEVER = 1e9
 #: Images that one unit of work holds in memory.
 CHUNK = 50
 
 
 class Condition(NamedTuple):
-    """Mechanism, cue and strength; the cues are those of the scenes, or (as in the published rates) of the other half."""
+    """
+    Mechanism, cue and strength.
+
+    The cues are those of the scenes, or (as in the published rates) of the other half. Where precision is 0, heights of
+    spikes are finite, or (as published) undefined.
+    """
 
     mechanism: str = "neutral"
     cue: str = ""
     strength: float = 0.0
     cues: str = "own"
+    heights: str = "finite"
 
     @property
     def name(self):
@@ -53,7 +63,34 @@ class Condition(NamedTuple):
 
     def __str__(self):
         other = "" if self.cues == "own" else " other half"
+        other += "" if self.heights == "finite" else " undefined heights"
         return (f"{self.name} {self.strength:g}" if self.cue else self.name) + other
+
+
+class UndefinedHeights(bs.SpatialAttention):
+    """
+    Precision as published where it comes down to m = 0: the height h = 0/0 there, so neurons that read one never fire.
+
+    In the published code, NaN is added to their inputs, and no comparison with it is true.
+    """
+
+    def __init__(self, cues, widths, precision, graph):
+        self.graph, self.attended = graph, residual_layers(graph)
+        super().__init__(cues, widths, precision=dict.fromkeys(self.attended, precision))
+
+    def parameters_for(self, layer, shape, parameters, model, image=0):
+        """Return the changed precision of attended layers, and an infinite one (as good as) of neurons that read m = 0."""
+        if layer in self.attended:
+            return super().parameters_for(layer, shape, parameters, model, image)
+        m_f, of_zero = np.broadcast_to(parameters["m_f"], np.prod(shape)), np.zeros(shape)
+        for projection in self.graph.incoming(layer):
+            if projection.source in self.attended:
+                own = self.graph.populations[projection.source].shape
+                R = np.broadcast_to(self.field.modulation(own, image, projection.source), own)
+                of_zero = of_zero + projection.operator.transfer(
+                    np.where(m_f[0] <= self.strength("precision", projection.source) * R, np.nan, 0.0)
+                )
+        return {"m_f": np.where(np.isnan(of_zero).ravel(), NEVER, m_f)}
 
 
 def analysed_layers(graph):
@@ -79,10 +116,16 @@ class Scenes(NamedTuple):
 
 
 def load_halves(parameters, size, seed):
-    """Return the half in which strengths are chosen, and the one that is reported; those of COCO are in the file."""
+    """
+    Return the half in which strengths are chosen, and the one that is reported; those of COCO are in the file.
+
+    Without a number (`attention_arguments.ALL`), all scenes of COCO are taken, as published; or that many are drawn, stratified
+    by target.
+    """
     if parameters.data == "coco":
+        n = parameters.n_scenes // 2 or None
         found = [
-            load_coco_scenes(parameters.scenes, parameters.photographs, half, size, parameters.n_scenes // 2)
+            load_coco_scenes(parameters.scenes, parameters.photographs, half, size, n, parameters.interpolation, seed)
             for half in ("search", "test")
         ]
         return tuple(Scenes(f.images, f.targets, f.labels, f.cues, f.invalid_cues, f.photographs) for f in found)
@@ -105,22 +148,25 @@ def average_images(parameters, size, seed):
     if parameters.data == "search":
         images = load_search_scenes(n, "train", seed=seed).images
     else:
-        images, _ = load_coco_training(parameters.scenes, parameters.photographs, n, size, seed)
+        images, _ = load_coco_training(
+            parameters.scenes, parameters.photographs, n, size, seed, parameters.interpolation
+        )
     return images.reshape(-1, N_AVERAGED, *images.shape[1:]).mean(axis=1)
 
 
 def rdm_scenes(scenes, n_per_class, seed):
-    """Return the same number of scenes of each class, in the order of the classes, with new invalid cues."""
+    """Return the same number of scenes of each class, in the order of the classes, with new invalid cues from all scenes."""
     random, chosen = np.random.default_rng([seed, 4]), []
     for label in range(scenes.labels.shape[1]):
         own = np.flatnonzero(scenes.targets == label)
         if len(own) < n_per_class:
             raise ValueError(
-                f"rdm_scenes: {len(own)} scenes of class {label}, and {n_per_class} are needed; add scenes."
+                f"rdm_scenes: {len(own)} scenes of class {label}, and {n_per_class} are needed; give more --n-scenes or a "
+                "smaller --n-per-class."
             )
         chosen.append(np.sort(random.choice(own, n_per_class, replace=False)))
-    found = scenes.chosen(np.concatenate(chosen))
-    return found._replace(invalid=invalid_cues(found.valid, seed + 1))
+    index = np.concatenate(chosen)
+    return scenes.chosen(index)._replace(invalid=invalid_cues(scenes.valid, seed + 1, scenes.valid[index], index))
 
 
 # The network -----------------------------------------------------------------------------------------
@@ -129,6 +175,11 @@ def load_network(parameters):
     if parameters.model:
         return bs.load_model(parameters.model, weights=parameters.weights or None)
     return bs.load_model(ROOT / "weights" / f"{parameters.network}.keras")
+
+
+def read_network(model, batch_norm):
+    """Return the graph of a trained network, with averages of membranes as published."""
+    return bs.read_keras(model, average_pooling="membrane", batch_norm=batch_norm)
 
 
 @bs.once
@@ -153,7 +204,13 @@ def run(snn, images, cues, condition, trial, seed, processes=1):
     else:
         layers = residual_layers(snn.graph)
         widths = pixel_widths(snn.graph, layers, trial["width"] * snn.graph.input.shape[0])
-        snn.attend(bs.SpatialAttention(cues, widths, **{condition.mechanism: condition.strength}), layers=layers)
+        if condition.heights == "finite":
+            attention = bs.SpatialAttention(cues, widths, **{condition.mechanism: condition.strength})
+        else:
+            attention = UndefinedHeights(cues, widths, condition.strength, snn.graph)
+            readers = [p.target for layer in layers for p in snn.graph.outgoing(layer)]
+            layers = [*layers, *(name for name in readers if name in snn.populations.of_model)]  # and no readouts
+        snn.attend(attention, layers=layers)
     return snn.run(
         images, duration=trial["duration_ms"] * ms, seed=seed, onset=ONSET_MS * ms, background=trial["background"],
         processes=processes,
@@ -194,11 +251,30 @@ def baseline(images, condition, graph, m_f, device, trial, seed, processes):
     return {"activity": multi_unit_activity(result, "behind", places)}
 
 
+def n_bytes_of(graph, n_scenes, trial):
+    """Return what the potentials of one condition need on disk, in bytes."""
+    n_neurons = int(np.prod(graph.populations[analysed_layers(graph)[1]].shape))
+    return trial["duration_ms"] * n_scenes * n_neurons * np.dtype(np.float32).itemsize
+
+
+def check_space(graph, n_scenes, trial, folder):
+    """Refuse a disk on which the potentials of one condition do not fit."""
+    needed, free = n_bytes_of(graph, n_scenes, trial), shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(
+            f"potentials: those of {n_scenes} scenes need {needed / 1e9:.3g} GB in {folder} for a while, and {free / 1e9:.3g} GB "
+            "are free. Name a folder on a larger disk with --out, or give a smaller --n-per-class."
+        )
+
+
 def potentials(scenes, condition, graph, m_f, device, trial, seed, processes, folder):
     """Return the potentials behind the last block, (n, n_steps, n_neurons) on disk, step by step."""
     snn = make_network(graph, m_f, device, for_rdms=True)
     shape = (trial["duration_ms"], len(scenes.images), int(np.prod(snn.graph.populations["representation"].shape)))
-    stored = np.memmap(Path(folder) / "potentials", dtype=np.float32, mode="w+", shape=shape)
+    check_space(graph, shape[1], trial, folder)
+    path = Path(folder) / "potentials"
+    reserve(path, n_bytes_of(graph, shape[1], trial))  # so that a full disk is an error, and no crash
+    stored = np.memmap(path, dtype=np.float32, mode="r+", shape=shape)
     cues = scenes.valid if condition.cue == "valid" else scenes.invalid
     for first in range(0, shape[1], CHUNK):
         part = slice(first, first + CHUNK)
@@ -207,17 +283,20 @@ def potentials(scenes, condition, graph, m_f, device, trial, seed, processes, fo
     return stored.transpose(1, 0, 2)
 
 
-def representation(scenes, analog, condition, graph, m_f, device, trial, n_draws, seed, processes):
+def representation(scenes, analog, condition, graph, m_f, device, trial, n_draws, seed, processes, folder):
     """
     Return how RDMs of one condition fit the models of classes and of the artificial network.
 
     ``correlation`` and ``partial`` over time (n_steps, 2) with intervals, ``draws_images`` and ``draws_pairs`` of the mean
-    partial correlation from 250 ms on, and whole RDMs at some times.
+    partial correlation from 250 ms on, and whole RDMs at some times. Potentials lie in the study's folder meanwhile: those of
+    the published network and number of scenes take 30 GB.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        distances = rdm_over_time(
-            potentials(scenes, condition, graph, m_f, device, trial, seed, processes, folder), ONSET_MS
-        )
+    units = Path(folder) / "units"  # what an interruption leaves there goes when the study is finished
+    units.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=units, prefix="potentials_") as part:
+        stored = potentials(scenes, condition, graph, m_f, device, trial, seed, processes, part)
+        distances = rdm_over_time(stored, ONSET_MS)
+        del stored  # an open file cannot be removed everywhere
     values = {"rdms": distances[[t for t in RDM_MS if t < len(distances)]]}
     for resample in ("pairs", "images"):
         fits = rdm_draws(distances, class_model(scenes.targets), analog, n_draws, resample)

@@ -7,7 +7,7 @@ from common import ROOT
 
 import brainsnn as bs
 from brainsnn.analysis import detection_time, evoked_potential, firing_latency, focus_masks, focus_rates, layer_patterns
-from brainsnn.stimuli import SearchScenes, load_search_scenes
+from brainsnn.stimuli import load_search_scenes
 from brainsnn.stimuli.coco import load_coco_scenes
 
 #: Gray level before a scene appears: the mean of the shipped scenes, and the published level for photographs.
@@ -30,18 +30,16 @@ def load_network(parameters):
 
 
 def load_scenes(parameters, seed):
-    """Load an even number of scenes: the shipped ones, or photographs."""
-    n_scenes = 2 * (parameters.n_scenes // 2)
+    """Return the scenes in which strengths are chosen, and those that are reported: the shipped ones, or photographs."""
+    half = parameters.n_scenes // 2
     if not parameters.scenes:
-        return load_search_scenes(n_scenes, "test", seed=seed)
-    size = load_network(parameters).input_shape[1]
-    halves = [
-        load_coco_scenes(parameters.scenes, parameters.photographs, half, size, n_scenes // 2)
-        for half in ("search", "test")
-    ]
-    n = min(map(len, halves))
-    fields = SearchScenes.__dataclass_fields__
-    return SearchScenes(*(np.concatenate([getattr(half[:n], name) for half in halves]) for name in fields))
+        scenes = load_search_scenes(2 * half, "test", seed=seed)
+        return scenes[:half], scenes[half:]
+    size, n = load_network(parameters).input_shape[1], half or None
+    return tuple(
+        load_coco_scenes(parameters.scenes, parameters.photographs, name, size, n, parameters.interpolation, seed)
+        for name in ("search", "test")
+    )
 
 
 def trial_of(parameters):

@@ -4,7 +4,7 @@ import numpy as np
 
 from brainsnn.analysis import bootstrap_draws, draw_interval
 
-__all__ = ["effect_row", "in_words", "report_photographs", "smallest_p"]
+__all__ = ["effect_row", "in_words", "output_effects", "report_photographs", "smallest_p"]
 
 ALPHA = 0.05
 
@@ -12,6 +12,33 @@ ALPHA = 0.05
 def smallest_p(n):
     """Return the two-sided p of a sign-flip test when the effect has the same sign in all of n photographs."""
     return 2.0 ** (1 - n)
+
+
+def output_effects(found, targets):
+    """
+    Return how cues change the output of the target: an effect that each scene has, also one that is alone in its photograph.
+
+    An AUC compares scenes with each other, so a photograph with one scene has none.
+
+    Parameters
+    ----------
+    found : dict of str to dict of str to ndarray
+        Condition, such as ``"precision valid"``, to values with the ``scores`` of its scenes.
+    targets : (n_scenes,) ndarray of int
+
+    Returns
+    -------
+    effects : dict of str to callable
+        Name to a function of an array of scene indices: the mean of valid - invalid.
+    """
+
+    def effect(mechanism):
+        valid, invalid = (found[f"{mechanism} {cue}"]["scores"] for cue in ("valid", "invalid"))
+        change = (valid - invalid)[np.arange(len(targets)), targets]
+        return lambda index: float(change[index].mean())
+
+    mechanisms = [name.removesuffix(" valid") for name in found if name.endswith(" valid")]
+    return {f"output of the target, {name.replace('_', ' ')}": effect(name) for name in mechanisms}
 
 
 def effect_row(effect, statistic, photographs, n_draws=500):
@@ -76,6 +103,8 @@ def in_words(photographs):
     names = np.unique(photographs)
     n, needed = len(names), next(k for k in range(1, 100) if smallest_p(k) < ALPHA)
     scenes = f"{len(photographs)} scenes are cut from {n} photograph{'s' if n > 1 else ''}"
+    if n == len(photographs) and n >= needed:
+        return f"{scenes}, one each. Intervals over photographs and over scenes say the same, and hold for other photographs."
     if n >= needed:
         return (
             f"{scenes}. Intervals over photographs hold for other photographs of this kind; those over scenes for other scenes "
@@ -88,6 +117,17 @@ def in_words(photographs):
         "effects differ between photographs: intervals over scenes hold for other scenes of these photographs alone, and an "
         f"interval that draws {n} photographs is too narrow."
     )
+
+
+def _by_photograph(row, photographs):
+    """Return in how many photographs an effect has the same sign, and p over them, in words where it is not defined."""
+    n, n_all = row["n_photographs"], len(np.unique(photographs))
+    if n == 0:
+        why = "one scene per photograph" if n_all == len(photographs) else "too few scenes in each photograph"
+        return f"not defined: {why}", "not defined"
+    known = f"{n}" if n == n_all else f"the {n} of {n_all} where it is defined"
+    p = row["p_photographs"]
+    return f"{row['same_sign']} of {known}", f"{p:.3g}" if np.isfinite(p) else "not defined"
 
 
 def report_photographs(study, effects, photographs, n_draws=500):
@@ -108,8 +148,8 @@ def report_photographs(study, effects, photographs, n_draws=500):
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for row in rows:
         intervals = [f"{row[f'low_{unit}']:+.3g} to {row[f'high_{unit}']:+.3g}" for unit in ("scenes", "photographs")]
-        cells = [row["effect"], f"{row['value']:+.3g}", *intervals, f"{row['same_sign']} of {row['n_photographs']}"]
-        lines.append(f"| {' | '.join(cells)} | {row['p_photographs']:.3g} |")
+        cells = [row["effect"], f"{row['value']:+.3g}", *intervals, *_by_photograph(row, photographs)]
+        lines.append(f"| {' | '.join(cells)} |")
     text = in_words(photographs)
     study.text("\n".join([text, "", *lines, ""]), "photographs.md")
     print("\n".join(lines))

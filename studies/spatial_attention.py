@@ -8,16 +8,17 @@ This is a short form of the protocol, with activity in all layers. The published
     python studies/spatial_attention.py --protocol published
     python studies/spatial_attention.py --protocol published --full
 
-To run the same protocol with the authors' network and COCO photographs::
+Both forms run with the authors' network and COCO photographs; the short one with ``--scenes``, the published one with
+``--data coco``::
 
     python -m brainsnn.stimuli.coco COCO --out street.json
-    python studies/spatial_attention.py --full --model resnet18.json --weights resnet18.h5 --scenes street.json \\
-        --photographs COCO --n-scenes 400 --duration-ms 750
+    python studies/spatial_attention.py --scenes street.json --photographs COCO --model resnet18.json --weights resnet18.h5
+    python studies/spatial_attention.py --protocol published --full --data coco --scenes street.json --photographs COCO \\
+        --model resnet18.json --weights resnet18.h5
 """
 
-import argparse
-
 import numpy as np
+from attention_arguments import ALL, FILES, defaults_for, refuse_ignored, word_of
 from attention_figures import (
     plot_behaviour,
     plot_evoked,
@@ -32,7 +33,7 @@ from attention_trials import N_ELECTRODE, activity, behaviour, load_network, loa
 from claims import Claims, paired_p
 from common import Study
 from figures import image_draws, mean_interval
-from photographs import report_photographs
+from photographs import output_effects, report_photographs
 
 import brainsnn as bs
 from brainsnn.analysis import (
@@ -45,9 +46,8 @@ from brainsnn.analysis import (
     rdm_fit,
     top_k_accuracy,
 )
+from brainsnn.stimuli.coco.scene_file import INTERPOLATIONS
 
-#: The user's own network, file of selected scenes and folder of COCO instead of what ships.
-FILES = {"model": "", "weights": "", "scenes": "", "photographs": ""}
 QUICK = {
     "protocol": "short", "n_scenes": 80, "n_analysed": 20, "strengths": [0.2, 0.5], "m_f": 0.45, "width": 0.18,
     "duration_ms": 400, "n_resamples": 300, "processes": 2, **FILES,
@@ -255,13 +255,6 @@ def report(study, table, strengths):
             study.report(f"order {measure}: {pair}", f"{verdict}; valid - invalid differ by {text(pair, measure, 3)}")
 
 
-def _protocol_of(argv):
-    """Return the protocol that the command line names; the study refuses unknown ones."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--protocol", default="short")
-    return parser.parse_known_args(argv)[0].protocol
-
-
 def report_rates(study, activities):
     """Claim that a valid cue raises rates at the target, in the attended layers and after them (means over layers)."""
     claims = Claims(study)
@@ -299,28 +292,22 @@ def make_figures(study, search, table, activities, layers, strengths):
 
 def main(argv=None):
     """Search strengths, compare cues, analyse activity, write figures and tables."""
-    if _protocol_of(argv) == "published":
+    if word_of(argv, "protocol", "short") == "published":
         import attention_published
 
         attention_published.main(argv)
         return
-    study = Study("spatial_attention", __doc__, QUICK, FULL, argv, sweeps=True)
+    full = defaults_for(FULL, word_of(argv, "scenes", ""))
+    study = Study("spatial_attention", __doc__, QUICK, full, argv, sweeps=True)
     parameters = study.parameters
-    if parameters.protocol != "short":
-        study.error(f"argument --protocol: {parameters.protocol!r}; choose short or published")
-    if parameters.n_scenes < 2:
-        study.error(
-            f"argument --n-scenes: {parameters.n_scenes} must be at least 2; strengths and conditions need a scene each"
-        )
-    if parameters.duration_ms <= EVALUATION_MS:
-        study.error(
-            f"argument --duration-ms: {parameters.duration_ms} is too short; outputs count from {EVALUATION_MS} ms on"
-        )
-    with study:
-        scenes = load_scenes(parameters, study.seed + 1)
-        half = len(scenes) // 2
-        study.search, study.test = scenes[:half], scenes[half:]
+    _check(study)
+    try:
+        study.search, study.test = load_scenes(parameters, study.seed + 1)
         study.graph = bs.read_keras(load_network(parameters))
+    except (ValueError, OSError) as error:  # before an old record is removed
+        study.error(str(error))
+    parameters.n_scenes = len(study.search) + len(study.test)
+    with study:
         search, strengths = search_strengths(study)
         found = test_conditions(study, strengths)
         table = make_table(study, found, strengths)
@@ -329,8 +316,33 @@ def main(argv=None):
         make_figures(study, search, table, activities, layers, strengths)
         report(study, table, strengths)
         effects = cue_effects(statistics_of(found, study.test, parameters.duration_ms))
-        report_photographs(study, effects, study.test.photographs)
+        report_photographs(study, effects | output_effects(found, study.test.targets), study.test.photographs)
         report_rates(study, activities)
+
+
+def _check(study):
+    """Refuse parameters that measure nothing, or that would be ignored."""
+    parameters = study.parameters
+    if parameters.protocol != "short":
+        study.error(f"argument --protocol: {parameters.protocol!r}; choose short or published")
+    if parameters.n_scenes < 2 and parameters.n_scenes != ALL:
+        study.error(
+            f"argument --n-scenes: {parameters.n_scenes} must be at least 2; strengths and conditions need a scene each"
+        )
+    if parameters.duration_ms <= EVALUATION_MS:
+        study.error(
+            f"argument --duration-ms: {parameters.duration_ms} is too short; outputs count from {EVALUATION_MS} ms on"
+        )
+    if parameters.scenes and not (parameters.photographs and parameters.model):
+        study.error("argument --scenes: photographs need --photographs and --model as well")
+    shipped = not parameters.scenes
+    ignored = {"photographs": (shipped, "give --scenes as well"), "interpolation": (shipped, "give --scenes as well"),
+               "weights": (not parameters.model, "give --model as well")}  # fmt: skip
+    refuse_ignored(study, QUICK, ignored)
+    if parameters.interpolation not in INTERPOLATIONS:
+        study.error(
+            f"argument --interpolation: {parameters.interpolation!r}; choose one of {', '.join(INTERPOLATIONS)}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Attention mechanisms: input gain, output gain and precision, as changes of neuron parameters."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -182,17 +183,15 @@ class Attention:
         -------
         attention : `Attention`
         """
-        resolved = {
+        resolved = copy(self)  # of the same class, also one of the user's
+        resolved.field = self.field.for_layers(name_of)
+        resolved.strengths = {
             mechanism: by_population(strength, name_of, f"Attention.{mechanism}")
             if isinstance(strength, Mapping)
             else strength
             for mechanism, strength in self.strengths.items()
         }
-        onset, offset = (None if t is None else t * second for t in (self.onset, self.offset))
-        return Attention(
-            self.field.for_layers(name_of), **resolved, onset=onset, offset=offset, floor=self.floor,
-            conserve_sum=self.conserve_sum,
-        )  # fmt: skip
+        return resolved
 
     def parameters_for(
         self, layer: str, shape: Shape, parameters: Mapping[str, np.ndarray], model: NeuronModel, image: int = 0

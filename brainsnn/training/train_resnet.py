@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from brainsnn.optional import optional_packages
+from brainsnn.stimuli.coco.scene_file import INTERPOLATIONS
 from brainsnn.training.cards import card_text
 from brainsnn.training.checkpoints import save
 from brainsnn.training.commands import check_out, prepare_tensorflow, report_written
@@ -31,7 +32,7 @@ __all__ = ["main", "null_f1"]
 #: What `--published` changes: to what the published code did, faults included.
 PUBLISHED = {
     "imagenet": {"first_rate": 1.0, "decay": 1e-4, "keep": "last", "rescale": "undone", "remainder": "drop", "seed": None},
-    "coco": {"keep": "last", "interpolation": "nearest", "remainder": "drop", "seed": None},
+    "coco": {"keep": "last", "remainder": "drop", "seed": None},
 }  # fmt: skip
 #: Share of the training pictures of COCO that are held out, and the seed of the shuffle.
 VALIDATION_SHARE, VALIDATION_SEED = 0.2, 3
@@ -119,7 +120,12 @@ def _add_own_options(name, add):
         default="all",
         help="layers to train (all, as was done; readout was intended)",
     )
-    add("--interpolation", choices=("bilinear", "nearest"), default="bilinear", help="of pictures (published: nearest)")
+    add(
+        "--interpolation",
+        choices=INTERPOLATIONS,
+        default=INTERPOLATIONS[0],
+        help="of pictures (nearest, as published); show the network the same ones",
+    )
 
 
 def _pictures(options, seed):

@@ -127,3 +127,23 @@ def test_precision_keeps_its_sum_and_is_clipped():
     )
     assert strong["m_f"].min() == 0
     assert_allclose(strong["h"].min(), ref.spike_height(0.01))
+
+
+class HalvedGain(SpatialAttention):
+    """A user's own attention."""
+
+    def parameters_for(self, layer, shape, parameters, model, image=0):
+        """Halve the gain everywhere."""
+        changed = super().parameters_for(layer, shape, parameters, model, image)
+        return {name: values / 2 if name == "gain" else values for name, values in changed.items()}
+
+
+def test_attention_of_a_class_of_the_users_keeps_its_class():
+    attention = HalvedGain((0.3, 0.6), {"a": 0.2}, input_gain={"a": 0.5}, onset=20 * bs.ms, conserve_sum=False)
+    resolved = attention.for_layers(lambda name: f"{name}_population")
+    assert type(resolved) is HalvedGain and resolved.strengths["input_gain"] == {"a_population": 0.5}
+    assert resolved.times() == attention.times() and attention.strengths["input_gain"] == {"a": 0.5}
+    values, model = {"gain": np.ones(1)}, bs.ASN()
+    found = resolved.parameters_for("a_population", (4, 4, 1), values, model)["gain"]
+    plain = SpatialAttention((0.3, 0.6), 0.2, input_gain=0.5).parameters_for("a", (4, 4, 1), values, model)["gain"]
+    np.testing.assert_allclose(found, plain / 2)

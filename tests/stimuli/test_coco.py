@@ -266,6 +266,21 @@ def test_invalid_cues_follow_the_rule(n, seed):
     assert ((drawn >= 0.1) & (drawn <= 0.9)).all() and len(np.unique(drawn, axis=0)) == 20
 
 
+@given(st.integers(0, 1000))
+def test_invalid_cues_of_some_pictures_are_those_of_all(seed):
+    """As for the RDMs: the permutation is over all pictures, and the chosen ones bound what is drawn again."""
+    random = np.random.default_rng(seed)
+    valid = random.uniform(0, 1, (60, 2))
+    chosen = np.concatenate([np.argsort(valid.sum(axis=1))[[0, -1]], random.permutation(60)[:8]])
+    invalid = invalid_cues(valid, seed, valid[chosen], chosen)
+    others = valid[np.random.RandomState(seed).permutation(60)][chosen]
+    far = np.linalg.norm(others - valid[chosen], axis=1) >= 0.5
+    assert_array_equal(invalid[far], others[far])
+    assert np.linalg.norm(invalid - valid[chosen], axis=1).min() >= 0.5
+    low, high = valid[chosen].min(axis=0), valid[chosen].max(axis=0)
+    assert ((invalid[~far] >= low) & (invalid[~far] <= high)).all()
+
+
 def test_invalid_cues_that_cannot_be_drawn_are_refused():
     with pytest.raises(ValueError, match="is 0.5 away from cue 0, .* Use more pictures"):
         invalid_cues([(0.4, 0.5), (0.6, 0.5)])
@@ -343,7 +358,23 @@ def test_scenes(coco, street, file, half):
     assert all((coco[0] / name).exists() for name in scenes.photographs)
     rows, columns = (scenes.cues * 20).astype(int).T
     assert scenes.images[np.arange(len(pictures)), rows, columns].mean() > 0.6  # objects are light
-    assert len(load_coco_scenes(file, coco[0], half, size=4, n_scenes=3)) == 3
+
+
+def test_some_scenes_are_drawn_from_all_of_the_file(coco, street, file):
+    """Of each target in proportion to its number: not the first ones, which come from one folder."""
+    targets = np.array([picture.target for picture in street.test])
+    order = [picture.cue for picture in street.test]
+    drawn = [load_coco_scenes(file, coco[0], size=4, n_scenes=24, seed=seed) for seed in (0, 0, 1)]
+    counts, known = np.bincount(drawn[0].targets, minlength=8), np.bincount(targets, minlength=8)
+    assert len(drawn[0]) == 24 and (counts >= 1).all()
+    assert (abs(counts - 24 * known / len(targets)) <= 1).all()
+    places = [order.index(tuple(cue) if isinstance(order[0], tuple) else list(cue)) for cue in drawn[0].cues.tolist()]
+    assert places == sorted(places) and places != list(range(24))
+    assert_array_equal(drawn[0].cues, drawn[1].cues)
+    assert not np.array_equal(drawn[0].cues, drawn[2].cues)
+    assert len(load_coco_scenes(file, coco[0], size=4, n_scenes=len(targets))) == len(targets)
+    with pytest.raises(ValueError, match="n_scenes=999, but .* in half 'test'. Use at most these"):
+        load_coco_scenes(file, coco[0], "test", 4, 999)
 
 
 def test_training_pictures(coco, street, file):

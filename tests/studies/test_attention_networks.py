@@ -57,13 +57,15 @@ def test_few_networks_have_a_wide_interval(tmp_path):
 
 
 def test_networks_that_exist_are_not_trained_again(tmp_path, monkeypatch):
+    """Those of another number of epochs are other networks."""
     (tmp_path / "networks").mkdir()
-    (tmp_path / "networks" / "search_post_1.keras").touch()
+    for name in ("search_post_1_7_epochs", "search_post_2_8_epochs"):
+        (tmp_path / "networks" / f"{name}.keras").touch()
     commands = []
     monkeypatch.setattr(subprocess, "run", lambda command, **options: commands.append(command))
     parameters = SimpleNamespace(n_networks=3, training_epochs=7)
     paths = networks.trained_networks(SimpleNamespace(folder=tmp_path, parameters=parameters))
-    assert [path.name for path in paths] == ["search_post_1.keras", "search_post_2.keras"]
+    assert [path.name for path in paths] == ["search_post_1_7_epochs.keras", "search_post_2_7_epochs.keras"]
     (command,) = commands
     assert command[1:] == ["-m", "brainsnn.training.train_search", "post_activation", "--seed", "2", "--epochs", "7", "--out",
                            str(paths[1])]  # fmt: skip

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from attention_responses import responses
 from locations import ROOT
 
 import brainsnn as bs
-from brainsnn.analysis import draw_interval, smoothed_response, target_auc
+from brainsnn.analysis import draw_interval
 from brainsnn.equations import transfer_function
 
 sys.path.insert(0, str(ROOT / "studies"))
@@ -57,7 +58,7 @@ def test_eight_layers_are_attended_and_those_behind_the_published_ones_analysed(
     assert protocol.analysed_layers(graph) == ("stage3_block2_asn1", "stage4_block2_asn2")
 
 
-def test_schedule_pooling_readouts_and_grid_are_the_published_ones():
+def test_schedule_pooling_readouts_and_sizes_are_the_published_ones():
     graph = bs.read_keras(bs.load_model("search_post"), average_pooling="membrane")
     assert graph.averages_membranes
     snn = protocol.make_network(graph, 0.45, "runtime")
@@ -65,10 +66,8 @@ def test_schedule_pooling_readouts_and_grid_are_the_published_ones():
     middle, last = protocol.analysed_layers(graph)
     assert snn.graph.populations["behind"].reads == snn.graph.populations["field"].reads == middle
     assert protocol.make_network(graph, 0.45, "runtime", True).graph.populations["representation"].reads == last
-    full = published.FULL
-    assert full["strengths"] == [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75]
     names = ("duration_ms", "width", "m_f", "n_per_class", "n_averages", "n_draws", "n_permutations")
-    assert [full[name] for name in names] == [750, 40 / 224, 0.45, 50, 16, 500, 10_000]
+    assert [published.FULL[name] for name in names] == [750, 40 / 224, 0.45, 50, 16, 500, 10_000]
     assert (protocol.ONSET_MS, protocol.EVALUATION_MS, protocol.BACKGROUNDS["coco"]) == (100, 250, 0.5)
 
 
@@ -84,8 +83,114 @@ def test_rdm_scenes_hold_each_class_in_order():
     chosen = protocol.rdm_scenes(scenes, 2, 0)
     assert chosen.targets.tolist() == np.repeat(np.arange(10), 2).tolist()
     assert (np.linalg.norm(chosen.valid - chosen.invalid, axis=1) >= 0.5).all()
-    with pytest.raises(ValueError, match="are needed; add scenes"):
+    with pytest.raises(ValueError, match="50 are needed; give more --n-scenes or a smaller --n-per-class"):
         protocol.rdm_scenes(scenes, 50, 0)
+
+
+def test_invalid_cues_of_rdms_come_from_all_scenes():
+    """The permutation is over all selected scenes, as published, not over those of the RDMs alone."""
+    scenes = protocol.joined(*protocol.load_halves(SimpleNamespace(data="search", n_scenes=200), 56, 1))
+    chosen = protocol.rdm_scenes(scenes, 2, 0)
+    index = [np.flatnonzero((scenes.images == image).all(axis=(1, 2, 3)))[0] for image in chosen.images]
+    others = scenes.valid[np.random.RandomState(1).permutation(len(scenes.valid))][index]
+    far = np.linalg.norm(others - chosen.valid, axis=1) >= 0.5
+    assert far.any()
+    np.testing.assert_array_equal(chosen.invalid[far], others[far])
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory):
+    """Arguments for COCO's files, made up."""
+    pytest.importorskip("pycocotools")
+    from coco_files import write_coco
+
+    from brainsnn.stimuli.coco import STREET, select, write_selection
+
+    folder = tmp_path_factory.mktemp("coco")
+    write_selection(select(write_coco(folder / "coco", n_train=80, n_val=160), STREET), folder / "street.json")
+    return {"data": "coco", "scenes": str(folder / "street.json"), "photographs": str(folder / "coco")}
+
+
+def files_of(coco):
+    return [word for name, value in coco.items() for word in (f"--{name}", value)]
+
+
+def test_all_scenes_of_coco_or_a_stratified_draw(coco):
+    """All by default of a complete run, as published; a number is drawn from the whole file, not from its beginning."""
+    everything = SimpleNamespace(
+        **coco, n_scenes=published.defaults_for(published.FULL, True)["n_scenes"], interpolation="nearest"
+    )
+    some = SimpleNamespace(**coco, n_scenes=40, interpolation="nearest")
+    whole, drawn = (protocol.load_halves(parameters, 12, 1) for parameters in (everything, some))
+    stored = [picture.half for picture in published.read_selection(coco["scenes"]).test]
+    for half, part, name in zip(whole, drawn, ("search", "test")):
+        assert len(half.targets) == stored.count(name) and len(part.targets) == 20
+        expected = 20 * np.bincount(half.targets, minlength=8) / len(half.targets)
+        assert (abs(np.bincount(part.targets, minlength=8) - expected) <= 1).all()
+        assert not np.array_equal(part.valid, half.valid[:20])
+    some.n_scenes = 9_999
+    with pytest.raises(ValueError, match="Use at most these"):
+        protocol.load_halves(some, 12, 1)
+
+
+def test_the_record_says_which_scenes():
+    def said(data, n_scenes):
+        half = SimpleNamespace(targets=range(3))
+        study = SimpleNamespace(parameters=SimpleNamespace(data=data, n_scenes=n_scenes), first=half, second=half, seed=0,
+                                kind="scenes")  # fmt: skip
+        return published.scenes_in_words(study)
+
+    assert said("coco", 0) == "3 and 3 scenes: all of the file"
+    assert said("coco", 6).endswith("drawn from the file, stratified by target, with seed 1")
+    assert said("search", 6).endswith("made with seed 1")
+
+
+def test_interpolation_is_that_of_the_arguments(coco):
+    halves = [
+        protocol.load_halves(SimpleNamespace(**coco, n_scenes=40, interpolation=how), 12, 1)[0]
+        for how in ("nearest", "bilinear")
+    ]
+    np.testing.assert_array_equal(halves[0].valid, halves[1].valid)
+    assert len(np.unique(halves[1].images)) > len(np.unique(halves[0].images))  # means of pixels
+
+
+def test_potentials_that_do_not_fit_on_the_disk_are_refused(tmp_path):
+    graph = bs.read_keras(bs.load_model("search_post"), average_pooling="membrane")
+    trial = {"duration_ms": 750}
+    assert protocol.n_bytes_of(graph, 400, trial) == 750 * 400 * 4 * 4 * 96 * 4
+    protocol.check_space(graph, 1, trial, tmp_path)
+    with pytest.raises(
+        OSError, match=r"need 4\.61e\+06 GB in .* GB are free\. .* --out, or give a smaller --n-per-class"
+    ):
+        protocol.check_space(graph, 10**9, trial, tmp_path)
+
+
+# Published choices
+
+
+def test_readers_of_undefined_heights_never_fire():
+    """At m = 0 the published h is 0/0: all that a convolution reads from there is not a number."""
+    graph = bs.read_keras(bs.load_model("search_post"), average_pooling="membrane")
+    first, second = "stage1_block1_asn1", "stage1_block1_asn2"
+    shape, model = graph.populations[first].shape, bs.ASN(m_f=0.45)
+    widths = protocol.pixel_widths(graph, protocol.residual_layers(graph), 10)
+    attention = protocol.UndefinedHeights([0.3, 0.3], widths, 0.75, graph)
+    values = {"m_f": np.full(np.prod(shape), 0.45), "h": np.full(np.prod(shape), 0.498)}
+    zero = attention.parameters_for(first, shape, values, model)["m_f"].reshape(shape) == 0
+    found = attention.parameters_for(second, shape, values, model)["m_f"].reshape(shape)
+    near = np.pad(zero.any(axis=2), 1)
+    around = np.any([near[r : r + shape[0], c : c + shape[1]] for r in range(3) for c in range(3)], axis=0)
+    assert 0 < zero.sum() < zero.size / 4
+    np.testing.assert_array_equal(found, np.where(around[..., None], protocol.NEVER, 0.45) * np.ones(shape))
+    weak = protocol.UndefinedHeights([0.3, 0.3], widths, 0.3, graph)
+    np.testing.assert_array_equal(weak.parameters_for(second, shape, values, model)["m_f"], 0.45)
+
+
+def test_both_foldings_of_batch_normalization_can_be_read():
+    model = bs.load_model("search_post")
+    graphs = [protocol.read_network(model, how) for how in published.FOLDINGS]
+    one, other = (graph.incoming("stage1_block1_asn1")[0].operator.kernel for graph in graphs)
+    assert np.abs(one - other).max() > 0 and published.COMMON["batch_norm"] == "exact"
 
 
 # Single neurons
@@ -113,43 +218,6 @@ def test_traces_of_single_neurons():
 
 
 # Measures
-
-
-def responses(n=40, gain=0.3, seed=0):
-    """Made-up responses in which valid cues help, and invalid ones harm."""
-    random, targets = np.random.default_rng(seed), np.arange(n) % 4
-    noise = random.random((n, 4))
-    bumps = np.clip(np.arange(400) - 120, 0, 60) / 60
-    found = {}
-    for k, name in enumerate(["neutral", *(f"{m} {cue}" for m in protocol.MECHANISMS for cue in protocol.CUES)]):
-        help_ = 0 if k == 0 else gain * (1 if k % 2 else -1)
-        late = 10 * help_
-        activity = random.poisson(1 + (6 + 8 * help_) * np.clip(np.roll(bumps, int(-20 * help_)), 0, 1), (n, 400))
-        found[name] = {
-            "scores": noise + (0.3 + help_) * np.eye(4)[targets], "times": np.full(n, 300.0 - late) + random.normal(size=n),
-            "rates": random.random(n), "output": np.repeat(noise[:, None], 400, axis=1), "activity": activity,
-            "potential": 0.1 * activity.astype(float),
-        }  # fmt: skip
-        found[name]["times"][0] = np.nan
-    scenes = protocol.Scenes(
-        np.zeros((n, 2, 2, 1)), targets, np.eye(4)[targets], *np.zeros((2, n, 2)), np.tile(list("abcde"), n)[:n]
-    )
-    baselines = {name: random.poisson(1, (3, 400)) for name in found}
-    return measures.Responses(found, scenes, 16, baselines, 60)
-
-
-def test_measures_are_those_of_the_protocol():
-    made = responses()
-    values = made.found["neutral"]
-    n = len(made.scenes.targets)
-    assert made.draws("auc", "neutral")[0] == pytest.approx(target_auc(values["scores"], made.scenes.targets))
-    assert made.draws("detection_ms", "neutral")[0] == pytest.approx(np.nanmedian(values["times"]) - 100)
-    rate = values["activity"][:, 250:].sum() / n / 16 / 0.150
-    assert made.draws("rate_hz", "neutral")[0] == pytest.approx(rate)
-    assert made.draws("potential", "neutral")[0] == pytest.approx(values["potential"][:, 250:].mean() / 16)
-    response = smoothed_response(values["activity"])
-    assert response[:, 50:100].mean() == pytest.approx(0, abs=1e-9)
-    assert np.isfinite(made.draws("latency_ms", "neutral")[0])
 
 
 def test_effects_that_are_there_are_reproduced():
@@ -182,15 +250,6 @@ def test_p_of_draws_is_never_below_one_draw():
     assert paired_p(np.ones(200), 3) == pytest.approx(0.03)
     assert paired_p(np.r_[np.ones(50), -np.ones(50)]) == 1
     assert np.isnan(paired_p(np.full(5, np.nan)))
-
-
-def test_modulation_and_its_published_interval(tmp_path):
-    made = responses()
-    made.found["precision valid"]["output"] = made.found["neutral"]["output"] + np.eye(4)[made.scenes.targets][:, None]
-    with Study("example", "?", {"n": 1}, {"n": 1}, ["--out", str(tmp_path)]) as study:
-        table = measures.modulation_table(study, made).set_index(["condition", "outputs", "interval"])
-    assert len(table) == 18 and table.loc[("precision valid", "target", "all classes"), "change"] == pytest.approx(1)
-    assert table.loc[("precision valid", "others", "as published"), "change"] == pytest.approx(0, abs=1e-9)
 
 
 # Claims
@@ -334,14 +393,44 @@ def test_detected_targets_are_compared_as_a_ratio(tmp_path):
         (["--n-draws", "100"], "give 250 or more"),
         (["--faults", "some"], "choose one of yes, no"),
         (["--n-networks", "2", "--model", "own.keras"], "leave out --data and --model"),
+        (["--n-networks", "2", "--network", "search"], "leave out one of the two"),
+        (
+            ["--scenes", "s.json", "--photographs", "COCO"],
+            "--scenes: s.json would be ignored; it is for photographs: give --data coco",
+        ),
+        (["--photographs", "COCO"], "--photographs: COCO would be ignored"),
+        (["--interpolation", "bilinear"], "--interpolation: bilinear would be ignored"),
+        (["--interpolation", "cubic"], "choose one of nearest, bilinear"),
+        (["--batch-norm", "folded"], "--batch-norm: 'folded'; choose one of exact, published"),
+        (["--weights", "w.h5"], "--weights: w.h5 would be ignored; give --model as well"),
+        (["--network", "search", "--model", "own.keras"], "--network: search would be ignored"),
+        (["--training-epochs", "3"], "--training-epochs: 3 would be ignored; networks are trained with --n-networks"),
+        (["--network", "nothing"], "nothing.keras"),
+        (["--network", "digits"], "Give a --model that was trained on them"),
+        (["--n-per-class", "50"], "scenes of class 0, and 50 are needed; give more --n-scenes"),
     ],
 )
 def test_bad_arguments(tmp_path, capsys, arguments, message):
+    """They are refused before anything is computed, and before the record of an earlier run is removed."""
     import spatial_attention
 
+    (tmp_path / "record.json").write_text("{}")
     with pytest.raises(SystemExit):
         spatial_attention.main(["--protocol", "published", "--out", str(tmp_path), *arguments])
     assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_a_network_for_other_pictures_is_refused(tmp_path, coco, capsys):
+    import spatial_attention
+
+    model = ["--model", str(ROOT / "weights" / "search_post.keras")]
+    with pytest.raises(SystemExit):
+        spatial_attention.main(
+            ["--protocol", "published", "--out", str(tmp_path), *files_of(coco), *model, "--n-scenes", "40"]
+        )
+    assert "Give a --model that was trained on them" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_protocols_are_refused(tmp_path, capsys):
@@ -358,7 +447,7 @@ def test_the_published_protocol(tmp_path):
     import spatial_attention
 
     (tmp_path / "networks").mkdir()
-    shutil.copy(ROOT / "weights" / "search_post.keras", tmp_path / "networks" / "search_post_1.keras")
+    shutil.copy(ROOT / "weights" / "search_post.keras", tmp_path / "networks" / "search_post_1_16_epochs.keras")
     spatial_attention.main([
         "--protocol", "published", "--out", str(tmp_path), "--n-scenes", "60", "--strengths", "0.3", "--n-averages", "1",
         "--n-per-class", "2", "--n-draws", "250", "--n-permutations", "50", "--duration-ms", "450", "--faults", "yes",
@@ -371,6 +460,7 @@ def test_the_published_protocol(tmp_path):
         "behaviour",
         "comparisons",
         "rates_and_faults",
+        "published_choices",
         "rdm_fits",
         "power",
         "claims",
@@ -384,7 +474,7 @@ def test_the_published_protocol(tmp_path):
     assert list(zip(paper.figure, paper.quantity)) == list(published_values())
     assert set(paper.verdict) <= {"same direction", "opposite direction", UNDECIDABLE, "other network and pictures"}
     photographs = pd.read_csv(tmp_path / "photographs.csv")
-    assert len(photographs) == 15 and photographs.n_scenes.between(20, 40).all()
+    assert len(photographs) == 18 and photographs.n_scenes.between(20, 40).all()
     assert "cannot decide" in record["headline"]["photographs"]
     order = pd.read_csv(tmp_path / "rank_order.csv").set_index(["measure", "seed"])
     # The second network is a copy of the first one, so it finds the same.
@@ -392,6 +482,12 @@ def test_the_published_protocol(tmp_path):
                                order.loc[("auc", 1), list(protocol.MECHANISMS)].astype(float))  # fmt: skip
     rates = pd.read_csv(tmp_path / "rates_and_faults.csv")
     assert len(rates) == 14 and np.allclose(rates.rate_hz_as_printed, rates.rate_hz * 500 / 450, rtol=1e-4)
+    choices = pd.read_csv(tmp_path / "published_choices.csv").set_index("choice")
+    assert len(choices) == 4 and choices.auc.between(0.3, 1).all()
+    assert choices.network_rate_hz["exact"] != choices.network_rate_hz["published"]
+    assert choices.network_rate_hz["h at m = 0.001"] > choices.network_rate_hz["published: 0/0"]
+    assert record["headline"]["scenes"] == "30 and 30 search scenes, made with seed 1"
+    assert not (tmp_path / "units").exists()
     behaviour = pd.read_csv(tmp_path / "behaviour.csv").set_index(["condition", "measure"]).value
     assert (
         behaviour["neutral", "auc"] == pytest.approx(behaviour["precision valid", "auc"], abs=0.2)
@@ -400,22 +496,19 @@ def test_the_published_protocol(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_published_protocol_on_photographs(tmp_path):
+def test_the_published_protocol_on_photographs(tmp_path, coco):
     """COCO's files, made up, and an untrained network of the published architecture for small pictures."""
     import keras
     import pandas as pd
     import spatial_attention
-    from coco_files import write_coco
 
-    from brainsnn.stimuli.coco import STREET, select, write_selection
     from brainsnn.training import asn_resnet
 
-    write_selection(select(write_coco(tmp_path / "coco", n_train=80, n_val=160), STREET), tmp_path / "street.json")
     keras.utils.set_random_seed(0)
     asn_resnet(18, classes=8, input_shape=(36, 36, 3), width=4).save(tmp_path / "model.keras")
     spatial_attention.main([
-        "--protocol", "published", "--data", "coco", "--scenes", str(tmp_path / "street.json"), "--photographs",
-        str(tmp_path / "coco"), "--model", str(tmp_path / "model.keras"), "--out", str(tmp_path / "out"), "--n-scenes", "40",
+        "--protocol", "published", *files_of(coco), "--model", str(tmp_path / "model.keras"), "--out", str(tmp_path / "out"),
+        "--n-scenes", "40",
         "--strengths", "0.3", "--n-averages", "1", "--n-per-class", "2", "--n-draws", "250", "--n-permutations", "50",
         "--duration-ms", "450",
     ])  # fmt: skip

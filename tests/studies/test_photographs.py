@@ -9,7 +9,9 @@ from locations import STUDIES
 sys.path.insert(0, str(STUDIES))
 
 from common import Study
-from photographs import effect_row, in_words, report_photographs, smallest_p
+from photographs import effect_row, in_words, output_effects, report_photographs, smallest_p
+
+from brainsnn.analysis import TargetAUC
 
 
 def scenes(n_photographs, per_photograph, between=1.0, seed=0):
@@ -73,3 +75,26 @@ def test_the_report_is_printed_and_stored(tmp_path, capsys):
     assert "cannot decide whether any effect holds for other photographs" in out and "| gain |" in out
     assert "| gain |" in text and "p = 0.125" in text
     assert (tmp_path / "photographs.csv").read_text().startswith("effect,value,low_scenes")
+
+
+@pytest.mark.parametrize("per_photograph", [1, 2])
+def test_an_auc_within_photographs_of_one_scene_is_not_defined(tmp_path, per_photograph, capsys):
+    """The change of the target's output is: every scene has one."""
+    random, targets = np.random.default_rng(0), np.arange(60) % 8
+    scores = random.random((60, 8))
+    found = {"precision valid": {"scores": scores + 0.2 * np.eye(8)[targets]}, "precision invalid": {"scores": scores}}
+    names = np.array([f"photograph {k // per_photograph}" for k in range(60)])
+    names[-1] = "alone"
+    effects = {"AUC": TargetAUC(found["precision valid"]["scores"], targets)} | output_effects(found, targets)
+    with Study("example", "A question?", {"k": 1}, {"k": 2}, ["--out", str(tmp_path)]) as study:
+        report_photographs(study, effects, names, 50)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    auc, output = rows[1], rows[2]
+    n = len(np.unique(names))
+    assert output.startswith("| output of the target, precision | +0.2 | +0.2 to +0.2 | +0.2 to +0.2 |")
+    assert f"| {n} of {n} |" in output and "not defined" not in output
+    if per_photograph == 1:
+        assert auc.endswith("| not defined: one scene per photograph | not defined |")
+        assert "60 photographs, one each" in study.headline["photographs"]
+    else:
+        assert "of the 29 of 31 where it is defined |" in auc

@@ -245,7 +245,16 @@ def test_precision(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, message", [(["--n-scenes", "1"], "a scene each"), (["--duration-ms", "250"], "count from 250 ms on")]
+    "arguments, message",
+    [
+        (["--n-scenes", "1"], "a scene each"),
+        (["--duration-ms", "250"], "count from 250 ms on"),
+        (["--scenes", "s.json", "--photographs", "COCO"], "photographs need --photographs and --model as well"),
+        (["--photographs", "COCO"], "--photographs: COCO would be ignored; give --scenes as well"),
+        (["--interpolation", "bilinear"], "--interpolation: bilinear would be ignored; give --scenes as well"),
+        (["--weights", "w.h5"], "--weights: w.h5 would be ignored; give --model as well"),
+        (["--scenes", "s.json", "--photographs", "COCO", "--model", "m.keras"], "m.keras"),
+    ],
 )
 def test_spatial_attention_refuses_what_measures_nothing(tmp_path, capsys, arguments, message):
     import spatial_attention

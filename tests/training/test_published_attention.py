@@ -7,7 +7,7 @@ from coco_files import write_coco
 import brainsnn as bs
 from brainsnn.attention import GaussianField, SpatialAttention, pixel_widths, residual_layers
 from brainsnn.training import ASNTransfer, asn_resnet
-from brainsnn.training.train_resnet import _options
+from brainsnn.training.train_resnet import _coco_reader, _options
 
 keras = pytest.importorskip("keras")
 L = keras.layers
@@ -292,7 +292,7 @@ def test_centre_disc_occlusion_salience_and_coherence(street):
 
 
 def test_crop_and_size(street, tmp_path):
-    """A sliding square, then nearest neighbour."""
+    """A sliding square, then nearest neighbour: in training as where scenes are read."""
     from PIL import Image
 
     from brainsnn.stimuli.coco import read_photograph
@@ -308,7 +308,10 @@ def test_crop_and_size(street, tmp_path):
     )
     crop = pixels[picture.row : picture.row + 40, picture.column : picture.column + 40]
     places = np.floor((np.arange(224) + 0.5) * 40 / 224).astype(int)
-    np.testing.assert_array_equal(read_photograph(tmp_path, picture, 224), crop[places][:, places] / np.float32(255))
+    expected = crop[places][:, places] / np.float32(255)
+    np.testing.assert_array_equal(read_photograph(tmp_path, picture, 224), expected)
+    options = _options(["coco", str(tmp_path), "--scenes", "s.json", "--weights", "w.keras"])
+    np.testing.assert_array_equal(_coco_reader(options)(picture), expected)
 
 
 def test_sampling(street):

@@ -37,7 +37,7 @@ def center_of_mass(mask):
     return float(rows.mean() / len(mask)), float(columns.mean() / len(mask))
 
 
-def invalid_cues(valid, seed=CUE_SEED, ranges=None):
+def invalid_cues(valid, seed=CUE_SEED, ranges=None, chosen=None):
     """
     Return an invalid cue for each picture: the valid cue of another one, drawn at random.
 
@@ -49,10 +49,12 @@ def invalid_cues(valid, seed=CUE_SEED, ranges=None):
         Of numpy's legacy generator, as published.
     ranges : (n, 2) array_like, optional
         Cues whose smallest and largest row and column bound what is drawn again; the valid ones by default.
+    chosen : (n_chosen,) array_like of int, optional
+        Pictures that get a cue; all by default. The cues of all pictures are drawn from.
 
     Returns
     -------
-    invalid : (n, 2) ndarray
+    invalid : (n_chosen, 2) ndarray
         At least half of the image away from the valid cue. Where that of the other picture is nearer, both coordinates are drawn
         from the ranges until it is not.
 
@@ -74,6 +76,10 @@ def invalid_cues(valid, seed=CUE_SEED, ranges=None):
     valid = np.asarray(valid, dtype=float)
     limits = valid if ranges is None else np.asarray(ranges, dtype=float)
     low, high = limits.min(axis=0), limits.max(axis=0)
+    random = np.random.RandomState(seed)
+    invalid = valid[random.permutation(len(valid))]
+    if chosen is not None:
+        valid, invalid = valid[chosen], invalid[chosen]
     farthest = np.linalg.norm(np.maximum(valid - low, high - valid), axis=1)
     if farthest.min() <= MIN_DISTANCE:
         k = int(farthest.argmin())
@@ -81,8 +87,6 @@ def invalid_cues(valid, seed=CUE_SEED, ranges=None):
             f"invalid_cues: no place between {low.tolist()} and {high.tolist()} is {MIN_DISTANCE} away from cue {k}, "
             f"{valid[k].tolist()}. Use more pictures, with targets in more places."
         )
-    random = np.random.RandomState(seed)
-    invalid = valid[random.permutation(len(valid))]
     for cue, target in zip(invalid, valid):
         while np.linalg.norm(cue - target) < MIN_DISTANCE:
             cue[:] = random.uniform(low[0], high[0]), random.uniform(low[1], high[1])

@@ -114,7 +114,7 @@ def read_photograph(folder, picture, size, interpolation="nearest"):
         return np.asarray(crop.resize((size, size), method), dtype=np.float32) / 255
 
 
-def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpolation="nearest"):
+def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpolation="nearest", seed=0):
     """
     Return cued search scenes from COCO photographs.
 
@@ -129,9 +129,11 @@ def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpola
     size : int, optional
         Rows and columns of the scenes.
     n_scenes : int, optional
-        Only the first ones; all by default.
+        Scenes to draw at random, stratified by target, in the order of the file; all by default, as published.
     interpolation : {"nearest", "bilinear"}, optional
         Nearest neighbour as published.
+    seed : int, optional
+        Of the draw.
 
     Returns
     -------
@@ -142,7 +144,7 @@ def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpola
     Raises
     ------
     ValueError
-        If an argument is not valid, or the file is another one.
+        If an argument is not valid, or the file is another one or has fewer pictures.
     FileNotFoundError
         If a photograph is missing.
     ImportError
@@ -158,13 +160,30 @@ def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpola
     size = whole_number(size, "load_coco_scenes: size", 1)
     n_scenes = None if n_scenes is None else whole_number(n_scenes, "load_coco_scenes: n_scenes", 1)
     folder, selection = checked_path(folder, "load_coco_scenes: folder"), read_selection(path)
-    pictures = [picture for picture in selection.test if half in (None, picture.half)][:n_scenes]
+    pictures = [picture for picture in selection.test if half in (None, picture.half)]
+    if n_scenes is not None:
+        if n_scenes > len(pictures):
+            raise ValueError(
+                f"load_coco_scenes: n_scenes={n_scenes}, but {path} has {len(pictures)} in half {half!r}. Use at most these."
+            )
+        pictures = [pictures[k] for k in _stratified([picture.target for picture in pictures], n_scenes, seed)]
     images = np.stack([read_photograph(folder, picture, size, interpolation) for picture in pictures])
     targets = np.array([picture.target for picture in pictures])
     labels = np.eye(len(selection.categories), dtype=np.float32)[targets]
     cues, invalid = (np.array([getattr(p, name) for p in pictures]) for name in ("cue", "invalid_cue"))
     photographs = np.array([f"{picture.folder}/{picture.file_name}" for picture in pictures])
     return SearchScenes(images, labels, targets, targets[:, None], cues[:, None], invalid, photographs)
+
+
+def _stratified(targets, n, seed):
+    """Return n indices in ascending order, of each target in proportion to its number; the first of each target come first."""
+    targets, random = np.asarray(targets), np.random.default_rng(seed)
+    order = random.permutation(len(targets))
+    share = np.empty(len(targets))
+    for target in np.unique(targets):
+        own = order[targets[order] == target]
+        share[own] = np.arange(len(own)) / len(own)
+    return np.sort(order[np.argsort(share[order], kind="stable")[:n]])
 
 
 def load_coco_training(path, folder, n_pictures=None, size=224, seed=0, interpolation="nearest"):
