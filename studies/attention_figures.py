@@ -132,7 +132,7 @@ def plot_behaviour(table):
 
 
 def plot_rates(layers):
-    """Plot firing rates of readouts behind each layer at the location of the target and elsewhere, relative to neutral."""
+    """Plot firing rates of readouts after each layer at the location of the target and elsewhere, relative to neutral."""
     names = list(dict.fromkeys(layers.layer))
     neutral = layers[layers.condition == "neutral"].set_index("layer")
     with style():
@@ -149,7 +149,7 @@ def plot_rates(layers):
             ax.axhline(1, color="0.45", lw=0.8)
             ax.set_title(title)
             _layer_axis(ax, names)
-        axes[0].set_ylabel("firing rate behind the layer / neutral")
+        axes[0].set_ylabel("firing rate after the layer / neutral")
         _legend_below(figure, axes[0], 3)
     return figure
 

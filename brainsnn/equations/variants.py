@@ -259,7 +259,7 @@ class NetworkVariants:
         for code in (*lines, *filter(None, self._codes)):
             if self.receives in get_identifiers(code):
                 raise ValueError(
-                    f"{self.name}: {code!r} reads {self.receives!r}, which neurons behind a pooling do not have. Let it "
+                    f"{self.name}: {code!r} reads {self.receives!r}, which neurons after a pooling do not have. Let it "
                     f"depend on {self.membrane!r}, or use average pooling with average_pooling='spikes'."
                 )
         lines += [f"{self.membrane} = {gain}*pooled : {unit}" if gain else f"{self.membrane} = pooled : {unit}"]

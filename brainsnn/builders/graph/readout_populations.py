@@ -56,8 +56,8 @@ class Readout:
     Examples
     --------
     >>> import brainsnn as bs
-    >>> snn = bs.convert(bs.load_model("digits"), readouts={"behind": bs.Readout("conv2_asn", kind="potential")})
-    >>> snn.graph.populations["behind"].shape
+    >>> snn = bs.convert(bs.load_model("digits"), readouts={"after": bs.Readout("conv2_asn", kind="potential")})
+    >>> snn.graph.populations["after"].shape
     (14, 14, 32)
     """
 
@@ -136,7 +136,7 @@ def with_readouts(graph, neurons, readouts):
 def _checked(graph: LayerGraph, readouts: Mapping[str, str | Readout]) -> dict[str, Readout]:
     """Return the readouts by name; refuse what is none, and names that are taken."""
     if not isinstance(readouts, Mapping):
-        raise ValueError(f"convert: readouts={readouts!r} is not a dict; give one such as {{'behind': 'conv1'}}.")
+        raise ValueError(f"convert: readouts={readouts!r} is not a dict; give one such as {{'after': 'conv1'}}.")
     taken = {*graph.populations, *(row.name for row in graph.rows)}
     taken |= {layer for population in graph.populations.values() for layer in population.layers}
     checked = {}
