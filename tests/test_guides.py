@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib
 
@@ -14,14 +15,74 @@ import matplotlib.pyplot as plt
 import pytest
 from locations import ROOT
 
-GUIDES = ("relu", "published_network", "feedback")
+
+def has_code(path):
+    return "```python\n" in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", GUIDES)
+#: Pages whose blocks other tests run.
+ELSEWHERE = {
+    "formats": "results/test_formats_page.py",
+    "index": "test_guides.py",
+    "mistakes": "test_mistakes.py",
+    "nir": "test_nir_page.py",
+    "onnx": "builders/from_onnx/test_onnx_page.py",
+}
+#: All others, but for those of howto/, which have a test of their own.
+FOLDERS = [
+    ROOT / "docs",
+    *(p for p in (ROOT / "docs").iterdir() if p.is_dir() and p.name[0] not in "_ag" and p.name != "howto"),
+]
+GUIDES = sorted(
+    name for folder in FOLDERS for path in folder.glob("*.md") if has_code(path)
+    if (name := path.relative_to(ROOT / "docs").with_suffix("").as_posix()) not in ELSEWHERE
+)  # fmt: skip
+#: What readers have made before they come to a page.
+DIGITS = """
+import brainsnn as bs
+from brainsnn.stimuli import load_digits
+from pathlib import Path
+from brian2 import PopulationRateMonitor, ms
+
+images, labels = (values[:5] for values in load_digits("test"))
+model = bs.load_model("digits")
+"""
+SETUPS = {
+    "recording": DIGITS,
+    "sweeps": DIGITS + 'graph = bs.read_keras(model)\n',
+    "concepts/attention": DIGITS + "snn = bs.convert(model)\n",
+    "concepts/prediction": DIGITS + 'from brainsnn.feedback import trained_options\nmodel = bs.load_model("digits_feedback_if")\n'
+                           'thresholds = trained_options("digits_feedback_if")["thresholds"]\n',
+    "concepts/trials": DIGITS + "images, snn = images[:2], bs.convert(model)\n",
+}  # fmt: skip
+#: Trials of a minute are shortened here.
+SHORTER = {"sweeps": ("60 * bs.second", "1200 * bs.ms")}
+#: They compile a program, or run for long.
+SLOW = {"recording", "sweeps"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in GUIDES])
 def test_the_code_of_a_guide_runs(name, tmp_path, monkeypatch):
-    pytest.importorskip("keras")
+    for package in ("keras", "mlxtend", "xarray", "zarr"):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
-    run_page(name, {})
+    names = {"__name__": "__main__"}
+    exec(SETUPS.get(name, ""), names)
+    run_page(name, names)
+    plt.close("all")
+    if name in FOUND:
+        assert FOUND[name](names)
+
+
+def test_every_page_with_code_runs_somewhere():
+    """Pages are found by themselves; those that other tests run are named there."""
+    found = {
+        p for p in (ROOT / "docs").rglob("*.md") if has_code(p) and not p.parent.name.startswith(("_", "auto_", "gen"))
+    }
+    named = {ROOT / "docs" / f"{name}.md" for name in [*GUIDES, *ELSEWHERE, *(f"howto/{task}" for task in TASKS)]}
+    assert len(GUIDES) >= 8 and found <= named and set(SETUPS) <= set(GUIDES)
+    for name, test in ELSEWHERE.items():
+        assert re.search(rf"\b{name}(\.md)?\b", (ROOT / "tests" / test).read_text(encoding="utf-8")), test
 
 
 #: Pages of one task, and what their code needs besides Keras.
@@ -50,6 +111,11 @@ def test_the_code_of_a_task_runs(task, tmp_path, monkeypatch):
 #: What a page says that its code does, and that does not show as an error: names of the page -> bool.
 FOUND = {
     "attend": lambda n: n["attended"].firing_rates["after"].mean() != n["neutral"].firing_rates["after"].mean(),
+    "concepts/attention": lambda n: n["snn"]["conv2"].h[:].std() > 0,
+    "concepts/prediction": lambda n: n["snn"].feedback.epsilon == 0.1,
+    "concepts/trials": lambda n: n["result"].n_steps == 750,
+    "recording": lambda n: n["probe"].S[0][n["image"] == 3].shape == (300,) and (n["Path"]("run.npz")).is_file(),
+    "sweeps": lambda n: n["data"].sizes["gain"] == 3 and n["result"].n_images == 5,
     "edit_an_equation": lambda n: (
         "sigma" in n["noisy"].parameters and n["slow"].parameters["h"] != n["neuron"].parameters["h"]
     ),
@@ -89,8 +155,15 @@ def run_page(name, names):
     text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert blocks
+    if name in SHORTER:
+        assert SHORTER[name][0] in text
+        blocks = [block.replace(*SHORTER[name]) for block in blocks]
     for k, block in enumerate(blocks, start=1):
-        exec(compile(block, f"docs/{name}.md, block {k}", "exec"), names)
+        path = f"docs/{name}.md, block {k}"
+        if "bs.sweep(" in block:  # which reads the source of the function that it calls
+            path = f"block_{k}.py"
+            Path(path).write_text(block, encoding="utf-8")
+        exec(compile(block, path, "exec"), names)
 
 
 def test_what_an_image_changes_arrives_a_step_later_in_each_layer():

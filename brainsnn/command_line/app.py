@@ -70,7 +70,11 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Convert trained convolutional networks to spiking networks of Brian2 objects, and run them."""
+    """
+    Convert trained convolutional networks to spiking networks of Brian2 objects, and run them.
+
+    Example: `brainsnn run digits --images digits.npz -o result.nc`
+    """
 
 
 app.command("info")(information.info)

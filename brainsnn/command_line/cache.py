@@ -6,7 +6,9 @@ import typer
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Show or clear the cache of compiled networks.")
+app = typer.Typer(
+    no_args_is_help=True, help="Show or clear the cache of compiled networks.\n\nExample: `brainsnn cache list`"
+)
 
 
 @app.command("list")

@@ -1,7 +1,14 @@
 """``brainsnn info``: what is installed, what this machine can do, and what is missing."""
 
 import json
+<<<<<<< HEAD
+=======
+import os
+import re
+>>>>>>> api
 import shutil
+import subprocess
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -44,7 +51,10 @@ def _collect() -> dict[str, dict[str, Any]]:
             "system": system,
             "cores": n_cores(),
             "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
-            "C++ compiler": _compiler(),
+            "C++ compiler": (compiler := _compiler()),
+            "C++ compiler version": _version(compiler),
+            "CUDA compiler": (nvcc := _cuda_compiler()),
+            "CUDA compiler version": _version(nvcc),
             "compiled networks": str(bs.cache_directory()),
         },
         "devices": {device: backend_class(device).missing() or "ready" for device in DEVICES},
@@ -60,6 +70,25 @@ def _compiler() -> str:
     except RuntimeError as error:
         return str(error)
     return shutil.which(name) or f"{name}, which is not on the search path. {CPP}"
+
+
+def _cuda_compiler() -> str:
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    found = shutil.which("nvcc", path=str(Path(home) / "bin")) if home else shutil.which("nvcc")
+    where = f"in {Path(home) / 'bin'}" if home else "on the search path"
+    return found or f"no nvcc {where}; only the CUDA devices need it"
+
+
+def _version(program: str) -> str:
+    """Return the line of a compiler's own description that holds its version; a dash without a compiler."""
+    if not Path(program).is_file():
+        return "-"
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"unknown: {type(error).__name__}"
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if re.search(r"\d+\.\d", line)]
+    return next((line for line in lines if "release" in line), lines[0] if lines else "unknown")
 
 
 def _extras() -> dict[str, str]:

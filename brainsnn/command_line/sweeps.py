@@ -13,7 +13,10 @@ from brainsnn.command_line.networks import Force
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Sweeps that were started with `brainsnn.sweep`.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Sweeps that were started with `brainsnn.sweep`.\n\nExample: `brainsnn sweep status results/gain`",
+)
 
 Folder = Annotated[Path, typer.Argument(help="The folder of the sweep.")]
 DATASETS = {".nc": "NetCDF", ".csv": "a table"}

@@ -42,12 +42,36 @@ def test_info_is_the_same_as_text_and_json():
     assert all(name in shown and str(value) in shown for rows in found.values() for name, value in rows.items())
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("compiler", "words"), [("cl", "is Visual C++"), ("no_such_compiler", "Windows: GCC of MSYS2")]
 )
 def test_info_says_what_to_do_about_a_compiler_that_cannot_be_used(compiler, words, monkeypatch):
     monkeypatch.setenv("CXX", compiler)
     assert words in json.loads(brainsnn("info", "--json").output)["machine"]["C++ compiler"]
+=======
+def test_info_has_the_versions_of_compilers(tmp_path, monkeypatch):
+    def machine():
+        return json.loads(brainsnn("info", "--json").output)["machine"]
+
+    assert re.search(r"\d+\.\d", machine()["C++ compiler version"])
+    (tmp_path / "bin").mkdir()
+    nvcc, version = tmp_path / "bin" / "nvcc", "Cuda compilation tools, release 12.4, V12.4.131"
+    nvcc.write_text(f"#!/bin/sh\necho 'nvcc: NVIDIA (R) Cuda compiler driver 1.0'\necho '{version}'\n")
+    nvcc.chmod(0o755)
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    found = machine()
+    assert (found["CUDA compiler"], found["CUDA compiler version"]) == (str(nvcc), version)
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "none"))
+    found = machine()
+    assert found["CUDA compiler"].startswith(f"no nvcc in {tmp_path / 'none' / 'bin'}")
+    assert found["CUDA compiler version"] == "-"
+
+
+@pytest.mark.parametrize("group", [(), ("sweep",), ("cache",)])
+def test_help_of_groups_has_an_example(group):
+    assert "Example: brainsnn" in brainsnn(*group, "--help").output.replace("`", "")
+>>>>>>> api
 
 
 def test_layers_is_the_table_of_python(model_file):

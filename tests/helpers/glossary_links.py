@@ -6,9 +6,12 @@ from locations import ROOT
 
 __all__ = ["LINK", "PAGES", "first_uses", "prose", "terms"]
 
-#: Pages of concepts, of tasks, and of the start.
+#: Pages of concepts, of tasks, and of the start; and of the top folder those with links so far.
+TOP = ("command_line", "features", "formats", "validation")
 PAGES = sorted(
-    path for pattern in ("concepts/[!i]*.md", "howto/*.md", "start/*.py") for path in (ROOT / "docs").glob(pattern)
+    path
+    for pattern in ("concepts/[!i]*.md", "howto/*.md", "start/*.py", *(f"{name}.md" for name in TOP))
+    for path in (ROOT / "docs").glob(pattern)
 )
 #: What to skip: code, formulas, headings, links, other roles, and references.
 NO_PROSE = re.compile(

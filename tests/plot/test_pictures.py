@@ -13,12 +13,14 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from brian2 import mV, second
 from matplotlib.testing.compare import compare_images
 from PIL import Image, ImageSequence
 
 import brainsnn as bs
+from brainsnn.analysis import ActivationComparison
 
 BASELINE = Path(__file__).parent / "baseline"
 #: Root mean square of the difference of pixel values (0 to 255): fonts differ a little between versions of matplotlib.
@@ -63,7 +65,33 @@ def dissimilarities():
     return 1 - np.corrcoef(values)
 
 
+def compared():
+    """A comparison of two layers, as `bs.compare_activations` returns it."""
+    random = np.random.default_rng(5)
+    ann = {name: random.gamma(1.0, 0.4, (4, 3, 3, 8)) for name in ("conv1", "conv2")}
+    snn = {name: values + random.normal(0, 0.05, values.shape) for name, values in ann.items()}
+    correlations = [np.corrcoef(ann[name].ravel(), snn[name].ravel())[0, 1] for name in ann]
+    table = pd.DataFrame({"layer": list(ann), "correlation": correlations})
+    return ActivationComparison(table, ann, snn, 500 * bs.ms, 200 * bs.ms)
+
+
+def traced(ax):
+    t = np.arange(60) * 1.0
+    given = {"S": 0.5 * (1 - np.exp(-t / 10)), "S_hat": 0.45 * (1 - np.exp(-t / 14)) + 0.04 * np.sin(t)}
+    return bs.plot.traces(given, dt=1 * bs.ms, spikes=[8, 20, 35, 51] * bs.ms, ax=ax)
+
+
+def drawn_mosaic(ax):
+    ax = plt.subplots(figsize=(3.3, 2.5))[1] if ax is None else ax
+    ax.imshow(bs.plot.mosaic(np.arange(5 * 4 * 6).reshape(5, 4, 6) % 23))
+    ax.set(xlabel="firing rate (Hz)")
+    return ax
+
+
 PANELS = {
+    "traces": lambda r, g, ax: traced(ax),
+    "activations": lambda r, g, ax: bs.plot.activations(compared(), "conv2", ax=ax),
+    "mosaic": lambda r, g, ax: drawn_mosaic(ax),
     "raster": lambda r, g, ax: bs.plot.raster(r, max_neurons=40, ax=ax),
     "rates": lambda r, g, ax: bs.plot.rates(r, ax=ax),
     "feature_maps": lambda r, g, ax: bs.plot.feature_maps(r, "conv1", ax=ax),
@@ -80,12 +108,32 @@ PANELS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PANELS)
+#: What makes a whole figure, or a film, of which the last frame is looked at.
+FIGURES = {
+    "comparison": lambda r, path: bs.plot.comparison(compared()).savefig(path, dpi=100),
+    "feature_movie": lambda r, path: last_frame(bs.plot.feature_movie(r, "conv1", path.with_suffix(".gif"), window=20), path),
+}  # fmt: skip
+
+
+def last_frame(film, path):
+    with Image.open(film) as frames:
+        frames.seek(frames.n_frames - 1)
+        frames.convert("RGB").save(path)
+
+
+def test_every_function_that_draws_has_a_picture():
+    drawn = {"feature_array", *bs.plot.__all__}
+    assert {*PANELS, *FIGURES} == drawn == {path.stem for path in BASELINE.glob("*.png")}
+
+
+@pytest.mark.parametrize("name", [*PANELS, *FIGURES])
 def test_panel_looks_as_it_did(name, result, gated, tmp_path):
-    ax = PANELS[name](result, gated, None)
     path = tmp_path / f"{name}.png"
-    ax.figure.savefig(path, dpi=100)
-    plt.close(ax.figure)
+    if name in FIGURES:
+        FIGURES[name](result, path)
+    else:
+        PANELS[name](result, gated, None).figure.savefig(path, dpi=100)
+    plt.close("all")
     expected = BASELINE / path.name
     if os.environ.get("BRAINSNN_NEW_BASELINES"):
         expected.write_bytes(path.read_bytes())
@@ -98,7 +146,10 @@ def test_panel_is_drawn_on_the_axes_that_are_given_and_has_units(name, result, g
     ax = PANELS[name](result, gated, own)
     assert ax is own and ax.has_data() and not other.has_data()
     labels = " ".join(text for axes in figure.axes for text in (axes.get_xlabel(), axes.get_ylabel()))
-    assert any(unit in labels for unit in ("(ms)", "(Hz)", "(%)", "(mV)", "modulation", "correlation", "per image"))
+    assert any(
+        unit in labels
+        for unit in ("(ms)", "(Hz)", "(%)", "(mV)", "modulation", "correlation", "per image", "activation")
+    )
     plt.close(figure)
 
 
