@@ -1,11 +1,8 @@
 """``brainsnn info``: what is installed, what this machine can do, and what is missing."""
 
 import json
-<<<<<<< HEAD
-=======
 import os
 import re
->>>>>>> api
 import shutil
 import subprocess
 from pathlib import Path

@@ -42,14 +42,14 @@ def test_info_is_the_same_as_text_and_json():
     assert all(name in shown and str(value) in shown for rows in found.values() for name, value in rows.items())
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("compiler", "words"), [("cl", "is Visual C++"), ("no_such_compiler", "Windows: GCC of MSYS2")]
 )
 def test_info_says_what_to_do_about_a_compiler_that_cannot_be_used(compiler, words, monkeypatch):
     monkeypatch.setenv("CXX", compiler)
     assert words in json.loads(brainsnn("info", "--json").output)["machine"]["C++ compiler"]
-=======
+
+
 def test_info_has_the_versions_of_compilers(tmp_path, monkeypatch):
     def machine():
         return json.loads(brainsnn("info", "--json").output)["machine"]
@@ -71,7 +71,6 @@ def test_info_has_the_versions_of_compilers(tmp_path, monkeypatch):
 @pytest.mark.parametrize("group", [(), ("sweep",), ("cache",)])
 def test_help_of_groups_has_an_example(group):
     assert "Example: brainsnn" in brainsnn(*group, "--help").output.replace("`", "")
->>>>>>> api
 
 
 def test_layers_is_the_table_of_python(model_file):
