@@ -60,7 +60,7 @@ class PrintedModel:
         parts = [[f"  {title}", *(f"    {line}" for line in lines)] for title, lines in self._parts()]
         return "\n".join([self.name, *(line for part in parts for line in part)])
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self: Any) -> str:
         return fragment(self.name, code_rows((title, "\n".join(lines)) for title, lines in self._parts() if lines))
 
     def _repr_latex_(self):
