@@ -1,5 +1,7 @@
 """How a neuron model appears: in one line, as a text, and in a notebook."""
 
+from typing import Any
+
 import numpy as np
 from brian2 import TimedArray, get_dimensions, in_best_unit, second
 from brian2.units.fundamentalunits import DIMENSIONLESS
@@ -49,16 +51,16 @@ class PrintedModel:
             lines.append(f"{name} = {shown(value)}{scope}")
         yield "parameters", lines
 
-    def __repr__(self) -> str:
+    def __repr__(self: Any) -> str:
         moving = ", ".join(self.brian_equations.diff_eq_names) or ", ".join(sorted(assigned(self.update or "")))
         values = ", ".join(f"{name}={shown(value)}" for name, value in self.parameters.items())
         return one_line(self, f"{self.name}, spikes when {self.threshold}, of {moving}; {values}")
 
-    def __str__(self) -> str:
+    def __str__(self: Any) -> str:
         parts = [[f"  {title}", *(f"    {line}" for line in lines)] for title, lines in self._parts()]
         return "\n".join([self.name, *(line for part in parts for line in part)])
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self: Any) -> str:
         return fragment(self.name, code_rows((title, "\n".join(lines)) for title, lines in self._parts() if lines))
 
     def _repr_latex_(self):
