@@ -16,10 +16,10 @@ results = {
     f"m_f = {m_f}": bs.convert(model, bs.ASN(m_f=m_f)).run(images[:20], 300 * bs.ms)
     for m_f in (0.05, 0.1, 0.3)
 }
-ax = bs.plot.spike_budget(results)
 
 # %%
 # Digits differ in their ink, and so in their spikes.
+ax = bs.plot.spike_budget(results)
 sums = np.array([sum(result.spike_counts.values()) for result in results.values()])
 error = 1.96 * sums.std(axis=1, ddof=1) / np.sqrt(20)
 ax.errorbar(sums.mean(axis=1), np.arange(3) + 0.3, xerr=error, fmt="k|", capsize=2)
