@@ -138,7 +138,9 @@ def plot_behaviour(responses, ann_auc):
         axes[0, 0].axhline(0, color="0.6", lw=0.8)
         axes[0, 0].set(xlabel="time after onset (ms)", ylabel="attended - neutral output\n(bands: 95 %)",
                        title="thick: valid cue, thin: invalid; dots: other classes")  # fmt: skip
-        axes[0, 0].legend(fontsize=7, ncols=2)
+        low, high = axes[0, 0].get_ylim()
+        axes[0, 0].set_ylim(low - 0.3 * (high - low), high)  # room for the legend
+        axes[0, 0].legend(fontsize=7, ncols=2, loc="lower right")
         _distributions(axes[0, 1], responses, "detection_ms", "detection time after onset (ms)")
         _points(axes[1, 0], responses, "auc", "AUC", mean_of_draws=True)
         axes[1, 0].axhline(ann_auc, color="k", ls=":", lw=1, label="ANN")
