@@ -78,7 +78,7 @@ def _cuda_compiler() -> str:
 
 def _version(program: str) -> str:
     """Return the line of a compiler's own description that holds its version; a dash without a compiler."""
-    if not Path(program).is_file():
+    if shutil.which(program) is None:  # the text says what is missing
         return "-"
     try:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)

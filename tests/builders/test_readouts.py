@@ -174,7 +174,7 @@ REFUSALS = {
         (readouts_of({"behind": "dense_2"}), "of the kind 'readout'; name one of the layers that spike: asn_1, asn_2"),
         (lambda model: bs.convert(model, readouts={"behind": model.layers[0].name}), "of the kind 'input'"),
     ],
-    "is not a dict": [(readouts_of(["asn_2"]), "such as {'behind': 'conv1'}")],
+    "is not a dict": [(readouts_of(["asn_2"]), "such as {'after': 'conv1'}")],
     "must be a name of letters": [
         (readouts_of({name: "asn_2"}), "letters, digits and underscores") for name in ("a b", 3, "")
     ],

@@ -161,9 +161,9 @@ def test_a_printed_model_shows_start_values_and_methods():
     assert "at the start" not in str(LIF) and "exponential_euler, " in str(LIF)
 
 
-def test_equations_behind_a_pooling_cannot_read_the_synaptic_current():
+def test_equations_after_a_pooling_cannot_read_the_synaptic_current():
     reads = ASN.edit(equations=f"{ASN.equations}\nJ = 2*S_dyn + 0.1*I : 1")
-    with pytest.raises(ValueError, match="'J = 2.* : 1' reads 'I', which neurons behind a pooling .*depend on 'S_dyn'"):
+    with pytest.raises(ValueError, match="'J = 2.* : 1' reads 'I', which neurons after a pooling .*depend on 'S_dyn'"):
         reads.pooled()
     assert "pooled" in ASN.edit(equations=f"{ASN.equations}\nJ = 2*S_dyn : 1").pooled().equations
 

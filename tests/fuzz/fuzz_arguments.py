@@ -119,7 +119,10 @@ def _run(b2, values):
     if "spikes" in values and "images" not in values:
         images = None
     arguments = {"images": images, "duration": 5 * b2.ms, "progress": False} | values
-    return _wrong_result(snn.run(**arguments), arguments["duration"], b2)
+    result, duration = snn.run(**arguments), arguments["duration"]
+    if duration is None:  # the default, or the length of the given spikes
+        duration = result.n_steps * snn.dt * b2.second if "spikes" in values else 300 * b2.ms
+    return _wrong_result(result, duration, b2)
 
 
 def np_images():
@@ -156,7 +159,7 @@ def _method(name):
         if name == "set_parameters":
             arguments.setdefault("layer", "conv")
         if name == "attend":
-            arguments.setdefault("attention", bs.SpatialAttention((0.5, 0.5)))
+            arguments.setdefault("attention", bs.SpatialAttention((0.5, 0.5), precision=0.1))
         getattr(snn, name)(**arguments)
         return _wrong_result(snn.run(np_images(), 5 * b2.ms), 5 * b2.ms, b2)
 
