@@ -253,13 +253,11 @@ def make_claims(study, responses, representations):
             claims.add(f"{about}, {TITLES[mechanism]}: valid - invalid", effect, draws, n, test, p, sign)
         for better, worse in (("output_gain", "input_gain"), ("input_gain", "precision")):
             effect, draws = (one - other for one, other in zip(found[better], found[worse]))
-            name, test = (
-                f"{about}: effect of {TITLES[better]} - {TITLES[worse]}",
-                "paired bootstrap of scenes, Bonferroni 2",
-            )
+            name = f"{about}: effect of {TITLES[better]} - {TITLES[worse]}"
             # The paper's effects of both gains on rates are equal: 0.68 and 0.70 Hz.
             published = (measure, better) != ("rate_hz", "output_gain")
-            claims.add(name, effect, draws, n, test, paired_p(draws, 2), sign, published=published)
+            test, p = "paired bootstrap of scenes, Bonferroni 2", paired_p(draws, 2)
+            claims.add(name, effect, draws, n, test, p, sign, published=published)
     precise = responses.difference("rate_hz", "precision valid", "neutral")
     for mechanism in ("input_gain", "output_gain"):
         rise = responses.difference("rate_hz", f"{mechanism} valid", "neutral")
@@ -270,11 +268,8 @@ def make_claims(study, responses, representations):
         figure, what = SHARES[measure]
         for mechanism in MECHANISMS:
             effect, draws = _ratio(responses, measure, mechanism)
-            name, test = (
-                f"{figure}: {what}, {TITLES[mechanism]}: valid / invalid - 1",
-                "paired bootstrap of scenes, Bonferroni 3",
-            )
-            claims.add(name, effect, draws, n, test, paired_p(draws, 3), sign)
+            name = f"{figure}: {what}, {TITLES[mechanism]}: valid / invalid - 1"
+            claims.add(name, effect, draws, n, "paired bootstrap of scenes, Bonferroni 3", paired_p(draws, 3), sign)
     for k, model in enumerate(MODELS):
         for mechanism in MECHANISMS:
             for cue, sign in zip(CUES, (1, -1)):

@@ -183,14 +183,14 @@ def paper_table(study, claims, responses, representations, search, strengths, an
         From `is_published`.
     """
     paper, auc = Paper(study, claims, comparable), resolution("auc")
-    for (half, figure), scores in zip(((study.first, "3B"), (study.second, "4C")), ann):
-        if figure == "3B":
-            for mechanism in MECHANISMS:
-                row = search[(search.mechanism == mechanism) & (search.strength == strengths[mechanism])].iloc[0]
-                paper.level("3B", f"best strength, {TITLES[mechanism]}", strengths[mechanism], n=len(scores))
-                paper.level("3B", f"AUC at it, {TITLES[mechanism]}", row.auc, row.low, row.high, len(scores), auc)
-            row = search[search.strength == 0].iloc[0]
-            paper.level("3B", "AUC, neutral", row.auc, row.low, row.high, len(scores), auc)
+    n_first = len(study.first.targets)
+    for mechanism in MECHANISMS:
+        row = search[(search.mechanism == mechanism) & (search.strength == strengths[mechanism])].iloc[0]
+        paper.level("3B", f"best strength, {TITLES[mechanism]}", strengths[mechanism], n=n_first)
+        paper.level("3B", f"AUC at it, {TITLES[mechanism]}", row.auc, row.low, row.high, n_first, auc)
+    row = search[search.strength == 0].iloc[0]
+    paper.level("3B", "AUC, neutral", row.auc, row.low, row.high, n_first, auc)
+    for half, figure, scores in zip((study.first, study.second), ("3B", "4C"), ann):
         statistic = TargetAUC(scores, half.targets)
         draws = bootstrap_draws(statistic, len(scores), responses.n_draws, strata=half.targets)
         paper.level(figure, "AUC, ANN", statistic(), *draw_interval(draws), len(scores), auc)

@@ -14,6 +14,7 @@ __all__ = [
     "SUPPORTED",
     "UNDECIDABLE",
     "Claims",
+    "difference_bounds",
     "paired_p",
     "verdict_of",
 ]
@@ -94,6 +95,27 @@ def paired_p(draws, n_tests=1):
     return min(1.0, n_tests * max(bootstrap_p_value(known), 2 / len(known))) if len(known) else float("nan")
 
 
+def difference_bounds(effect, draws, n):
+    """
+    Return the interval of a difference of accuracies: the percentile interval, at least 3/n wide to both sides.
+
+    A bootstrap of few images that differ is too narrow: rule of three (Hanley and Lippman-Hand 1983, JAMA 249).
+
+    Parameters
+    ----------
+    effect : (...,) array_like
+    draws : (n_draws, ...) ndarray
+    n : int
+        Number of images.
+
+    Returns
+    -------
+    low, high : (...,) ndarray
+    """
+    low, high = draw_interval(draws)
+    return np.minimum(low, effect - 3 / n), np.maximum(high, effect + 3 / n)
+
+
 class Claims:
     """
     The claims of a study, in the order in which they are added.
@@ -164,9 +186,7 @@ class Claims:
             Supported (reproduced) if the interval lies within the margin, not so if it lies outside of it.
         """
         draws = np.asarray(draws)
-        low, high = draw_interval(draws)
-        # A bootstrap of few images that differ is too narrow: rule of three (Hanley and Lippman-Hand 1983, JAMA 249).
-        low, high = min(low, effect - 3 / n), max(high, effect + 3 / n)
+        low, high = difference_bounds(effect, draws, n)
         p = float(max((draws >= margin).mean(), (draws <= -margin).mean(), 1 / len(draws)))
         outside = low > margin or high < -margin
         inside = -margin < low and high < margin

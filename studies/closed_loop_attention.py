@@ -371,9 +371,10 @@ def make_claims(study, scenes, found, controls, absent):
         if name in SHAM:
             compared[f"closed loop - control: {name}"] = loop, control
     changes = {f"AUC, {name}": lambda i, a=one, b=other: a(i) - b(i) for name, (one, other) in compared.items()}
+    equal = {f"AUC, control: {name} - open loop" for name in SHAM}
     for name, change in changes.items():
         effect, draws = change(everyone), bootstrap_draws(change, n, study.parameters.n_resamples)
-        if name in {f"AUC, control: {sham} - open loop" for sham in SHAM}:
+        if name in equal:
             claims.equal(name, effect, draws, n, "paired bootstrap of scenes", MARGIN)
             continue
         claims.add(name, effect, draws, n, "paired bootstrap of scenes", paired_p(draws), 1, published=False)

@@ -1,7 +1,7 @@
 """Curves, intervals and claims of the study of gates; images and trained networks are resampled together."""
 
 import numpy as np
-from claims import paired_p
+from claims import difference_bounds, paired_p
 from figures import share_interval
 
 from brainsnn.analysis import draw_interval
@@ -13,7 +13,6 @@ __all__ = [
     "contrast_rows",
     "control_claims",
     "curve_rows",
-    "difference_bounds",
     "max_t_p",
     "resampled_means",
 ]
@@ -103,27 +102,6 @@ def accuracy_at(budget, accuracy, spikes):
     steps = (spikes <= np.asarray(budget)[..., None]).sum(axis=-1) - 1
     reached = np.take_along_axis(accuracy, np.maximum(steps, 0)[..., None], axis=-1)[..., 0]
     return np.where(steps >= 0, reached, 0.0)
-
-
-def difference_bounds(effect, draws, n_images):
-    """
-    Return the interval of a difference of accuracies: the percentile interval, at least 3/n wide to both sides.
-
-    A bootstrap of few images that differ is too narrow: rule of three (Hanley and Lippman-Hand 1983, JAMA 249). `Claims.equal`
-    has the same rule.
-
-    Parameters
-    ----------
-    effect : (...,) array_like
-    draws : (n_draws, ...) ndarray
-    n_images : int
-
-    Returns
-    -------
-    low, high : (...,) ndarray
-    """
-    low, high = draw_interval(draws)
-    return np.minimum(low, effect - 3 / n_images), np.maximum(high, effect + 3 / n_images)
 
 
 def max_t_p(effects, draws):

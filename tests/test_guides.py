@@ -75,7 +75,7 @@ def test_the_code_of_a_guide_runs(name, tmp_path, monkeypatch):
 
 
 def test_every_page_with_code_runs_somewhere():
-    """Pages are found by themselves; those that other tests run are named there."""
+    """Each page with code has a test: here, or where it is named."""
     found = {
         p for p in (ROOT / "docs").rglob("*.md") if has_code(p) and not p.parent.name.startswith(("_", "auto_", "gen"))
     }

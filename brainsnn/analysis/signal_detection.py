@@ -48,6 +48,7 @@ def accuracy_interval(n_correct, n, confidence=0.95):
     from scipy.stats import binomtest
 
     def interval(successes, trials):
+        """Return the interval of one proportion."""
         if trials == 0:
             return np.nan, np.nan
         return binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")

@@ -105,8 +105,8 @@ class Attention:
             raise ValueError(f"Attention.floor: must be > 0, since m_f = 0 has no finite spike height, got {floor!r}.")
         if not isinstance(conserve_sum, bool | np.bool_):
             raise ValueError(f"Attention.conserve_sum: must be True or False, got {conserve_sum!r}.")
+        shift = self.strengths["precision"]
         for name, is_given in (("conserve_sum", conserve_sum), ("floor", floor != FLOOR)):
-            shift = self.strengths["precision"]
             if is_given and not (any(shift.values()) if isinstance(shift, Mapping) else shift):
                 raise ValueError(f"Attention.{name}: has no effect without precision; give precision=... as well.")
         self.floor, self.conserve_sum = float(floor), bool(conserve_sum)

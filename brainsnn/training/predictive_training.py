@@ -209,6 +209,7 @@ class Trainer:
 
         @tf.function
         def step(images, labels):
+            """Train the ANN on a batch."""
             with tf.GradientTape() as tape:
                 logits, predictions = self._ann_outputs(images, True)
                 loss = self._loss(logits, predictions, [1.0] * n, images, labels, self.recipe.ann_trade_off)
@@ -261,6 +262,7 @@ class Trainer:
 
         @tf.function
         def step(images, labels):
+            """Train the SNN on a batch."""
             with tf.GradientTape() as tape:
                 outputs = unroll.run(images, n_steps, recipe.gate_epsilon, recipe.snn_dropout)
                 logits = outputs["logits"] * (1.0 if recipe.logit_scale is None else recipe.logit_scale / n_steps)

@@ -138,10 +138,7 @@ class LayerGraph:
         >>> {name: len(found) for name, found in graph.by_target().items()}
         {'pixels': 0, 'encoding_asn': 1, 'conv1_asn': 1, 'conv2_asn': 1, 'dense1_asn': 1, 'readout': 1}
         """
-        found: dict[str, list[Projection]] = {name: [] for name in self.populations}
-        for projection in self.projections:
-            found.setdefault(projection.target, []).append(projection)
-        return found
+        return self._by_end("target")
 
     def by_source(self) -> dict[str, list[Projection]]:
         """
@@ -154,9 +151,12 @@ class LayerGraph:
         >>> {name: len(found) for name, found in graph.by_source().items()}
         {'pixels': 1, 'encoding_asn': 1, 'conv1_asn': 1, 'conv2_asn': 1, 'dense1_asn': 1, 'readout': 0}
         """
+        return self._by_end("source")
+
+    def _by_end(self, end: str) -> dict[str, list[Projection]]:
         found: dict[str, list[Projection]] = {name: [] for name in self.populations}
         for projection in self.projections:
-            found.setdefault(projection.source, []).append(projection)
+            found.setdefault(getattr(projection, end), []).append(projection)
         return found
 
     def population(self, name: str) -> Population:

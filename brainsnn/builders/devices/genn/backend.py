@@ -154,9 +154,11 @@ class GennBackend(CompiledBackend):
         models = {model.name: model for model in device.neuron_models}
 
         def names(group):
+            """Return the variables of a group."""
             return [*models[group].variables, *models[group].shared_variables]
 
         def entry(group, name, separator="."):
+            """Return where GeNN keeps a variable, and its size."""
             array, n_bytes = device.genn_array(models[group], name)
             return {"name": f"{group}{separator}{name}", "data": array, "n_bytes": n_bytes}
 
@@ -189,6 +191,7 @@ class GennBackend(CompiledBackend):
         """Where the program keeps what a monitor records."""
 
         def array(name, access_data=False):
+            """Return the name of an array in the program."""
             return f"brian::{self.device.get_array_name(monitor.variables[name], access_data=access_data)}"
 
         if isinstance(monitor, SpikeMonitor):
@@ -206,6 +209,7 @@ class GennBackend(CompiledBackend):
 
     def _recordings(self, monitors, trials):
         def read(folder, variable):
+            """Return what the program wrote of a variable."""
             return np.fromfile(folder / "results" / results_file(self.device, variable), dtype=variable.dtype)
 
         return MonitorFiles(monitors, trials, read)

@@ -16,7 +16,10 @@ from brainsnn.system.locks import lock
 __all__ = ["LIBRARY_FOLDER", "find_genn", "missing_cuda", "compiled_genn"]
 
 #: What to do if GeNN's generator or the compiler fails.
-TOOLS = "Install a C++ compiler and make (Debian and Ubuntu: apt install g++ make), and GeNN 4.9 (git clone --branch 4.9.0 https://github.com/genn-team/genn)."
+TOOLS = (
+    "Install a C++ compiler and make (Debian and Ubuntu: apt install g++ make), and GeNN 4.9 "
+    "(git clone --branch 4.9.0 https://github.com/genn-team/genn)."
+)
 #: The program looks for the network's library in a folder of this name in its working directory.
 LIBRARY_FOLDER = "magicnetwork_model_CODE"
 
