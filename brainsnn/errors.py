@@ -112,7 +112,17 @@ class UnknownNameError(KeyError):
 
 
 class DeviceLimitError(ValueError):
-    """A device cannot do what is asked for; the message says what to use instead."""
+    """
+    A device cannot do what is asked for; the message says what to use instead.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> snn = bs.convert(bs.load_model("digits"), device="cpp_standalone")
+    >>> snn.network.run(10 * bs.ms)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    brainsnn.errors.DeviceLimitError: network.run: device='cpp_standalone' runs a compiled program, ...
+    """
 
 
 class SaturationWarning(UserWarning):
@@ -151,23 +161,90 @@ class UncalibratedWarning(UserWarning):
 
 
 class BoundedNeuronsWarning(UncalibratedWarning):
-    """A layer was trained to larger activations than the neurons that were chosen for it can express."""
+    """
+    A layer was trained to larger activations than the neurons that were chosen for it can express.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import brainsnn as bs
+    >>> from brainsnn.errors import BoundedNeuronsWarning
+    >>> with warnings.catch_warnings():  # doctest: +ELLIPSIS
+    ...     warnings.simplefilter("error", BoundedNeuronsWarning)
+    ...     bs.convert(bs.load_model("digits"), neuron=bs.IF())
+    Traceback (most recent call last):
+    brainsnn.errors.BoundedNeuronsWarning: convert: 'encoding_asn' was trained with ...
+    """
 
 
 class SilentNeuronsWarning(UncalibratedWarning):
-    """Neurons have a threshold that most of the activations of their layer do not reach."""
+    """
+    Neurons have a threshold that most of the activations of their layer do not reach.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import brainsnn as bs
+    >>> from brainsnn.errors import SilentNeuronsWarning
+    >>> with warnings.catch_warnings():  # doctest: +ELLIPSIS
+    ...     warnings.simplefilter("error", SilentNeuronsWarning)
+    ...     bs.convert(bs.load_model("digits"), neuron=bs.LIF())
+    Traceback (most recent call last):
+    brainsnn.errors.SilentNeuronsWarning: convert: the neurons of 'encoding_asn' (LIF) are silent ...
+    """
 
 
 class SpikeHeightWarning(UncalibratedWarning):
-    """It is not known with which height spikes carry the same activation to other neurons."""
+    """
+    It is not known with which height spikes carry the same activation to other neurons.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import brainsnn as bs
+    >>> from brainsnn.errors import SpikeHeightWarning
+    >>> own = bs.ASN().replace("dI/dt = -I/tau_beta : 1", "dI/dt = -I/tau_beta - I**3/tau_beta : 1")
+    >>> with warnings.catch_warnings():  # doctest: +ELLIPSIS
+    ...     warnings.simplefilter("error", SpikeHeightWarning)
+    ...     bs.convert(bs.load_model("digits"), neuron={"conv1": own, ...: bs.ASN()})
+    Traceback (most recent call last):
+    brainsnn.errors.SpikeHeightWarning: convert: the spikes of 'encoding_asn' (ASN) reach ...
+    """
 
 
 class SummedReadoutWarning(UncalibratedWarning):
-    """A readout adds up its input, and its activation has bounds."""
+    """
+    A readout adds up its input, and its activation has bounds.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import brainsnn as bs
+    >>> from brainsnn.errors import SummedReadoutWarning
+    >>> with warnings.catch_warnings():  # doctest: +ELLIPSIS
+    ...     warnings.simplefilter("error", SummedReadoutWarning)
+    ...     bs.convert(bs.load_model("search"), neuron={"readout": bs.IF(), ...: bs.ASN()})
+    Traceback (most recent call last):
+    brainsnn.errors.SummedReadoutWarning: convert: the readout 'readout' (IF readout) adds up ...
+    """
 
 
 class PixelRangeWarning(UserWarning):
-    """Images do not have the range of those on which networks are usually trained."""
+    """
+    Images do not have the range of those on which networks are usually trained.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import brainsnn as bs
+    >>> from brainsnn.errors import PixelRangeWarning
+    >>> from brainsnn.stimuli import load_digits
+    >>> with warnings.catch_warnings():  # doctest: +ELLIPSIS
+    ...     warnings.simplefilter("error", PixelRangeWarning)
+    ...     bs.convert(bs.load_model("digits")).run(254.5 * load_digits("test")[0][:1])
+    Traceback (most recent call last):
+    brainsnn.errors.PixelRangeWarning: run: images from 0 to 254.5: ...
+    """
 
 
 def warn(problem: str, category: type[Warning] = UserWarning, fix: str | None = None) -> None:

@@ -67,16 +67,17 @@ def load_network(path):
         network = read_published_feedback(path)
         print(network)
         settings, model, thresholds = network.settings, network.model, network.thresholds
-        ann = np.nan
+        ann, n_ann = np.nan, 0
     else:
         settings, model = read_settings(path), bs.load_model(path)
-        thresholds, ann = settings["thresholds"], settings["measures"]["ann"]["first_stage_accuracy"]
+        thresholds, measured = settings["thresholds"], settings["measures"]["ann"]
+        ann, n_ann = measured["first_stage_accuracy"], measured.get("n_images", 0)
     training = settings.get("command", f"(how {path.name} was trained is not recorded)")
     if not thresholds:
         raise ValueError(f"{path}: holds no thresholds, so its SNN cannot be run. Give the checkpoint of the SNN.")
     return {
         "graph": bs.read_keras(model, spiking=thresholds), "thresholds": thresholds, "leak": settings.get("leak", 1.0),
-        "steps": int(settings.get("steps", 50)), "ann": ann, "parameters": model.count_params(),
+        "steps": int(settings.get("steps", 50)), "ann": ann, "n_ann": n_ann, "parameters": model.count_params(),
         "training": training,
     }  # fmt: skip
 

@@ -77,10 +77,12 @@ def _row(quantity, published, ours, low, high, n, test, p, verdict):
 
 
 def _ann_row(variant, checkpoint, same):
-    """Return the row of an ANN; its test images are not known here, so it has no interval."""
-    verdict = "undecidable without an interval" if same else OTHER
-    row = _row(f"ANN {variant}: accuracy (%)", LOGGED_ANN[variant], 100 * checkpoint["ann"], np.nan, np.nan, 0, "",
-               np.nan, verdict)  # fmt: skip
+    """Return the row of an ANN, of the test images of its training; other files do not say how many these were."""
+    ours, n, published = 100 * checkpoint["ann"], checkpoint["n_ann"], LOGGED_ANN[variant]
+    low, high = np.multiply(100, accuracy_interval(round(checkpoint["ann"] * n), n)) if n else (np.nan, np.nan)
+    verdict = _level_verdict(published, low, high, WIDEST["correct"]) if n else "undecidable without an interval"
+    row = _row(f"ANN {variant}: accuracy (%)", published, ours, low, high, n, WILSON if n else "", np.nan,
+               verdict if same else OTHER)  # fmt: skip
     return row | {"command": checkpoint["training"], "training": checkpoint["training"]}
 
 

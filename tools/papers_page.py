@@ -41,6 +41,13 @@ def published_feedback():
     opened, blocked = spikes["objective 1, epsilon 0"], spikes["objective 1, epsilon 0.1"]
     values["log", "spikes saved by blocking at epsilon 0.1 (%)"] = round(100 * (1 - blocked / opened), 2)
     values["log", "spikes with feedback relative to plain"] = round(opened / spikes["plain"], 2)
+    correct = {run: logged[0] for run, logged in feedback.LOGGED.items()}
+    for quantity, more, less in (
+        ("lost by blocking", "objective 1, epsilon 0", "objective 1, epsilon 0.1"),
+        ("lost by feedback", "plain", "objective 1, epsilon 0"),
+        ("gained by contrast over blocking", "objective 3, epsilon 0.1", "objective 1, epsilon 0.1"),
+    ):
+        values["log", f"accuracy {quantity} (points)"] = round(correct[more] - correct[less], 2)
     return values
 
 
@@ -82,13 +89,19 @@ def rows_of(published, known=None):
     return lines
 
 
+def _number(text):
+    """Return a number with four digits, or all before the point."""
+    value = float(text)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def of_run(path):
     """Return our values and verdicts of a run, as texts, by figure and quantity."""
     with open(path, encoding="utf-8", newline="") as file:
         found = {}
         for row in csv.DictReader(file):
-            interval = f" [{float(row['low']):.4g}, {float(row['high']):.4g}]" if row["low"] not in ("", "nan") else ""
-            ours = f"{float(row['ours']):.4g}{interval}, n = {row['n']}"
+            interval = f" [{_number(row['low'])}, {_number(row['high'])}]" if row["low"] not in ("", "nan") else ""
+            ours = f"{_number(row['ours'])}{interval}" + (f", n = {row['n']}" if int(row["n"]) else "")
             found[row.get("figure", "log"), row["quantity"]] = (ours, row["verdict"])
     return found
 

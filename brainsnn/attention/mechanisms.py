@@ -8,13 +8,13 @@ import numpy as np
 from brian2 import Quantity, ms, second
 from numpy.typing import ArrayLike
 
-from brainsnn.attention.fields import Field, GaussianField, Shape, Width
+from brainsnn.attention.fields import Field, Shape
 from brainsnn.attention.layer_names import by_population
 from brainsnn.equations.model import NeuronModel
 from brainsnn.one_line import shortened
 from brainsnn.plain_arrays import is_number
 
-__all__ = ["Attention", "SpatialAttention", "MECHANISMS"]
+__all__ = ["Attention", "FLOOR", "MECHANISMS", "Strength"]
 
 MECHANISMS = ("input_gain", "output_gain", "precision")
 #: Lower bound of m_f when spike heights are computed.
@@ -140,6 +140,12 @@ class Attention:
         Returns
         -------
         strength : float
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> bs.SpatialAttention((0.5, 0.5), 0.2, output_gain={"conv2": 0.3}).strength("output_gain", "conv1")
+        0.0
         """
         strength = self.strengths[mechanism]
         return float(strength.get(layer, 0.0) if isinstance(strength, Mapping) else strength)
@@ -182,6 +188,13 @@ class Attention:
         Returns
         -------
         attention : `Attention`
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> attention = bs.SpatialAttention((0.5, 0.5), 0.2, output_gain={"block1": 0.3})
+        >>> sorted(attention.for_layers({"block1": "block1_relu"}.get).layers)
+        ['block1_relu']
         """
         resolved = copy(self)  # of the same class, also one of the user's
         resolved.field = self.field.for_layers(name_of)
@@ -221,6 +234,13 @@ class Attention:
         ------
         ValueError
             If the neuron model names no parameter for one of the mechanisms.
+
+        Examples
+        --------
+        >>> import brainsnn as bs
+        >>> attention = bs.Attention(bs.ArrayField([[3, 1]]), input_gain=0.2)
+        >>> attention.parameters_for("conv1", (1, 2, 1), {"gain": 1.0}, bs.ASN(m_f=0.1))
+        {'gain': array([1.1, 0.9])}
         """
         active = self.mechanisms(layer)
         for mechanism in active:
@@ -296,81 +316,6 @@ class Attention:
     def __str__(self) -> str:
         strengths = ", ".join(f"{m}={a}" for m, a in self.strengths.items() if a)
         return f"<{type(self).__name__}: {self.field}, {strengths or 'no strength'}>"
-
-
-class SpatialAttention(Attention):
-    """
-    Attention to a location, with a Gaussian field.
-
-    Parameters
-    ----------
-    center : (row, column) or (n_images, 2) array_like
-        The cue in fractions of the image, one for all images or one per image.
-    width : float or (row, column), or dict of layer name to these, optional
-        Standard deviation of the Gaussian field in fractions of the image. None for an axis makes it uniform along that axis.
-        `~brainsnn.attention.residual_layers.pixel_widths` makes the published dict.
-    input_gain, output_gain, precision : float or dict, optional
-        Strength of each mechanism, for all layers or by layer name; 0 if it is left out.
-    shape : {"oval", "cross"}, optional
-    peak, base : float, optional
-        Largest and smallest value of an oval field before normalization.
-    exponent : float, optional
-        Exponent of the product of the two axes.
-    onset, offset : `~brian2.units.fundamentalunits.Quantity`, optional
-        Times at which attention switches on and off in each trial; see `Attention`.
-    floor : float, optional
-        Lower bound of ``m_f`` when spike heights are computed.
-    conserve_sum : bool, optional
-        Whether precision keeps the sum of ``m_f`` also where it clips; see `Attention`.
-
-    Raises
-    ------
-    ValueError
-        If an argument is not valid.
-
-    See Also
-    --------
-    Attention : attention with any field.
-    brainsnn.attention.fields.GaussianField : the definition of the field.
-
-    References
-    ----------
-    Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34. Reynolds, Heeger (2009), Neuron 61.
-
-    Examples
-    --------
-    >>> import brainsnn as bs
-    >>> snn = bs.convert(bs.load_model("search"), neuron=bs.ASN(m_f=0.45))
-    >>> snn.attend(bs.SpatialAttention(center=(0.25, 0.75), width=0.18, output_gain=0.3))
-    """
-
-    def __init__(
-        self,
-        center: ArrayLike,
-        width: Width = 0.25,
-        input_gain: Strength | None = None,
-        output_gain: Strength | None = None,
-        precision: Strength | None = None,
-        shape: str = "oval",
-        peak: float = 2.0,
-        base: float = 1.0,
-        exponent: float = 1.0,
-        *,
-        onset: Quantity | None = None,
-        offset: Quantity | None = None,
-        floor: float = FLOOR,
-        conserve_sum: bool = False,
-    ) -> None:
-        super().__init__(
-            GaussianField(center, width, shape, peak, base, exponent),
-            input_gain=input_gain,
-            output_gain=output_gain,
-            precision=precision,
-            onset=onset,
-            offset=offset,
-            floor=floor,
-            conserve_sum=conserve_sum,
-        )
 
 
 def _shifted(values: ArrayLike, shift: np.ndarray, conserve_sum: bool = False) -> np.ndarray:

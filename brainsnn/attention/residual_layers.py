@@ -93,6 +93,13 @@ def pixel_widths(graph: Any, layers: Iterable[str], pixels: float = 40) -> dict[
     ------
     ValueError
         If `pixels` is not a positive number, or a layer is not a map of rows and columns of the same number.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.attention import pixel_widths
+    >>> pixel_widths(bs.read_keras(bs.load_model("digits")), ["conv1"], pixels=5)
+    {'conv1': 0.17857142857142858}
     """
     if not is_number(pixels, above=0):
         raise ValueError(f"pixel_widths: pixels={pixels!r} must be a positive number.")

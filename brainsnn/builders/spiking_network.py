@@ -196,7 +196,7 @@ class SpikingNetwork(LearnedWeights):
 
         See Also
         --------
-        brainsnn.attention.mechanisms.SpatialAttention
+        brainsnn.attention.spatial.SpatialAttention
 
         Examples
         --------

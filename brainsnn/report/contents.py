@@ -50,7 +50,18 @@ def populations_html(result):
 
 
 def result_html(result):
-    """Return numbers, populations, what was recorded, and settings as HTML for a notebook (str)."""
+    """
+    Return numbers, populations, what was recorded, and settings as HTML for a notebook (str).
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> from brainsnn.report import result_html
+    >>> from brainsnn.stimuli import load_digits
+    >>> result = bs.convert(bs.load_model("digits")).run(load_digits("test")[0][:1], duration=10 * bs.ms)
+    >>> result_html(result) == result._repr_html_()
+    True
+    """
     recorded = [(name, ", ".join(found)) for name in result.shapes for found in [_recorded(result, name)] if found]
     parts = [html_table(numbers_of(result)), folded("populations", populations_html(result))]
     if recorded:

@@ -27,6 +27,19 @@ class SpikeTrains:
         Neurons whose spikes are returned, all by default.
     limits : (int, int), optional
         Number of neurons and of steps. Spikes outside of them are an error.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import brainsnn as bs
+    >>> from brainsnn.stimuli import load_digits
+    >>> snn = bs.convert(bs.load_model("digits"), record={"conv1": ["spikes"]})
+    >>> images = load_digits("test")[0][:2]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result = snn.run(images, duration=50 * bs.ms, stream_to=f"{folder}/result")
+    ...     neurons, steps = result.spikes["conv1"][0]  # a SpikeTrains
+    >>> len(neurons) == len(steps) > 0
+    True
     """
 
     def __init__(self, path, counts, firsts, wanted=None, limits=None):

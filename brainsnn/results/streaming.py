@@ -62,6 +62,14 @@ class StreamFolder:
         If the folder exists.
     OSError
         If the disk has not enough space.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from brainsnn.results import StreamFolder
+    >>> with tempfile.TemporaryDirectory() as folder, StreamFolder(f"{folder}/result", 2, 300, state_bytes=8) as stream:
+    ...     print(stream.chunk_steps)
+    300
     """
 
     def __init__(self, path, n_trials, n_steps, state_bytes, spike_bytes=0):

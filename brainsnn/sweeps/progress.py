@@ -35,6 +35,13 @@ class SweepStatus:
         Python and the arguments that started the sweep.
     directory : str
         Where it was started.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from brainsnn.sweeps import SweepStatus
+    >>> print(SweepStatus(Path("scan"), "study.respond", n_units=8, n_done=3, n_running=1, dataset=None))
+    scan: 3 of 8 units of study.respond, 1 being computed; not complete
     """
 
     folder: Path

@@ -39,6 +39,20 @@ class SweepError(RuntimeError):
     ----------
     failures : list of (str, str, str)
         The unit in words, the error, and its traceback.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import brainsnn as bs
+    >>> from brainsnn.analysis import accuracy_interval
+    >>> from brainsnn.sweeps import SweepError
+    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +ELLIPSIS
+    ...     try:
+    ...         bs.sweep(accuracy_interval, {"n_correct": [5], "n": [3]}, folder=folder, progress=False)
+    ...     except SweepError as error:
+    ...         print(len(error.failures))
+    sweep: n_correct=5, n=3 failed: ValueError: accuracy_interval: ...
+    1
     """
 
     def __init__(self, message, failures=()):

@@ -150,7 +150,7 @@ def main(arguments=None):
     trainer, test, sizes = _trainer(options, recipe)
     ann_accuracy = _train(trainer, *test, options.stages)
     measures = _measure(trainer, *test)
-    measures["ann"]["first_stage_accuracy"] = ann_accuracy
+    measures["ann"] |= {"first_stage_accuracy": ann_accuracy, "n_images": len(test[1])}
     settings, model = _settings(options, recipe, trainer.thresholds, measures), trainer.model
     save(model, options.out, lambda: _card(options, recipe, model, settings, ann_accuracy, sizes, trainer.seconds))
     _write_settings(options, settings, trainer)

@@ -12,7 +12,7 @@ from brainsnn.builders.devices.standalone.backend import NetworkDevice
 from brainsnn.builders.graph import LayerGraph, LayerRow, Population, Projection
 from brainsnn.builders.network.inputs import inputs_of
 from brainsnn.builders.network.neurons import choose_neurons, encoder_of, with_shared_filters
-from brainsnn.builders.operators.layers import identity, scale
+from brainsnn.builders.operators.scaling import identity, scale
 from brainsnn.builders.trials.inputs import drives_of
 from brainsnn.training.keras_config import build_model
 

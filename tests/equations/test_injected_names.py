@@ -8,7 +8,7 @@ from small_network import make_model
 import brainsnn as bs
 from brainsnn.attention.timing import switchable
 from brainsnn.builders.graph import LayerGraph, Population, Projection
-from brainsnn.builders.operators.layers import identity
+from brainsnn.builders.operators.scaling import identity
 from brainsnn.equations.variants import RESERVED
 
 ASN = bs.ASN()

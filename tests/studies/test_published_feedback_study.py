@@ -13,7 +13,7 @@ pytest.importorskip("tensorflow")
 
 import feedback_published
 import predictive_feedback
-from claims import REPRODUCED, UNDECIDABLE
+from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE
 from feedback_figures import published_gif
 from feedback_published import Run, corrupted_example, dimmed_images, last_batch, measure, runs_of
 from feedback_report import FULL_SIZE, UNLEARNED, from_the_paper, markdown
@@ -34,7 +34,7 @@ def checkpoint():
         layer.set_weights([rng.normal(0.25, 0.3, w.shape) for w in layer.get_weights()])
     thresholds = dict(zip(SPIKING, (0.7, 3.0, 6.0, 3.0, 6.0, 4.0, 6.0, 1.5)))
     graph = bs.read_keras(model, spiking=spiking_layers(model))
-    return model, {"graph": graph, "thresholds": thresholds, "leak": 1.0, "steps": 20, "ann": 0.5, "parameters": 0}
+    return model, {"graph": graph, "thresholds": thresholds, "leak": 1.0, "steps": 20, "ann": 0.5, "n_ann": 0, "parameters": 0}
 
 
 def test_spike_count(checkpoint):
@@ -124,9 +124,10 @@ SPIKES = {"objective 1, epsilon 0": 3300.0, "objective 1, epsilon 0.1": 3069.0, 
 SMALL = {"plain": 1, "feedback": 2}
 
 
-def _rows(measures, parameters=FULL_SIZE, epsilons=(0.0, 0.1)):
+def _rows(measures, parameters=FULL_SIZE, epsilons=(0.0, 0.1), ann=0.9, n_ann=0):
     """Return the rows of the table by quantity."""
-    checkpoints = {name: {"ann": 0.9, "parameters": n, "training": f"train {name}"} for name, n in parameters.items()}
+    common = {"ann": ann, "n_ann": n_ann}
+    checkpoints = {name: common | {"parameters": n, "training": f"train {name}"} for name, n in parameters.items()}
     rows = from_the_paper(measures, checkpoints, SimpleNamespace(dataset="mnist"), epsilons, "run it")
     return {row["quantity"]: row for row in rows}
 
@@ -166,6 +167,16 @@ def test_an_interval_that_is_too_wide_reproduces_nothing():
     assert _rows(many)["SNN plain: spikes per image, without input"]["verdict"] == UNDECIDABLE
     many["plain"]["spikes"] = np.where(np.arange(1000) % 2, 115_000.0, 2 * 116_808.1 - 115_000)
     assert _rows(many)["SNN plain: spikes per image, without input"]["verdict"] == REPRODUCED
+
+
+def test_the_artificial_network_is_compared_where_its_test_images_are_known():
+    measures, name = _measures(50, **SPIKES), "ANN plain: accuracy (%)"
+    assert _rows(measures)[name]["verdict"] == "undecidable without an interval"
+    row = _rows(measures, ann=0.9943, n_ann=10_000)[name]
+    assert row["low"] < 99.43 < row["high"] and (row["n"], row["verdict"]) == (10_000, REPRODUCED)
+    assert _rows(measures, ann=0.95, n_ann=10_000)[name]["verdict"] == NOT_REPRODUCED
+    assert _rows(measures, ann=0.99, n_ann=100)[name]["verdict"] == UNDECIDABLE
+    assert _rows(measures, SMALL, ann=0.9943, n_ann=10_000)[name]["verdict"].startswith("not comparable")
 
 
 def test_an_effect_needs_an_interval_that_excludes_none():

@@ -8,7 +8,7 @@ from scipy import sparse
 
 import brainsnn.builders.operators as ops
 from brainsnn.builders.graph.affine import AffineMap
-from brainsnn.builders.operators.layers import diagonal
+from brainsnn.builders.operators.scaling import diagonal
 
 __all__ = ["LINEAR", "Tensor", "in_file_order", "shape3"]
 

@@ -13,8 +13,8 @@ from brainsnn.builders.graph.pixels import gain_after, unit_of_pixels
 from brainsnn.builders.graph.pooling import Pooling
 from brainsnn.builders.graph.shared_weights import share_weights
 from brainsnn.builders.operators.composition import LARGE_KERNEL, compose, compose_sparse, composed_size
-from brainsnn.builders.operators.layers import diagonal, identity, scale
 from brainsnn.builders.operators.pooling import OperatorChain
+from brainsnn.builders.operators.scaling import diagonal, identity, scale
 from brainsnn.errors import ConversionError
 
 __all__ = ["GraphBuilder"]

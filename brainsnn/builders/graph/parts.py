@@ -57,6 +57,13 @@ class Population:
         Activation of the trained layer that became 1, as `brainsnn.calibrate` has set it.
     reads : str, optional
         Population whose spikes a readout of `brainsnn.convert(readouts=...)` reads; None for those of the model.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> population = bs.read_keras(bs.load_model("digits")).population("conv1")
+    >>> population.kind, population.size
+    ('spiking', 12544)
     """
 
     name: str
@@ -137,6 +144,13 @@ class Projection:
         operator applied to the potential of the source, bias included. The source is always a membrane population, and
         there is no other projection onto the target. ``"counts"``: a `MaxPool` over the spike counts of the source; the
         target spikes when the maximum grows, and has no other input.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> graph = bs.read_keras(bs.load_model("digits"))
+    >>> graph.by_target()[graph.population("conv2").name][0].source
+    'conv1_asn'
     """
 
     source: str
@@ -159,6 +173,12 @@ class LayerRow:
         Output shape without the batch.
     note : str, optional
         What became of a layer that is neither a population nor folded into one.
+
+    Examples
+    --------
+    >>> import brainsnn as bs
+    >>> bs.read_keras(bs.load_model("digits")).rows[0]
+    LayerRow(name='pixels', class_name='InputLayer', shape=(28, 28, 1))
     """
 
     name: str

@@ -8,9 +8,10 @@ import numpy as np
 from brainsnn.builders.graph.affine import AffineMap, Term, is_uniform
 from brainsnn.builders.graph.parts import Population, Projection
 from brainsnn.builders.operators.composition import compose
-from brainsnn.builders.operators.layers import channel_embed, identity, scale
 from brainsnn.builders.operators.linear import ConvOperator
+from brainsnn.builders.operators.placement import channel_embed
 from brainsnn.builders.operators.pooling import MaxPool
+from brainsnn.builders.operators.scaling import identity, scale
 from brainsnn.errors import ConversionError
 
 __all__ = ["Pooling"]

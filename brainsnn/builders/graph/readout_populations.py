@@ -9,8 +9,9 @@ from scipy import sparse
 
 from brainsnn.builders.graph.layer_graph import LayerGraph
 from brainsnn.builders.graph.parts import Operator, Projection
-from brainsnn.builders.operators.layers import conv2d, identity
+from brainsnn.builders.operators.layers import conv2d
 from brainsnn.builders.operators.linear import SparseOperator
+from brainsnn.builders.operators.scaling import identity
 from brainsnn.equations.model import NeuronModel
 from brainsnn.one_line import fields_line
 from brainsnn.plain_arrays import is_number

@@ -19,8 +19,8 @@ from brainsnn.builders.network.neurons import Neurons, scale_of_spikes
 from brainsnn.builders.network.replay import SpikeReplay
 from brainsnn.builders.network.schedule import SCHEDULES
 from brainsnn.builders.operators import ConvOperator
-from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
+from brainsnn.builders.operators.scaling import identity
 from brainsnn.equations.arriving_spikes import spikes_between
 from brainsnn.equations.model import NeuronModel
 from brainsnn.equations.pooled_spikes import COUNT

@@ -8,8 +8,8 @@ from scipy import sparse
 from brainsnn.builders.network.connections import EventDrivenProjection, GradedProjection, SynapticProjection
 from brainsnn.builders.network.statement_checks import check_neuron_statements
 from brainsnn.builders.operators import SparseOperator
-from brainsnn.builders.operators.layers import identity
 from brainsnn.builders.operators.pooling import MaxPool
+from brainsnn.builders.operators.scaling import identity
 from brainsnn.equations.arriving_spikes import activation_of_spike, counted_spikes
 from brainsnn.equations.model import NeuronModel
 from brainsnn.errors import ConversionError, UnknownNameError

@@ -8,22 +8,18 @@ from brainsnn.builders.operators.axes import axis_sources
 from brainsnn.builders.operators.composition import add_operators, compose, compose_sparse, to_matrix
 from brainsnn.builders.operators.layers import (
     average_pool,
-    channel_embed,
     conv2d,
     conv2d_transpose,
-    crop,
     dense,
     depthwise_conv2d,
-    diagonal,
-    identity,
     max_pool,
-    scale,
     upsample,
-    zero_pad,
 )
-from brainsnn.builders.operators.linear import ConvOperator, Operator, SparseOperator
+from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
+from brainsnn.builders.operators.operator import Operator
+from brainsnn.builders.operators.placement import channel_embed, crop, zero_pad
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
-from brainsnn.builders.operators.scaling import rescaled
+from brainsnn.builders.operators.scaling import diagonal, identity, rescaled, scale
 from brainsnn.builders.operators.separable import separable, window_mean
 
 __all__ = [

@@ -22,6 +22,13 @@ def axis_sources(taps, stride, input_dilation, n_in, n_out):
     -------
     source : (n_out, n_taps) ndarray of int
         The input position, or -1 where the tap reads nothing (padding, or between two up-sampled pixels).
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import axis_sources
+    >>> axis_sources([-1, 0, 1], stride=2, input_dilation=1, n_in=4, n_out=2)  # a row of padding above
+    array([[-1,  0,  1],
+           [ 1,  2,  3]])
     """
     position = np.arange(n_out)[:, None] * stride + np.asarray(taps, dtype=int)[None, :]
     source, rest = np.divmod(position, input_dilation)

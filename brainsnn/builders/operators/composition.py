@@ -41,6 +41,14 @@ def compose(outer, inner):
     ``o*sB + tB = m*uB``, the middle position m can be eliminated if uB = 1 (taps ``tB*sA + tA``) or sA = 1 (taps
     ``tB + tA*uB``). The result is exact if every m outside of the middle map, which B reads as 0, would not have read
     any pixel of the input.
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import compose, max_pool, scale
+    >>> print(compose(scale(3, (4, 4, 1)), scale(2, (4, 4, 1))).kernel.ravel())
+    [6.]
+    >>> print(compose(scale(3, (2, 2, 1)), max_pool((4, 4, 1), 2)))
+    None
     """
     if inner.size_out != outer.size_in:
         raise ValueError(
@@ -88,6 +96,12 @@ def compose_sparse(outer, inner):
     Returns
     -------
     SparseOperator
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import compose_sparse, upsample, zero_pad
+    >>> compose_sparse(upsample((4, 4, 1), 2), zero_pad((2, 2, 1), ((1, 1), (1, 1))))
+    <SparseOperator (2, 2, 1) -> (8, 8, 1), 16 connections>
     """
     return SparseOperator(inner.input_shape, outer.output_shape, to_matrix(inner) @ to_matrix(outer))
 
@@ -103,6 +117,13 @@ def to_matrix(operator):
     Returns
     -------
     (size_in, size_out) scipy.sparse.csr_matrix
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import scale, to_matrix
+    >>> to_matrix(scale([2, 3], (1, 1, 2))).toarray()
+    array([[2., 0.],
+           [0., 3.]])
     """
     if isinstance(operator, SparseOperator):
         return operator.matrix
@@ -148,6 +169,12 @@ def add_operators(first, second):
     -------
     ConvOperator, SparseOperator or None
         None if shapes, strides or types differ, or if the sum of two small kernels would be a large one, mostly of zeros.
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import add_operators, identity, scale
+    >>> add_operators(identity((1, 1, 1)), scale(2, (1, 1, 1))).apply([[5]]).ravel()
+    array([15.])
     """
     if (first.input_shape, first.output_shape) != (second.input_shape, second.output_shape):
         return None

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import sparse
 
-from brainsnn.builders.operators.linear import ConvOperator, SparseOperator, as_kernel
+from brainsnn.builders.operators.linear import ConvOperator
+from brainsnn.builders.operators.operator import as_kernel
 from brainsnn.builders.operators.pooling import MaxPool
 from brainsnn.builders.operators.separable import separable, window_mean
 
@@ -15,11 +16,6 @@ __all__ = [
     "average_pool",
     "max_pool",
     "upsample",
-    "zero_pad",
-    "crop",
-    "scale",
-    "identity",
-    "channel_embed",
 ]
 
 
@@ -72,6 +68,13 @@ def conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilation=(1, 1)
     ------
     ValueError
         If the kernel does not fit the input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.builders.operators import conv2d
+    >>> conv2d(np.ones((3, 3, 2, 4)), (8, 8, 2), padding="same")
+    <ConvOperator (8, 8, 2) -> (8, 8, 4), 3,872 connections>
     """
     kernel = as_kernel(kernel)
     channels, n_filters = input_shape[2], kernel.shape[3]
@@ -100,6 +103,13 @@ def depthwise_conv2d(kernel, input_shape, strides=(1, 1), padding="valid", dilat
     Returns
     -------
     ConvOperator
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.builders.operators import depthwise_conv2d
+    >>> depthwise_conv2d(np.ones((3, 3, 2, 1)), (8, 8, 2)).output_shape
+    (6, 6, 2)
     """
     kernel = np.asarray(kernel, dtype=float)
     strides, dilation = _pair(strides), _pair(dilation)
@@ -126,6 +136,13 @@ def conv2d_transpose(kernel, input_shape, strides=(1, 1), padding="valid", outpu
     Returns
     -------
     ConvOperator
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.builders.operators import conv2d_transpose
+    >>> conv2d_transpose(np.ones((3, 3, 4, 2)), (4, 4, 2), strides=2, padding="same").output_shape
+    (8, 8, 4)
     """
     kernel = np.asarray(kernel, dtype=float)
     strides, dilation = _pair(strides), _pair(dilation)
@@ -159,6 +176,12 @@ def dense(kernel, input_shape=None):
     Returns
     -------
     ConvOperator
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import dense
+    >>> dense([[1.0, 2.0], [3.0, 4.0]]).apply([[1, 1]]).ravel()
+    array([4., 6.])
     """
     kernel = as_kernel(kernel)
     return conv2d(kernel[None, None], input_shape or (1, 1, len(kernel)))
@@ -179,6 +202,12 @@ def average_pool(input_shape, pool, strides=None, padding="valid"):
     -------
     ConvOperator or SparseOperator
         Sparse if windows at the border hold fewer pixels, because then the weights differ between positions.
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import average_pool
+    >>> average_pool((2, 2, 1), 2).apply([[1, 4, 2, 3]]).ravel()
+    array([2.5])
     """
     pool = _pair(pool)
     strides = pool if strides is None else _pair(strides)
@@ -201,6 +230,12 @@ def max_pool(input_shape, pool, strides=None, padding="valid"):
     Returns
     -------
     MaxPool
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import max_pool
+    >>> max_pool((2, 2, 1), 2).apply([[1, 4, 2, 3]]).ravel()
+    array([4.])
     """
     pool = _pair(pool)
     strides = pool if strides is None else _pair(strides)
@@ -228,6 +263,12 @@ def upsample(input_shape, size, interpolation="nearest"):
     ------
     ValueError
         If the interpolation is unknown.
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import upsample
+    >>> upsample((1, 2, 1), (1, 2)).apply([[1, 2]]).ravel()
+    array([1., 1., 2., 2.])
     """
     size = _pair(size)
     height, width, channels = input_shape
@@ -250,119 +291,3 @@ def upsample(input_shape, size, interpolation="nearest"):
             axis[min(i + 1, n_in - 1), o] += f
         axes.append(axis.tocsr())
     return separable(input_shape, *axes)
-
-
-def zero_pad(input_shape, padding):
-    """
-    Return the operator that adds zeros around a map, as in Keras' ``ZeroPadding2D``.
-
-    Parameters
-    ----------
-    input_shape : (H, W, C)
-    padding : ((top, bottom), (left, right))
-
-    Returns
-    -------
-    ConvOperator
-    """
-    (top, bottom), (left, right) = padding
-    height, width, channels = input_shape
-    return _shift(input_shape, (height + top + bottom, width + left + right, channels), -top, -left)
-
-
-def crop(input_shape, cropping):
-    """
-    Return the operator that removes the borders of a map, as in Keras' ``Cropping2D``.
-
-    Parameters
-    ----------
-    input_shape : (H, W, C)
-    cropping : ((top, bottom), (left, right))
-
-    Returns
-    -------
-    ConvOperator
-    """
-    (top, bottom), (left, right) = cropping
-    height, width, channels = input_shape
-    return _shift(input_shape, (height - top - bottom, width - left - right, channels), top, left)
-
-
-def _shift(input_shape, output_shape, row, col):
-    """Return an identity that reads `row` pixels further down and `col` pixels further right."""
-    channels = input_shape[2]
-    return ConvOperator(input_shape, output_shape, np.ones((1, 1, channels, 1)), np.arange(channels), [row], [col])
-
-
-def scale(factor, input_shape):
-    """
-    Return the operator that multiplies each channel by a number.
-
-    Parameters
-    ----------
-    factor : float or (C,) array_like
-    input_shape : (H, W, C)
-
-    Returns
-    -------
-    ConvOperator
-    """
-    channels = input_shape[2]
-    kernel = np.broadcast_to(np.asarray(factor, dtype=float), (channels,)).reshape(1, 1, channels, 1)
-    return ConvOperator(input_shape, input_shape, kernel, np.arange(channels), [0], [0])
-
-
-def diagonal(factors, input_shape):
-    """
-    Return the operator that multiplies each value by a number: a `scale` where channels have one number each.
-
-    Parameters
-    ----------
-    factors : array_like
-        Any shape that broadcasts to (H, W, C).
-    input_shape : (H, W, C)
-
-    Returns
-    -------
-    ConvOperator or SparseOperator
-    """
-    factors = np.broadcast_to(np.asarray(factors, dtype=float), input_shape)
-    if (factors == factors[:1, :1]).all():
-        return scale(factors[0, 0], input_shape)
-    return SparseOperator(input_shape, input_shape, sparse.diags(factors.ravel(), format="csr"))
-
-
-def identity(input_shape):
-    """
-    Return the operator that changes nothing.
-
-    Parameters
-    ----------
-    input_shape : (H, W, C)
-
-    Returns
-    -------
-    ConvOperator
-    """
-    return scale(1.0, input_shape)
-
-
-def channel_embed(input_shape, offset, n_channels):
-    """
-    Return the operator that places a map among the channels of a wider one, as in a concatenation.
-
-    Parameters
-    ----------
-    input_shape : (H, W, C)
-    offset : int
-        Output channel of the first input channel.
-    n_channels : int
-        Channels of the output.
-
-    Returns
-    -------
-    ConvOperator
-    """
-    channels = input_shape[2]
-    start = offset + np.arange(channels)
-    return ConvOperator(input_shape, (*input_shape[:2], n_channels), np.ones((1, 1, channels, 1)), start, [0], [0])

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 
 from brainsnn.builders.operators.axes import axis_slices, axis_sources
-from brainsnn.builders.operators.linear import ConvOperator, Operator, shape3
+from brainsnn.builders.operators.linear import ConvOperator
+from brainsnn.builders.operators.operator import Operator, shape3
 
 __all__ = ["MaxPool", "OperatorChain"]
 
@@ -30,6 +31,12 @@ class MaxPool(Operator):
     ------
     ValueError
         If the number of channels changes, or if a window holds padding only.
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import MaxPool
+    >>> MaxPool((2, 2, 1), (1, 1, 1), pool=(2, 2), stride=(2, 2)).apply([[1, 4, 2, 3]]).ravel()
+    array([4.])
     """
 
     input_shape: tuple
@@ -109,6 +116,12 @@ class OperatorChain(Operator):
     ----------
     operators : tuple
         In order of application.
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import OperatorChain, max_pool, scale
+    >>> OperatorChain((max_pool((2, 2, 1), 2), scale(10, (1, 1, 1)))).apply([[1, 4, 2, 3]]).ravel()
+    array([40.])
     """
 
     operators: tuple

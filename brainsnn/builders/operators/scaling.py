@@ -1,4 +1,4 @@
-"""Scale the input and the output of an operator, as a change of units does."""
+"""Operators that multiply values, and other operators in other units."""
 
 from dataclasses import replace
 
@@ -6,11 +6,81 @@ import numpy as np
 from scipy import sparse
 
 from brainsnn.builders.operators.composition import to_matrix
-from brainsnn.builders.operators.layers import diagonal
 from brainsnn.builders.operators.linear import ConvOperator, SparseOperator
 from brainsnn.builders.operators.pooling import MaxPool, OperatorChain
 
-__all__ = ["rescaled"]
+__all__ = ["diagonal", "identity", "rescaled", "scale"]
+
+
+def scale(factor, input_shape):
+    """
+    Return the operator that multiplies each channel by a number.
+
+    Parameters
+    ----------
+    factor : float or (C,) array_like
+    input_shape : (H, W, C)
+
+    Returns
+    -------
+    ConvOperator
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import scale
+    >>> scale([1, 10], (1, 2, 2)).apply([[1, 2, 3, 4]]).ravel()
+    array([ 1., 20.,  3., 40.])
+    """
+    channels = input_shape[2]
+    kernel = np.broadcast_to(np.asarray(factor, dtype=float), (channels,)).reshape(1, 1, channels, 1)
+    return ConvOperator(input_shape, input_shape, kernel, np.arange(channels), [0], [0])
+
+
+def diagonal(factors, input_shape):
+    """
+    Return the operator that multiplies each value by a number: a `scale` where channels have one number each.
+
+    Parameters
+    ----------
+    factors : array_like
+        Any shape that broadcasts to (H, W, C).
+    input_shape : (H, W, C)
+
+    Returns
+    -------
+    ConvOperator or SparseOperator
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import diagonal
+    >>> diagonal([[[1], [10]]], (1, 2, 1)).apply([[3, 4]]).ravel()
+    array([ 3., 40.])
+    """
+    factors = np.broadcast_to(np.asarray(factors, dtype=float), input_shape)
+    if (factors == factors[:1, :1]).all():
+        return scale(factors[0, 0], input_shape)
+    return SparseOperator(input_shape, input_shape, sparse.diags(factors.ravel(), format="csr"))
+
+
+def identity(input_shape):
+    """
+    Return the operator that changes nothing.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C)
+
+    Returns
+    -------
+    ConvOperator
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import identity
+    >>> identity((8, 8, 2)).is_identity
+    True
+    """
+    return scale(1.0, input_shape)
 
 
 def rescaled(operator, before, after):
@@ -34,6 +104,12 @@ def rescaled(operator, before, after):
     ------
     ValueError
         If factors before a maximum differ between positions.
+
+    Examples
+    --------
+    >>> from brainsnn.builders.operators import max_pool, rescaled
+    >>> rescaled(max_pool((2, 2, 1), 2), before=2, after=5).apply([[1, 4, 2, 3]]).ravel()
+    array([40.])
     """
     before = np.broadcast_to(np.asarray(before, dtype=float), operator.input_shape)
     after = np.broadcast_to(np.asarray(after, dtype=float), operator.output_shape)

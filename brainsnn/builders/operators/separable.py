@@ -17,11 +17,19 @@ def separable(input_shape, rows, cols):
     Parameters
     ----------
     input_shape : (H, W, C)
-    rows, cols : sparse matrices (H, Ho), (W, Wo)
+    rows, cols : arrays or sparse matrices (H, Ho), (W, Wo)
 
     Returns
     -------
     SparseOperator
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.builders.operators import separable
+    >>> mean, same = np.array([[0.5], [0.5]]), np.eye(2)
+    >>> separable((2, 2, 1), mean, same).apply([[1, 2, 3, 4]]).ravel()
+    array([2., 3.])
     """
     channels = input_shape[2]
     matrix = sparse.kron(sparse.kron(rows, cols), sparse.identity(channels), format="csr")
@@ -43,6 +51,14 @@ def window_mean(sums, counts):
     -------
     ConvOperator or SparseOperator
         Sparse if the counts differ between windows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from brainsnn.builders.operators import ConvOperator, window_mean
+    >>> sums = ConvOperator((1, 3, 1), (1, 2, 1), np.ones((1, 2, 1, 1)), [0], [0], [0, 1], stride=(1, 2))
+    >>> window_mean(sums, [np.array([1]), np.array([2, 1])]).apply([[1, 2, 9]]).ravel()  # the last window holds one
+    array([1.5, 9. ])
     """
     if all(np.ptp(count) == 0 for count in counts):
         return replace(sums, kernel=sums.kernel / (counts[0][0] * counts[1][0]))

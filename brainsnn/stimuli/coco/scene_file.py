@@ -26,6 +26,16 @@ def write_selection(selection, path):
     ----------
     selection : `~brainsnn.stimuli.coco.selection.Selection`
     path : str or path-like
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from brainsnn.stimuli.coco import Selection, read_selection, write_selection
+    >>> street = Selection("street", ["car", "bus"], training=[], test=[], steps={})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_selection(street, f"{folder}/street.json")
+    ...     read_selection(f"{folder}/street.json") == street
+    True
     """
     path = checked_path(path, "write_selection: path", is_file=True)
     with write_atomically(path) as file:
@@ -48,6 +58,11 @@ def read_selection(path):
     ------
     ValueError
         If it is another file.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli.coco import read_selection
+    >>> selection = read_selection("street.json")  # a file that you have  # doctest: +SKIP
     """
     path = checked_path(path, "read_selection: path")
     check_file(path, "read_selection")
@@ -91,6 +106,19 @@ def read_photograph(folder, picture, size, interpolation="nearest"):
         If the photograph is missing.
     ImportError
         If Pillow is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from brainsnn.stimuli.coco import TrainingPicture, read_photograph
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "train2017").mkdir()
+    ...     Image.new("L", (40, 30), 255).save(Path(folder, "train2017", "1.png"))
+    ...     picture = TrainingPicture("train2017", "1.png", row=0, column=5, side=20, labels=[])
+    ...     read_photograph(Path(folder), picture, size=8).shape
+    (8, 8, 3)
     """
     with optional_packages("coco scenes"):
         from PIL import Image

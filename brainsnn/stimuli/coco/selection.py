@@ -29,6 +29,12 @@ class TrainingPicture:
         First row and column, and side of the square crop.
     labels : list of int
         Categories in the crop.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli.coco import TrainingPicture
+    >>> TrainingPicture("train2017", "1.jpg", row=0, column=10, side=224, labels=[3]).side
+    224
     """
 
     folder: str
@@ -64,6 +70,12 @@ class TestPicture:
         ``"search"`` or ``"test"``.
     salience, coherence : float or None
         Of the target and of the crop, from other tools; None if not known.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli.coco import TestPicture
+    >>> TestPicture("val2017", "1.jpg", 0, 10, 224, annotation=7, target=3, area=0.1, cue=[0.5, 0.25]).invalid_cue is None
+    True
     """
 
     __test__ = False  # not a test of pytest's
@@ -100,6 +112,12 @@ class Selection:
     test : list of TestPicture
     steps : dict of str to list of int
         Pictures per category after each step of the selection.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli.coco import Selection
+    >>> Selection("street", ["car", "bus"], training=[], test=[], steps={}).categories
+    ['car', 'bus']
     """
 
     scenes: str
@@ -143,6 +161,14 @@ def select(files, scenes, seed=0, features=None, clean=True, progress=iter):
     References
     ----------
     Soerensen, Zambrano, Slagter, Bohte, Scholte (2022), J. Cogn. Neurosci. 34.
+
+    Examples
+    --------
+    >>> from brainsnn.stimuli.coco import STREET, select
+    >>> from brainsnn.stimuli.coco.annotations import read_annotations
+    >>> names = [f"{kind}_{part}2017" for kind in ("instances", "stuff") for part in ("train", "val")]
+    >>> files = {name: read_annotations(f"coco/annotations/{name}.json") for name in names}  # your files  # doctest: +SKIP
+    >>> selection = select(files, STREET)  # doctest: +SKIP
     """
     index = {}
     for k, own in enumerate(scenes.categories.values()):
