@@ -36,7 +36,11 @@ def test_quantities_are_those_that_the_studies_write(tool):
     """So that the results of a run find their rows."""
     source = (ROOT / "studies" / "feedback_report.py").read_text(encoding="utf-8")
     assert 'f"SNN {run}: {quantity}"' in source and 'f"ANN {variant}: accuracy (%)"' in source
-    effects = [quantity.split(" at epsilon")[0] for _, quantity in tool.published_feedback() if not re.match("[AS]NN ", quantity)]
+    effects = [
+        quantity.split(" at epsilon")[0]
+        for _, quantity in tool.published_feedback()
+        if not re.match("[AS]NN ", quantity)
+    ]
     assert len(effects) == 5 and all(effect in source for effect in effects)
 
 

@@ -270,12 +270,14 @@ class PredictiveGate:
         return replace(self, model=model, epsilon=epsilon, squash_step=None, max_contrast=None)
 
 
-def check_gate_values(name, values):
+def check_gate_values(about, name, values):
     """
     Check values of a parameter that are set between runs.
 
     Parameters
     ----------
+    about : str
+        What the message of an error starts with.
     name : str
         Parameter of the input neurons.
     values : ndarray
@@ -289,4 +291,4 @@ def check_gate_values(name, values):
         return
     wanted, limits = LIMITS[name]
     if not all(is_number(value, **limits) for value in np.unique(values)):
-        raise ValueError(f"set_parameters: {name} of the gate must be {wanted}, got {values.min():g}.")
+        raise ValueError(f"{about}: {name} of the gate must be {wanted}, got {values.min():g}.")

@@ -215,6 +215,9 @@ def test_values_that_no_gate_can_have(model, data, name, value, wanted):
     with pytest.raises(ValueError, match=f"set_parameters: {name} of the gate must be {wanted}, got {value:g}"):
         snn.set_parameters("input", **{name: value})
     assert np.array_equal(getattr(snn["input"], name), before)
+    setattr(snn["input"], name, value)
+    with pytest.raises(ValueError, match=f"run: {name} of the gate must be {wanted}, got {value:g}"):
+        snn.run(data[0][:1], 3 * bs.ms)
     snn.set_parameters("input", **{name: value + 1})
     assert getattr(snn["input"], name) == value + 1
 

@@ -7,7 +7,10 @@ from locations import ROOT
 __all__ = ["LINK", "PAGES", "first_uses", "prose", "terms"]
 
 #: Pages of concepts, of tasks, and of the start; and of the top folder those with links so far.
-TOP = ("command_line", "features", "formats", "validation")
+TOP = (
+    "attention", "command_line", "devices", "faults", "features", "feedback", "findings", "formats", "from_the_papers",
+    "mistakes", "nir", "published_network", "recording", "relu", "studies", "sweeps", "systems", "validation",
+)  # fmt: skip
 PAGES = sorted(
     path
     for pattern in ("concepts/[!i]*.md", "howto/*.md", "start/*.py", *(f"{name}.md" for name in TOP))

@@ -34,7 +34,15 @@ def checkpoint():
         layer.set_weights([rng.normal(0.25, 0.3, w.shape) for w in layer.get_weights()])
     thresholds = dict(zip(SPIKING, (0.7, 3.0, 6.0, 3.0, 6.0, 4.0, 6.0, 1.5)))
     graph = bs.read_keras(model, spiking=spiking_layers(model))
-    return model, {"graph": graph, "thresholds": thresholds, "leak": 1.0, "steps": 20, "ann": 0.5, "n_ann": 0, "parameters": 0}
+    return model, {
+        "graph": graph,
+        "thresholds": thresholds,
+        "leak": 1.0,
+        "steps": 20,
+        "ann": 0.5,
+        "n_ann": 0,
+        "parameters": 0,
+    }
 
 
 def test_spike_count(checkpoint):

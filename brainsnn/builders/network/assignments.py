@@ -11,7 +11,7 @@ from brian2.core.variables import DynamicArrayVariable, Variables, VariableView
 
 from brainsnn.equations.expression_limits import check_code_limits
 
-__all__ = ["ASSIGNED", "named_shapes", "runtime_device", "watch"]
+__all__ = ["ASSIGNED", "named_shapes", "note_assignment", "runtime_device", "watch"]
 
 # Written for Brian2 2.5.4 to 2.11: assignments are methods that a device may override, and the runtime device is active
 # whenever users assign, but for the network that was converted last, before its first run if it is compiled.
@@ -42,7 +42,6 @@ def _assign(view, method, arguments, elements):
 
     One to a compiled network that has not been built yet becomes a statement of its program, by its device.
     """
-    ASSIGNED.add(view.variable)
     device = view.variable.device
     if device is not runtime_device and getattr(device, "assignable", ()) is None:
         return getattr(device, f"variableview_{method}")(view, *arguments)
@@ -83,6 +82,7 @@ def _set_with_index_array(view, item, value, check_units):
         """Indices of what is assigned, all of it as a slice."""
         return slice(None) if _is_all(view, item) else view.indexing(item, view.index_var)
 
+    note_assignment(view)
     with named_shapes(view, item, value):
         _assign(view, "set_with_index_array", (item, value, check_units), elements)
 
@@ -114,15 +114,33 @@ def named_shapes(view, item, value):
         ) from error
 
 
+def note_assignment(view, *expressions):
+    """
+    Note that a user assigns to a variable, and check the expressions.
+
+    Parameters
+    ----------
+    view : `~brian2.core.variables.VariableView`
+    *expressions : str
+
+    Raises
+    ------
+    ValueError
+        If the result of an expression depends on the machine, or is none.
+    """
+    for text in expressions:
+        check_code_limits(f"{view.group.name}.{view.name}", text)
+    ASSIGNED.add(view.variable)
+
+
 def _set_with_expression(view, item, code, run_namespace, check_units=True):
-    check_code_limits(f"{view.group.name}.{view.name}", code)
+    note_assignment(view, code)
     arguments = item, code, run_namespace, check_units
     _assign(view, "set_with_expression", arguments, lambda: view.indexing(item, view.index_var))
 
 
 def _set_with_expression_conditional(view, cond, code, run_namespace, check_units=True):
-    for text in (cond, code):
-        check_code_limits(f"{view.group.name}.{view.name}", text)
+    note_assignment(view, cond, code)
 
     def elements():
         """Indices of the elements for which the condition is true before the assignment."""

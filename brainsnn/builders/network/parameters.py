@@ -152,11 +152,7 @@ def checked_parameters(assembly, name, values, read):
         if not given or derived in values:
             continue
         for origin in given:
-            if not (arrays[origin] > 0).all():
-                raise ValueError(
-                    f"{name}.{origin}: must be greater than 0, since {derived!r} is computed from it, got a minimum of "
-                    f"{arrays[origin].min():g}. Give a greater value, or {derived!r} as well."
-                )
+            _check_origin(f"{name}.{origin}", arrays[origin], derived)
         current = {origin: read(name, origin) for origin in origins if origin in assembly.parameters[name]} | arrays
         value = function(
             *(np.asarray(current.get(origin, model.parameters[origin]), dtype=float) for origin in origins)
@@ -220,7 +216,16 @@ def check_values(assembly, name, values):
             )
         array = _parameter_array(assembly, name, variable, value, target)
         if assembly.feedback is not None and name == assembly.graph.input.name:
-            check_gate_values(variable, array)
+            check_gate_values("set_parameters", variable, array)
+
+
+def _check_origin(about, values, derived):
+    """Check values from which those of another parameter are computed."""
+    if not (values > 0).all():
+        raise ValueError(
+            f"{about}: must be greater than 0, since {derived!r} is computed from it, got a minimum of "
+            f"{values.min():g}. Give a greater value, or {derived!r} as well."
+        )
 
 
 def check_assigned(assembly, read):
@@ -236,7 +241,7 @@ def check_assigned(assembly, read):
     Raises
     ------
     ValueError
-        If one is NaN.
+        If one has a value that `checked_parameters` refuses, or that no gate can have.
 
     Warns
     -----
@@ -247,6 +252,7 @@ def check_assigned(assembly, read):
         new = {v for v in variables if assembly.groups[name].variables[v] in ASSIGNED}
         for derived, (origins, _) in assembly.models[name].derived.items():
             if derived not in new and derived in variables and (origin := next(iter(new.intersection(origins)), None)):
+                _check_origin(f"run: {name}.{origin}", np.asarray(read(name, origin)), derived)
                 warn(
                     f"run: {name}.{origin} was assigned to, and {derived!r}, which follows from it, keeps its value.",
                     fix=f"Use snn.set_parameters({name!r}, {origin}=...), or assign {derived!r} as well.",
@@ -260,8 +266,13 @@ def check_assigned(assembly, read):
                     f"run: {name}.{variable} was assigned to, and run sets it again.",
                     fix="Pass images, onset=..., offset=..., background=... or spikes=... to run.",
                 )
-            elif np.isnan(read(name, variable)).any():
-                raise ValueError(f"run: {name}.{variable} was set to NaN. Assign finite values.")
+            else:
+                values = np.asarray(read(name, variable))
+                if np.isnan(values).any():
+                    raise ValueError(f"run: {name}.{variable} was set to NaN. Assign finite values.")
+                _check_stored(assembly, name, variable, f"run: {name}.{variable}", values, target)
+                if assembly.feedback is not None and name == assembly.graph.input.name:
+                    check_gate_values("run", variable, values)
             ASSIGNED.discard(target)
 
 
@@ -272,11 +283,7 @@ def _parameter_array(assembly, name, variable, value, target=None):
     array = plain_array(value, about, float, target.dim)
     with np.errstate(over="ignore", under="ignore"):
         stored = array.astype(target.dtype)  # a value may be finite only in double precision
-    is_tau = is_time_constant(variable, target.dim)
-    # Times at which something ends may be infinite, and so may a parameter that starts so.
-    may_be_inf = np.isinf(_value_of_neuron(assembly, name, variable)) or (target.dim is second.dim and not is_tau)
-    if not (np.isfinite(stored) | (may_be_inf & (stored == np.inf))).all():
-        raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {np.dtype(target.dtype)}).")
+    _check_stored(assembly, name, variable, about, stored, target)
     lost = (stored == 0) & (array != 0)
     # Folded weights may give any bias, and adding 0 instead of such a number changes nothing.
     if lost.any() and np.dtype(target.dtype).kind == "f" and variable != assembly.models[name].bias:
@@ -285,8 +292,6 @@ def _parameter_array(assembly, name, variable, value, target=None):
             f"{np.finfo(target.dtype).tiny:.2g}. Give 0 or a greater value"
             + (', or convert with dtype="float64".' if target.dtype == np.float32 else ".")
         )
-    if is_tau:
-        check_time_constant(about, array, assembly.groups[name].method_choice, assembly.dt)
     population = assembly.graph.populations.get(name)
     shape = (1,) if target.scalar else population.shape if population else (target.size,)
     if array.shape == (target.size,):
@@ -304,6 +309,17 @@ def _parameter_array(assembly, name, variable, value, target=None):
             f"({target.size},) values in flat order, or an array that broadcasts to {shape}."
         ) from None
     return array.ravel() if array.size == 1 else full.ravel()
+
+
+def _check_stored(assembly, name, variable, about, stored, target):
+    """Check values in the type of the device: whether they are finite, and those of time constants."""
+    is_tau = is_time_constant(variable, target.dim)
+    # Times at which something ends may be infinite, and so may a parameter that starts so.
+    may_be_inf = np.isinf(_value_of_neuron(assembly, name, variable)) or (target.dim is second.dim and not is_tau)
+    if not (np.isfinite(stored) | (may_be_inf & (stored == np.inf))).all():
+        raise ValueError(f"{about}: the values hold NaN or infinity; give finite values (of {np.dtype(target.dtype)}).")
+    if is_tau:
+        check_time_constant(about, stored, assembly.groups[name].method_choice, assembly.dt)
 
 
 def _dimension(value):

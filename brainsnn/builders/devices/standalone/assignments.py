@@ -8,7 +8,7 @@ from brian2 import Clock
 from brian2.core.variables import VariableView
 
 from brainsnn.builders.devices.active_device import active, runtime_device
-from brainsnn.builders.network.assignments import named_shapes
+from brainsnn.builders.network.assignments import named_shapes, note_assignment
 
 __all__ = ["AssignableArrays"]
 
@@ -129,6 +129,7 @@ class AssignableArrays:
 
     def variableview_set_with_index_array(self, variableview, item, value, check_units):
         """Execute ``group.x[item] = value``, for a group of any device while this one is active."""
+        note_assignment(variableview)
         owner = _responsible_device(variableview)
         with active(owner), named_shapes(variableview, item, value):
             if owner is self:
@@ -138,15 +139,17 @@ class AssignableArrays:
             else:
                 owner.variableview_set_with_index_array(variableview, item, value, check_units)
 
-    def variableview_set_with_expression(self, variableview, *arguments, **kwds):
+    def variableview_set_with_expression(self, variableview, item, code, *arguments, **kwds):
         """Execute ``group.x[item] = "expression"``."""
+        note_assignment(variableview, code)
         with active(_responsible_device(variableview)):
-            VariableView.set_with_expression.original_function(variableview, *arguments, **kwds)
+            VariableView.set_with_expression.original_function(variableview, item, code, *arguments, **kwds)
 
-    def variableview_set_with_expression_conditional(self, variableview, *arguments, **kwds):
+    def variableview_set_with_expression_conditional(self, variableview, cond, code, *arguments, **kwds):
         """Execute ``group.x["condition"] = "expression"``."""
+        note_assignment(variableview, cond, code)
         with active(_responsible_device(variableview)):
-            VariableView.set_with_expression_conditional.original_function(variableview, *arguments, **kwds)
+            VariableView.set_with_expression_conditional.original_function(variableview, cond, code, *arguments, **kwds)
 
     def refuse_connections(self, synapses):
         """Refuse ``synapses.connect(...)`` after this network's program was written, or while another device is active."""
