@@ -40,6 +40,7 @@ from brainsnn.errors import DeviceLimitError
 from brainsnn.feedback import PredictiveGate
 from brainsnn.results.result import Result
 from brainsnn.results.saturation import warn_of_saturation
+from brainsnn.results.selection import N_FIRST
 from brainsnn.results.streaming import StreamFolder
 
 __all__ = ["SpikingNetwork"]
@@ -358,6 +359,7 @@ class SpikingNetwork(LearnedWeights):
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
         warn_of_saturation(result, self._n_recorded, self._saturation_fixes)
+        result.first_images = None if images is None else np.array(images[:N_FIRST])
         return result
 
     def _run(self, trials, processes, progress, settings):

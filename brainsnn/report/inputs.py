@@ -8,11 +8,12 @@ import numpy as np
 
 from brainsnn.plain_arrays import finite_array, is_number
 from brainsnn.report.settings import presentation_of
+from brainsnn.results.selection import N_FIRST
 
 __all__ = ["chosen_inputs", "inputs_of", "pictures_of"]
 
-#: Pictures that are shown, and rows and columns beyond which one is thinned out.
-N_SHOWN, SIZE = 8, 256
+#: Rows and columns beyond which a picture is thinned out.
+SIZE = 256
 WHAT = "Result.report: images"
 
 
@@ -42,8 +43,7 @@ def chosen_inputs(result, images):
         wanted = "rows, columns, channels" if shape is None else ", ".join(map(str, shape))
         raise ValueError(f"{WHAT} of shape {images.shape}; the run had images of (n, {wanted}). Give those.")
     complete, n = result.settings.get("images"), result.n_images
-    is_part = isinstance(complete, list) and complete and len(complete) == n and all(type(k) is int for k in complete)
-    if len(images) != n and not (is_part and max(complete) < len(images)):
+    if len(images) != n and not (_is_part(result) and max(complete) < len(images)):
         raise ValueError(
             f"{WHAT}: got {len(images)}, and the result is of {n}. Give all images of the run, in their order."
         )
@@ -53,6 +53,13 @@ def chosen_inputs(result, images):
             f"{WHAT} from {low:g} to {high:g}; those of the run went from {limits}. Give the images as they were run."
         )
     return images[complete] if len(images) > n else images
+
+
+def _is_part(result):
+    """Whether the settings say which images are complete, after a run that ended early."""
+    complete = result.settings.get("images")
+    named = isinstance(complete, list) and complete and len(complete) == result.n_images
+    return bool(named) and all(type(k) is int for k in complete)
 
 
 def _noted(result):
@@ -94,7 +101,7 @@ def inputs_of(result, images):
 
 def pictures_of(result, images, image):
     """
-    Draw the first images, and the one whose spikes are drawn.
+    Draw the first images, and the one whose spikes are drawn if all images are given.
 
     Parameters
     ----------
@@ -108,11 +115,12 @@ def pictures_of(result, images, image):
     pictures : list of (str, str)
         Caption with label and decision, and the picture as a data URI. All have the same range from dark to light.
     """
-    if images is None:
+    if images is None and (result.first_images is None or _is_part(result)):
         return []
-    shown = sorted({*range(min(N_SHOWN, len(images))), image})
+    (low, high), found = _noted(result)[1:] if images is None else _range(images), []
+    images = result.first_images if images is None else images
+    shown = sorted({*range(min(N_FIRST, len(images))), image} & {*range(len(images))})
     decisions = result.output[:, -1].argmax(axis=1) if result.outputs and result.n_steps else None
-    (low, high), found = _range(images), []
     for k in shown:
         caption = f"image {k}" + (f", label {result.labels[k]}" if result.labels is not None else "")
         caption += "" if decisions is None else f", decision {decisions[k]}"

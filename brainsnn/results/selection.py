@@ -7,10 +7,12 @@ import numpy as np
 
 from brainsnn.plain_arrays import whole_number
 
-__all__ = ["PLACE", "checked_place", "chosen_image", "chosen_images", "flat_index"]
+__all__ = ["N_FIRST", "PLACE", "checked_place", "chosen_image", "chosen_images", "flat_index"]
 
 #: What the three numbers are that say where a neuron is.
 PLACE = ("row", "column", "channel")
+#: Images of a run that its result holds for a report.
+N_FIRST = 8
 
 
 def flat_index(neuron: int | tuple[int, ...], shape: tuple[int, ...], layer: str) -> int:

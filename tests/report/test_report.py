@@ -35,8 +35,8 @@ def test_report_holds_what_the_result_holds(result, tmp_path):
     assert f"{result.spike_counts['conv'].mean():,.1f}" in text
     assert str(result.models["conv"]) in text and "print('<made here>')" in text and "A <small> study" in text
     assert all(str(result.settings[name]) in text for name in ("brainsnn", "brian2", "device", "schedule", "seed"))
-    # accuracy, rates, budget, raster, maps, traces
-    assert page.count("data:image/png;base64,") == page.count("<figure>") == 6
+    # five images; accuracy, rates, budget, raster, maps, traces
+    assert page.count("data:image/png;base64,") == page.count("<figure>") == 11
 
 
 def test_report_needs_nothing_else_and_runs_nothing(result, tmp_path):

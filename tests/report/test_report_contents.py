@@ -106,6 +106,19 @@ def test_pictures_are_the_images_with_label_and_decision(result, images, tmp_pat
     assert path.read_text().count('<img src="data:image/png;base64,') == 9 + 5  # accuracy, rates, budget, raster, maps
 
 
+def test_a_run_shows_its_first_images_also_when_the_array_has_changed(snn, images, tmp_path):
+    own = images.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.SaturationWarning)
+        found = snn.run(own, 5 * bs.ms)
+    own[:] = 0
+    assert pictures_of(found, None, 9) == pictures_of(found, images, 0)
+    text = text_of(found.report(tmp_path / "report.html", image=9))
+    assert "image 7, decision" in text and "image 8" not in text and "images were not given" not in text
+    found.settings["images"] = [*range(1, 11)]  # of a run that ended early, without the first
+    assert pictures_of(found, None, 0) == []
+
+
 def test_a_picture_has_the_values_of_the_image(result, images):
     low, high = images.min(), images.max()
     uris = [uri for _, uri in pictures_of(result, images, 0)]
