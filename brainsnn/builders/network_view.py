@@ -21,7 +21,7 @@ from brainsnn.builders.network.population_mapping import Populations
 from brainsnn.builders.network.trial_network import TrialNetwork
 from brainsnn.builders.run_description import model_descriptions, saturation_fixes
 from brainsnn.equations import NeuronModel
-from brainsnn.feedback import PredictiveGate
+from brainsnn.feedback.gate import PredictiveGate, gate_with
 from brainsnn.one_line import one_line
 from brainsnn.results.names import LayerDict
 from brainsnn.results.selection import PLACE, checked_place
@@ -82,7 +82,10 @@ class NetworkView:
     @property
     def feedback(self) -> PredictiveGate | None:
         """The gate on the input (`~brainsnn.feedback.gate.PredictiveGate` or None)."""
-        return self._assembly.feedback
+        assembly = self._assembly
+        if assembly.feedback is None:
+            return None
+        return gate_with(assembly.feedback, assembly.models[assembly.graph.input.name].parameters)
 
     @property
     def encoder(self) -> str:

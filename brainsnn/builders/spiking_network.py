@@ -40,7 +40,6 @@ from brainsnn.errors import DeviceLimitError
 from brainsnn.feedback import PredictiveGate
 from brainsnn.results.result import Result
 from brainsnn.results.saturation import warn_of_saturation
-from brainsnn.results.selection import N_FIRST
 from brainsnn.results.streaming import StreamFolder
 
 __all__ = ["SpikingNetwork"]
@@ -345,7 +344,8 @@ class SpikingNetwork(LearnedWeights):
             per_trial=self._attended.per_trial,
         )  # fmt: skip
         self._note_namespaces()
-        check_assigned(self._assembly, self._read)
+        if check_assigned(self._assembly, self._read, self._attended.unattended):
+            self._forget_descriptions()
         settings = run_settings(self, trials, images, seed, onset, offset, background)
         if stream_to is None:
             self._monitors.check_memory(trials.n_trials, trials.n_steps, self.dtype.itemsize)
@@ -359,7 +359,7 @@ class SpikingNetwork(LearnedWeights):
                 f"run: device={self._backend.name!r} cannot stream to disk; use device='cpp_standalone', or leave stream_to out."
             )
         warn_of_saturation(result, self._n_recorded, self._saturation_fixes)
-        result.first_images = None if images is None else np.array(images[:N_FIRST])
+        result._first_images = trials.first_images
         return result
 
     def _run(self, trials, processes, progress, settings):

@@ -12,7 +12,7 @@ from brainsnn.feedback.learning import LocalLearning
 from brainsnn.one_line import fields_line
 from brainsnn.plain_arrays import is_number
 
-__all__ = ["PredictiveGate", "check_gate_values"]
+__all__ = ["PredictiveGate", "check_gate_values", "gate_with"]
 
 #: What each parameter must be, in words and as limits.
 LIMITS = {
@@ -268,6 +268,25 @@ class PredictiveGate:
         """Return the gate with another model and its parameters."""
         epsilon = None if self.mode == "none" else ...
         return replace(self, model=model, epsilon=epsilon, squash_step=None, max_contrast=None)
+
+
+def gate_with(gate, parameters):
+    """
+    Return a gate with the values that its input neurons have now.
+
+    Parameters
+    ----------
+    gate : `PredictiveGate`
+    parameters : dict of str to float, Quantity or ndarray
+        Of the input neurons.
+
+    Returns
+    -------
+    gate : `PredictiveGate`
+    """
+    own = gate.model.parameters
+    changed = {name: parameters[name] for name in own if not np.array_equal(parameters.get(name, own[name]), own[name])}
+    return gate.edit(**{name: float(v) if name in LIMITS else v for name, v in changed.items()}) if changed else gate
 
 
 def check_gate_values(about, name, values):

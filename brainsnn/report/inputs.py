@@ -52,6 +52,15 @@ def chosen_inputs(result, images):
         raise ValueError(
             f"{WHAT} from {low:g} to {high:g}; those of the run went from {limits}. Give the images as they were run."
         )
+    first = result.first_images
+    if (
+        first is not None
+        and (len(images) > n or not complete)
+        and not np.allclose(images[: len(first)], first, rtol=1e-5)
+    ):
+        raise ValueError(
+            f"{WHAT} are not those of the run, which the result holds. Give those, in their order, or leave them out."
+        )
     return images[complete] if len(images) > n else images
 
 

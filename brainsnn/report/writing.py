@@ -50,6 +50,8 @@ def write_report(result, path, title="brainsnn report", image=0, images=None, sc
     image = chosen_image(image, result.n_images, "Result.report")
     script, images = script_of(script), chosen_inputs(result, images)
     network, layers = network_html(result)
+    pictures = pictures_of(result, images, image)
+    seen = {caption.partition(",")[0] for caption, _ in pictures}
     # autoescape: names of layers come from model files of others
     template = Environment(autoescape=True).from_string(
         (files("brainsnn.report") / "report.html").read_text(encoding="utf-8")
@@ -61,7 +63,7 @@ def write_report(result, path, title="brainsnn report", image=0, images=None, sc
     }  # fmt: skip
     text = template.render(
         title=title, equations=equations_of(result), figures=figures_of(result, image), script=script, network=network,
-        pictures=pictures_of(result, images, image),
+        pictures=pictures, unseen=None if f"image {image}" in seen else image,
         **{name: Markup(table) for name, table in tables.items()},
     )  # fmt: skip
     with write_atomically(target) as file:

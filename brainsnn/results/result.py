@@ -72,8 +72,6 @@ class Result(FeedbackStates, ResultFormats):
         of an older version.
     labels : (n,) ndarray of int or None
         Classes of the images, if they were given to `save` or assigned.
-    first_images : (n, H, W, C) ndarray or None
-        A copy of the first images of a run, at most eight, which `report` shows. Files do not hold them.
 
     See Also
     --------
@@ -101,7 +99,6 @@ class Result(FeedbackStates, ResultFormats):
     models: LayerDict
     settings: dict[str, Any]
     labels: np.ndarray | None
-    first_images: np.ndarray | None = None
 
     def __init__(
         self,

@@ -23,6 +23,12 @@ class ResultFormats:
     """The part of a `~brainsnn.results.result.Result` that reads and writes files and other formats."""
 
     labels: "np.ndarray | None"
+    _first_images: "np.ndarray | None" = None
+
+    @property
+    def first_images(self) -> "np.ndarray | None":
+        """A copy of the first images of the run, at most eight, which `report` shows; None for a result from a file."""
+        return self._first_images
 
     def save(self, path: str | PathLike[str], labels: ArrayLike | None = None) -> Path:
         """

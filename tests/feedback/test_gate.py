@@ -222,6 +222,22 @@ def test_values_that_no_gate_can_have(model, data, name, value, wanted):
     assert getattr(snn["input"], name) == value + 1
 
 
+@pytest.mark.parametrize("how", ["set_parameters", "assignment"])
+def test_the_gate_that_runs_is_the_one_that_is_shown(model, data, how):
+    snn = _network(model, data[2], bs.PredictiveGate(epsilon=0.1))
+    if how == "assignment":
+        snn["input"].epsilon = 0.3
+    else:
+        snn.set_parameters("input", epsilon=0.3)
+    result = snn.run(data[0][:1], 3 * bs.ms)
+    assert "epsilon=0.3" in result.settings["gate"] and "epsilon = 0.3" in result.settings["feedback"]
+    assert (
+        snn.feedback.epsilon == 0.3
+        and "epsilon 0.3" in str(snn.describe())
+        and "epsilon 0.1" not in str(snn.describe())
+    )
+
+
 def test_average_pooling_of_a_graph_is_that_of_its_reading(model):
     graph = bs.read_keras(model)
     with pytest.raises(

@@ -8,8 +8,8 @@ __all__ = ["LINK", "PAGES", "first_uses", "prose", "terms"]
 
 #: Pages of concepts, of tasks, and of the start; and of the top folder those with links so far.
 TOP = (
-    "attention", "command_line", "devices", "evidence", "faults", "features", "feedback", "findings", "formats", "from_the_papers",
-    "mistakes", "nir", "published_network", "recording", "relu", "studies", "sweeps", "systems", "validation",
+    "attention", "command_line", "devices", "evidence", "faults", "features", "feedback", "findings", "formats",
+    "from_the_papers", "mistakes", "nir", "published_network", "recording", "relu", "studies", "sweeps", "systems", "validation",
 )  # fmt: skip
 PAGES = sorted(
     path

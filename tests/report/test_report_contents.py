@@ -6,6 +6,7 @@ import io
 import json
 import re
 import warnings
+from collections import deque
 
 import matplotlib.image
 import numpy as np
@@ -115,8 +116,38 @@ def test_a_run_shows_its_first_images_also_when_the_array_has_changed(snn, image
     assert pictures_of(found, None, 9) == pictures_of(found, images, 0)
     text = text_of(found.report(tmp_path / "report.html", image=9))
     assert "image 7, decision" in text and "image 8" not in text and "images were not given" not in text
+    assert "Image 9, whose spikes are drawn below, is not among them" in text
+    assert "whose spikes" not in text_of(found.report(tmp_path / "first.html", image=7))
+    for other in (images[::-1], np.roll(images, 1, axis=0)):
+        with pytest.raises(ValueError, match="images are not those of the run"):
+            found.report(tmp_path / "other.html", images=other)
+    with pytest.raises(AttributeError):
+        found.first_images = images
     found.settings["images"] = [*range(1, 11)]  # of a run that ended early, without the first
     assert pictures_of(found, None, 0) == []
+
+
+def test_images_need_not_be_a_sequence_that_can_be_cut(snn, images):
+    class Lazy:
+        def __array__(self, dtype=None, copy=None):
+            return images.astype(dtype or float)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.SaturationWarning)
+        for given in (Lazy(), deque(images)):
+            np.testing.assert_array_equal(snn.run(given, 5 * bs.ms).first_images, images[:8])
+
+
+def test_values_that_were_set_are_those_of_equations_settings_and_tables(small_model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        snn = bs.convert(small_model, bs.ASN())
+        snn["conv"].gain = 1.25
+        snn["conv"].m_f, snn["conv"].h = 0.3, 0.4
+        found = snn.run(np.full((1, 6, 6, 1), 0.5), 5 * bs.ms)
+        assert "gain = 1.25" in str(found.models["conv"]) and "m_f = 0.3" in str(found.models["conv"])
+        snn.attend(ATTENTION)
+        assert "gain = 1.25" in str(snn.run(np.full((1, 6, 6, 1), 0.5), 5 * bs.ms).models["conv"])
 
 
 def test_a_picture_has_the_values_of_the_image(result, images):

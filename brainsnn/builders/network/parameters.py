@@ -174,7 +174,7 @@ def note_values(assembly, name, arrays):
     """
     model = assembly.models[name]
     dims = {variable: model.brian_equations[variable].dim for variable in arrays}
-    values = {variable: Quantity(a[0] if a.size == 1 else a, dim=dims[variable]) for variable, a in arrays.items()}
+    values = {v: Quantity(a[0] if (a == a[0]).all() else a, dim=dims[v]) for v, a in arrays.items()}
     assembly.models[name] = replace(model, parameters={**model.parameters, **values})
 
 
@@ -228,15 +228,22 @@ def _check_origin(about, values, derived):
         )
 
 
-def check_assigned(assembly, read):
+def check_assigned(assembly, read, unattended):
     """
-    Check the parameters to which a user has assigned directly, as in ``snn["conv1"].v_th = 2``, since the last run.
+    Check and note the parameters to which a user has assigned directly, as in ``snn["conv1"].v_th = 2``, since the last run.
 
     Parameters
     ----------
     assembly : `~brainsnn.builders.network.assembly.Assembly`
     read : callable
         Returns the values of (population, variable).
+    unattended : callable
+        Returns those that attention has changed, (population, variable) -> values without it.
+
+    Returns
+    -------
+    noted : bool
+        Whether there were any.
 
     Raises
     ------
@@ -248,6 +255,7 @@ def check_assigned(assembly, read):
     UserWarning
         If the run sets it, or another one that follows from it keeps its value.
     """
+    noted = False
     for name, variables in assembly.parameters.items():
         new = {v for v in variables if assembly.groups[name].variables[v] in ASSIGNED}
         for derived, (origins, _) in assembly.models[name].derived.items():
@@ -273,7 +281,10 @@ def check_assigned(assembly, read):
                 _check_stored(assembly, name, variable, f"run: {name}.{variable}", values, target)
                 if assembly.feedback is not None and name == assembly.graph.input.name:
                     check_gate_values("run", variable, values)
+                note_values(assembly, name, {variable: np.ravel(unattended().get((name, variable), values))})
+                noted = True
             ASSIGNED.discard(target)
+    return noted
 
 
 def _parameter_array(assembly, name, variable, value, target=None):

@@ -9,6 +9,7 @@ from brian2 import Quantity, ms, second
 from brainsnn.builders.trials.trials import Trials
 from brainsnn.errors import PixelRangeWarning, warn
 from brainsnn.plain_arrays import is_number, plain_array
+from brainsnn.results.selection import N_FIRST
 
 __all__ = ["DEFAULT_DURATION", "drives_of", "image_range_check", "make_trials"]
 
@@ -60,6 +61,7 @@ def make_trials(assembly, images, duration, seed, spikes, onset, offset, backgro
     if n_steps == 0:
         raise ValueError("run: the duration is 0.")
     trials = Trials(n_trials, n_steps, assembly.dt, _seed(seed, n_trials), per_trial=dict(per_trial(n_trials)))
+    trials.first_images = None if images is None else np.array(images[:N_FIRST])
     on = np.zeros(n_trials) if onset is None else _times(assembly, "onset", onset, n_trials)
     off = np.full(n_trials, np.inf) if offset is None else _times(assembly, "offset", offset, n_trials)
     _check_times(on, off, n_steps * assembly.dt)

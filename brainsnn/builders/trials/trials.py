@@ -31,6 +31,8 @@ class Trials:
         (n_steps, n_neurons) signs of the spikes to be replayed.
     stream : `~brainsnn.results.streaming.StreamFolder`, optional
         Where recordings go while the trials run.
+    first_images : (n, H, W, C) ndarray, optional
+        A copy of the first images, which the result holds.
     """
 
     n_trials: int
@@ -41,6 +43,7 @@ class Trials:
     per_trial: dict = field(default_factory=dict)
     trains: dict = field(default_factory=dict)
     stream: object = None
+    first_images: object = None
 
     __repr__ = fields_line
 
