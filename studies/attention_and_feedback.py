@@ -237,7 +237,7 @@ def main(argv=None):
     """Run the study."""
     with Study("attention_and_feedback", __doc__, QUICK, FULL, argv, devices=("cpp_standalone",)) as study:
         p = study.parameters
-        images, labels = (part[: p.n_images] for part in load_digits("test"))
+        images, labels = study.first("n_images", *load_digits("test"))
         rows, claims, measured = [], Claims(study), []
         for gain in study.progress([0.0, *p.gains], "gain"):
             measures = study.unit(attend_and_block, images, labels, gain, p.width, study.device, study.seed)

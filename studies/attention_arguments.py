@@ -2,7 +2,7 @@
 
 import argparse
 
-__all__ = ["ALL", "FILES", "defaults_for", "refuse_ignored", "word_of"]
+__all__ = ["ALL", "FILES", "defaults_for", "word_of"]
 
 #: The user's own network, file of selected scenes and folder of COCO instead of what ships, and how photographs are resized.
 FILES = {"model": "", "weights": "", "scenes": "", "photographs": "", "interpolation": "nearest"}
@@ -20,20 +20,3 @@ def word_of(argv, name, default):
 def defaults_for(full, photographs):
     """Return the parameters of a complete run: of photographs, it takes all scenes."""
     return full | ({"n_scenes": ALL} if photographs else {})
-
-
-def refuse_ignored(study, defaults, ignored):
-    """
-    Refuse arguments that would change nothing.
-
-    Parameters
-    ----------
-    study : `common.Study`
-    defaults : dict
-    ignored : dict of str to (bool, str)
-        Parameter to whether it would be ignored, and the fix.
-    """
-    for name, (is_ignored, fix) in ignored.items():
-        value = getattr(study.parameters, name)
-        if is_ignored and value != defaults[name]:
-            study.error(f"argument --{name.replace('_', '-')}: {value} would be ignored; {fix}")

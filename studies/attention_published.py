@@ -1,7 +1,7 @@
 """The command ``spatial_attention.py --protocol published``: run everything, and make all figures and tables."""
 
 import numpy as np
-from attention_arguments import ALL, FILES, defaults_for, refuse_ignored, word_of
+from attention_arguments import ALL, FILES, defaults_for, word_of
 from attention_choices import FOLDINGS, choices_table
 from attention_conditions import compute, conditions_of, constants_of, search_strengths
 from attention_measures import (
@@ -167,7 +167,7 @@ def _check(study):
         "network": (bool(parameters.model), "leave out --network or --model"),
         "training_epochs": (parameters.n_networks == 1, "networks are trained with --n-networks of 2 or more"),
     }
-    refuse_ignored(study, QUICK, ignored)
+    study.refuse_ignored(ignored)
 
 
 def prepare(study):

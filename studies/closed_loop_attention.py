@@ -55,6 +55,8 @@ SOURCE = "final_asn"
 ONSET_MS, EVALUATION_MS, BACKGROUND = 100, 250, 0.3
 #: A later start of the evaluation, as a control: the loop needs time to find the target.
 LATE_MS = 325
+#: Scenes of the figure.
+N_SHOWN = 4
 #: Controls that know nothing of the target: a benefit of theirs would not be one of finding it.
 SHAM = ("wrong scene", "uniform")
 #: AUCs that differ by less are called equal.
@@ -272,8 +274,8 @@ def plot(scenes, found, size):
 
     with style():
         figure, axes = plt.subplots(2, 4, figsize=(10, 5.4), layout="constrained")
-        limit = max(np.abs(found[condition]["maps"][:4]).max() for condition in ("target", "distractor"))
-        for column, k in enumerate(range(4)):
+        limit = max(np.abs(found[condition]["maps"][:N_SHOWN]).max() for condition in ("target", "distractor"))
+        for column, k in enumerate(range(N_SHOWN)):
             for row, condition in enumerate(("target", "distractor")):
                 ax, digit = axes[row, column], scenes.classes[k, row]
                 field = bs.ArrayField(np.maximum(found[condition]["maps"][k] + 1, 0).reshape(size))
@@ -290,6 +292,12 @@ def main(argv=None):
         parameters = study.parameters
         if parameters.controls not in ("yes", "no"):
             study.error(f"argument --controls: {parameters.controls!r}; choose yes or no")
+        if parameters.duration_ms <= LATE_MS:
+            study.error(
+                f"argument --duration-ms: {parameters.duration_ms}; scenes are evaluated from {LATE_MS} ms on, give more"
+            )
+        if parameters.n_scenes < N_SHOWN:
+            study.error(f"argument --n-scenes: {parameters.n_scenes}; give {N_SHOWN} or more")
         scenes = load_search_scenes(parameters.n_scenes, "test", seed=study.seed + 2)
         snn, _ = searching_network(parameters, study.device)
         size = snn.graph.populations[SOURCE].shape[:2]
@@ -301,7 +309,7 @@ def main(argv=None):
             name: study.unit(search_for, scenes, goal, parameters, study.device, study.seed)
             for name, goal in study.progress(goals.items(), unit="condition")
         }
-        study.figure(plot(scenes, found, size), "attention_maps", f"4 of {len(scenes)} scenes")
+        study.figure(plot(scenes, found, size), "attention_maps", f"{N_SHOWN} of {len(scenes)} scenes")
         report(study, scenes, found, absent, size)
         controls = run_controls(study, scenes, found, size) if parameters.controls == "yes" else {}
         make_claims(study, scenes, found, controls, absent).report()

@@ -1,6 +1,5 @@
 """The frame of all studies: arguments, progress, figures, tables, a record, and resuming after an interruption."""
 
-import argparse
 import json
 import os
 import platform
@@ -20,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # only TensorFlow's errors
 import matplotlib.pyplot as plt
 from brian2 import prefs, set_device
 from figures import apply_law
+from study_parser import parser_of
 from tqdm import tqdm
 
 import brainsnn as bs
@@ -27,7 +27,7 @@ from brainsnn.files import write_atomically
 from brainsnn.sweeps import UnitStore, content_key
 from brainsnn.system.versions import package_versions
 
-__all__ = ["ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
+__all__ = ["DEVICES", "ROOT", "Study", "digits_model", "few_neurons", "write_atomically"]
 
 #: Top folder of the repository.
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,13 +102,13 @@ class Study:
     def __init__(self, name, description, quick, full, argv=None, devices=DEVICES, sweeps=False):
         if set(quick) != set(full):
             raise ValueError(f"Study {name!r}: quick and full must have the same parameters.")
-        parser = _parser(name, description, quick, devices, sweeps)
+        parser = parser_of(name, description, quick, devices, sweeps)
         arguments = vars(parser.parse_args(argv))
         defaults = full if arguments["full"] else quick
         values = {key: defaults[key] if arguments[key] is None else arguments[key] for key in quick}
         self.name, self.error = name, parser.error
         self.mode = "full" if arguments["full"] else "quick"
-        self.parameters = SimpleNamespace(**values)
+        self.parameters, self._defaults = SimpleNamespace(**values), defaults
         self.device, self.seed, self.cluster = arguments["device"], arguments["seed"], arguments.get("cluster")
         self.folder = Path(arguments["out"] or ROOT / "results" / name)
         try:
@@ -116,7 +116,7 @@ class Study:
         except OSError as error:
             parser.error(f"argument --out: cannot create {self.folder}: {error.strerror}")
         self.headline, self.files = {}, []
-        self._began = time.monotonic()
+        self._began, self._has_begun = time.monotonic(), False
         self._with_units = set()
 
     @property
@@ -130,14 +130,49 @@ class Study:
         return self.parameters.processes if self.cluster in (None, "slurm") else None
 
     def __enter__(self):
-        # A folder without a record is an unfinished study.
-        record = self.folder / "record.json"
-        if record.exists():
+        return self
+
+    def _make_room(self):
+        """Remove the record and the data sets of a finished study once there is something new: refusals lose nothing."""
+        record, has_begun, self._has_begun = self.folder / "record.json", self._has_begun, True
+        if record.exists() and not has_begun:  # a folder without one is an unfinished study
             datasets = _datasets_of(record)
             record.unlink()
             for name in datasets:
                 (self.folder / name).unlink(missing_ok=True)
-        return self
+
+    def refuse_ignored(self, ignored):
+        """
+        Refuse arguments that would change nothing.
+
+        Parameters
+        ----------
+        ignored : dict of str to (bool, str)
+            Parameter to whether it would be ignored, and the fix.
+        """
+        for name, (is_ignored, fix) in ignored.items():
+            value = getattr(self.parameters, name)
+            if is_ignored and value != self._defaults[name]:
+                self.error(f"argument --{name.replace('_', '-')}: {value} would be ignored; {fix}")
+
+    def first(self, name, *arrays):
+        """
+        Return the first entries of arrays, as many as a parameter says; refuse a number that is larger than theirs.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter.
+        *arrays : ndarray
+
+        Returns
+        -------
+        arrays : tuple of ndarray
+        """
+        n = getattr(self.parameters, name)
+        if n > len(arrays[0]):
+            self.error(f"argument --{name.replace('_', '-')}: {n}, but there are {len(arrays[0])} test images")
+        return tuple(array[:n] for array in arrays)
 
     def __exit__(self, kind, error, traceback):
         plt.close("all")
@@ -191,6 +226,7 @@ class Study:
         --------
         brainsnn.sweeps.content_key : the key of a part.
         """
+        self._make_room()
         self._with_units.add(self.folder)
         weights = sorted((ROOT / "weights").glob("*.keras")) + sorted((ROOT / "weights").glob("*.json"))
         key = content_key(function, arguments, self.device, self.seed, weights)
@@ -212,6 +248,7 @@ class Study:
         dataset : `xarray.Dataset`
             Also written to ``dataset.nc`` in the study's folder or subfolder.
         """
+        self._make_room()
         folder = self.folder / name
         self._with_units.add(folder)
         self.files.append((Path(name) / DATASET).as_posix())
@@ -237,6 +274,7 @@ class Study:
         n : str
             Number of images or neurons, and what bars and bands are; see `figures.apply_law`.
         """
+        self._make_room()
         apply_law(figure, self.mode, n)
         for ending in ("png", "svg"):
             with write_atomically(self.folder / f"{name}.{ending}") as file:
@@ -258,6 +296,7 @@ class Study:
         -------
         table : `~pandas.DataFrame`
         """
+        self._make_room()
         import pandas as pd
 
         table = pd.DataFrame(rows)
@@ -276,6 +315,7 @@ class Study:
         name : str
             Name of the file, with its ending.
         """
+        self._make_room()
         with write_atomically(self.folder / name) as file:
             file.write(text.encode())
         self.files.append(name)
@@ -318,49 +358,6 @@ def _datasets_of(record):
         return [name for name in json.loads(record.read_text())["files"] if Path(name).name == DATASET]
     except (ValueError, TypeError, KeyError):
         return []
-
-
-def _parser(name, description, quick, devices, sweeps):
-    parser = argparse.ArgumentParser(prog=f"{name}.py", description=description.strip().splitlines()[0])
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="a short run (the default)")
-    size.add_argument("--full", action="store_true", help="the complete run")
-    parser.add_argument("--device", choices=devices, default=devices[0], help=f"Brian2 device ({devices[0]})")
-    parser.add_argument("--seed", type=_seed, default=0, help="seed of all random numbers (0)")
-    if sweeps:
-        parser.add_argument(
-            "--cluster", help="slurm, or the address of a dask scheduler (default: processes of this machine)"
-        )
-    parser.add_argument("--out", help=f"folder for figures and tables (results/{name})")
-    for key, value in quick.items():
-        several = isinstance(value, (list, tuple))
-        kind = type(value[0] if several else value)
-        parser.add_argument(
-            f"--{key.replace('_', '-')}",
-            type=_positive(kind) if kind in (int, float) else kind,
-            nargs="+" if several else None,
-            help=f"{value} in a quick run" if not several else f"{' '.join(map(str, value))} in a quick run",
-        )
-    return parser
-
-
-def _positive(kind):
-    def parse(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number") from None
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} must be greater than 0")
-        return value
-
-    return parse
-
-
-def _seed(text):
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, 0 or greater")
-    return int(text)
 
 
 def _versions():

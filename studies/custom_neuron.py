@@ -193,8 +193,8 @@ def main(argv=None):
     with Study("custom_neuron", __doc__, QUICK, FULL, argv) as study:
         p = study.parameters
         images, labels = load_digits("test")
-        if max(p.n_images, p.n_images_noise) > len(images):
-            study.error(f"argument --n-images: there are {len(images)} test digits")
+        for name in ("n_images", "n_images_noise"):
+            study.first(name, images)
         graph = bs.read_keras(digits_model())
         m_f = graph.population(TRACED_LAYER).m_f
         decisions = graph.activations(images)[graph.readouts[0].name].reshape(len(images), -1).argmax(axis=1)

@@ -72,9 +72,7 @@ def main(argv=None):
     with Study("demo", __doc__, QUICK, FULL, argv) as study:
         p = study.parameters
         images, labels = load_digits("test")
-        if p.n_images > len(images):
-            study.error(f"argument --n-images: {p.n_images}, but there are {len(images)} test digits")
-        images, labels = images[: p.n_images], labels[: p.n_images]
+        images, labels = study.first("n_images", images, labels)
         graph = bs.read_keras(digits_model())
         print(graph, end="\n\n")
         neuron = bs.ASN(m_f=p.m_f)

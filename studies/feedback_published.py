@@ -88,6 +88,7 @@ def trained(study, variant):
 
     p = study.parameters
     size = f"{p.model}_{p.dataset}_width{p.width:g}_{p.train_images}_{p.snn_images}images_{p.ann_epochs}_{p.snn_epochs}"
+    size += f"_seed{study.seed}" if study.seed else ""
     out = study.folder / f"{variant}_{size}.keras"
     if not out.with_suffix(".json").exists():
         words = (
@@ -97,7 +98,7 @@ def trained(study, variant):
             f"--generator-width {p.width} --ann-trade-off 1 --ann-epochs {p.ann_epochs} --snn-epochs {p.snn_epochs} "
         )
         words += f"--images {p.train_images} --snn-images {p.snn_images} --balance-images 64 --balance-steps 100 "
-        words += f"--ann-learning-rate {TRAINING_RATE[variant]}"
+        words += f"--ann-learning-rate {TRAINING_RATE[variant]} --seed {study.seed}"
         units = str(max(1, round(4096 * p.width)))
         folder = study.folder / f"training_{variant}_{size}"
         train([*words.split(), "--dense", units, units, "--out", str(out), "--checkpoints", str(folder)])
@@ -225,6 +226,17 @@ def check(study):
     for name in ("weights", "plain_weights"):
         if getattr(p, name) and not Path(getattr(p, name)).exists():
             study.error(f"argument --{name.replace('_', '-')}: {getattr(p, name)} does not exist")
+    trains_none = bool(p.weights and p.plain_weights)
+    of_training = (
+        "width",
+        "train_images",
+        "snn_images",
+        "ann_epochs",
+        "snn_epochs",
+        *(() if p.cost == "yes" else ("model",)),
+    )
+    fix = "networks are trained without --weights or --plain-weights"
+    study.refuse_ignored(dict.fromkeys(of_training, (trains_none, fix)))
 
 
 def report_cost(study):
@@ -255,7 +267,7 @@ def main(argv=None):
         from brainsnn.training.predictive_data import load_dataset
 
         data = load_dataset(p.dataset)
-        images, labels = data.test_images[: p.n_images], data.test_labels[: p.n_images]
+        images, labels = study.first("n_images", data.test_images, data.test_labels)
         measures = evaluate(study, checkpoints, images, labels)
         study.table([{"run": name, **{k: np.mean(v) for k, v in found.items()}} for name, found in measures.items()])
         command = shlex.join(["python", "studies/predictive_feedback.py", "--protocol", "published", *argv])

@@ -26,6 +26,8 @@ FULL_SIZE = {"plain": 42_730_048, "feedback": 43_115_648}
 QUANTITIES = ("accuracy (%)", "cross-entropy", "squared error per image", "spikes per image, without input")
 #: Width of the widest interval in which a published value is reproduced: points of accuracy, else a share of the value.
 WIDEST = {"correct": 2.0, "cross_entropy": 0.5, "error": 0.05, "spikes": 0.05}
+#: Fewest errors with which the cross-entropy is compared, and fewest images from which an effect is told.
+LEAST_ERRORS, LEAST_IMAGES = 10, 30
 OTHER = "not comparable: another network or other data"
 #: Of effects between networks that classify less than this share of the images, which say nothing of trained ones.
 UNLEARNED, LEARNED = "undecidable: a network has learned too little", 0.9
@@ -98,14 +100,18 @@ def _rows_of(run, published, measures, same):
         else:
             ours, low, high = bootstrap_interval(lambda k, values=values: values[k].mean(), n)
         widest = WIDEST[name] * (1 if name == "correct" else expected)
-        verdict = _level_verdict(expected, low, high, widest) if same else OTHER
+        # The loss of a good network is that of its few errors, so the bootstrap is too narrow where there are hardly any.
+        decides = name != "cross_entropy" or np.count_nonzero(measures["correct"] == 0) >= LEAST_ERRORS
+        verdict = _level_verdict(expected, low, high, widest, decides) if same else OTHER
         test = WILSON if name == "correct" else BOOTSTRAP
         rows.append(_row(f"SNN {run}: {quantity}", expected, ours, low, high, n, test, np.nan, verdict))
     return rows
 
 
-def _level_verdict(published, low, high, widest):
+def _level_verdict(published, low, high, widest, decides=True):
     """Return whether an interval holds the published value; one that is too wide decides nothing when it does."""
+    if not decides:
+        return UNDECIDABLE
     if not low <= published <= high:
         return NOT_REPRODUCED
     return REPRODUCED if high - low <= widest else UNDECIDABLE
@@ -163,13 +169,13 @@ def _effects(measures, epsilons, same):
         if low == high:  # no decision differs: rule of three (Hanley and Lippman-Hand 1983, JAMA 249)
             low, high = (ours + sign * 300 / n for sign in (-1, 1))
         p = mcnemar_test(*(right.astype(bool) for right in effect.pair)).p if effect.pair else np.nan
-        verdict = _verdict(effect, low, high, p, same) if same or learned else UNLEARNED
+        verdict = _verdict(effect, low, high, p, same, n) if same or learned else UNLEARNED
         test = MCNEMAR if effect.pair else BOOTSTRAP
         rows.append(_row(effect.quantity, effect.published, ours, low, high, n, test, p, verdict))
     return rows
 
 
-def _verdict(effect, low, high, p, same):
+def _verdict(effect, low, high, p, same, n):
     """
     Return whether an effect is the published one, or, with another network, whether it has the same direction.
 
@@ -178,6 +184,8 @@ def _verdict(effect, low, high, p, same):
     """
     if np.isnan(effect.published):
         return "never published"
+    if n < LEAST_IMAGES:
+        return UNDECIDABLE if same else "direction undecidable with this n"
     if same and not low <= effect.published <= high:
         return NOT_REPRODUCED
     decided = not low <= effect.neutral <= high and not p >= 0.05

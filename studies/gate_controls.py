@@ -225,7 +225,7 @@ def main(argv=None):
     """Compare gates and controls, then sticky and contrast with dimmed digits."""
     with Study("gate_controls", __doc__, QUICK, FULL, argv, sweeps=True) as study:
         p = study.parameters
-        images, labels = (a[: p.n_images] for a in load_digits("test"))
+        images, labels = study.first("n_images", *load_digits("test"))
         checkpoints = {key: load_network(path) for key, path in trained_networks(study).items()}
         networks = list(range(p.n_networks))
         batch, constants = {"images": images, "labels": labels}, {"checkpoints": checkpoints, "device": study.device}

@@ -12,7 +12,7 @@ more.
 import matplotlib.pyplot as plt
 import numpy as np
 from claims import Claims
-from common import Study
+from common import DEVICES, Study
 from feedback_published import TRAINING_RATE, Run, load_network, measure
 from feedback_report import LOGGED, LOGGED_ANN
 from figures import band, bars, share_interval
@@ -273,15 +273,18 @@ def main(argv=None):
     sizes = sorted(set(p.sizes))
     if len(sizes) < 2 or sizes[-1] > LARGEST or sizes[0] < 10:
         study.error(f"argument --sizes: {p.sizes}; give two or more different numbers from 10 to {LARGEST}")
+    if p.stage == "ann" and study.device != DEVICES[0]:
+        study.error(f"argument --device: {study.device} would be ignored; --stage ann runs no spiking network")
+    seeds = range(study.seed, study.seed + p.n_seeds)  # of the trainings; draws of images always begin with the same
     with study:
         images, labels = load_digits("test")
         correct = np.array([
-            [correct_of(trained(study, n, seed), p.stage, study.device, images, labels) for seed in range(p.n_seeds)]
+            [correct_of(trained(study, n, seed), p.stage, study.device, images, labels) for seed in seeds]
             for n in study.progress(sizes, unit="size")
         ])  # fmt: skip
         rows = []
         for n, own in zip(sizes, correct):
-            for seed, share, low, high in zip(range(p.n_seeds), *share_interval(own.T)):
+            for seed, share, low, high in zip(seeds, *share_interval(own.T)):
                 row = {
                     "training_digits": n,
                     "seed": seed,
@@ -292,8 +295,8 @@ def main(argv=None):
                 }
                 rows.append(row | {"n_test": len(images)})
         print(study.table(rows, "learning_curve").to_string(index=False))
-        seeds = "1 network" if p.n_seeds == 1 else f"{p.n_seeds} networks"
-        n = f"{len(images)} test digits, {seeds} for each number; bars and band: 95 %"
+        networks = "1 network" if p.n_seeds == 1 else f"{p.n_seeds} networks"
+        n = f"{len(images)} test digits, {networks} for each number; bars and band: 95 %"
         study.figure(plot_curve(correct, sizes, p.stage, p.n_draws), "learning_curve", n)
         report(study, correct, sizes)
 

@@ -131,10 +131,8 @@ def plot_trade_off(table, ann_accuracy, duration_ms):
 
 def main(argv=None):
     study = Study("precision", __doc__, QUICK, FULL, argv, sweeps=True)
-    p, (images, labels) = study.parameters, load_digits("test")
-    if p.n_images > len(images):
-        study.error(f"argument --n-images: {p.n_images}, but there are {len(images)} test digits")
-    images, labels, precisions = images[: p.n_images], labels[: p.n_images], sorted(set(p.m_f))
+    p, (images, labels) = study.parameters, study.first("n_images", *load_digits("test"))
+    precisions = sorted(set(p.m_f))
     with study:
         model = digits_model()
         ann_decisions = model.predict(images, verbose=0).argmax(axis=1)

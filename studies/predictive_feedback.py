@@ -348,8 +348,7 @@ def main(argv=None):
 
         return published(argv)
     with Study("predictive_feedback", __doc__, QUICK, FULL, argv, sweeps=True) as study:
-        images, labels = load_digits("test")
-        images, labels = images[: study.parameters.n_images], labels[: study.parameters.n_images]
+        images, labels = study.first("n_images", *load_digits("test"))
         checkpoints = {
             variant: load_network(ROOT / "weights" / f"digits_{variant}_if.keras") for variant in ("plain", "feedback")
         }

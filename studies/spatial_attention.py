@@ -18,7 +18,7 @@ Both forms run with the authors' network and COCO photographs; the short one wit
 """
 
 import numpy as np
-from attention_arguments import ALL, FILES, defaults_for, refuse_ignored, word_of
+from attention_arguments import ALL, FILES, defaults_for, word_of
 from attention_figures import (
     plot_behaviour,
     plot_evoked,
@@ -338,7 +338,7 @@ def _check(study):
     shipped = not parameters.scenes
     ignored = {"photographs": (shipped, "give --scenes as well"), "interpolation": (shipped, "give --scenes as well"),
                "weights": (not parameters.model, "give --model as well")}  # fmt: skip
-    refuse_ignored(study, QUICK, ignored)
+    study.refuse_ignored(ignored)
     if parameters.interpolation not in INTERPOLATIONS:
         study.error(
             f"argument --interpolation: {parameters.interpolation!r}; choose one of {', '.join(INTERPOLATIONS)}"

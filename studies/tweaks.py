@@ -125,7 +125,7 @@ def plot_tweaks(found):
 
 def main(argv=None):
     with Study("tweaks", __doc__, QUICK, FULL, argv) as study:
-        images, labels = (values[: study.parameters.n_images] for values in load_digits("test"))
+        images, labels = study.first("n_images", *load_digits("test"))
         graph = bs.read_keras(digits_model())
         unedited = {"ASN": bs.ASN(m_f=study.parameters.m_f), "LIF": bs.LIF(threshold=study.parameters.m_f)}
         models = unedited | {name: edit(unedited[base]) for name, (base, edit) in TWEAKS.items()}

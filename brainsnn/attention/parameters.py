@@ -5,6 +5,8 @@ from functools import partial
 
 import numpy as np
 
+from brainsnn.errors import warn
+
 __all__ = ["AttendedParameters"]
 
 #: Suffixes of the two variables between which a parameter switches during a trial.
@@ -62,6 +64,8 @@ class AttendedParameters:
         """
         if attention is not None:
             _check_names(attention, names)
+            _check_steps(attention, self._dt)
+            self._warn_of_uniform_fields(attention, names)
         before = self.unattended()
         for name in names if attention is not None else ():
             _check_gains(attention, name, self._shapes[name])
@@ -77,6 +81,38 @@ class AttendedParameters:
                 self._written[name, variable] = self._read(name, variable)
             if arrays and attention.n_images is not None:
                 self._per_image[name] = attention
+
+    def _warn_of_uniform_fields(self, attention, names):
+        """Warn of a field that is the same for all images and equal at all neurons of all layers that it should change."""
+        layers = [name for name in names if attention.mechanisms(name)]
+        if (
+            attention.n_images is None
+            and layers
+            and not any(np.any(attention.field.modulation(self._shapes[name], layer=name)) for name in layers)
+        ):
+            warn(
+                f"attend: the field is uniform in {', '.join(map(repr, layers))}, so attention changes nothing.",
+                fix="Attend to a layer with several places, or give a field that differs between its neurons.",
+            )
+
+    def check_end(self, n_steps):
+        """
+        Check that attention comes on before the end of a trial.
+
+        Parameters
+        ----------
+        n_steps : int
+
+        Raises
+        ------
+        ValueError
+        """
+        onset = None if self.attention is None else self.attention.onset
+        if onset is not None and np.max(onset) > n_steps * self._dt - 1e-9:
+            raise ValueError(
+                f"run: attention comes on at onset={np.max(onset) * 1e3:g} ms, which is not before the end of the trial at "
+                f"{n_steps * self._dt * 1e3:g} ms. Attend with an earlier onset, or give a longer duration."
+            )
 
     def state(self):
         """Return what attention is set, and what it has changed, for `restore` (dict)."""
@@ -222,6 +258,18 @@ class AttendedParameters:
         # Half a step early, so that rounding errors in t do not shift the switch by a step.
         on, off = (t - self._dt / 2 for t in attention.times(image))
         return {**arrays, "t_attend_on": np.array([on]), "t_attend_off": np.array([off])}
+
+
+def _check_steps(attention, dt):
+    """Refuse times that are no multiples of the time step."""
+    for name in ("onset", "offset"):
+        steps = np.asarray(np.inf if getattr(attention, name) is None else getattr(attention, name)) / dt
+        for step in np.unique(steps[np.isfinite(steps)]):
+            if abs(step - np.rint(step)) > 1e-6:
+                raise ValueError(
+                    f"attend: {name}={step * dt * 1e3:g} ms is not a multiple of the time step {dt * 1e3:g} ms; the nearest "
+                    f"one is {np.rint(step) * dt * 1e3:g} ms."
+                )
 
 
 def _check_names(attention, names):

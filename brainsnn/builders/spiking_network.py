@@ -192,7 +192,12 @@ class SpikingNetwork(LearnedWeights):
         ValueError
             If the neurons have no parameter for a mechanism; if attention switches on and off and the neuron model was not
             made by `~brainsnn.attention.timing.switchable`; if no layer is attended, or attention names another one; if attention
-            was made without any strength (a strength of 0 is one).
+            was made without any strength (a strength of 0 is one), or a time is no multiple of the time step.
+
+        Warns
+        -----
+        UserWarning
+            If the field is equal at all neurons of the attended layers.
 
         See Also
         --------
@@ -344,6 +349,7 @@ class SpikingNetwork(LearnedWeights):
             per_trial=self._attended.per_trial,
         )  # fmt: skip
         self._note_namespaces()
+        self._attended.check_end(trials.n_steps)
         if check_assigned(self._assembly, self._read, self._attended.unattended):
             self._forget_descriptions()
         settings = run_settings(self, trials, images, seed, onset, offset, background)

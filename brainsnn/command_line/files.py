@@ -48,7 +48,8 @@ def read_graph(model: str, weights: Path | None, average_pooling: str, spiking: 
     Raises
     ------
     ValueError
-        If ``weights`` is given for another kind of file, or missing; if the suffix of the file is unknown.
+        If ``weights`` or ``average_pooling`` is given for another kind of file, or weights are missing; if the suffix of the
+        file is unknown.
     """
     import brainsnn as bs
 
@@ -59,6 +60,10 @@ def read_graph(model: str, weights: Path | None, average_pooling: str, spiking: 
     if suffix == ".onnx":
         return bs.read_onnx(model, average_pooling=average_pooling)
     if suffix == ".nir":
+        if average_pooling != "spikes":
+            raise ValueError(
+                f"--average-pooling {average_pooling} has no effect: a NIR file says what is pooled. Leave it out."
+            )
         return bs.read_nir(model)
     if Path(file := shipped_path(model)).is_file() and Path(file).suffix.lower() not in KERAS:
         raise ValueError(f"MODEL {model!r}: the suffix must be one of {', '.join(KERAS)} (Keras), .onnx and .nir.")
@@ -135,6 +140,10 @@ def read_images(
     check_images(path, option)
     if path.is_dir() or path.suffix.lower() in PICTURES:
         return _read_pictures(path, shape, limit, resize, 1.0 if unit > 2 else 255.0, option)
+    if resize:
+        raise ValueError(
+            f"--resize has no effect: {option} {str(path)!r} holds arrays, and only pictures are resized. Leave it out."
+        )
     values, labels = _read_arrays(path, option)
     if shape[2] == 1 and values.ndim == 3 and values.shape[1:] == shape[:2]:
         values = values[..., None]

@@ -91,6 +91,8 @@ def convert(
     check_output(output, DESCRIPTIONS, force)
     if calibrate is not None:
         check_images(calibrate, "--calibrate")
+    elif resize:
+        raise typer.BadParameter("needs --calibrate.", param_hint="--resize")
     options = convert_options(model, neuron, calibrate is not None, gate)
     graph = read_graph(model, weights, average_pooling, options.get("thresholds", ()))
     if calibrate is not None:

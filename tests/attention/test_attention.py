@@ -1,5 +1,7 @@
 """Networks with attention: spikes against the dense reference, and what users set beside it."""
 
+import warnings
+
 import dense_reference as ref
 import keras
 import numpy as np
@@ -11,7 +13,7 @@ from example_models import example_images, example_models
 from numpy.testing import assert_allclose, assert_array_equal
 
 import brainsnn as bs
-from brainsnn.attention import ArrayField, Attention, FeatureField, SpatialAttention
+from brainsnn.attention import ArrayField, Attention, FeatureField, SpatialAttention, switchable
 from brainsnn.training import ASNTransfer
 
 N_STEPS = 60  # every layer of both models spikes within 60 ms
@@ -331,3 +333,27 @@ def test_gains_that_would_invert_spikes_are_refused(strengths, nearest):
         snn.attend(Attention(ArrayField(np.stack([np.ones((4, 4)), half])[..., None]), **strengths))
     assert_array_equal(snn["layer"].gain, before)
     snn.attend(Attention(ArrayField(half), **{name: np.sign(a) for name, a in strengths.items()}))
+
+
+def test_attention_that_would_change_nothing_is_said_or_refused():
+    snn = bs.convert(bs.load_model("digits"), neuron=switchable(bs.ASN(m_f=0.1)), device="runtime")
+    images = np.full((1, 28, 28, 1), 0.5)
+    for field in (bs.ArrayField(np.ones((4, 4))), bs.GaussianField((0.5, 0.5), 0.001)):
+        with pytest.warns(
+            UserWarning, match="attend: the field is uniform in 'conv2_asn', so attention changes nothing"
+        ):
+            snn.attend(bs.Attention(field, output_gain=0.5), layers=["conv2"])
+    with pytest.warns(UserWarning, match="uniform in 'dense1_asn'"):
+        snn.attend(bs.SpatialAttention((0.3, 0.3), 0.2, output_gain=0.5), layers=["dense1"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        snn.attend(bs.SpatialAttention((0.3, 0.3), 0.2, output_gain=0.5))  # in other layers it differs
+    with pytest.raises(
+        ValueError, match="attend: onset=10.5 ms is not a multiple of the time step 1 ms; the nearest one is 10 ms"
+    ):
+        snn.attend(bs.SpatialAttention((0.3, 0.3), 0.2, output_gain=0.5, onset=10.5 * bs.ms))
+    snn.attend(bs.SpatialAttention((0.3, 0.3), 0.2, output_gain=0.5, onset=100 * bs.ms))
+    with pytest.raises(
+        ValueError, match="attention comes on at onset=100 ms, which is not before the end of the trial at 30 ms"
+    ):
+        snn.run(images, 30 * bs.ms)

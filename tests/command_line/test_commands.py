@@ -134,6 +134,16 @@ def test_pictures_are_scaled_and_need_the_size_of_the_network(model_file, tmp_pa
     assert brainsnn(*run, "--resize").exit_code == 0
 
 
+def test_options_without_effect_are_refused(model_file, tmp_path):
+    np.savez(tmp_path / "images.npz", images=np.zeros((2, 6, 6, 1)))
+    refused = brainsnn("run", model_file, "--images", tmp_path / "images.npz", "--resize", "-n", "IF", "--calibrate")
+    assert refused.exit_code == 1 and "--resize has no effect: --images" in refused.output
+    refused = brainsnn("convert", model_file, "-o", tmp_path / "tables.md", "--resize")
+    assert refused.exit_code == 2 and "needs --calibrate" in refused.output and not (tmp_path / "tables.md").exists()
+    refused = brainsnn("layers", tmp_path / "network.nir", "--average-pooling", "membrane")
+    assert refused.exit_code == 1 and "--average-pooling membrane has no effect" in refused.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

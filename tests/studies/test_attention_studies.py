@@ -128,3 +128,13 @@ def test_closed_loop_with_its_controls(tmp_path):
     loop.main(["--out", str(tmp_path), "--n-scenes", "6", "--n-resamples", "20", "--duration-ms", "400"])
     text = (tmp_path / "claims.md").read_text()
     assert text.count("| AUC, ") == 7 and text.count("(within 0.01)") == 2
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [(["--duration-ms", "300"], "evaluated from 325 ms on"), (["--n-scenes", "3"], "give 4 or more")],
+)
+def test_the_loop_refuses_what_it_cannot_evaluate(tmp_path, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        loop.main(["--out", str(tmp_path), *arguments])
+    assert message in capsys.readouterr().err

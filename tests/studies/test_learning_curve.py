@@ -61,6 +61,7 @@ def test_the_interval_covers_the_law():
         (["--sizes", "500", "4000"], "to 3600"),
         (["--sizes", "5", "400"], "from 10"),
         (["--stage", "both"], "choose one of ann, snn"),
+        (["--device", "runtime"], "runtime would be ignored"),
     ],
 )
 def test_refused(tmp_path, capsys, arguments, message):

@@ -187,6 +187,18 @@ def test_the_artificial_network_is_compared_where_its_test_images_are_known():
     assert _rows(measures, SMALL, ann=0.9943, n_ann=10_000)[name]["verdict"].startswith("not comparable")
 
 
+def test_few_errors_decide_no_cross_entropy_and_few_images_no_effect():
+    """The loss of a good network is that of its errors: 0.86 % of 4.43 each are the published 0.0381."""
+    name = "SNN no blocking: cross-entropy"
+    for n_errors, verdict in ((0, UNDECIDABLE), (9, UNDECIDABLE), (40, NOT_REPRODUCED)):
+        measures = _measures(1000, **SPIKES)
+        wrong = np.arange(1000) < n_errors
+        measures["no blocking"] |= {"correct": 1.0 * ~wrong, "cross_entropy": np.where(wrong, 4.43, 1e-6)}
+        assert _rows(measures)[name]["verdict"] == verdict
+    for n, small in ((4, "direction undecidable with this n"), (30, "same direction")):
+        assert _rows(_measures(n, **SPIKES), SMALL)["spikes saved by blocking at epsilon 0.1 (%)"]["verdict"] == small
+
+
 def test_an_effect_needs_an_interval_that_excludes_none():
     """0.09 points lost lie in the interval [-0.3, 0.3] of equal decisions, which holds 0, too."""
     lost = _rows(_measures(1000, **SPIKES))["accuracy lost by blocking (points)"]
@@ -233,6 +245,8 @@ def test_effects_of_another_epsilon_were_never_published():
         ("--model vgg16", "choose one of vgg5, vgg9"), ("--dataset svhn", "choose one of digits"),
         ("--cost maybe", "neither 'yes' nor"), ("--snn-epochs 1", "must be 2 or more"),
         ("--weights none.keras", "none.keras does not exist"),
+        ("--weights . --plain-weights . --width 0.9", "--width: 0.9 would be ignored"),
+        ("--weights . --plain-weights . --model vgg9", "--model: vgg9 would be ignored"),
     ],
 )  # fmt: skip
 def test_refused(tmp_path, words, message, capsys):

@@ -74,6 +74,23 @@ def test_an_out_that_is_a_file_is_refused(tmp_path, capsys):
     assert "argument --out" in capsys.readouterr().err
 
 
+def test_a_refusal_loses_nothing_of_a_finished_study(tmp_path, capsys):
+    with make_study(tmp_path) as study:
+        study.table([{"a": 1}])
+    record = (tmp_path / "record.json").read_text()
+    with pytest.raises(SystemExit), make_study(tmp_path, "--n", "4") as study:
+        study.first("n", np.arange(3))
+    assert "argument --n: 4, but there are 3 test images" in capsys.readouterr().err
+    with pytest.raises(SystemExit), make_study(tmp_path, "--n", "4") as study:
+        study.refuse_ignored({"x": (True, "leave it out"), "n": (True, "leave it out")})
+    assert "argument --n: 4 would be ignored; leave it out" in capsys.readouterr().err
+    assert (tmp_path / "record.json").read_text() == record
+    with make_study(tmp_path, "--n", "2") as study:
+        assert study.first("n", np.arange(3))[0].tolist() == [0, 1]
+        study.table([{"a": 2}])
+        assert not (tmp_path / "record.json").exists()  # an unfinished study has none
+
+
 def compute(n, log):
     """A part of a study that is interrupted while ``<log>.broken`` exists."""
     if n == 3 and log_path(log, ".broken").exists():
