@@ -4,10 +4,32 @@ import tensorflow as tf
 
 from brainsnn.training.predictive_vgg import published_order
 
-__all__ = ["balance_thresholds"]
+__all__ = ["balance_thresholds", "stem_of"]
 
 
-def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, report=None):
+def stem_of(stages):
+    """
+    Return the spiking layers before the first branching of a residual network.
+
+    Parameters
+    ----------
+    stages : list of `~brainsnn.training.unroll.Stage`
+
+    Returns
+    -------
+    names : list of str
+        All of them in a network without branches.
+    """
+    found = []
+    for stage in stages:
+        n_readers = sum(way.source == stage.name for other in stages for way in other.ways)
+        found += [stage.name] * stage.spikes
+        if n_readers > 1:
+            return found
+    return found
+
+
+def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, report=None, blocks=True):
     """
     Return balanced thresholds: the largest pre-activation of each layer over a calibration batch, times a factor.
 
@@ -24,6 +46,8 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, re
         thresholds. Otherwise these are scaled already.
     report : callable, optional
         Called with one line of text per layer.
+    blocks : bool
+        Whether the layers of residual blocks are balanced, too; if not, as published, their threshold is 1.
 
     Returns
     -------
@@ -36,12 +60,14 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, re
     Rathi, Srinivasan, Panda, Roy (2020), ICLR.
     """
     unroll.thresholds = {}
-    by_name = {stage.name: stage for stage in unroll.stages}
     names = [stage.name for stage in unroll.stages if stage.spikes]
+    others = [] if blocks else [name for name in names if name not in stem_of(unroll.stages)]
+    names = [name for name in names if name not in others]
     for name in published_order(names) if unscaled else names:
-        path = [by_name[name]]
-        while path[0].source in by_name:
-            path.insert(0, by_name[path[0].source])
+        needed = {name}
+        for stage in reversed(unroll.stages):
+            needed |= {way.source for way in stage.ways if stage.name in needed}
+        path = [stage for stage in unroll.stages if stage.name in needed]
         batch = tf.convert_to_tensor(images() if callable(images) else images)
         largest = 0.0
         for moment in unroll.steps(batch, n_steps, stages=path):
@@ -53,4 +79,5 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, re
             report(f"balanced {name}: {unroll.thresholds[name]:.4f}")
     if unscaled:
         unroll.thresholds = {name: scale * value for name, value in unroll.thresholds.items()}
+    unroll.thresholds |= dict.fromkeys(others, 1.0)
     return dict(unroll.thresholds)

@@ -30,8 +30,8 @@ def hybrid_resnet(depth=20, input_shape=(32, 32, 3), n_classes=10, width=1.0, co
     Returns
     -------
     model : keras.Model
-        (n, n_classes), logits. `~brainsnn.training.unroll.SpikingUnroll` cannot train it, since its branches join;
-        ``brainsnn.convert`` reads it.
+        (n, n_classes), logits. ``python -m brainsnn.training.train_predictive --architecture resnet`` trains it, as ANN and as
+        SNN; ``brainsnn.convert`` reads it.
 
     Raises
     ------

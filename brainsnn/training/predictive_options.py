@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from brainsnn.training.commands import check_out
+from brainsnn.training.hybrid_resnet import RESNET_BLOCKS
 from brainsnn.training.predictive_data import COLOURS, DATASETS, STATISTICS
 from brainsnn.training.predictive_recipe import CHOICES, Recipe, published_recipe
 from brainsnn.training.predictive_vgg import CONFIGURATIONS
@@ -16,8 +17,11 @@ __all__ = ["command_of", "network_options", "parse_options", "recipe_of"]
 #: Options of the network: of the shipped networks, and as published.
 NETWORK = {"depth": 5, "width": 0.25, "generator_width": 0.125, "dense": [128, 128], "dropout": 0.2, "kernel_size": 3}
 PUBLISHED = {"depth": 5, "width": 1.0, "generator_width": 1.0, "dense": [4096, 4096], "dropout": 0.5, "kernel_size": 3}
+#: Of a ResNet: of a narrow one, and as published.
+RESNET, PUBLISHED_RESNET = {"depth": 20, "width": 0.25}, {"depth": 20, "width": 1.0}
+DEPTHS = {"vgg": CONFIGURATIONS, "resnet": RESNET_BLOCKS}
 HELP = {
-    "depth": "VGG5, 9, 11, 13, 16 or 19; 5 or 9 with feedback",
+    "depth": "VGG5, 9, 11, 13, 16 or 19 (5 or 9 with feedback); or ResNet6, 12, 20 or 34",
     "width": "factor on the channels of the published network",
     "generator_width": "the same for the generator",
     "dense": "units of the hidden dense layers",
@@ -52,7 +56,7 @@ def _field(item):
     return parse
 
 
-def _parser(network, recipe):
+def _parser(network, recipe, architecture):
     """Return the parser with the defaults of a preset."""
     parser = argparse.ArgumentParser(
         prog="python -m brainsnn.training.train_predictive",
@@ -62,6 +66,9 @@ def _parser(network, recipe):
         "--preset", choices=("shipped", "published"), default="shipped", help="defaults of all others (shipped)"
     )
     parser.add_argument("--variant", choices=("plain", "feedback"), required=True)
+    parser.add_argument(
+        "--architecture", choices=tuple(DEPTHS), default="vgg", help="resnet with --variant plain only (vgg)"
+    )
     parser.add_argument(
         "--dataset", choices=tuple(DATASETS), default="digits", help="(digits: 5,000 that need no download)"
     )
@@ -78,7 +85,7 @@ def _parser(network, recipe):
     for name, value in network.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=type(value[0] if name == "dense" else value), default=value,
-            nargs="*" if name == "dense" else None, choices=tuple(CONFIGURATIONS) if name == "depth" else None,
+            nargs="*" if name == "dense" else None, choices=tuple(DEPTHS[architecture]) if name == "depth" else None,
             help=f"{HELP[name]} ({' '.join(map(str, value)) if name == 'dense' else value})",
         )  # fmt: skip
     parser.add_argument("--out", type=Path, help="file to write (weights/digits_VARIANT_if.keras, or in results/)")
@@ -100,11 +107,13 @@ def _parser(network, recipe):
     return parser
 
 
-def _defaults(preset, variant, dataset):
+def _defaults(preset, variant, dataset, architecture):
     """Return the options of the network and the recipe of a preset."""
+    residual = architecture == "resnet"
     if preset == "shipped":
-        return NETWORK, Recipe()
-    return PUBLISHED, published_recipe(variant, colour=DATASETS[dataset][2])
+        return RESNET if residual else NETWORK, Recipe()
+    recipe = published_recipe(variant, colour=DATASETS[dataset][2], residual=residual)
+    return PUBLISHED_RESNET if residual else PUBLISHED, recipe
 
 
 def parse_options(arguments=None):
@@ -122,13 +131,22 @@ def parse_options(arguments=None):
         An invalid option ends the process with a message.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name, default in (("preset", "shipped"), ("variant", "feedback"), ("dataset", "digits")):
+    for name, default in (
+        ("preset", "shipped"),
+        ("variant", "feedback"),
+        ("dataset", "digits"),
+        ("architecture", "vgg"),
+    ):
         first.add_argument(f"--{name}", default=default)
     chosen = first.parse_known_args(arguments)[0]
-    if chosen.preset not in ("shipped", "published") or chosen.dataset not in DATASETS:
-        chosen.preset, chosen.dataset = "shipped", "digits"  # the other parser refuses it
-    parser = _parser(*_defaults(chosen.preset, chosen.variant, chosen.dataset))
+    known = chosen.preset in ("shipped", "published") and chosen.dataset in DATASETS and chosen.architecture in DEPTHS
+    if not known:
+        chosen.preset, chosen.dataset, chosen.architecture = "shipped", "digits", "vgg"  # the other parser refuses it
+    defaults = _defaults(chosen.preset, chosen.variant, chosen.dataset, chosen.architecture)
+    parser = _parser(*defaults, chosen.architecture)
     options = parser.parse_args(arguments)
+    if options.architecture == "resnet" and options.variant == "feedback":
+        parser.error("--architecture resnet has no generator, as published; use --variant plain.")
     if options.variant == "plain" and options.ann_iterations > 1:
         parser.error("--ann-iterations needs a generator; use --variant feedback.")
     if options.stages == "snn" and options.pretrained_ann is None and options.default_threshold is None:
@@ -142,7 +160,7 @@ def parse_options(arguments=None):
             "--colours statistics needs --stages ann, since neurons get pixels from -1 to 1, and --dataset "
             f"{' or '.join(STATISTICS)}."
         )
-    if options.kernel_size < 1 or options.kernel_size % 2 == 0:
+    if options.architecture == "vgg" and (options.kernel_size < 1 or options.kernel_size % 2 == 0):
         parser.error(f"--kernel-size must be odd, got {options.kernel_size}.")
     if options.images is not None and options.images < 1:
         parser.error(f"--images must be at least 1, got {options.images}.")
@@ -160,10 +178,10 @@ def parse_options(arguments=None):
 
 
 def _default_out(options):
-    if options.preset == "shipped" and options.dataset == "digits":
+    if options.preset == "shipped" and options.dataset == "digits" and options.architecture == "vgg":
         return Path("results/quick" if options.quick else "weights") / f"digits_{options.variant}_if.keras"
     published = "_published" * (options.preset == "published")
-    name = f"{options.dataset}_vgg{options.depth}_{options.variant}{published}.keras"
+    name = f"{options.dataset}_{options.architecture}{options.depth}_{options.variant}{published}.keras"
     return Path("results/quick" if options.quick else "results/train_predictive") / name
 
 
@@ -174,7 +192,7 @@ def recipe_of(options):
 
 def network_options(options):
     """Return the options of the network, by name."""
-    return {name: getattr(options, name) for name in NETWORK}
+    return {name: getattr(options, name) for name in (RESNET if options.architecture == "resnet" else NETWORK)}
 
 
 def _shown(name, value):
@@ -198,9 +216,10 @@ def command_of(options):
     -------
     command : str
     """
-    network, recipe = _defaults(options.preset, options.variant, options.dataset)
+    network, recipe = _defaults(options.preset, options.variant, options.dataset, options.architecture)
     parts = [f"--preset {options.preset}"] * (options.preset != "shipped") + [f"--variant {options.variant}"]
     defaults = {
+        "architecture": "vgg",
         "dataset": "digits",
         "colours": "range",
         "stages": "both",

@@ -84,6 +84,10 @@ class Recipe:
     balance : {"scaled", "published"}
         On the first training images, with scaled thresholds of earlier layers; or on new random images for each layer, with
         unscaled ones and without leak.
+    balance_blocks : bool
+        Whether the layers of residual blocks are balanced, too. If not, as published, their threshold is 1.
+    input_rate : float
+        Probability of an input spike of a pixel of 1: 0.9 in the published residual networks, as if pixels were so much weaker.
     balance_images : int
     balance_steps : int or None
         None: ``steps``.
@@ -119,7 +123,7 @@ class Recipe:
     Raises
     ------
     ValueError
-        If a value is not one of those listed, or the threshold is not positive.
+        If a value is not one of those listed, or a number is out of its range.
     """
 
     ann_epochs: int = 25
@@ -155,6 +159,8 @@ class Recipe:
     leak: float = 1.0
     threshold_scale: float = 0.5
     balance: str = "scaled"
+    balance_blocks: bool = True
+    input_rate: float = 1.0
     balance_images: int = 128
     balance_steps: int | None = None
     reconstruct_at: str = "linear"
@@ -180,6 +186,8 @@ class Recipe:
                 raise ValueError(f"Recipe: {name}={value!r}; choose one of {', '.join(map(repr, allowed))}.")
         if self.ann_iterations < 1:
             raise ValueError(f"Recipe: ann_iterations={self.ann_iterations!r} must be 1 or more.")
+        if not 0 < self.input_rate <= 1:
+            raise ValueError(f"Recipe: input_rate={self.input_rate!r} must be greater than 0, and 1 at most.")
         if self.default_threshold is not None and not 0 < self.default_threshold < np.inf:
             raise ValueError(
                 f"Recipe: default_threshold={self.default_threshold!r} must be greater than 0, or None to balance."
@@ -202,7 +210,7 @@ class Recipe:
         return getattr(self, f"{stage}_{name}")
 
 
-def published_recipe(variant="feedback", colour=False):
+def published_recipe(variant="feedback", colour=False, residual=False):
     """
     Return the published values of all parameters.
 
@@ -212,6 +220,8 @@ def published_recipe(variant="feedback", colour=False):
         With or without predictive feedback.
     colour : bool
         Whether images have colours from -1 to 1 (CIFAR), not gray values from 0 to 1 (MNIST).
+    residual : bool
+        Whether the network is a ResNet, whose blocks are not balanced, and whose input spikes are fewer.
 
     Returns
     -------
@@ -235,7 +245,9 @@ def published_recipe(variant="feedback", colour=False):
         gate_epsilon=None, strict_gate=True, ann_conv_dropout=0.2, snn_conv_dropout=0.3, snn_dropout=True, keep="best-test",
         stop_below=0.15,
     )  # fmt: skip
-    return recipe if variant == "feedback" else replace(recipe, ann_optimizer="sgd", ann_learning_rate=1e-2)
+    if variant == "plain":
+        recipe = replace(recipe, ann_optimizer="sgd", ann_learning_rate=1e-2)
+    return replace(recipe, balance_blocks=False, input_rate=0.9) if residual else recipe
 
 
 def learning_rate_of(recipe, stage, done):

@@ -25,7 +25,7 @@ __all__ = ["Recipe", "Trainer"]
 
 class Trainer:
     """
-    Train a model from `~brainsnn.training.predictive_vgg.predictive_vgg`; resume an interrupted training.
+    Train a model from `~brainsnn.training.predictive_vgg.predictive_vgg` or `hybrid_resnet`; resume an interrupted training.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ class Trainer:
         }[recipe.surrogate]()
         return SpikingUnroll(
             self.model, self.thresholds, recipe.leak, spike, recipe.squash, recipe.squash_step, spiking_layers(self.model),
-            recipe.gate_squash, recipe.strict_gate,
+            recipe.gate_squash, recipe.strict_gate, input_rate=recipe.input_rate,
         )  # fmt: skip
 
     def _snn_step(self):
@@ -314,7 +314,7 @@ class Trainer:
 
         return balance_thresholds(
             unroll, images, recipe.balance_steps or recipe.steps, recipe.threshold_scale, published,
-            self.report if published else None,
+            self.report if published else None, recipe.balance_blocks,
         )  # fmt: skip
 
     def _epochs(self, stage, make_step):

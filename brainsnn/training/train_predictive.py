@@ -39,6 +39,7 @@ def _settings(options, recipe, thresholds, measures):
 
     return {
         "command": command_of(options),
+        "architecture": options.architecture,
         "variant": options.variant,
         "preset": options.preset,
         "dataset": options.dataset,
@@ -92,10 +93,13 @@ def _card(options, recipe, model, settings, ann_accuracy, sizes, duration):
     thresholds = ", ".join(f"{name} {value:.3f}" for name, value in settings["thresholds"].items())
     recipe_text = ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
     style = "as published" if options.preset == "published" else "as in the shipped networks"
+    if options.architecture == "resnet":
+        kind = f"ResNet{options.depth} with the channels times {options.width}: `brainsnn.training.hybrid_resnet.hybrid_resnet`"
+    else:
+        kind = f"""VGG{options.depth} with the channels times {options.width}{generator}, dense layers {options.dense}, layers
+            {style}: `brainsnn.training.predictive_vgg.predictive_vgg`"""
     paragraphs = {
-        "Architecture": f"""VGG{options.depth} with the channels times {options.width}{generator}, dense layers
-            {options.dense}, no biases, logits, layers {style}:
-            `brainsnn.training.predictive_vgg.predictive_vgg`. Layers with weights: {layers}.""",
+        "Architecture": f"""{kind}, no biases, logits. Layers with weights: {layers}.""",
         "Thresholds": f"""{thresholds or "None: only the ANN was trained"}. They are in
             `{options.out.with_suffix(".json").name}`, with leak, squash and the numbers above.""",
         "Data": _data_text(options, n_train, n_held_out, n_test),
@@ -165,6 +169,7 @@ def _trainer(options, recipe):
     """Return the trainer, the test images with labels, and how many images are trained on, held out and tested."""
     import keras
 
+    from brainsnn.training.hybrid_resnet import hybrid_resnet
     from brainsnn.training.predictive_data import load_dataset
     from brainsnn.training.predictive_options import network_options
     from brainsnn.training.predictive_training import Trainer
@@ -179,11 +184,16 @@ def _trainer(options, recipe):
         images, labels, *test = (a[: options.images] for a in (images, labels, *test))
         validation = tuple(a[: 100 if options.quick else options.images] for a in validation)
     keras.utils.set_random_seed(recipe.seed)
-    model = predictive_vgg(
-        input_shape=images.shape[1:], n_classes=data.n_classes, feedback=options.variant == "feedback",
-        published=options.preset == "published", conv_dropout=max(recipe.ann_conv_dropout, recipe.snn_conv_dropout),
-        name=f"{options.dataset}_{options.variant}", **network_options(options),
-    )  # fmt: skip
+    network = {
+        "input_shape": images.shape[1:], "n_classes": data.n_classes, "name": f"{options.dataset}_{options.variant}",
+        "conv_dropout": max(recipe.ann_conv_dropout, recipe.snn_conv_dropout), **network_options(options),
+    }  # fmt: skip
+    if options.architecture == "resnet":
+        model = hybrid_resnet(**network)
+    else:
+        model = predictive_vgg(
+            feedback=options.variant == "feedback", published=options.preset == "published", **network
+        )
     report = lambda line: print(line, flush=True)  # noqa: E731
     trainer = Trainer(model, recipe, options.checkpoints, images, labels, validation, report, data.black)
     return trainer, test, (len(images), held_out, len(test[0]))

@@ -1,6 +1,6 @@
 """Integrate-and-fire networks unrolled in time, in TensorFlow, for training with surrogate gradients."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -15,31 +15,23 @@ ACTIVATIONS = ("ReLU", "LeakyReLU")
 
 
 @dataclass
-class Stage:
+class Way:
     """
-    A layer with weights, the layers without weights before it, and the name of the stage that it reads.
+    The name of a stage that another one reads, and the layers without weights in between.
 
     Parameters
     ----------
-    layer : keras.Layer
-    name : str
-        Of the layer, or of the activation layer that follows it.
-    spikes : bool
-        Whether it is a population of spiking neurons.
     source : str
-    before : list of keras.Layer
+    layers : list of keras.Layer
         Dropout, pooling, up-sampling and the like; no activations.
     """
 
-    layer: object
-    name: str
-    spikes: bool
-    source: str = ""
-    before: list = field(default_factory=list)
+    source: str
+    layers: list
 
-    def current(self, sent, masks=None):
+    def passed(self, sent, masks=None):
         """
-        Return the current that the source causes in a step.
+        Return what arrives in a step.
 
         Parameters
         ----------
@@ -50,9 +42,9 @@ class Stage:
 
         Returns
         -------
-        current : (n, H, W, C) or (n, units) tensor
+        sent : tensor
         """
-        for layer in self.before:
+        for layer in self.layers:
             if type(layer).__name__ != "Dropout":
                 sent = layer(sent, training=False)
             elif masks is not None:
@@ -60,7 +52,50 @@ class Stage:
                     kept = tf.cast(tf.random.uniform(tf.shape(sent)) >= layer.rate, sent.dtype)
                     masks[layer.name] = kept / (1 - layer.rate)
                 sent = sent * masks[layer.name]
-        kernel, kind = self.layer.kernel, type(self.layer).__name__
+        return sent
+
+
+@dataclass
+class Stage:
+    """
+    A layer with weights, or a sum of branches.
+
+    Parameters
+    ----------
+    layer : keras.Layer or None
+        None: the branches are added.
+    name : str
+        Of the layer, or of the activation layer that follows it.
+    spikes : bool
+        Whether it is a population of spiking neurons.
+    ways : list of Way
+        One, or those of all branches.
+    """
+
+    layer: object
+    name: str
+    spikes: bool
+    ways: list
+
+    def current(self, sent, masks=None):
+        """
+        Return the current that the sources cause in a step.
+
+        Parameters
+        ----------
+        sent : dict of str to tensor
+            Spikes of each stage in this step, or its current if it does not spike.
+        masks : dict of str to tensor, optional
+            As of `Way.passed`.
+
+        Returns
+        -------
+        current : (n, H, W, C) or (n, units) tensor
+        """
+        arrived = [way.passed(sent[way.source], masks) for way in self.ways]
+        if self.layer is None:
+            return tf.add_n(arrived)
+        (sent,), kernel, kind = arrived, self.layer.kernel, type(self.layer).__name__
         if kind == "Dense":
             return tf.matmul(sent, kernel)
         strides, padding = self.layer.strides, self.layer.padding.upper()
@@ -72,12 +107,12 @@ class Stage:
 
 def stages_of(model, spiking=()):
     """
-    Return the layers with weights of a network, in order of evaluation.
+    Return the layers with weights and the sums of a network, in order of evaluation.
 
     Parameters
     ----------
     model : keras.Model
-        Without biases, and without layers that join branches.
+        Without biases, and without layers that join branches in another way than by adding them.
     spiking : iterable of str
         Layers that spike although they are linear or leaky ReLUs.
 
@@ -88,7 +123,7 @@ def stages_of(model, spiking=()):
     Raises
     ------
     ValueError
-        If a layer has a bias, joins branches, or has another activation than ReLU.
+        If a layer has a bias, joins branches without adding them, or has another activation than ReLU.
     UnknownNameError
         If a layer of ``spiking`` does not exist.
     """
@@ -98,21 +133,17 @@ def stages_of(model, spiking=()):
             activations[_only_input(layer).name] = layer
     stages, names = [], {}
     for layer in model.layers:
-        if not layer.weights:
+        is_sum = type(layer).__name__ == "Add"
+        if not (layer.weights or is_sum):
             continue
-        if layer.use_bias:
+        if not is_sum and layer.use_bias:
             raise ValueError(
                 f"Layer {layer.name!r} has a bias, which the unrolled network cannot have. Use use_bias=False."
             )
         name, spikes = _spiking_name(layer, activations.get(layer.name), spiking)
-        stage, operation = Stage(layer, name, spikes), _only_input(layer)
-        while not (operation.weights or "Input" in type(operation).__name__):
-            if type(operation).__name__ not in ACTIVATIONS:
-                stage.before.insert(0, operation)
-            operation = _only_input(operation)
-        stage.source = names.get(operation.name, operation.name)
+        before = [tensor._keras_history.operation for tensor in layer.input] if is_sum else [_only_input(layer)]
+        stages.append(Stage(None if is_sum else layer, name, spikes, [_way(operation, names) for operation in before]))
         names[layer.name] = name
-        stages.append(stage)
     known = [stage.name for stage in stages]
     for name in spiking:
         if name not in known:
@@ -120,19 +151,29 @@ def stages_of(model, spiking=()):
     return stages
 
 
+def _way(operation, names):
+    """Return the way from the next stage, or the input, before an operation; names are those of the stages by their layers."""
+    layers = []
+    while not (operation.weights or type(operation).__name__ in ("InputLayer", "Add")):
+        if type(operation).__name__ not in ACTIVATIONS:
+            layers.insert(0, operation)
+        operation = _only_input(operation)
+    return Way(names.get(operation.name, operation.name), layers)
+
+
 def _only_input(layer):
     """Return the operation whose output a layer reads."""
     if isinstance(layer.input, (list, tuple)):
         raise ValueError(
-            f"Layer {layer.name!r} joins {len(layer.input)} branches, which the unrolled network cannot. Train the network as an "
-            "ANN, and convert it."
+            f"Layer {layer.name!r} joins {len(layer.input)} branches, which the unrolled network can only add. Train the network "
+            "as an ANN, and convert it."
         )
     return layer.input._keras_history.operation
 
 
 def _spiking_name(layer, activation, spiking):
     """Return the name of a layer, with its activation layer if it has one, and whether it spikes."""
-    own, name = layer.activation.__name__, layer.name
+    own, name = getattr(getattr(layer, "activation", None), "__name__", "linear"), layer.name
     if activation is not None:
         own, name = {"ReLU": "relu", "LeakyReLU": "leaky_relu"}[type(activation).__name__], activation.name
     if own != "linear" and own != "relu" and not (own == "leaky_relu" and name in spiking):
@@ -173,11 +214,13 @@ class SpikingUnroll:
     contrast : {None, "published"}
         Whether the open pixels of each image are scaled to the range from 0 to 1 in each step, as in
         `~brainsnn.feedback.PredictiveGate`.
+    input_rate : float
+        Probability of a spike of a pixel of 1; 0.9 in the published residual networks.
     """
 
     def __init__(
         self, model, thresholds=None, leak=1.0, spike=None, squash="clip", step=0.125, spiking=(), gate_squash=None,
-        strict=False, contrast=None,
+        strict=False, contrast=None, input_rate=1.0,
     ):  # fmt: skip
         if contrast not in (None, "published"):
             raise ValueError(f"SpikingUnroll: contrast={contrast!r}; choose None or 'published'.")
@@ -188,6 +231,7 @@ class SpikingUnroll:
                 raise UnknownNameError(name, known, "spiking layer for thresholds")
         self.leak, self.spike, self.squash, self.step = leak, spike or linear_surrogate(), squash, step
         self.gate_squash, self.strict, self.contrast = gate_squash or squash, strict, contrast
+        self.input_rate = input_rate
 
     def run(self, images, n_steps, gate_epsilon=None, training=False):
         """
@@ -246,7 +290,7 @@ class SpikingUnroll:
             spikes, currents = dict(sent), {}
             for stage in stages:
                 name = stage.name
-                current = currents[name] = stage.current(sent[stage.source], masks)
+                current = currents[name] = stage.current(sent, masks)
                 v = tf.zeros_like(current) if t == 0 else potential[name]
                 if stage.spikes and name in self.thresholds:
                     threshold = self.thresholds[name]
@@ -272,7 +316,7 @@ class SpikingUnroll:
         """Return the input spikes of a step."""
         random = tf.random.uniform(tf.shape(images))
         if self.contrast is None:
-            return tf.cast(random < tf.abs(images), images.dtype) * tf.sign(images) * opened
+            return tf.cast(random < self.input_rate * tf.abs(images), images.dtype) * tf.sign(images) * opened
         shown, axes = images * opened, (1, 2, 3)
         low, n = tf.reduce_min(shown, axes, keepdims=True), np.prod(images.shape[1:])
         deviation = tf.math.reduce_std(shown, axes, keepdims=True) * np.sqrt(n / (n - 1)).astype(np.float32)

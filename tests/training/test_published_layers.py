@@ -194,8 +194,8 @@ def test_dense_and_snn_dropout(case):
     masks = {}
     stage = next(stage for stage in case.unroll.stages if stage.name == "dense2")
     for _ in range(2):
-        current = stage.current(tf.ones((2, 6)), masks)
-    name = stage.before[0].name
+        current = stage.current({stage.ways[0].source: tf.ones((2, 6))}, masks)
+    name = stage.ways[0].layers[0].name
     assert set(np.unique(masks[name])) <= {0.0, 2.0} and 0 < masks[name].numpy().mean() < 2
     np.testing.assert_allclose(current, masks[name] @ np.asarray(stage.layer.kernel), rtol=1e-5)
     tf.random.set_seed(4)
@@ -206,7 +206,7 @@ def test_dense_and_snn_dropout(case):
     tf.random.set_seed(4)
     tf.random.uniform(case.images.shape)
     for stage in case.unroll.stages:
-        for layer in stage.before:
+        for layer in stage.ways[0].layers:
             if type(layer).__name__ == "Dropout":
                 kept = tf.random.uniform((2, *layer.input.shape[1:])) >= layer.rate
                 drawn[layer.name] = kept.numpy() / (1 - layer.rate)
@@ -252,8 +252,12 @@ def test_size_and_architectures():
         assert sum(p.kind == "spiking" for p in graph.populations.values()) == 3 + 2 * n_blocks
     with pytest.raises(ValueError, match="depth=18"):
         hybrid_resnet(18)
-    with pytest.raises(ValueError, match="joins 2 branches"):
-        SpikingUnroll(model)
+    inputs = keras.Input((4, 4, 1))
+    branches = [keras.layers.Conv2D(1, 1, use_bias=False)(inputs) for _ in range(2)]
+    with pytest.raises(ValueError, match="joins 2 branches, which the unrolled network can only add"):
+        SpikingUnroll(
+            keras.Model(inputs, keras.layers.Conv2D(1, 1, use_bias=False)(keras.layers.Concatenate()(branches)))
+        )
 
 
 def _n_neurons(model):
