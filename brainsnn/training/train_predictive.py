@@ -201,12 +201,16 @@ def _trainer(options, recipe):
 
 def _write_settings(options, settings, trainer):
     """Write the settings, without thresholds of an ANN alone, and plot the log."""
+    import matplotlib.pyplot as plt
+
     from brainsnn.analysis import plot_training
 
     with write_atomically(options.out.with_suffix(".json")) as file:
         file.write((json.dumps(settings, indent=1) + "\n").encode())
+    figure = plot_training(trainer.folder / "log.csv")
     with write_atomically(trainer.folder / "log.png") as file:
-        plot_training(trainer.folder / "log.csv").savefig(file, format="png")
+        figure.savefig(file, format="png")
+    plt.close(figure)  # a study trains many
 
 
 def _train(trainer, images, labels, stages="both"):
