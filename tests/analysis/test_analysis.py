@@ -273,7 +273,8 @@ def test_the_copy_that_records_has_connectivity_feedback_and_learned_weights():
     snn.set_learned_weights(weights)
     spiking = [name for name, p in snn.graph.populations.items() if p.kind == "spiking"]
     copy = copy_network(snn, dict.fromkeys(spiking, ["spikes"]))
-    assert str(copy.feedback.model) == str(gate.model) and copy.feedback.learning == gate.learning
+    assert str(copy.feedback.model) == str(snn.feedback.model) == str(gate.edit(epsilon=0.25).model)
+    assert copy.feedback.learning == gate.learning
     for name in ("connectivity", "encoder", "schedule", "device", "dtype", "dt"):
         assert getattr(copy, name) == getattr(snn, name)
     assert copy.models.keys() == snn.models.keys()
