@@ -160,9 +160,9 @@ def main(argv=None):
         for data in p.data:
             model = bs.load_model(ROOT / "weights" / f"{data}_relu.keras")
             graphs = calibrated(model, LOADERS[data]("train")[0][: p.n_calibration])
-            images, labels = (
-                part[::-1] for part in study.first("n_images", *(part[::-1] for part in LOADERS[data]("test")))
-            )
+            images, labels = LOADERS[data]("test")
+            study.first("n_images", images)
+            images, labels = images[-p.n_images :], labels[-p.n_images :]
             decisions = model.predict(images, verbose=0).argmax(axis=1)
             times = sorted(set(p.times_ms))
             found = study.sweep(

@@ -72,6 +72,11 @@ def load_network(path):
         settings, model = read_settings(path), bs.load_model(path)
         thresholds, measured = settings["thresholds"], settings["measures"]["ann"]
         ann, n_ann = measured["first_stage_accuracy"], measured.get("n_images", 0)
+    rate = settings.get("recipe", {}).get("input_rate", 1)
+    if rate != 1:
+        raise ValueError(
+            f"{path}: was trained with an input rate of {rate}, and this study shows pixels at a rate of 1. Give a VGG."
+        )
     training = settings.get("command", f"(how {path.name} was trained is not recorded)")
     if not thresholds:
         raise ValueError(f"{path}: holds no thresholds, so its SNN cannot be run. Give the checkpoint of the SNN.")

@@ -261,7 +261,7 @@ class AttendedParameters:
 
 
 def _check_steps(attention, dt):
-    """Refuse times that are no multiples of the time step."""
+    """Refuse times that are not multiples of the time step."""
     for name in ("onset", "offset"):
         steps = np.asarray(np.inf if getattr(attention, name) is None else getattr(attention, name)) / dt
         for step in np.unique(steps[np.isfinite(steps)]):

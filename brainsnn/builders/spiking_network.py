@@ -192,7 +192,7 @@ class SpikingNetwork(LearnedWeights):
         ValueError
             If the neurons have no parameter for a mechanism; if attention switches on and off and the neuron model was not
             made by `~brainsnn.attention.timing.switchable`; if no layer is attended, or attention names another one; if attention
-            was made without any strength (a strength of 0 is one), or a time is no multiple of the time step.
+            was made without any strength (a strength of 0 is one), or a time is not a multiple of the time step.
 
         Warns
         -----

@@ -22,7 +22,7 @@ def stem_of(stages):
     """
     found = []
     for stage in stages:
-        n_readers = sum(way.source == stage.name for other in stages for way in other.ways)
+        n_readers = sum(branch.source == stage.name for other in stages for branch in other.branches)
         found += [stage.name] * stage.spikes
         if n_readers > 1:
             return found
@@ -66,7 +66,7 @@ def balance_thresholds(unroll, images, n_steps=50, scale=0.7, unscaled=False, re
     for name in published_order(names) if unscaled else names:
         needed = {name}
         for stage in reversed(unroll.stages):
-            needed |= {way.source for way in stage.ways if stage.name in needed}
+            needed |= {branch.source for branch in stage.branches if stage.name in needed}
         path = [stage for stage in unroll.stages if stage.name in needed]
         batch = tf.convert_to_tensor(images() if callable(images) else images)
         largest = 0.0

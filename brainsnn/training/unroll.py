@@ -15,7 +15,7 @@ ACTIVATIONS = ("ReLU", "LeakyReLU")
 
 
 @dataclass
-class Way:
+class Branch:
     """
     The name of a stage that another one reads, and the layers without weights in between.
 
@@ -68,14 +68,14 @@ class Stage:
         Of the layer, or of the activation layer that follows it.
     spikes : bool
         Whether it is a population of spiking neurons.
-    ways : list of Way
-        One, or those of all branches.
+    branches : list of Branch
+        One of a layer, two or more of a sum.
     """
 
     layer: object
     name: str
     spikes: bool
-    ways: list
+    branches: list
 
     def current(self, sent, masks=None):
         """
@@ -86,13 +86,13 @@ class Stage:
         sent : dict of str to tensor
             Spikes of each stage in this step, or its current if it does not spike.
         masks : dict of str to tensor, optional
-            As of `Way.passed`.
+            As of `Branch.passed`.
 
         Returns
         -------
         current : (n, H, W, C) or (n, units) tensor
         """
-        arrived = [way.passed(sent[way.source], masks) for way in self.ways]
+        arrived = [branch.passed(sent[branch.source], masks) for branch in self.branches]
         if self.layer is None:
             return tf.add_n(arrived)
         (sent,), kernel, kind = arrived, self.layer.kernel, type(self.layer).__name__
@@ -142,7 +142,9 @@ def stages_of(model, spiking=()):
             )
         name, spikes = _spiking_name(layer, activations.get(layer.name), spiking)
         before = [tensor._keras_history.operation for tensor in layer.input] if is_sum else [_only_input(layer)]
-        stages.append(Stage(None if is_sum else layer, name, spikes, [_way(operation, names) for operation in before]))
+        stages.append(
+            Stage(None if is_sum else layer, name, spikes, [_branch(operation, names) for operation in before])
+        )
         names[layer.name] = name
     known = [stage.name for stage in stages]
     for name in spiking:
@@ -151,14 +153,14 @@ def stages_of(model, spiking=()):
     return stages
 
 
-def _way(operation, names):
-    """Return the way from the next stage, or the input, before an operation; names are those of the stages by their layers."""
+def _branch(operation, names):
+    """Return the branch that ends with an operation, from the stage or the input before it; names are of stages, by layer."""
     layers = []
     while not (operation.weights or type(operation).__name__ in ("InputLayer", "Add")):
         if type(operation).__name__ not in ACTIVATIONS:
             layers.insert(0, operation)
         operation = _only_input(operation)
-    return Way(names.get(operation.name, operation.name), layers)
+    return Branch(names.get(operation.name, operation.name), layers)
 
 
 def _only_input(layer):
@@ -224,6 +226,10 @@ class SpikingUnroll:
     ):  # fmt: skip
         if contrast not in (None, "published"):
             raise ValueError(f"SpikingUnroll: contrast={contrast!r}; choose None or 'published'.")
+        if contrast is not None and input_rate != 1:
+            raise ValueError(
+                f"SpikingUnroll: input_rate={input_rate!r} has no effect beside contrast={contrast!r}. Leave one out."
+            )
         self.model, self.stages = model, stages_of(model, tuple(spiking))
         self.thresholds = dict(thresholds or {})
         for name in self.thresholds:

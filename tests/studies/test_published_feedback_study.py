@@ -45,6 +45,21 @@ def checkpoint():
     }
 
 
+def test_a_network_that_was_trained_with_fewer_input_spikes_is_refused(tmp_path, checkpoint, monkeypatch):
+    model, settings = checkpoint
+    kept = {"thresholds": settings["thresholds"], "measures": {"ann": {"first_stage_accuracy": 0.5}}}
+    monkeypatch.setattr(feedback_published.bs, "load_model", lambda path: model)
+    for rate in (1.0, 0.9):
+        monkeypatch.setattr(
+            feedback_published, "read_settings", lambda path, rate=rate: kept | {"recipe": {"input_rate": rate}}
+        )
+        if rate == 1:
+            assert feedback_published.load_network(tmp_path / "network.keras")["ann"] == 0.5
+        else:
+            with pytest.raises(ValueError, match="trained with an input rate of 0.9"):
+                feedback_published.load_network(tmp_path / "network.keras")
+
+
 def test_spike_count(checkpoint):
     """All neurons but the input, the last layer of the generator among them; errors and losses as published."""
     model, network = checkpoint

@@ -58,6 +58,8 @@ def test_fewer_input_spikes(model):
     for rate in (1.0, 0.9):
         sent = SpikingUnroll(model, thresholds, input_rate=rate).run(white, 50)["spikes"]["input"]
         assert sent.numpy().mean() / (50 * 768) == pytest.approx(rate, abs=0.01)
+    with pytest.raises(ValueError, match="input_rate=0.9 has no effect beside contrast='published'"):
+        SpikingUnroll(model, contrast="published", input_rate=0.9)
     for rate in (0.0, 1.1):
         with pytest.raises(ValueError, match="input_rate"):
             Recipe(input_rate=rate)

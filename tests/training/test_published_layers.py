@@ -194,8 +194,8 @@ def test_dense_and_snn_dropout(case):
     masks = {}
     stage = next(stage for stage in case.unroll.stages if stage.name == "dense2")
     for _ in range(2):
-        current = stage.current({stage.ways[0].source: tf.ones((2, 6))}, masks)
-    name = stage.ways[0].layers[0].name
+        current = stage.current({stage.branches[0].source: tf.ones((2, 6))}, masks)
+    name = stage.branches[0].layers[0].name
     assert set(np.unique(masks[name])) <= {0.0, 2.0} and 0 < masks[name].numpy().mean() < 2
     np.testing.assert_allclose(current, masks[name] @ np.asarray(stage.layer.kernel), rtol=1e-5)
     tf.random.set_seed(4)
@@ -206,7 +206,7 @@ def test_dense_and_snn_dropout(case):
     tf.random.set_seed(4)
     tf.random.uniform(case.images.shape)
     for stage in case.unroll.stages:
-        for layer in stage.ways[0].layers:
+        for layer in stage.branches[0].layers:
             if type(layer).__name__ == "Dropout":
                 kept = tf.random.uniform((2, *layer.input.shape[1:])) >= layer.rate
                 drawn[layer.name] = kept.numpy() / (1 - layer.rate)
