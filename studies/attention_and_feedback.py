@@ -218,9 +218,10 @@ def attention_claims(claims, without, strongest):
     earlier, n = strongest["blocked_other"] - strongest["blocked_attended"], len(without["accuracy"])
     draws = image_draws(earlier)
     about = "the attended half is blocked earlier, strongest cue (steps)"
-    claims.add(about, np.nanmean(earlier), draws, n, TEST, paired_p(draws), 1, published=False)
+    claims.add(about, np.nanmean(earlier), draws, n, TEST, paired_p(draws), 1, published=False, n_tests=2)
     change = strongest["accuracy"] - without["accuracy"]
-    claims.equal("accuracy with the strongest cue is that without", change.mean(), image_draws(change), n, TEST, MARGIN)
+    about = "accuracy with the strongest cue is that without"
+    claims.equal(about, change.mean(), image_draws(change), n, TEST, MARGIN, n_tests=2)
 
 
 def learning_claims(claims, found):
@@ -229,8 +230,8 @@ def learning_claims(claims, found):
         change = found[f"spikes of each, {kind}, {after}"] - found[f"spikes of each, {kind}, {before}"]
         draws = image_draws(change)
         about = f"{'more' if sign > 0 else 'fewer'} input spikes of {kind} pass, {after} against {before} (share)"
-        claims.add(about, change.mean(), draws, len(change), f"{TEST}, Bonferroni {len(LESSONS)}",
-                   paired_p(draws, len(LESSONS)), sign, published=False)  # fmt: skip
+        p, k = paired_p(draws), len(LESSONS)
+        claims.add(about, change.mean(), draws, len(change), TEST, p, sign, published=False, n_tests=k)
 
 
 def main(argv=None):

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS
-from claims import Claims, paired_p
+from claims import ALPHA, Claims, paired_p
 
 from brainsnn.analysis import (
     TargetAUC,
@@ -40,6 +40,9 @@ NAMES = {"auc": "AUC", "detection_ms": "median detection time (ms)", "rate_hz": 
 SHARES = {"detection_ms": ("4B", "detected targets"), "latency_ms": ("5C", "columns without a latency")}
 #: Of representations, in the order of their columns.
 MODELS = ("category", "analog")
+#: Claims of one model's correlations, which are tested together.
+N_OF_RDMS = len(CUES) * len(MECHANISMS)
+PAIRED = "paired bootstrap of scenes"
 TITLES = {"precision": "precision", "input_gain": "input gain", "output_gain": "output gain"}
 
 
@@ -249,34 +252,33 @@ def make_claims(study, responses, representations):
         about = f"{figure}: {NAMES[measure]}"
         found = {m: responses.difference(measure, f"{m} valid", f"{m} invalid") for m in MECHANISMS}
         for mechanism, (effect, draws) in found.items():
-            test, p = "paired bootstrap of scenes, Bonferroni 3", paired_p(draws, 3)
-            claims.add(f"{about}, {TITLES[mechanism]}: valid - invalid", effect, draws, n, test, p, sign)
+            name = f"{about}, {TITLES[mechanism]}: valid - invalid"
+            claims.add(name, effect, draws, n, PAIRED, paired_p(draws), sign, n_tests=len(MECHANISMS))
         for better, worse in (("output_gain", "input_gain"), ("input_gain", "precision")):
             effect, draws = (one - other for one, other in zip(found[better], found[worse]))
             name = f"{about}: effect of {TITLES[better]} - {TITLES[worse]}"
             # The paper's effects of both gains on rates are equal: 0.68 and 0.70 Hz.
             published = (measure, better) != ("rate_hz", "output_gain")
-            test, p = "paired bootstrap of scenes, Bonferroni 2", paired_p(draws, 2)
-            claims.add(name, effect, draws, n, test, p, sign, published=published)
+            claims.add(name, effect, draws, n, PAIRED, paired_p(draws), sign, published=published, n_tests=2)
     precise = responses.difference("rate_hz", "precision valid", "neutral")
     for mechanism in ("input_gain", "output_gain"):
         rise = responses.difference("rate_hz", f"{mechanism} valid", "neutral")
         effect, draws = (one - other for one, other in zip(rise, precise))
         name = f"5D: rate: rise with {TITLES[mechanism]} - rise with precision"
-        claims.add(name, effect, draws, n, "paired bootstrap of scenes, Bonferroni 2", paired_p(draws, 2), 1)
+        claims.add(name, effect, draws, n, PAIRED, paired_p(draws), 1, n_tests=2)
     for measure, sign in (("detection_ms", 1), ("latency_ms", -1)):
         figure, what = SHARES[measure]
         for mechanism in MECHANISMS:
             effect, draws = _ratio(responses, measure, mechanism)
             name = f"{figure}: {what}, {TITLES[mechanism]}: valid / invalid - 1"
-            claims.add(name, effect, draws, n, "paired bootstrap of scenes, Bonferroni 3", paired_p(draws, 3), sign)
+            claims.add(name, effect, draws, n, PAIRED, paired_p(draws), sign, n_tests=len(MECHANISMS))
     for k, model in enumerate(MODELS):
         for mechanism in MECHANISMS:
             for cue, sign in zip(CUES, (1, -1)):
                 draws = fit_draws(representations, f"{mechanism} {cue}", "images")[:, k]
                 name = f"6E: partial correlation with {model}, {TITLES[mechanism]} {cue} - neutral"
-                test = "bootstrap of images, Bonferroni 6"
-                claims.add(name, draws[0], draws, n_images(representations), test, paired_p(draws, 6), sign)
+                test, p = "bootstrap of images", paired_p(draws)
+                claims.add(name, draws[0], draws, n_images(representations), test, p, sign, n_tests=N_OF_RDMS)
     further_claims(claims, responses)
     return claims
 
@@ -305,8 +307,8 @@ def further_claims(claims, responses):
         draws = bootstrap_draws(lambda i, m=medians: m[0](i) - m[1](i), n, responses.n_draws)
         effect = medians[0](np.arange(n)) - medians[1](np.arange(n))
         name = f"median detection time (ms), misses as censored (Kaplan-Meier), {TITLES[mechanism]}: valid - invalid"
-        test, p = "paired bootstrap of scenes, Bonferroni 3", paired_p(draws, 3)
-        claims.add(name, effect, draws, n, test, p, -1, published=False)
+        p, k = paired_p(draws), len(MECHANISMS)
+        claims.add(name, effect, draws, n, PAIRED, p, -1, published=False, n_tests=k)
     correct = {name: scores.argmax(axis=1) == targets for name, scores in responses.values["auc"].items()}
     of_target = {name: scores[np.arange(n), targets] for name, scores in responses.values["auc"].items()}
     differences = np.array([of_target[f"{m} valid"] - of_target[f"{m} invalid"] for m in MECHANISMS]).T
@@ -319,7 +321,7 @@ def further_claims(claims, responses):
         test, change = mcnemar_test(one, other), one.astype(float) - other
         draws = bootstrap_draws(lambda i, d=change: d[i].mean(), n, responses.n_draws, strata=targets)
         name = f"accuracy, {TITLES[mechanism]}: valid - invalid"
-        claims.add(name, test.difference, draws, n, "McNemar", test.p, 1, published=False)
+        claims.add(name, test.difference, draws, n, "McNemar", test.p, 1, published=False, n_tests=len(MECHANISMS))
 
 
 def valid_invalid_effects(responses):
@@ -339,7 +341,7 @@ def power_table(study, responses):
         for mechanism in MECHANISMS:
             effect, draws = responses.difference(measure, f"{mechanism} valid", f"{mechanism} invalid")
             error = np.nanstd(draws)
-            n, alpha = len(responses.scenes.targets), 0.05 / len(MECHANISMS)  # as the claims are corrected
+            n, alpha = len(responses.scenes.targets), ALPHA / len(MECHANISMS)  # as the claims are corrected
             needed = required_images(effect, error, n, alpha=alpha) if effect and error > 0 else np.nan
             rows.append(
                 {

@@ -5,6 +5,7 @@ from attention_arguments import ALL, FILES, defaults_for, word_of
 from attention_choices import FOLDINGS, choices_table
 from attention_conditions import compute, conditions_of, constants_of, search_strengths
 from attention_measures import (
+    N_OF_RDMS,
     Responses,
     behaviour_table,
     comparisons_table,
@@ -42,6 +43,7 @@ from attention_protocol import (
     representation,
 )
 from attention_rdms import fits_table, plot_representations
+from claims import check_draws
 from common import Study
 from photographs import output_effects, report_photographs
 from scipy.spatial.distance import pdist
@@ -70,8 +72,6 @@ FULL = {
     **COMMON, "n_scenes": 1200, "strengths": [round(0.05 * k, 2) for k in range(1, 16)], "n_per_class": 50, "n_averages": 16,
     "n_draws": 500, "n_permutations": 10_000, "faults": "yes", "processes": 2, **FILES,
 }  # fmt: skip
-#: With 6 tests, p is 12/n_draws or more.
-LEAST_DRAWS = 250
 #: The picture of figure 2 in the first half, as published.
 PICTURE = 105
 
@@ -147,11 +147,7 @@ def _check(study):
             f"argument --n-networks: {parameters.n_networks} networks are trained on the shipped scenes alone; leave out --data "
             "and --model"
         )
-    if parameters.n_draws < LEAST_DRAWS:
-        study.error(
-            f"argument --n-draws: {parameters.n_draws} draws can decide no claim that is tested with five others; give "
-            f"{LEAST_DRAWS} or more"
-        )
+    check_draws(study, "n_draws", N_OF_RDMS)
     if parameters.n_networks > 1 and parameters.network != "search_post":
         study.error(
             f"argument --network: {parameters.network}, but the networks of --n-networks have the architecture of search_post; "

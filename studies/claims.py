@@ -14,6 +14,7 @@ __all__ = [
     "SUPPORTED",
     "UNDECIDABLE",
     "Claims",
+    "check_draws",
     "difference_bounds",
     "paired_p",
     "verdict_of",
@@ -23,6 +24,8 @@ REPRODUCED, NOT_REPRODUCED, UNDECIDABLE = "reproduced", "not reproduced", "undec
 NORMAL = NormalDist()
 #: Share of draws that may be NaN, such as a median of too few values.
 UNKNOWN = 0.05
+#: Largest p of a decided claim, after correction.
+ALPHA = 0.05
 #: Of claims that are ours.
 SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
 
@@ -41,7 +44,7 @@ class Claim:
     verdict: str
 
 
-def verdict_of(effect, low, high, p, sign, alpha=0.05, published=True):
+def verdict_of(effect, low, high, p, sign, alpha=ALPHA, published=True):
     """
     Return the verdict on a claim that an effect has a sign.
 
@@ -76,15 +79,37 @@ def _words(published):
     return {True: REPRODUCED, False: NOT_REPRODUCED} if published else {True: SUPPORTED, False: NOT_SUPPORTED}
 
 
-def paired_p(draws, n_tests=1):
+def check_draws(study, name, n_tests):
+    """
+    Refuse so few bootstrap draws that no claim can be decided: `paired_p` is that of one draw at least.
+
+    Parameters
+    ----------
+    study : `common.Study`
+    name : str
+        Of the parameter.
+    n_tests : int
+        Largest number of claims that are tested together.
+    """
+    n, least = getattr(study.parameters, name), int(2 * n_tests / ALPHA) + 1
+    if n < least:
+        study.error(
+            f"argument --{name.replace('_', '-')}: {n} draws can decide no claim that is one of {n_tests}; give {least} or more"
+        )
+
+
+def _corrected(p, test, n_tests):
+    """Return a p-value for several tests, and the name of the test with its correction."""
+    return float(np.minimum(n_tests * p, 1)), f"{test}, Bonferroni {n_tests}" if n_tests > 1 else test
+
+
+def paired_p(draws):
     """
     Return the two-sided p of paired bootstrap draws.
 
     Parameters
     ----------
     draws : (n_draws,) array_like
-    n_tests : int, optional
-        Number of tests by which it is multiplied (Bonferroni).
 
     Returns
     -------
@@ -92,7 +117,7 @@ def paired_p(draws, n_tests=1):
         At least that of one draw, ``2/n_draws``: draws that are all on one side do not show more.
     """
     known = draws[np.isfinite(draws)]
-    return min(1.0, n_tests * max(bootstrap_p_value(known), 2 / len(known))) if len(known) else float("nan")
+    return min(1.0, max(bootstrap_p_value(known), 2 / len(known))) if len(known) else float("nan")
 
 
 def difference_bounds(effect, draws, n):
@@ -129,7 +154,7 @@ class Claims:
     def __init__(self, study):
         self.study, self.rows = study, []
 
-    def add(self, claim, effect, draws, n, test, p, sign, alpha=0.05, published=True):
+    def add(self, claim, effect, draws, n, test, p, sign, alpha=ALPHA, published=True, n_tests=1):
         """
         Add a claim.
 
@@ -142,7 +167,7 @@ class Claims:
         n : int
             Number of images.
         test : str
-            Name of the test, and its correction.
+            Name of the test.
         p : float
             Not used, and the claim undecidable, if too many draws are NaN.
         sign : {1, -1}
@@ -150,6 +175,8 @@ class Claims:
         alpha : float, optional
         published : bool, optional
             Whether a paper claims it; else the claim is ours, and is supported or not.
+        n_tests : int, optional
+            Number of tests by which p is multiplied (Bonferroni).
 
         Returns
         -------
@@ -160,13 +187,16 @@ class Claims:
                 p = float("nan")  # draws that could not be measured are not drawn at random
             draws = draw_interval(draws)
         low, high = draws
+        p, test = _corrected(p, test, n_tests)
         verdict = verdict_of(effect, low, high, p, sign, alpha, published)
-        self.rows.append(Claim(claim, float(effect), float(low), float(high), int(n), test, float(p), verdict))
+        self.rows.append(Claim(claim, float(effect), float(low), float(high), int(n), test, p, verdict))
         return verdict
 
-    def equal(self, claim, effect, draws, n, test, margin, published=False):
+    def equal(self, claim, effect, draws, n, test, margin, published=False, n_tests=1):
         """
         Add a claim that two conditions differ by less than a margin (two one-sided tests).
+
+        If no image differs, p is the chance of that where a share of images as large as the margin does.
 
         Parameters
         ----------
@@ -179,25 +209,26 @@ class Claims:
         margin : float
         published : bool, optional
             As of `add`.
+        n_tests : int, optional
+            Number of tests by which p is multiplied (Bonferroni).
 
         Returns
         -------
         verdict : str
-            Supported (reproduced) if the interval lies within the margin, not so if it lies outside of it.
+            Supported (reproduced) if the interval lies within the margin and p is below 0.05, not so if it lies outside of it.
         """
         draws = np.asarray(draws)
         low, high = difference_bounds(effect, draws, n)
-        p = float(max((draws >= margin).mean(), (draws <= -margin).mean(), 1 / len(draws)))
+        p = max((draws >= margin).mean(), (draws <= -margin).mean(), 1 / len(draws), np.exp(-n * margin))
+        p, test = _corrected(p, f"equivalence, {test}", n_tests)
         outside = low > margin or high < -margin
-        inside = -margin < low and high < margin
+        inside = -margin < low and high < margin and p < ALPHA
         verdict = _words(published)[inside] if inside or outside else UNDECIDABLE
         name = f"{claim} (within {margin:g})"
-        self.rows.append(
-            Claim(name, float(effect), float(low), float(high), int(n), f"equivalence, {test}", p, verdict)
-        )
+        self.rows.append(Claim(name, float(effect), float(low), float(high), int(n), test, p, verdict))
         return verdict
 
-    def below(self, claim, effect, bounds, n, test, limit):
+    def below(self, claim, effect, bounds, n, test, limit, n_tests=1):
         """
         Add a claim of ours that an effect is smaller than a limit; that it was found smaller is not enough.
 
@@ -210,19 +241,22 @@ class Claims:
         n : int
         test : str
         limit : float
+        n_tests : int, optional
+            Number of tests by which p is multiplied (Bonferroni).
 
         Returns
         -------
         verdict : str
-            Supported if the interval lies below the limit, not supported if above it.
+            Supported if the interval lies below the limit and p is below 0.05, not supported if above it.
         """
         low, high = map(float, bounds)
         error = (high - low) / (2 * NORMAL.inv_cdf(0.975))
         p = 1 - NORMAL.cdf(
             (limit - (low + high) / 2) / error
         )  # one-sided, of the normal distribution with this interval
-        verdict = SUPPORTED if high < limit else NOT_SUPPORTED if low > limit else UNDECIDABLE
-        self.rows.append(Claim(f"{claim} (below {limit:g})", float(effect), low, high, int(n), test, float(p), verdict))
+        p, test = _corrected(p, test, n_tests)
+        verdict = SUPPORTED if high < limit and p < ALPHA else NOT_SUPPORTED if low > limit else UNDECIDABLE
+        self.rows.append(Claim(f"{claim} (below {limit:g})", float(effect), low, high, int(n), test, p, verdict))
         return verdict
 
     def report(self):

@@ -14,7 +14,7 @@ Without a goal R = 0 and attention has no effect, so all conditions run in the s
 
 import numpy as np
 from brian2 import NeuronGroup, StateMonitor, Synapses, ms
-from claims import Claims, paired_p
+from claims import ALPHA, Claims, check_draws, paired_p
 from common import ROOT, Study
 from photographs import report_photographs
 
@@ -39,16 +39,7 @@ QUICK = {
     "n_resamples": 500,
     "controls": "yes",
 }
-FULL = {
-    "n_scenes": 2000,
-    "m_f": 0.45,
-    "strength": 0.5,
-    "tau_ms": 50,
-    "sigma": 0.02,
-    "duration_ms": 500,
-    "n_resamples": 2000,
-    "controls": "yes",
-}
+FULL = QUICK | {"n_scenes": 2000, "duration_ms": 500, "n_resamples": 2000}
 #: Populations whose gain the attention map sets, and the population that provides the evidence.
 ATTENDED = ("stage2_block1_asn1", "stage2_block2_asn1")
 SOURCE = "final_asn"
@@ -59,6 +50,9 @@ LATE_MS = 325
 N_SHOWN = 4
 #: Controls that know nothing of the target: a benefit of theirs would not be one of finding it.
 SHAM = ("wrong scene", "uniform")
+#: The question, for which the number of scenes was computed; the other claims are corrected for their number.
+MAIN = "closed loop - open loop"
+N_OTHERS = 6
 #: AUCs that differ by less are called equal.
 MARGIN = 0.01
 #: Standard deviation of the field of controls with a cue, as a fraction of the image.
@@ -296,6 +290,7 @@ def main(argv=None):
             study.error(
                 f"argument --duration-ms: {parameters.duration_ms}; scenes are evaluated from {LATE_MS} ms on, give more"
             )
+        check_draws(study, "n_resamples", N_OTHERS)
         if parameters.n_scenes < N_SHOWN:
             study.error(f"argument --n-scenes: {parameters.n_scenes}; give {N_SHOWN} or more")
         scenes = load_search_scenes(parameters.n_scenes, "test", seed=study.seed + 2)
@@ -372,7 +367,7 @@ def make_claims(study, scenes, found, controls, absent):
     none = found["none"]
     opened, loop = area(none, none), area(found["target"], found["absent"])
     late = area(found["target"], found["absent"], "late"), area(none, none, "late")
-    compared = {"closed loop - open loop": (loop, opened), "closed loop - open loop, late window": late}
+    compared = {MAIN: (loop, opened), f"{MAIN}, late window": late}
     for name, values in controls.items():
         control = area(values, values)
         compared[f"control: {name} - open loop"] = control, opened
@@ -381,13 +376,16 @@ def make_claims(study, scenes, found, controls, absent):
     changes = {f"AUC, {name}": lambda i, a=one, b=other: a(i) - b(i) for name, (one, other) in compared.items()}
     equal = {f"AUC, control: {name} - open loop" for name in SHAM}
     for name, change in changes.items():
+        n_tests = 1 if name == f"AUC, {MAIN}" else len(changes) - 1
         effect, draws = change(everyone), bootstrap_draws(change, n, study.parameters.n_resamples)
         if name in equal:
-            claims.equal(name, effect, draws, n, "paired bootstrap of scenes", MARGIN)
+            claims.equal(name, effect, draws, n, "paired bootstrap of scenes", MARGIN, n_tests=n_tests)
             continue
-        claims.add(name, effect, draws, n, "paired bootstrap of scenes", paired_p(draws), 1, published=False)
+        claims.add(
+            name, effect, draws, n, "paired bootstrap of scenes", paired_p(draws), 1, published=False, n_tests=n_tests
+        )
         if effect and draws.std() > 0:
-            needed = required_images(effect, draws.std(), n)
+            needed = required_images(effect, draws.std(), n, alpha=ALPHA / n_tests)
             study.report(
                 f"scenes needed: {name}", needed, f"scenes that decide '{name}' (power 0.8): {needed}, {n} were run"
             )

@@ -164,13 +164,16 @@ def _effects(measures, epsilons, same):
     """Return the rows of what the logs imply: ratios and differences, which a smaller network can show as well."""
     plain, opened = measures["plain"]["correct"], measures["objective 1, epsilon 0"]["correct"]
     rows, learned, n = [], min(plain.mean(), opened.mean()) >= LEARNED, len(plain)
-    for effect in _effects_of(measures, epsilons):
+    effects = _effects_of(measures, epsilons)
+    n_tests = sum(bool(effect.pair) for effect in effects)
+    for effect in effects:
         ours, low, high = bootstrap_interval(effect.statistic, n)
         if low == high:  # no decision differs: rule of three (Hanley and Lippman-Hand 1983, JAMA 249)
             low, high = (ours + sign * 300 / n for sign in (-1, 1))
-        p = mcnemar_test(*(right.astype(bool) for right in effect.pair)).p if effect.pair else np.nan
+        p = n_tests * mcnemar_test(*(right.astype(bool) for right in effect.pair)).p if effect.pair else np.nan
+        p = np.minimum(p, 1.0)
         verdict = _verdict(effect, low, high, p, same, n) if same or learned else UNLEARNED
-        test = MCNEMAR if effect.pair else BOOTSTRAP
+        test = f"{MCNEMAR}, Bonferroni {n_tests}" if effect.pair else BOOTSTRAP
         rows.append(_row(effect.quantity, effect.published, ours, low, high, n, test, p, verdict))
     return rows
 

@@ -6,11 +6,11 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from claims import Claims
+from claims import Claims, check_draws
 from common import ROOT, Study
 from feedback_networks import EPSILON, load_network, spiking_network
 from gate_figures import plot_contrast, plot_curves
-from gate_statistics import contrast_rows, control_claims, curve_rows
+from gate_statistics import N_TESTS, contrast_rows, control_claims, curve_rows
 
 import brainsnn as bs
 from brainsnn.stimuli import load_digits
@@ -225,6 +225,7 @@ def main(argv=None):
     """Compare gates and controls, then sticky and contrast with dimmed digits."""
     with Study("gate_controls", __doc__, QUICK, FULL, argv, sweeps=True) as study:
         p = study.parameters
+        check_draws(study, "n_resamples", N_TESTS)
         images, labels = study.first("n_images", *load_digits("test"))
         checkpoints = {key: load_network(path) for key, path in trained_networks(study).items()}
         networks = list(range(p.n_networks))

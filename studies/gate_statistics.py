@@ -22,6 +22,9 @@ MARGIN = 0.01
 PARTS = ("input", "hidden")
 GATES = ("sticky", "dynamic", "graded", "contrast")
 CONTROLS = ("shuffled", "send-on-delta", "random")
+VARIANTS = ("feedback", "plain")
+#: Claims about controls, which are tested together.
+N_TESTS = len(VARIANTS) * len(CONTROLS)
 #: Gates that are compared with dimmed digits, and the sign that is claimed of the difference of their accuracies.
 PAIRS = {("contrast", "sticky"): 1, ("contrast", "open"): 1, ("sticky", "open"): -1}
 
@@ -215,22 +218,23 @@ def control_claims(claims, found, contrast, n_resamples, seed):
 
     def better(about, mean, draws, n_tests):
         """Claim that the first of two conditions is more accurate."""
-        bounds, p = difference_bounds(mean, draws, n), paired_p(draws, n_tests)
-        claims.add(about, mean, tuple(map(float, bounds)), n, f"{test}, Bonferroni {n_tests}", p, 1, published=False)
+        bounds, p = tuple(map(float, difference_bounds(mean, draws, n))), paired_p(draws)
+        claims.add(about, mean, bounds, n, test, p, 1, published=False, n_tests=n_tests)
 
     for gate in GATES:
         pair = f"feedback, {gate}", "feedback, open"
         mean, draws = compared.saved(*pair, "input")
-        corrected = f"{test}, Bonferroni {len(GATES)}"
-        p = paired_p(draws, len(GATES))
-        claims.add(f"{gate} gate saves input spikes (share)", mean, draws, n, corrected, p, -1, published=False)
-        claims.equal(f"{gate} gate is as accurate as an open one", *compared.accuracy(*pair), n, test, MARGIN)
-    controls = [f"{variant}, {control}" for variant in ("feedback", "plain") for control in CONTROLS]
+        about, p = f"{gate} gate saves input spikes (share)", paired_p(draws)
+        claims.add(about, mean, draws, n, test, p, -1, published=False, n_tests=len(GATES))
+        about = f"{gate} gate is as accurate as an open one"
+        claims.equal(about, *compared.accuracy(*pair), n, test, MARGIN, n_tests=len(GATES))
+    controls = [f"{variant}, {control}" for variant in VARIANTS for control in CONTROLS]
     for control in controls:
         mean, draws = compared.accuracy("feedback, sticky", control)
         budgets = " and ".join(compared.budgets("feedback, sticky", control, part) for part in ("input", "total"))
         better(f"sticky gate is more accurate than the control ({control}), with {budgets}", mean, draws, len(controls))
-        claims.equal(f"sticky gate is as accurate as the control ({control})", mean, draws, n, test, MARGIN)
+        about = f"sticky gate is as accurate as the control ({control})"
+        claims.equal(about, mean, draws, n, test, MARGIN, n_tests=len(controls))
     for other in ("plain", "narrow"):
         mean, draws = compared.accuracy_for_equal_spikes("feedback, sticky", f"{other}, open")
         better(f"with all spikes counted, the sticky gate is more accurate than the {other} network", mean, draws, 2)

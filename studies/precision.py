@@ -169,7 +169,7 @@ def report(study, table, ann_accuracy):
     print(shown.to_string(index=False, float_format=lambda x: f"{x:.4g}"))
     near = [
         claims.below(f"accuracy lost against the ANN, m_f = {r['m_f']:g}", r["loss"], (r["loss_low"], r["loss_high"]), n,
-                     PAIRED_TEST, SMALL_LOSS) == SUPPORTED
+                     PAIRED_TEST, SMALL_LOSS, n_tests=len(table)) == SUPPORTED
         for r in table.to_dict("records")
     ]  # fmt: skip
     claims.report()

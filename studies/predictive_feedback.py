@@ -288,14 +288,13 @@ def report_accurate_gates(study, claims, rows, saved):
     """Claim of each gate that its accuracy is that of the open one, and report which of the shown ones saves most."""
     opened, name = pick(rows, "open")["decisions"], "most input spikes saved within 0.5 points (%)"
     about = "most input spikes saved by a gate that loses less than 0.5 points against the open one"
-    shown = {}
-    for row in rows:
-        if row["mode"] in MODES and row["epsilon"] > 0:
-            gate, lost = f"{row['network']} {row['epsilon']:g}", opened.astype(int) - row["decisions"]
-            verdict = claims.below(f"accuracy lost against the open gate, {gate}", lost.mean(), paired_interval(lost), len(lost),
-                                   PAIRED_TEST, SMALL_LOSS)  # fmt: skip
-            if verdict == SUPPORTED:
-                shown[gate] = float(saved[gate])
+    shown, gated = {}, [row for row in rows if row["mode"] in MODES and row["epsilon"] > 0]
+    for row in gated:
+        gate, lost = f"{row['network']} {row['epsilon']:g}", opened.astype(int) - row["decisions"]
+        verdict = claims.below(f"accuracy lost against the open gate, {gate}", lost.mean(), paired_interval(lost), len(lost),
+                               PAIRED_TEST, SMALL_LOSS, n_tests=len(gated))  # fmt: skip
+        if verdict == SUPPORTED:
+            shown[gate] = float(saved[gate])
     if shown:
         best = max(shown, key=shown.get)
         study.report(name, 100 * shown[best], f"{about}: {100 * shown[best]:.1f} %, {best}")
@@ -307,15 +306,17 @@ def report(study, rows):
     """Report the headline numbers and the claims."""
     plain, opened, sticky = pick(rows, "plain"), pick(rows, "open"), pick(rows, "sticky", EPSILON)
     claims = Claims(study)
-    for about, one, other, part, sign in (
+    compared = (
         ("input spikes, sticky gate against the open gate", sticky, opened, "input", -1),
         ("all spikes, sticky gate against the open gate", sticky, opened, "total", -1),
         ("all spikes, sticky gate against no feedback", sticky, plain, "total", 1),
-    ):
+    )
+    for about, one, other, part, sign in compared:
         ratios = one["drawn"][part] / other["drawn"][part] - 1
         change, n = float(one[part] / other[part] - 1), len(plain["decisions"])
         about = f"{'more' if sign > 0 else 'fewer'} {about} (share)"
-        claims.add(about, change, ratios, n, "bootstrap of images", paired_p(ratios), sign, published=False)
+        p, k = paired_p(ratios), len(compared)
+        claims.add(about, change, ratios, n, "bootstrap of images", p, sign, published=False, n_tests=k)
     for variant in ("plain", "feedback"):
         measures = read_settings(ROOT / "weights" / f"digits_{variant}_if.keras")["measures"]
         study.report(f"accuracy of the ANN, {variant} (%)", 100 * measures["ann"]["first_stage_accuracy"])

@@ -4,7 +4,7 @@ import re
 
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
-__all__ = ["assigned", "assignments", "cleaned", "unread", "with_own_locals", "with_suffixes"]
+__all__ = ["assigned", "assignments", "cleaned", "recomputed", "unread", "with_own_locals", "with_suffixes"]
 
 _ASSIGNMENT = re.compile(r"^\s*(\w+)\s*((?:\*\*|//|[-+*/%])?=)(?!=)\s*(.*)$")
 
@@ -57,6 +57,29 @@ def assigned(code):
     names : set of str
     """
     return {variable for variable, _, _ in assignments(code)}
+
+
+def recomputed(code, equations):
+    """
+    Return the variables that statements write before anything reads them: what they were before has no effect.
+
+    Parameters
+    ----------
+    code : str or None
+        Statements of every step.
+    equations : str
+
+    Returns
+    -------
+    names : set of str
+    """
+    right_hand_sides = (re.split("[=:]", line, maxsplit=1)[-1] for line in equations.splitlines())
+    found, read = set(), {name for side in right_hand_sides for name in get_identifiers(side)}
+    for variable, operator, expression in assignments(code):
+        read.update(get_identifiers(expression))
+        if operator == "=" and variable not in read:
+            found.add(variable)
+    return found
 
 
 def unread(code, known):

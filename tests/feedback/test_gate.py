@@ -92,6 +92,18 @@ def test_equal_in_runtime_mode(model, data):
     _assert_equal(result, simulate_feedback(model, spikes[:1, :25], images[:1], thresholds))
 
 
+def test_assigning_what_each_step_computes_is_not_silent(model, data):
+    images, spikes, thresholds = data
+    snn = _network(model, thresholds, bs.PredictiveGate(epsilon=0.1), device="runtime")
+    expected = snn.run(spikes=spikes[:1, :5], images=images[:1]).output
+    snn["input"].is_open = 0
+    snn["input"].is_blocked = 0  # a state, with which each trial starts
+    with pytest.warns(UserWarning, match="input.is_open was assigned to, and each step computes it again") as caught:
+        assigned = snn.run(spikes=spikes[:1, :5], images=images[:1])
+    assert [w.filename for w in caught] == [__file__]
+    np.testing.assert_array_equal(assigned.output, expected)
+
+
 def test_synapses_give_the_same_gate(model, data):
     images, spikes, thresholds = data
     snn = _network(model, thresholds, bs.PredictiveGate(epsilon=0.1), connectivity="synapses")

@@ -51,7 +51,7 @@ def test_fits_are_compared_in_the_same_drawn_images():
 
 
 def test_p_of_draws_is_never_below_one_draw():
-    assert paired_p(np.ones(200), 3) == pytest.approx(0.03)
+    assert paired_p(np.ones(200)) == pytest.approx(0.01)
     assert paired_p(np.r_[np.ones(50), -np.ones(50)]) == 1
     assert np.isnan(paired_p(np.full(5, np.nan)))
 
@@ -90,6 +90,22 @@ def test_claims_are_printed_and_stored(tmp_path, capsys):
     text = (tmp_path / "claims.md").read_text()
     assert "| rate: a - b | +0.2 [+0.105, +0.295] | 20 | permutation | 0.01 | reproduced |" in text
     assert text in capsys.readouterr().out and "undecidable with this n" in (tmp_path / "claims.csv").read_text()
+
+
+def test_one_of_several_claims_needs_a_smaller_p():
+    """Of all three kinds: p is multiplied, at most to 1, the test is named so, and the verdict follows."""
+    draws, equal = np.linspace(0.001, 0.3, 1000), np.linspace(-0.009, 0.009, 1000)
+    for n_tests in (1, 2, 20, 2000):
+        claims, decided = Claims(None), n_tests < 20
+        claims.add("a", 0.15, draws, 1000, "test", 0.01, 1, published=False, n_tests=n_tests)
+        claims.equal("a", 0.0, equal, 1000, "test", 0.01, n_tests=n_tests)
+        claims.below("a", 0.0, (-0.01, 0.01), 1000, "test", 0.012, n_tests=n_tests)
+        for row in claims.rows:
+            assert row.verdict == (SUPPORTED if decided or row.p < 0.05 else UNDECIDABLE) and row.p <= 1
+            assert row.test.removeprefix("equivalence, ") == ("test" if n_tests == 1 else f"test, Bonferroni {n_tests}")
+        assert [row.p for row in claims.rows][:2] == pytest.approx([min(1, 0.01 * n_tests), min(1, 0.001 * n_tests)])
+        assert {row.verdict for row in claims.rows} == ({SUPPORTED} if decided else {SUPPORTED, UNDECIDABLE} if n_tests == 20
+                                                        else {UNDECIDABLE})  # fmt: skip
 
 
 def test_draws_that_cannot_be_measured_decide_nothing():

@@ -223,7 +223,7 @@ def test_traces_of_single_neurons():
         (["--data", "coco"], "coco needs --scenes"),
         (["--duration-ms", "300"], "is too short"),
         (["--n-scenes", "10"], "give 40 or more"),
-        (["--n-draws", "100"], "give 250 or more"),
+        (["--n-draws", "100"], "can decide no claim that is one of 6; give 241 or more"),
         (["--faults", "some"], "choose one of yes, no"),
         (["--n-networks", "2", "--model", "own.keras"], "leave out --data and --model"),
         (["--n-networks", "2", "--network", "search"], "leave out one of the two"),

@@ -109,7 +109,7 @@ def test_the_loop_and_its_controls_are_compared(tmp_path, n, equal):
     found = {name: {"scores": values, "late": plain} for name, values in scores.items()}
     controls = {"oracle": better, "wrong scene": plain - np.eye(10)[scenes.targets], "uniform": plain}
     controls = {name: {"scores": values, "late": values} for name, values in controls.items()}
-    with Study("example", "?", {"n_resamples": 60}, {"n_resamples": 60}, ["--out", str(tmp_path)]) as study:
+    with Study("example", "?", {"n_resamples": 300}, {"n_resamples": 300}, ["--out", str(tmp_path)]) as study:
         claims = loop.make_claims(study, scenes, found, controls, absent)
     assert {row.claim.removeprefix("AUC, "): row.verdict for row in claims.rows} == {
         "closed loop - open loop": "supported",
@@ -125,14 +125,21 @@ def test_the_loop_and_its_controls_are_compared(tmp_path, n, equal):
 
 @pytest.mark.slow
 def test_closed_loop_with_its_controls(tmp_path):
-    loop.main(["--out", str(tmp_path), "--n-scenes", "6", "--n-resamples", "20", "--duration-ms", "400"])
+    loop.main(["--out", str(tmp_path), "--n-scenes", "6", "--n-resamples", "250", "--duration-ms", "400"])
     text = (tmp_path / "claims.md").read_text()
     assert text.count("| AUC, ") == 7 and text.count("(within 0.01)") == 2
 
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [(["--duration-ms", "300"], "evaluated from 325 ms on"), (["--n-scenes", "3"], "give 4 or more")],
+    [
+        (["--duration-ms", "300"], "evaluated from 325 ms on"),
+        (["--n-scenes", "3"], "give 4 or more"),
+        (
+            ["--n-resamples", "240"],
+            "argument --n-resamples: 240 draws can decide no claim that is one of 6; give 241 or more",
+        ),
+    ],
 )
 def test_the_loop_refuses_what_it_cannot_evaluate(tmp_path, capsys, arguments, message):
     with pytest.raises(SystemExit):

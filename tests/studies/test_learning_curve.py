@@ -122,7 +122,7 @@ def test_the_published_value_varies_with_its_test_images():
 @pytest.mark.parametrize("stage", ["ann", "snn"])
 def test_a_run(tmp_path, capsys, stage):
     pytest.importorskip("tensorflow")
-    words = ["--sizes", "20", "40", "--n-passes", "80", "--n-draws", "20", "--stage", stage]
+    words = ["--sizes", "20", "40", "--n-passes", "80", "--n-draws", "100", "--stage", stage]
     learning_curve.main([*words, "--out", str(tmp_path)])
     assert (tmp_path / "learning_curve.png").stat().st_size > 0
     assert len((tmp_path / "learning_curve.csv").read_text().splitlines()) == 3

@@ -233,9 +233,10 @@ def test_decisions_on_the_same_images_have_mcnemars_p():
     measures["objective 1, epsilon 0.1"]["correct"][:8] = 0
     rows = _rows(measures, SMALL)
     lost = rows["accuracy lost by blocking (points)"]
-    assert (lost["test"], lost["p"]) == ("McNemar", 2 * 0.5**8)
-    assert lost["verdict"] == "same direction" and f"| McNemar | {2 * 0.5**8:.3g} |" in markdown([lost])
-    paired = [quantity for quantity, row in rows.items() if row["test"] == "McNemar"]
+    test, p = "McNemar, Bonferroni 4", 4 * 2 * 0.5**8
+    assert (lost["test"], lost["p"]) == (test, p)
+    assert lost["verdict"] == "same direction" and f"| {test} | {p:.3g} |" in markdown([lost])
+    paired = [quantity for quantity, row in rows.items() if row["test"] == test]
     assert len(paired) == 4 and any("dimmed" in quantity for quantity in paired)
     # Five decisions that differ: the interval excludes 0, McNemar's test does not.
     measures["objective 1, epsilon 0.1"]["correct"][:3] = 1

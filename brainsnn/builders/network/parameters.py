@@ -10,6 +10,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 from brainsnn.builders.network.assignments import ASSIGNED
 from brainsnn.builders.network.constants import settable_constants
 from brainsnn.builders.network.time_constants import check_time_constant, is_time_constant
+from brainsnn.equations.statements import recomputed
 from brainsnn.errors import UnknownNameError, warn
 from brainsnn.feedback.gate import check_gate_values
 from brainsnn.plain_arrays import plain_array
@@ -253,10 +254,18 @@ def check_assigned(assembly, read, unattended):
     Warns
     -----
     UserWarning
-        If the run sets it, or another one that follows from it keeps its value.
+        If the run sets it, each step computes it, or another one that follows from it keeps its value.
     """
     noted = False
     for name, variables in assembly.parameters.items():
+        model, group = assembly.models[name], assembly.groups[name]
+        for variable in recomputed(model.update, str(model.brian_equations)).intersection(group.variables):
+            if group.variables[variable] in ASSIGNED:
+                ASSIGNED.discard(group.variables[variable])
+                warn(
+                    f"run: {name}.{variable} was assigned to, and each step computes it again.",
+                    fix="Change the statements that compute it: edit(update=...) of the neuron model or of the gate.",
+                )
         new = {v for v in variables if assembly.groups[name].variables[v] in ASSIGNED}
         for derived, (origins, _) in assembly.models[name].derived.items():
             if derived not in new and derived in variables and (origin := next(iter(new.intersection(origins)), None)):
