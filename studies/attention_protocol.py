@@ -15,6 +15,7 @@ from brainsnn.analysis import (
     column_places,
     column_potential,
     detection_time,
+    draw_interval,
     multi_unit_activity,
     rdm_draws,
     rdm_over_time,
@@ -303,5 +304,5 @@ def representation(scenes, analog, condition, graph, m_f, device, trial, n_draws
         values[f"draws_{resample}"] = np.nanmean(fits["partial"][:, EVALUATION_MS - ONSET_MS :], axis=1)
         for name in ("correlation", "partial") if resample == "images" else ():
             values[name] = fits[name][0]
-            values[f"{name}_interval"] = np.nanpercentile(fits[name], [2.5, 97.5], axis=0)
+            values[f"{name}_interval"] = np.array(draw_interval(fits[name]))
     return values

@@ -73,12 +73,12 @@ def snn_epochs(n):
     return max(1, round(SNN_EPOCHS * SNN_IMAGES / min(n, SNN_IMAGES)))
 
 
-def correct_of(path, stage, device, images, labels):
+def correct_of(path, stage, device, images, labels, seed):
     """Return whether each image is classified correctly, by the artificial network or by the spiking one with an open gate."""
     if stage == "ann":
         scores = bs.read_keras(bs.load_model(path)).activations(images)["classifier"].reshape(len(images), -1)
         return scores.argmax(axis=1) == labels
-    return measure(images, labels, Run("no blocking"), {"feedback": load_network(path)}, device, seed=0)["correct"]
+    return measure(images, labels, Run("no blocking"), {"feedback": load_network(path)}, device, seed)["correct"]
 
 
 def fit_power_law(sizes, n_wrong, n_tested):
@@ -285,7 +285,7 @@ def main(argv=None):
     with study:
         images, labels = load_digits("test")
         correct = np.array([
-            [correct_of(trained(study, n, seed), p.stage, study.device, images, labels) for seed in seeds]
+            [correct_of(trained(study, n, seed), p.stage, study.device, images, labels, seed) for seed in seeds]
             for n in study.progress(sizes, unit="size")
         ])  # fmt: skip
         rows = []
