@@ -1,6 +1,7 @@
 """What two choices of the published code change: how batch normalization is folded, and heights of spikes at m = 0."""
 
 from attention_conditions import compute
+from attention_measures import strata_of
 from attention_protocol import Condition
 
 from brainsnn.analysis import TargetAUC, bootstrap_draws, draw_interval
@@ -35,6 +36,8 @@ def _row(what, choice, values, study):
     """Return AUC with its interval, and the rate of the network."""
     targets = study.second.targets
     statistic = TargetAUC(values["scores"], targets)
-    low, high = draw_interval(bootstrap_draws(statistic, len(targets), study.parameters.n_draws, strata=targets))
+    low, high = draw_interval(
+        bootstrap_draws(statistic, len(targets), study.parameters.n_draws, strata=strata_of(targets))
+    )
     rate = values["rates"].mean()
     return {"what": what, "choice": choice, "auc": statistic(), "low": low, "high": high, "network_rate_hz": rate}

@@ -1,6 +1,7 @@
 """Conditions of the published attention protocol in a half of the scenes: strengths, and responses as a data set."""
 
 import numpy as np
+from attention_measures import strata_of
 from attention_protocol import CHUNK, CUES, MECHANISMS, Condition, respond
 
 from brainsnn.analysis import TargetAUC, bootstrap_draws, draw_interval
@@ -40,7 +41,9 @@ def search_strengths(study, name=""):
     found = compute(study, half, study.second, conditions, f"{name}strengths", over_time=False)
     for condition, values in zip(conditions, found):
         statistic, n = TargetAUC(values["scores"], half.targets), len(half.targets)
-        low, high = draw_interval(bootstrap_draws(statistic, n, study.parameters.n_draws, strata=half.targets))
+        low, high = draw_interval(
+            bootstrap_draws(statistic, n, study.parameters.n_draws, strata=strata_of(half.targets))
+        )
         row = {
             "strength": condition.strength,
             "auc": statistic(),

@@ -4,7 +4,8 @@ from functools import cached_property
 
 import numpy as np
 from attention_protocol import CUES, EVALUATION_MS, MECHANISMS, ONSET_MS
-from claims import ALPHA, Claims, paired_p
+from claims import ALPHA, Claims, difference_bounds, paired_p
+from figures import image_draws
 
 from brainsnn.analysis import (
     TargetAUC,
@@ -43,6 +44,8 @@ MODELS = ("category", "analog")
 #: Claims of one model's correlations, which are tested together.
 N_OF_RDMS = len(CUES) * len(MECHANISMS)
 PAIRED = "paired bootstrap of scenes"
+#: Scenes of a class that can be drawn among themselves: of fewer, a bootstrap within classes is too narrow.
+LEAST_OF_CLASS = 5
 TITLES = {"precision": "precision", "input_gain": "input gain", "output_gain": "output gain"}
 
 
@@ -96,10 +99,10 @@ class Responses:
         return {}
 
     def draws(self, measure, condition):
-        """Return the value of all scenes, and bootstrap draws; those of AUC are stratified by target."""
+        """Return the value of all scenes, and bootstrap draws; those of AUC are stratified by target (`strata_of`)."""
         if (measure, condition) not in self._draws:
             statistic, n = self.statistic(measure, condition), len(self.scenes.targets)
-            strata = self.scenes.targets if measure == "auc" else None
+            strata = strata_of(self.scenes.targets) if measure == "auc" else None
             drawn = bootstrap_draws(statistic, n, self.n_draws, strata=strata)
             self._draws[measure, condition] = float(statistic(np.arange(n))), drawn
         return self._draws[measure, condition]
@@ -120,6 +123,21 @@ class Responses:
             return permutation_test(one, other, MEASURES[measure][0], n_permutations, published=published).p
         except ValueError:  # a median of nothing
             return float("nan")
+
+
+def strata_of(targets):
+    """
+    Return the classes within which scenes are drawn, as published; None if a class has too few scenes for that.
+
+    Parameters
+    ----------
+    targets : (n_scenes,) ndarray of int
+
+    Returns
+    -------
+    strata : (n_scenes,) ndarray of int or None
+    """
+    return targets if np.unique(targets, return_counts=True)[1].min() >= LEAST_OF_CLASS else None
 
 
 def _median(values):
@@ -156,10 +174,11 @@ def behaviour_table(study, responses, ann_scores):
 
 
 def _censored(times, end, n_draws):
-    """Return the median detection time with misses as censored, and its interval."""
+    """Return the median detection time with misses as censored, and its interval; infinite if it lies after the end."""
 
     def median(index):
-        return median_detection_time(times[index], end) - ONSET_MS
+        found = median_detection_time(times[index], end) - ONSET_MS
+        return found if np.isfinite(found) else np.inf
 
     low, high = draw_interval(bootstrap_draws(median, len(times), n_draws))
     return {"value": median(np.arange(len(times))), "low": low, "high": high, "n": len(times)}
@@ -300,6 +319,7 @@ def _ratio(responses, measure, mechanism):
 def further_claims(claims, responses):
     """Add what the paper does not test: detection times with misses as censored, accuracies, and all outputs at once (max-T)."""
     targets, n = responses.scenes.targets, len(responses.scenes.targets)
+    strata = strata_of(targets)
     end = responses.found["neutral"]["output"].shape[1] - ONSET_MS
     for mechanism in MECHANISMS:
         times = [responses.values["detection_ms"][f"{mechanism} {cue}"] for cue in CUES]
@@ -313,15 +333,15 @@ def further_claims(claims, responses):
     of_target = {name: scores[np.arange(n), targets] for name, scores in responses.values["auc"].items()}
     differences = np.array([of_target[f"{m} valid"] - of_target[f"{m} invalid"] for m in MECHANISMS]).T
     for mechanism, change, p in zip(MECHANISMS, differences.T, max_t_test(differences)[1]):
-        draws = bootstrap_draws(lambda i, d=change: d[i].mean(), n, responses.n_draws, strata=targets)
+        draws = bootstrap_draws(lambda i, d=change: d[i].mean(), n, responses.n_draws, strata=strata)
         name = f"output of the target, {TITLES[mechanism]}: valid - invalid"
         claims.add(name, change.mean(), draws, n, "max-T over mechanisms", p, 1, published=False)
     for mechanism in MECHANISMS:
         one, other = correct[f"{mechanism} valid"], correct[f"{mechanism} invalid"]
         test, change = mcnemar_test(one, other), one.astype(float) - other
-        draws = bootstrap_draws(lambda i, d=change: d[i].mean(), n, responses.n_draws, strata=targets)
-        name = f"accuracy, {TITLES[mechanism]}: valid - invalid"
-        claims.add(name, test.difference, draws, n, "McNemar", test.p, 1, published=False, n_tests=len(MECHANISMS))
+        drawn, name = image_draws(change, responses.n_draws), f"accuracy, {TITLES[mechanism]}: valid - invalid"
+        bounds = tuple(map(float, difference_bounds(test.difference, drawn, n)))
+        claims.add(name, test.difference, bounds, n, "McNemar", test.p, 1, published=False, n_tests=len(MECHANISMS))
 
 
 def valid_invalid_effects(responses):

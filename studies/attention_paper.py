@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from attention_measures import MEASURES, MODELS, NAMES, SHARES, TITLES, n_images
+from attention_measures import MEASURES, MODELS, NAMES, SHARES, TITLES, n_images, strata_of
 from attention_protocol import CUES, MECHANISMS, ONSET_MS
 from claims import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE
 
@@ -192,7 +192,7 @@ def paper_table(study, claims, responses, representations, search, strengths, an
     paper.level("3B", "AUC, neutral", row.auc, row.low, row.high, n_first, auc)
     for half, figure, scores in zip((study.first, study.second), ("3B", "4C"), ann):
         statistic = TargetAUC(scores, half.targets)
-        draws = bootstrap_draws(statistic, len(scores), responses.n_draws, strata=half.targets)
+        draws = bootstrap_draws(statistic, len(scores), responses.n_draws, strata=strata_of(half.targets))
         paper.level(figure, "AUC, ANN", statistic(), *draw_interval(draws), len(scores), auc)
     _add_peaks(paper, responses)
     n = len(responses.scenes.targets)

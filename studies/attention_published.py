@@ -13,6 +13,7 @@ from attention_measures import (
     modulation_table,
     n_images,
     power_table,
+    strata_of,
     valid_invalid_effects,
 )
 from attention_networks import rank_orders
@@ -118,7 +119,8 @@ def main(argv=None):
         study.figure(figure, "figure6", f"{n}; thin bars in E: of pairs, as published")
         power_table(study, responses)
         effects = valid_invalid_effects(responses) | output_effects(responses.found, study.second.targets)
-        report_photographs(study, effects, study.second.photographs, parameters.n_draws)
+        strata = dict.fromkeys((e for e in effects if e.startswith(("AUC", "output"))), strata_of(study.second.targets))
+        report_photographs(study, effects, study.second.photographs, parameters.n_draws, strata)
         claims = make_claims(study, responses, representations)
         claims.report()
         paper_table(study, claims, responses, representations, search, strengths, (ann_first, ann), comparable)

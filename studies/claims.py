@@ -98,6 +98,11 @@ def check_draws(study, name, n_tests):
         )
 
 
+def _is_unknown(draws):
+    """Return whether so many draws are NaN that the others say nothing of them: they are not drawn at random."""
+    return np.mean(~np.isfinite(draws)) > UNKNOWN
+
+
 def _corrected(p, test, n_tests):
     """Return a p-value for several tests, and the name of the test with its correction."""
     return float(np.minimum(n_tests * p, 1)), f"{test}, Bonferroni {n_tests}" if n_tests > 1 else test
@@ -183,9 +188,7 @@ class Claims:
         verdict : str
         """
         if not isinstance(draws, tuple):
-            if np.mean(~np.isfinite(draws)) > UNKNOWN:
-                p = float("nan")  # draws that could not be measured are not drawn at random
-            draws = draw_interval(draws)
+            p, draws = (np.nan, 2 * (np.nan,)) if _is_unknown(draws) else (p, draw_interval(draws))
         low, high = draws
         p, test = _corrected(p, test, n_tests)
         verdict = verdict_of(effect, low, high, p, sign, alpha, published)
@@ -218,8 +221,10 @@ class Claims:
             Supported (reproduced) if the interval lies within the margin and p is below 0.05, not so if it lies outside of it.
         """
         draws = np.asarray(draws)
-        low, high = difference_bounds(effect, draws, n)
         p = max((draws >= margin).mean(), (draws <= -margin).mean(), 1 / len(draws), np.exp(-n * margin))
+        low, high = difference_bounds(effect, draws, n)
+        if _is_unknown(draws):
+            p = low = high = np.nan
         p, test = _corrected(p, f"equivalence, {test}", n_tests)
         outside = low > margin or high < -margin
         inside = -margin < low and high < margin and p < ALPHA
@@ -264,7 +269,8 @@ class Claims:
         columns = ("claim", "effect [95 % interval]", "n", "test", "p", "verdict")
         lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
         for row in self.rows:
-            effect = f"{row.effect:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
+            known = np.isfinite([row.low, row.high]).all()
+            effect = f"{row.effect:+.3g} [{f'{row.low:+.3g}, {row.high:+.3g}' if known else 'not known'}]"
             lines.append(f"| {row.claim} | {effect} | {row.n} | {row.test} | {row.p:.4g} | {row.verdict} |")
         self.study.table([asdict(row) for row in self.rows], "claims")
         self.study.text("\n".join(lines) + "\n", "claims.md")

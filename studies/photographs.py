@@ -41,7 +41,7 @@ def output_effects(found, targets):
     return {f"output of the target, {name.replace('_', ' ')}": effect(name) for name in mechanisms}
 
 
-def effect_row(effect, statistic, photographs, n_draws=500):
+def effect_row(effect, statistic, photographs, n_draws=500, strata=None):
     """
     Return an effect with intervals over scenes and over photographs, and how it differs between photographs.
 
@@ -54,6 +54,8 @@ def effect_row(effect, statistic, photographs, n_draws=500):
         From which each scene was cut.
     n_draws : int, optional
         Bootstrap draws.
+    strata : (n_scenes,) ndarray, optional
+        Classes within which scenes are drawn.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def effect_row(effect, statistic, photographs, n_draws=500):
     value = float(statistic(np.arange(n)))
     own = np.array([statistic(np.flatnonzero(photographs == name)) for name in names], dtype=float)
     own = own[np.isfinite(own)]
-    scenes = draw_interval(bootstrap_draws(statistic, n, n_draws))
+    scenes = draw_interval(bootstrap_draws(statistic, n, n_draws, strata=strata))
     clusters = draw_interval(bootstrap_draws(statistic, n, n_draws, clusters=photographs))
     return {
         "effect": effect, "value": value, "low_scenes": scenes[0], "high_scenes": scenes[1],
@@ -110,6 +112,8 @@ def in_words(photographs):
             f"{scenes}. Intervals over photographs hold for other photographs of this kind; those over scenes for other scenes "
             "of the same photographs."
         )
+    if n == 1:
+        return f"{scenes} ({names[0]}): what holds for other photographs cannot be said; intervals are of other scenes of this one."
     return (
         f"{scenes} ({', '.join(names)}), and digits and places differ between them. With the photograph as the unit, an effect "
         f"of the same sign in all {n} has p = {smallest_p(n):g} (exact sign-flip test), and {needed} photographs are the fewest "
@@ -130,7 +134,7 @@ def _by_photograph(row, photographs):
     return f"{row['same_sign']} of {known}", f"{p:.3g}" if np.isfinite(p) else "not defined"
 
 
-def report_photographs(study, effects, photographs, n_draws=500):
+def report_photographs(study, effects, photographs, n_draws=500, strata=None):
     """
     Write effects by photograph as ``photographs.csv`` and ``photographs.md``, and print what cannot be concluded.
 
@@ -141,8 +145,11 @@ def report_photographs(study, effects, photographs, n_draws=500):
         Name to a function of an array of scene indices.
     photographs : (n_scenes,) ndarray of str
     n_draws : int, optional
+    strata : dict of str to ndarray, optional
+        Name of an effect to the classes within which its scenes are drawn, so that its interval is that of its claim.
     """
-    rows = [effect_row(name, statistic, photographs, n_draws) for name, statistic in effects.items()]
+    drawn = strata or {}
+    rows = [effect_row(name, own, photographs, n_draws, drawn.get(name)) for name, own in effects.items()]
     study.table(rows, "photographs")
     columns = ("effect", "value", "95 % over scenes", "95 % over photographs", "same sign in", "p over photographs")
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]

@@ -17,6 +17,7 @@ import attention_protocol as protocol
 from attention_paper import Paper, is_published, paper_table, published_values, resolution
 from claims import NOT_REPRODUCED, NOT_SUPPORTED, REPRODUCED, SUPPORTED, UNDECIDABLE, Claims, paired_p, verdict_of
 from common import Study
+from photographs import effect_row
 
 RANDOM = np.random.default_rng(0)
 
@@ -113,6 +114,12 @@ def test_draws_that_cannot_be_measured_decide_nothing():
     draws[:6] = np.nan
     assert Claims(None).add("median: a - b", 0.2, draws, 20, "bootstrap", 0.01, 1) == UNDECIDABLE
     assert Claims(None).add("median: a - b", 0.2, draws[2:], 20, "bootstrap", 0.01, 1) == REPRODUCED
+    claims, equal = Claims(None), np.zeros(1000)
+    assert claims.equal("a", 0.0, equal, 1000, "bootstrap", 0.01) == SUPPORTED
+    equal[:60] = np.nan
+    assert claims.equal("a", 0.0, equal, 1000, "bootstrap", 0.01) == UNDECIDABLE
+    assert claims.below("a", 0.0, (0.0, 0.0), 10, "test", 0.01) == UNDECIDABLE
+    assert np.isnan([claims.rows[k].p for k in (1, 2)]).all() and np.isnan(claims.rows[1].low)
 
 
 def published_study(**changes):
@@ -191,6 +198,29 @@ def test_every_published_value_has_its_row(tmp_path):
         and verdicts["4D: median detection time (ms), output gain: valid - invalid"] == REPRODUCED
     )
     assert verdicts["4B: detected targets, precision: valid / invalid - 1"] == UNDECIDABLE  # all but one in both
+
+
+def test_an_effect_has_one_interval_in_claims_and_over_scenes():
+    made = responses()
+    effects = measures.valid_invalid_effects(made)
+    photographs, strata = np.arange(len(made.scenes.targets)) % 4, measures.strata_of(made.scenes.targets)
+    for name, measure in (("AUC, output gain", "auc"), ("rate (Hz), output gain", "rate_hz")):
+        _, draws = made.difference(measure, "output_gain valid", "output_gain invalid")
+        own = strata if measure == "auc" else None
+        row = effect_row(name, effects[name], photographs, made.n_draws, own)
+        assert (row["low_scenes"], row["high_scenes"]) == pytest.approx(draw_interval(draws))
+
+
+def test_scenes_are_drawn_within_classes_of_five_or_more():
+    many, few = np.repeat(range(4), 5), np.repeat(range(4), [5, 5, 5, 4])
+    assert measures.strata_of(many) is many and measures.strata_of(few) is None
+
+
+def test_a_median_after_the_end_is_not_known_to_be_earlier():
+    """Half of the targets are missed, so many draws have no median within the trial."""
+    found = measures._censored(np.r_[np.full(10, 300.0), np.full(9, np.nan)], 750, 400)
+    assert found["value"] == 200 and found["high"] == np.inf
+    assert measures._censored(np.full(9, np.nan), 750, 50)["value"] == np.inf
 
 
 def test_detected_targets_are_compared_as_a_ratio(tmp_path):
