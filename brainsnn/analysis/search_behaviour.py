@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from brainsnn.analysis.checks import check_range, part_of_trial, scores_and_targets
-from brainsnn.analysis.resampling import draw_interval, resampled_items
+from brainsnn.analysis.resampling import draw_interval, sampler_of
 from brainsnn.analysis.signal_detection import auc
 from brainsnn.one_line import one_line
 from brainsnn.optional import optional_packages
@@ -356,10 +356,8 @@ def attention_modulation(attended, neutral, targets, n_draws=500, published=Fals
     is_target = targets[:, None] == np.arange(change.shape[2])
     of_target = change.transpose(0, 2, 1)[is_target]
     others = change.transpose(0, 2, 1)[~is_target].reshape(len(change), -1, change.shape[1])
-    drawn = np.array(
-        [np.bincount(resampled_items(len(change), k, targets), minlength=len(change)) for k in range(n_draws)]
-    )
-    drawn = drawn / len(change)
+    sampler = sampler_of(len(change), strata=targets, function="attention_modulation")
+    drawn = np.array([np.bincount(sampler(draw), minlength=len(change)) for draw in range(n_draws)]) / len(change)
     spread = others.reshape(-1, change.shape[1])[: len(change)] if published else others.mean(axis=1)
     return AttentionModulation(
         of_target.mean(axis=0), others.mean(axis=(0, 1)), np.array(draw_interval(drawn @ of_target)),
