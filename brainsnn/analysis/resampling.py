@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from brainsnn.analysis.checks import known_groups
 from brainsnn.errors import warn
 from brainsnn.plain_arrays import plain_array, whole_number
 
@@ -94,17 +95,9 @@ def sampler_of(n_items, strata=None, clusters=None, function="resampled_items"):
 
 def _members(n_items, name, groups, function):
     """Return the items of each group."""
-    from pandas import isna
-
-    given, groups = groups, plain_array(groups, f"{function}: {name}")
+    groups = known_groups(f"{function}: {name}", groups)
     if groups.shape != (n_items,):
         raise ValueError(f"{function}: {name} of shape {groups.shape} for {n_items} items; give one for each item.")
-    missing = isna(np.asarray(given, dtype=object))  # before numpy makes texts of them
-    if missing.any():
-        raise ValueError(
-            f"{function}: {name} has no value for {missing.sum()} of {n_items} items (None or NaN); name their group, or leave "
-            "these items out."
-        )
     return [np.flatnonzero(groups == group) for group in np.unique(groups)]
 
 
