@@ -334,6 +334,9 @@ def test_training_pictures(coco, street, file):
     k = np.random.default_rng(1).permutation(len(images))[:5]
     assert_array_equal(some, images[k])
     assert_array_equal(their_labels, labels[k])
+    for load in (load_coco_scenes, load_coco_training):
+        with pytest.raises(ValueError, match=f"{load.__name__}: seed=-1 must be a whole number"):
+            load(file, coco[0], seed=-1)
     with pytest.raises(ValueError, match="n_pictures=999, but .* Use at most these"):
         load_coco_training(file, coco[0], 999)
 

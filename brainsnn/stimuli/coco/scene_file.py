@@ -186,6 +186,7 @@ def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpola
     if half not in (None, *HALVES):
         raise ValueError(f"load_coco_scenes: half must be 'search', 'test' or None, got {half!r}.")
     size = whole_number(size, "load_coco_scenes: size", 1)
+    seed = whole_number(seed, "load_coco_scenes: seed", 0)
     n_scenes = None if n_scenes is None else whole_number(n_scenes, "load_coco_scenes: n_scenes", 1)
     folder, selection = checked_path(folder, "load_coco_scenes: folder"), read_selection(path)
     pictures = [picture for picture in selection.test if half in (None, picture.half)]
@@ -255,6 +256,7 @@ def load_coco_training(path, folder, n_pictures=None, size=224, seed=0, interpol
     >>> images, labels = load_coco_training("street.json", "coco")  # files that you have  # doctest: +SKIP
     """
     size = whole_number(size, "load_coco_training: size", 1)
+    seed = whole_number(seed, "load_coco_training: seed", 0)
     folder, selection = checked_path(folder, "load_coco_training: folder"), read_selection(path)
     pictures = selection.training
     if not pictures:
