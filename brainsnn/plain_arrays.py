@@ -238,6 +238,6 @@ def truth_values(values: Any, about: str) -> np.ndarray:
         If a value is neither true nor false: other numbers may be classes, indices or fractions.
     """
     truth = plain_array(values, about)
-    if truth.size and not (truth.dtype.kind in "biuf" and np.isin(truth, (0, 1)).all()):
+    if truth.dtype.kind != "b" and truth.size and not (truth.dtype.kind in "iuf" and np.isin(truth, (0, 1)).all()):
         raise ValueError(f"{about}: give booleans, or 0 and 1, got {truth}.")
     return truth.astype(bool)

@@ -53,7 +53,7 @@ NUMBERS = {
     "PredictiveGate.max_contrast": (lambda v: bs.PredictiveGate(contrast=True, max_contrast=v), [0.5]),
     "LocalLearning.learning_rate": (lambda v: bs.LocalLearning(learning_rate=v), [-1]),
     "LocalLearning.w_max": (lambda v: bs.LocalLearning(w_max=v), [0, -1]),
-    "GaussianField.width": (lambda v: cue(width=v), [0, -1, (0.1, 0.2, 0.3)]),
+    "GaussianField.width": (lambda v: cue(width=v), [0, -1, (0.1, 0.2, 0.3), 5, (0.2, 40)]),
     "GaussianField.width: must": (lambda v: cue(width={LAYER: v}), [0, -1, (0.1, 0.2, 0.3)]),
     "GaussianField": (lambda v: cue(peak=v), [1.0, 0]),
     "GaussianField.exponent": (lambda v: cue(exponent=v), [0, -1]),

@@ -26,7 +26,7 @@ def top_k_accuracy(scores, targets, k=1):
     Returns
     -------
     accuracy : float
-        Of equal outputs, those of later classes count as larger, as in scikit-learn.
+        Of equal outputs, those of earlier classes count as larger, as in `~brainsnn.results.result.Result.accuracy`.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def top_k_accuracy(scores, targets, k=1):
 
     See Also
     --------
-    sklearn.metrics.top_k_accuracy_score : the same, but refuses two classes.
+    sklearn.metrics.top_k_accuracy_score : of equal outputs, those of later classes count as larger; refuses two classes.
 
     Examples
     --------
@@ -45,8 +45,12 @@ def top_k_accuracy(scores, targets, k=1):
     """
     scores, targets = scores_and_targets("top_k_accuracy", scores, targets)
     k = whole_number(k, "top_k_accuracy: k", 1)
-    largest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, :k]
-    return float((largest == targets[:, None]).any(axis=1).mean())
+    return float((largest_classes(scores, k) == targets[:, None]).any(axis=1).mean())
+
+
+def largest_classes(scores, k):
+    """Return the classes of the k largest outputs, (n, k), the largest first; of equal ones the first, as `numpy.argmax` does."""
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
 
 
 class TargetAUC:
@@ -177,7 +181,7 @@ def detection_scores(scores, targets, labels=None, criterion=0.5):
     -------
     scores : dict of str to float
         ``hit_rate``, ``false_alarm_rate``, ``d_prime`` and ``f1``. Distractors are excluded. A rate is NaN if it is that of
-        no output.
+        no output, and d' with it.
 
     Raises
     ------

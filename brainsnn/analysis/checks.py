@@ -1,16 +1,16 @@
 """Checks of what is given to the analyses, with errors that say what is allowed."""
 
 import numpy as np
-from brian2 import Quantity
+from brian2 import Quantity, have_same_dimensions
 
-from brainsnn.plain_arrays import plain_array, truth_values, whole_numbers
+from brainsnn.plain_arrays import is_number, plain_array, truth_values, whole_numbers
 
-__all__ = ["check_masks", "check_range", "part_of_trial", "scores_and_targets"]
+__all__ = ["check_masks", "check_pair", "check_range", "known_groups", "part_of_trial", "scores_and_targets"]
 
 
 def check_range(what, value, low=-np.inf, high=np.inf, allowed="a number"):
     """
-    Check that a number is not NaN and lies in a range.
+    Check that a number is not NaN, has no unit and lies in a range.
 
     Parameters
     ----------
@@ -27,8 +27,71 @@ def check_range(what, value, low=-np.inf, high=np.inf, allowed="a number"):
     ValueError
         If it does not.
     """
-    if np.ndim(value) or not low <= value <= high:
+    if isinstance(value, Quantity) and not have_same_dimensions(value, 1):
+        raise ValueError(f"{what}={value} must be {allowed}, without a unit; times are in ms, such as 100 for 100*ms.")
+    is_infinite = isinstance(value, float | np.floating) and abs(value) == np.inf
+    if not (is_infinite or is_number(value)) or not low <= value <= high:
         raise ValueError(f"{what}={value!r} must be {allowed}.")
+
+
+def check_pair(what, pair, example, whole=False):
+    """
+    Return two numbers, such as the first and last time of a baseline.
+
+    Parameters
+    ----------
+    what : str
+        Function and name of the pair, for the error message.
+    pair : (float, float)
+    example : str
+        What is allowed, for the error message.
+    whole : bool, optional
+        Whether they must be whole.
+
+    Returns
+    -------
+    first, last : float or int
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    values = list(pair) if isinstance(pair, list | tuple | np.ndarray) else []
+    if len(values) != 2 or not all(is_number(value) and (not whole or value == int(value)) for value in values):
+        raise ValueError(f"{what}={pair!r} must be two {'whole ' * whole}numbers without a unit, such as {example}.")
+    return [int(value) for value in values] if whole else values
+
+
+def known_groups(what, groups):
+    """
+    Return the group of each item, such as its class, after a check that none is missing: NaN is not even equal to itself.
+
+    Parameters
+    ----------
+    what : str
+        Function and name of the groups, for the error message.
+    groups : (n,) array_like
+
+    Returns
+    -------
+    groups : (n,) ndarray
+
+    Raises
+    ------
+    ValueError
+        If a group is None or NaN.
+    """
+    from pandas import isna
+
+    found = plain_array(groups, what)
+    missing = isna(np.asarray(groups, dtype=object)) if found.dtype.kind not in "biu" else np.zeros(1, dtype=bool)
+    if missing.any():  # asked before numpy makes texts of them
+        raise ValueError(
+            f"{what} has no value for {missing.sum()} of {found.size} items (None or NaN); name their group, or leave these "
+            "items out."
+        )
+    return found
 
 
 def part_of_trial(layer, start, stop, dt, n_steps):
@@ -53,11 +116,13 @@ def part_of_trial(layer, start, stop, dt, n_steps):
     Raises
     ------
     ValueError
-        If the part holds no step, or does not lie in the trial.
+        If the part holds no step, or does not lie in the trial, or a time is not a number.
     """
     for name, time in (("start", start), ("stop", stop)):
-        if isinstance(time, Quantity):
-            raise ValueError(f"{layer}: {name}={time} must be a number in ms, without a unit, such as {name}=100.")
+        if time is not None or name == "start":
+            check_range(f"{layer}: {name}", time, allowed="a number in ms")
+    if not is_number(dt, above=0):
+        raise ValueError(f"{layer}: dt={dt!r} must be a positive number of seconds, without a unit, such as dt=1e-3.")
     first = np.ceil(start / (dt * 1e3) - 1e-9)
     last = n_steps if stop is None else np.ceil(stop / (dt * 1e3) - 1e-9)
     if not 0 <= first < last <= n_steps:

@@ -151,7 +151,8 @@ def required_images(effect, standard_error, n_images, power=0.8, alpha=0.05):
     Raises
     ------
     ValueError
-        If the effect is 0, or an argument is out of range.
+        If the effect is 0 or too small for any number of images, power is not greater than alpha (which a test of nothing
+        reaches), or an argument is out of range.
 
     References
     ----------
@@ -170,6 +171,15 @@ def required_images(effect, standard_error, n_images, power=0.8, alpha=0.05):
             )
     if not is_number(effect) or effect == 0:
         raise ValueError(f"required_images: effect={effect!r} must be a number other than 0.")
+    if power <= alpha:
+        raise ValueError(f"required_images: power={power!r} must be greater than alpha={alpha!r}, such as 0.8.")
     n_images = whole_number(n_images, "required_images: n_images", 1)
     z = NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)
-    return int(np.ceil(n_images * (standard_error * z / effect) ** 2))
+    with np.errstate(over="ignore"):
+        n = np.ceil(n_images * (standard_error * np.float64(z) / effect) ** 2)
+    if not np.isfinite(n):
+        raise ValueError(
+            f"required_images: effect={effect!r} is too small beside standard_error={standard_error!r}; give the effect in the "
+            "same unit."
+        )
+    return int(n)

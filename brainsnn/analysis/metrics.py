@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from brainsnn.analysis.checks import check_range
+from brainsnn.analysis.checks import check_pair, check_range
 from brainsnn.plain_arrays import plain_array, whole_number, whole_numbers
 
 __all__ = [
@@ -111,7 +111,7 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     ------
     ValueError
         If the outputs have no step, a shape does not fit them, the times do not increase, a target is not one of the classes, or
-        criterion or start are NaN.
+        criterion or start are NaN, or have a unit.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def detection_time(output, targets, times, criterion=0.5, start=0.0):
     if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
         raise ValueError(f"detection_time: times must be finite and increase, got {times}.")
     check_range("detection_time: criterion", criterion)
-    check_range("detection_time: start", start)
+    check_range("detection_time: start", start, allowed="a number in ms")
     of_target = np.take_along_axis(output, targets[:, None, None], axis=2)[..., 0]
     reached = (of_target >= criterion) & (times >= start)
     return np.where(reached.any(axis=1), times[reached.argmax(axis=1)], np.nan)
@@ -203,8 +203,8 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     Raises
     ------
     ValueError
-        If no step lies in the baseline, if there are fewer than two steps, if there is not one time for each step or the times
-        are not evenly spaced, or if smoothing or percentile are out of range.
+        If the baseline is not two numbers, or no step lies in it; if there are fewer than two steps, if there is not one time
+        for each step or the times are not evenly spaced, or if smoothing or percentile are out of range.
 
     References
     ----------
@@ -234,8 +234,9 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
         raise ValueError(f"response_latency: times must increase in equal steps, got {times}.")
     check_range("response_latency: smoothing", smoothing, 0, np.finfo(float).max, "0 or greater, in ms")
     check_range("response_latency: percentile", percentile, 0, 100, "from 0 to 100")
+    first, last = check_pair("response_latency: baseline", baseline, "(0, 100), in ms")
     smooth = gaussian_filter1d(response, smoothing / steps[0]) if smoothing else response
-    quiet = (times >= baseline[0]) & (times <= baseline[1])
+    quiet = (times >= first) & (times <= last)
     if not quiet.any():
         raise ValueError(
             f"response_latency: no step lies in the baseline {baseline} ms; the trial covers {times[0]:g} to {times[-1]:g} ms."
@@ -245,15 +246,15 @@ def response_latency(response, times, baseline, smoothing=8.0, percentile=99.99)
     # A response that stays at its maximum until the end has a peak too: its plateau ends at the appended value. One
     # that still rises in the last step has none.
     peaks = find_peaks(np.append(smooth, -np.inf), plateau_size=1)[1]["left_edges"]
-    peaks = peaks[(peaks < len(times) - 1) & (smooth[peaks] > bound) & (times[peaks] > baseline[1])][:1]
+    peaks = peaks[(peaks < len(times) - 1) & (smooth[peaks] > bound) & (times[peaks] > last)][:1]
     if len(peaks) == 0 or not 0 < np.ptp(response) < np.inf:
         return float("nan")
     half = smooth[peaks[0]] / 2  # of the height above the baseline
     below = np.flatnonzero(smooth[: peaks[0]] < half)
     if len(below) == 0:
         return float("nan")
-    last = below[-1]
-    return float(times[last] + steps[0] * (half - smooth[last]) / (smooth[last + 1] - smooth[last]))
+    k = below[-1]
+    return float(times[k] + steps[0] * (half - smooth[k]) / (smooth[k + 1] - smooth[k]))
 
 
 def dissimilarity_matrix(patterns):

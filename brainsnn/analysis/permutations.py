@@ -1,5 +1,6 @@
 """Permutation tests: of two conditions, of two areas under the ROC curve, and of several paired differences at once."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ __all__ = ["Comparison", "auc_permutation_test", "max_t_test", "permutation_test
 
 #: Permutations that are computed at once.
 BATCH = 500
+#: Share of the largest value by which equal statistics may differ through rounding.
+ROUNDING = 1e-12
 STATISTICS = {"mean": np.mean, "nanmedian": np.nanmedian}
 
 
@@ -37,10 +40,14 @@ class Comparison(NamedTuple):
     p: float
 
 
-def _p_value(null, observed, published):
-    """Return the share of permutations at least as large; the observed one counts as one of them unless as published."""
-    n_larger = int((null >= observed * (1 - 1e-12)).sum())
-    return n_larger / len(null) if published else (n_larger + 1) / (len(null) + 1)
+def _p_value(function, null, observed, drawn_alone=False):
+    """Return the share of permutations at least as large; the observed one counts as one of them unless they hold it already."""
+    if len(null) == 0:
+        raise ValueError(
+            f"{function}: no permutation has values in both halves; give more permutations, or more values."
+        )
+    n_larger = int((null >= observed).sum())
+    return n_larger / len(null) if drawn_alone else (n_larger + 1) / (len(null) + 1)
 
 
 def permutation_test(first, second, statistic="mean", n_permutations=10_000, seed=0, published=False):
@@ -53,6 +60,7 @@ def permutation_test(first, second, statistic="mean", n_permutations=10_000, see
         A value for each image. NaN is allowed with ``statistic="nanmedian"``.
     statistic : {"mean", "nanmedian"}, optional
     n_permutations : int, optional
+        Permutations to draw. If the values can be divided in no more ways than these, p is exact: the share of all divisions.
     seed : int, optional
     published : bool, optional
         Whether p is the share of permutations alone, which can be 0; by default the observed data count as a permutation.
@@ -65,7 +73,7 @@ def permutation_test(first, second, statistic="mean", n_permutations=10_000, see
     Raises
     ------
     ValueError
-        If a sample has fewer than two values, or only NaN, or an argument is not valid.
+        If a sample has fewer than two values, or only NaN, or an infinite one, or an argument is not valid.
 
     See Also
     --------
@@ -96,6 +104,10 @@ def permutation_test(first, second, statistic="mean", n_permutations=10_000, see
             raise ValueError(
                 f"permutation_test: {name} needs two values or more, NaN only with statistic='nanmedian', got {sample}."
             )
+        if np.isinf(sample).any():
+            raise ValueError(
+                f"permutation_test: {name} has {np.isinf(sample).sum()} infinite values; give finite ones."
+            )
     of = STATISTICS[statistic]
 
     def absolute_difference(x, y, axis):
@@ -107,7 +119,12 @@ def permutation_test(first, second, statistic="mean", n_permutations=10_000, see
         alternative="greater", random_state=np.random.default_rng(seed),
     )  # fmt: skip
     null = found.null_distribution[np.isfinite(found.null_distribution)]
-    return Comparison(float(of(samples[0]) - of(samples[1])), _p_value(null, float(found.statistic), published))
+    pooled = np.concatenate(samples)
+    # Then scipy takes all of them, the observed one too.
+    is_exact = math.comb(len(pooled), len(samples[0])) <= n_permutations
+    bound = float(found.statistic) - ROUNDING * np.nanmax(np.abs(pooled))
+    p = _p_value("permutation_test", null, bound, published or is_exact)
+    return Comparison(float(of(samples[0]) - of(samples[1])), p)
 
 
 def _pooled_wins(scores, targets):
@@ -160,7 +177,7 @@ def auc_permutation_test(
     Raises
     ------
     ValueError
-        If no class has images with and without it as target, or an argument is not valid.
+        If, in one of the conditions, no class has images with and without it as target, or an argument is not valid.
 
     References
     ----------
@@ -183,10 +200,6 @@ def auc_permutation_test(
             f"auc_permutation_test: outputs of {first.shape[1]} and {second.shape[1]} classes; give the same classes."
         )
     wins = list(_pooled_wins(np.r_[first, second], np.r_[first_targets, second_targets]))
-    if not wins:
-        raise ValueError(
-            "auc_permutation_test: needs a class with images in which it is the target and images without it; add images."
-        )
     one_of = np.zeros(len(first) + len(second), dtype=np.float32)
     one_of[: len(first)] = 1
 
@@ -194,15 +207,21 @@ def auc_permutation_test(
         """Return the difference of AUC between the chosen images and the others."""
         return _areas(chosen, wins) - _areas(1 - chosen, wins)
 
+    observed = float(differences(one_of[None])[0]) if wins else np.nan
+    if np.isnan(observed):
+        raise ValueError(
+            "auc_permutation_test: needs, in each condition, a class with images in which it is the target and images without "
+            "it; add images."
+        )
     random, null = np.random.default_rng(seed), []
     for start in range(0, n_permutations, BATCH):
         rows = np.tile(one_of, (min(BATCH, n_permutations - start), 1))
         null.append(differences(random.permuted(rows, axis=1)))
-    observed = float(differences(one_of[None])[0])
     null = np.abs(np.concatenate(null))
     # Single precision decides ties at 1e-6.
-    p = _p_value(null[np.isfinite(null)] + 1e-7, abs(observed), published)
-    return Comparison(observed, p)
+    return Comparison(
+        observed, _p_value("auc_permutation_test", null[np.isfinite(null)], abs(observed) - 1e-7, published)
+    )
 
 
 def max_t_test(differences, n_permutations=10_000, seed=0):
@@ -221,7 +240,7 @@ def max_t_test(differences, n_permutations=10_000, seed=0):
     Returns
     -------
     t, p : (n_comparisons,) ndarray
-        One-sample t, and the adjusted two-sided p.
+        One-sample t, infinite for a difference that is the same in all images, and the adjusted two-sided p.
 
     Raises
     ------
@@ -248,19 +267,21 @@ def max_t_test(differences, n_permutations=10_000, seed=0):
             f"max_t_test: differences must be finite, of shape (n_images, n_comparisons) with two images or more, got "
             f"{values.shape}."
         )
-    n, squares = len(values), (values**2).sum(axis=0)
+    values = values / np.where(values.any(axis=0), np.abs(values).max(axis=0), 1)  # no t depends on the scale
+    n, length = len(values), np.sqrt(np.mean(values**2, axis=0))
 
-    def t_of(signs):
-        """Return t for rows of signs; the sum of squares does not depend on them."""
-        mean = signs @ values / n
-        variance = np.maximum(squares / n - mean**2, 0) * n / (n - 1)
-        error = np.sqrt(variance / n)
-        return np.divide(mean, error, out=np.where(mean == 0, 0.0, np.copysign(np.inf, mean)), where=error > 0)
+    def size(signs):
+        """Return |mean| over root mean square, which orders as |t| does, and is exactly known where the variance is 0."""
+        return np.abs(signs @ values / n) / np.where(length > 0, length, 1)
 
     random, largest = np.random.default_rng(seed), []
     for start in range(0, n_permutations, BATCH):
         signs = random.choice([-1.0, 1.0], size=(min(BATCH, n_permutations - start), n))
-        largest.append(np.abs(t_of(signs)).max(axis=1))
-    observed = t_of(np.ones((1, n)))[0]
+        largest.append(size(signs).max(axis=1))
     largest = np.concatenate(largest)
-    return observed, np.array([_p_value(largest, abs(t), False) for t in observed])
+    mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(n)
+    is_constant = (values == values[0]).all(axis=0)
+    t = np.where(
+        is_constant, np.where(mean == 0, 0.0, np.copysign(np.inf, mean)), mean / np.where(is_constant, 1, error)
+    )
+    return t, np.array([_p_value("max_t_test", largest, one - ROUNDING) for one in size(np.ones(n))])

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from brainsnn.analysis.checks import known_groups
 from brainsnn.plain_arrays import plain_array, whole_number
+from brainsnn.results.selection import chosen_images
 
 __all__ = ["class_model", "partial_correlations", "rdm_draws", "rdm_over_time"]
 
@@ -23,8 +25,8 @@ def rdm_over_time(values, start=0, stop=None, images=None):
         Such as the potentials of a readout, ``result.states["after"]["S"]``. Values on disk are read a few steps at a time.
     start, stop : int, optional
         Steps, all by default.
-    images : (n_chosen,) array_like of int, optional
-        Images to compare, all by default.
+    images : slice or array_like of int or bool, optional
+        Two images or more to compare, all by default.
 
     Returns
     -------
@@ -35,6 +37,8 @@ def rdm_over_time(values, start=0, stop=None, images=None):
     ------
     ValueError
         If there are fewer than two images or neurons, or the steps are not in the trial.
+    IndexError
+        If an image does not exist, or ``images`` names none.
 
     See Also
     --------
@@ -51,14 +55,18 @@ def rdm_over_time(values, start=0, stop=None, images=None):
     >>> rdm_over_time(np.array([[[0, 1, 2]], [[0, 2, 4]], [[2, 1, 0]]])).round(3)
     array([[0., 2., 2.]], dtype=float32)
     """
-    shape = values.shape if hasattr(values, "shape") else np.shape(values)
+    if not hasattr(values, "chunks"):  # in memory
+        values = plain_array(values, "rdm_over_time: values")
+    shape = values.shape
     if len(shape) != 3 or shape[0] < 2 or shape[2] < 2:
         raise ValueError(
             f"rdm_over_time: values of shape {shape} must be two images or more, steps, two neurons or more."
         )
     stop = shape[1] if stop is None else whole_number(stop, "rdm_over_time: stop", 1, shape[1])
     start = whole_number(start, "rdm_over_time: start", 0, stop - 1)
-    images = np.arange(shape[0]) if images is None else np.asarray(images)
+    images = chosen_images(images, shape[0], "rdm_over_time")
+    if len(images) < 2:
+        raise ValueError(f"rdm_over_time: images={images.tolist()} must be two or more; give those to compare.")
     pairs = np.triu_indices(len(images), 1)
     distances = np.empty((stop - start, len(pairs[0])), dtype=np.float32)
     width = max(1, CHUNK_BYTES // (len(images) * shape[2] * 8))
@@ -93,13 +101,18 @@ def class_model(classes):
     distances : (n_pairs,) ndarray
         Pairs as in `rdm_over_time`.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than two images, or a class is None or NaN.
+
     Examples
     --------
     >>> from brainsnn.analysis import class_model
     >>> class_model([3, 3, 5])
     array([0., 1., 1.])
     """
-    classes = plain_array(classes, "class_model: classes")
+    classes = known_groups("class_model: classes", classes)
     if classes.ndim != 1 or len(classes) < 2:
         raise ValueError(f"class_model: expected the classes of two images or more, got shape {classes.shape}.")
     first, second = np.triu_indices(len(classes), 1)
@@ -120,7 +133,12 @@ def partial_correlations(with_first, with_second, between):
     Returns
     -------
     first, second : float or ndarray
-        NaN where a model explains all of the other, or of the variable.
+        NaN where a model explains all of the other, or of the variable, or where no three variables have these correlations.
+
+    Raises
+    ------
+    ValueError
+        If a correlation does not lie in -1 to 1.
 
     Examples
     --------
@@ -129,13 +147,20 @@ def partial_correlations(with_first, with_second, between):
     >>> round(float(first), 4)
     0.5774
     """
-    a, b, c = (np.asarray(value, dtype=float) for value in (with_first, with_second, between))
+    given = {"with_first": with_first, "with_second": with_second, "between": between}
+    a, b, c = (plain_array(value, f"partial_correlations: {name}", float) for name, value in given.items())
+    for name, value in zip(given, (a, b, c)):
+        if (np.abs(value) > 1).any():
+            raise ValueError(
+                f"partial_correlations: {name} must be correlations, from -1 to 1, got up to {np.nanmax(np.abs(value)):g}."
+            )
+    possible = 1 - a**2 - b**2 - c**2 + 2 * a * b * c >= -1e-9  # the determinant of their matrix
 
     def partial(one, other):
         """Return the correlation with one model given the other."""
         rest = (1 - other**2) * (1 - c**2)
-        known = rest > 1e-12
-        return np.where(known, (one - other * c) / np.sqrt(np.where(known, rest, 1)), np.nan)
+        known = possible & (rest > 1e-12)
+        return np.where(known, np.clip((one - other * c) / np.sqrt(np.where(known, rest, 1)), -1, 1), np.nan)
 
     return partial(a, b), partial(b, a)
 
@@ -152,19 +177,30 @@ def _weights(n_images, draw, resample):
     return (times[first] * times[second]).astype(float)
 
 
+def _scaled(rows):
+    """Return rows less their first value, in units of the largest: constants are 0 exactly, and no correlation changes."""
+    rows = np.asarray(rows, dtype=float)
+    rows = rows - rows[:, :1]
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    return rows / np.where(largest > 0, largest, 1)
+
+
+def _mean_and_variance(weights, rows):
+    """Return both for each draw and row; a variance that may be due to rounding is NaN."""
+    mean, squares = weights @ rows.T, weights @ (rows**2).T
+    variance = squares - mean**2
+    return mean, np.where(variance > 1e-12 * squares, variance, np.nan)
+
+
 def _correlations(distances, models, weights):
     """Return correlations of distances (n_steps, n_pairs) with both models, and of the models, for each draw's weights."""
-    m, w = models, weights / weights.sum(axis=1, keepdims=True)
-    x = distances - np.asarray(distances[:, :1], dtype=float)  # a constant becomes 0 exactly
-    mean_x, mean_m = w @ x.T, w @ m.T
-    var_x, var_m = np.maximum(w @ (x**2).T - mean_x**2, 0), np.maximum(w @ (m**2).T - mean_m**2, 0)
+    x, m = _scaled(distances), _scaled(models)
+    w = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)  # one image drawn n times has no pair
+    (mean_x, var_x), (mean_m, var_m) = _mean_and_variance(w, x), _mean_and_variance(w, m)
     covariances = np.stack([(w * one) @ x.T for one in m], axis=-1) - mean_x[..., None] * mean_m[:, None]
-    spread = np.sqrt(var_x[..., None] * var_m[:, None])
-    known = spread > 1e-12
-    fits = np.where(known, covariances / np.where(known, spread, 1), np.nan)
+    fits = np.clip(covariances / np.sqrt(var_x[..., None] * var_m[:, None]), -1, 1)
     together = w @ (m[0] * m[1]) - mean_m[:, 0] * mean_m[:, 1]
-    spread = np.sqrt(var_m[:, 0] * var_m[:, 1])
-    between = np.where(spread > 1e-12, together / np.where(spread > 1e-12, spread, 1), np.nan)
+    between = np.clip(together / np.sqrt(var_m[:, 0] * var_m[:, 1]), -1, 1)
     return fits, between
 
 

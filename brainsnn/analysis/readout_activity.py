@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from brainsnn.analysis.checks import check_range, part_of_trial
+from brainsnn.analysis.checks import check_pair, check_range, part_of_trial
 from brainsnn.analysis.layer_activity import _spikes_in
 from brainsnn.plain_arrays import plain_array, whole_number
 
@@ -60,10 +60,11 @@ def column_places(shape, cues):
 
 def _checked_places(function, places, n_images, shape):
     places = np.atleast_2d(plain_array(places, f"{function}: places"))
-    if places.shape != (n_images, 2) or not ((places >= 0) & (places < shape[:2])).all():
+    are_whole = places.dtype.kind in "iuf" and (places == np.rint(places)).all()
+    if places.shape != (n_images, 2) or not (are_whole and ((places >= 0) & (places < shape[:2])).all()):
         raise ValueError(
             f"{function}: places must be ({n_images}, 2), a (row, column) of a layer of shape {tuple(shape)} for each image, got "
-            f"{places.tolist()!r:.200}."
+            f"{places.tolist()!r:.200}; for cues in fractions of the image, give column_places({tuple(shape)}, cues)."
         )
     return places.astype(int)
 
@@ -89,7 +90,7 @@ def multi_unit_activity(result, layer, places=None):
     UnknownNameError
         If the spikes of the layer were not recorded.
     ValueError
-        If only some neurons were recorded, or there is not one place in the layer for each image.
+        If only some neurons were recorded, or there is not one place in the layer, in whole numbers, for each image.
 
     References
     ----------
@@ -142,7 +143,7 @@ def column_rate(activity, n_neurons, start, stop=None, dt=1e-3, published=False)
     Raises
     ------
     ValueError
-        If start and stop do not delimit a part of the trial, or n_neurons is not positive.
+        If start and stop do not delimit a part of the trial, n_neurons is not positive, or activity has another shape.
 
     Examples
     --------
@@ -151,6 +152,10 @@ def column_rate(activity, n_neurons, start, stop=None, dt=1e-3, published=False)
     array([200.])
     """
     activity = plain_array(activity, "column_rate: activity", float)
+    if activity.ndim != 2:
+        raise ValueError(
+            f"column_rate: activity of shape {activity.shape} must be (n, n_steps); give activity[None] for one image."
+        )
     n_neurons = whole_number(n_neurons, "column_rate: n_neurons", 1)
     first, last = part_of_trial("column_rate", start, stop, dt, activity.shape[1])
     rate = activity[:, first:last].sum(axis=1) / (n_neurons * (last - first) * dt)
@@ -180,7 +185,7 @@ def column_potential(result, layer, places, variable="S"):
     UnknownNameError
         If the variable was not recorded.
     ValueError
-        If it was recorded of some neurons only, or there is not one place in the layer for each image.
+        If it was recorded of some neurons only, or there is not one place in the layer, in whole numbers, for each image.
 
     References
     ----------
@@ -250,7 +255,7 @@ def smoothed_response(activity, sd=SMOOTHING, n_taps=N_TAPS, baseline=BASELINE):
     activity = plain_array(activity, "smoothed_response: activity", float)
     check_range("smoothed_response: sd", sd, np.finfo(float).tiny, np.finfo(float).max, "greater than 0, in steps")
     n_taps = whole_number(n_taps, "smoothed_response: n_taps", 1)
-    first, last = baseline
+    first, last = check_pair("smoothed_response: baseline", baseline, "(50, 100), in steps", whole=True)
     if activity.ndim == 0 or not 0 <= first < last <= activity.shape[-1]:
         raise ValueError(
             f"smoothed_response: baseline={baseline} must be steps of a trial, for activity of shape {activity.shape}."

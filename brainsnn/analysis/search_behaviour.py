@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from brainsnn.analysis.behaviour import largest_classes
 from brainsnn.analysis.checks import check_range, part_of_trial, scores_and_targets
-from brainsnn.analysis.resampling import draw_interval, resampled_items
+from brainsnn.analysis.resampling import draw_interval, sampler_of
 from brainsnn.analysis.signal_detection import auc
 from brainsnn.one_line import one_line
 from brainsnn.optional import optional_packages
-from brainsnn.plain_arrays import plain_array, whole_number, whole_numbers
+from brainsnn.plain_arrays import is_number, plain_array, whole_number, whole_numbers
 
 __all__ = [
     "AttentionModulation",
@@ -44,7 +45,7 @@ def window_mean(output, start, stop=None, dt=1e-3):
     Raises
     ------
     ValueError
-        If start and stop do not delimit a part of the trial.
+        If start and stop do not delimit a part of the trial, or the output has another shape.
 
     Examples
     --------
@@ -54,7 +55,9 @@ def window_mean(output, start, stop=None, dt=1e-3):
     >>> window_mean(output, start=50).round(2)
     array([[0.75, 0.38]])
     """
-    output = np.asarray(output)
+    output = plain_array(output, "window_mean: output")
+    if output.ndim != 3:
+        raise ValueError(f"window_mean: output of shape {output.shape} must be (n, n_steps, n_classes).")
     first, last = part_of_trial("window_mean", start, stop, dt, output.shape[1])
     return output[:, first:last].mean(axis=1, dtype=float)
 
@@ -160,7 +163,7 @@ def _of_column_and_class(scores, targets, measure, criterion):
     present = targets[:, None] == np.arange(n_classes)
     shares = present.mean(axis=0)
     if measure.startswith("top"):
-        order = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, : int(measure[-1])]
+        order = largest_classes(scores, int(measure[-1]))
         among = (order[:, :, None] == np.arange(n_classes)).any(axis=1)
         return among.T.astype(float) @ present / len(targets), np.ones(n_classes)
     if measure == "f1":
@@ -192,7 +195,7 @@ def detected_share(times, end, start=0.0):
     end : float or (n,) array_like
         End of the trial.
     start : float, optional
-        First time of the curve.
+        First time of the curve, no later than any detection.
 
     Returns
     -------
@@ -204,7 +207,7 @@ def detected_share(times, end, start=0.0):
     Raises
     ------
     ValueError
-        If times is empty, or a time lies after the end.
+        If times is empty, or a time lies before the start or after the end.
 
     References
     ----------
@@ -219,7 +222,7 @@ def detected_share(times, end, start=0.0):
     """
     from scipy.stats import CensoredData, ecdf
 
-    times, missed, last = _detections(times, end, "detected_share")
+    times, missed, last = _detections(times, end, start, "detected_share")
     found = ecdf(CensoredData.right_censored(np.where(missed, last, times), missed)).sf
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # undefined where none or all are detected
@@ -231,14 +234,22 @@ def detected_share(times, end, start=0.0):
     return np.r_[start, at], np.r_[0.0, share], np.r_[0.0, low], np.r_[0.0, high]
 
 
-def _detections(times, end, function):
+def _detections(times, end, start, function):
     times = plain_array(times, f"{function}: times", float)
     if times.ndim != 1 or len(times) == 0:
         raise ValueError(f"{function}: times of shape {times.shape}; give one for each of one target or more.")
-    missed, last = np.isnan(times), np.broadcast_to(np.asarray(end, dtype=float), times.shape)
+    end, missed = plain_array(end, f"{function}: end", float), np.isnan(times)
+    if end.ndim and end.shape != times.shape:
+        raise ValueError(f"{function}: end of shape {end.shape} for {len(times)} times; give one, or one for each.")
+    last = np.broadcast_to(end, times.shape)
+    if not is_number(start) or (times[~missed] < start).any():
+        raise ValueError(
+            f"{function}: a time lies before start={start!r}, or the start is not a finite number; give the time from which "
+            "targets could be detected."
+        )
     if not np.isfinite(last).all() or (times[~missed] > last[~missed]).any():
         raise ValueError(
-            f"{function}: a time lies after end={end!r}, or the end is not finite; give the end of the trial."
+            f"{function}: a time lies after end={end.tolist()!r}, or the end is not finite; give the end of the trial."
         )
     return times, missed, last
 
@@ -356,10 +367,8 @@ def attention_modulation(attended, neutral, targets, n_draws=500, published=Fals
     is_target = targets[:, None] == np.arange(change.shape[2])
     of_target = change.transpose(0, 2, 1)[is_target]
     others = change.transpose(0, 2, 1)[~is_target].reshape(len(change), -1, change.shape[1])
-    drawn = np.array(
-        [np.bincount(resampled_items(len(change), k, targets), minlength=len(change)) for k in range(n_draws)]
-    )
-    drawn = drawn / len(change)
+    sampler = sampler_of(len(change), strata=targets, function="attention_modulation")
+    drawn = np.array([np.bincount(sampler(draw), minlength=len(change)) for draw in range(n_draws)]) / len(change)
     spread = others.reshape(-1, change.shape[1])[: len(change)] if published else others.mean(axis=1)
     return AttentionModulation(
         of_target.mean(axis=0), others.mean(axis=(0, 1)), np.array(draw_interval(drawn @ of_target)),

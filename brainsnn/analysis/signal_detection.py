@@ -123,6 +123,7 @@ def d_prime(n_hits, n_present, n_false_alarms, n_absent):
     Returns
     -------
     d : float
+        NaN without trials with the target, or without trials that lack it.
 
     Raises
     ------
@@ -142,5 +143,7 @@ def d_prime(n_hits, n_present, n_false_alarms, n_absent):
     for what, count, n in (("hits", n_hits, n_present), ("false alarms", n_false_alarms, n_absent)):
         whole_number(n, f"d_prime: number of trials for {what}", 0)
         whole_number(count, f"d_prime: number of {what}", 0, n)
+    if 0 in (n_present, n_absent):
+        return float("nan")
     z = NormalDist().inv_cdf
     return z((n_hits + 0.5) / (n_present + 1)) - z((n_false_alarms + 0.5) / (n_absent + 1))

@@ -14,6 +14,8 @@ from brainsnn.plain_arrays import is_number, plain_array
 __all__ = ["GaussianField", "Width"]
 
 SHAPES = ("oval", "cross")
+#: In fractions of the image; a field around its middle is then nearly uniform.
+LARGEST_WIDTH = 2
 #: For both axes, or for each.
 OneWidth = float | Sequence[float | None] | None
 #: In all layers, or by the name of the layer.
@@ -30,8 +32,8 @@ class GaussianField(Field):
         Fractions of the layer; pixel centres lie at (k + 1/2)/n. Values outside 0-1 are allowed. None for a coordinate
         makes the field uniform along that axis.
     width : float or (row, column), or dict of layer name to these, optional
-        Standard deviation in fractions of the layer. None, or None for one axis, makes the field uniform along both axes or
-        that axis. `pixel_widths` makes a dict for a width in pixels.
+        Standard deviation in fractions of the layer, at most 2. None, or None for one axis, makes the field uniform along both
+        axes or that axis. `pixel_widths` makes a dict for a width in pixels.
     shape : {"oval", "cross"}, optional
         Product of the Gaussians along both axes, or a cross of them.
     peak, base : float, optional
@@ -148,4 +150,9 @@ def _both_axes(width: Any) -> tuple[float | None, float | None]:
     widths = tuple(width) if is_pair else (width, width)
     if len(widths) != 2 or not all(w is None or is_number(w, above=0) for w in widths):
         raise ValueError(f"GaussianField.width: must be a positive number, or one for each axis, got {width!r}.")
+    if any(w is not None and w > LARGEST_WIDTH for w in widths):
+        raise ValueError(
+            f"GaussianField.width: widths are fractions of the image, at most {LARGEST_WIDTH}; with {width!r} the field "
+            "would be nearly uniform. For w of n pixels, give w/n; for a uniform axis, None."
+        )
     return widths

@@ -18,8 +18,8 @@ class SpatialAttention(Attention):
     center : (row, column) or (n_images, 2) array_like
         The cue in fractions of the image, one for all images or one per image.
     width : float or (row, column), or dict of layer name to these, optional
-        Standard deviation of the Gaussian field in fractions of the image. None for an axis makes it uniform along that axis.
-        `~brainsnn.attention.residual_layers.pixel_widths` makes the published dict.
+        Standard deviation of the Gaussian field in fractions of the image, at most 2. None for an axis makes it uniform along
+        that axis. `~brainsnn.attention.residual_layers.pixel_widths` makes the published dict.
     input_gain, output_gain, precision : float or dict, optional
         Strength of each mechanism, for all layers or by layer name; 0 if it is left out.
     shape : {"oval", "cross"}, optional

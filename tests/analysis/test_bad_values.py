@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from brian2 import ms
 from scipy.stats import pearsonr
 from sklearn.metrics import top_k_accuracy_score
 
@@ -88,7 +89,9 @@ def test_top_k_equals_scikit_learn():
     random = np.random.default_rng(0)
     scores, targets = random.integers(0, 5, (200, 4)) / 4, random.integers(0, 4, 200)  # with ties
     for k in (1, 2, 3):
-        assert am.top_k_accuracy(scores, targets, k) == top_k_accuracy_score(targets, scores, k=k)
+        mirrored = top_k_accuracy_score(3 - targets, scores[:, ::-1], k=k)  # there, later classes win ties
+        assert am.top_k_accuracy(scores, targets, k) == mirrored
+    assert am.top_k_accuracy(scores, targets) == (scores.argmax(axis=1) == targets).mean()
     assert am.top_k_accuracy(SCORES, [0, 0]) == 0.5  # two classes
     with pytest.raises(ValueError, match="k=0 must be a whole number, 1 or greater"):
         am.top_k_accuracy(SCORES, [0, 1], k=0)
@@ -96,7 +99,8 @@ def test_top_k_equals_scikit_learn():
 
 def test_rate_of_nothing_is_nan():
     scores = am.detection_scores([[1.0, 1.0]], [0], [[1, 1]])
-    assert scores["hit_rate"] == 1 and np.isnan(scores["false_alarm_rate"])
+    assert scores["hit_rate"] == 1 and np.isnan(scores["false_alarm_rate"]) and np.isnan(scores["d_prime"])
+    assert np.isnan(am.d_prime(0, 0, 10, 50)) and np.isnan(am.d_prime(9, 10, 0, 0))
     assert np.isnan(am.TargetAUC(SCORES, [0, 1])([]))
 
 
@@ -147,6 +151,26 @@ def test_response_latency():
     for response, times in (([], []), ([1], [0]), ([1] * 40, np.arange(50))):
         with pytest.raises(ValueError, match="of two or more steps, got the shapes"):
             am.response_latency(response, times, (0, 10))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"start": 100 * ms}, "start=100. ms must be a number in ms, without a unit"),
+        ({"criterion": "0.5"}, "criterion='0.5' must be a number"),
+        ({"baseline": (0 * ms, 10 * ms)}, "baseline=.* must be two numbers without a unit"),
+        ({"baseline": 100}, "baseline=100 must be two numbers"),
+        ({"baseline": ("0", "9")}, "baseline=.* must be two numbers"),
+        ({"percentile": "99"}, "percentile='99' must be from 0 to 100"),
+        ({"smoothing": True}, "smoothing=True must be 0 or greater, in ms"),
+    ],
+)
+def test_times_and_criteria_are_plain_numbers(option, message):
+    with pytest.raises(ValueError, match=message):
+        if {*option} <= {"start", "criterion"}:
+            am.detection_time(np.zeros((1, 2, 1)), [0], [0.0, 1.0], **option)
+        else:
+            am.response_latency(np.arange(50.0), np.arange(50.0), **{"baseline": (0, 10)} | option)
 
 
 def test_a_result_without_images_or_spiking_layers():

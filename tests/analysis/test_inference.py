@@ -1,5 +1,7 @@
 """Corrections, McNemar, power and the bootstrap against scipy, scikit-learn, simulations and brute force."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,6 +49,7 @@ def test_bootstrap_p_value():
     assert am.bootstrap_p_value([1, 2]) == 0
 
 
+@pytest.mark.filterwarnings("ignore:resampled_items.*in the smallest")
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(0, 1000))
 def test_strata_keep_their_numbers(classes, draw):
     items = am.resampled_items(len(classes), draw, strata=classes)
@@ -92,6 +95,64 @@ def test_intervals_of_curves_and_of_nothing():
     np.testing.assert_allclose(high, [2.5, 2, np.nan])
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from([-np.inf, 1.0, 2.0, 5.0, np.inf, np.nan]), min_size=1, max_size=60),
+    st.sampled_from([0.5, 0.9, 0.95]),
+)
+def test_infinite_draws_are_order_statistics(draws, confidence):
+    """Bounds are those of very large numbers in place of infinite ones, or the draw further out."""
+    low, high = am.draw_interval(draws, confidence)
+    known = np.array(draws)[~np.isnan(draws)]
+    if len(known) == 0:
+        assert np.isnan([low, high]).all()
+        return
+    tail = 50 * (1 - confidence)
+    for bound, percentile, outer in ((low, tail, "lower"), (high, 100 - tail, "higher")):
+        if np.isfinite(known).all():
+            assert bound == pytest.approx(np.percentile(known, percentile))
+        else:
+            inside = np.percentile(np.clip(known, -1e9, 1e9), percentile)
+            draw = np.percentile(known, percentile, method=outer)
+            assert bound == (pytest.approx(inside) if abs(inside) < 10 else draw)
+    np.testing.assert_array_equal(np.ravel(am.draw_interval(np.c_[draws, draws], confidence)), [low, low, high, high])
+
+
+def test_a_median_beyond_the_end_has_no_upper_bound():
+    assert am.draw_interval([np.inf] * 10 + [1.0] * 10) == (1, np.inf)
+    assert am.draw_interval([np.inf] * 3) == (np.inf, np.inf)
+
+
+@pytest.mark.parametrize("strata", [range(4), [0] * 9 + [1], [0, 0, 1, 1]])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda k: am.bootstrap_draws(np.mean, len(k), 50, strata=k),
+        lambda k: am.resampled_items(len(k), 1, strata=k),
+        lambda k: am.attention_modulation(*np.zeros((2, len(k), 3, 4)), k, 50),
+    ],
+)
+def test_strata_of_few_items_are_warned_of_once(strata, call):
+    with pytest.warns(UserWarning, match="intervals are too narrow.*or draw without strata") as caught:
+        call(strata)
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_strata_of_enough_items_and_small_clusters_are_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        am.bootstrap_draws(np.mean, 12, 5, strata=[0] * 10 + [1, 1])
+        am.bootstrap_draws(np.mean, 4, 5, clusters=range(4))
+
+
+@pytest.mark.parametrize("design", ["strata", "clusters"])
+@pytest.mark.parametrize("groups", [[0, 0, np.nan, np.nan], ["a", "a", None, "b"], ["a", np.nan, "b", "b"], [None] * 4])
+def test_items_without_a_group_are_refused(design, groups):
+    for form in (groups, np.array(groups, dtype=object)):
+        with pytest.raises(ValueError, match=rf"bootstrap_draws: {design} has no value for \d of 4 items"):
+            am.bootstrap_draws(np.mean, 4, 5, **{design: form})
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -104,6 +165,10 @@ def test_intervals_of_curves_and_of_nothing():
         (lambda: am.required_images(0, 1, 10), "other than 0"),
         (lambda: am.required_images(1, 1, 10, power=1), "power=1"),
         (lambda: am.required_images(1, 0, 10), "standard_error=0"),
+        (lambda: am.required_images(0.5, 0.1, 100, power=0.001), "power=0.001 must be greater than alpha=0.05"),
+        (lambda: am.required_images(0.5, 0.1, 100, 0.2, alpha=0.2), "power=0.2 must be greater than alpha=0.2"),
+        (lambda: am.required_images(1e-300, 0.1, 100), "effect=1e-300 is too small"),
+        (lambda: am.required_images(1e-150, 1e200, 100), "effect=1e-150 is too small"),
         (lambda: am.resampled_items(3, 0, [1, 2, 3], [1, 2, 3]), "two designs"),
         (lambda: am.resampled_items(3, 0, [1, 2]), "strata of shape"),
         (lambda: am.resampled_items(3, -1), "draw=-1"),

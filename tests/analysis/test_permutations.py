@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 import brainsnn.analysis as am
 
 RANDOM = np.random.default_rng(0)
+SIX = np.random.default_rng(0).random((6, 2))
 
 
 def exact_p(first, second, of=np.mean):
@@ -30,6 +31,26 @@ def test_equals_all_divisions(statistic, of):
     found = am.permutation_test(first, second, statistic, n_permutations=900)
     assert found.difference == pytest.approx(of(first) - of(second))
     assert found.p == pytest.approx(exact_p(first, second, of), abs=0.05)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=4, max_size=8), st.integers(2, 6), st.sampled_from([1, 1e-3, 1 / 3]))
+def test_few_divisions_are_taken_all_and_counted_once(values, n, scale):
+    """Against scipy's own p, and equal values up to rounding count as ties."""
+    first, second = (
+        scale * np.array(values[: min(n, len(values) - 2)]),
+        scale * np.array(values[min(n, len(values) - 2) :]),
+    )
+    p = am.permutation_test(first, second).p
+    assert p == pytest.approx(exact_p(first, second), abs=1e-12)
+    expected = stats.permutation_test((first, second), lambda x, y: abs(x.mean() - y.mean()), alternative="greater")
+    assert p == pytest.approx(expected.pvalue, abs=1e-12) or scale != 1
+
+
+def test_no_permutation_with_values_in_both_halves():
+    one = np.r_[1.0, np.full(40, np.nan)]
+    with pytest.raises(ValueError, match="no permutation has values in both halves; give more permutations"):
+        am.permutation_test(one, np.r_[np.full(999, np.nan), 2.0], "nanmedian", n_permutations=1, published=True)
 
 
 def test_published_p_can_be_zero():
@@ -106,9 +127,13 @@ def test_max_t_holds_for_all_comparisons_together():
     assert p[0] < 0.01 and p[1:].min() > 0.05 and np.abs(t[1:]).max() < abs(t[0])
 
 
-def test_a_constant_difference_is_certain():
-    t, p = am.max_t_test([[1.0, 0.0]] * 8, 500)
-    assert t.tolist() == [np.inf, 0.0] and p[0] < 0.05 and p[1] == 1
+@pytest.mark.parametrize("size", [0.3, 1 / 3, -1.0, 1e-200, 1e300])
+@pytest.mark.parametrize("n", [5, 7, 10])
+def test_a_constant_difference_is_as_likely_as_equal_signs(size, n):
+    t, p = am.max_t_test(np.full((n, 2), size) * [1.0, 0.0], 4000)
+    exact = 2 / 2**n
+    assert t.tolist() == [np.copysign(np.inf, size), 0.0] and p[1] == 1
+    assert abs(p[0] - exact) < 5 * np.sqrt(exact / 4000)
 
 
 @pytest.mark.parametrize(
@@ -116,10 +141,17 @@ def test_a_constant_difference_is_certain():
     [
         (lambda: am.permutation_test([1], [1, 2]), "first needs two values"),
         (lambda: am.permutation_test([1, np.nan], [1, 2]), "NaN only with statistic"),
+        (lambda: am.permutation_test([1, np.inf], [1, 2], published=True), "first has 1 infinite values"),
+        (lambda: am.permutation_test([1, 2], [-np.inf, np.inf], "nanmedian"), "second has 2 infinite values"),
         (lambda: am.permutation_test([1, 2], [1, 2], "median"), "choose one of 'mean', 'nanmedian'"),
         (lambda: am.permutation_test([1, 2], [1, 2], n_permutations=0), "n_permutations=0"),
         (lambda: am.auc_permutation_test([[1, 0]], [[1, 0, 0]], [0], [0]), "give the same classes"),
-        (lambda: am.auc_permutation_test([[1, 0]], [[1, 0]], [0]), "needs a class with images"),
+        (lambda: am.auc_permutation_test([[1, 0]], [[1, 0]], [0]), "needs, in each condition, a class with images"),
+        (lambda: am.auc_permutation_test(SIX, SIX[::-1], [0] * 6, [1] * 6, 99), "needs, in each condition, a class"),
+        (
+            lambda: am.auc_permutation_test(SIX, SIX, [0, 1] * 3, [1] * 6, 99, published=True),
+            "needs, in each condition",
+        ),
         (lambda: am.max_t_test([1, 2, 3]), "must be finite, of shape"),
         (lambda: am.max_t_test([[1, np.nan], [1, 2]]), "must be finite, of shape"),
     ],

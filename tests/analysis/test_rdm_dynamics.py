@@ -24,6 +24,17 @@ def test_distances_are_those_of_scipy(monkeypatch, chunk_bytes):
     np.testing.assert_allclose(some[3], pdist(values[[4, 1, 5], 3].astype(float), "correlation"), atol=2e-6)
 
 
+def test_images_are_chosen_as_in_a_result():
+    values = RANDOM.normal(size=(4, 2, 7))
+    expected = am.rdm_over_time(values, images=[1, 3])
+    for images in ([False, True, False, True], slice(1, None, 2), [1, -1], np.array([1, 3])):
+        np.testing.assert_array_equal(am.rdm_over_time(values, images=images), expected)
+    np.testing.assert_array_equal(am.rdm_over_time(values.tolist(), images=[1, 3]), expected)
+    for images in ([0.9, 1.9], [0, 7], [True, False], "ab", [[0, 1]]):
+        with pytest.raises(IndexError, match="rdm_over_time: images="):
+            am.rdm_over_time(values, images=images)
+
+
 def test_a_constant_pattern_has_no_distance():
     values = RANDOM.normal(size=(3, 1, 5))
     values[1] = 4.0
@@ -107,9 +118,34 @@ def test_pairs_share_images_so_their_intervals_are_too_narrow():
     assert spread["pairs"] < 0.75 * truth < spread["images"] * 1.2
 
 
-def test_constant_distances_fit_nothing():
-    found = am.rdm_draws(np.ones((2, 6)), [0, 1, 0, 1, 0, 1], np.arange(6), 2)
-    assert np.isnan(found["correlation"]).all()
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=3))
+def test_partial_correlations_exist_where_three_variables_do(r):
+    """A matrix of correlations has no negative eigenvalue."""
+    smallest = np.linalg.eigvalsh([[1, r[0], r[1]], [r[0], 1, r[2]], [r[1], r[2], 1]])[0]
+    found = np.array(am.partial_correlations(*r))
+    if smallest < -1e-6:
+        assert np.isnan(found).all()
+    elif smallest > 1e-6:
+        assert (np.abs(found) <= 1).all()
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e12])
+def test_constants_fit_nothing(value):
+    with np.errstate(invalid="raise", divide="raise"):
+        found = am.rdm_draws(np.full((2, 6), value), [0, 1, 0, 1, 0, 1], np.arange(6), 20)
+        assert np.isnan(found["correlation"]).all()
+        found = am.rdm_draws(RANDOM.random((2, 6)), np.full(6, value), np.arange(6), 20)
+        assert np.isnan(found["correlation"][..., 0]).all() and np.isfinite(found["correlation"][0, :, 1]).all()
+        assert np.isnan(found["partial"]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-12, 1e100])
+def test_the_scale_of_distances_does_not_matter(scale):
+    distances, models = RANDOM.random((2, 15)), RANDOM.random((2, 15))
+    expected, found = am.rdm_draws(distances, *models, 9), am.rdm_draws(scale * distances, *(scale * models), 9)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +153,12 @@ def test_constant_distances_fit_nothing():
     [
         (lambda: am.rdm_over_time(np.zeros((1, 2, 3))), "two images or more"),
         (lambda: am.rdm_over_time(np.zeros((2, 2, 3)), start=2), "start=2"),
+        (lambda: am.rdm_over_time(np.zeros((3, 2, 3)), images=[0]), r"images=\[0\] must be two or more"),
+        (lambda: am.rdm_over_time(np.zeros((3, 2, 3)), images=[]), r"images=\[\] must be two or more"),
         (lambda: am.class_model([1]), "two images or more"),
+        (lambda: am.class_model([np.nan, np.nan, 1]), "class_model: classes has no value for 2 of 3 items"),
+        (lambda: am.partial_correlations(2, 0.3, 0.4), "with_first must be correlations, from -1 to 1, got up to 2"),
+        (lambda: am.partial_correlations(0.2, 0.3, [0.4, -1.5]), "between must be correlations"),
         (lambda: am.rdm_draws(np.zeros((2, 4)), np.zeros(4), np.zeros(4)), "give all pairs of the same"),
         (lambda: am.rdm_draws(np.zeros((2, 6)), np.zeros(6), np.zeros(5)), "inhomogeneous|give all pairs"),
         (lambda: am.rdm_draws(np.zeros((2, 6)), np.zeros(6), np.zeros(6), 0), "n_draws=0"),

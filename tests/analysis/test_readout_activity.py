@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from brian2 import ms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +78,13 @@ def test_smoothing_is_a_gaussian_with_mirrored_edges():
     assert found[50:100].mean() == pytest.approx(0, abs=1e-12)
 
 
+def test_a_baseline_of_whole_floats():
+    activity = RANDOM.random(200)
+    np.testing.assert_array_equal(
+        am.smoothed_response(activity, baseline=(50.0, 100.0)), am.smoothed_response(activity)
+    )
+
+
 def brute_latency(response, criterion, onset):
     """The definition, step by step."""
     for peak in range(onset, len(response) - 1):
@@ -124,11 +132,23 @@ def some(result):
     [
         (lambda r: am.multi_unit_activity(r, "layer", [(0, 0)]), r"places must be \(2, 2\)"),
         (lambda r: am.multi_unit_activity(r, "layer", [(0, 0), (3, 0)]), r"places must be \(2, 2\)"),
+        (lambda r: am.multi_unit_activity(r, "layer", [(0.5, 0.25)] * 2), r"give column_places\(\(3, 4, 5\), cues\)"),
+        (lambda r: am.multi_unit_activity(r, "layer", [(True, False)] * 2), r"places must be \(2, 2\)"),
+        (lambda r: am.column_potential(r, "layer", [(0.5, 0.25)] * 2), r"give column_places\(\(3, 4, 5\), cues\)"),
         (some, "was recorded of 7 of 60 neurons"),
         (lambda r: am.column_places(SHAPE, [(1.2, 0)]), "pairs from 0 to 1"),
         (lambda r: am.column_rate([[1, 2]], 0, 0), "n_neurons=0"),
         (lambda r: am.column_rate([[1, 2]], 1, 5), "must delimit a part of the trial"),
+        (lambda r: am.column_rate([1, 2, 3], 10, 0), r"activity of shape \(3,\) must be"),
+        (
+            lambda r: am.column_rate([[1, 2]], 1, 0, dt=1 * ms),
+            "dt=.* must be a positive number of seconds, without a unit",
+        ),
+        (lambda r: am.column_rate([[1, 2]], 1, "0"), "start='0' must be a number in ms"),
         (lambda r: am.smoothed_response([1, 2, 3]), "baseline="),
+        (lambda r: am.smoothed_response(np.zeros(200), baseline=(50.5, 100)), "must be two whole numbers"),
+        (lambda r: am.smoothed_response(np.zeros(200), baseline=100), "baseline=100 must be two whole numbers"),
+        (lambda r: am.smoothed_response(np.zeros(200), baseline=(0 * ms, 9 * ms)), "must be two whole numbers"),
         (lambda r: am.smoothed_response(np.zeros(200), sd=0), "sd=0"),
         (lambda r: am.latency_criterion(np.zeros((2, 50))), "no step follows onset=100"),
         (lambda r: am.midpoint_latency(np.zeros(200), 3), "criterion=3 is none"),

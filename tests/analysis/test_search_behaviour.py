@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from brian2 import ms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score, top_k_accuracy_score
@@ -135,11 +136,20 @@ def test_the_interval_of_modulation_is_stratified():
     ("call", "message"),
     [
         (lambda: am.window_mean(np.zeros((1, 5, 2)), 9), "must delimit a part of the trial"),
+        (lambda: am.window_mean(np.zeros((1, 5, 2)), 0, dt=1 * ms), "dt=.* must be a positive number of seconds"),
+        (lambda: am.window_mean(np.zeros((1, 5, 2)), 2 * ms), "start=2. ms must be a number in ms, without a unit"),
+        (lambda: am.window_mean(np.zeros((5, 2)), 0), r"output of shape \(5, 2\) must be"),
         (lambda: am.weighted_f1([[np.nan, 1]], [0]), "contain NaN"),
         (lambda: am.chance_level([[1, 0]], [0], "accuracy"), "choose one of 'top_1'"),
         (lambda: am.chance_level([[1, 0]], [0], "auc"), "needs a class with images"),
         (lambda: am.detected_share([], 5), "one target or more"),
         (lambda: am.detected_share([9.0], 5), "a time lies after end=5"),
+        (lambda: am.detected_share([10, 20], end=50, start=15), "a time lies before start=15"),
+        (lambda: am.detected_share([-1.0, 20], end=50), "a time lies before start=0.0"),
+        (lambda: am.detected_share([5, -np.inf], 50), "a time lies before start=0.0"),
+        (lambda: am.detected_share([5, 9], 50, start=np.nan), "start=nan, or the start is not a finite"),
+        (lambda: am.detected_share([5, 9], [50] * 3), r"end of shape \(3,\) for 2 times"),
+        (lambda: am.median_detection_time([10, 20], end=50 * ms), "end: got values with the unit ms"),
         (lambda: am.attention_modulation(np.zeros((2, 3)), np.zeros((2, 3)), [0, 1]), "two outputs of shape"),
         (lambda: am.attention_modulation(np.zeros((2, 3, 2)), np.zeros((2, 3, 2)), [0, 5]), "targets must be classes"),
     ],

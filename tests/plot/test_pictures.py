@@ -121,6 +121,17 @@ def last_frame(film, path):
         frames.convert("RGB").save(path)
 
 
+def test_the_range_of_rates_is_drawn_where_it_is():
+    """Also where the mean lies outside of it, as with one image that spikes."""
+    one = np.zeros(100)
+    one[0] = 1000
+    ax = bs.plot.rates({"one": one, "even": np.arange(101.0)[:100]})
+    drawn = np.array([segment[:, 0] for segment in ax.collections[0].get_segments()])
+    expected = [np.percentile(values, [2.5, 97.5]) for values in (one, np.arange(100.0))]
+    np.testing.assert_allclose(drawn, expected, atol=1e-9)
+    plt.close(ax.figure)
+
+
 def test_every_function_that_draws_has_a_picture():
     drawn = {"feature_array", *bs.plot.__all__}
     assert {*PANELS, *FIGURES} == drawn == {path.stem for path in BASELINE.glob("*.png")}

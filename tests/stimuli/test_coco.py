@@ -1,7 +1,7 @@
-"""Pictures from COCO: windows, criteria, cues and halves, on small data sets in its format."""
+"""Pictures from COCO: windows, criteria and files, on small data sets in its format."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -17,14 +17,12 @@ pytest.importorskip("pycocotools")
 from brainsnn.stimuli.coco import (
     FOOD,
     STREET,
-    center_of_mass,
-    halves,
-    invalid_cues,
     load_coco_scenes,
     load_coco_training,
     read_photograph,
     read_selection,
     select,
+    write_selection,
 )
 from brainsnn.stimuli.coco.__main__ import main, read_features
 from brainsnn.stimuli.coco.annotations import mask_of, pools, read_annotations
@@ -240,64 +238,6 @@ def test_smaller_and_other_objects_may_be_visible():
     assert single_window([big, big.T[::-1]], np.random.default_rng(0)) == (None, None)
 
 
-# --- cues and halves --------------------------------------------------------------------------------------------------
-
-
-def test_center_of_mass_counts_pixels_from_0():
-    mask = np.zeros((10, 10))
-    mask[2:4, 7] = 1
-    assert center_of_mass(mask) == (0.25, 0.7)
-
-
-@settings(max_examples=60)
-@given(st.integers(2, 40), st.integers(0, 1000))
-def test_invalid_cues_follow_the_rule(n, seed):
-    random = np.random.default_rng(seed)
-    valid = np.concatenate([random.uniform(0, 1, (n, 2)), [(0.02, 0.03), (0.97, 0.98), (0.02, 0.98), (0.97, 0.03)]])
-    invalid = invalid_cues(valid, seed)
-    assert np.linalg.norm(invalid - valid, axis=1).min() >= 0.5
-    others = valid[np.random.RandomState(seed).permutation(len(valid))]
-    far = np.linalg.norm(others - valid, axis=1) >= 0.5
-    assert_array_equal(invalid[far], others[far])
-    low, high = valid.min(axis=0), valid.max(axis=0)
-    assert ((invalid >= low) & (invalid <= high)).all()
-    narrow = np.array([(0.1, 0.1), (0.9, 0.9), (0.1, 0.9), (0.9, 0.1)])
-    drawn = invalid_cues(np.full((20, 2), 0.3), seed, ranges=narrow)
-    assert ((drawn >= 0.1) & (drawn <= 0.9)).all() and len(np.unique(drawn, axis=0)) == 20
-
-
-@given(st.integers(0, 1000))
-def test_invalid_cues_of_some_pictures_are_those_of_all(seed):
-    """As for the RDMs: the permutation is over all pictures, and the chosen ones bound what is drawn again."""
-    random = np.random.default_rng(seed)
-    valid = random.uniform(0, 1, (60, 2))
-    chosen = np.concatenate([np.argsort(valid.sum(axis=1))[[0, -1]], random.permutation(60)[:8]])
-    invalid = invalid_cues(valid, seed, valid[chosen], chosen)
-    others = valid[np.random.RandomState(seed).permutation(60)][chosen]
-    far = np.linalg.norm(others - valid[chosen], axis=1) >= 0.5
-    assert_array_equal(invalid[far], others[far])
-    assert np.linalg.norm(invalid - valid[chosen], axis=1).min() >= 0.5
-    low, high = valid[chosen].min(axis=0), valid[chosen].max(axis=0)
-    assert ((invalid[~far] >= low) & (invalid[~far] <= high)).all()
-
-
-def test_invalid_cues_that_cannot_be_drawn_are_refused():
-    with pytest.raises(ValueError, match="is 0.5 away from cue 0, .* Use more pictures"):
-        invalid_cues([(0.4, 0.5), (0.6, 0.5)])
-
-
-@given(st.lists(st.integers(0, 3), min_size=4, max_size=60))
-def test_halves_are_stratified(targets):
-    targets = np.array([*targets, *range(4), *range(4)])
-    names = halves(targets)
-    for target in range(4):
-        n = [int((names[targets == target] == half).sum()) for half in ("search", "test")]
-        assert abs(n[0] - n[1]) <= 1
-    assert_array_equal(names, halves(targets))
-    with pytest.raises(ValueError, match="halves: target 9 has one picture"):
-        halves([*targets, 9])
-
-
 # --- the command and its file -----------------------------------------------------------------------------------------
 
 
@@ -377,6 +317,15 @@ def test_some_scenes_are_drawn_from_all_of_the_file(coco, street, file):
         load_coco_scenes(file, coco[0], "test", 4, 999)
 
 
+def test_a_file_without_such_pictures_is_refused(coco, street, tmp_path):
+    path = tmp_path / "one_half.json"
+    write_selection(replace(street, training=[], test=[p for p in street.test if p.half == "search"]), path)
+    with pytest.raises(ValueError, match="load_coco_scenes: .* has no picture in half 'test'. Give another half"):
+        load_coco_scenes(path, coco[0], "test", 4)
+    with pytest.raises(ValueError, match="load_coco_training: .* has no training picture. Give another file"):
+        load_coco_training(path, coco[0], size=4)
+
+
 def test_training_pictures(coco, street, file):
     images, labels = load_coco_training(file, coco[0], size=20)
     assert images.shape == (len(street.training), 20, 20, 3)
@@ -385,6 +334,9 @@ def test_training_pictures(coco, street, file):
     k = np.random.default_rng(1).permutation(len(images))[:5]
     assert_array_equal(some, images[k])
     assert_array_equal(their_labels, labels[k])
+    for load in (load_coco_scenes, load_coco_training):
+        with pytest.raises(ValueError, match=f"{load.__name__}: seed=-1 must be a whole number"):
+            load(file, coco[0], seed=-1)
     with pytest.raises(ValueError, match="n_pictures=999, but .* Use at most these"):
         load_coco_training(file, coco[0], 999)
 
@@ -395,6 +347,7 @@ def test_pixels_are_those_of_the_crop(coco, street):
         whole = np.asarray(opened, dtype=np.float32) / 255
     crop = whole[picture.row : picture.row + 40, picture.column : picture.column + 40]
     assert_allclose(read_photograph(coco[0], picture, 40), crop)
+    assert_allclose(read_photograph(str(coco[0]), picture, 40), crop)
     assert_allclose(read_photograph(coco[0], picture, 20), crop[1::2, 1::2])  # nearest: no pixel is averaged
     with pytest.raises(ValueError, match="interpolation must be"):
         read_photograph(coco[0], picture, 20, "cubic")

@@ -69,7 +69,9 @@ def test_photographs_are_those_from_which_scenes_were_cut(split):
         assert max(found, key=found.get) == named and found[named] > 0.95
 
 
-@pytest.mark.parametrize("wrong", [{"split": "all"}, {"size": 20}, {"n_digits": 11}, {"n_digits": 9, "size": 40}])
+@pytest.mark.parametrize(
+    "wrong", [{"split": "all"}, {"size": 20}, {"n_digits": 11}, {"n_digits": 9, "size": 40}, {"seed": -1}]
+)
 def test_errors(wrong):
     with pytest.raises(ValueError, match="load_search_scenes"):
         load_search_scenes(1, **wrong)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from brainsnn.optional import optional_packages
+from brainsnn.plain_arrays import finite_array, plain_array, truth_values, whole_numbers
 
 __all__ = ["CUE_SEED", "center_of_mass", "halves", "invalid_cues"]
 
@@ -11,6 +12,8 @@ CUE_SEED = 3
 #: Smallest distance of an invalid cue from the valid one, in fractions of the image.
 MIN_DISTANCE = 0.5
 HALVES = ("search", "test")
+#: Draws of one invalid cue, before it is said that nearly none would do.
+MAX_DRAWS = 100_000
 
 
 def center_of_mass(mask):
@@ -19,13 +22,18 @@ def center_of_mass(mask):
 
     Parameters
     ----------
-    mask : (side, side) ndarray of bool
+    mask : (height, width) array_like of bool
 
     Returns
     -------
     cue : tuple of float
-        (row, column) in fractions of the side. Pixel indices start at 0 and are those of corners, as published: the centre of a
+        (row, column) in fractions of the image. Pixel indices start at 0 and are those of corners, as published: the centre of a
         pixel would be half a pixel further.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty, or holds other values than true and false.
 
     Examples
     --------
@@ -33,8 +41,13 @@ def center_of_mass(mask):
     >>> center_of_mass(np.array([[0, 0, 0], [0, 0, 1], [0, 0, 1]]))
     (0.5, 0.6666666666666666)
     """
+    mask = truth_values(mask, "center_of_mass: mask")
+    if mask.ndim != 2 or not mask.any():
+        raise ValueError(
+            f"center_of_mass: mask of shape {mask.shape} with {mask.sum()} pixels; give rows and columns, with a target in them."
+        )
     rows, columns = np.nonzero(mask)
-    return float(rows.mean() / len(mask)), float(columns.mean() / len(mask))
+    return float(rows.mean() / mask.shape[0]), float(columns.mean() / mask.shape[1])
 
 
 def invalid_cues(valid, seed=CUE_SEED, ranges=None, chosen=None):
@@ -61,7 +74,7 @@ def invalid_cues(valid, seed=CUE_SEED, ranges=None, chosen=None):
     Raises
     ------
     ValueError
-        If a valid cue is nearer to all places in the ranges.
+        If a valid cue is nearer to all places in the ranges, or to nearly all; or if cues are not fractions of the image.
 
     References
     ----------
@@ -73,24 +86,41 @@ def invalid_cues(valid, seed=CUE_SEED, ranges=None, chosen=None):
     array([[0.8, 0.9],
            [0.1, 0.2]])
     """
-    valid = np.asarray(valid, dtype=float)
-    limits = valid if ranges is None else np.asarray(ranges, dtype=float)
+    valid = _fractions(valid, "valid")
+    limits = valid if ranges is None else _fractions(ranges, "ranges")
     low, high = limits.min(axis=0), limits.max(axis=0)
     random = np.random.RandomState(seed)
     invalid = valid[random.permutation(len(valid))]
     if chosen is not None:
+        chosen = whole_numbers(chosen, "invalid_cues: chosen", len(valid), "numbers of pictures")
         valid, invalid = valid[chosen], invalid[chosen]
     farthest = np.linalg.norm(np.maximum(valid - low, high - valid), axis=1)
-    if farthest.min() <= MIN_DISTANCE:
-        k = int(farthest.argmin())
-        raise ValueError(
-            f"invalid_cues: no place between {low.tolist()} and {high.tolist()} is {MIN_DISTANCE} away from cue {k}, "
-            f"{valid[k].tolist()}. Use more pictures, with targets in more places."
-        )
-    for cue, target in zip(invalid, valid):
-        while np.linalg.norm(cue - target) < MIN_DISTANCE:
+    too_near = [int(farthest.argmin())] if len(farthest) and farthest.min() <= MIN_DISTANCE else []
+    for k, (cue, target) in enumerate(zip(invalid, valid)):
+        n_draws = 0
+        while not too_near and np.linalg.norm(cue - target) < MIN_DISTANCE:
             cue[:] = random.uniform(low[0], high[0]), random.uniform(low[1], high[1])
+            n_draws += 1
+            if n_draws == MAX_DRAWS and np.linalg.norm(cue - target) < MIN_DISTANCE:
+                too_near = [k]
+    if too_near:
+        k = too_near[0]
+        raise ValueError(
+            f"invalid_cues: no place, or nearly none, between {low.tolist()} and {high.tolist()} is {MIN_DISTANCE} away from cue "
+            f"{k}, {valid[k].tolist()}. Use more pictures, with targets in more places."
+        )
     return invalid
+
+
+def _fractions(cues, name):
+    """Return cues, after a check that they are (row, column) in fractions of the image."""
+    cues = finite_array(cues, f"invalid_cues: {name}")
+    if cues.ndim != 2 or cues.shape[1] != 2 or not ((cues >= 0) & (cues <= 1)).all():
+        raise ValueError(
+            f"invalid_cues: {name} must be (row, column) pairs in fractions of the image, from 0 to 1, got shape {cues.shape} "
+            f"and values from {cues.min():g} to {cues.max():g}; for pixel k of n, give k/n."
+        )
+    return cues
 
 
 def halves(targets, seed=CUE_SEED):
@@ -110,7 +140,7 @@ def halves(targets, seed=CUE_SEED):
     Raises
     ------
     ValueError
-        If a target occurs only once.
+        If a target occurs only once, or none is given.
     ImportError
         If scikit-learn is not installed.
 
@@ -122,7 +152,9 @@ def halves(targets, seed=CUE_SEED):
     """
     with optional_packages("coco scenes", extra="coco"):
         from sklearn.model_selection import StratifiedShuffleSplit
-    targets = np.asarray(targets)
+    targets = plain_array(targets, "halves: targets")
+    if targets.ndim != 1 or len(targets) == 0:
+        raise ValueError(f"halves: targets of shape {targets.shape}; give one for each of two pictures or more.")
     values, counts = np.unique(targets, return_counts=True)
     if counts.min() < 2:
         raise ValueError(

@@ -85,7 +85,7 @@ def read_photograph(folder, picture, size, interpolation="nearest"):
 
     Parameters
     ----------
-    folder : `~pathlib.Path`
+    folder : str or path-like
         COCO's folder, which holds ``train2017`` and ``val2017``.
     picture : TrainingPicture or TestPicture
     size : int
@@ -124,7 +124,7 @@ def read_photograph(folder, picture, size, interpolation="nearest"):
         from PIL import Image
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"coco scenes: interpolation must be 'nearest' or 'bilinear', got {interpolation!r}.")
-    path = folder / picture.folder / picture.file_name
+    path = checked_path(folder, "read_photograph: folder") / picture.folder / picture.file_name
     if not path.exists():
         raise FileNotFoundError(
             f"coco scenes: {path} does not exist; the folder must be that of COCO 2017, with train2017 and val2017 in it."
@@ -186,9 +186,14 @@ def load_coco_scenes(path, folder, half=None, size=224, n_scenes=None, interpola
     if half not in (None, *HALVES):
         raise ValueError(f"load_coco_scenes: half must be 'search', 'test' or None, got {half!r}.")
     size = whole_number(size, "load_coco_scenes: size", 1)
+    seed = whole_number(seed, "load_coco_scenes: seed", 0)
     n_scenes = None if n_scenes is None else whole_number(n_scenes, "load_coco_scenes: n_scenes", 1)
     folder, selection = checked_path(folder, "load_coco_scenes: folder"), read_selection(path)
     pictures = [picture for picture in selection.test if half in (None, picture.half)]
+    if not pictures:
+        raise ValueError(
+            f"load_coco_scenes: {path} has no picture in half {half!r}. Give another half, or another file."
+        )
     if n_scenes is not None:
         if n_scenes > len(pictures):
             raise ValueError(
@@ -251,8 +256,11 @@ def load_coco_training(path, folder, n_pictures=None, size=224, seed=0, interpol
     >>> images, labels = load_coco_training("street.json", "coco")  # files that you have  # doctest: +SKIP
     """
     size = whole_number(size, "load_coco_training: size", 1)
+    seed = whole_number(seed, "load_coco_training: seed", 0)
     folder, selection = checked_path(folder, "load_coco_training: folder"), read_selection(path)
     pictures = selection.training
+    if not pictures:
+        raise ValueError(f"load_coco_training: {path} has no training picture. Give another file.")
     if n_pictures is not None:
         n_pictures = whole_number(n_pictures, "load_coco_training: n_pictures", 1)
         if n_pictures > len(pictures):

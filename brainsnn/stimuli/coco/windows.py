@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from brainsnn.plain_arrays import truth_values
+
 __all__ = ["MIN_AREA", "areas_in_windows", "multi_window", "single_window"]
 
 #: Smallest area of an object, as a share of the window.
@@ -35,13 +37,18 @@ def areas_in_windows(mask):
         Pixels in the window at offset 0, 1, ... along the longer side, up to the difference of the sides less 1 (as published);
         a square has one window, all of it.
 
+    Raises
+    ------
+    ValueError
+        If the mask holds other values than true and false.
+
     Examples
     --------
     >>> import numpy as np
     >>> areas_in_windows(np.array([[1, 1, 0, 0, 1], [1, 0, 0, 0, 1]], dtype=bool))
     array([3, 1, 0])
     """
-    mask, side, n = _windows(np.asarray(mask))
+    mask, side, n = _windows(truth_values(mask, "areas_in_windows: mask"))
     total = np.concatenate([[0], np.cumsum(mask.sum(axis=0))])
     return total[side : side + n] - total[:n]
 
