@@ -256,9 +256,8 @@ class Claims:
         """
         low, high = map(float, bounds)
         error = (high - low) / (2 * NORMAL.inv_cdf(0.975))
-        p = 1 - NORMAL.cdf(
-            (limit - (low + high) / 2) / error
-        )  # one-sided, of the normal distribution with this interval
+        # one-sided, of the normal distribution with this interval
+        p = 1 - NORMAL.cdf((limit - (low + high) / 2) / error) if error > 0 else np.nan
         p, test = _corrected(p, test, n_tests)
         verdict = SUPPORTED if high < limit and p < ALPHA else NOT_SUPPORTED if low > limit else UNDECIDABLE
         self.rows.append(Claim(f"{claim} (below {limit:g})", float(effect), low, high, int(n), test, p, verdict))

@@ -113,7 +113,9 @@ def in_words(photographs):
             "of the same photographs."
         )
     if n == 1:
-        return f"{scenes} ({names[0]}): what holds for other photographs cannot be said; intervals are of other scenes of this one."
+        return (
+            f"{scenes} ({names[0]}): what holds for others cannot be said; intervals are of other scenes of this one."
+        )
     return (
         f"{scenes} ({', '.join(names)}), and digits and places differ between them. With the photograph as the unit, an effect "
         f"of the same sign in all {n} has p = {smallest_p(n):g} (exact sign-flip test), and {needed} photographs are the fewest "

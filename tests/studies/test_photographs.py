@@ -55,7 +55,9 @@ def test_the_words_say_how_many_photographs_are_needed():
     assert "has p = 0.125" in in_words(np.array(["coins", "grass", "camera", "chelsea"]))
     assert "6 photographs are the fewest" in in_words(np.array(["coins", "coins", "grass"]))
     assert "cannot decide" not in in_words(np.array(list("abcdef")))
-    assert "2 scenes are cut from 1 photograph (coins): what holds for other" in in_words(np.array(["coins", "coins"]))
+    assert "2 scenes are cut from 1 photograph (coins): what holds for others cannot" in in_words(
+        np.array(["coins", "coins"])
+    )
 
 
 def test_four_photographs_are_too_few_for_their_bootstrap():
