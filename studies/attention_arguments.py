@@ -12,7 +12,7 @@ ALL = 0
 
 def word_of(argv, name, default):
     """Return what the command line gives for an option, before the study has read all of them."""
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(f"--{name}", default=default)
     return parser.parse_known_args(argv)[0].__dict__[name]
 

@@ -7,7 +7,9 @@ __all__ = ["parser_of"]
 
 def parser_of(name, description, quick, devices, sweeps):
     """Return the parser of a study; the arguments are those of `common.Study`."""
-    parser = argparse.ArgumentParser(prog=f"{name}.py", description=description.strip().splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog=f"{name}.py", description=description.strip().splitlines()[0], allow_abbrev=False
+    )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a short run (the default)")
     size.add_argument("--full", action="store_true", help="the complete run")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from brainsnn.command_line.messages import plain_notes
+from brainsnn.errors import warn
 from brainsnn.files import check_file, check_writable
 from brainsnn.optional import optional_packages
 from brainsnn.shipped import shipped_path
@@ -23,6 +24,8 @@ KERAS = (".keras", ".h5", ".hdf5", ".json")
 #: What writes files of each suffix, and the extra that installs it.
 PACKAGES = {".nc": ("xarray", "h5netcdf"), ".zarr": ("xarray", "zarr"), ".nir": ("nir",), ".csv": ("xarray",)}
 EXTRA = {".nc": "formats", ".zarr": "formats"}
+#: Logarithm of a change of proportions that is not told.
+LARGEST_STRETCH = 0.05
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
@@ -188,6 +191,9 @@ def _read_arrays(path: Path, option: str) -> tuple[np.ndarray, np.ndarray | None
             f"{option} {str(path)!r} is damaged, or holds Python objects, which are never opened. Write it with "
             "numpy.savez(file, images=..., labels=...), of numbers."
         ) from None
+    unread = [name for name in names if name not in arrays]
+    if "images" in arrays and "labels" not in arrays and unread:
+        warn(f"{option} {str(path)!r}: {known} are there, and only 'images' is read.", fix="Name the classes 'labels'.")
     if "images" not in arrays:
         raise ValueError(f"{option} {str(path)!r} holds {known}; it needs an array 'images'.")
     images, labels = arrays["images"], arrays.get("labels")
@@ -223,6 +229,12 @@ def _read_picture(file: Path, shape: tuple[int, ...], resize: bool, option: str)
             raise ValueError(
                 f"{option}: {str(file)!r} has {picture.size[1]} x {picture.size[0]} pixels, and the network takes "
                 f"{shape[0]} x {shape[1]}. Use --resize, or pictures of this size."
+            )
+        (columns, rows), stretch = picture.size, np.log(picture.size[0] * shape[0] / (picture.size[1] * shape[1]))
+        if abs(stretch) > LARGEST_STRETCH:
+            warn(
+                f"{option}: {str(file)!r} of {rows} x {columns} pixels is squeezed to {shape[0]} x {shape[1]}.",
+                fix="Crop it first if proportions matter.",
             )
         picture = picture.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
     return np.asarray(picture).reshape(shape)

@@ -85,6 +85,8 @@ def run(
     times = {name: time_value(text, f"--{name}") for name, text in (("onset", onset), ("offset", offset))}
     lasting, wanted = time_value(duration, "--duration", is_duration=True), recordings(record or [])
     _check_together(times, background, device, processes)
+    if wanted and output is None:
+        raise typer.BadParameter("needs -o: what is recorded is kept in the file of the result.", param_hint="--record")
     check_images(images)
     options = convert_options(model, neuron, calibrate, gate)
     graph = read_graph(model, weights, average_pooling, options.get("thresholds", ()))

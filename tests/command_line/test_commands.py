@@ -131,7 +131,24 @@ def test_pictures_are_scaled_and_need_the_size_of_the_network(model_file, tmp_pa
     Image.fromarray(np.zeros((9, 6), np.uint8)).save(folder / "2.png")
     refused = brainsnn(*run)
     assert refused.exit_code == 1 and "9 x 6 pixels" in refused.output and "--resize" in refused.output
-    assert brainsnn(*run, "--resize").exit_code == 0
+    squeezed = brainsnn(*run, "--resize")
+    assert squeezed.exit_code == 0 and "of 9 x 6 pixels is squeezed to 6 x 6" in " ".join(squeezed.output.split())
+
+
+def test_arrays_that_are_not_read_are_named(model_file, tmp_path):
+    """Such as labels whose name is misspelt."""
+    images = np.random.default_rng(1).random((2, 6, 6, 1))
+    np.savez(tmp_path / "images.npz", images=images, label=np.zeros(2, int))
+    np.savez(tmp_path / "named.npz", images=images, labels=np.zeros(2, int))
+    run = ("run", model_file, "-n", "IF", "-t", "5ms", "--calibrate", "--images")
+    told = "label are there, and only 'images' is read"
+    assert told in " ".join(brainsnn(*run, tmp_path / "images.npz").output.split())
+    assert "is read" not in brainsnn(*run, tmp_path / "named.npz").output
+
+
+def test_what_is_recorded_needs_a_file(model_file, images_file):
+    refused = brainsnn("run", model_file, "--images", images_file, "-r", "conv:spikes")
+    assert refused.exit_code == 2 and "needs -o" in refused.output and "--record" in refused.output
 
 
 def test_options_without_effect_are_refused(model_file, tmp_path):

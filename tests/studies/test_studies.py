@@ -58,6 +58,7 @@ def test_parameters_come_from_the_mode_and_the_command_line(tmp_path):
         (["--x", "inf"], "must be greater than 0"),
         (["--seed", "-1"], "whole number, 0 or greater"),
         (["--nn", "1"], "unrecognized arguments"),
+        (["--dev", "runtime"], "unrecognized arguments"),
     ],
 )
 def test_bad_arguments_are_named(tmp_path, capsys, arguments, message):

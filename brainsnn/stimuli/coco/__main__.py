@@ -59,6 +59,7 @@ def read_features(path):
 def _options(arguments):
     parser = argparse.ArgumentParser(
         prog="python -m brainsnn.stimuli.coco",
+        allow_abbrev=False,
         description="Select the pictures of the attention experiments from COCO.",
     )
     parser.add_argument("folder", type=Path, help="folder of COCO 2017, with annotations/, train2017/ and val2017/")
