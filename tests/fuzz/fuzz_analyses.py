@@ -79,6 +79,8 @@ def d_prime(draw):
         for count, n in ((n_hits, n_present), (n_false_alarms, n_absent)):
             require(np.ndim(count) == np.ndim(n) == 0 and isfinite(n) and isfinite(count) and 0 <= count <= n)
             require(count == int(count) and n == int(n))
+        if 0 in (n_present, n_absent):
+            return np.nan
         hit, false_alarm = (n_hits + 0.5) / (n_present + 1), (n_false_alarms + 0.5) / (n_absent + 1)
         return stats.norm.ppf(hit) - stats.norm.ppf(false_alarm)
 
@@ -121,10 +123,11 @@ def top_k_accuracy(draw):
         targets, _ = _checked(scores, targets, None)
         require(k == int(k) and k >= 1)
         if scores.shape[1] > 2 and np.isfinite(scores).all():
-            return metrics.top_k_accuracy_score(targets, scores, k=int(k), labels=range(scores.shape[1]))
+            n = scores.shape[1]  # there, later classes win ties
+            return metrics.top_k_accuracy_score(n - 1 - targets, scores[:, ::-1], k=int(k), labels=range(n))
         hits = 0
         for row, target in zip(scores, targets):
-            above = sum(value > row[target] for value in row) + sum(value == row[target] for value in row[target + 1 :])
+            above = sum(value > row[target] for value in row) + sum(value == row[target] for value in row[:target])
             hits += above < k
         return hits / len(scores)
 
@@ -186,7 +189,8 @@ def detection_scores(draw):
         rates = (hits + 0.5) / (n_present + 1), (false_alarms + 0.5) / (n_absent + 1)
         f1 = 2 * hits / (n_present + hits + false_alarms)
         false_alarm_rate = false_alarms / n_absent if n_absent else np.nan
-        return [hits / n_present, false_alarm_rate, float(np.diff(stats.norm.ppf(rates))[0]) * -1, f1]
+        d = float(np.diff(stats.norm.ppf(rates))[0]) * -1 if n_absent else np.nan
+        return [hits / n_present, false_alarm_rate, d, f1]
 
     def function(*arguments):
         found = am.detection_scores(*arguments)
