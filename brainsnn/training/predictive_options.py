@@ -1,7 +1,9 @@
 """The command line of `brainsnn.training.train_predictive`: options of network, data and recipe, and the published preset."""
 
 import argparse
+import re
 import shlex
+import zlib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -12,7 +14,7 @@ from brainsnn.training.predictive_data import COLOURS, DATASETS, STATISTICS
 from brainsnn.training.predictive_recipe import CHOICES, Recipe, published_recipe
 from brainsnn.training.predictive_vgg import CONFIGURATIONS
 
-__all__ = ["command_of", "network_options", "parse_options", "recipe_of"]
+__all__ = ["command_of", "network_options", "outside_recipe", "parse_options", "recipe_of"]
 
 #: Options of the network: of the shipped networks, and as published.
 NETWORK = {"depth": 5, "width": 0.25, "generator_width": 0.125, "dense": [128, 128], "dropout": 0.2, "kernel_size": 3}
@@ -88,7 +90,11 @@ def _parser(network, recipe, architecture):
             nargs="*" if name == "dense" else None, choices=tuple(DEPTHS[architecture]) if name == "depth" else None,
             help=f"{HELP[name]} ({' '.join(map(str, value)) if name == 'dense' else value})",
         )  # fmt: skip
-    parser.add_argument("--out", type=Path, help="file to write (weights/digits_VARIANT_if.keras, or in results/)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="file to write (weights/digits_VARIANT_if.keras if it is as shipped, else in results/)",
+    )
     parser.add_argument(
         "--checkpoints", type=Path, help="folder of checkpoints and log (results/train_predictive/NAME)"
     )
@@ -178,10 +184,15 @@ def parse_options(arguments=None):
 
 
 def _default_out(options):
-    if options.preset == "shipped" and options.dataset == "digits" and options.architecture == "vgg":
+    """Return the shipped file for the shipped options; for others one whose name tells them apart."""
+    changed = {name: value for name, value in _changed(options).items() if name != "quick"}
+    if options.preset == "shipped" and not changed:
         return Path("results/quick" if options.quick else "weights") / f"digits_{options.variant}_if.keras"
+    named = ("dataset", "architecture", "depth")
+    rest = "".join(f"_{name}-{_shown(name, value)}" for name, value in changed.items() if name not in named)
+    rest = re.sub(r"[^\w.-]+", "-", rest) if len(rest) < 100 else f"_{zlib.crc32(rest.encode()):08x}"
     published = "_published" * (options.preset == "published")
-    name = f"{options.dataset}_{options.architecture}{options.depth}_{options.variant}{published}.keras"
+    name = f"{options.dataset}_{options.architecture}{options.depth}_{options.variant}{published}{rest}.keras"
     return Path("results/quick" if options.quick else "results/train_predictive") / name
 
 
@@ -193,6 +204,12 @@ def recipe_of(options):
 def network_options(options):
     """Return the options of the network, by name."""
     return {name: getattr(options, name) for name in (RESNET if options.architecture == "resnet" else NETWORK)}
+
+
+def outside_recipe(options):
+    """Return the options besides the recipe on which a training depends, by name."""
+    names = ("preset", "variant", "architecture", "dataset", "colours", "stages", "images", "quick")
+    return {name: getattr(options, name) for name in names} | network_options(options)
 
 
 def _shown(name, value):
@@ -216,8 +233,15 @@ def command_of(options):
     -------
     command : str
     """
-    network, recipe = _defaults(options.preset, options.variant, options.dataset, options.architecture)
     parts = [f"--preset {options.preset}"] * (options.preset != "shipped") + [f"--variant {options.variant}"]
+    for name, value in _changed(options).items():
+        parts.append(f"--{name.replace('_', '-')} {_shown(name, value)}".strip())
+    return "python -m brainsnn.training.train_predictive " + " ".join([*parts, f"--out {options.out}"])
+
+
+def _changed(options):
+    """Return the options, apart from preset and variant, that differ from their defaults."""
+    network, recipe = _defaults(options.preset, options.variant, options.dataset, options.architecture)
     defaults = {
         "architecture": "vgg",
         "dataset": "digits",
@@ -228,11 +252,9 @@ def command_of(options):
         "images": None,
         **asdict(recipe),
     }
-    for name, default in defaults.items():
-        value = getattr(options, name)
-        if value != default and not (options.quick and name in QUICK_SETS):
-            parts.append(f"--{name.replace('_', '-')} {_shown(name, value)}".strip())
-    return "python -m brainsnn.training.train_predictive " + " ".join([*parts, f"--out {options.out}"])
+    values = {name: getattr(options, name) for name in defaults}
+    skipped = QUICK_SETS if options.quick else ()
+    return {name: value for name, value in values.items() if value != defaults[name] and name not in skipped}
 
 
 #: Options that ``--quick`` sets.

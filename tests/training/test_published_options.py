@@ -12,7 +12,7 @@ import keras
 from brainsnn.training import read_published_feedback
 from brainsnn.training.checkpoints import copy_fitting_weights
 from brainsnn.training.predictive_data import DATASETS, crop_and_flip, load_dataset
-from brainsnn.training.predictive_options import command_of, parse_options
+from brainsnn.training.predictive_options import command_of, outside_recipe, parse_options, recipe_of
 from brainsnn.training.predictive_recipe import Recipe, published_recipe
 from brainsnn.training.predictive_training import Trainer
 from brainsnn.training.predictive_vgg import predictive_vgg
@@ -94,7 +94,7 @@ def test_an_ann_of_another_task_gives_the_layers_that_fit(tmp_path):
     assert (trained != source.get_layer("conv1").get_weights()[0]).any()
     again = trainer(tmp_path / "ck", pretrained_ann=str(path))  # resumes, and does not begin with that ANN again
     np.testing.assert_array_equal(again.model.get_layer("conv1").get_weights()[0], trained)
-    with pytest.raises(ValueError, match="from another recipe"):
+    with pytest.raises(ValueError, match=r"other settings \(pretrained_ann: .*source.keras' there, None now\)"):
         trainer(tmp_path / "ck")
 
 
@@ -119,8 +119,95 @@ def test_checkpoints_of_older_versions_go_on(tmp_path):
     lines = []
     trainer(tmp_path, lines.append)
     assert lines == ["resumed after 1 ANN and 0 SNN epochs"]
-    with pytest.raises(ValueError, match="from another recipe"):
+    with pytest.raises(ValueError, match=r"other settings \(default_threshold: None there, 1.0 now\)"):
         trainer(tmp_path, default_threshold=1.0)
+    state["recipe"]["stop_below"], log = None, state.pop("log")  # of the first version: log and accuracy lay beside it
+    del state["settings"], state["ann_accuracy"]
+    np.savez(tmp_path / "checkpoint.npz", state=json.dumps(state), **arrays)
+    (tmp_path / "ann_accuracy.json").write_text("0.25")
+    own = trainer(tmp_path, lines.append, stop_below=None)
+    assert "data and network are not compared" in lines[-1] and own.ann_accuracy == 0.25
+    assert [float(row["loss"]) for row in own.log] == [row["loss"] for row in log]
+
+
+@pytest.mark.parametrize("change", [{"images": 300}, {"dense": [5]}, {"stages": "both"}])
+def test_a_checkpoint_of_other_data_or_another_network_is_refused(tmp_path, change):
+    settings = {"images": 64, "dense": [6], "stages": "snn"}
+    recipe = Recipe(**{**vars(published_recipe()), **SHORT})
+
+    def make(model, images=IMAGES, **options):
+        return Trainer(model, recipe, tmp_path, images, LABELS, (IMAGES, LABELS), lambda line: None, **options)
+
+    make(small(), settings=settings).save()
+    before = (tmp_path / "checkpoint.npz").read_bytes()
+    ((name, value),) = change.items()
+    expected = (
+        f"({name}: {settings[name]!r} there, {value!r} now). Give the settings of that training, choose another folder"
+    )
+    with pytest.raises(ValueError) as error:
+        make(small(), settings=settings | change)
+    assert expected in str(error.value) and (tmp_path / "checkpoint.npz").read_bytes() == before
+    (tmp_path / "checkpoint.npz").unlink()
+    make(small()).save()  # by default, the shapes tell
+    for model, images, shown in (
+        (small(n_classes=5), IMAGES, "classifier: [[6, 4]] there, [[6, 5]] now"),
+        (small(), IMAGES[:7], "images: [8, 8, 8, 1] there, [7, 8, 8, 1] now"),
+    ):
+        with pytest.raises(ValueError) as error:
+            make(model, images)
+        assert f"({shown})" in str(error.value)
+
+
+def test_a_folder_that_lost_its_checkpoint_is_refused(tmp_path):
+    """Its log would be continued, and the accuracy of its ANN would skip the stage."""
+    own = trainer(tmp_path)
+    own.train_ann()
+    own.ann_accuracy = 0.5
+    own.save()
+    assert trainer(tmp_path).ann_accuracy == 0.5 and not (tmp_path / "ann_accuracy.json").exists()
+    (tmp_path / "checkpoint.npz").unlink()
+    with pytest.raises(
+        ValueError, match="log.csv of an earlier training, whose checkpoint.npz is missing. Remove the whole"
+    ):
+        trainer(tmp_path)
+    (tmp_path / "log.csv").rename(tmp_path / "ann_accuracy.json")
+    with pytest.raises(ValueError, match="holds ann_accuracy.json"):
+        trainer(tmp_path)
+
+
+OTHER_WORDS = (
+    "--preset published", "--dataset fashion", "--stages ann", "--images 9", "--quick", "--depth 9", "--width 0.5", "--dense 7",
+    "--dropout 0.3", "--kernel-size 5", "--seed 7", "--ann-epochs 3",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", OTHER_WORDS)
+def test_other_options_have_files_of_their_own(words):
+    """What is left out is as shipped; other networks neither replace a shipped file nor share a folder of checkpoints."""
+    usual, other = (parse_options(["--variant", "plain", *more.split()]) for more in ("", words))
+    assert usual.out.as_posix() == "weights/digits_plain_if.keras"
+    assert other.out != usual.out and other.checkpoints != usual.checkpoints
+    assert (outside_recipe(other), recipe_of(other)) != (outside_recipe(usual), recipe_of(usual))
+
+
+def test_names_of_files_tell_all_options_apart():
+    made = [parse_options(["--variant", "plain", *words.split()]) for words in OTHER_WORDS]
+    assert len({options.out for options in made}) == len(OTHER_WORDS)
+    assert made[7].out.as_posix() == "results/train_predictive/digits_vgg5_plain_dense-7.keras"
+    long = ["--dense", *["128"] * 30]
+    names = {parse_options(["--variant", "plain", *long, *more]).out.name for more in ([], ["--seed", "1"])}
+    assert len(names) == 2 and max(map(len, names)) < 60
+
+
+def test_a_training_is_not_resumed_with_other_images(tmp_path):
+    words = "--variant plain --stages ann --ann-epochs 0 --width 0.03125 --dense 4 --images"
+    folders = ["--out", str(tmp_path / "a.keras"), "--checkpoints", str(tmp_path / "ck")]
+    main([*words.split(), "40", *folders])
+    card = (tmp_path / "a.md").read_text()
+    assert "| training | 0 epochs as ANN, 0 as SNN" in card
+    with pytest.raises(ValueError, match=r"\(images: 40 there, 50 now\)"):
+        main([*words.split(), "50", *folders])
+    assert (tmp_path / "a.md").read_text() == card
 
 
 @pytest.mark.parametrize(
