@@ -61,6 +61,7 @@ def _field(item):
 def _parser(network, recipe, architecture):
     """Return the parser with the defaults of a preset."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python -m brainsnn.training.train_predictive",
         description="Train a network with or without predictive feedback.",
     )

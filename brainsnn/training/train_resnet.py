@@ -47,11 +47,11 @@ def _seed(text):
 def _options(arguments):
     """Parse the command line; defaults of `--published` first, so that other options still count."""
     parser = argparse.ArgumentParser(
-        prog="python -m brainsnn.training.train_resnet", description=__doc__.split("\n\n")[0]
+        allow_abbrev=False, prog="python -m brainsnn.training.train_resnet", description=__doc__.split("\n\n")[0]
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, epochs, batch in (("imagenet", 90, 240), ("coco", 100, 200)):
-        command = commands.add_parser(name)
+        command = commands.add_parser(name, allow_abbrev=False)
         add = command.add_argument
         add("folder", type=Path, help="folder of the pictures")
         add("--out", type=Path, default=Path(f"results/resnet18_{name}.keras"), help="file to write, with its card")

@@ -215,6 +215,7 @@ def test_a_training_is_not_resumed_with_other_images(tmp_path):
     [
         ("--stages snn", "--stages snn needs --pretrained-ann FILE, or --default-threshold 1"),
         ("--pretrained-ann none.keras", "none.keras does not exist"),
+        ("--pres published", "unrecognized arguments: --pres published"),
         ("--kernel-size 2", "--kernel-size must be odd, got 2"),
         ("--colours statistics --dataset cifar10", "--colours statistics needs --stages ann"),
         ("--colours statistics --stages ann", "and --dataset cifar10 or cifar100"),
@@ -277,3 +278,32 @@ def test_the_snn_alone_from_an_ann(tmp_path):
     assert set(run("scratch", "--stages", "snn", "--default-threshold", "1")["thresholds"].values()) == {1.0}
     with pytest.raises(ValueError, match="has no weights for dense1, classifier"):
         run("other", "--stages", "snn", "--pretrained-ann", str(tmp_path / "ann.keras"), "--dense", "5")
+
+
+TINY = "--variant plain --width 0.03125 --dense 4 --images 12 --batch-size 4 --steps 4 --training-steps 4"
+
+
+def test_the_card_says_how_many_epochs_were_trained(tmp_path):
+    words = f"{TINY} --stages ann --ann-epochs 6 --stop-below 1 --ann-stop-after 1"
+    main([*words.split(), "--out", str(tmp_path / "a.keras"), "--checkpoints", str(tmp_path / "ck")])
+    assert "| training | 2 epochs as ANN, 0 as SNN" in (tmp_path / "a.md").read_text()
+
+
+def test_thresholds_without_an_epoch(tmp_path):
+    """An ANN is only balanced: files are written, and a plot of no epochs is not."""
+    words = f"{TINY} --stages snn --default-threshold 1 --snn-epochs 0"
+    settings = main([*words.split(), "--out", str(tmp_path / "a.keras"), "--checkpoints", str(tmp_path / "ck")])
+    assert settings["thresholds"] == json.loads((tmp_path / "a.json").read_text())["thresholds"]
+    assert "snn, epsilon None" in settings["measures"] and settings["thresholds"]["conv1"] == 1
+    assert not list((tmp_path / "ck").glob("log.*"))
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 9}, {"batch_size": 5, "snn_images": 4}])
+def test_an_epoch_of_less_than_a_batch_is_refused(tmp_path, changes):
+    n, stage = (4, "SNN") if "snn_images" in changes else (8, "ANN")
+    with pytest.raises(
+        ValueError, match=f"batch_size={changes['batch_size']} is more than the {n} images of .* {stage}"
+    ):
+        trainer(tmp_path / "ck", keep_remainder=False, **changes)
+    assert not (tmp_path / "ck").exists()
+    trainer(tmp_path / "ck", **changes)

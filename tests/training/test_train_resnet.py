@@ -176,6 +176,17 @@ def test_published_switches_every_fault(command):
     assert (sane["epochs"], sane["batch"], sane["rate"]) == expected
 
 
+@pytest.mark.parametrize("folder", ["benchmarks", "brainsnn/training"])
+def test_options_are_not_abbreviated(folder, capsys):
+    """A part of ``--published`` would set the option without the values that belong to it."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / folder).glob("*.py")]
+    parsers = [call for text in texts for call in re.findall(r"\b(?:ArgumentParser|add_parser)\(([^)]*)", text)]
+    assert parsers and all("allow_abbrev=False" in call for call in parsers)
+    with pytest.raises(SystemExit):
+        _options(["imagenet", "folder", "--pub"])
+    assert "unrecognized arguments: --pub" in capsys.readouterr().err
+
+
 def test_the_page_lists_all_faults():
     text = (ROOT / "docs" / "published_network.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `--([\w-]+)`", text, re.MULTILINE))
