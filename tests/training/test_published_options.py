@@ -1,6 +1,7 @@
 """Options of the published code beyond its main runs: another ANN to begin with, an SNN from scratch, other kernels."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 import keras
+from locations import ROOT
 
 from brainsnn.training import read_published_feedback
 from brainsnn.training.checkpoints import copy_fitting_weights
@@ -215,6 +217,23 @@ def test_a_training_is_not_resumed_with_other_images(tmp_path):
     [
         ("--stages snn", "--stages snn needs --pretrained-ann FILE, or --default-threshold 1"),
         ("--pretrained-ann none.keras", "none.keras does not exist"),
+        ("--gate-epsilon 0.1", "--gate-epsilon needs a generator; use --variant feedback, or leave it out"),
+        ("--generator-width=9", "--generator-width needs a generator"),
+        ("--ann-trade-off 99", "--ann-trade-off needs a generator"),
+        ("--alpha 7", "--alpha needs --surrogate spike_time"),
+        ("--gamma 7 --surrogate spike_time", "--gamma needs --surrogate linear"),
+        ("--ann-momentum 0.5", "--ann-momentum needs --ann-optimizer sgd"),
+        ("--snn-momentum 0.5 --preset published", "--snn-momentum needs --snn-optimizer sgd"),
+        ("--amsgrad true --ann-optimizer sgd --snn-optimizer sgd", "--amsgrad needs --ann-optimizer adam"),
+        ("--ann-stop-after 3", "--ann-stop-after needs --stop-below"),
+        ("--balance-steps 3 --default-threshold 1", "--balance-steps has no effect beside --default-threshold"),
+        ("--balance-blocks true", "--balance-blocks needs --architecture resnet"),
+        ("--width -1", "argument --width: -1 must be greater than 0"),
+        ("--dropout 2", "argument --dropout: 2 must be 0 or more, and less than 1"),
+        ("--dense 0", "argument --dense: 0 must be 1 or more"),
+        ("--threads 0", "argument --threads: 0 must be 1 or more"),
+        ("--ann-epochs -3", "argument --ann-epochs: -3 must be 0 or more"),
+        ("--learning-rate-drop nan", "argument --learning-rate-drop: nan must be greater than 0, and 1 at most"),
         ("--pres published", "unrecognized arguments: --pres published"),
         ("--kernel-size 2", "--kernel-size must be odd, got 2"),
         ("--colours statistics --dataset cifar10", "--colours statistics needs --stages ann"),
@@ -225,6 +244,33 @@ def test_refused(words, message, capsys):
     with pytest.raises(SystemExit):
         parse_options(["--variant", "plain", *words.split()])
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("steps", 0), ("batch_size", 0), ("ann_epochs", -3), ("leak", -2.0), ("leak", 1.5), ("gamma", -1.0), ("snn_images", 0),
+     ("threshold_scale", -1.0), ("learning_rate_drop", float("nan")), ("ann_learning_rate", -1.0), ("seed", -1),
+     ("snn_momentum", 1.0), ("gate_epsilon", -0.1), ("stop_below", 2.0), ("weight_decay", "much")],
+)  # fmt: skip
+def test_numbers_out_of_their_range(name, value):
+    with pytest.raises(ValueError, match=f"Recipe: {name}={value!r} must be "):
+        Recipe(**{name: value})
+
+
+def test_all_published_commands_of_the_pages_are_accepted(tmp_path, monkeypatch):
+    """No command of the documentation gives an option that another one leaves unused."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("ANN.keras", "CIFAR10.keras"):
+        (tmp_path / name).touch()
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")]
+    commands = [
+        words
+        for text in texts
+        for words in re.findall(r"^python -m brainsnn.training.train_predictive (.*)", text, re.M)
+    ]
+    assert len(commands) > 9
+    for words in commands:
+        parse_options(words.split())
 
 
 def test_colours_by_the_statistics_of_each_channel(monkeypatch):
