@@ -109,9 +109,10 @@ def _read_log(folder, settings):
         return [], settings
     log = json.loads((folder / LOG).read_text())
     refuse_changes(folder, log["settings"], settings)
-    if not _weights(folder, len(log["history"])).is_file():
+    last = _weights(folder, len(log["history"]))
+    if not last.is_file():
         raise ValueError(
-            f"train_resnet: {_weights(folder, len(log['history']))} is missing, the weights of the last epoch in {LOG}. Remove the "
-            "whole folder to start again, or give another one with --checkpoints."
+            f"train_resnet: {last} is missing, the weights of the last epoch in {LOG}. Remove the whole folder to start again, or "
+            "give another one with --checkpoints."
         )
     return log["history"], settings
