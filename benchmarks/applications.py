@@ -150,7 +150,7 @@ def spikes(model, graph, image):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="The models of keras.applications.")
+    parser = argparse.ArgumentParser(allow_abbrev=False, description="The models of keras.applications.")
     parser.add_argument("--quick", action="store_true", help="two models of 64x64 pixels, without writing docs")
     parser.add_argument("--models", nargs="+", help="only these")
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")

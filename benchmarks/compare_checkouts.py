@@ -112,7 +112,7 @@ def compare_resnet(other, rate, args, folder):
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__.split("\n\n")[0].strip())
     parser.add_argument("other", type=Path, help="folder of the other checkout")
     parser.add_argument("--only", choices=["digits", "resnet"], help="measure one of the two networks")
     parser.add_argument("--pairs", type=int, default=7)

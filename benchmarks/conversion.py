@@ -80,7 +80,9 @@ def rows_of(data, name, ann, accuracies, spikes, times):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Conversion of ReLU networks, beside SpikingJelly's ann2snn.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="Conversion of ReLU networks, beside SpikingJelly's ann2snn."
+    )
     parser.add_argument("--quick", action="store_true", help="100 digits and 50 steps, without writing docs")
     parser.add_argument("--images", type=int, default=1000, help="test images, the last ones of the set (1000)")
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")

@@ -137,7 +137,7 @@ def _two_digits(number):
 
 def arguments():
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description="What a step costs, and how big a network fits.")
+    parser = argparse.ArgumentParser(allow_abbrev=False, description="What a step costs, and how big a network fits.")
     parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="small networks, without writing docs")
     parser.add_argument(

@@ -174,7 +174,9 @@ def gpu():
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Networks on a GPU, against C++ standalone and dense PyTorch.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="Networks on a GPU, against C++ standalone and dense PyTorch."
+    )
     parser.add_argument("--networks", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--steps", type=int, default=500, help="steps of 1 ms, at most 500")
     parser.add_argument("--no-docs", action="store_true", help="only print the table")

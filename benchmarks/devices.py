@@ -149,7 +149,9 @@ def measure(name, device, pythons, n_images, n_steps, folder):
 def main():
     from brainsnn.builders.devices.registry import DEVICES
 
-    parser = argparse.ArgumentParser(description="Every network on every device, against C++ standalone.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="Every network on every device, against C++ standalone."
+    )
     parser.add_argument("--quick", action="store_true", help="few images and steps, without writing docs")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--devices", nargs="+", choices=list(DEVICES), default=list(DEVICES))

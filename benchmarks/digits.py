@@ -226,7 +226,9 @@ def measure_peers(torch_python, folder, steps, n_batches, repeats, quick):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Digits per second, brainsnn against TensorFlow and SpikingJelly.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="Digits per second, brainsnn against TensorFlow and SpikingJelly."
+    )
     parser.add_argument("--quick", action="store_true", help="few digits and repeats, without writing docs")
     parser.add_argument("--images", type=int, default=None, help="test digits for brainsnn (1000)")
     _peers.add_argument(parser)

@@ -100,7 +100,7 @@ def row(network, device, start, parts, cpu, goal):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Seconds to the first result, cold and warm.")
+    parser = argparse.ArgumentParser(allow_abbrev=False, description="Seconds to the first result, cold and warm.")
     parser.add_argument("--quick", action="store_true", help="a 64x64 image, one repeat, without writing docs")
     parser.add_argument("--repeats", type=int, default=3, help="warm starts; the fastest counts")
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")

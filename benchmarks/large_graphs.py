@@ -66,7 +66,9 @@ def worker(network, size, rate, steps, repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="ResNet-34 and VGG16 at 224x224 in C++ standalone.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="ResNet-34 and VGG16 at 224x224 in C++ standalone."
+    )
     parser.add_argument("--quick", action="store_true", help="64x64 images and few steps, without writing docs")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rate", type=float, default=2.0, help="mean firing rate in Hz")

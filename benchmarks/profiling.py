@@ -158,7 +158,7 @@ def resnet_profile(rate, n_steps, threads, size):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Where the time goes, by Brian2 code object.")
+    parser = argparse.ArgumentParser(allow_abbrev=False, description="Where the time goes, by Brian2 code object.")
     parser.add_argument("--networks", nargs="+", choices=("digits", "resnet"), default=["digits", "resnet"])
     parser.add_argument("--rates", type=float, nargs="+", default=[2.0, 20.0], help="mean rates of the ResNet-18 in Hz")
     parser.add_argument("--steps", type=int, default=None, help="steps of 1 ms (500)")

@@ -367,7 +367,9 @@ def report(results, missing, repeats, n_steps, machine):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="One event-driven 3x3 convolution, against all peers.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="One event-driven 3x3 convolution, against all peers."
+    )
     parser.add_argument("--quick", action="store_true", help="few steps and repeats, without writing docs")
     _peers.add_argument(parser)
     parser.add_argument(

@@ -126,7 +126,9 @@ def measure(model, image, rate, args, machines):
 
 def arguments():
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description="A spiking ResNet-18 at 224x224, against dense TensorFlow.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="A spiking ResNet-18 at 224x224, against dense TensorFlow."
+    )
     parser.add_argument("--quick", action="store_true", help="a 64x64 image, few steps, without writing docs")
     parser.add_argument("--steps", type=int, default=None, help="steps of 1 ms (750)")
     parser.add_argument("--rates", type=float, nargs="+", default=[2.0, 20.0], help="mean firing rates in Hz")

@@ -198,7 +198,9 @@ def projection_rows(steps, repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="How time and memory grow with the size of the problem.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="How time and memory grow with the size of the problem."
+    )
     parser.add_argument("--quick", action="store_true", help="few steps and repeats, without writing docs")
     parser.add_argument("--no-docs", action="store_true", help="only print the tables")
     args = parser.parse_args()

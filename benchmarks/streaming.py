@@ -72,7 +72,7 @@ def compare(streamed, few):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__.split("\n")[1])
     parser.add_argument("--gigabytes", type=float, default=20.0, help="size of the recorded states, 10^9 bytes (20)")
     parser.add_argument("--limit", type=float, default=2.0, help="address space of each process, 10^9 bytes (2)")
     parser.add_argument("--folder", help="folder for the recording, which is deleted at the end (a temporary folder)")

@@ -103,7 +103,7 @@ def two_at_once():
 def main():
     import xarray as xr
 
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__.split("\n")[1])
     parser.add_argument("--images", type=int, default=1000, help="number of digits (1000)")
     parser.add_argument("--rounds", type=int, default=1, help="number of rounds (1)")
     parser.add_argument("--quick", action="store_true", help="64 digits, without writing docs")

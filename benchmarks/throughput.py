@@ -157,7 +157,9 @@ def rows_of(found, labels):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Digits per second of the same network, and its answers.")
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, description="Digits per second of the same network, and its answers."
+    )
     parser.add_argument("--quick", action="store_true", help="few digits and steps, without writing docs")
     parser.add_argument("--digits", type=int, default=960, help="a multiple of 64")
     _peers.add_argument(parser)

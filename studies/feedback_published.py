@@ -99,9 +99,8 @@ def trained(study, variant):
         words = (
             f"--preset published --variant {variant} --dataset {p.dataset} --depth {MODELS[p.model]} --width {p.width} "
         )
-        words += (
-            f"--generator-width {p.width} --ann-trade-off 1 --ann-epochs {p.ann_epochs} --snn-epochs {p.snn_epochs} "
-        )
+        words += f"--generator-width {p.width} --ann-trade-off 1 " * (variant == "feedback")
+        words += f"--ann-epochs {p.ann_epochs} --snn-epochs {p.snn_epochs} "
         words += f"--images {p.train_images} --snn-images {p.snn_images} --balance-images 64 --balance-steps 100 "
         words += f"--ann-learning-rate {TRAINING_RATE[variant]} --seed {study.seed}"
         units = str(max(1, round(4096 * p.width)))

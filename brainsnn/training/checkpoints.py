@@ -7,7 +7,7 @@ import numpy as np
 from brainsnn.files import atomic_path, write_atomically
 from brainsnn.training.keras_files import load_model
 
-__all__ = ["copy_fitting_weights", "save", "weights_hash"]
+__all__ = ["copy_fitting_weights", "refuse_changes", "save", "weights_hash"]
 
 
 def weights_hash(model):
@@ -66,6 +66,31 @@ def copy_fitting_weights(model, path):
             f"{path}: no layer has the name and shape of one of {model.name!r}; its layers with weights: {shown}."
         )
     return copied, left
+
+
+def refuse_changes(folder, before, now):
+    """
+    Refuse to go on with a training that was begun with other settings.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the checkpoints, for the message.
+    before, now : dict
+        Settings by name, as JSON returns them.
+
+    Raises
+    ------
+    ValueError
+        The message names each setting that differs, both values and the fix.
+    """
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if changed:
+        shown = "; ".join(f"{name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in changed)
+        raise ValueError(
+            f"{folder} holds a training with other settings ({shown}). Give the settings of that training, choose another folder "
+            "with --checkpoints, or remove the whole folder to start again."
+        )
 
 
 def save(model, out, card):

@@ -39,7 +39,9 @@ def parse_options(arguments, name, description, epochs, shipped, quick_out, help
     options : argparse.Namespace
         ``epochs``, ``seed``, ``out``, ``quick``, ``threads``. An invalid one ends the process with a message.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m brainsnn.training.{name}", description=description)
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog=f"python -m brainsnn.training.{name}", description=description
+    )
     parser.add_argument("--epochs", type=int, help=f"{helps['epochs']} ({epochs}; 1 with --quick)")
     parser.add_argument("--seed", type=int, default=0, help=f"{helps['seed']} (0)")
     parser.add_argument(

@@ -1,15 +1,43 @@
 """Train a model epoch by epoch, with a log and checkpoints from which an interrupted training goes on."""
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
 
 from brainsnn.files import atomic_path, write_atomically
+from brainsnn.training.checkpoints import refuse_changes
 
-__all__ = ["fit_resumably"]
+__all__ = ["best_epoch", "fit_resumably"]
 
-LAST, BEST, LOG = "last.weights.h5", "best.weights.h5", "log.json"
+LOG = "log.json"
+
+
+def best_epoch(history, monitor):
+    """
+    Return the number of the best epoch, from 1; the first of equal ones. NaN is worse than any number.
+
+    Parameters
+    ----------
+    history : list of dict
+        Loss and metrics of each epoch.
+    monitor : {"val_accuracy", "val_loss"}
+        The largest accuracy is best, or the smallest loss.
+
+    Returns
+    -------
+    number : int
+
+    Examples
+    --------
+    >>> from brainsnn.training.epochs import best_epoch
+    >>> best_epoch([{"val_loss": float("nan")}, {"val_loss": 2.0}, {"val_loss": 3.0}], "val_loss")
+    2
+    """
+    sign = -1 if monitor == "val_loss" else 1
+    values = [-math.inf if math.isnan(row[monitor]) else sign * row[monitor] for row in history]
+    return 1 + values.index(max(values))
 
 
 def fit_resumably(model, training, validation, epochs, folder, settings, monitor, keep, report, before_epoch=None):
@@ -42,13 +70,13 @@ def fit_resumably(model, training, validation, epochs, folder, settings, monitor
     Raises
     ------
     ValueError
-        If the folder holds another training.
+        If the folder holds another training, or lacks the weights of an epoch in its log.
     """
-    folder, sign = Path(folder), -1 if monitor == "val_loss" else 1
+    folder = Path(folder)
     history, settings = _read_log(folder, settings)
     model.optimizer.build(model.trainable_variables)
     if history:
-        model.load_weights(folder / LAST)
+        model.load_weights(_weights(folder, len(history)))
         report(f"going on after epoch {len(history)}")
     for epoch in range(len(history), epochs):
         start, training.epoch = time.perf_counter(), epoch
@@ -56,16 +84,22 @@ def fit_resumably(model, training, validation, epochs, folder, settings, monitor
             before_epoch(history)
         fitted = model.fit(training, validation_data=validation, shuffle=False, verbose=int(sys.stdout.isatty()))
         history.append({name: float(values[0]) for name, values in fitted.history.items()})
-        names = [LAST, BEST] if history[-1] is max(history, key=lambda row: sign * row[monitor]) else [LAST]
-        for name in names:
-            with atomic_path(folder / name, suffix=".weights.h5") as part:
-                model.save_weights(part)
-        with write_atomically(folder / LOG) as file:  # last, so that the weights of a logged epoch exist
+        with atomic_path(_weights(folder, epoch + 1), suffix=".weights.h5") as part:
+            model.save_weights(part)
+        with write_atomically(folder / LOG) as file:  # it names the weights by their epoch, so both agree
             file.write(json.dumps({"settings": settings, "history": history}, indent=1).encode())
+        needed = {_weights(folder, number) for number in (best_epoch(history, monitor), epoch + 1)}
+        for path in {*folder.glob("epoch*.weights.h5")} - needed:
+            path.unlink()
         numbers = "  ".join(f"{name} {value:.4f}" for name, value in history[-1].items())
         report(f"epoch {epoch + 1}/{epochs}  {numbers}  {time.perf_counter() - start:.0f} s")
-    model.load_weights(folder / (BEST if keep == "best" else LAST))
+    model.load_weights(_weights(folder, best_epoch(history, monitor) if keep == "best" else len(history)))
     return history
+
+
+def _weights(folder, number):
+    """Return the file of the weights after an epoch."""
+    return folder / f"epoch{number}.weights.h5"
 
 
 def _read_log(folder, settings):
@@ -74,10 +108,11 @@ def _read_log(folder, settings):
     if not (folder / LOG).is_file():
         return [], settings
     log = json.loads((folder / LOG).read_text())
-    changed = sorted(k for k in {*log["settings"], *settings} if log["settings"].get(k) != settings.get(k))
-    if changed:
+    refuse_changes(folder, log["settings"], settings)
+    last = _weights(folder, len(log["history"]))
+    if not last.is_file():
         raise ValueError(
-            f"train_resnet: {folder} holds a training with other settings ({', '.join(changed)}). Remove it, or give another "
-            "folder with --checkpoints."
+            f"train_resnet: {last} is missing, the weights of the last epoch in {LOG}. Remove the whole folder to start again, or "
+            "give another one with --checkpoints."
         )
     return log["history"], settings

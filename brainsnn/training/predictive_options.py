@@ -1,18 +1,22 @@
 """The command line of `brainsnn.training.train_predictive`: options of network, data and recipe, and the published preset."""
 
 import argparse
+import re
 import shlex
+import sys
+import zlib
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 from brainsnn.training.commands import check_out
 from brainsnn.training.hybrid_resnet import RESNET_BLOCKS
 from brainsnn.training.predictive_data import COLOURS, DATASETS, STATISTICS
-from brainsnn.training.predictive_recipe import CHOICES, Recipe, published_recipe
+from brainsnn.training.predictive_recipe import CHOICES, Recipe, published_recipe, range_of
 from brainsnn.training.predictive_vgg import CONFIGURATIONS
 
-__all__ = ["command_of", "network_options", "parse_options", "recipe_of"]
+__all__ = ["command_of", "network_options", "outside_recipe", "parse_options", "recipe_of"]
 
 #: Options of the network: of the shipped networks, and as published.
 NETWORK = {"depth": 5, "width": 0.25, "generator_width": 0.125, "dense": [128, 128], "dropout": 0.2, "kernel_size": 3}
@@ -45,20 +49,43 @@ def _field(item):
             if text.lower() not in ("true", "false"):
                 raise argparse.ArgumentTypeError(f"{text!r} is neither 'true' nor 'false'")
             return text.lower() == "true"
-        try:
-            return kind(text)
-        except ValueError:
-            extra = ", nor 'none'" if type(None) in kinds else ""
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a {'whole ' if kind is int else ''}number{extra}"
-            ) from None
+        return value_of(item.name, kind, text, ", nor 'none'" if type(None) in kinds else "")
 
     return parse
+
+
+def value_of(name, kind, text, extra=""):
+    """
+    Return the value of an option.
+
+    Parameters
+    ----------
+    name : str
+        As in `~brainsnn.training.predictive_recipe.range_of`.
+    kind : type
+    text : str
+    extra : str, optional
+        For the message: what else would be allowed.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is not a number, or exceeds its range.
+    """
+    try:
+        value = kind(text)
+    except ValueError:
+        message = f"{text!r} is not a {'whole ' if kind is int else ''}number{extra}"
+        raise argparse.ArgumentTypeError(message) from None
+    if allowed := range_of(name, value) if kind in (int, float) else None:
+        raise argparse.ArgumentTypeError(f"{text} must be {allowed}")
+    return value
 
 
 def _parser(network, recipe, architecture):
     """Return the parser with the defaults of a preset."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python -m brainsnn.training.train_predictive",
         description="Train a network with or without predictive feedback.",
     )
@@ -83,18 +110,27 @@ def _parser(network, recipe, architecture):
         help="train the ANN only, the SNN only, or one after the other (both)",
     )
     for name, value in network.items():
+        kind = type(value[0] if name == "dense" else value)
         parser.add_argument(
-            f"--{name.replace('_', '-')}", type=type(value[0] if name == "dense" else value), default=value,
+            f"--{name.replace('_', '-')}", type=partial(value_of, name, kind), default=value,
             nargs="*" if name == "dense" else None, choices=tuple(DEPTHS[architecture]) if name == "depth" else None,
             help=f"{HELP[name]} ({' '.join(map(str, value)) if name == 'dense' else value})",
         )  # fmt: skip
-    parser.add_argument("--out", type=Path, help="file to write (weights/digits_VARIANT_if.keras, or in results/)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="file to write (weights/digits_VARIANT_if.keras if it is as shipped, else in results/)",
+    )
     parser.add_argument(
         "--checkpoints", type=Path, help="folder of checkpoints and log (results/train_predictive/NAME)"
     )
     parser.add_argument("--quick", action="store_true", help=f"one epoch of each stage on {N_QUICK} images")
-    parser.add_argument("--images", type=int, help="use only so many training and test images (all)")
-    parser.add_argument("--threads", type=int, default=2, help="threads of TensorFlow (2)")
+    parser.add_argument(
+        "--images", type=partial(value_of, "images", int), help="use only so many training and test images (all)"
+    )
+    parser.add_argument(
+        "--threads", type=partial(value_of, "threads", int), default=2, help="threads of TensorFlow (2)"
+    )
     for item in fields(Recipe):
         value = getattr(recipe, item.name)
         parser.add_argument(
@@ -114,6 +150,33 @@ def _defaults(preset, variant, dataset, architecture):
         return RESNET if residual else NETWORK, Recipe()
     recipe = published_recipe(variant, colour=DATASETS[dataset][2], residual=residual)
     return PUBLISHED_RESNET if residual else PUBLISHED, recipe
+
+
+#: Options of the reconstruction, which networks without a generator do not have.
+GENERATOR = (
+    "generator_width", "ann_trade_off", "snn_trade_off", "squash", "gate_squash", "squash_step", "reconstruct_at", "gate_epsilon",
+    "strict_gate", "ann_iterations",
+)  # fmt: skip
+BALANCING = ("threshold_scale", "balance", "balance_blocks", "balance_images", "balance_steps")
+
+
+def _refuse_unused(parser, options, arguments):
+    """Refuse what the command gives and the other options leave unused; defaults and presets may set it."""
+    optimizers = {options.ann_optimizer, options.snn_optimizer}
+    for names, unused, fix in (
+        (GENERATOR, options.variant == "plain", "needs a generator; use --variant feedback"),
+        (("alpha", "beta"), options.surrogate != "spike_time", "needs --surrogate spike_time"),
+        (("gamma",), options.surrogate != "linear", "needs --surrogate linear"),
+        (("ann_momentum",), options.ann_optimizer != "sgd", "needs --ann-optimizer sgd"),
+        (("snn_momentum",), options.snn_optimizer != "sgd", "needs --snn-optimizer sgd"),
+        (("amsgrad", "adam_epsilon"), "adam" not in optimizers, "needs --ann-optimizer adam or --snn-optimizer adam"),
+        (("ann_stop_after", "snn_stop_after"), options.stop_below is None, "needs --stop-below"),
+        (BALANCING, options.default_threshold is not None, "has no effect beside --default-threshold"),
+        (("balance_blocks",), options.architecture != "resnet", "needs --architecture resnet"),
+    ):
+        for flag in (f"--{name.replace('_', '-')}" for name in names if unused):
+            if any(word.split("=")[0] == flag for word in arguments):
+                parser.error(f"{flag} {fix}, or leave it out.")
 
 
 def parse_options(arguments=None):
@@ -147,8 +210,7 @@ def parse_options(arguments=None):
     options = parser.parse_args(arguments)
     if options.architecture == "resnet" and options.variant == "feedback":
         parser.error("--architecture resnet has no generator, as published; use --variant plain.")
-    if options.variant == "plain" and options.ann_iterations > 1:
-        parser.error("--ann-iterations needs a generator; use --variant feedback.")
+    _refuse_unused(parser, options, sys.argv[1:] if arguments is None else arguments)
     if options.stages == "snn" and options.pretrained_ann is None and options.default_threshold is None:
         parser.error(
             "--stages snn needs --pretrained-ann FILE, or --default-threshold 1 to train an SNN from new weights."
@@ -162,8 +224,6 @@ def parse_options(arguments=None):
         )
     if options.architecture == "vgg" and (options.kernel_size < 1 or options.kernel_size % 2 == 0):
         parser.error(f"--kernel-size must be odd, got {options.kernel_size}.")
-    if options.images is not None and options.images < 1:
-        parser.error(f"--images must be at least 1, got {options.images}.")
     if options.quick:
         options.ann_epochs = options.snn_epochs = 1 + options.first_epoch
         options.steps = options.training_steps = min(options.steps, 12)
@@ -178,10 +238,15 @@ def parse_options(arguments=None):
 
 
 def _default_out(options):
-    if options.preset == "shipped" and options.dataset == "digits" and options.architecture == "vgg":
+    """Return the shipped file for the shipped options; for others one whose name tells them apart."""
+    changed = {name: value for name, value in _changed(options).items() if name != "quick"}
+    if options.preset == "shipped" and not changed:
         return Path("results/quick" if options.quick else "weights") / f"digits_{options.variant}_if.keras"
+    named = ("dataset", "architecture", "depth")
+    rest = "".join(f"_{name}-{_shown(name, value)}" for name, value in changed.items() if name not in named)
+    rest = re.sub(r"[^\w.-]+", "-", rest) if len(rest) < 100 else f"_{zlib.crc32(rest.encode()):08x}"
     published = "_published" * (options.preset == "published")
-    name = f"{options.dataset}_{options.architecture}{options.depth}_{options.variant}{published}.keras"
+    name = f"{options.dataset}_{options.architecture}{options.depth}_{options.variant}{published}{rest}.keras"
     return Path("results/quick" if options.quick else "results/train_predictive") / name
 
 
@@ -193,6 +258,12 @@ def recipe_of(options):
 def network_options(options):
     """Return the options of the network, by name."""
     return {name: getattr(options, name) for name in (RESNET if options.architecture == "resnet" else NETWORK)}
+
+
+def outside_recipe(options):
+    """Return the options besides the recipe on which a training depends, by name."""
+    names = ("preset", "variant", "architecture", "dataset", "colours", "stages", "images", "quick")
+    return {name: getattr(options, name) for name in names} | network_options(options)
 
 
 def _shown(name, value):
@@ -216,8 +287,15 @@ def command_of(options):
     -------
     command : str
     """
-    network, recipe = _defaults(options.preset, options.variant, options.dataset, options.architecture)
     parts = [f"--preset {options.preset}"] * (options.preset != "shipped") + [f"--variant {options.variant}"]
+    for name, value in _changed(options).items():
+        parts.append(f"--{name.replace('_', '-')} {_shown(name, value)}".strip())
+    return "python -m brainsnn.training.train_predictive " + " ".join([*parts, f"--out {options.out}"])
+
+
+def _changed(options):
+    """Return the options, apart from preset and variant, that differ from their defaults."""
+    network, recipe = _defaults(options.preset, options.variant, options.dataset, options.architecture)
     defaults = {
         "architecture": "vgg",
         "dataset": "digits",
@@ -228,11 +306,9 @@ def command_of(options):
         "images": None,
         **asdict(recipe),
     }
-    for name, default in defaults.items():
-        value = getattr(options, name)
-        if value != default and not (options.quick and name in QUICK_SETS):
-            parts.append(f"--{name.replace('_', '-')} {_shown(name, value)}".strip())
-    return "python -m brainsnn.training.train_predictive " + " ".join([*parts, f"--out {options.out}"])
+    values = {name: getattr(options, name) for name in defaults}
+    skipped = QUICK_SETS if options.quick else ()
+    return {name: value for name, value in values.items() if value != defaults[name] and name not in skipped}
 
 
 #: Options that ``--quick`` sets.

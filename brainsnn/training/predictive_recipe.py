@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from brainsnn.plain_arrays import is_number
 from brainsnn.training.surrogate import SQUASHES, TIME_WEIGHTS
 
-__all__ = ["CHOICES", "Recipe", "learning_rate_of", "published_recipe"]
+__all__ = ["CHOICES", "Recipe", "learning_rate_of", "published_recipe", "range_of"]
 
 #: Fractions of the epochs at which the learning rate falls, as published.
 LEARNING_RATE_STEPS = (0.6, 0.8, 0.9)
@@ -24,6 +25,43 @@ CHOICES = {
     "keep": ("last", "best-test"),
     "first_epoch": (0, 1),
 }
+
+#: Ranges of numbers, by name: arguments of `is_number`, and how the range is said.
+_ABOVE, _NOT_NEGATIVE = ({"above": 0}, "greater than 0"), ({"low": 0}, "0 or more")
+_COUNT, _SHARE = ({"low": 1}, "1 or more"), ({"low": 0, "high": 1 - 1e-9}, "0 or more, and less than 1")
+_FACTOR = {"above": 0, "high": 1}, "greater than 0, and 1 at most"
+_SEED = {"low": 0, "high": 2**32 - 1}, "from 0 to 4294967295"
+RANGES = {
+    **dict.fromkeys(("steps", "training_steps", "snn_images", "batch_size", "balance_images", "balance_steps"), _COUNT),
+    **dict.fromkeys(("ann_iterations", "images", "threads", "dense"), _COUNT),
+    **dict.fromkeys(("ann_epochs", "snn_epochs", "ann_stop_after", "snn_stop_after"), _NOT_NEGATIVE),
+    **dict.fromkeys(("ann_trade_off", "snn_trade_off", "weight_decay", "spike_cost", "gate_epsilon"), _NOT_NEGATIVE),
+    **dict.fromkeys(("ann_learning_rate", "snn_learning_rate", "adam_epsilon", "clip_norm", "squash_step"), _ABOVE),
+    **dict.fromkeys(("logit_scale", "gamma", "alpha", "threshold_scale", "width", "generator_width"), _ABOVE),
+    "default_threshold": ({"above": 0}, "greater than 0, or None to balance"), "beta": _NOT_NEGATIVE,
+    **dict.fromkeys(("learning_rate_drop", "leak", "input_rate"), _FACTOR),
+    **dict.fromkeys(("ann_momentum", "snn_momentum", "ann_conv_dropout", "snn_conv_dropout", "dropout"), _SHARE),
+    "stop_below": ({"low": 0, "high": 1}, "from 0 to 1"), "seed": _SEED,
+}  # fmt: skip
+
+
+def range_of(name, value):
+    """
+    Return the range that a number of a training exceeds.
+
+    Parameters
+    ----------
+    name : str
+        Field of a recipe, or option of a network.
+    value : object
+
+    Returns
+    -------
+    allowed : str or None
+        None if the number is in its range, or has none.
+    """
+    limits, allowed = RANGES.get(name, ({}, None))
+    return None if value is None or allowed is None or is_number(value, **limits) else allowed
 
 
 @dataclass
@@ -184,14 +222,9 @@ class Recipe:
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"Recipe: {name}={value!r}; choose one of {', '.join(map(repr, allowed))}.")
-        if self.ann_iterations < 1:
-            raise ValueError(f"Recipe: ann_iterations={self.ann_iterations!r} must be 1 or more.")
-        if not 0 < self.input_rate <= 1:
-            raise ValueError(f"Recipe: input_rate={self.input_rate!r} must be greater than 0, and 1 at most.")
-        if self.default_threshold is not None and not 0 < self.default_threshold < np.inf:
-            raise ValueError(
-                f"Recipe: default_threshold={self.default_threshold!r} must be greater than 0, or None to balance."
-            )
+        for name, value in vars(self).items():
+            if allowed := range_of(name, value):
+                raise ValueError(f"Recipe: {name}={value!r} must be {allowed}.")
 
     def of_stage(self, stage, name):
         """

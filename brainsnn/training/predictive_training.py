@@ -1,6 +1,5 @@
 """Train classifiers that also predict their input: first as ANN, then as SNN unrolled in time."""
 
-import csv
 import json
 import time
 from dataclasses import asdict
@@ -10,9 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from brainsnn.files import check_file, write_atomically
+from brainsnn.files import write_atomically
 from brainsnn.training.balancing import balance_thresholds
 from brainsnn.training.checkpoints import copy_fitting_weights
+from brainsnn.training.predictive_checkpoint import read_checkpoint, write_checkpoint
 from brainsnn.training.predictive_data import augmented
 from brainsnn.training.predictive_measures import cross_entropy, evaluate_unrolled
 from brainsnn.training.predictive_recipe import Recipe, learning_rate_of
@@ -41,20 +41,28 @@ class Trainer:
         Called with one line of text per epoch.
     black : (C,) array_like, optional
         Value of a black pixel, around images that are cropped; see `~brainsnn.training.predictive_data.crop_and_flip`.
+    settings : dict, optional
+        What the training depends on besides the recipe, by name: a checkpoint with others is refused. By default the shapes of
+        images and weights.
 
     Attributes
     ----------
+    ann_accuracy : float or None
+        Accuracy of the ANN after the first stage, which whoever trains sets; kept in the checkpoint.
+    log : list of dict
+        What ``log.csv`` says of each epoch.
     new_layers : list of str
         Layers to which ``pretrained_ann`` of the recipe, if given, had no weights that fit.
 
     Raises
     ------
     ValueError
-        If the folder holds a checkpoint from another recipe, the images cannot be augmented as the recipe says, or the network
-        lacks the dropout layers that it names, or no layer of its ``pretrained_ann`` fits.
+        If the folder holds a checkpoint from another recipe, network or data, or a log without a checkpoint; if the images
+        cannot be augmented as the recipe says, or are fewer than a batch; if the network lacks the dropout layers that it
+        names, or no layer of its ``pretrained_ann`` fits.
     """
 
-    def __init__(self, model, recipe, folder, images, labels, validation, report=print, black=None):
+    def __init__(self, model, recipe, folder, images, labels, validation, report=print, black=None, settings=None):
         self.model, self.recipe, self.folder, self.report = model, recipe, Path(folder), report
         self.images, self.labels, self.validation, self.black = images, labels, validation, black
         self.has_generator = len(model.outputs) > 1
@@ -64,11 +72,30 @@ class Trainer:
                 f"Trainer: ann_conv_dropout={recipe.ann_conv_dropout!r} and snn_conv_dropout={recipe.snn_conv_dropout!r} have no "
                 "effect on a network without dropout after convolutions. Use predictive_vgg(conv_dropout=...), or give 0."
             )
+        self._refuse_small_epochs()
+        shapes = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in model.layers if layer.weights}
+        settings = {"images": images.shape, **shapes} if settings is None else settings
+        self._settings = json.loads(json.dumps(settings))  # as a checkpoint returns them
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.ann_accuracy, self.log = None, []
         self.thresholds, self._runs, self.new_layers = {}, {}, []
         self._done, self._best, self._restored = {"ann": 0, "snn": 0}, {"ann": -1.0, "snn": -1.0}, []
         self._begin("ann")
         self._resume()
+
+    def _refuse_small_epochs(self):
+        """Refuse a stage whose epochs have not even one batch."""
+        recipe = self.recipe
+        for stage, n in (
+            ("ann", len(self.images)),
+            ("snn", min(len(self.images), recipe.snn_images or len(self.images))),
+        ):
+            trained = recipe.of_stage(stage, "epochs") > recipe.first_epoch
+            if trained and not recipe.keep_remainder and n < recipe.batch_size:
+                raise ValueError(
+                    f"Trainer: batch_size={recipe.batch_size} is more than the {n} images of an epoch of the {stage.upper()}. "
+                    "Give a smaller --batch-size, more images, or --keep-remainder true."
+                )
 
     def _begin(self, stage):
         """Take a new optimizer, and the dropout rates of a stage."""
@@ -94,36 +121,30 @@ class Trainer:
         return [*self.model.weights, *self.optimizer.variables]
 
     def _resume(self):
-        path = self.folder / "checkpoint.npz"
-        if not path.exists():
+        state, values = read_checkpoint(self.folder, self.recipe, self._settings)
+        if state is None:
             if self.recipe.pretrained_ann is not None:
                 copied, self.new_layers = copy_fitting_weights(self.model, self.recipe.pretrained_ann)
                 new = ", ".join(self.new_layers) or "none"
                 self.report(f"weights of {self.recipe.pretrained_ann}: {', '.join(copied)}; new weights: {new}")
             return
-        check_file(path, "Training")
-        with np.load(path, allow_pickle=False) as data:
-            state = json.loads(str(data["state"]))
-            # Checkpoints of older versions lack newer fields, whose defaults do what there was before them.
-            if asdict(Recipe()) | state["recipe"] != asdict(self.recipe):
-                raise ValueError(
-                    f"{path} is from another recipe. Choose another --checkpoints folder, or remove this one to start again."
-                )
-            self._begin(state["stage"])
-            for k, variable in enumerate(self._variables):
-                variable.assign(data[f"variable_{k}"])
+        self._begin(state["stage"])
+        for variable, value in zip(self._variables, values, strict=True):
+            variable.assign(value)
         self._done, self.thresholds = state["done"], state["thresholds"]
         self._best, self._restored = state["best"], state["restored"]
-        self.report(f"resumed after {self._done['ann']} ANN and {self._done['snn']} SNN epochs")
+        self.ann_accuracy, self.log = state["ann_accuracy"], state["log"]
+        unknown = "" if "settings" in state else "; data and network are not compared, since an older version wrote it"
+        self.report(f"resumed after {self._done['ann']} ANN and {self._done['snn']} SNN epochs{unknown}")
 
-    def _save(self):
+    def save(self):
+        """Write the checkpoint and the log."""
         state = {
-            "recipe": asdict(self.recipe), "stage": self.stage, "done": self._done, "thresholds": self.thresholds,
-            "best": self._best, "restored": self._restored,
+            "recipe": asdict(self.recipe), "settings": self._settings, "stage": self.stage, "done": self._done,
+            "thresholds": self.thresholds, "best": self._best, "restored": self._restored, "ann_accuracy": self.ann_accuracy,
+            "log": self.log,
         }  # fmt: skip
-        arrays = {f"variable_{k}": variable.numpy() for k, variable in enumerate(self._variables)}
-        with write_atomically(self.folder / "checkpoint.npz") as file:
-            np.savez(file, state=json.dumps(state), **arrays)
+        write_checkpoint(self.folder, state, [variable.numpy() for variable in self._variables])
 
     def _keep(self, stage, accuracy):
         """Keep the weights of an epoch if they are the best so far."""
@@ -141,22 +162,12 @@ class Trainer:
                 variable.assign(data[f"arr_{k}"])
         self._restored.append(stage)
         self.report(f"{stage}: weights of the epoch with {100 * self._best[stage]:.2f} %")
-        self._save()
-
-    def _log(self, **row):
-        path = self.folder / "log.csv"
-        new = not path.exists()
-        with open(path, "a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        self.save()
 
     @property
     def seconds(self):
         """Duration of all epochs so far, including earlier sessions (float)."""
-        with open(self.folder / "log.csv", newline="") as file:
-            return sum(float(row["seconds"]) for row in csv.DictReader(file))
+        return sum(float(row["seconds"]) for row in self.log)
 
     # Losses
 
@@ -297,7 +308,7 @@ class Trainer:
             self.thresholds = {stage.name: recipe.default_threshold for stage in unroll.stages if stage.spikes}
         self.report("thresholds: " + ", ".join(f"{name} {value:.2f}" for name, value in self.thresholds.items()))
         self._begin("snn")
-        self._save()
+        self.save()
 
     def _balanced(self, unroll):
         """Return the balanced thresholds."""
@@ -333,7 +344,6 @@ class Trainer:
                 if measures["accuracy"] < recipe.stop_below:
                     self._done[stage] = n_epochs
                     self.report(f"{stage}: stopped, accuracy below {100 * recipe.stop_below:g} % after epoch {number}")
-            self._save()
             self._log_epoch(stage, number, n_epochs, loss, accuracy, measures, time.perf_counter() - start)
             start = time.perf_counter()
         self._restore(stage)
@@ -368,10 +378,12 @@ class Trainer:
 
     def _log_epoch(self, stage, epoch, n_epochs, loss, accuracy, measures, seconds):
         spikes = sum(measures["spikes"].values())
-        self._log(
-            stage=stage, epoch=epoch, loss=loss, accuracy=accuracy, validation_accuracy=measures["accuracy"],
-            reconstruction=measures["reconstruction"], spikes_per_image=spikes, seconds=seconds,
-        )  # fmt: skip
+        self.log.append({
+            "stage": stage, "epoch": epoch, "loss": float(loss), "accuracy": float(accuracy),
+            "validation_accuracy": measures["accuracy"], "reconstruction": measures["reconstruction"],
+            "spikes_per_image": spikes, "seconds": seconds,
+        })  # fmt: skip
+        self.save()
         self.report(
             f"{stage} epoch {epoch:3d}/{n_epochs}  loss {loss:.4f}  accuracy {100 * accuracy:6.2f} %  validation "
             f"{100 * measures['accuracy']:6.2f} %  squared error {measures['reconstruction']:6.2f}  "

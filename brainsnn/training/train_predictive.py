@@ -18,6 +18,7 @@ about two minutes that everything runs, and writes to ``results/``.
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import asdict
 
 from brainsnn.files import write_atomically
@@ -68,14 +69,15 @@ def _measure(trainer, images, labels):
     return measures
 
 
-def _card(options, recipe, model, settings, ann_accuracy, sizes, duration):
+def _card(options, trainer, settings, sizes):
     """Return the text of the card that goes with the checkpoint."""
     from brainsnn.training.predictive_options import command_of
 
     n_train, n_held_out, n_test = sizes
+    recipe, model = trainer.recipe, trainer.model
     plain = options.variant == "plain"
     ann = "ANN with the weights at the start" if options.stages == "snn" else "ANN of the first stage"
-    measures = {f"{ann}, {n_test} test images": f"**{100 * ann_accuracy:.2f} %**"}
+    measures = {f"{ann}, {n_test} test images": f"**{100 * trainer.ann_accuracy:.2f} %**"}
     for name, measure in settings["measures"].items():
         if name.startswith("snn"):
             epsilon = name.removeprefix("snn, epsilon ")
@@ -84,10 +86,8 @@ def _card(options, recipe, model, settings, ann_accuracy, sizes, duration):
             measures[f"SNN, {recipe.steps} steps{gate}"] = (
                 f"**{100 * measure['accuracy']:.2f} %**, {total:.0f} spikes per image, {of_input:.0f} of them of the input"
             )
-    facts = {
-        "training": f"{(recipe.ann_epochs - recipe.first_epoch) * (options.stages != 'snn')} epochs as ANN, "
-        f"{(recipe.snn_epochs - recipe.first_epoch) * bool(settings['thresholds'])} as SNN, {duration:.0f} s"
-    }
+    n_epochs = Counter(row["stage"] for row in trainer.log)  # a stage may have stopped early
+    facts = {"training": f"{n_epochs['ann']} epochs as ANN, {n_epochs['snn']} as SNN, {trainer.seconds:.0f} s"}
     generator = "" if plain else f", of the generator times {options.generator_width}"
     layers = ", ".join(f"`{layer.name}`" for layer in model.layers if layer.weights)
     thresholds = ", ".join(f"{name} {value:.3f}" for name, value in settings["thresholds"].items())
@@ -155,8 +155,8 @@ def main(arguments=None):
     ann_accuracy = _train(trainer, *test, options.stages)
     measures = _measure(trainer, *test)
     measures["ann"] |= {"first_stage_accuracy": ann_accuracy, "n_images": len(test[1])}
-    settings, model = _settings(options, recipe, trainer.thresholds, measures), trainer.model
-    save(model, options.out, lambda: _card(options, recipe, model, settings, ann_accuracy, sizes, trainer.seconds))
+    settings = _settings(options, recipe, trainer.thresholds, measures)
+    save(trainer.model, options.out, lambda: _card(options, trainer, settings, sizes))
     _write_settings(options, settings, trainer)
     for name, measure in measures.items():
         spikes = sum(measure.get("spikes", {}).values())
@@ -171,7 +171,7 @@ def _trainer(options, recipe):
 
     from brainsnn.training.hybrid_resnet import hybrid_resnet
     from brainsnn.training.predictive_data import load_dataset
-    from brainsnn.training.predictive_options import network_options
+    from brainsnn.training.predictive_options import network_options, outside_recipe
     from brainsnn.training.predictive_training import Trainer
     from brainsnn.training.predictive_vgg import predictive_vgg
 
@@ -195,7 +195,9 @@ def _trainer(options, recipe):
             feedback=options.variant == "feedback", published=options.preset == "published", **network
         )
     report = lambda line: print(line, flush=True)  # noqa: E731
-    trainer = Trainer(model, recipe, options.checkpoints, images, labels, validation, report, data.black)
+    trainer = Trainer(
+        model, recipe, options.checkpoints, images, labels, validation, report, data.black, outside_recipe(options)
+    )
     return trainer, test, (len(images), held_out, len(test[0]))
 
 
@@ -207,6 +209,8 @@ def _write_settings(options, settings, trainer):
 
     with write_atomically(options.out.with_suffix(".json")) as file:
         file.write((json.dumps(settings, indent=1) + "\n").encode())
+    if not trainer.log:  # thresholds were balanced, and nothing was trained
+        return
     figure = plot_training(trainer.folder / "log.csv")
     with write_atomically(trainer.folder / "log.png") as file:
         figure.savefig(file, format="png")
@@ -214,9 +218,8 @@ def _write_settings(options, settings, trainer):
 
 
 def _train(trainer, images, labels, stages="both"):
-    """Run the stages; return the ANN's test accuracy after the first, which a file keeps for a resumed training."""
-    path = trainer.folder / "ann_accuracy.json"
-    if not path.exists():
+    """Run the stages; return the ANN's test accuracy after the first, which the checkpoint keeps for a resumed training."""
+    if trainer.ann_accuracy is None:
         if stages != "snn":
             trainer.train_ann()
         elif trainer.new_layers:
@@ -224,11 +227,11 @@ def _train(trainer, images, labels, stages="both"):
                 f"--stages snn: {trainer.recipe.pretrained_ann} has no weights for {', '.join(trainer.new_layers)}. "
                 "Give an ANN of the same network, or train the ANN, too (--stages both)."
             )
-        with write_atomically(path) as file:
-            file.write(json.dumps(float(trainer.measure_ann(images, labels)["accuracy"])).encode())
+        trainer.ann_accuracy = float(trainer.measure_ann(images, labels)["accuracy"])
+        trainer.save()
     if stages != "ann":
         trainer.train_snn()
-    return json.loads(path.read_text())
+    return trainer.ann_accuracy
 
 
 if __name__ == "__main__":

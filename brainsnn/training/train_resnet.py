@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from brainsnn.optional import optional_packages
+from brainsnn.plain_arrays import is_number
 from brainsnn.stimuli.coco.scene_file import INTERPOLATIONS
 from brainsnn.training.cards import card_text
 from brainsnn.training.checkpoints import save
@@ -47,11 +48,11 @@ def _seed(text):
 def _options(arguments):
     """Parse the command line; defaults of `--published` first, so that other options still count."""
     parser = argparse.ArgumentParser(
-        prog="python -m brainsnn.training.train_resnet", description=__doc__.split("\n\n")[0]
+        allow_abbrev=False, prog="python -m brainsnn.training.train_resnet", description=__doc__.split("\n\n")[0]
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, epochs, batch in (("imagenet", 90, 240), ("coco", 100, 200)):
-        command = commands.add_parser(name)
+        command = commands.add_parser(name, allow_abbrev=False)
         add = command.add_argument
         add("folder", type=Path, help="folder of the pictures")
         add("--out", type=Path, default=Path(f"results/resnet18_{name}.keras"), help="file to write, with its card")
@@ -88,8 +89,23 @@ def _options(arguments):
     check_out(parser, options.out)
     if min(options.epochs, options.batch, options.size, options.threads) < 1:
         parser.error("--epochs, --batch, --size and --threads must be at least 1.")
+    _check_numbers(parser, options)
     options.checkpoints = options.checkpoints or options.out.with_suffix(".checkpoints")
     return options
+
+
+def _check_numbers(parser, options):
+    """End the process with a message if a number is out of its range, or has no effect."""
+    given = vars(options)
+    for name, limits, allowed in (
+        ("width", {"low": 1}, "1 or more"), ("seed", {"low": 0, "high": 2**32 - 1}, "from 0 to 4294967295, or none"),
+        ("rate", {"above": 0}, "greater than 0"), ("first_rate", {"above": 0}, "greater than 0"),
+        ("decay", {"low": 0}, "0 or more"), ("top_rate", {"low": options.rate}, f"at least --rate {options.rate}"),
+    ):  # fmt: skip
+        if given.get(name) is not None and not is_number(given[name], **limits):
+            parser.error(f"--{name.replace('_', '-')} must be {allowed}, got {given[name]}.")
+    if given.get("top_rate") is not None and options.schedule != "cyclic":
+        parser.error(f"--top-rate needs --schedule cyclic, got --schedule {options.schedule}. Leave --top-rate out.")
 
 
 def _add_own_options(name, add):
@@ -246,10 +262,10 @@ def null_f1(outputs, labels, n_permutations=N_PERMUTATIONS, seed=0):
 
 def _measures(model, options, history):
     """Return what the card says of the accuracy."""
+    from brainsnn.training.epochs import best_epoch
+
     monitor = "val_loss" if options.command == "coco" else "val_accuracy"
-    values = [row[monitor] for row in history]
-    best = min(values) if monitor == "val_loss" else max(values)
-    kept = best if options.keep == "best" else values[-1]
+    kept = history[best_epoch(history, monitor) - 1 if options.keep == "best" else -1][monitor]
     measures = {f"{monitor.replace('val_', 'validation ')} of the kept epoch ({options.keep})": f"**{kept:.4f}**"}
     if options.command == "coco":
         from brainsnn.stimuli.coco import read_selection

@@ -110,7 +110,7 @@ def test_unrolled_network_equals_dense_simulator(model, leak):
 
 @pytest.mark.slow
 def test_training_resumes(tmp_path):
-    """A training that is interrupted after its first epoch ends with the same ANN; another recipe is refused."""
+    """A training that is interrupted after its first epoch ends with the same ANN; other settings are refused."""
     rng = np.random.default_rng(0)
     images = rng.random((32, 8, 8, 1)).astype(np.float32)
     labels = rng.integers(0, 4, 32)
@@ -136,5 +136,5 @@ def test_training_resumes(tmp_path):
     log = (tmp_path / "parts" / "log.csv").read_text()
     assert (log.count("ann,"), log.count("snn,")) == (2, 1) and resumed.thresholds
     recipe = Recipe(seed=1)
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(ValueError, match="with other settings"):
         make("parts")

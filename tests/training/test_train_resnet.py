@@ -1,6 +1,7 @@
 """The training of the published attention experiments, on a few made-up pictures in the layouts of ImageNet and COCO."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 import brainsnn as bs
 from brainsnn.stimuli.coco import read_selection
 from brainsnn.stimuli.coco.__main__ import main as select_scenes
+from brainsnn.training import epochs
+from brainsnn.training.epochs import fit_resumably
 from brainsnn.training.photographs import Pictures, central_crop, imagenet_files, random_crop
 from brainsnn.training.rates import CyclicRate, StepRate, plateau_rate
 from brainsnn.training.train_resnet import PUBLISHED, _options, main, null_f1
@@ -176,6 +179,34 @@ def test_published_switches_every_fault(command):
     assert (sane["epochs"], sane["batch"], sane["rate"]) == expected
 
 
+@pytest.mark.parametrize("folder", ["benchmarks", "brainsnn/training"])
+def test_options_are_not_abbreviated(folder, capsys):
+    """A part of ``--published`` would set the option without the values that belong to it."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / folder).glob("*.py")]
+    parsers = [call for text in texts for call in re.findall(r"\b(?:ArgumentParser|add_parser)\(([^)]*)", text)]
+    assert parsers and all("allow_abbrev=False" in call for call in parsers)
+    with pytest.raises(SystemExit):
+        _options(["imagenet", "folder", "--pub"])
+    assert "unrecognized arguments: --pub" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--rate -1", "--rate must be greater than 0, got -1"),
+        ("--width 0", "--width must be 1 or more, got 0"),
+        ("--seed -1", "--seed must be from 0 to 4294967295, or none, got -1"),
+        ("--top-rate 0.5", "--top-rate needs --schedule cyclic, got --schedule constant"),
+        ("--top-rate 0.5 --schedule plateau", "--top-rate needs --schedule cyclic, got --schedule plateau"),
+        ("--top-rate 1e-5 --schedule cyclic", "--top-rate must be at least --rate 0.0001, got 1e-05"),
+    ],
+)
+def test_numbers_without_sense_are_refused(words, message, capsys):
+    with pytest.raises(SystemExit):
+        _options(["coco", "folder", "--scenes", "s.json", "--weights", "w.keras", *words.split()])
+    assert message in capsys.readouterr().err
+
+
 def test_the_page_lists_all_faults():
     text = (ROOT / "docs" / "published_network.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `--([\w-]+)`", text, re.MULTILINE))
@@ -201,8 +232,57 @@ def test_an_interrupted_training_goes_on(imagenet, trained, tmp_path, capsys):
     assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in trained[1]], rel=1e-4)
     for ours, theirs in zip(bs.load_model(out).get_weights(), bs.load_model(trained[0]).get_weights()):
         assert_allclose(ours, theirs, atol=1e-4)
-    with pytest.raises(ValueError, match=r"holds a training with other settings \(batch\)"):
+    with pytest.raises(ValueError, match=r"holds a training with other settings \(batch: '4' there, '3' now\)"):
         main(["imagenet", imagenet, "--size", "32", "--width", "2", "--batch", "3", "--epochs", "3", "--out", out])
+
+
+class FakeModel:
+    """Its weights are the number of epochs that it was trained; their validation losses are given."""
+
+    def __init__(self, losses):
+        self.losses, self.weights = losses, 0
+        self.optimizer, self.trainable_variables = SimpleNamespace(build=lambda variables: None), []
+
+    def fit(self, *arguments, **options):
+        self.weights += 1
+        return SimpleNamespace(history={"val_loss": [self.losses[self.weights - 1]]})
+
+    def save_weights(self, path):
+        path.write_text(str(self.weights))
+
+    def load_weights(self, path):
+        self.weights = int(path.read_text())
+
+
+def fit(folder, losses, keep="best", report=lambda line: None):
+    model = FakeModel(losses)
+    history = fit_resumably(model, SimpleNamespace(), None, len(losses), folder, {}, "val_loss", keep, report)
+    return model.weights, [row["val_loss"] for row in history]
+
+
+def test_an_epoch_without_a_loss_is_not_the_best(tmp_path):
+    losses = [float("nan"), 3.0, 2.0, float("nan"), 2.0]
+    assert fit(tmp_path, losses)[0] == 3 and fit(tmp_path, losses, "last")[0] == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch3.weights.h5", "epoch5.weights.h5", "log.json"]
+    (tmp_path / "epoch5.weights.h5").unlink()
+    with pytest.raises(ValueError, match="epoch5.weights.h5 is missing, the weights of the last epoch in log.json"):
+        fit(tmp_path, losses)
+
+
+def test_no_epoch_is_trained_twice_after_a_kill(tmp_path, monkeypatch):
+    """Killed between the weights and the log of epoch 2, a training goes on with the weights of epoch 1."""
+    losses, write, seen = [3.0, 2.0, 1.0], epochs.write_atomically, []
+
+    def killed(path):
+        seen.append(path)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return write(path)
+
+    monkeypatch.setattr(epochs, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, losses)
+    assert fit(tmp_path, losses, "last") == (3, losses)
 
 
 def test_published_imagenet(imagenet, tmp_path):
