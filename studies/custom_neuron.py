@@ -2,8 +2,9 @@
 
 import numpy as np
 from brian2 import Network, NeuronGroup, SpikeMonitor, ms, mV, nA, nS, pA, pF, second
+from claims import Claims
 from common import Study, digits_model, few_neurons
-from figures import band, bars, share_interval
+from figures import PAIRED_TEST, band, bars, paired_interval, share_interval
 
 import brainsnn as bs
 from brainsnn.analysis import PALETTE, plot_traces, style
@@ -19,6 +20,8 @@ FULL = {
     "processes": 2,
 }
 
+#: Share of the digits: a smaller loss is called small.
+SMALL_LOSS = 0.05
 # The adaptive exponential integrate-and-fire neuron with the parameters of Brette and Gerstner (2005), J. Neurophysiol.
 # 94:3637. A background current just below the rheobase represents the input from the surrounding cortical network.
 EQUATIONS = """
@@ -125,16 +128,45 @@ def run_noisy_asn(graph, sigmas, images, labels, study):
     )
     p = study.parameters
     snn = bs.convert(graph, neuron=noisy, device=study.device)
-    rows = []
+    rows, correct = [], []
     for sigma in study.progress([0.0, *sigmas], unit="sigma"):
         for layer, group in snn.populations.items():
             if group.thresholder:
                 snn.set_parameters(layer, sigma=sigma)
         result = snn.run(images, duration=p.duration_ms * ms, seed=study.seed, processes=study.processes)
-        accuracy, low, high = map(float, share_interval(result.output[:, -1].argmax(axis=1) == labels))
+        correct.append(result.output[:, -1].argmax(axis=1) == labels)
+        accuracy, low, high = map(float, share_interval(correct[-1]))
         rows.append({"neuron": "noisy ASN", "sigma": sigma, "n_images": len(images), "accuracy": accuracy, "low": low,
                      "high": high, "rate_hz": result.mean_firing_rate})  # fmt: skip
-    return rows
+    return rows, correct
+
+
+def loss_claims(study, ann, adex, noisy):
+    """
+    Claim that AdEx neurons, and noise of each size, lose little accuracy: against the artificial network, and against no noise.
+
+    Parameters
+    ----------
+    study : `common.Study`
+    ann, adex : (n,) ndarray of bool
+        Whether each image is classified correctly.
+    noisy : dict of float to ndarray of bool
+        sigma, 0 among them, to the same.
+    """
+    claims, n_tests = Claims(study), len(noisy)  # AdEx, and all but sigma = 0
+    pairs = {"AdEx against the ANN": (ann, adex)}
+    pairs |= {f"noise, sigma = {sigma:g}, against none": (noisy[0.0], own) for sigma, own in noisy.items() if sigma}
+    for name, (one, other) in pairs.items():
+        lost = one.astype(int) - other
+        bounds, about = paired_interval(lost), f"accuracy lost, {name}"
+        claims.below(about, lost.mean(), bounds, len(lost), PAIRED_TEST, SMALL_LOSS, n_tests=n_tests)
+    claims.report()
+
+
+def in_words(correct):
+    """Return the share of correct images with its interval."""
+    share, low, high = (100 * float(value) for value in share_interval(correct))
+    return f"{share:.1f}% [{low:.1f}, {high:.1f}]"
 
 
 def plot_network(result, traced, accuracy, ann_accuracy, transfer):
@@ -216,24 +248,28 @@ def main(argv=None):
         ann_accuracy = float((decisions == labels)[own].mean())
         figure = plot_network(result, traced, share_interval(correct), ann_accuracy, transfer)
         study.figure(figure, "adex", f"{p.n_images} digits in the last panel (band: 95 %), one neuron in the others")
-        study.report("ann_accuracy", ann_accuracy, f"ANN: {100 * ann_accuracy:.1f}% of {p.n_images} test digits")
+        study.report(
+            "ann_accuracy", ann_accuracy, f"ANN: {in_words((decisions == labels)[own])} of {p.n_images} test digits"
+        )
         study.report(
             "adex_accuracy", float(accuracy[-1]),
-            f"AdEx: {100 * accuracy[-1]:.1f}% at {p.duration_ms} ms, {result.mean_firing_rate:.1f} Hz",
+            f"AdEx: {in_words(correct[:, -1])} at {p.duration_ms} ms, {result.mean_firing_rate:.1f} Hz",
         )  # fmt: skip
 
         noise = slice(0, p.n_images_noise)
-        rows = run_noisy_asn(graph, p.sigma, images[noise], labels[noise], study)
-        for row in rows:
+        rows, noisy = run_noisy_asn(graph, p.sigma, images[noise], labels[noise], study)
+        for row, own_correct in zip(rows, noisy):
             study.report(
                 f"noisy_accuracy_sigma={row['sigma']:g}", row["accuracy"],
-                f"ASN with sigma = {row['sigma']:<5g} {100 * row['accuracy']:.1f}%, {row['rate_hz']:.1f} Hz",
+                f"ASN with sigma = {row['sigma']:<5g} {in_words(own_correct)}, {row['rate_hz']:.1f} Hz",
             )  # fmt: skip
         figure = plot_noise(rows, float((decisions == labels)[noise].mean()))
         study.figure(figure, "noisy_asn", f"{p.n_images_noise} digits; bars: 95 %")
         adex_row = {"neuron": "AdEx", "sigma": 0.0, "n_images": p.n_images, "accuracy": accuracy[-1],
                     "rate_hz": result.mean_firing_rate}  # fmt: skip
         study.table([adex_row, *rows])
+        sigmas = [row["sigma"] for row in rows]
+        loss_claims(study, (decisions == labels)[own], correct[:, -1], dict(zip(sigmas, noisy)))
 
 
 if __name__ == "__main__":

@@ -273,6 +273,7 @@ def test_bad_arguments_of_convert(model, arguments, error, message):
         (lambda x: {"images": x * np.nan}, "NaN"),
         (lambda x: {"images": x[:0]}, "no image"),
         (lambda x: {"images": x, "duration": 10.5 * ms}, "not a multiple of the time step 1 ms"),
+        (lambda x: {"images": x, "duration": 0.3 * ms}, "the nearest one is 1 ms"),
         (lambda x: {"images": x, "duration": 10}, "unit of time"),
         (lambda x: {"images": x, "duration": 10 * mV}, "unit of time"),
         (lambda x: {"images": x, "duration": 0 * ms}, "duration is 0"),

@@ -390,6 +390,8 @@ def test_custom_neuron(tmp_path):
     )
     assert record["headline"]["adex_accuracy"] >= 2 / 3
     assert record["headline"]["noisy_accuracy_sigma=0.01"] >= 2 / 3
+    claims = (tmp_path / "claims.md").read_text()
+    assert "AdEx against the ANN (below 0.05)" in claims and "noise, sigma = 0.01, against none" in claims
 
 
 @pytest.mark.slow
