@@ -112,7 +112,7 @@ def _read_log(folder, settings):
     last = _weights(folder, len(log["history"]))
     if not last.is_file():
         raise ValueError(
-            f"train_resnet: {last} is missing, the weights of the last epoch in {LOG}. Remove the folder to start again, or "
-            "give another one with --checkpoints."
+            f"train_resnet: {last} is missing, the weights of the last epoch in {LOG}. Remove the whole folder to start "
+            "again, or give another one with --checkpoints."
         )
     return log["history"], settings

@@ -294,3 +294,17 @@ def test_from_training_to_table(tmp_path, capsys):
     assert (
         run in out and "--variant plain" in out and out.count("    python -m brainsnn.training.train_predictive") == 2
     )
+
+
+@pytest.mark.parametrize("variant", ["plain", "feedback"])
+def test_trainings_of_the_study_are_accepted(variant, tmp_path, monkeypatch):
+    """No option is given that the variant does not use."""
+    from brainsnn.training.predictive_options import parse_options
+
+    seen = []
+    monkeypatch.setattr("brainsnn.training.train_predictive.main", lambda words: seen.append(parse_options(words)))
+    parameters = SimpleNamespace(
+        model="vgg5", dataset="digits", width=0.125, train_images=64, snn_images=32, ann_epochs=2, snn_epochs=2
+    )
+    feedback_published.trained(SimpleNamespace(parameters=parameters, folder=tmp_path, seed=0), variant)
+    assert seen[0].variant == variant and seen[0].width == 0.125
