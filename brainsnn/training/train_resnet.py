@@ -242,6 +242,11 @@ def null_f1(outputs, labels, n_permutations=N_PERMUTATIONS, seed=0):
     null : (n_permutations,) ndarray
         The same with the columns of the outputs in random orders.
 
+    Raises
+    ------
+    ValueError
+        If no label is 1.
+
     Examples
     --------
     >>> from brainsnn.training.train_resnet import null_f1
@@ -252,6 +257,10 @@ def null_f1(outputs, labels, n_permutations=N_PERMUTATIONS, seed=0):
     with optional_packages("null_f1", extra="coco"):
         from sklearn.metrics import f1_score
     found, labels = np.asarray(outputs) > 0.5, np.asarray(labels) > 0.5
+    if not labels.any():
+        raise ValueError(
+            "null_f1: labels hold no 1, so no class can be found. Give the labels of pictures that show one."
+        )
     classes = range(labels.shape[1])
     table = np.array([[f1_score(labels[:, i], found[:, j], zero_division=0) for j in classes] for i in classes])
     weights = labels.sum(axis=0) / labels.sum()

@@ -337,6 +337,11 @@ def test_weights_of_another_network_are_refused(coco, trained, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_null_f1_needs_a_class():
+    with pytest.raises(ValueError, match="null_f1: labels hold no 1"):
+        null_f1(np.ones((3, 2)), np.zeros((3, 2)))
+
+
 def test_null_f1_equals_scikit_learn():
     from sklearn.metrics import f1_score
 
