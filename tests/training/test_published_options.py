@@ -307,7 +307,8 @@ def test_the_command_names_a_file_as_it_is_written(tmp_path):
 def test_the_snn_alone_from_an_ann(tmp_path):
     """From the command line: an ANN, then an SNN that begins with its weights, and one from scratch."""
     words = "--preset published --variant plain --width 0.03125 --dense 4 --images 12 --batch-size 4 --ann-epochs 2 "
-    words += "--snn-epochs 2 --steps 4 --balance-steps 4 --balance-images 4"
+    words += "--snn-epochs 2 --steps 4"
+    balancing = ["--balance-steps", "4", "--balance-images", "4"]
 
     def run(name, *more):
         return main(
@@ -315,7 +316,7 @@ def test_the_snn_alone_from_an_ann(tmp_path):
         )
 
     run("ann", "--stages", "ann")
-    settings = run("snn", "--stages", "snn", "--pretrained-ann", str(tmp_path / "ann.keras"))
+    settings = run("snn", "--stages", "snn", "--pretrained-ann", str(tmp_path / "ann.keras"), *balancing)
     assert set(settings["thresholds"]) == {"conv1", "conv2", "conv3", "dense1"}
     ann = json.loads((tmp_path / "ann.json").read_text())["measures"]["ann"]["accuracy"]
     assert settings["measures"]["ann"]["first_stage_accuracy"] == ann
