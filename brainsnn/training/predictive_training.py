@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from brainsnn.errors import warn
 from brainsnn.files import write_atomically
 from brainsnn.training.balancing import balance_thresholds
 from brainsnn.training.checkpoints import copy_fitting_weights
@@ -377,7 +378,12 @@ class Trainer:
         return evaluate_unrolled(unroll, images, labels, recipe.steps, run=self._runs[stage])
 
     def _log_epoch(self, stage, epoch, n_epochs, loss, accuracy, measures, seconds):
-        spikes = sum(measures["spikes"].values())
+        spikes, silent = sum(measures["spikes"].values()), [repr(k) for k, n in measures["spikes"].items() if n == 0]
+        if silent:
+            warn(
+                f"train_predictive: {', '.join(silent)} sent no spike in epoch {epoch}, and what does not spike learns nothing.",
+                fix="Take more --steps, a smaller --threshold-scale, or --balance-blocks for a ResNet.",
+            )
         self.log.append({
             "stage": stage, "epoch": epoch, "loss": float(loss), "accuracy": float(accuracy),
             "validation_accuracy": measures["accuracy"], "reconstruction": measures["reconstruction"],

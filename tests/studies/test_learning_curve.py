@@ -120,8 +120,10 @@ def test_the_published_value_varies_with_its_test_images():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["ann", "snn"])
-def test_a_run(tmp_path, capsys, stage):
+def test_a_run(tmp_path, capsys, monkeypatch, stage):
     pytest.importorskip("tensorflow")
+    monkeypatch.setattr(learning_curve, "SNN_EPOCHS", 1)
+    monkeypatch.setattr(learning_curve, "SNN_IMAGES", 40)
     words = ["--sizes", "20", "40", "--n-passes", "80", "--n-draws", "100", "--stage", stage]
     learning_curve.main([*words, "--out", str(tmp_path)])
     assert (tmp_path / "learning_curve.png").stat().st_size > 0

@@ -37,7 +37,7 @@ except MemoryError as error:
     ("layer", "size", "call", "words"),
     [
         ("UpSampling2D", 30000, "read_keras", "read_keras: layer 'large' of 'functional' does not fit into the memory"),
-        ("ZeroPadding2D", 30000, "convert", "read_keras: layer 'mean' of 'functional' does not fit into the memory"),
+        ("ZeroPadding2D", 30000, "convert", "read_keras: layer 'large' of 'functional' does not fit into the memory"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(layer, size, call, words):
