@@ -56,6 +56,8 @@ def parse_options(arguments, name, description, epochs, shipped, quick_out, help
         options.out = quick_out if options.quick else shipped
     if options.epochs < 1 or options.threads < 1:
         parser.error(f"--epochs and --threads must be at least 1, got {options.epochs} and {options.threads}.")
+    if options.seed < 0:
+        parser.error(f"--seed must be 0 or greater, got {options.seed}.")
     check_out(parser, options.out)
     return options
 

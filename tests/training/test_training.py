@@ -312,6 +312,6 @@ def test_quick_training_spares_the_shipped_network(tmp_path, monkeypatch):
     from brainsnn.training import train_digits
 
     assert train_digits._parse(["--quick"]).out != train_digits.SHIPPED
-    for wrong in (["--epochs", "0"], ["--out", "digits.h5"]):
+    for wrong in (["--epochs", "0"], ["--seed", "-1"], ["--out", "digits.h5"]):
         with pytest.raises(SystemExit):
             train_digits._parse(wrong)
