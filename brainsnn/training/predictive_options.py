@@ -75,8 +75,9 @@ def value_of(name, kind, text, extra=""):
     try:
         value = kind(text)
     except ValueError:
-        message = f"{text!r} is not a {'whole ' if kind is int else ''}number{extra}"
-        raise argparse.ArgumentTypeError(message) from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a {'whole number' if kind is int else 'number'}{extra}"
+        ) from None
     if allowed := range_of(name, value) if kind in (int, float) else None:
         raise argparse.ArgumentTypeError(f"{text} must be {allowed}")
     return value
