@@ -258,14 +258,7 @@ def check_assigned(assembly, read, unattended):
     """
     noted = False
     for name, variables in assembly.parameters.items():
-        model, group = assembly.models[name], assembly.groups[name]
-        for variable in recomputed(model.update, str(model.brian_equations)).intersection(group.variables):
-            if group.variables[variable] in ASSIGNED:
-                ASSIGNED.discard(group.variables[variable])
-                warn(
-                    f"run: {name}.{variable} was assigned to, and each step computes it again.",
-                    fix="Change the statements that compute it: edit(update=...) of the neuron model or of the gate.",
-                )
+        _warn_of_recomputed(name, assembly.models[name], assembly.groups[name])
         new = {v for v in variables if assembly.groups[name].variables[v] in ASSIGNED}
         for derived, (origins, _) in assembly.models[name].derived.items():
             if derived not in new and derived in variables and (origin := next(iter(new.intersection(origins)), None)):
@@ -294,6 +287,17 @@ def check_assigned(assembly, read, unattended):
                 noted = True
             ASSIGNED.discard(target)
     return noted
+
+
+def _warn_of_recomputed(name, model, group):
+    """Say which variables were assigned to in vain, since each step computes them."""
+    for variable in recomputed(model.update, str(model.brian_equations)).intersection(group.variables):
+        if group.variables[variable] in ASSIGNED:
+            ASSIGNED.discard(group.variables[variable])
+            warn(
+                f"run: {name}.{variable} was assigned to, and each step computes it again.",
+                fix="Change the statements that compute it: edit(update=...) of the neuron model or of the gate.",
+            )
 
 
 def _parameter_array(assembly, name, variable, value, target=None):

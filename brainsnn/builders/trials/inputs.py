@@ -175,7 +175,8 @@ def _steps(assembly, what, time):
             "most. Give a shorter time."
         )
     if np.any(np.abs(steps - np.rint(steps)) > 1e-6):
-        nearest = max(np.rint(steps).max(), what == "duration") * assembly.dt * 1e3
+        least = 1 if what == "duration" else 0  # a trial has a step
+        nearest = max(np.rint(steps).max(), least) * assembly.dt * 1e3
         raise ValueError(
             f"run: {what}={time} is not a multiple of the time step {assembly.dt * 1e3:g} ms; the nearest one is {nearest:g} ms."
         )
