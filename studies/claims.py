@@ -44,7 +44,7 @@ class Claim:
     verdict: str
 
 
-def verdict_of(effect, low, high, p, sign, alpha=ALPHA, published=True):
+def verdict_of(effect, low, high, p, sign, published=True):
     """
     Return the verdict on a claim that an effect has a sign.
 
@@ -54,7 +54,6 @@ def verdict_of(effect, low, high, p, sign, alpha=ALPHA, published=True):
     ----------
     effect, low, high, p : float
     sign : {1, -1}
-    alpha : float, optional
     published : bool, optional
         Whether a paper claims it.
 
@@ -71,7 +70,7 @@ def verdict_of(effect, low, high, p, sign, alpha=ALPHA, published=True):
         raise ValueError(
             f"verdict_of: sign={sign!r} must be 1 or -1; claim with Claims.equal that two conditions are equal."
         )
-    decided = np.isfinite([effect, low, high, p]).all() and p < alpha and (low > 0 or high < 0)
+    decided = np.isfinite([effect, low, high, p]).all() and p < ALPHA and (low > 0 or high < 0)
     return _words(published)[np.sign(effect) == sign] if decided else UNDECIDABLE
 
 
@@ -159,7 +158,7 @@ class Claims:
     def __init__(self, study):
         self.study, self.rows = study, []
 
-    def add(self, claim, effect, draws, n, test, p, sign, alpha=ALPHA, published=True, n_tests=1):
+    def add(self, claim, effect, draws, n, test, p, sign, published=True, n_tests=1):
         """
         Add a claim.
 
@@ -177,7 +176,6 @@ class Claims:
             Not used, and the claim undecidable, if too many draws are NaN.
         sign : {1, -1}
             Sign of the effect that is claimed.
-        alpha : float, optional
         published : bool, optional
             Whether a paper claims it; else the claim is ours, and is supported or not.
         n_tests : int, optional
@@ -191,7 +189,7 @@ class Claims:
             p, draws = (np.nan, 2 * (np.nan,)) if _is_unknown(draws) else (p, draw_interval(draws))
         low, high = draws
         p, test = _corrected(p, test, n_tests)
-        verdict = verdict_of(effect, low, high, p, sign, alpha, published)
+        verdict = verdict_of(effect, low, high, p, sign, published)
         self.rows.append(Claim(claim, float(effect), float(low), float(high), int(n), test, p, verdict))
         return verdict
 
